@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package delegation
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"time"
+)
+
+// DefaultTimeout bounds one call to an issuer.
+const DefaultTimeout = 10 * time.Second
+
+// HTTP says how the platform is reached, its issuer and its API alike.
+type HTTP struct {
+	// Proxy is the URL of an HTTP or SOCKS5 proxy. Default: the environment
+	// variables HTTPS_PROXY and NO_PROXY.
+	Proxy *url.URL
+
+	// RootCAs replaces the system's certificate authorities.
+	RootCAs *x509.CertPool
+
+	// Timeout bounds one call to the issuer. Default: 10 s. It does not apply
+	// to forwarded requests.
+	Timeout time.Duration
+}
+
+// LoadCAs reads a PEM file of certificate authorities. A file without any is
+// an error: an empty pool must not pass for "trust the system".
+func LoadCAs(file string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s holds no PEM certificate", file)
+	}
+	return pool, nil
+}
+
+// Configure puts the settings on a transport.
+func (h *HTTP) Configure(t *http.Transport) {
+	if h == nil {
+		return
+	}
+	if h.Proxy != nil {
+		t.Proxy = http.ProxyURL(h.Proxy)
+	}
+	if h.RootCAs != nil {
+		if t.TLSClientConfig == nil {
+			t.TLSClientConfig = new(tls.Config)
+		}
+		t.TLSClientConfig.RootCAs = h.RootCAs
+	}
+}
+
+// Client returns a client for calls to an issuer. It never follows a
+// redirect: the assertion or secret in the body would go along (RFC 9700
+// section 4.12).
+func (h *HTTP) Client() *http.Client {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.MaxIdleConnsPerHost = 32
+	h.Configure(t)
+	timeout := DefaultTimeout
+	if h != nil && h.Timeout > 0 {
+		timeout = h.Timeout
+	}
+	return &http.Client{
+		Transport: t,
+		Timeout:   timeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error {
+			return errors.New("redirects are not followed")
+		},
+	}
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package delegation
+
+import (
+	"context"
+	"io"
+
+	"go.uber.org/zap"
+)
+
+// Provider is one configured platform account: where tokens are minted and
+// where requests go. Errors of its methods are a [*Refusal], or a fault that
+// is answered as one.
+//
+// A provider is a Caddy module in the namespace delegate.providers. Its
+// Provision must not touch the network; Open comes right after it.
+type Provider interface {
+	// Traits tells the fixed facts of the configured provider. Called once, after Provision.
+	Traits() Traits
+
+	// Open hands over what the host provides. It must not touch the network:
+	// it also runs when a configuration is only validated.
+	Open(host Host) error
+
+	// Authorize resolves the participant and obtains the credential for d.
+	Authorize(ctx context.Context, d *Delegation) (Credential, error)
+
+	// Renew replaces a credential that the upstream no longer accepts. If it
+	// was replaced already, Renew returns the replacement.
+	Renew(ctx context.Context, d *Delegation, stale Credential) (Credential, error)
+
+	// Upstream tells where requests for d go.
+	Upstream(d *Delegation) Upstream
+
+	// Forget drops what is remembered of a person: logout, withdrawal.
+	Forget(ctx context.Context, p Person) error
+}
+
+// TokenIssuer is implemented by a provider whose participant tokens may be
+// handed to an SDK. A provider whose bearer is the operator's own must not
+// implement it.
+type TokenIssuer interface {
+	// IssueToken returns a token for d that keep accepts, a new one if the
+	// token at hand is not accepted. A token minted during the call is
+	// returned in any case.
+	IssueToken(ctx context.Context, d *Delegation, keep func(*Token) bool) (*Token, error)
+}
+
+// Traits are the facts of a configured provider that are needed before the
+// first request.
+type Traits struct {
+	// Scopes are the default of every route and the ceiling of what an
+	// `allow` line may ask for.
+	Scopes []string
+
+	// Routes is the policy where a directive has no `allow` line. Empty means
+	// that the operator must write one.
+	Routes []Route
+
+	// Claim is the placeholder that names the participant, such as
+	// {http.auth.user.participant}. Empty means the subject.
+	Claim string
+
+	// BaseURL is the address of the API as an SDK is told it, ending in a slash.
+	BaseURL string
+
+	// Fingerprint is a hash over every expanded setting. State is kept across
+	// a reload only while it stays the same.
+	Fingerprint string
+}
+
+// Host is what a provider gets from this module.
+type Host interface {
+	// Name is the provider's configured name.
+	Name() string
+
+	// Tokens is the provider's token engine. It outlives a reload that leaves
+	// the provider's settings as they were.
+	Tokens() Tokens
+
+	// State returns the provider's own state with the same life as the token
+	// engine. The first call makes it. It must not hold on to the logger or
+	// anything else of one configuration. Its Close runs when no
+	// configuration uses it any more.
+	State(build func() io.Closer) io.Closer
+
+	// Logger is the log of the current configuration.
+	Logger() *zap.Logger
+}
+
+// Route is one line of a route policy.
+type Route struct {
+	// Methods it allows, upper case; HEAD follows GET. Empty: DELETE, GET,
+	// HEAD, PATCH, POST and PUT. The word WEBSOCKET allows an upgrade.
+	Methods []string
+
+	// Pattern is a path: `*` stands for one segment, a trailing `/**` for any
+	// number of them.
+	Pattern string
+
+	// Scopes replace the provider's for this route. Empty: the provider's.
+	Scopes []string
+
+	// Public routes are forwarded without session and credential.
+	Public bool
+}
+
+// Upstream is where a delegation's requests go.
+type Upstream struct {
+	// Scheme is http or https.
+	Scheme string
+
+	// Address is host:port to dial.
+	Address string
+
+	// Host is the value of the Host header.
+	Host string
+
+	// Prefix is put before the path; "" or /x without a trailing slash.
+	Prefix string
+
+	// HTTP are the operator's settings for connections to this upstream; may be nil.
+	HTTP *HTTP
+}

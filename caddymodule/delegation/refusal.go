@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package delegation
+
+import (
+	"errors"
+	"net/http"
+	"time"
+)
+
+// Code names a reason not to forward a request. Codes are part of the API:
+// frontends branch on them.
+type Code string
+
+// The codes, in the order in which a request meets them.
+const (
+	SessionRequired      Code = "session_required"
+	CrossOrigin          Code = "cross_origin"
+	PathAmbiguous        Code = "path_ambiguous"
+	RouteDenied          Code = "route_denied"
+	MethodNotAllowed     Code = "method_not_allowed"
+	TooManyRequests      Code = "too_many_requests"
+	ParticipantUnknown   Code = "participant_unknown"
+	ParticipantAmbiguous Code = "participant_ambiguous"
+	ParticipantWithdrawn Code = "participant_withdrawn"
+	ConsentRequired      Code = "consent_required"
+	AccountConflict      Code = "account_conflict"
+	DelegationRefused    Code = "delegation_refused"
+	CredentialsRejected  Code = "credentials_rejected"
+	ScopeRejected        Code = "scope_rejected"
+	NotDelegated         Code = "not_delegated"
+	IssuerUnavailable    Code = "issuer_unavailable"
+	IssuerThrottled      Code = "issuer_throttled"
+	SessionUnavailable   Code = "session_unavailable"
+	GrantsUnavailable    Code = "grants_unavailable"
+	Overloaded           Code = "overloaded"
+	UpstreamUnauthorized Code = "upstream_unauthorized"
+	UpstreamRedirected   Code = "upstream_redirected"
+)
+
+type meaning struct {
+	status  int
+	proxy   string // error type of RFC 9209 section 2.3
+	message string // for the person at the screen; says nothing of anybody else
+}
+
+// What RFC 9209 calls the error. Kept few on purpose: the code says the rest.
+const (
+	proxyDenied      = "http_request_denied"
+	proxyBadRequest  = "http_request_error"
+	proxyConfig      = "proxy_configuration_error"
+	proxyUnavailable = "destination_unavailable"
+)
+
+var meanings = map[Code]meaning{
+	SessionRequired:      {http.StatusUnauthorized, proxyDenied, "Sign in and try again."},
+	CrossOrigin:          {http.StatusForbidden, proxyDenied, "This request came from another site."},
+	PathAmbiguous:        {http.StatusBadRequest, proxyBadRequest, "The path can be read in more than one way."},
+	RouteDenied:          {http.StatusForbidden, proxyDenied, "This route is not open to apps."},
+	MethodNotAllowed:     {http.StatusMethodNotAllowed, proxyDenied, "This method is not open to apps on this route."},
+	TooManyRequests:      {http.StatusTooManyRequests, proxyDenied, "A token was handed out a moment ago. Wait and try again."},
+	ParticipantUnknown:   {http.StatusForbidden, proxyDenied, "Your account is not linked to a participant."},
+	ParticipantAmbiguous: {http.StatusForbidden, proxyDenied, "Your account is linked to more than one participant."},
+	ParticipantWithdrawn: {http.StatusForbidden, proxyDenied, "Your participation has ended."},
+	ConsentRequired:      {http.StatusForbidden, proxyDenied, "Your consent is needed first."},
+	AccountConflict:      {http.StatusConflict, proxyDenied, "This account is linked to another user."},
+	DelegationRefused:    {http.StatusForbidden, proxyDenied, "The platform does not allow access for your account."},
+	CredentialsRejected:  {http.StatusBadGateway, proxyConfig, "The platform does not accept this service. Its operator has to act."},
+	ScopeRejected:        {http.StatusBadGateway, proxyConfig, "The platform does not grant this service the access it asks for. Its operator has to act."},
+	NotDelegated:         {http.StatusInternalServerError, proxyConfig, "This request was not authorised. The operator of this service has to act."},
+	IssuerUnavailable:    {http.StatusServiceUnavailable, proxyUnavailable, "The platform does not answer. Try again in a moment."},
+	IssuerThrottled:      {http.StatusServiceUnavailable, proxyUnavailable, "The platform is busy. Try again in a moment."},
+	SessionUnavailable:   {http.StatusServiceUnavailable, proxyUnavailable, "Your session cannot be checked right now. Try again in a moment."},
+	GrantsUnavailable:    {http.StatusServiceUnavailable, proxyUnavailable, "Your connection cannot be read right now. Try again in a moment."},
+	Overloaded:           {http.StatusServiceUnavailable, proxyUnavailable, "This service is busy. Try again in a moment."},
+	UpstreamUnauthorized: {http.StatusBadGateway, "http_response_incomplete", "The platform does not accept the access it gave."},
+	UpstreamRedirected:   {http.StatusBadGateway, "http_response_incomplete", "The platform sent this request elsewhere."},
+}
+
+// The bounds of Retry-After on a 503.
+const (
+	DefaultRetryAfter = 5 * time.Second
+	MaxRetryAfter     = 60 * time.Second
+)
+
+// Refusal is a decision not to forward a request. Its text is its code and
+// nothing else, because error pages show it.
+type Refusal struct {
+	Code Code
+
+	// RetryAfter is how long to wait before asking again; only used with 429 and 503.
+	RetryAfter time.Duration
+
+	// Allow lists the methods that are open; only used with method_not_allowed.
+	Allow []string
+
+	cause error
+}
+
+// Refuse returns a refusal. The cause is for the operator's log, never for
+// the client: it must hold no secret, no participant and no answer's body.
+func Refuse(code Code, cause error) *Refusal {
+	return &Refusal{Code: code, cause: cause}
+}
+
+// AsRefusal returns the refusal in err's chain. A fault that is none counts as
+// an issuer that could not be reached: closed, and worth another try.
+func AsRefusal(err error) *Refusal {
+	var r *Refusal
+	if errors.As(err, &r) {
+		return r
+	}
+	return Refuse(IssuerUnavailable, err)
+}
+
+func (r *Refusal) Error() string { return string(r.Code) }
+
+// Unwrap returns the cause.
+func (r *Refusal) Unwrap() error { return r.cause }
+
+func (r *Refusal) meaning() meaning {
+	if m, ok := meanings[r.Code]; ok {
+		return m
+	}
+	return meaning{http.StatusInternalServerError, "proxy_internal_error", "This request could not be handled."}
+}
+
+// Status is the HTTP status of the answer.
+func (r *Refusal) Status() int { return r.meaning().status }
+
+// ProxyError is the error type for the Proxy-Status header (RFC 9209).
+func (r *Refusal) ProxyError() string { return r.meaning().proxy }
+
+// Message is a sentence for the person who is asking.
+func (r *Refusal) Message() string { return r.meaning().message }
+
+// Wait is the value of Retry-After: on a 503 within [MaxRetryAfter], on a 429
+// as asked, and zero (no header) otherwise.
+func (r *Refusal) Wait() time.Duration {
+	switch r.Status() {
+	case http.StatusTooManyRequests:
+		return max(r.RetryAfter, time.Second)
+	case http.StatusServiceUnavailable:
+		if r.RetryAfter <= 0 {
+			return DefaultRetryAfter
+		}
+		return min(max(r.RetryAfter, time.Second), MaxRetryAfter)
+	default:
+		return 0
+	}
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package headers
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+// Allow is the list of request headers that cross from a client to a
+// platform. Make it with [New]; it is safe for concurrent use.
+type Allow struct {
+	extra map[string]struct{}
+}
+
+// New returns the list of what always crosses plus the names in forward, such
+// as Idempotency-Key. A name consists of letters, digits and hyphens; case
+// does not matter. It is an error to repeat a name, or to name a header that
+// must not cross: cookies, Authorization, Origin, Referer, Host, Proxy-*,
+// Sec-*, whatever tells where the request came from (Forwarded, Via,
+// X-Forwarded-*, X-Real-IP), whatever belongs to one connection (Connection,
+// TE, Upgrade) and whatever makes a server act on another method or URL
+// (X-HTTP-Method-Override, X-Original-URL, X-Rewrite-URL).
+func New(forward []string) (*Allow, error) {
+	a := &Allow{extra: make(map[string]struct{}, len(forward))}
+	for _, name := range forward {
+		if err := forwardable(name); err != nil {
+			return nil, err
+		}
+		canonical := http.CanonicalHeaderKey(name)
+		if _, ok := a.extra[canonical]; ok {
+			return nil, fmt.Errorf("%s is listed twice: remove one", canonical)
+		}
+		a.extra[canonical] = struct{}{}
+	}
+	return a, nil
+}
+
+func forwardable(name string) error {
+	if name == "" {
+		return errors.New("the name of a header is empty: write one, such as Idempotency-Key, or remove it")
+	}
+	for _, c := range []byte(name) {
+		if l := c | 0x20; (l < 'a' || l > 'z') && (c < '0' || c > '9') && c != '-' {
+			return fmt.Errorf("%q: the name of a header to forward has only letters, digits and hyphens; list every name by itself", name)
+		}
+	}
+	if never.holds(name) {
+		return fmt.Errorf("%s never crosses to a platform: remove it", http.CanonicalHeaderKey(name))
+	}
+	return nil
+}
+
+// Filter returns a new header with what may cross from the client: Accept,
+// Accept-*, Content-*, If-*, Range, User-Agent, Last-Event-ID (with which an
+// EventSource takes up where it was), TE if it is about trailers, and the
+// names given to [New]. It shares nothing with in.
+//
+// With upgrade, which says that the policy allowed a WebSocket handshake, the
+// result is one: Connection and Upgrade are set whatever the client wrote
+// there, and Sec-WebSocket-* and the :protocol of an extended CONNECT
+// (RFC 8441) are taken over.
+func (a *Allow) Filter(in http.Header, upgrade bool) http.Header {
+	// One allocation for all values.
+	n := 0
+	for _, values := range in {
+		n += len(values)
+	}
+	backing := make([]string, 0, n)
+	out := make(http.Header, len(in)+2)
+	for name, values := range in {
+		if !a.crosses(name) && (!upgrade || !ofHandshake(name)) {
+			continue
+		}
+		from := len(backing)
+		backing = append(backing, values...)
+		out[name] = backing[from:len(backing):len(backing)]
+	}
+	if trailers(in) {
+		out["Te"] = []string{"trailers"}
+	}
+	if upgrade {
+		// What was judged is what is sent: no h2c under the name of WebSocket.
+		out["Connection"] = []string{"Upgrade"}
+		out["Upgrade"] = []string{"websocket"}
+	}
+	return out
+}
+
+// crosses judges a name as net/http delivers it, in canonical spelling. Any
+// other spelling was not made by a server and does not cross.
+func (a *Allow) crosses(name string) bool {
+	switch name {
+	case "Accept", "Range", "User-Agent", "Last-Event-Id":
+		return true
+	}
+	for _, p := range [...]string{"Accept-", "Content-", "If-"} {
+		if strings.HasPrefix(name, p) {
+			return plain(name)
+		}
+	}
+	_, ok := a.extra[name]
+	return ok
+}
+
+func ofHandshake(name string) bool {
+	return name == ":protocol" || webSocket.holds(name) && plain(name)
+}
+
+func trailers(h http.Header) bool {
+	return httpguts.HeaderValuesContainsToken(h["Te"], "trailers")
+}
+
+// Enforce removes from the outgoing request whatever must never cross: what
+// a proxy adds on the way (X-Forwarded-*, Via, Early-Data) and what an
+// operator's own rules put there (Authorization, Cookie). Other names that the
+// operator set stay. It is the last step before the credential is set, on the
+// copy that goes on the wire.
+//
+// A header that cannot be sent is removed as well. The HTTP client would fail
+// with an error that counts against the upstream, so that anybody who gets a
+// line break into an operator's placeholder could take it down for everyone.
+func Enforce(out http.Header) {
+	upgrade := len(out["Upgrade"]) == 1 && strings.EqualFold(out["Upgrade"][0], "websocket") &&
+		httpguts.HeaderValuesContainsToken(out["Connection"], "upgrade")
+	te := trailers(out)
+	for name, values := range out {
+		if never.holds(name) && (!upgrade || !webSocket.holds(name) || !plain(name)) || !sendable(name, values) {
+			delete(out, name)
+		}
+	}
+	if te {
+		out["Te"] = []string{"trailers"}
+	}
+	if upgrade {
+		out["Connection"] = []string{"Upgrade"}
+		out["Upgrade"] = []string{"websocket"}
+	}
+}
+
+func sendable(name string, values []string) bool {
+	if !httpguts.ValidHeaderFieldName(name) {
+		return false
+	}
+	for _, v := range values {
+		if !httpguts.ValidHeaderFieldValue(v) {
+			return false
+		}
+	}
+	return true
+}
+
+// Trailer removes from the trailers of a request whatever must never cross,
+// in place. Some servers merge trailers into the headers.
+func Trailer(t http.Header) {
+	for name, values := range t {
+		if never.holds(name) || !sendable(name, values) {
+			delete(t, name)
+		}
+	}
+}

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+var (
+	errOriginRepeated = errors.New("Origin or Sec-Fetch-Site stands in the request twice")
+	errOriginNull     = errors.New("Origin is null: a sandboxed frame, a local file or a redirect")
+	errCrossSite      = errors.New("sent from a page of another origin that is not among trusted_origins")
+	errUpgradeOrigin  = errors.New("an upgrade needs an Origin that is this server's or among trusted_origins")
+)
+
+// What scripts of a trusted origin may read besides the safelisted headers.
+const exposed = "RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, Proxy-Status"
+
+// What scripts of a trusted origin may ask for. Which of it a route is open
+// to is the policy's business, and the request itself is judged again.
+const askable = "GET, HEAD, POST, PUT, PATCH, DELETE"
+
+// Origins tells requests of the app's own pages from those that a page of
+// another site made the user's browser send. Make it with [NewOrigins]; it is
+// safe for concurrent use.
+type Origins struct {
+	protection *http.CrossOriginProtection
+	trusted    map[string]struct{}
+}
+
+// NewOrigins returns the check for the server's own origin and the trusted
+// ones. A trusted origin is written as browsers send it: scheme://host or
+// scheme://host:port in lower case, without the scheme's default port, path
+// or wildcard; https, or http on a loopback host.
+func NewOrigins(trusted []string) (*Origins, error) {
+	o := &Origins{
+		protection: http.NewCrossOriginProtection(),
+		trusted:    make(map[string]struct{}, len(trusted)),
+	}
+	for _, origin := range trusted {
+		if err := checkOrigin(origin); err != nil {
+			return nil, err
+		}
+		if _, ok := o.trusted[origin]; ok {
+			return nil, fmt.Errorf("origin %s is listed twice: remove one", origin)
+		}
+		o.trusted[origin] = struct{}{}
+		if err := o.protection.AddTrustedOrigin(origin); err != nil {
+			return nil, err
+		}
+	}
+	return o, nil
+}
+
+func checkOrigin(origin string) error {
+	switch {
+	case origin == "":
+		return errors.New("an origin is empty: write one such as https://app.example.org")
+	case origin == "null":
+		return errors.New("origin null is every sandboxed page: it cannot be trusted, remove it")
+	case strings.Contains(origin, "*"):
+		return fmt.Errorf("origin %s: there are no wildcards, list every origin by itself", origin)
+	case strings.Contains(origin, "@"):
+		return errors.New("an origin has neither user nor password: write it as scheme://host")
+	}
+	u, err := url.Parse(origin)
+	if err != nil || u.Hostname() == "" || strings.ContainsFunc(u.Host, notOfHost) {
+		return fmt.Errorf("origin %q: write it as scheme://host in ASCII, such as https://app.example.org", origin)
+	}
+	if u.Scheme != "https" && u.Scheme != "http" {
+		return fmt.Errorf("origin %q: the scheme must be https", origin)
+	}
+	if u.Scheme == "http" && !isLoopback(u.Hostname()) {
+		return fmt.Errorf("origin %s: use https; http is for loopback only", origin)
+	}
+	if want := serialize(u); origin != want {
+		return fmt.Errorf("origin %q is not written as browsers send it: write %s", origin, want)
+	}
+	return nil
+}
+
+// serialize writes the origin of a URL as browsers do (RFC 6454 section 6.2).
+func serialize(u *url.URL) string {
+	host := strings.ToLower(u.Host)
+	if port := u.Port(); port == "" || u.Scheme == "https" && port == "443" || u.Scheme == "http" && port == "80" {
+		host = strings.TrimSuffix(host, ":"+port)
+	}
+	return u.Scheme + "://" + host
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || strings.HasSuffix(host, ".localhost") || ip != nil && ip.IsLoopback()
+}
+
+// Check refuses, with cross_origin, what a page of another origin sent. It is
+// for sessions that a browser adds by itself, such as a cookie.
+//
+// [http.CrossOriginProtection] lets GET, HEAD and OPTIONS pass, because they
+// change nothing. Here they answer with health data, so all methods are judged
+// alike: by Sec-Fetch-Site, or by Origin where the browser does not send it.
+// A request with neither is not a browser's. An upgrade needs an Origin,
+// because the same-origin policy does not keep other pages from reading a
+// WebSocket.
+func (o *Origins) Check(r *http.Request, upgrade bool) *delegation.Refusal {
+	origin := r.Header["Origin"]
+	if len(origin) > 1 || len(r.Header["Sec-Fetch-Site"]) > 1 {
+		return delegation.Refuse(delegation.CrossOrigin, errOriginRepeated)
+	}
+	if len(origin) == 1 && origin[0] == "null" {
+		return delegation.Refuse(delegation.CrossOrigin, errOriginNull)
+	}
+	if upgrade && !o.Trusted(r) && !sameOrigin(r) {
+		return delegation.Refuse(delegation.CrossOrigin, errUpgradeOrigin)
+	}
+	// POST stands for "not known to be safe".
+	if err := o.protection.Check(&http.Request{Method: http.MethodPost, Header: r.Header, Host: r.Host}); err != nil {
+		return delegation.Refuse(delegation.CrossOrigin, errCrossSite)
+	}
+	return nil
+}
+
+// Trusted reports whether a page of a trusted origin sent the request.
+func (o *Origins) Trusted(r *http.Request) bool {
+	origin := r.Header["Origin"]
+	if len(origin) != 1 {
+		return false
+	}
+	_, ok := o.trusted[origin[0]]
+	return ok
+}
+
+// sameOrigin compares scheme and host. Without TLS here, something in front
+// of us may have ended it, so that either scheme may be ours.
+func sameOrigin(r *http.Request) bool {
+	origin := r.Header["Origin"]
+	if len(origin) != 1 {
+		return false
+	}
+	u, err := url.Parse(origin[0])
+	if err != nil || u.Host == "" || serialize(u) != origin[0] {
+		return false
+	}
+	return strings.EqualFold(u.Host, r.Host) && (u.Scheme == "https" || u.Scheme == "http" && r.TLS == nil)
+}
+
+// Headers sets the CORS headers of an answer, refusals included: without them
+// a script of a trusted origin cannot read why it was refused. Without trusted
+// origins it sets nothing.
+func (o *Origins) Headers(h http.Header, r *http.Request) {
+	if len(o.trusted) == 0 {
+		return
+	}
+	vary(h, "Origin")
+	if !o.Trusted(r) {
+		return
+	}
+	h.Set("Access-Control-Allow-Origin", r.Header.Get("Origin"))
+	h.Set("Access-Control-Allow-Credentials", "true")
+	h.Set("Access-Control-Expose-Headers", exposed)
+}
+
+// IsPreflight reports whether a browser asks with r whether a page may send
+// another request. It carries no session.
+func IsPreflight(r *http.Request) bool {
+	return r.Method == http.MethodOptions && len(r.Header["Origin"]) > 0 && r.Header.Get("Access-Control-Request-Method") != ""
+}
+
+// Preflight answers a preflight from a trusted origin with 204 and reports
+// true. From any other origin it writes nothing and reports false: refuse it.
+//
+// Every header that was asked for is allowed, because few of them cross to
+// the platform anyway. The answer holds for ten minutes.
+func (o *Origins) Preflight(w http.ResponseWriter, r *http.Request) bool {
+	if !IsPreflight(r) || !o.Trusted(r) {
+		return false
+	}
+	h := w.Header()
+	o.Headers(h, r)
+	vary(h, "Access-Control-Request-Method")
+	vary(h, "Access-Control-Request-Headers")
+	h.Set("Access-Control-Allow-Methods", askable)
+	if asked := strings.Join(r.Header["Access-Control-Request-Headers"], ", "); asked != "" {
+		h.Set("Access-Control-Allow-Headers", asked)
+	}
+	h.Set("Access-Control-Max-Age", "600")
+	w.WriteHeader(http.StatusNoContent)
+	return true
+}
+
+// vary adds a name to Vary once.
+func vary(h http.Header, name string) {
+	for _, values := range h["Vary"] {
+		for v := range strings.SplitSeq(values, ",") {
+			if strings.EqualFold(strings.TrimSpace(v), name) {
+				return
+			}
+		}
+	}
+	h.Add("Vary", name)
+}

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+// The rules of a path with one reading only. They are the causes of
+// path_ambiguous and go into the operator's log.
+var (
+	errNotRooted  = errors.New("the path does not start with a slash")
+	errEscape     = errors.New("% is not followed by two hexadecimal digits")
+	errSlash      = errors.New("encoded slash (%2F)")
+	errDot        = errors.New("encoded dot (%2E)")
+	errPercent    = errors.New("encoded percent sign (%25): the path would be decoded twice")
+	errBackslash  = errors.New("backslash: some servers read it as a slash")
+	errSemicolon  = errors.New("semicolon: some servers cut the segment there")
+	errDelimiter  = errors.New("# or ? within the path")
+	errControl    = errors.New("control character")
+	errUTF8       = errors.New("not UTF-8")
+	errFullWidth  = errors.New("full-width form of an ASCII character: some servers fold it")
+	errDotSegment = errors.New("dot segment")
+	errSegmentEnd = errors.New("a segment ends in a dot or a space: some servers cut it off")
+	errCookieless = errors.New("segment of the form (X(...)): ASP.NET cuts it out of the path")
+)
+
+func ambiguous(rule error) error {
+	return delegation.Refuse(delegation.PathAmbiguous, rule)
+}
+
+// What becomes of a byte of a path, raw or from an escape.
+const (
+	encode = iota // sent as an escape, whichever way it came
+	letter        // sent as it is, whichever way it came
+	refuse        // has a second reading
+)
+
+// kinds says it of every byte. Of "/", "." and "%" it speaks of the encoded
+// ones; raw they have a meaning of their own.
+var kinds = func() (kinds [256]byte) {
+	for c := range 0x20 {
+		kinds[c] = refuse
+	}
+	for _, c := range []byte("\x7f\\;#?/.%") {
+		kinds[c] = refuse
+	}
+	// RFC 3986's pchar. Without "+", which some servers read as a space:
+	// %2B has one reading.
+	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_~!$&'()*,=:@") {
+		kinds[c] = letter
+	}
+	return kinds
+}()
+
+// Canonical returns the one spelling of an escaped path that is both judged
+// and sent upstream. It refuses paths that servers read in more than one way,
+// with a [delegation.Refusal] path_ambiguous whose cause says which rule was
+// broken.
+//
+// Refused are, raw or encoded: backslash, semicolon, "#", "?", control
+// characters; encoded: slash, dot, percent sign; and escapes that are not
+// two hexadecimal digits, decoded text that is not UTF-8, "." and ".."
+// segments, segments that end in a dot or a space, full-width copies of ASCII
+// characters, and the segments (X(...)) that ASP.NET cuts out.
+//
+// Everything else is brought to one spelling, because the other spellings
+// mean the same to every server: a run of slashes becomes one; letters,
+// digits and - . _ ~ ! $ & ' ( ) * , = : @ are written as they are; all other
+// bytes are percent-encoded in upper case. A trailing slash stays: "/a/" is
+// not "/a".
+func Canonical(escapedPath string) (string, error) {
+	if escapedPath == "" || escapedPath[0] != '/' {
+		return "", ambiguous(errNotRooted)
+	}
+	if isPlain(escapedPath) {
+		return escapedPath, nil
+	}
+	text, err := decode(escapedPath)
+	if err != nil {
+		return "", ambiguous(err)
+	}
+	if err := checkText(text); err != nil {
+		return "", ambiguous(err)
+	}
+	return encodePath(text), nil
+}
+
+// isPlain reports whether a path is canonical beyond doubt. It spares nearly
+// every request the long way.
+func isPlain(path string) bool {
+	last := byte('x')
+	for i := range len(path) {
+		c := path[i]
+		switch {
+		case c == '/':
+			if last == '/' || last == '.' {
+				return false
+			}
+		case c == '(' && last == '/':
+			return false
+		case c != '.' && kinds[c] != letter:
+			return false
+		}
+		last = c
+	}
+	return last != '.'
+}
+
+// decode returns the text of an escaped path. Only separators are slashes in
+// it, and runs of them have become one.
+func decode(path string) ([]byte, error) {
+	text := make([]byte, 0, len(path))
+	for i := 0; i < len(path); i++ {
+		c := path[i]
+		switch {
+		case c == '/':
+			if len(text) == 0 || text[len(text)-1] != '/' {
+				text = append(text, '/')
+			}
+			continue
+		case c == '.':
+			text = append(text, '.')
+			continue
+		case c == '%':
+			if i+2 >= len(path) || !isHex(path[i+1]) || !isHex(path[i+2]) {
+				return nil, errEscape
+			}
+			c = unhex(path[i+1])<<4 | unhex(path[i+2])
+			i += 2
+		}
+		if kinds[c] == refuse {
+			return nil, secondReading(c)
+		}
+		text = append(text, c)
+	}
+	return text, nil
+}
+
+func secondReading(c byte) error {
+	switch c {
+	case '/':
+		return errSlash
+	case '.':
+		return errDot
+	case '%':
+		return errPercent
+	case '\\':
+		return errBackslash
+	case ';':
+		return errSemicolon
+	case '#', '?':
+		return errDelimiter
+	default:
+		return errControl
+	}
+}
+
+// checkText judges the decoded path as a whole.
+func checkText(text []byte) error {
+	for segment := range bytes.SplitSeq(text, []byte("/")) {
+		switch n := len(segment); {
+		case n == 0:
+		case string(segment) == "." || string(segment) == "..":
+			return errDotSegment
+		case segment[n-1] == '.' || segment[n-1] == ' ':
+			return errSegmentEnd
+		case n > 3 && segment[0] == '(' && segment[2] == '(' && strings.HasSuffix(string(segment), "))"):
+			return errCookieless
+		}
+	}
+	if !utf8.Valid(text) {
+		return errUTF8
+	}
+	for _, r := range string(text) {
+		switch {
+		case unicode.IsControl(r):
+			return errControl
+		case '\uff01' <= r && r <= '\uff5e':
+			return errFullWidth
+		}
+	}
+	return nil
+}
+
+func encodePath(text []byte) string {
+	const hex = "0123456789ABCDEF"
+	out := make([]byte, 0, len(text)+16)
+	for _, c := range text {
+		if c == '/' || c == '.' || kinds[c] == letter {
+			out = append(out, c)
+		} else {
+			out = append(out, '%', hex[c>>4], hex[c&15])
+		}
+	}
+	return string(out)
+}
+
+func isHex(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f'
+}
+
+func unhex(c byte) byte {
+	if c <= '9' {
+		return c - '0'
+	}
+	return c | 0x20 - 'a' + 10
+}

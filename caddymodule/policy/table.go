@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+var (
+	errNoLine       = errors.New("no line of the route policy covers the path")
+	errOtherMethods = errors.New("the lines of the route policy that cover the path are for other methods")
+	errNoUpgrade    = errors.New("no line of the route policy that covers the path has WEBSOCKET among its methods")
+)
+
+// Table is a route policy. Make it with [New]; it is safe for concurrent use.
+//
+// A line covers a request if its pattern matches the path and its methods
+// have the request's. The first line that does decides; what none covers is
+// refused.
+//
+// Patterns are compared segment by segment, case-sensitively:
+//
+//   - `*` is exactly one segment that is not empty: /a/* matches /a/x, but
+//     neither /a/ nor /a/x/y.
+//   - `/**` at the end is one segment or more: /a/** matches /a/x, /a/x/y and
+//     /a/x/, but neither /a nor /a/.
+//   - A trailing slash counts: /a is not /a/.
+//
+// GET includes HEAD. A line without methods is for DELETE, GET, HEAD, PATCH,
+// POST and PUT. OPTIONS must be named, and so must WEBSOCKET, which is for a
+// GET that upgrades and for nothing else. Every other method is refused.
+type Table struct {
+	root  node
+	lines []line
+}
+
+type line struct {
+	methods methodSet
+	scopes  []string
+	public  bool
+}
+
+// node is a place in the tree of segments. Its lists hold line numbers,
+// ascending.
+type node struct {
+	literal map[string]*node
+	star    *node
+	ends    []int // patterns that end here
+	deep    []int // patterns that go on with /**
+}
+
+// Verdict is what a line says of the requests it covers.
+type Verdict struct {
+	// Scopes are the line's or else the provider's, sorted; none on a public
+	// route. They are shared: do not change them.
+	Scopes []string
+
+	// Public says that neither session nor credential is needed.
+	Public bool
+
+	// Upgrade says that the request is a WebSocket handshake and may be one.
+	Upgrade bool
+}
+
+// New compiles a route policy. scopes are the provider's: the default of
+// lines without scopes, and all that a line may ask for. An error names the
+// line by its number, from 1, and says how to mend it.
+func New(routes []delegation.Route, scopes []string) (*Table, error) {
+	t := &Table{lines: make([]line, len(routes))}
+	ceiling := sorted(scopes)
+	for i, r := range routes {
+		methods, err := compile(r, ceiling)
+		if err != nil {
+			return nil, fmt.Errorf("line %d (%s): %w", i+1, describe(r), err)
+		}
+		l := line{methods: methods, scopes: ceiling, public: r.Public}
+		switch {
+		case r.Public:
+			l.scopes = nil
+		case len(r.Scopes) > 0:
+			l.scopes = sorted(r.Scopes)
+		}
+		t.lines[i] = l
+		list := t.place(r.Pattern)
+		for _, other := range *list {
+			if t.lines[other].methods == methods {
+				return nil, fmt.Errorf("line %d (%s): line %d has the same methods and path: remove one", i+1, describe(r), other+1)
+			}
+		}
+		*list = append(*list, i)
+	}
+	return t, nil
+}
+
+func sorted(scopes []string) []string {
+	return slices.Compact(slices.Sorted(slices.Values(scopes)))
+}
+
+func describe(r delegation.Route) string {
+	return strings.TrimSpace(strings.Join(r.Methods, ",") + " " + r.Pattern)
+}
+
+// compile checks a route and returns its methods.
+func compile(r delegation.Route, ceiling []string) (methodSet, error) {
+	methods, err := parseMethods(r.Methods)
+	if err != nil {
+		return 0, err
+	}
+	if err := checkPattern(r.Pattern); err != nil {
+		return 0, err
+	}
+	if r.Public && len(r.Scopes) > 0 {
+		return 0, errors.New("a public route is sent without a token: remove its scopes")
+	}
+	for i, scope := range r.Scopes {
+		if err := checkScope(scope); err != nil {
+			return 0, err
+		}
+		if slices.Contains(r.Scopes[:i], scope) {
+			return 0, fmt.Errorf("scope %s is listed twice: remove one", scope)
+		}
+		if _, ok := slices.BinarySearch(ceiling, scope); !ok {
+			return 0, fmt.Errorf("scope %s is not among the provider's: add it to `scopes` of the provider, or remove it here", scope)
+		}
+	}
+	return methods, nil
+}
+
+// place returns the list that a pattern's line number belongs to.
+func (t *Table) place(pattern string) *[]int {
+	n := &t.root
+	for segment := range strings.SplitSeq(pattern[1:], "/") {
+		switch segment {
+		case "**":
+			return &n.deep
+		case "*":
+			if n.star == nil {
+				n.star = new(node)
+			}
+			n = n.star
+		default:
+			next, ok := n.literal[segment]
+			if !ok {
+				if n.literal == nil {
+					n.literal = make(map[string]*node)
+				}
+				next = new(node)
+				n.literal[segment] = next
+			}
+			n = next
+		}
+	}
+	return &n.ends
+}
+
+// Match returns what the first line says that covers a request. The path is
+// what [Canonical] returned. With upgrade, which needs the method GET, the
+// line must have WEBSOCKET.
+//
+// The error is a [delegation.Refusal]: route_denied, or method_not_allowed
+// with the methods that the path is open to.
+func (t *Table) Match(method, canonicalPath string, upgrade bool) (Verdict, error) {
+	s := search{lines: t.lines, wanted: methodOf(method), best: len(t.lines)}
+	if method == webSocketWord {
+		s.wanted = 0 // a word of the policy, not a method of HTTP
+	}
+	if upgrade {
+		if method != "GET" {
+			return Verdict{}, delegation.Refuse(delegation.RouteDenied, errNoUpgrade)
+		}
+		s.wanted = webSocket
+	}
+	if path, ok := strings.CutPrefix(canonicalPath, "/"); ok {
+		s.visit(&t.root, path, true)
+	}
+	if s.best < len(t.lines) {
+		l := t.lines[s.best]
+		return Verdict{Scopes: l.scopes, Public: l.public, Upgrade: upgrade}, nil
+	}
+	return Verdict{}, s.refusal(upgrade)
+}
+
+// search looks for the smallest line number whose pattern matches and whose
+// methods have the wanted one.
+type search struct {
+	lines  []line
+	wanted methodSet
+	best   int
+	open   methodSet // methods of all lines whose pattern matches
+}
+
+func (s *search) visit(n *node, path string, more bool) {
+	if !more {
+		s.consider(n.ends)
+		return
+	}
+	if path != "" {
+		s.consider(n.deep)
+	}
+	segment, rest, more := strings.Cut(path, "/")
+	if next, ok := n.literal[segment]; ok {
+		s.visit(next, rest, more)
+	}
+	if n.star != nil && segment != "" {
+		s.visit(n.star, rest, more)
+	}
+}
+
+func (s *search) consider(lines []int) {
+	for _, i := range lines {
+		s.open |= s.lines[i].methods
+		if i < s.best && s.lines[i].methods&s.wanted != 0 {
+			s.best = i
+		}
+	}
+}
+
+func (s *search) refusal(upgrade bool) *delegation.Refusal {
+	allow := s.open.names()
+	switch {
+	case s.open == 0:
+		return delegation.Refuse(delegation.RouteDenied, errNoLine)
+	case upgrade:
+		return delegation.Refuse(delegation.RouteDenied, errNoUpgrade)
+	case len(allow) == 0: // only upgrades are open
+		return delegation.Refuse(delegation.RouteDenied, errOtherMethods)
+	}
+	r := delegation.Refuse(delegation.MethodNotAllowed, errOtherMethods)
+	r.Allow = allow
+	return r
+}
