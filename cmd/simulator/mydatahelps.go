@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/integration/simulator"
+)
+
+// errUsage: the flag package has already told what is wrong.
+var errUsage = errors.New("usage")
+
+// myDataHelps serves a simulated MyDataHelps until ctx ends.
+func myDataHelps(ctx context.Context, args []string, out, errOut io.Writer) error {
+	flags := flag.NewFlagSet("simulator mydatahelps", flag.ContinueOnError)
+	flags.SetOutput(errOut)
+	listen := flags.String("listen", "127.0.0.1:8080", "`address` to listen on; port 0 picks a free one")
+	account := flags.String("account", "MyDataHelps.Simulator.App", "`name` of the service account")
+	project := flags.String("project", "5e1f0000-0000-4000-8000-000000000001", "`ID` of the project")
+	who := flags.String("participants", "2", "`number` of made-up participants, or a JSON file with a list of them")
+	privateKey := flags.String("private-key-out", "", "`file` for the account's private key: made with mode 0600, or used if it is there")
+	var public []string
+	flags.Func("public-key", "PEM `file` with a public key of the account; may be repeated", func(file string) error {
+		public = append(public, file)
+		return nil
+	})
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return nil
+	case err != nil:
+		return errUsage
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("%q is no flag", flags.Arg(0))
+	}
+
+	keys, err := accountKeys(public, *privateKey)
+	if err != nil {
+		return err
+	}
+	participants, err := readParticipants(*who)
+	if err != nil {
+		return err
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", *listen)
+	if err != nil {
+		return err
+	}
+	sim := simulator.NewMyDataHelps(simulator.Options{Account: *account, Keys: keys, ProjectID: *project, Participants: participants})
+	server := &http.Server{Handler: sim, ReadHeaderTimeout: 10 * time.Second}
+	printWelcome(out, "http://"+l.Addr().String(), *account, *project, *privateKey, sim.Participants())
+
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(l) }()
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+		return server.Close()
+	}
+}
+
+// readParticipants takes a number or the name of a JSON file.
+func readParticipants(s string) ([]simulator.Participant, error) {
+	if n, err := strconv.Atoi(s); err == nil {
+		if n < 0 || n > 1000000 {
+			return nil, errors.New("--participants: want a number between 0 and 1000000")
+		}
+		return simulator.SampleParticipants(n), nil
+	}
+	b, err := os.ReadFile(s) //nolint:gosec // the operator names the file
+	if err != nil {
+		return nil, fmt.Errorf("--participants: neither a number nor a readable file: %w", err)
+	}
+	var ps []simulator.Participant
+	if err := json.Unmarshal(b, &ps); err != nil {
+		return nil, fmt.Errorf("--participants: %s: want a JSON list of participants: %w", s, err)
+	}
+	for i, p := range ps {
+		if err := p.Check(); err != nil {
+			return nil, fmt.Errorf("--participants: %s: entry %d: %w", s, i+1, err)
+		}
+	}
+	return ps, nil
+}
+
+func printWelcome(out io.Writer, base, account, project, privateKey string, ps []simulator.Participant) {
+	_, _ = fmt.Fprintf(out, "MyDataHelps simulator: %s\n\n  token endpoint   %s/identityserver/connect/token\n  service account  %s\n  project          %s\n",
+		base, base, account, project)
+	if privateKey != "" {
+		_, _ = fmt.Fprintf(out, "  private key      %s\n", privateKey)
+	}
+	_, _ = fmt.Fprintf(out, "  participants     %d\n", len(ps))
+	for _, p := range ps[:min(len(ps), 5)] {
+		_, _ = fmt.Fprintf(out, "    %s  %s  %s %s\n", p.ID, p.Identifier, p.FirstName, p.LastName)
+	}
+	_, _ = fmt.Fprintf(out, `
+  what it received     curl %[1]s/_simulator/records
+  totals               curl %[1]s/_simulator/counts
+  switches             curl %[1]s/_simulator/settings
+  change one           curl -X PATCH -d '{"participantTokenLifetime":155}' %[1]s/_simulator/settings
+  revoke all tokens    curl -X POST -d '{"participantID":""}' %[1]s/_simulator/revoke
+
+Ctrl-C stops it.
+`, base)
+}

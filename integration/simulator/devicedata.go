@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package simulator
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+)
+
+// point makes up the n-th device data point, of the namespace and type asked for.
+func (c *call) point(n int) map[string]any {
+	q := c.URL.Query()
+	namespace, kind := q.Get("namespace"), q.Get("type")
+	if namespace == "" {
+		namespace = "Project"
+	}
+	if kind, _, _ = strings.Cut(kind, ","); kind == "" {
+		kind = "Steps"
+	}
+	return map[string]any{
+		"namespace": namespace, "type": kind, "identifier": fmt.Sprintf("point-%d", n+1),
+		"value": strconv.Itoa(c.number("point", n, 100, 9900)), "units": "count",
+		"startDate": day(n), "observationDate": day(n), "insertedDate": day(n), "modifiedDate": day(n),
+		"properties": map[string]string{"owner": c.participant.FirstName},
+	}
+}
+
+func (c *call) devicePoints() []map[string]any {
+	made := c.items("point", func(n int) map[string]any {
+		return merged(c.point(n), map[string]any{"source": map[string]any{"identifier": "Phone", "properties": map[string]string{}}})
+	})
+	return append(made, c.sim.shelves.peek(c.participant.ID).devicePoints()...)
+}
+
+func (c *call) postDevicePoints() {
+	var points []map[string]any
+	if !c.read(&points) {
+		return
+	}
+	for _, p := range points {
+		kind, _ := p["type"].(string)
+		value, _ := p["value"].(string)
+		if kind == "" || value == "" {
+			c.fail(http.StatusBadRequest, "every device data point needs a type and a value, both strings")
+			return
+		}
+	}
+	shelf := c.sim.shelves.of(c.participant.ID)
+	have := len(shelf.devicePoints())
+	for i, p := range points {
+		// The token says whose it is, whatever the body says.
+		merged(c.own(p), map[string]any{
+			"id": guidOf("posted", c.participant.ID, c.now.String(), strconv.Itoa(have+i)), "namespace": "Project",
+			"insertedDate": isoDate(c.now), "modifiedDate": isoDate(c.now),
+		})
+	}
+	shelf.addPoints(points)
+	c.json(http.StatusOK, c.own(map[string]any{"totalPersisted": len(points)}))
+}
+
+func (c *call) deviceTypes() {
+	types := make([]map[string]any, 0, 3)
+	for _, t := range []string{"Steps", "HeartRate", "Sleep"} {
+		types = append(types, c.own(map[string]any{"namespace": "Fitbit", "type": t, "enabled": true, "retentionDays": 365}))
+	}
+	c.json(http.StatusOK, types)
+}
+
+func (c *call) devicePointsV2() []map[string]any {
+	return c.items("point2", func(n int) map[string]any {
+		return merged(c.point(n), map[string]any{
+			"startDateOffset": "-07:00:00", "observationDateOffset": "-07:00:00", "dataSource": map[string]string{"sourceName": c.participant.FirstName},
+		})
+	})
+}
+
+func (c *call) aggregates() []map[string]any {
+	functions := c.URL.Query().Get("aggregateFunctions")
+	if functions == "" {
+		functions = "sum"
+	}
+	return c.items("aggregate", func(n int) map[string]any {
+		statistics := map[string]int{}
+		for f := range strings.SplitSeq(functions, ",") {
+			statistics[f] = c.number(f, n, 100, 9900)
+		}
+		p := c.point(n)
+		return map[string]any{"namespace": p["namespace"], "type": p["type"], "date": day(n), "statistics": statistics}
+	})
+}
+
+func (c *call) dailySleep() []map[string]any {
+	return c.items("dailysleep", func(n int) map[string]any {
+		p := c.point(n)
+		return map[string]any{
+			"namespace": p["namespace"], "type": p["type"], "date": day(n),
+			"value": "asleep", "duration": fmt.Sprintf("0%d:00:00", c.number("nap", n, 5, 4)),
+		}
+	})
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package simulator
+
+import (
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Record is what is remembered of one request. It is made when the request
+// arrives; Status is 0 until the answer begins.
+type Record struct {
+	// Sequence numbers requests in the order of their arrival, from 1.
+	Sequence int64     `json:"sequence"`
+	Time     time.Time `json:"time"`
+	Method   string    `json:"method"`
+	// URI is the request target as received.
+	URI     string      `json:"uri"`
+	Host    string      `json:"host"`
+	Proto   string      `json:"proto"`
+	Header  http.Header `json:"header"`
+	Trailer http.Header `json:"trailer,omitempty"`
+	// TokenKind is none, service, participant or unknown; that of the token in
+	// the Authorization header, whether it is still accepted or not.
+	TokenKind string `json:"tokenKind"`
+	// ParticipantID is whose token it is, or for whom a token was asked.
+	ParticipantID string `json:"participantID,omitempty"`
+	Status        int    `json:"status"`
+	// BodySize is how many bytes of the request's body were read.
+	BodySize int64 `json:"bodySize"`
+	// Area is token, admin, delegated, public, files or other.
+	Area string `json:"area"`
+	// Reason says why a token was refused; the client is not told.
+	Reason string `json:"reason,omitempty"`
+}
+
+// Counts are totals.
+type Counts struct {
+	ServiceTokens     int `json:"serviceTokens"`     // minted
+	ParticipantTokens int `json:"participantTokens"` // minted
+	TokenRequests     int `json:"tokenRequests"`     // that arrived at the token endpoint
+	TokenRefusals     int `json:"tokenRefusals"`     // OAuth errors, however caused
+	Lookups           int `json:"lookups"`           // Get Participant, found or not
+	ListPages         int `json:"listPages"`         // pages of the participant list served
+	ParticipantWrites int `json:"participantWrites"` // administrative PUT and POST
+	Admin             int `json:"admin"`             // requests that arrived at the administrative API
+	Delegated         int `json:"delegated"`         // requests that arrived at the delegated API
+	Public            int `json:"public"`            // requests that arrived at public routes
+	Unauthorized      int `json:"unauthorized"`      // 401 of either API
+	Forbidden         int `json:"forbidden"`         // 403 of either API
+	Throttled         int `json:"throttled"`         // 429 of either API
+	InFlight          int `json:"inFlight"`          // requests not answered to the end at the moment
+}
+
+// maxRecords bounds the memory that records take.
+const maxRecords = 10000
+
+// recorder keeps the latest records in a ring, and the counts.
+type recorder struct {
+	mu     sync.Mutex
+	ring   []*Record
+	last   int64 // sequence number of the latest record
+	first  int64 // sequence number before the first one since the last reset
+	counts Counts
+}
+
+func (c *recorder) add(r *Record) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last++
+	r.Sequence = c.last
+	if len(c.ring) < maxRecords {
+		c.ring = append(c.ring, r)
+	} else {
+		c.ring[(c.last-1)%maxRecords] = r
+	}
+	c.counts.InFlight++
+	switch r.Area {
+	case areaToken:
+		c.counts.TokenRequests++
+	case areaAdmin:
+		c.counts.Admin++
+	case areaDelegated:
+		c.counts.Delegated++
+	case areaPublic:
+		c.counts.Public++
+	}
+}
+
+// update changes a record that Records may be copying at the same time.
+func (c *recorder) update(change func(*Counts)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	change(&c.counts)
+}
+
+func (c *recorder) totals() Counts {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.counts
+}
+
+// after returns copies of the records with a higher sequence number.
+func (c *recorder) after(sequence int64) []Record {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	from := max(sequence, c.first, c.last-int64(len(c.ring)))
+	records := make([]Record, 0, max(0, c.last-from))
+	for n := from + 1; n <= c.last; n++ {
+		// Header and Trailer are replaced, never changed, so they may be shared.
+		records = append(records, *c.ring[(n-1)%maxRecords])
+	}
+	return records
+}
+
+func (c *recorder) reset() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.first = c.last
+	c.counts = Counts{InFlight: c.counts.InFlight}
+}
