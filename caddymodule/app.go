@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package caddymodule lets a signed-in user of an app call MyDataHelps and
+// other personal-data APIs as themselves, while the credentials that allow it
+// stay in the server. It is the Caddy side: thin adapters over the packages
+// below it, which know nothing of Caddy.
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/policy"
+)
+
+func init() {
+	caddy.RegisterModule(App{})
+	httpcaddyfile.RegisterGlobalOption("delegate", parseGlobalOption)
+}
+
+// App holds the platform accounts that the delegate handlers of a
+// configuration use.
+type App struct {
+	// Providers are the platform accounts by name. The `kind` of each names
+	// its module.
+	ProvidersRaw map[string]json.RawMessage `json:"providers,omitempty" caddy:"namespace=delegate.providers inline_key=kind"`
+
+	// TrustedOrigins are the other web origins, such as https://app.example.org,
+	// whose pages may call through this server with the user's session.
+	// Default: none, only pages of the same origin may.
+	TrustedOrigins []string `json:"trusted_origins,omitempty"`
+
+	providers map[string]*provider
+	origins   *policy.Origins
+}
+
+// CaddyModule returns the Caddy module information.
+func (App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "delegate",
+		New: func() caddy.Module { return new(App) },
+	}
+}
+
+// Provision loads the providers. It touches neither network nor database:
+// it also runs when a configuration is only validated.
+func (a *App) Provision(ctx caddy.Context) error {
+	var err error
+	if a.origins, err = policy.NewOrigins(a.TrustedOrigins); err != nil {
+		return fmt.Errorf("trusted_origins: %w", err)
+	}
+	mods, err := ctx.LoadModule(a, "ProvidersRaw")
+	if err != nil {
+		return fmt.Errorf("loading providers: %w", err)
+	}
+	a.providers = make(map[string]*provider)
+	for name, mod := range mods.(map[string]any) {
+		guest, ok := mod.(delegation.Provider)
+		if !ok {
+			return fmt.Errorf("provider %s: module %T is no delegation.Provider", name, mod)
+		}
+		p, err := openProvider(name, guest, ctx.Logger().Named(name))
+		if err != nil {
+			return fmt.Errorf("provider %s: %w", name, err)
+		}
+		a.providers[name] = p
+	}
+	return nil
+}
+
+// Start does nothing: requests may arrive before it runs.
+func (*App) Start() error { return nil }
+
+// Stop does nothing: requests may still be draining. See Cleanup.
+func (*App) Stop() error { return nil }
+
+// Cleanup lets go of the providers' shared state, also after a failed Provision.
+func (a *App) Cleanup() error {
+	var errs []error
+	for _, p := range a.providers {
+		errs = append(errs, p.close())
+	}
+	return errors.Join(errs...)
+}
+
+// appProvider finds a provider of the configuration that is being loaded.
+func appProvider(ctx caddy.Context, name string) (*App, *provider, error) {
+	// Not ctx.App, which would quietly make an empty one.
+	mod, err := ctx.AppIfConfigured("delegate")
+	if err != nil {
+		return nil, nil, fmt.Errorf("provider %s: add the global option `delegate` with it: %w", name, err)
+	}
+	app := mod.(*App)
+	p, ok := app.providers[name]
+	if !ok {
+		return nil, nil, fmt.Errorf("unknown provider %q: name one of the `provider` blocks in the global option `delegate`", name)
+	}
+	return app, p, nil
+}
+
+// parseGlobalOption reads the global option:
+//
+//	delegate {
+//	    provider <name> [<kind>] {
+//	        ...
+//	    }
+//	    trusted_origins <origin...>
+//	}
+func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
+	if existing != nil {
+		return nil, d.Err("the global option delegate is there already: write one block")
+	}
+	app := App{ProvidersRaw: make(map[string]json.RawMessage)}
+	d.Next() // option name
+	if d.NextArg() {
+		return nil, d.ArgErr()
+	}
+	for d.NextBlock(0) {
+		switch word := d.Val(); word {
+		case "provider":
+			if err := app.parseProvider(d); err != nil {
+				return nil, err
+			}
+		case "trusted_origins":
+			args := d.RemainingArgs()
+			if len(args) == 0 {
+				return nil, d.ArgErr()
+			}
+			app.TrustedOrigins = append(app.TrustedOrigins, args...)
+		default:
+			return nil, d.Errf("unrecognized subdirective %q of delegate: expected provider or trusted_origins", word)
+		}
+	}
+	if len(app.ProvidersRaw) == 0 {
+		return nil, d.Err("delegate has no provider: add `provider <name> { … }`")
+	}
+	if _, err := policy.NewOrigins(app.TrustedOrigins); err != nil {
+		return nil, d.Errf("trusted_origins: %v", err)
+	}
+	return httpcaddyfile.App{Name: "delegate", Value: caddyconfig.JSON(app, nil)}, nil
+}
+
+func (a *App) parseProvider(d *caddyfile.Dispenser) error {
+	if !d.NextArg() {
+		return d.ArgErr()
+	}
+	name := d.Val()
+	kind := name
+	if d.NextArg() {
+		kind = d.Val()
+	}
+	if _, ok := a.ProvidersRaw[name]; ok {
+		return d.Errf("provider %s is there already: give each a name of its own, `provider <name> %s`", name, kind)
+	}
+	mod, err := caddy.GetModule("delegate.providers." + kind)
+	if err != nil {
+		return d.Errf("unknown kind of provider %q: this build has %v", kind, providerKinds())
+	}
+	if d.CountRemainingArgs() > 0 {
+		return d.Errf("provider takes a name and a kind, not %q as well", d.RemainingArgs())
+	}
+	guest, err := caddyfile.UnmarshalModule(d, string(mod.ID))
+	if err != nil {
+		return err
+	}
+	a.ProvidersRaw[name] = caddyconfig.JSONModuleObject(guest, "kind", kind, nil)
+	return nil
+}
+
+func providerKinds() []string {
+	var kinds []string
+	for _, mod := range caddy.GetModules("delegate.providers") {
+		kinds = append(kinds, mod.ID.Name())
+	}
+	slices.Sort(kinds)
+	return kinds
+}
+
+// Interface guards
+var (
+	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
+)

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"go.uber.org/zap"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/policy"
+)
+
+const (
+	defaultSubject = "{http.auth.user.id}"
+	defaultRealm   = "default"
+)
+
+// Gate holds what every delegate directive needs to know who is asking.
+type Gate struct {
+	// Provider is the name of a provider of the delegate app. Required.
+	Provider string `json:"provider"`
+
+	// Subject is the placeholder that names the signed-in user. It must be one
+	// that only an authenticator sets: {http.auth.user.*}, or
+	// {http.reverse_proxy.header.*} for the answer of forward_auth's server.
+	// Empty at request time means that nobody is signed in.
+	// Default: `{http.auth.user.id}`.
+	Subject string `json:"subject,omitempty"`
+
+	// Realm is the namespace of the subjects: users of two authenticators may
+	// have the same name. Default: `default`.
+	Realm string `json:"realm,omitempty"`
+
+	// ProxyStatusName is how this proxy calls itself in the Proxy-Status
+	// header of refusals (RFC 9209). Default: `caddy-delegate`.
+	ProxyStatusName string `json:"proxy_status_name,omitempty"`
+
+	app      *App
+	provider *provider
+	logger   *zap.Logger
+}
+
+func (g *Gate) provision(ctx caddy.Context) error {
+	var err error
+	if g.app, g.provider, err = appProvider(ctx, g.Provider); err != nil {
+		return err
+	}
+	if g.Subject == "" {
+		g.Subject = defaultSubject
+	}
+	if err := trustworthy(g.Subject); err != nil {
+		return fmt.Errorf("subject: %w", err)
+	}
+	if g.Realm == "" {
+		g.Realm = defaultRealm
+	}
+	if strings.Contains(g.Realm, "{") {
+		return fmt.Errorf("realm %s: write a fixed name, a realm takes no placeholder", g.Realm)
+	}
+	if g.ProxyStatusName == "" {
+		g.ProxyStatusName = "caddy-delegate"
+	}
+	g.logger = ctx.Logger()
+	return nil
+}
+
+// person tells who is asking; a refusal if nobody is signed in.
+func (g *Gate) person(repl *caddy.Replacer) (delegation.Person, error) {
+	subject := repl.ReplaceAll(g.Subject, "")
+	if subject == "" {
+		return delegation.Person{}, delegation.Refuse(delegation.SessionRequired, fmt.Errorf("%s is empty", g.Subject))
+	}
+	return delegation.Person{Realm: g.Realm, Subject: subject}, nil
+}
+
+// claim is the value by which the session names the participant.
+func (g *Gate) claim(repl *caddy.Replacer, p delegation.Person) string {
+	if g.provider.traits.Claim == "" {
+		return p.Subject
+	}
+	return repl.ReplaceAll(g.provider.traits.Claim, "")
+}
+
+// admit sets the CORS headers, answers preflights and refuses what a browser
+// sent from another site. done means that the request was answered.
+func (g *Gate) admit(w http.ResponseWriter, r *http.Request, upgrade bool) (done bool, err error) {
+	g.app.origins.Headers(w.Header(), r)
+	if policy.IsPreflight(r) {
+		if !g.app.origins.Preflight(w, r) {
+			return true, delegation.Refuse(delegation.CrossOrigin, nil)
+		}
+		return true, nil
+	}
+	if refusal := g.app.origins.Check(r, upgrade); refusal != nil {
+		return true, refusal
+	}
+	return false, nil
+}
+
+// parse reads the subdirectives that all directives share. ok tells whether
+// the current word was one of them.
+func (g *Gate) parse(d *caddyfile.Dispenser) (ok bool, err error) {
+	switch d.Val() {
+	case "subject":
+		return true, parseOnce(d, &g.Subject)
+	case "realm":
+		return true, parseOnce(d, &g.Realm)
+	case "proxy_status_name":
+		return true, parseOnce(d, &g.ProxyStatusName)
+	default:
+		return false, nil
+	}
+}
+
+// parseName reads the provider's name and checks what can be checked while
+// there are still a file and a line to name.
+func (g *Gate) parseName(d *caddyfile.Dispenser, providers map[string]struct{}) error {
+	if !d.NextArg() {
+		return d.Errf("%s needs the name of a provider", d.Val())
+	}
+	g.Provider = d.Val()
+	if _, ok := providers[g.Provider]; !ok {
+		return d.Errf("unknown provider %q: name one of the `provider` blocks in the global option `delegate`", g.Provider)
+	}
+	return nil
+}
+
+func (g *Gate) check(d *caddyfile.Dispenser) error {
+	if g.Subject == "" {
+		return nil
+	}
+	if err := trustworthy(g.Subject); err != nil {
+		return d.Errf("subject: %v", err)
+	}
+	return nil
+}
+
+// parseOnce reads the one argument of a setting that may stand only once.
+func parseOnce(d *caddyfile.Dispenser, to *string) error {
+	word := d.Val()
+	if *to != "" {
+		return d.Errf("%s is set already", word)
+	}
+	if !d.NextArg() || d.Val() == "" {
+		return d.Errf("%s needs a value", word)
+	}
+	*to = d.Val()
+	if d.NextArg() {
+		return d.Errf("%s takes one value, not %q as well", word, d.Val())
+	}
+	return nil
+}
+
+// trusted are the placeholders that only an authenticator can set.
+var trusted = []string{"http.auth.user.", "http.reverse_proxy.header."}
+
+// trustworthy refuses a placeholder that repeats what a client sent. Taking
+// the user's name from a request header is the commonest hole of homemade
+// authenticators: anybody can send it.
+func trustworthy(placeholder string) error {
+	name, ok := strings.CutPrefix(placeholder, "{")
+	name, closed := strings.CutSuffix(name, "}")
+	if ok && closed && !strings.ContainsAny(name, "{}") {
+		for _, prefix := range trusted {
+			if len(name) > len(prefix) && strings.HasPrefix(name, prefix) {
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("%s is not set by an authenticator alone: use one placeholder {http.auth.user.…}, or {rp.header.…} for the answer of forward_auth's server", placeholder)
+}

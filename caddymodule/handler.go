@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/headers"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/policy"
+)
+
+func init() {
+	caddy.RegisterModule(Handler{})
+	httpcaddyfile.RegisterHandlerDirective("delegate", parseHandler)
+	httpcaddyfile.RegisterDirectiveOrder("delegate", httpcaddyfile.After, "request_header")
+}
+
+// Handler decides whether a request may go to a platform, and as whom. It
+// resolves the participant of the signed-in user, obtains a scoped token and
+// leaves both to the `delegate` transport of the reverse_proxy behind it.
+// Whatever it refuses, it refuses before the platform is touched.
+//
+// It sets these placeholders, none of which names a person:
+//
+// Placeholder | Description
+// ------------|-------------
+// `{http.delegate.provider}` | The provider's name
+// `{http.delegate.code}` | The code of the refusal, if there was one
+// `{http.delegate.cache}` | `hit` or `miss`: whether the token was at hand
+// `{http.delegate.renewed}` | `true` if the token was renewed after a 401
+type Handler struct {
+	Gate
+
+	// Allow is the route policy: the first line that matches decides, what no
+	// line covers is refused. Default: the provider's own table.
+	Allow []Allow `json:"allow,omitempty"`
+
+	// ForwardHeaders are request headers of the client that cross to the
+	// platform besides the usual ones. Cookies, Authorization, Origin,
+	// Referer, Sec-* and forwarding headers never do.
+	ForwardHeaders []string `json:"forward_headers,omitempty"`
+
+	table *policy.Table
+	cross *headers.Allow
+}
+
+// Allow is one line of a route policy.
+type Allow struct {
+	// Methods that are allowed; HEAD follows GET, and WEBSOCKET allows an
+	// upgrade. Default: DELETE, GET, HEAD, PATCH, POST and PUT.
+	Methods []string `json:"methods,omitempty"`
+
+	// Path is the pattern of the path: `*` stands for one segment, a trailing
+	// `/**` for any number of them.
+	Path string `json:"path"`
+
+	// Scopes replace the provider's for this route; they must be among them.
+	Scopes []string `json:"scopes,omitempty"`
+}
+
+// CaddyModule returns the Caddy module information.
+func (Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.delegate",
+		New: func() caddy.Module { return new(Handler) },
+	}
+}
+
+// Provision compiles the route policy.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	if err := h.Gate.provision(ctx); err != nil {
+		return err
+	}
+	routes := h.provider.traits.Routes
+	if len(h.Allow) > 0 {
+		routes = make([]delegation.Route, len(h.Allow))
+		for i, a := range h.Allow {
+			routes[i] = delegation.Route{Methods: a.Methods, Pattern: a.Path, Scopes: a.Scopes}
+		}
+	}
+	if len(routes) == 0 {
+		return fmt.Errorf("provider %s has no routes of its own: add an `allow` line", h.Provider)
+	}
+	var err error
+	if h.table, err = policy.New(routes, h.provider.traits.Scopes); err != nil {
+		return fmt.Errorf("allow: %w", err)
+	}
+	if h.cross, err = headers.New(h.ForwardHeaders); err != nil {
+		return fmt.Errorf("forward_headers: %w", err)
+	}
+	return nil
+}
+
+// ServeHTTP authorises the request and passes it on, or refuses it.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	repl.Set("http.delegate.provider", h.Provider)
+
+	d, done, err := h.authorize(w, r, repl)
+	if err != nil {
+		return h.refuse(w, r, err)
+	}
+	if done {
+		return nil
+	}
+	p := &passage{delegation: d, provider: h.provider, gate: &h.Gate}
+	if !d.Public {
+		if p.credential, err = h.provider.Authorize(r.Context(), d); err != nil {
+			return h.refuse(w, r, err)
+		}
+		repl.Set("http.delegate.cache", cacheWord(d.Cached))
+	}
+	p.upstream = h.provider.Upstream(d)
+
+	// A copy with only what may cross, so that whatever the operator's own
+	// header_up adds behind us can be told from what the client sent.
+	out := r.WithContext(p.within(r.Context()))
+	out.Header = h.cross.Filter(r.Header, d.Upgrade)
+	return next.ServeHTTP(w, out)
+}
+
+// authorize judges the request by itself: its origin, its path, its user.
+func (h *Handler) authorize(w http.ResponseWriter, r *http.Request, repl *caddy.Replacer) (d *delegation.Delegation, done bool, err error) {
+	method, upgrade := r.Method, isUpgrade(r)
+	if upgrade && method == http.MethodConnect {
+		method = http.MethodGet // as which reverse_proxy sends an extended CONNECT on
+	}
+	path, verdict, denied := h.route(r, method, upgrade)
+	if !verdict.Public {
+		if done, err = h.admit(w, r, upgrade); done {
+			return nil, done, err
+		}
+	}
+	d = &delegation.Delegation{
+		Provider: h.Provider, Method: method, URI: target(r.URL), Path: path,
+		Scopes: verdict.Scopes, Public: verdict.Public, Upgrade: verdict.Upgrade && upgrade,
+	}
+	if d.Public {
+		return d, false, nil
+	}
+	// Who is not signed in learns nothing of the policy.
+	if d.Person, err = h.person(repl); err != nil {
+		return nil, false, err
+	}
+	d.Claim = h.claim(repl, d.Person)
+	return d, false, denied
+}
+
+// route judges the path, as it is now and as the client sent it: a rewrite in
+// between may have hidden a second reading.
+func (h *Handler) route(r *http.Request, method string, upgrade bool) (string, policy.Verdict, error) {
+	if received, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
+		if err := policy.Target(received.RequestURI); err != nil {
+			return "", policy.Verdict{}, err
+		}
+	}
+	path, err := policy.Canonical(r.URL.EscapedPath())
+	if err != nil {
+		return "", policy.Verdict{}, err
+	}
+	verdict, err := h.table.Match(method, path, upgrade)
+	return path, verdict, err
+}
+
+// isUpgrade tells a WebSocket handshake, over HTTP/1.1 (RFC 6455) or by an
+// extended CONNECT (RFC 8441, RFC 9220).
+func isUpgrade(r *http.Request) bool {
+	switch {
+	case r.Method == http.MethodConnect && r.ProtoMajor == 2:
+		return r.Header.Get(":protocol") == "websocket"
+	case r.Method == http.MethodConnect && r.ProtoMajor == 3:
+		return r.Proto == "websocket"
+	default:
+		// Any other protocol is not an upgrade here: the header is dropped.
+		return httpguts.HeaderValuesContainsToken(r.Header["Upgrade"], "websocket")
+	}
+}
+
+func cacheWord(hit bool) string {
+	if hit {
+		return "hit"
+	}
+	return "miss"
+}
+
+// parseHandler reads:
+//
+//	delegate [<matcher>] <provider> {
+//	    subject           <placeholder>
+//	    realm             <name>
+//	    allow             [<methods>] <pattern> [<scopes...>]
+//	    forward_headers   <names...>
+//	    proxy_status_name <name>
+//	}
+func parseHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	var handler Handler
+	d := h.Dispenser
+	d.Next() // directive name
+	if err := handler.parseName(d, optionProviders(h)); err != nil {
+		return nil, err
+	}
+	if d.NextArg() {
+		return nil, d.Errf("delegate takes one provider, not %q as well", d.Val())
+	}
+	for d.NextBlock(0) {
+		ok, err := handler.parse(d)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			return nil, d.Errf("unrecognized subdirective %q of delegate", d.Val())
+		}
+	}
+	return &handler, handler.check(d)
+}
+
+// parse reads one subdirective, if it is one of the handler's.
+func (h *Handler) parse(d *caddyfile.Dispenser) (ok bool, err error) {
+	switch d.Val() {
+	case "allow":
+		route, err := policy.ParseRoute(d.RemainingArgs())
+		if err != nil {
+			return true, d.WrapErr(err)
+		}
+		if d.NextBlock(d.Nesting()) {
+			return true, d.Err("allow takes no block")
+		}
+		h.Allow = append(h.Allow, Allow{Methods: route.Methods, Path: route.Pattern, Scopes: route.Scopes})
+		return true, nil
+	case "forward_headers":
+		args := d.RemainingArgs()
+		if len(args) == 0 {
+			return true, d.Err("forward_headers needs the names of headers")
+		}
+		h.ForwardHeaders = append(h.ForwardHeaders, args...)
+		if _, err := headers.New(h.ForwardHeaders); err != nil {
+			return true, d.Errf("forward_headers: %v", err)
+		}
+		return true, nil
+	default:
+		return h.Gate.parse(d)
+	}
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+)

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+// TestWorthHanding protects the platform from an SDK that renews 120 s before
+// the expiry, and at once for less: a token it would come back for before half
+// of its useful life has gone is not handed out again.
+func TestWorthHanding(t *testing.T) {
+	for _, c := range []struct {
+		life, age time.Duration
+		want      bool
+	}{
+		{time.Hour, 0, true},
+		{time.Hour, 55 * time.Minute, true},
+		{time.Hour, 55*time.Minute + time.Second, false}, // 300 s remain
+		{480 * time.Second, 180 * time.Second, true},     // 60 s + half the life
+		{480 * time.Second, 181 * time.Second, false},
+		{155 * time.Second, 0, true},
+		{155 * time.Second, 35 * time.Second, false}, // when the SDK comes back
+		{155 * time.Second, 17 * time.Second, true},
+		{60 * time.Second, 30 * time.Second, true},
+		{60 * time.Second, 31 * time.Second, false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			now := time.Now()
+			token := &delegation.Token{Minted: now, Expires: now.Add(c.life)}
+			time.Sleep(c.age)
+			if got := worthHanding(token); got != c.want {
+				t.Errorf("life %s, age %s: %t, want %t", c.life, c.age, got, c.want)
+			}
+		})
+	}
+}
+
+// TestSDKNeverStorms protects the platform for every lifetime above 150 s: an
+// SDK that asks again whenever it wants to is handed a token that keeps it
+// quiet for a while, each time.
+func TestSDKNeverStorms(t *testing.T) {
+	for life := shortLife + time.Second; life < 2*time.Hour; life += 7 * time.Second {
+		synctest.Test(t, func(t *testing.T) {
+			now := time.Now()
+			token := &delegation.Token{Minted: now, Expires: now.Add(life)}
+			asked := 0
+			for end := now.Add(2 * life); time.Now().Before(end); asked++ {
+				if !worthHanding(token) {
+					token = &delegation.Token{Minted: time.Now(), Expires: time.Now().Add(life)}
+				}
+				time.Sleep(max(time.Until(token.Expires)-sdkLead, 0) + time.Millisecond)
+			}
+			if most := int(2*life/((life-sdkLead)/2)) + 2; asked > most {
+				t.Errorf("life %s: asked %d times in two lives, at most %d expected", life, asked, most)
+			}
+		})
+	}
+}
+
+// TestInterval protects short-lived tokens and ending sessions from storms.
+func TestInterval(t *testing.T) {
+	for _, c := range []struct{ life, remaining, want time.Duration }{
+		{time.Hour, time.Hour, 0},
+		{155 * time.Second, 130 * time.Second, 0},
+		{150 * time.Second, 150 * time.Second, 37500 * time.Millisecond},
+		{100 * time.Second, 100 * time.Second, 25 * time.Second},
+		{time.Hour, 100 * time.Second, 25 * time.Second}, // the session ends first
+		{time.Hour, 2 * time.Second, time.Second},
+	} {
+		if got := interval(c.life, c.remaining); got != c.want {
+			t.Errorf("life %s, remaining %s: %s, want %s", c.life, c.remaining, got, c.want)
+		}
+	}
+}
+
+// TestParseTime protects the end of a session from being misread as far away.
+func TestParseTime(t *testing.T) {
+	want := time.Unix(1_800_000_000, 0)
+	for _, good := range []string{"1800000000", "1800000000.5", "1.8e9", want.UTC().Format(time.RFC3339)} {
+		if got, err := parseTime(good); err != nil || !got.Equal(want) {
+			t.Errorf("%s: %v, %v", good, got, err)
+		}
+	}
+	for _, bad := range []string{"", "NaN", "Inf", "-1", "1e18", "1800000000000", "tomorrow", "2027-01-15"} {
+		if got, err := parseTime(bad); err == nil {
+			t.Errorf("%q was read as %v", bad, got)
+		}
+	}
+}
+
+// TestTrustworthy protects against the commonest homemade hole: the user's
+// name from something a client can send.
+func TestTrustworthy(t *testing.T) {
+	for _, good := range []string{"{http.auth.user.id}", "{http.auth.user.sub}", "{http.reverse_proxy.header.Remote-User}"} {
+		if err := trustworthy(good); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, bad := range []string{
+		"", "alice", "{http.request.header.X-User}", "{http.request.cookie.user}", "{http.request.uri.query.user}", "{http.vars.user}",
+		"{http.auth.candidate.id}", "{http.auth.user.}", "{http.auth.user.id", "http.auth.user.id", "x{http.auth.user.id}",
+		"{http.auth.user.id}{http.request.header.X}", "{env.USER}", "{http.regexp.x.1}", "{http.request.tls.client.subject}", "{http.auth.user.{http.request.header.X}}",
+	} {
+		if trustworthy(bad) == nil {
+			t.Errorf("%s is trusted", bad)
+		}
+	}
+}
+
+// TestStructuredName protects Proxy-Status from an operator's odd name.
+func TestStructuredName(t *testing.T) {
+	for name, want := range map[string]string{"caddy-delegate": "caddy-delegate", "edge.example.org": "edge.example.org", "My proxy": `"My proxy"`, "1st": `"1st"`, `a"b`: `"a\"b"`} {
+		if got := sfName(name); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+}

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mydatahelps
+
+import (
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+// Defaults of [Config].
+const (
+	DefaultBaseURL  = "https://mydatahelps.org"
+	DefaultClientID = "MyDataHelps.DelegatedParticipant"
+)
+
+// How a participant is found.
+const (
+	// ByID: the claim is the participant's ID, a GUID.
+	ByID = "id"
+	// ByIdentifier: the claim is the participantIdentifier.
+	ByIdentifier = "identifier"
+	// ByField: the claim is the value of a custom field.
+	ByField = "field"
+)
+
+// Config is an account at MyDataHelps. Its values are plain: placeholders are
+// expanded already.
+type Config struct {
+	// BaseURL is the address of the platform, with a path prefix if there is
+	// one. Token endpoint and API are below it. Default: [DefaultBaseURL].
+	BaseURL string
+	// Project is the project's ID.
+	Project string
+	// Account is the service account's name.
+	Account string
+	// ClientID goes with requests for participant tokens. Default: [DefaultClientID].
+	ClientID string
+	// Keys are the service account's private keys: one, or two while they are rotated.
+	Keys []*rsa.PrivateKey
+	// Scopes are the default and the ceiling of participant tokens.
+	Scopes []string
+	// Participant tells how a participant is found.
+	Participant Participant
+	// HTTP says how the platform is reached; may be nil.
+	HTTP *delegation.HTTP
+}
+
+// Participant tells how a participant is found.
+type Participant struct {
+	// By is one of [ByID], [ByIdentifier] and [ByField].
+	By string
+	// Field is the custom field's name, with ByField only.
+	Field string
+	// Query is the list parameter that filters for the field, with ByField
+	// only. Empty: an index over the whole list is kept.
+	Query string
+	// Claim is the placeholder that holds the value. Empty: the subject.
+	Claim string
+}
+
+var (
+	projectID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._~-]*$`)
+	visible   = regexp.MustCompile(`^[\x21-\x7e]+$`)
+	queryName = regexp.MustCompile(`^[A-Za-z0-9_.\[\]-]+$`)
+	basePath  = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$`)
+	hostName  = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$`)
+)
+
+// check completes the defaults and refuses what cannot work or is unsafe. Every
+// error begins with the setting's name in the Caddyfile.
+func (c *Config) check() (base *url.URL, err error) {
+	if c.BaseURL == "" {
+		c.BaseURL = DefaultBaseURL
+	}
+	if base, err = parseBaseURL(c.BaseURL); err != nil {
+		return nil, err
+	}
+	if c.ClientID == "" {
+		c.ClientID = DefaultClientID
+	}
+	switch {
+	case c.Project == "":
+		return nil, errors.New("project is missing: give the project's ID, which MyDataHelps Designer shows in the project's settings")
+	case !projectID.MatchString(c.Project):
+		return nil, errors.New("project is not an ID: give the project's ID alone, not its name or address")
+	case c.Account == "":
+		return nil, errors.New("service_account is missing: give the service account's name, such as MyDataHelps.12345.proxy")
+	case !visible.MatchString(c.Account):
+		return nil, errors.New("service_account holds a space or a character that no account name has: copy the name again")
+	case !visible.MatchString(c.ClientID):
+		return nil, fmt.Errorf("client_id holds a space or a character that no client ID has: leave it out for %s", DefaultClientID)
+	}
+	if err := checkKeys(c.Keys); err != nil {
+		return nil, err
+	}
+	if c.Scopes, err = checkScopes(c.Scopes); err != nil {
+		return nil, err
+	}
+	return base, c.Participant.check()
+}
+
+func checkKeys(keys []*rsa.PrivateKey) error {
+	switch len(keys) {
+	case 0:
+		return errors.New("private_key is missing: give the service account's private key")
+	case 1, 2:
+	default:
+		return errors.New("private_key may be given twice, during rotation, not more: remove the oldest")
+	}
+	for _, key := range keys {
+		if key == nil {
+			return errors.New("private_key is missing: give the service account's private key")
+		}
+	}
+	if len(keys) == 2 && keys[0].PublicKey.Equal(&keys[1].PublicKey) {
+		return errors.New("private_key is given twice with the same key: remove one, or give the new one")
+	}
+	return nil
+}
+
+func (p *Participant) check() error {
+	switch p.By {
+	case "":
+		return errors.New("participant_identifier, participant_id or participant_field is missing: say how a user's participant is found")
+	case ByID, ByIdentifier, ByField:
+	default:
+		return fmt.Errorf("participant_%s is not known: choose participant_identifier, participant_id or participant_field", p.By)
+	}
+	if p.By != ByField {
+		switch {
+		case p.Field != "":
+			return fmt.Errorf("participant_%s takes no custom field: use participant_field", p.By)
+		case p.Query != "":
+			return errors.New("participant_query goes with participant_field only: remove it")
+		}
+		return nil
+	}
+	if p.Field == "" {
+		return errors.New("participant_field needs the name of a custom field")
+	}
+	switch strings.ToLower(p.Query) {
+	case "":
+	case "pagenumber", "pagesize", "sortby", "sortascending":
+		return fmt.Errorf("participant_query cannot be %s: that parameter pages the list", p.Query)
+	default:
+		if !queryName.MatchString(p.Query) {
+			return errors.New("participant_query holds a character that no parameter has: give the parameter's name alone")
+		}
+	}
+	return nil
+}
+
+// CheckBaseURL tells whether an address can be a base_url. Its error begins
+// with that word.
+func CheckBaseURL(address string) error {
+	_, err := parseBaseURL(address)
+	return err
+}
+
+// parseBaseURL returns the address in the one spelling that the token's
+// audience has: lower-case host, no default port, no trailing slash. Its
+// errors do not repeat the address, which may hold a password.
+func parseBaseURL(address string) (*url.URL, error) {
+	const example = "write it like " + DefaultBaseURL
+	u, err := url.Parse(address)
+	switch {
+	case err != nil:
+		return nil, errors.New("base_url is no address: " + example)
+	case u.User != nil:
+		return nil, errors.New("base_url holds a user name or password: remove it, the platform takes none")
+	case u.Scheme != "https" && u.Scheme != "http":
+		return nil, errors.New("base_url does not begin with https://: " + example)
+	case u.Opaque != "" || u.Host == "":
+		return nil, errors.New("base_url names no host: " + example)
+	case u.RawQuery != "" || u.ForceQuery:
+		return nil, errors.New("base_url holds a query: remove everything from the ? on")
+	case u.Fragment != "" || strings.Contains(address, "#"):
+		return nil, errors.New("base_url holds a fragment: remove everything from the # on")
+	}
+	host, port := strings.ToLower(u.Hostname()), u.Port()
+	ip := net.ParseIP(host)
+	if ip == nil && (!hostName.MatchString(host) || strings.Contains(host, "..")) {
+		return nil, errors.New("base_url holds no valid host name: " + example)
+	}
+	if n, err := strconv.Atoi(port); strings.HasSuffix(u.Host, ":") || port != "" && (err != nil || n < 1 || n > 65535) {
+		return nil, errors.New("base_url holds no valid port: use 1 to 65535, or leave it out")
+	}
+	if u.Scheme == "http" && host != "localhost" && !ip.IsLoopback() {
+		// A service token in clear opens the whole project to whoever listens.
+		return nil, errors.New("base_url is http: use https, plain http is for a simulator on this machine only")
+	}
+	if u.Scheme == "https" && port == "443" || u.Scheme == "http" && port == "80" {
+		port = ""
+	}
+	prefix := strings.TrimSuffix(u.EscapedPath(), "/")
+	if !basePath.MatchString(prefix) {
+		return nil, errors.New("base_url has a path that is no plain prefix: letters, digits, - . _ ~ between single slashes")
+	}
+	if port != "" {
+		host = net.JoinHostPort(host, port)
+	} else if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	return &url.URL{Scheme: u.Scheme, Host: host, Path: prefix}, nil
+}
+
+// fingerprint is a hash over every setting, each with its length, so that no
+// two configurations are written the same way.
+func (c *Config) fingerprint() string {
+	h := sha256.New()
+	add := func(s string) {
+		var length [8]byte
+		binary.BigEndian.PutUint64(length[:], uint64(len(s)))
+		h.Write(length[:])
+		h.Write([]byte(s))
+	}
+	list := func(values []string) {
+		add(strconv.Itoa(len(values)))
+		for _, v := range values {
+			add(v)
+		}
+	}
+	list([]string{"mydatahelps", c.BaseURL, c.Project, c.Account, c.ClientID})
+	list(keyFingerprints(c.Keys))
+	list(c.Scopes)
+	list([]string{c.Participant.By, c.Participant.Field, c.Participant.Query, c.Participant.Claim})
+	if c.HTTP != nil {
+		// Certificate authorities cannot be read back from a pool. They decide
+		// whom to talk to, not what is kept; a changed pool gets a new client.
+		proxy := ""
+		if c.HTTP.Proxy != nil {
+			proxy = c.HTTP.Proxy.String()
+		}
+		list([]string{proxy, c.HTTP.Timeout.String(), strconv.FormatBool(c.HTTP.RootCAs != nil)})
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// keyFingerprints names keys by their public halves.
+func keyFingerprints(keys []*rsa.PrivateKey) []string {
+	all := make([]string, len(keys))
+	for i, key := range keys {
+		sum := sha256.Sum256(x509.MarshalPKCS1PublicKey(&key.PublicKey))
+		all[i] = hex.EncodeToString(sum[:])
+	}
+	return all
+}

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mydatahelps
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+const (
+	testBase    = "https://platform.example/prefix"
+	testProject = "project-1"
+	testAccount = "MyDataHelps.12345.proxy"
+)
+
+var testKeys = sync.OnceValue(func() []*rsa.PrivateKey {
+	keys := make([]*rsa.PrivateKey, 2)
+	for i := range keys {
+		key, err := rsa.GenerateKey(rand.Reader, 2048)
+		if err != nil {
+			panic(err)
+		}
+		keys[i] = key
+	}
+	return keys
+})
+
+func testConfig(by string) Config {
+	c := Config{
+		BaseURL: testBase, Project: testProject, Account: testAccount,
+		Keys: testKeys()[:1], Scopes: []string{"SurveyAnswers:read", "Participant:read"},
+		Participant: Participant{By: by},
+	}
+	if by == ByField {
+		c.Participant.Field = "appUser"
+	}
+	return c
+}
+
+// host is a [delegation.Host] with the simplest of token engines.
+type host struct {
+	mu     sync.Mutex
+	state  io.Closer
+	tokens map[string]*delegation.Token
+	logger *zap.Logger
+	logs   *observer.ObservedLogs
+}
+
+func newHost() *host {
+	core, logs := observer.New(zap.DebugLevel)
+	return &host{tokens: make(map[string]*delegation.Token), logger: zap.New(core), logs: logs}
+}
+
+func (h *host) Name() string              { return "mdh" }
+func (h *host) Tokens() delegation.Tokens { return h }
+func (h *host) Logger() *zap.Logger       { return h.logger }
+
+func (h *host) State(build func() io.Closer) io.Closer {
+	if h.state == nil {
+		h.state = build()
+	}
+	return h.state
+}
+
+func (h *host) lookup(id delegation.Identity) *delegation.Token {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if t := h.tokens[fmt.Sprintf("%#v", id)]; t != nil && time.Now().Before(t.Expires) {
+		return t
+	}
+	return nil
+}
+
+func (h *host) mint(ctx context.Context, id delegation.Identity, mint delegation.Mint) (*delegation.Token, error) {
+	t, err := mint(context.WithoutCancel(ctx))
+	if err != nil {
+		return nil, err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.tokens[fmt.Sprintf("%#v", id)] = t
+	return t, nil
+}
+
+func (h *host) Get(ctx context.Context, id delegation.Identity, mint delegation.Mint) (*delegation.Token, bool, error) {
+	if t := h.lookup(id); t != nil {
+		return t, true, nil
+	}
+	t, err := h.mint(ctx, id, mint)
+	return t, false, err
+}
+
+func (h *host) Renew(ctx context.Context, id delegation.Identity, stale *delegation.Token, mint delegation.Mint) (*delegation.Token, error) {
+	if t := h.lookup(id); t != nil && t != stale {
+		return t, nil
+	}
+	return h.mint(ctx, id, mint)
+}
+
+func (h *host) Forget(p delegation.Person) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for k := range h.tokens {
+		if strings.Contains(k, fmt.Sprintf("%#v", p)) {
+			delete(h.tokens, k)
+		}
+	}
+}
+
+// open makes a provider that talks to the platform, and closes its state when
+// the test ends.
+func open(t *testing.T, c Config, pf *platform) (*Provider, *host) {
+	t.Helper()
+	p, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := newHost()
+	if err := p.Open(h); err != nil {
+		t.Fatal(err)
+	}
+	p.client.Transport = pf
+	t.Cleanup(func() {
+		_ = h.state.Close()
+		for _, e := range h.logs.All() {
+			if strings.Contains(fmt.Sprint(e.Message, e.ContextMap()), "planted") {
+				t.Errorf("the log names a person or a secret: %s %v", e.Message, e.ContextMap())
+			}
+		}
+	})
+	return p, h
+}
+
+func request(subject string) *delegation.Delegation {
+	return &delegation.Delegation{
+		Provider: "mdh", Person: delegation.Person{Realm: "app", Subject: subject}, Claim: subject,
+		Scopes: []string{"Participant:read"},
+	}
+}
+
+// act authorises a subject and returns the participant and the refusal's code.
+func act(t *testing.T, p *Provider, subject string) (id string, code delegation.Code) {
+	t.Helper()
+	d := request(subject)
+	credential, err := p.Authorize(t.Context(), d)
+	if err != nil {
+		if credential != nil {
+			t.Error("a credential with an error")
+		}
+		return "", refused(t, err).Code
+	}
+	return d.Participant, ""
+}
+
+// refused also checks that the error tells nothing about a person.
+func refused(t *testing.T, err error) *delegation.Refusal {
+	t.Helper()
+	var r *delegation.Refusal
+	if !errors.As(err, &r) {
+		t.Fatalf("%T is no refusal: %v", err, err)
+	}
+	if cause := r.Unwrap(); cause == nil || strings.Contains(cause.Error(), "planted") {
+		t.Errorf("the cause of %s is missing, or names a person or a secret: %v", r.Code, cause)
+	}
+	return r
+}
+
+// want checks an outcome of act.
+func want(t *testing.T, p *Provider, subject, id string, code delegation.Code) {
+	t.Helper()
+	if gotID, gotCode := act(t, p, subject); gotID != id || gotCode != code {
+		t.Errorf("%.20s: participant %q, refusal %q; want %q, %q", subject, gotID, gotCode, id, code)
+	}
+}

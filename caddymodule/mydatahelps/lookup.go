@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mydatahelps
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+var (
+	errNobody    = errors.New("no participant has the value")
+	errSeveral   = errors.New("more than one participant has the value")
+	errWithdrawn = errors.New("the participant has withdrawn")
+)
+
+// participantID tells which participant a person is.
+func (p *Provider) participantID(ctx context.Context, who delegation.Person, claim string) (string, error) {
+	switch {
+	case p.config.Participant.By == ByID:
+		if !isGUID(claim) {
+			return "", delegation.Refuse(delegation.ParticipantUnknown, errors.New("the session's value is no participant ID (a GUID); is it the participantIdentifier?"))
+		}
+		return claim, nil
+	case p.config.Participant.By == ByIdentifier && !isSegment(claim), claim == "":
+		return "", delegation.Refuse(delegation.ParticipantUnknown, errors.New("the session's value is empty or cannot be a participantIdentifier"))
+	}
+	return p.directory.resolve(ctx, who, claim, func(ctx context.Context, thrifty bool) (string, error) {
+		if p.config.Participant.By == ByField {
+			return p.findByField(ctx, who, claim, thrifty)
+		}
+		return p.findByIdentifier(ctx, claim, thrifty)
+	})
+}
+
+func (p *Provider) findByIdentifier(ctx context.Context, claim string, thrifty bool) (string, error) {
+	if thrifty {
+		// The list tells all that the single participant would.
+		e, err := p.listed(ctx, claim)
+		if err != nil {
+			return "", err
+		}
+		return active(e.id, e.withdrawn)
+	}
+	found, err := p.participantByIdentifier(ctx, claim)
+	switch {
+	case errors.Is(err, errNotFound):
+		return "", delegation.Refuse(delegation.ParticipantUnknown, errNobody)
+	case err != nil:
+		return "", err
+	case found.Identifier != claim:
+		// A platform that cleans paths, ignores case or takes IDs as well would
+		// otherwise let one user of the app be another's participant.
+		p.host.Logger().Error("the platform answered with another participant than was asked for; nobody was let in")
+		return "", delegation.Refuse(delegation.ParticipantUnknown, errNobody)
+	case !isGUID(found.ID):
+		return "", delegation.Refuse(delegation.IssuerUnavailable, errors.New("reading participants: a participant has no ID"))
+	}
+	return active(found.ID, found.withdrawn())
+}
+
+func active(id string, withdrawn bool) (string, error) {
+	if withdrawn {
+		return "", delegation.Refuse(delegation.ParticipantWithdrawn, errWithdrawn)
+	}
+	return id, nil
+}
+
+func (p *Provider) findByField(ctx context.Context, who delegation.Person, claim string, thrifty bool) (string, error) {
+	find := p.findListed
+	if p.config.Participant.Query != "" && !thrifty {
+		find = p.findQueried
+	}
+	id, err := find(ctx, claim)
+	if err != nil {
+		return "", err
+	}
+	if !p.directory.pins.bind(who, id) {
+		p.host.Logger().Error("a signed-in user and the participant whose custom field names them do not belong together by what was seen first; the user is refused until the pin is released")
+		return "", delegation.Refuse(delegation.AccountConflict, errors.New("the user or the participant is pinned otherwise"))
+	}
+	return id, nil
+}
+
+// findQueried has the platform filter the list. Its filter is not trusted:
+// what it lets through is compared again.
+func (p *Provider) findQueried(ctx context.Context, claim string) (string, error) {
+	people, total, err := p.participantList(ctx, 0, p.config.Participant.Query, claim)
+	if err != nil {
+		return "", err
+	}
+	var found []*participant
+	for i := range people {
+		if people[i].field(p.config.Participant.Field) == claim && isGUID(people[i].ID) {
+			found = append(found, &people[i])
+		}
+	}
+	// Somebody with the same value may be among those who were not shown.
+	partial := total != nil && *total > len(people) || total == nil && len(people) >= pageSize
+	if partial {
+		p.host.Logger().Error("the platform's list does not seem to be filtered by participant_query; remove the setting or correct the parameter's name",
+			queryField(p.config.Participant.Query))
+	}
+	switch {
+	case len(found) == 0:
+		return "", delegation.Refuse(delegation.ParticipantUnknown, errNobody)
+	case len(found) > 1 || partial:
+		return "", delegation.Refuse(delegation.ParticipantAmbiguous, errSeveral)
+	}
+	return active(found[0].ID, found[0].withdrawn())
+}
+
+// findListed finds the participant in the index and verifies them: the field
+// may have changed since the list was read.
+func (p *Provider) findListed(ctx context.Context, claim string) (string, error) {
+	for range 2 {
+		e, err := p.listed(ctx, claim)
+		if err != nil {
+			return "", err
+		}
+		if !isSegment(e.identifier) {
+			return "", delegation.Refuse(delegation.ParticipantUnknown, errors.New("the participant's identifier cannot be asked for"))
+		}
+		found, err := p.participantByIdentifier(ctx, e.identifier)
+		switch {
+		case errors.Is(err, errNotFound):
+			p.directory.unlist(e)
+			continue
+		case err != nil:
+			return "", err
+		case found.Identifier != e.identifier || !isGUID(found.ID):
+			p.host.Logger().Error("the platform answered with another participant than was asked for; nobody was let in")
+			return "", delegation.Refuse(delegation.ParticipantUnknown, errNobody)
+		case !strings.EqualFold(found.ID, e.id):
+			p.directory.unlist(e)
+		case found.field(p.config.Participant.Field) == claim:
+			return active(found.ID, found.withdrawn())
+		}
+		p.directory.relist(found)
+	}
+	return "", delegation.Refuse(delegation.ParticipantUnknown, errNobody)
+}
+
+// listed returns the one participant whom the index has for the claim.
+func (p *Provider) listed(ctx context.Context, claim string) (entry, error) {
+	read := func(ctx context.Context, number int) ([]participant, *int, error) {
+		return p.participantList(ctx, number, "", "")
+	}
+	x, err := p.directory.ready(ctx, claimOf(p.config.Participant), read)
+	if err != nil {
+		return entry{}, err
+	}
+	p.directory.rescan(x, read)
+	found := x.find(claim)
+	if len(found) == 0 {
+		if err := p.directory.refresh(ctx, x, read); err != nil {
+			return entry{}, err
+		}
+		found = x.find(claim)
+	}
+	switch len(found) {
+	case 0:
+		return entry{}, delegation.Refuse(delegation.ParticipantUnknown, errNobody)
+	case 1:
+		return found[0], nil
+	default:
+		return entry{}, delegation.Refuse(delegation.ParticipantAmbiguous, errSeveral)
+	}
+}
+
+// claimOf returns what the index is sorted by. It holds nothing of the
+// provider, because the index outlives it.
+func claimOf(by Participant) func(*participant) string {
+	if by.By == ByField {
+		name := by.Field
+		return func(p *participant) string { return p.field(name) }
+	}
+	return func(p *participant) string { return p.Identifier }
+}

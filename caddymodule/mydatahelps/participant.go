@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mydatahelps
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
+)
+
+const (
+	maxIdentifier = 256
+	maxAnswer     = 1 << 20
+	maxListAnswer = 16 << 20 // a hundred participants with all their custom fields
+)
+
+// participant is what matters of a participant in the administrative API.
+// Everything else is ignored: the platform adds fields without notice.
+type participant struct {
+	ID           string                     `json:"id"`
+	Identifier   string                     `json:"participantIdentifier"`
+	WithdrawDate any                        `json:"withdrawDate"`
+	CustomFields map[string]json.RawMessage `json:"customFields"`
+}
+
+func (p *participant) withdrawn() bool { return p.WithdrawDate != nil }
+
+// field is a custom field's value; "" if it is unset or no string.
+func (p *participant) field(name string) string {
+	var value string
+	if json.Unmarshal(p.CustomFields[name], &value) != nil {
+		return ""
+	}
+	return value
+}
+
+// isGUID tells whether s has the form 8-4-4-4-12 in hexadecimal digits.
+func isGUID(s string) bool {
+	if len(s) != 36 {
+		return false
+	}
+	for i, c := range []byte(s) {
+		switch i {
+		case 8, 13, 18, 23:
+			if c != '-' {
+				return false
+			}
+		default:
+			if !(c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F') {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// isSegment tells whether s can be exactly one segment of a path and stay it,
+// however often somebody on the way decodes and cleans it.
+func isSegment(s string) bool {
+	if s == "" || s == "." || s == ".." || len(s) > maxIdentifier || !utf8.ValidString(s) {
+		return false
+	}
+	for _, r := range s {
+		if unicode.IsControl(r) {
+			return false
+		}
+	}
+	return true
+}
+
+var errNotFound = errors.New("not found")
+
+// participantByIdentifier asks for one participant; errNotFound if there is none.
+func (p *Provider) participantByIdentifier(ctx context.Context, identifier string) (*participant, error) {
+	var found participant
+	err := p.administer(ctx, "/"+url.PathEscape(identifier), maxAnswer, &found)
+	if err != nil {
+		return nil, err
+	}
+	return &found, nil
+}
+
+// participantList asks for a page of participants, oldest first.
+func (p *Provider) participantList(ctx context.Context, number int, filter, value string) ([]participant, *int, error) {
+	query := url.Values{
+		"pageNumber":    {strconv.Itoa(number)},
+		"pageSize":      {strconv.Itoa(pageSize)},
+		"sortBy":        {"InsertedDate"},
+		"sortAscending": {"true"},
+	}
+	if filter != "" {
+		query.Set(filter, value)
+	}
+	var list struct {
+		Total        *int           `json:"totalParticipants"`
+		Participants *[]participant `json:"participants"`
+	}
+	if err := p.administer(ctx, "?"+query.Encode(), maxListAnswer, &list); err != nil {
+		if errors.Is(err, errNotFound) {
+			return nil, nil, delegation.Refuse(delegation.CredentialsRejected, errors.New("the platform does not know the project: check project and base_url"))
+		}
+		return nil, nil, err
+	}
+	if list.Participants == nil {
+		return nil, nil, delegation.Refuse(delegation.IssuerUnavailable, errors.New("the participant list holds no participants: check base_url"))
+	}
+	return *list.Participants, list.Total, nil
+}
+
+// administer makes one administrative call below the project's participants.
+// A service token that is no longer accepted is renewed once.
+func (p *Provider) administer(ctx context.Context, rest string, limit int64, into any) error {
+	token, cached, err := p.serviceToken(ctx)
+	if err != nil {
+		return err
+	}
+	status, err := p.get(ctx, rest, token, limit, into)
+	if err == nil && status == http.StatusUnauthorized && cached && p.directory.expired.Allow() {
+		if token, err = p.renewServiceToken(ctx, token); err != nil {
+			return err
+		}
+		status, err = p.get(ctx, rest, token, limit, into)
+	}
+	switch {
+	case err != nil:
+		return err
+	case status == http.StatusOK:
+		return nil
+	case status == http.StatusNotFound:
+		return errNotFound
+	case status == http.StatusUnauthorized, status == http.StatusForbidden:
+		return delegation.Refuse(delegation.CredentialsRejected, fmt.Errorf("the platform does not let the service account read participants (status %d): check project and the account's permissions in it", status))
+	default:
+		return delegation.Refuse(delegation.IssuerUnavailable, fmt.Errorf("reading participants: the platform answered with status %d", status))
+	}
+}
+
+// get makes one call. Only an answer of status 200 is read.
+func (p *Provider) get(ctx context.Context, rest string, token *delegation.Token, limit int64, into any) (status int, err error) {
+	quota := p.directory.quota
+	if err := quota.spend(); err != nil {
+		return 0, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.participants+rest, nil)
+	if err != nil {
+		// Not wrapped: it names the address, which names the person.
+		return 0, delegation.Refuse(delegation.ParticipantUnknown, errors.New("the value makes no address"))
+	}
+	req.Header.Set("Accept", "application/json")
+	if err := (delegation.Bearer{Token: token}).Apply(req); err != nil {
+		return 0, fmt.Errorf("reading participants: %w", err)
+	}
+	client := http.Client{
+		Transport:     p.client.Transport,
+		Timeout:       p.client.Timeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	res, err := client.Do(req)
+	if err != nil {
+		return 0, unread(err)
+	}
+	defer res.Body.Close()
+	quota.observe(res.Header)
+	switch res.StatusCode {
+	case http.StatusOK:
+	case http.StatusTooManyRequests:
+		wait := oauth.RetryAfter(res.Header, time.Now())
+		quota.exhaust(wait)
+		return 0, throttled(wait, errors.New("the platform limits administrative requests"))
+	default:
+		return res.StatusCode, nil
+	}
+	body, err := io.ReadAll(io.LimitReader(res.Body, limit+1))
+	switch {
+	case err != nil:
+		return 0, unread(err)
+	case int64(len(body)) > limit:
+		return 0, delegation.Refuse(delegation.IssuerUnavailable, errors.New("reading participants: the answer is too large"))
+	case json.Unmarshal(body, into) != nil:
+		// Not wrapped: it may quote the answer.
+		return 0, delegation.Refuse(delegation.IssuerUnavailable, errors.New("reading participants: the answer is not what the platform documents; check base_url"))
+	}
+	return http.StatusOK, nil
+}
+
+// unread never wraps net/http's errors: they hold the address, and it the person.
+func unread(err error) *delegation.Refusal {
+	return delegation.Refuse(delegation.IssuerUnavailable, fmt.Errorf("reading participants: %w", oauth.Unreachable(err)))
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mydatahelps
+
+import (
+	"strings"
+	"sync"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+// pins binds a person to the first participant they were found to be, both
+// ways. Participants can probably write their own custom fields: without pins
+// anybody could become somebody else by writing that person's value, and two
+// accounts of an app could share one participant.
+type pins struct {
+	mu   sync.Mutex
+	ids  map[delegation.Person]string // lower case
+	held map[string]delegation.Person
+}
+
+func newPins() *pins {
+	return &pins{ids: make(map[delegation.Person]string), held: make(map[string]delegation.Person)}
+}
+
+// bind pins the person to the participant, or reports that one of the two is
+// pinned otherwise.
+func (p *pins) bind(who delegation.Person, id string) bool {
+	id = strings.ToLower(id)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	pinned, known := p.ids[who]
+	holder, held := p.held[id]
+	if known && pinned != id || held && holder != who {
+		return false
+	}
+	p.ids[who], p.held[id] = id, who
+	return true
+}
+
+// release ends the person's pin.
+func (p *pins) release(who delegation.Person) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.held, p.ids[who])
+	delete(p.ids, who)
+}

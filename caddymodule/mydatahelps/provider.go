@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package mydatahelps is the provider for MyDataHelps of CareEvolution: it
+// obtains a service token with the operator's service account, finds the
+// participant a signed-in user is, and obtains tokens for that participant.
+package mydatahelps
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+// Provider is one account at MyDataHelps. Make it with [New].
+type Provider struct {
+	config       Config
+	base         *url.URL
+	tokenURL     string
+	participants string // the administrative API's participants of the project
+	keys         string // fingerprint
+	traits       delegation.Traits
+
+	host      delegation.Host
+	directory *directory
+	client    *http.Client
+}
+
+// New checks the configuration and makes a provider of it. It touches neither
+// network nor files. Every error begins with the Caddyfile's word for the
+// setting it is about.
+func New(config Config) (*Provider, error) {
+	base, err := config.check()
+	if err != nil {
+		return nil, err
+	}
+	config.BaseURL = base.String()
+	return &Provider{
+		config:       config,
+		base:         base,
+		tokenURL:     config.BaseURL + "/identityserver/connect/token",
+		participants: config.BaseURL + "/api/v1/administration/projects/" + url.PathEscape(config.Project) + "/participants",
+		keys:         strings.Join(keyFingerprints(config.Keys), " "),
+		traits: delegation.Traits{
+			Scopes:      config.Scopes,
+			Routes:      routes(),
+			Claim:       config.Participant.Claim,
+			BaseURL:     config.BaseURL + "/",
+			Fingerprint: config.fingerprint(),
+		},
+	}, nil
+}
+
+// Traits implements [delegation.Provider].
+func (p *Provider) Traits() delegation.Traits {
+	t := p.traits
+	t.Scopes = slices.Clone(t.Scopes)
+	return t
+}
+
+// Open implements [delegation.Provider].
+func (p *Provider) Open(host delegation.Host) error {
+	p.host = host
+	p.directory = host.State(func() io.Closer { return newDirectory() }).(*directory)
+	p.client = p.directory.client(p.config.HTTP)
+	return nil
+}
+
+// Authorize implements [delegation.Provider].
+func (p *Provider) Authorize(ctx context.Context, d *delegation.Delegation) (delegation.Credential, error) {
+	if d.Public {
+		return nil, nil
+	}
+	token, err := p.token(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	return delegation.Bearer{Token: token}, nil
+}
+
+func (p *Provider) token(ctx context.Context, d *delegation.Delegation) (token *delegation.Token, err error) {
+	if d.Subject == "" {
+		return nil, delegation.Refuse(delegation.SessionRequired, errors.New("nobody is signed in"))
+	}
+	if d.Participant, err = p.participantID(ctx, d.Person, d.Claim); err != nil {
+		return nil, err
+	}
+	id, mint := p.delegated(d)
+	token, d.Cached, err = p.host.Tokens().Get(ctx, id, mint)
+	return token, err
+}
+
+// Renew implements [delegation.Provider].
+func (p *Provider) Renew(ctx context.Context, d *delegation.Delegation, stale delegation.Credential) (delegation.Credential, error) {
+	bearer, ok := stale.(delegation.Bearer)
+	if !ok || d.Public || d.Participant == "" {
+		return nil, delegation.Refuse(delegation.NotDelegated, errors.New("there is no credential of this provider to renew"))
+	}
+	id, mint := p.delegated(d)
+	token, err := p.host.Tokens().Renew(ctx, id, bearer.Token, mint)
+	if err != nil {
+		return nil, err
+	}
+	return delegation.Bearer{Token: token}, nil
+}
+
+// IssueToken implements [delegation.TokenIssuer].
+func (p *Provider) IssueToken(ctx context.Context, d *delegation.Delegation, keep func(*delegation.Token) bool) (*delegation.Token, error) {
+	token, err := p.token(ctx, d)
+	if err != nil || !d.Cached || keep(token) {
+		return token, err
+	}
+	id, mint := p.delegated(d)
+	return p.host.Tokens().Renew(ctx, id, token, mint)
+}
+
+// Upstream implements [delegation.Provider].
+func (p *Provider) Upstream(*delegation.Delegation) delegation.Upstream {
+	port := p.base.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[p.base.Scheme]
+	}
+	return delegation.Upstream{
+		Scheme:  p.base.Scheme,
+		Address: net.JoinHostPort(p.base.Hostname(), port),
+		Host:    p.base.Host,
+		Prefix:  p.base.Path,
+		HTTP:    p.config.HTTP,
+	}
+}
+
+// Forget implements [delegation.Provider]. It leaves the person's pin in
+// place; see [Provider.Release].
+func (p *Provider) Forget(_ context.Context, who delegation.Person) error {
+	p.host.Tokens().Forget(who)
+	p.directory.forget(who)
+	return nil
+}
+
+// Release ends the binding of a person to the participant they were first
+// found to be by a custom field, and forgets the person. For operators, after
+// they have made sure who is who.
+func (p *Provider) Release(ctx context.Context, who delegation.Person) error {
+	p.directory.pins.release(who)
+	return p.Forget(ctx, who)
+}
+
+func queryField(name string) zap.Field { return zap.String("parameter", name) }
+
+// Interface guards
+var (
+	_ delegation.Provider    = (*Provider)(nil)
+	_ delegation.TokenIssuer = (*Provider)(nil)
+)

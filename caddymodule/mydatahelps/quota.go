@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mydatahelps
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+const (
+	// assumedLimit is the hourly limit until an answer tells: that of a
+	// project without a licence.
+	assumedLimit = 1000
+
+	window = time.Hour
+
+	// strangersShare of the limit (1/5) is what lookups that find nobody may
+	// spend, and what is kept back for reading the list: people who are not
+	// participants must not lock out those who are.
+	strangersShare = 5
+)
+
+// quota follows the hourly limit of administrative requests, which all of the
+// project's service accounts share.
+type quota struct {
+	mu        sync.Mutex
+	limit     int
+	remaining int
+	reset     time.Time
+
+	strangers      int // what lookups that found nobody have spent
+	strangersReset time.Time
+}
+
+func newQuota() *quota {
+	return &quota{limit: assumedLimit, remaining: assumedLimit}
+}
+
+// roll begins new windows where old ones have ended. The strangers' window is
+// our own: it must not begin anew whenever the platform changes its mind.
+func (q *quota) roll(now time.Time) {
+	if !now.Before(q.reset) {
+		q.remaining, q.reset = q.limit, now.Add(window)
+	}
+	if !now.Before(q.strangersReset) {
+		q.strangers, q.strangersReset = 0, now.Add(window)
+	}
+}
+
+// spend takes one request, or refuses until the window ends.
+func (q *quota) spend() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := time.Now()
+	q.roll(now)
+	if q.remaining <= 0 {
+		return throttled(q.reset.Sub(now), errors.New("the hourly limit of administrative requests is spent"))
+	}
+	q.remaining--
+	return nil
+}
+
+func throttled(wait time.Duration, cause error) *delegation.Refusal {
+	r := delegation.Refuse(delegation.IssuerThrottled, cause)
+	r.RetryAfter = wait
+	return r
+}
+
+// observe reads the RateLimit headers, whose reset is in seconds from now.
+func (q *quota) observe(h http.Header) {
+	limit, ok1 := count(h, "RateLimit-Limit")
+	remaining, ok2 := count(h, "RateLimit-Remaining")
+	seconds, ok3 := count(h, "RateLimit-Reset")
+	if !ok1 || !ok2 || !ok3 || limit == 0 {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := time.Now()
+	q.roll(now)
+	reset := now.Add(min(time.Duration(seconds)*time.Second, 24*time.Hour))
+	if limit == q.limit && reset.Sub(q.reset).Abs() < 10*time.Second {
+		// Answers overtake each other: within a window only the least counts.
+		remaining = min(remaining, q.remaining)
+	}
+	q.limit, q.remaining, q.reset = limit, remaining, reset
+}
+
+func count(h http.Header, name string) (int, bool) {
+	n, err := strconv.ParseUint(h.Get(name), 10, 31)
+	return int(n), err == nil
+}
+
+// exhaust notes a 429.
+func (q *quota) exhaust(wait time.Duration) {
+	if wait <= 0 {
+		wait = time.Minute
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.remaining, q.reset = 0, time.Now().Add(wait)
+}
+
+// stranger takes the strangers' part of a lookup whose outcome is not known
+// yet. False means that looking somebody up by a request of their own is too
+// dear now, and the list has to do: one request reads a hundred participants.
+func (q *quota) stranger() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.roll(time.Now())
+	share := q.limit / strangersShare
+	if q.strangers >= share || q.remaining < share {
+		return false
+	}
+	q.strangers++
+	return true
+}
+
+// acquaint gives back what stranger took, for a lookup that found somebody.
+func (q *quota) acquaint() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.strangers = max(0, q.strangers-1)
+}
+
+// comfortable tells whether there is enough for what could as well wait.
+func (q *quota) comfortable() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.roll(time.Now())
+	return q.remaining > q.limit/2
+}
+
+// spread returns how often something that takes n requests may be done to
+// spend one in share of the limit.
+func (q *quota) spread(n, share int) time.Duration {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return time.Duration(n) * time.Duration(share) * window / time.Duration(q.limit)
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mydatahelps
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// known are the scopes the platform documents, and Project:read, which its own
+// dashboard asks for. The list is for warnings only: the platform adds scopes
+// without notice.
+var known = []string{
+	"api",
+	"AppleHealthActivitySummaries:read",
+	"AppleHealthWorkouts:read",
+	"CustomEvents:write",
+	"DataCollectionSettings:read",
+	"DeviceData:read",
+	"DeviceData:write",
+	"ExternalAccounts:connect",
+	"ExternalAccounts:read",
+	"ExternalAccounts:write",
+	"File:read",
+	"File:write",
+	"FitbitDailySummaries:read",
+	"FitbitDataSummary:read",
+	"FitbitSleepLogs:read",
+	"Notifications:read",
+	"Participant:read",
+	"Project:read",
+	"SurveyAnswers:read",
+	"SurveyResults:write",
+	"SurveyTasks:read",
+}
+
+// checkScopes returns the scopes sorted.
+func checkScopes(scopes []string) ([]string, error) {
+	if len(scopes) == 0 {
+		return nil, errors.New("scopes is missing: name what a participant token may be used for, such as Participant:read")
+	}
+	sorted := slices.Sorted(slices.Values(scopes))
+	for i, s := range sorted {
+		if !isScope(s) {
+			return nil, errors.New("scopes holds an empty scope or one with a space, quote, backslash or control character: write the scopes side by side, unquoted")
+		}
+		if i > 0 && s == sorted[i-1] {
+			return nil, fmt.Errorf("scopes names %s twice: remove one", s)
+		}
+	}
+	return sorted, nil
+}
+
+// isScope tells whether s is a scope-token of RFC 6749 section 3.3.
+func isScope(s string) bool {
+	for _, c := range []byte(s) {
+		if c <= ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// Warnings tells what in the settings works but is probably not meant.
+func (p *Provider) Warnings() []string {
+	var all []string
+	for _, s := range p.config.Scopes {
+		switch {
+		case s == "api":
+			all = append(all, "scopes: api opens everything the participant may read and write; name finer scopes instead")
+		case !slices.Contains(known, s):
+			all = append(all, fmt.Sprintf("scopes: %s is none of the scopes the platform documents; check its spelling", s))
+		}
+	}
+	if strings.HasSuffix(p.base.Path, "/api") {
+		all = append(all, "base_url ends in /api; the platform's paths begin with /api already, so leave it out")
+	}
+	return all
+}

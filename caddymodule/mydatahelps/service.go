@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mydatahelps
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
+)
+
+// serviceScope is the only scope of service tokens.
+const serviceScope = "api"
+
+// serviceToken returns the operator's own token; cached tells that it was not
+// minted just now.
+func (p *Provider) serviceToken(ctx context.Context) (token *delegation.Token, cached bool, err error) {
+	return p.host.Tokens().Get(ctx, p.serviceIdentity(), p.mintService)
+}
+
+func (p *Provider) renewServiceToken(ctx context.Context, stale *delegation.Token) (*delegation.Token, error) {
+	return p.host.Tokens().Renew(ctx, p.serviceIdentity(), stale, p.mintService)
+}
+
+func (p *Provider) serviceIdentity() delegation.Identity {
+	return p.identity(delegation.Person{}, "", []string{serviceScope})
+}
+
+// mintService authenticates with the key that was accepted last, and with the
+// other one if that is refused: while keys are rotated nobody knows which of
+// them the platform has.
+func (p *Provider) mintService(ctx context.Context) (*delegation.Token, error) {
+	first := int(p.directory.key.Load()) % len(p.config.Keys)
+	token, err := p.assert(ctx, first)
+	if len(p.config.Keys) == 2 && isInvalidClient(err) {
+		other := 1 - first
+		var second error
+		if token, second = p.assert(ctx, other); second == nil {
+			p.directory.key.Store(int32(other))
+			p.host.Logger().Warn("the platform does not accept one of the two private keys; the other is used from now on, remove the old one when the rotation is over")
+			return token, nil
+		} else if !isInvalidClient(second) {
+			err = second // whether the other key is good is not known
+		}
+	}
+	if err != nil {
+		return nil, serviceRefusal(err)
+	}
+	return token, nil
+}
+
+func isInvalidClient(err error) bool {
+	var failure *oauth.Error
+	return errors.As(err, &failure) && failure.Code == "invalid_client"
+}
+
+func (p *Provider) assert(ctx context.Context, key int) (*delegation.Token, error) {
+	assertion, err := oauth.Assertion(p.config.Keys[key], p.config.Account, p.tokenURL, oauth.MaxAssertionLifetime)
+	if err != nil {
+		return nil, err
+	}
+	return p.issuer().Token(ctx, oauth.Request{
+		Scopes: []string{serviceScope},
+		Params: url.Values{
+			"client_assertion_type": {oauth.AssertionType},
+			"client_assertion":      {assertion},
+		},
+	})
+}
+
+// serviceRefusal: whatever the issuer has against the service token is the
+// operator's to mend, never a participant's.
+func serviceRefusal(err error) error {
+	var failure *oauth.Error
+	if !errors.As(err, &failure) {
+		return delegation.Refuse(delegation.CredentialsRejected, fmt.Errorf("service token: %w", err))
+	}
+	r := failure.Refusal()
+	code, mend := r.Code, ""
+	switch failure.Kind {
+	case oauth.Rejected, oauth.Refused, oauth.Unsupported:
+		code, mend = delegation.CredentialsRejected, "; check service_account, private_key and base_url"
+	}
+	return refusal(code, r, fmt.Errorf("service token: %w%s", failure, mend))
+}
+
+func refusal(code delegation.Code, r *delegation.Refusal, cause error) *delegation.Refusal {
+	wrapped := delegation.Refuse(code, cause)
+	wrapped.RetryAfter = r.RetryAfter
+	return wrapped
+}

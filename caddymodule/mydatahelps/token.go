@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mydatahelps
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
+)
+
+// clientSecret is the same for every client and documented: the service token
+// in the form is what authenticates.
+const clientSecret = "secret"
+
+func (p *Provider) issuer() *oauth.Client {
+	return &oauth.Client{URL: p.tokenURL, HTTP: p.client}
+}
+
+// identity is what a token is bound to.
+func (p *Provider) identity(who delegation.Person, participant string, scopes []string) delegation.Identity {
+	return delegation.Identity{
+		Provider:    p.host.Name(),
+		Issuer:      p.tokenURL,
+		Client:      p.config.ClientID + " " + p.config.Account,
+		Key:         p.keys,
+		Person:      who,
+		Participant: participant,
+		Audience:    p.traits.BaseURL,
+		Scopes:      scopes,
+		Config:      p.traits.Fingerprint,
+	}
+}
+
+// delegated returns identity and mint of the token for d, whose participant is known.
+func (p *Provider) delegated(d *delegation.Delegation) (delegation.Identity, delegation.Mint) {
+	scopes := d.Scopes
+	if len(scopes) == 0 {
+		scopes = p.config.Scopes
+	}
+	id := p.identity(d.Person, d.Participant, scopes)
+	who, claim, participant := d.Person, d.Claim, d.Participant
+	return id, func(ctx context.Context) (*delegation.Token, error) {
+		token, err := p.mintParticipant(ctx, participant, scopes)
+		var r *delegation.Refusal
+		if errors.As(err, &r) && r.Code == delegation.DelegationRefused {
+			p.directory.doubt(who, claim)
+		}
+		return token, err
+	}
+}
+
+// mintParticipant asks for a participant's token. The issuer says
+// invalid_grant for a participant it refuses and for a service token that has
+// ended alike, so the latter is renewed once before the former is believed.
+func (p *Provider) mintParticipant(ctx context.Context, participant string, scopes []string) (*delegation.Token, error) {
+	service, cached, err := p.serviceToken(ctx)
+	if err != nil {
+		return nil, err
+	}
+	token, err := p.grant(ctx, service, participant, scopes)
+	var failure *oauth.Error
+	if errors.As(err, &failure) && failure.Kind == oauth.Refused && cached && p.directory.doubts.Allow() {
+		if service, err = p.renewServiceToken(ctx, service); err != nil {
+			return nil, err
+		}
+		token, err = p.grant(ctx, service, participant, scopes)
+	}
+	if errors.As(err, &failure) {
+		r, mend := failure.Refusal(), ""
+		switch failure.Kind {
+		case oauth.Rejected, oauth.Unsupported:
+			mend = "; check client_id"
+		case oauth.BadScope:
+			mend = "; check scopes"
+		}
+		return nil, refusal(r.Code, r, fmt.Errorf("participant token: %w%s", failure, mend))
+	}
+	return token, err
+}
+
+func (p *Provider) grant(ctx context.Context, service *delegation.Token, participant string, scopes []string) (*delegation.Token, error) {
+	return p.issuer().Token(ctx, oauth.Request{
+		GrantType:    "delegated_participant",
+		ClientID:     p.config.ClientID,
+		ClientSecret: delegation.NewSecret(clientSecret),
+		Scopes:       scopes,
+		Params: url.Values{
+			"participant_id": {participant},
+			"token":          {service.Access.Reveal()},
+		},
+	})
+}

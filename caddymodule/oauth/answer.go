@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	maxBody   = 64 << 10
+	maxAccess = 8 << 10
+
+	// maxLifetime is the longest a token is believed to live.
+	maxLifetime = 30 * 24 * time.Hour
+)
+
+// answer is a token response (RFC 6749 section 5.1) that has passed judgement.
+type answer struct {
+	access   string
+	lifetime time.Duration
+	scope    string // as granted
+}
+
+// fields reads a JSON object. A key that is there twice is refused: two
+// parsers may disagree on which one counts (RFC 8259 section 4).
+func fields(body []byte) (map[string]json.RawMessage, error) {
+	dec := json.NewDecoder(bytes.NewReader(body))
+	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+		return nil, errors.New("the answer is no JSON object")
+	}
+	all := make(map[string]json.RawMessage)
+	for dec.More() {
+		t, err := dec.Token()
+		key, ok := t.(string)
+		if err != nil || !ok {
+			return nil, errors.New("the answer is damaged JSON")
+		}
+		if _, twice := all[key]; twice {
+			return nil, errors.New("the answer has a key twice")
+		}
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return nil, errors.New("the answer is damaged JSON")
+		}
+		if string(value) == "null" {
+			value = nil
+		}
+		all[key] = value
+	}
+	if _, err := dec.Token(); err != nil {
+		return nil, errors.New("the answer is damaged JSON")
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("something follows the answer's JSON")
+	}
+	return all, nil
+}
+
+// text returns a string field; "" if it is absent.
+func text(all map[string]json.RawMessage, key string) (string, error) {
+	if all[key] == nil {
+		return "", nil
+	}
+	var s string
+	if err := json.Unmarshal(all[key], &s); err != nil {
+		return "", fmt.Errorf("%s is no string", key)
+	}
+	return s, nil
+}
+
+// judge checks a successful answer. Errors name the field, never its value.
+func judge(body []byte, asked []string) (*answer, error) {
+	all, err := fields(body)
+	if err != nil {
+		return nil, err
+	}
+	if all["error"] != nil {
+		return nil, errors.New("a successful answer reports an error")
+	}
+	var a answer
+	if a.access, err = text(all, "access_token"); err != nil {
+		return nil, err
+	}
+	if err := checkAccess(a.access); err != nil {
+		return nil, err
+	}
+	kind, err := text(all, "token_type")
+	if err != nil {
+		return nil, err
+	}
+	if !strings.EqualFold(kind, "Bearer") {
+		return nil, errors.New("token_type is not Bearer")
+	}
+	if a.lifetime, err = lifetime(all["expires_in"]); err != nil {
+		return nil, err
+	}
+	if a.scope, err = granted(all, asked); err != nil {
+		return nil, err
+	}
+	return &a, nil
+}
+
+func checkAccess(token string) error {
+	switch {
+	case token == "":
+		return errors.New("access_token is missing")
+	case len(token) > maxAccess:
+		return fmt.Errorf("access_token is longer than %d bytes", maxAccess)
+	}
+	for i := range len(token) {
+		// No space, control character or byte outside ASCII: CR LF would end
+		// the header that carries it (RFC 6750 section 2.1).
+		if token[i] <= ' ' || token[i] > '~' {
+			return errors.New("access_token holds characters that no bearer token has")
+		}
+	}
+	return nil
+}
+
+// lifetime reads expires_in. Only it may drive a cache: a token that is kept
+// without knowing its end is sooner or later a dead one.
+func lifetime(value json.RawMessage) (time.Duration, error) {
+	literal := string(value)
+	switch {
+	case literal == "":
+		return 0, errors.New("expires_in is missing")
+	case strings.Trim(literal, "0123456789") != "":
+		return 0, errors.New("expires_in is not a positive whole number")
+	}
+	seconds, err := strconv.ParseInt(literal, 10, 64)
+	if err != nil || seconds > math.MaxInt32 {
+		return 0, errors.New("expires_in is far too large")
+	}
+	if seconds == 0 {
+		return 0, errors.New("expires_in is 0")
+	}
+	return min(time.Duration(seconds)*time.Second, maxLifetime), nil
+}
+
+// granted returns the scope of the token. An issuer may grant less than was
+// asked for, and then has to say so (RFC 6749 section 3.3). More is refused:
+// the operator's scopes are a ceiling.
+func granted(all map[string]json.RawMessage, asked []string) (string, error) {
+	scope, err := text(all, "scope")
+	if err != nil {
+		return "", err
+	}
+	scopes := strings.Fields(scope)
+	if len(scopes) == 0 {
+		return strings.Join(asked, " "), nil
+	}
+	for _, s := range scopes {
+		if !slices.Contains(asked, s) {
+			return "", errors.New("scope is wider than what was asked for")
+		}
+	}
+	return strings.Join(scopes, " "), nil
+}

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+// Kind sorts failures by whose trouble they are.
+type Kind string
+
+// The kinds of failures.
+const (
+	// Rejected: the issuer does not accept this client (invalid_client,
+	// unauthorized_client). Everybody's trouble.
+	Rejected Kind = "the issuer rejected the client"
+	// BadScope: the issuer does not grant the scopes (invalid_scope).
+	BadScope Kind = "the issuer does not grant the scope"
+	// Refused: the issuer refuses this grant (invalid_grant, access_denied, or
+	// a code of its own). One person's trouble.
+	Refused Kind = "the issuer refused the grant"
+	// Unsupported: the issuer does not understand the request
+	// (invalid_request, unsupported_grant_type).
+	Unsupported Kind = "the issuer does not support the request"
+	// Throttled: too many requests (status 429).
+	Throttled Kind = "the issuer is throttling"
+	// Down: no usable answer: network, timeout, redirect, 5xx, or an answer
+	// that is no token response.
+	Down Kind = "the issuer gave no usable answer"
+)
+
+// registered are the error codes of RFC 6749. Only these words are ever
+// repeated: anything else in an answer is the issuer's free text.
+var registered = map[string]Kind{
+	"invalid_client":          Rejected,
+	"unauthorized_client":     Rejected,
+	"invalid_scope":           BadScope,
+	"invalid_grant":           Refused,
+	"access_denied":           Refused,
+	"unsupported_grant_type":  Unsupported,
+	"invalid_request":         Unsupported,
+	"server_error":            Down,
+	"temporarily_unavailable": Down,
+}
+
+// tellingSkew is the difference of clocks from which on it is mentioned: less
+// than that is within every issuer's tolerance.
+const tellingSkew = 30 * time.Second
+
+// Error is why there is no token. Its text holds nothing of the answer's body
+// but a registered error code.
+type Error struct {
+	Kind Kind
+	// Code is the issuer's error code, if it is a registered one.
+	Code string
+	// Status is the answer's HTTP status; 0 without an answer.
+	Status int
+	// RetryAfter is how long the issuer asks to wait; 0 if it does not say.
+	RetryAfter time.Duration
+	// Skew is the issuer's clock minus ours; 0 if unknown.
+	Skew time.Duration
+
+	reason string
+}
+
+func (e *Error) Error() string {
+	text := string(e.Kind)
+	if e.Code != "" {
+		text += ": " + e.Code
+	}
+	if e.reason != "" {
+		text += ": " + e.reason
+	}
+	if e.Status != 0 {
+		text += fmt.Sprintf(" (status %d)", e.Status)
+	}
+	if e.Kind == Rejected && e.Skew.Abs() > tellingSkew {
+		direction := "behind"
+		if e.Skew < 0 {
+			direction = "ahead of"
+		}
+		text += fmt.Sprintf("; this server's clock is %v %s the issuer's, set it right first", e.Skew.Abs().Round(time.Second), direction)
+	}
+	return text
+}
+
+// Refusal returns what the failure means for the request. The error is its
+// cause; its text is fit for the log.
+func (e *Error) Refusal() *delegation.Refusal {
+	code := delegation.IssuerUnavailable
+	switch e.Kind {
+	case Rejected, Unsupported:
+		code = delegation.CredentialsRejected
+	case BadScope:
+		code = delegation.ScopeRejected
+	case Refused:
+		code = delegation.DelegationRefused
+	case Throttled:
+		code = delegation.IssuerThrottled
+	}
+	r := delegation.Refuse(code, e)
+	r.RetryAfter = e.RetryAfter
+	return r
+}

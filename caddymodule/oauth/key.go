@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// minKeyBits is the least an RS256 key may have (RFC 7518 section 3.3).
+const minKeyBits = 2048
+
+// lineBreaks turns the line breaks that environment files and YAML leave as
+// two or four characters back into line breaks.
+var lineBreaks = strings.NewReplacer(`\r\n`, "\n", `\n`, "\n")
+
+// ParseKey reads an RSA private key of at least 2048 bits in PEM: PKCS#1
+// (`BEGIN RSA PRIVATE KEY`) or PKCS#8 (`BEGIN PRIVATE KEY`), unencrypted. Line
+// breaks may be written as `\n` or `\r\n`; quotes and space around the whole
+// are ignored. An error never repeats any of the text.
+func ParseKey(text string) (*rsa.PrivateKey, error) {
+	text = strings.TrimSpace(text)
+	if n := len(text); n >= 2 && (text[0] == '"' || text[0] == '\'') && text[n-1] == text[0] {
+		text = strings.TrimSpace(text[1 : n-1])
+	}
+	if text == "" {
+		return nil, errors.New("the key is empty: give the PEM text of an RSA private key")
+	}
+	block, rest := pem.Decode([]byte(lineBreaks.Replace(text)))
+	if block == nil {
+		if strings.Contains(text, "-----BEGIN ") {
+			return nil, errors.New("the PEM text is damaged: keep it whole, from the BEGIN line to the END line, and keep its line breaks or write them as \\n")
+		}
+		return nil, errors.New("this is no PEM text: give the key from its BEGIN line to its END line, not only what is between them, and not the name of a file")
+	}
+	if len(bytes.TrimSpace(rest)) > 0 {
+		return nil, errors.New("there is more than one PEM block or other text after it: leave the private key alone in it")
+	}
+	key, err := parseBlock(block)
+	if err != nil {
+		return nil, err
+	}
+	if bits := key.N.BitLen(); bits < minKeyBits {
+		return nil, fmt.Errorf("the RSA key has %d bits: make one of at least %d", bits, minKeyBits)
+	}
+	if key.Validate() != nil {
+		return nil, errors.New("the numbers of the RSA key do not belong together: copy the key again or make a new one")
+	}
+	return key, nil
+}
+
+// parseBlock never wraps what crypto/x509 says: some of its errors print parts
+// of the key.
+func parseBlock(block *pem.Block) (*rsa.PrivateKey, error) {
+	errDamaged := errors.New("the contents of the PEM block are damaged: copy the key again or make a new one")
+	switch block.Type {
+	case "RSA PRIVATE KEY":
+		if strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED") || block.Headers["DEK-Info"] != "" {
+			return nil, errEncrypted
+		}
+		key, err := x509.ParsePKCS1PrivateKey(block.Bytes)
+		if err != nil {
+			return nil, errDamaged
+		}
+		return key, nil
+	case "PRIVATE KEY":
+		parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+		if err != nil {
+			return nil, errDamaged
+		}
+		switch key := parsed.(type) {
+		case *rsa.PrivateKey:
+			return key, nil
+		case *ecdsa.PrivateKey:
+			return nil, errEC
+		case ed25519.PrivateKey:
+			return nil, errors.New("this is an Ed25519 key: the platform takes RSA keys only")
+		default:
+			return nil, errors.New("this is not an RSA key: the platform takes RSA keys only")
+		}
+	case "ENCRYPTED PRIVATE KEY":
+		return nil, errEncrypted
+	case "EC PRIVATE KEY", "EC PARAMETERS":
+		return nil, errEC
+	case "PUBLIC KEY", "RSA PUBLIC KEY":
+		return nil, errors.New("this is a public key: it belongs into the platform's service account; give its private key here")
+	case "CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE", "CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST":
+		return nil, errors.New("this is a certificate: give its private key")
+	case "OPENSSH PRIVATE KEY":
+		return nil, errors.New("this is an OpenSSH key: convert it with `ssh-keygen -p -m PEM`, or make one with `openssl genrsa`")
+	default:
+		return nil, errors.New("the PEM block is no private key: it has to begin with BEGIN RSA PRIVATE KEY or BEGIN PRIVATE KEY")
+	}
+}
+
+var (
+	errEncrypted = errors.New("the key is encrypted: decrypt it with `openssl rsa`, and let only this server read the result")
+	errEC        = errors.New("this is an elliptic-curve key: the platform takes RSA keys only")
+)

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"mime"
+	"net/http"
+	"time"
+)
+
+// wire stands between x/oauth2 and the network for one request. An answer
+// passes only after it was judged, and only what was judged of it: x/oauth2
+// alone would take a form for a token response, a string for expires_in, and
+// the last of two equal keys.
+type wire struct {
+	base  http.RoundTripper
+	asked []string
+
+	answer   *answer
+	received time.Time
+}
+
+// RoundTrip implements [http.RoundTripper]. Its errors are of type [*Error].
+func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
+	base := w.base
+	if base == nil {
+		base = http.DefaultTransport
+	}
+	req = req.Clone(req.Context())
+	req.Header.Set("Accept", "application/json")
+	res, err := base.RoundTrip(req)
+	if err != nil {
+		return nil, Unreachable(err)
+	}
+	defer res.Body.Close()
+	w.received = time.Now()
+	// The limit counts what was decompressed.
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxBody+1))
+	if err != nil {
+		return nil, Unreachable(err)
+	}
+	if failure := w.examine(res, body); failure != nil {
+		failure.Status = res.StatusCode
+		failure.RetryAfter = RetryAfter(res.Header, w.received)
+		failure.Skew = skew(res.Header, w.received)
+		return nil, failure
+	}
+	checked, err := json.Marshal(map[string]string{"access_token": w.answer.access, "token_type": "Bearer"})
+	if err != nil {
+		return nil, Unreachable(err)
+	}
+	return &http.Response{
+		Status: res.Status, StatusCode: res.StatusCode,
+		Proto: res.Proto, ProtoMajor: res.ProtoMajor, ProtoMinor: res.ProtoMinor,
+		Header:        http.Header{"Content-Type": {"application/json"}},
+		Body:          io.NopCloser(bytes.NewReader(checked)),
+		ContentLength: int64(len(checked)),
+		Request:       req,
+	}, nil
+}
+
+// examine tells what is wrong with an answer; nil if it holds a token.
+func (w *wire) examine(res *http.Response, body []byte) *Error {
+	switch status := res.StatusCode; {
+	case status == http.StatusTooManyRequests:
+		return &Error{Kind: Throttled}
+	case status >= 300 && status < 400:
+		// A 307 would carry the assertion or secret to wherever it points.
+		return &Error{Kind: Down, reason: "it redirects, which is not followed; check the address"}
+	case status >= 500:
+		return &Error{Kind: Down}
+	case len(body) > maxBody:
+		return &Error{Kind: Down, reason: "the answer is too large"}
+	}
+	if kind, _, err := mime.ParseMediaType(res.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		return &Error{Kind: Down, reason: "the answer is not JSON; check the address"}
+	}
+	if res.StatusCode != http.StatusOK {
+		return failure(res.StatusCode, body)
+	}
+	a, err := judge(body, w.asked)
+	if err != nil {
+		return &Error{Kind: Down, reason: err.Error()}
+	}
+	w.answer = a
+	return nil
+}
+
+// failure reads an error answer (RFC 6749 section 5.2). Issuers send 400, 401
+// and 403 for the same codes, so the code decides.
+func failure(status int, body []byte) *Error {
+	all, err := fields(body)
+	if err != nil {
+		return &Error{Kind: Down, reason: err.Error()}
+	}
+	code, err := text(all, "error")
+	switch {
+	case err != nil, code == "":
+		return &Error{Kind: Down, reason: "the answer holds neither a token nor an error code; check the address"}
+	case registered[code] != "":
+		return &Error{Kind: registered[code], Code: code}
+	case status == http.StatusUnauthorized:
+		return &Error{Kind: Rejected, reason: "with a code of its own"}
+	case status == http.StatusBadRequest, status == http.StatusForbidden:
+		// A grant's own check may have its own word for no.
+		return &Error{Kind: Refused, reason: "with a code of its own"}
+	default:
+		return &Error{Kind: Down, reason: "the answer is none of a token endpoint; check the address"}
+	}
+}

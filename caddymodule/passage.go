@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+// passage is what the handler hands to the transport: the delegation and the
+// credential for it. It belongs to one request.
+type passage struct {
+	delegation *delegation.Delegation
+	credential delegation.Credential // nil on a public route
+	provider   *provider
+	upstream   delegation.Upstream
+	gate       *Gate
+}
+
+// passageKey is unexported so that no other handler, template or log field
+// can read the credential.
+type passageKey struct{}
+
+func (p *passage) within(ctx context.Context) context.Context {
+	return context.WithValue(ctx, passageKey{}, p)
+}
+
+func passageFrom(ctx context.Context) *passage {
+	p, _ := ctx.Value(passageKey{}).(*passage)
+	return p
+}
+
+// covers tells whether req is still what was authorised. A rewrite between
+// the two handlers would otherwise send a path that no policy has seen, with
+// the participant's bearer.
+func (p *passage) covers(req *http.Request) bool {
+	return req.Method == p.delegation.Method &&
+		target(req.URL) == p.delegation.URI &&
+		req.URL.Host == p.upstream.Address
+}
+
+// target is path and query, as they are sent.
+func target(u *url.URL) string {
+	if u.RawQuery == "" && !u.ForceQuery {
+		return u.EscapedPath()
+	}
+	return u.EscapedPath() + "?" + u.RawQuery
+}

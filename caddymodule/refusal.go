@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+// problem is the body of a refusal (RFC 9457), with the code that frontends
+// branch on. `message` is where MyDataHelps' SDKs look for a text.
+type problem struct {
+	Type    string          `json:"type"`
+	Title   string          `json:"title"`
+	Status  int             `json:"status"`
+	Code    delegation.Code `json:"code"`
+	Message string          `json:"message"`
+}
+
+// refuse answers a refusal: through the site's handle_errors if it has any,
+// otherwise as application/problem+json.
+func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, err error) error {
+	refusal := g.account(r, err)
+	g.describe(w.Header(), refusal)
+	if handlesErrors(r) {
+		// Only the code: error pages echo the text.
+		return caddyhttp.Error(refusal.Status(), errors.New(string(refusal.Code)))
+	}
+	body := problemBody(refusal)
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(refusal.Status())
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(body)
+	}
+	return nil
+}
+
+// response is a refusal made by the transport: an answer, not an error, so
+// that reverse_proxy never blames the upstream for a person.
+func (g *Gate) response(req *http.Request, err error) *http.Response {
+	refusal := g.account(req, err)
+	body := problemBody(refusal)
+	res := &http.Response{
+		StatusCode: refusal.Status(),
+		Status:     fmt.Sprintf("%d %s", refusal.Status(), http.StatusText(refusal.Status())),
+		Proto:      "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header:        http.Header{"Content-Type": {"application/problem+json"}},
+		Body:          io.NopCloser(bytes.NewReader(body)),
+		ContentLength: int64(len(body)),
+		Request:       req,
+	}
+	if req.Method == http.MethodHead {
+		res.Body = http.NoBody
+	}
+	g.describe(res.Header, refusal)
+	return res
+}
+
+// account makes a refusal of err and notes it for the operator.
+func (g *Gate) account(r *http.Request, err error) *delegation.Refusal {
+	refusal := delegation.AsRefusal(err)
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		repl.Set("http.delegate.code", string(refusal.Code))
+	}
+	level := zapcore.InfoLevel
+	if refusal.Status() >= http.StatusInternalServerError {
+		level = zapcore.ErrorLevel
+	}
+	if r.Context().Err() != nil {
+		level = zapcore.DebugLevel // the client left; nobody is refused
+	}
+	if c := g.logger.Check(level, "refused"); c != nil {
+		c.Write(
+			zap.String("provider", g.Provider),
+			zap.String("code", string(refusal.Code)),
+			zap.Int("status", refusal.Status()),
+			zap.NamedError("cause", refusal.Unwrap()),
+		)
+	}
+	return refusal
+}
+
+func (g *Gate) describe(h http.Header, refusal *delegation.Refusal) {
+	h.Set("Proxy-Status", fmt.Sprintf("%s; error=%s; details=%q", sfName(g.ProxyStatusName), refusal.ProxyError(), string(refusal.Code)))
+	h.Set("Cache-Control", "private, no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	if refusal.Status() == http.StatusUnauthorized {
+		h.Set("WWW-Authenticate", "Bearer")
+	}
+	if len(refusal.Allow) > 0 {
+		h.Set("Allow", strings.Join(refusal.Allow, ", "))
+	}
+	if wait := refusal.Wait(); wait > 0 {
+		h.Set("Retry-After", wholeSeconds(wait))
+	}
+}
+
+func problemBody(refusal *delegation.Refusal) []byte {
+	body, _ := json.Marshal(problem{
+		Type:    "about:blank",
+		Title:   http.StatusText(refusal.Status()),
+		Status:  refusal.Status(),
+		Code:    refusal.Code,
+		Message: refusal.Message(),
+	})
+	return body
+}
+
+// handlesErrors tells whether the site has handle_errors routes for this
+// request. Caddy keeps them per server; a route of another site does not match.
+func handlesErrors(r *http.Request) bool {
+	srv, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if !ok || srv.Errors == nil {
+		return false
+	}
+	for _, route := range srv.Errors.Routes {
+		if match, err := route.MatcherSets.AnyMatchWithError(r); match || err != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// sfName writes a name as a structured field: a token where it is one, a
+// string otherwise (RFC 8941 sections 3.3.3 and 3.3.4).
+func sfName(name string) string {
+	for i, c := range name {
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '*'
+		inside := c >= '0' && c <= '9' || strings.ContainsRune(":/!#$%&'*+-.^_`|~", c)
+		if !letter && (i == 0 || !inside) {
+			return strconv.QuoteToASCII(name)
+		}
+	}
+	return name
+}
+
+// wholeSeconds rounds up: who waits that long has waited enough.
+func wholeSeconds(d time.Duration) string {
+	return strconv.Itoa(int(math.Ceil(d.Seconds())))
+}

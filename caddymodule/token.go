@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+func init() {
+	caddy.RegisterModule(TokenHandler{})
+	httpcaddyfile.RegisterHandlerDirective("delegate_token", parseToken)
+	httpcaddyfile.RegisterDirectiveOrder("delegate_token", httpcaddyfile.Before, "reverse_proxy")
+}
+
+// TokenHandler hands the signed-in user's participant token to an SDK that
+// has to hold one. It answers POST with JSON:
+//
+//	{"access_token": "…", "token_type": "Bearer", "expires_in": 3600, "scope": "…", "base_url": "https://mydatahelps.org/"}
+//
+// `expires_in` are whole seconds that remain, at most until the session ends
+// and at most 86400. A token that is soon to expire is not handed out again:
+// a new one is minted when less than 300 s remain, or less than the half of
+// its lifetime and of the SDK's lead time of 120 s, whichever is smaller.
+//
+// If the platform's tokens live 150 s or less, a person gets at most one
+// answer per quarter of that lifetime and 429 with Retry-After otherwise.
+type TokenHandler struct {
+	Gate
+
+	// Scopes the handed-out token has; they must be among the provider's.
+	// Default: the provider's.
+	Scopes []string `json:"scopes,omitempty"`
+
+	// Proxy makes the answer fit the proxy instead: a placeholder in place of
+	// the token, and this path (such as /mdh/) of the same site, or this URL,
+	// as base_url. An SDK is then set up by the same line in both modes, and
+	// never holds a token. Default: hand out the token.
+	Proxy string `json:"proxy,omitempty"`
+
+	// SessionExpires is the placeholder that tells when the session ends, in
+	// seconds since 1970 or as an RFC 3339 time. Default: `{http.auth.user.exp}`.
+	SessionExpires string `json:"session_expires,omitempty"`
+
+	issuer delegation.TokenIssuer
+}
+
+type tokenAnswer struct {
+	AccessToken string `json:"access_token"`
+	TokenType   string `json:"token_type"`
+	ExpiresIn   int64  `json:"expires_in"`
+	Scope       string `json:"scope"`
+	BaseURL     string `json:"base_url"`
+}
+
+// CaddyModule returns the Caddy module information.
+func (TokenHandler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.delegate_token",
+		New: func() caddy.Module { return new(TokenHandler) },
+	}
+}
+
+// Provision checks the settings.
+func (h *TokenHandler) Provision(ctx caddy.Context) error {
+	if err := h.Gate.provision(ctx); err != nil {
+		return err
+	}
+	var ok bool
+	if h.issuer, ok = h.provider.Provider.(delegation.TokenIssuer); !ok {
+		return fmt.Errorf("provider %s has no tokens that may be handed out: use delegate_proxy", h.Provider)
+	}
+	if len(h.Scopes) == 0 {
+		h.Scopes = h.provider.traits.Scopes
+	}
+	h.Scopes = slices.Compact(slices.Sorted(slices.Values(h.Scopes)))
+	for _, scope := range h.Scopes {
+		if !slices.Contains(h.provider.traits.Scopes, scope) {
+			return fmt.Errorf("scope %s is not among those of provider %s: add it there", scope, h.Provider)
+		}
+	}
+	if h.SessionExpires == "" {
+		h.SessionExpires = defaultExpires
+	}
+	if err := trustworthy(h.SessionExpires); err != nil {
+		return fmt.Errorf("session_expires: %w", err)
+	}
+	return checkBase(h.Proxy)
+}
+
+// ServeHTTP answers with a token, or refuses.
+func (h *TokenHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	repl.Set("http.delegate.provider", h.Provider)
+	if done, err := h.admit(w, r, false); err != nil {
+		return h.refuse(w, r, err)
+	} else if done {
+		return nil
+	}
+	if r.Method != http.MethodPost {
+		return h.refuse(w, r, &delegation.Refusal{Code: delegation.MethodNotAllowed, Allow: []string{http.MethodPost}})
+	}
+	answer, err := h.answer(r, repl)
+	if err != nil {
+		return h.refuse(w, r, err)
+	}
+	header := w.Header()
+	header.Set("Content-Type", "application/json")
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Cross-Origin-Resource-Policy", "same-origin")
+	return json.NewEncoder(w).Encode(answer)
+}
+
+func (h *TokenHandler) answer(r *http.Request, repl *caddy.Replacer) (*tokenAnswer, error) {
+	person, err := h.person(repl)
+	if err != nil {
+		return nil, err
+	}
+	limit, err := h.sessionLimit(repl)
+	if err != nil {
+		return nil, err
+	}
+	if h.Proxy != "" {
+		return &tokenAnswer{
+			AccessToken: placeholderToken, TokenType: "Bearer", ExpiresIn: int64(limit / time.Second),
+			Scope: strings.Join(h.Scopes, " "), BaseURL: absolute(r, h.Proxy),
+		}, nil
+	}
+	if err := h.pace(person, 0); err != nil {
+		return nil, err
+	}
+	d := &delegation.Delegation{
+		Provider: h.Provider, Person: person, Claim: h.claim(repl, person),
+		Scopes: h.Scopes, Method: r.Method, URI: target(r.URL),
+	}
+	token, err := h.issuer.IssueToken(r.Context(), d, worthHanding)
+	if err != nil {
+		return nil, err
+	}
+	repl.Set("http.delegate.cache", cacheWord(d.Cached))
+	remaining := min(time.Until(token.Expires), limit)
+	if err := h.pace(person, interval(token.Lifetime(), remaining)); err != nil {
+		return nil, err
+	}
+	return &tokenAnswer{
+		AccessToken: token.Access.Reveal(), TokenType: "Bearer", ExpiresIn: int64(remaining / time.Second),
+		Scope: token.Scope, BaseURL: h.provider.traits.BaseURL,
+	}, nil
+}
+
+func checkBase(base string) error {
+	if base == "" {
+		return nil
+	}
+	u, err := url.Parse(base)
+	if err != nil || !strings.HasSuffix(u.Path, "/") || u.RawQuery != "" || u.Fragment != "" ||
+		u.Host == "" && (u.Scheme != "" || !strings.HasPrefix(base, "/") || strings.HasPrefix(base, "//")) ||
+		u.Host != "" && u.Scheme != "https" && u.Scheme != "http" {
+		return fmt.Errorf("proxy %s: write a path such as /mdh/, or a URL, that ends in a slash", base)
+	}
+	return nil
+}
+
+// absolute completes a path with the origin the client used: SDKs need a URL
+// with an origin. It goes back to that client alone, so a forged Host misleads
+// only its sender.
+func absolute(r *http.Request, base string) string {
+	if !strings.HasPrefix(base, "/") {
+		return base
+	}
+	scheme := "https"
+	if r.TLS == nil {
+		scheme = "http"
+	}
+	return scheme + "://" + r.Host + base
+}
+
+// parseToken reads:
+//
+//	delegate_token [<matcher>] <provider> {
+//	    scopes            <scopes...>
+//	    proxy             <path>
+//	    session_expires   <placeholder>
+//	    subject           <placeholder>
+//	    realm             <name>
+//	    proxy_status_name <name>
+//	}
+func parseToken(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	var handler TokenHandler
+	d := h.Dispenser
+	d.Next() // directive name
+	if err := handler.parseName(d, optionProviders(h)); err != nil {
+		return nil, err
+	}
+	if d.NextArg() {
+		return nil, d.Errf("delegate_token takes one provider, not %q as well", d.Val())
+	}
+	for d.NextBlock(0) {
+		var err error
+		ok := true
+		switch d.Val() {
+		case "scopes":
+			args := d.RemainingArgs()
+			if len(args) == 0 {
+				return nil, d.Err("scopes needs at least one scope")
+			}
+			handler.Scopes = append(handler.Scopes, args...)
+		case "proxy":
+			if err = parseOnce(d, &handler.Proxy); err == nil && checkBase(handler.Proxy) != nil {
+				err = d.WrapErr(checkBase(handler.Proxy))
+			}
+		case "session_expires":
+			if err = parseOnce(d, &handler.SessionExpires); err == nil && trustworthy(handler.SessionExpires) != nil {
+				err = d.Errf("session_expires: %v", trustworthy(handler.SessionExpires))
+			}
+		default:
+			ok, err = handler.parse(d)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			return nil, d.Errf("unrecognized subdirective %q of delegate_token", d.Val())
+		}
+	}
+	return &handler, handler.check(d)
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*TokenHandler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*TokenHandler)(nil)
+)

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"net/url"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+	"go.uber.org/zap"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/headers"
+)
+
+func init() {
+	caddy.RegisterModule(Transport{})
+}
+
+// Transport sends a request with the credential of its delegation. It takes
+// address, scheme and host from there, sends nothing that the `delegate`
+// handler has not authorised, renews a credential that the platform no longer
+// accepts and sends the request once more, and cleans the answer.
+//
+// Its settings are those of the `http` transport, except the ones that would
+// undo this: `proxy_protocol`, and `insecure_skip_verify` and `except_ports`
+// of `tls`.
+type Transport struct {
+	*reverseproxy.HTTPTransport
+
+	logger *zap.Logger
+	pools  *pools
+}
+
+// CaddyModule returns the Caddy module information.
+func (Transport) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.reverse_proxy.transport.delegate",
+		New: func() caddy.Module { return &Transport{HTTPTransport: new(reverseproxy.HTTPTransport)} },
+	}
+}
+
+// Provision sets the transport up.
+func (t *Transport) Provision(ctx caddy.Context) error {
+	if err := t.safe(); err != nil {
+		return err
+	}
+	t.logger = ctx.Logger()
+	t.pools = new(pools)
+	return t.HTTPTransport.Provision(ctx)
+}
+
+// Cleanup closes idle connections.
+func (t *Transport) Cleanup() error {
+	if t.pools != nil {
+		t.pools.close()
+	}
+	return t.HTTPTransport.Cleanup()
+}
+
+// safe refuses settings that would send a participant's token in clear or to
+// whoever answers.
+func (t *Transport) safe() error {
+	switch {
+	case t.ProxyProtocol != "":
+		return errors.New("proxy_protocol would tell the platform the user's address: remove it")
+	case t.TLS != nil && t.TLS.InsecureSkipVerify:
+		return errors.New("tls_insecure_skip_verify would hand tokens to anybody: use `http { ca_file … }` of the provider, or tls_trust_pool")
+	case t.TLS != nil && len(t.TLS.ExceptPorts) > 0:
+		return errors.New("tls_except_ports has no effect, the scheme comes from the provider's base_url: remove it")
+	default:
+		return nil
+	}
+}
+
+// RoundTrip implements [http.RoundTripper]. An error means that the network
+// failed; whatever is about a person or the policy is answered as a response.
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	p := passageFrom(req.Context())
+	if p == nil {
+		g := &Gate{ProxyStatusName: "caddy-delegate", logger: t.logger}
+		return g.response(req, delegation.Refuse(delegation.NotDelegated, errors.New("no delegate handler ran before this reverse_proxy"))), nil
+	}
+	if !p.covers(req) {
+		return p.gate.response(req, delegation.Refuse(delegation.NotDelegated, errors.New("method, URI or upstream changed after it was authorised"))), nil
+	}
+	body, err := newBody(req)
+	if err != nil {
+		return clientFailed(req, err)
+	}
+	res, err := t.send(p, req, body)
+	if err != nil {
+		return broken(req, body, err)
+	}
+	if !p.stale(res) {
+		return p.clean(req, res), nil
+	}
+	return t.heal(p, req, body, res)
+}
+
+// heal renews the credential and sends the request once more, if it can. A
+// 401 never reaches the browser: it would think that its own session ended.
+func (t *Transport) heal(p *passage, req *http.Request, body *body, res *http.Response) (*http.Response, error) {
+	discard(res)
+	unauthorized := delegation.Refuse(delegation.UpstreamUnauthorized, nil)
+	if p.credential == nil {
+		return p.gate.response(req, unauthorized), nil
+	}
+	if !body.replayable() {
+		// The next request will have a new credential.
+		go func(ctx context.Context) { _, _ = p.provider.Renew(ctx, p.delegation, p.credential) }(context.WithoutCancel(req.Context()))
+		return p.gate.response(req, unauthorized), nil
+	}
+	renewed, err := p.provider.Renew(req.Context(), p.delegation, p.credential)
+	if err != nil {
+		return p.gate.response(req, err), nil
+	}
+	p.credential = renewed
+	if repl, ok := req.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		repl.Set("http.delegate.renewed", "true")
+	}
+	res, err = t.send(p, req, body)
+	if err != nil {
+		return broken(req, body, err)
+	}
+	if !p.stale(res) {
+		return p.clean(req, res), nil
+	}
+	discard(res)
+	return p.gate.response(req, unauthorized), nil
+}
+
+// send puts the request on the wire, once.
+func (t *Transport) send(p *passage, req *http.Request, body *body) (*http.Response, error) {
+	out := req.Clone(httptrace.WithClientTrace(req.Context(), cleanInformational))
+	out.URL = &url.URL{Scheme: p.upstream.Scheme, Host: p.upstream.Address, RawQuery: req.URL.RawQuery, ForceQuery: req.URL.ForceQuery}
+	if err := setPath(out.URL, p.upstream.Prefix+p.delegation.Path); err != nil {
+		return nil, err
+	}
+	out.Host = p.upstream.Host
+	headers.Enforce(out.Header)
+	body.attach(out, req)
+	if p.credential != nil {
+		if err := p.credential.Apply(out); err != nil {
+			return p.gate.response(req, delegation.Refuse(delegation.IssuerUnavailable, err)), nil
+		}
+	}
+	settings := p.upstream.HTTP
+	if settings == nil || settings.Proxy == nil && settings.RootCAs == nil {
+		return t.HTTPTransport.RoundTrip(out)
+	}
+	return t.pools.of(settings, t.HTTPTransport).RoundTrip(out)
+}
+
+// stale tells whether the upstream refused the credential.
+func (p *passage) stale(res *http.Response) bool {
+	if p.credential == nil {
+		return res.StatusCode == http.StatusUnauthorized
+	}
+	return p.credential.Stale(res)
+}
+
+// cleanInformational runs before reverse_proxy's own hook, on the same map.
+var cleanInformational = &httptrace.ClientTrace{
+	Got1xxResponse: func(_ int, h textproto.MIMEHeader) error {
+		headers.Clean1xx(http.Header(h))
+		return nil
+	},
+}
+
+// broken tells a client that broke off from an upstream that did.
+func broken(req *http.Request, body *body, err error) (*http.Response, error) {
+	if fault := body.failure(); fault != nil {
+		return clientFailed(req, fault)
+	}
+	return nil, err
+}
+
+// clientFailed ends a request whose body could not be read. As an error it
+// would count against the upstream.
+func clientFailed(req *http.Request, err error) (*http.Response, error) {
+	status := http.StatusBadRequest
+	var he caddyhttp.HandlerError
+	switch {
+	case req.Context().Err() != nil:
+		return nil, context.Canceled
+	case errors.As(err, &he) && he.StatusCode != 0:
+		status = he.StatusCode // such as 413 of request_body
+	}
+	return &http.Response{
+		StatusCode: status, Status: fmt.Sprintf("%d %s", status, http.StatusText(status)),
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: http.Header{}, Body: http.NoBody, Request: req,
+	}, nil
+}
+
+func discard(res *http.Response) {
+	_, _ = io.CopyN(io.Discard, res.Body, 4<<10)
+	_ = res.Body.Close()
+}
+
+// UnmarshalCaddyfile reads the settings of the http transport:
+//
+//	transport delegate {
+//	    ...
+//	}
+func (t *Transport) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	if err := t.HTTPTransport.UnmarshalCaddyfile(d); err != nil {
+		return err
+	}
+	if err := t.safe(); err != nil {
+		return d.WrapErr(err)
+	}
+	return nil
+}
+
+// Interface guards
+var (
+	_ http.RoundTripper                      = (*Transport)(nil)
+	_ caddy.Provisioner                      = (*Transport)(nil)
+	_ caddy.CleanerUpper                     = (*Transport)(nil)
+	_ caddyfile.Unmarshaler                  = (*Transport)(nil)
+	_ reverseproxy.TLSTransport              = (*Transport)(nil)
+	_ reverseproxy.H2CTransport              = (*Transport)(nil)
+	_ reverseproxy.RequestHeaderOpsTransport = (*Transport)(nil)
+)
