@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package integration tests a whole Caddy with the delegate modules, in this
+// process, against the simulated platform.
+package integration
+
+import (
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/quic-go/quic-go/http3"
+
+	"github.com/caddy-delegate/caddy-delegate/integration/simulator"
+	"github.com/caddy-delegate/caddy-delegate/integration/stack"
+)
+
+// start runs the stack with a Caddyfile until the test ends.
+func start(t testing.TB, caddyfile string, participants ...simulator.Participant) *stack.Stack {
+	t.Helper()
+	s, err := stack.New(t.TempDir(), participants...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	load(t, s, caddyfile)
+	return s
+}
+
+func load(t testing.TB, s *stack.Stack, caddyfile string) {
+	t.Helper()
+	if err := s.Load(caddyfile); err != nil {
+		t.Fatalf("%v", err)
+	}
+}
+
+// proxied is a Caddyfile whose delegate_proxy has the given lines besides its
+// subject, and whose site has the given ones.
+func proxied(lines, site string) string {
+	return `{` + stack.Options + `
+	delegate {` + stack.Provider + `
+	}
+}
+http://127.0.0.1:[[.Port]] {
+	handle_path /mdh/* {` + stack.SignIn + `
+		delegate_proxy mydatahelps {
+			subject {rp.header.Remote-User}
+			` + lines + `
+		}
+	}
+	` + site + `
+}
+`
+}
+
+// user is a signed-in user of the app.
+type user struct {
+	t       testing.TB
+	stack   *stack.Stack
+	session string
+	client  *http.Client
+	base    string
+}
+
+func signIn(t testing.TB, s *stack.Stack, name string) *user {
+	t.Helper()
+	client := &http.Client{
+		Transport:     &http.Transport{DisableCompression: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	t.Cleanup(client.CloseIdleConnections)
+	return &user{t: t, stack: s, session: s.App.SignIn(name, time.Time{}), client: client, base: s.URL()}
+}
+
+// request builds a request with the user's session cookie.
+func (u *user) request(method, path string, body io.Reader) *http.Request {
+	u.t.Helper()
+	req, err := http.NewRequest(method, u.base+path, body)
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	if u.session != "" {
+		req.Header.Set("Cookie", stack.CookieName+"="+u.session)
+	}
+	return req
+}
+
+// answer is a response that was read to its end.
+type answer struct {
+	*http.Response
+	body string
+}
+
+func (u *user) do(req *http.Request) answer {
+	u.t.Helper()
+	res, err := u.client.Do(req)
+	if err != nil {
+		u.t.Fatalf("%s %s: %v", req.Method, req.URL, err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		u.t.Fatalf("%s %s: reading the answer: %v", req.Method, req.URL, err)
+	}
+	return answer{res, string(body)}
+}
+
+func (u *user) get(path string) answer {
+	u.t.Helper()
+	return u.do(u.request(http.MethodGet, path, nil))
+}
+
+// want fails the test unless the answer has the status and, if it is a
+// refusal, the code.
+func (a answer) want(t testing.TB, status int, code string) {
+	t.Helper()
+	if a.StatusCode != status {
+		t.Fatalf("status %d, want %d; headers %v; body %s", a.StatusCode, status, a.Header, a.body)
+	}
+	if code == "" {
+		return
+	}
+	var problem struct {
+		Type, Title, Code, Message string
+		Status                     int
+	}
+	if err := json.Unmarshal([]byte(a.body), &problem); err != nil {
+		t.Fatalf("refusal is not JSON: %v: %s", err, a.body)
+	}
+	if problem.Code != code || problem.Status != status || problem.Title == "" || problem.Message == "" || problem.Type == "" {
+		t.Fatalf("refusal %+v, want code %s and status %d", problem, code, status)
+	}
+	if got := a.Header.Get("Content-Type"); got != "application/problem+json" {
+		t.Errorf("Content-Type %q", got)
+	}
+	if got := a.Header.Get("Proxy-Status"); !strings.Contains(got, fmt.Sprintf("details=%q", code)) || !strings.HasPrefix(got, "caddy-delegate; error=") {
+		t.Errorf("Proxy-Status %q", got)
+	}
+}
+
+// echo is what the simulator's echo route received.
+type echo struct {
+	Method  string
+	URI     string
+	Headers http.Header
+	Body    int64 `json:"bodySize"`
+}
+
+const echoPath = "/mdh/api/v1/delegated/custom/Simulator.Echo"
+
+// over runs a test with HTTP/1.1, 2 and 3 between client and Caddy. The site
+// is served with the stack's certificate.
+func over(t *testing.T, caddyfile string, test func(t *testing.T, s *stack.Stack, u *user)) {
+	t.Helper()
+	caddyfile = strings.ReplaceAll(caddyfile, "http://127.0.0.1:[[.Port]] {", "https://localhost:[[.Port]] {\n\tbind 127.0.0.1\n\ttls [[.CertFile]] [[.CertKeyFile]]")
+	caddyfile = strings.Replace(caddyfile, "auto_https off", "auto_https disable_redirects", 1)
+	config := &tls.Config{InsecureSkipVerify: true, ServerName: "localhost"} //nolint:gosec // the certificate was made for this test
+	transports := map[string]func() http.RoundTripper{
+		"h1": func() http.RoundTripper {
+			return &http.Transport{TLSClientConfig: config.Clone(), TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{}, DisableCompression: true}
+		},
+		"h2": func() http.RoundTripper {
+			return &http.Transport{TLSClientConfig: config.Clone(), ForceAttemptHTTP2: true, DisableCompression: true}
+		},
+		"h3": func() http.RoundTripper {
+			return &http3.Transport{TLSClientConfig: config.Clone(), DisableCompression: true}
+		},
+	}
+	s := start(t, caddyfile)
+	for name, transport := range transports {
+		t.Run(name, func(t *testing.T) {
+			u := signIn(t, s, "alice")
+			u.base = fmt.Sprintf("https://localhost:%d", s.Port)
+			rt := transport()
+			u.client.Transport = rt
+			if c, ok := rt.(io.Closer); ok {
+				t.Cleanup(func() { _ = c.Close() })
+			}
+			s.Platform.Reset()
+			test(t, s, u)
+		})
+	}
+}

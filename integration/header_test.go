@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caddy-delegate/caddy-delegate/integration/simulator"
+	"github.com/caddy-delegate/caddy-delegate/integration/stack"
+)
+
+// received is the last request that reached the platform's API.
+func received(t *testing.T, s *stack.Stack) simulator.Record {
+	t.Helper()
+	for _, r := range slices.Backward(s.Platform.Records()) {
+		if r.Area == "delegated" {
+			return r
+		}
+	}
+	t.Fatal("nothing reached the platform")
+	return simulator.Record{}
+}
+
+// TestRequestHeaders protects the header contract: what identifies the user
+// to the app, or could override the policy, never reaches the platform; the
+// credential does, exactly once.
+func TestRequestHeaders(t *testing.T) {
+	over(t, proxied("forward_headers X-Request-Id\nheader_up X-Study 42", ""), func(t *testing.T, s *stack.Stack, u *user) {
+		never := map[string]string{
+			"Authorization":           "Bearer forged",
+			"Origin":                  u.base,
+			"Referer":                 u.base + "/page",
+			"Sec-Fetch-Site":          "same-origin",
+			"Sec-Ch-Ua":               "x",
+			"X-Forwarded-For":         "192.0.2.1",
+			"X-Forwarded-Host":        "evil.example",
+			"X-Forwarded-Uri":         "/admin",
+			"X-Forwarded-Prefix":      "/admin",
+			"Forwarded":               "for=192.0.2.1",
+			"X-Real-Ip":               "192.0.2.1",
+			"Via":                     "1.1 evil",
+			"X-Http-Method-Override":  "DELETE",
+			"X-Original-Url":          "/admin",
+			"X-Rewrite-Url":           "/admin",
+			"X-Participant-Id":        stack.Bob.ID,
+			"Remote-User":             "bob",
+			"X-Middleware-Subrequest": "1",
+			"Early-Data":              "1",
+			"X-Study":                 "7",
+		}
+		req := u.request(http.MethodGet, echoPath+"?a=b", nil)
+		for name, value := range never {
+			req.Header.Set(name, value)
+		}
+		req.Header["X_Participant_Id"] = []string{stack.Bob.ID}
+		req.Header["X.Participant.Id"] = []string{stack.Bob.ID}
+		passed := map[string]string{
+			"Accept":          "application/json",
+			"Accept-Language": "de",
+			"If-None-Match":   `"x"`,
+			"User-Agent":      "test/1",
+			"X-Request-Id":    "r-1",
+		}
+		for name, value := range passed {
+			req.Header.Set(name, value)
+		}
+		u.do(req).want(t, http.StatusOK, "")
+
+		r := received(t, s)
+		for name, value := range passed {
+			if got := r.Header[name]; len(got) != 1 || got[0] != value {
+				t.Errorf("%s: %q, want %q", name, got, value)
+			}
+		}
+		if got := r.Header["X-Study"]; len(got) != 1 || got[0] != "42" {
+			t.Errorf("header_up X-Study: %q, want the operator's 42 alone", got)
+		}
+		if got := r.Header["Authorization"]; len(got) != 1 || !strings.HasPrefix(got[0], "Bearer ") || strings.Contains(got[0], "forged") {
+			t.Errorf("Authorization: %d values", len(got))
+		}
+		if r.ParticipantID != stack.Alice.ID {
+			t.Errorf("token of %s", r.ParticipantID)
+		}
+		for name := range r.Header {
+			if _, ok := passed[name]; !ok && !slices.Contains([]string{"Authorization", "X-Study", "Accept-Encoding"}, name) {
+				t.Errorf("%s: %q crossed", name, r.Header[name])
+			}
+		}
+		if r.URI != strings.TrimPrefix(echoPath, "/mdh")+"?a=b" {
+			t.Errorf("URI %q", r.URI)
+		}
+		if want := strings.TrimPrefix(s.PlatformURL, "http://"); r.Host != want {
+			t.Errorf("Host %q, want %q", r.Host, want)
+		}
+	})
+}
+
+// raw sends bytes as they are, so that no client library tidies an attack up.
+func raw(t *testing.T, s *stack.Stack, request string) (status int, body string) {
+	t.Helper()
+	conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", s.Port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, request); err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, _ := io.ReadAll(res.Body)
+	return res.StatusCode, string(text)
+}
+
+// TestConnectionHeader protects against T12 (CVE-2024-45410, CVE-2022-31813):
+// a client names our headers in Connection, to have them stripped as hop by
+// hop.
+func TestConnectionHeader(t *testing.T) {
+	s := start(t, proxied("header_up X-Study 42", ""))
+	u := signIn(t, s, "alice")
+	for _, connection := range []string{
+		"Connection: close, Authorization, X-Study, Host",
+		"Connection: close\r\nConnection: authorization\r\nCONNECTION: x-study",
+		"Connection: Upgrade, Authorization\r\nUpgrade: h2c",
+	} {
+		s.Platform.Reset()
+		status, body := raw(t, s, "GET "+echoPath+" HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: session="+u.session+"\r\n"+connection+"\r\n\r\n")
+		if status != http.StatusOK {
+			t.Fatalf("%q: %d %s", connection, status, body)
+		}
+		r := received(t, s)
+		if r.Header.Get("Authorization") == "" || r.Header.Get("X-Study") != "42" || r.Header.Get("Upgrade") != "" || r.Header.Get("Connection") != "" {
+			t.Errorf("%q: the platform received %v", connection, r.Header)
+		}
+	}
+}
+
+// TestResponseHeaders protects the app's origin: the platform can set no
+// cookie, policy or permission for it.
+func TestResponseHeaders(t *testing.T) {
+	over(t, proxied("", ""), func(t *testing.T, s *stack.Stack, u *user) {
+		got := u.get("/mdh/api/v1/delegated/custom/Simulator.BadHeaders")
+		got.want(t, http.StatusOK, "")
+		for _, name := range []string{
+			"Set-Cookie", "Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "WWW-Authenticate", "Clear-Site-Data",
+			"Strict-Transport-Security", "Service-Worker-Allowed", "Refresh", "NEL", "Report-To",
+		} {
+			if values := got.Header.Values(name); len(values) > 0 {
+				t.Errorf("%s: %q reached the browser", name, values)
+			}
+		}
+		for name, want := range map[string]string{
+			"Cache-Control":                "private, no-store",
+			"X-Content-Type-Options":       "nosniff",
+			"Cross-Origin-Resource-Policy": "same-origin",
+		} {
+			if values := got.Header.Values(name); len(values) != 1 || values[0] != want {
+				t.Errorf("%s: %q, want %q", name, values, want)
+			}
+		}
+		if got.Header.Get("RateLimit-Remaining") == "" {
+			t.Error("RateLimit-Remaining did not reach the client, which iOS needs")
+		}
+	})
+}
+
+// TestInformationalHeaders protects against cookies in 1xx answers, which
+// pass reverse_proxy on a way of their own.
+func TestInformationalHeaders(t *testing.T) {
+	over(t, proxied("", ""), func(t *testing.T, s *stack.Stack, u *user) {
+		var hints []textproto.MIMEHeader
+		trace := &httptrace.ClientTrace{Got1xxResponse: func(code int, h textproto.MIMEHeader) error {
+			if code == http.StatusEarlyHints {
+				hints = append(hints, h)
+			}
+			return nil
+		}}
+		req := u.request(http.MethodGet, "/mdh/api/v1/delegated/custom/Simulator.Hints", nil)
+		u.do(req.WithContext(httptrace.WithClientTrace(req.Context(), trace))).want(t, http.StatusOK, "")
+		if len(hints) != 1 || hints[0].Get("Link") == "" || hints[0].Get("Set-Cookie") != "" {
+			t.Errorf("103 answers: %v; want one with Link and nothing else", hints)
+		}
+	})
+}
+
+// TestRedirects protects the browser from being led to another host, and the
+// app from a redirect that loses the proxy's path.
+func TestRedirects(t *testing.T) {
+	s := start(t, proxied("", ""))
+	u := signIn(t, s, "alice")
+	const path = "/mdh/api/v1/delegated/custom/Simulator.Redirect?to="
+	for _, to := range []string{"https://evil.example/x", "//evil.example/x", "javascript:alert(1)"} {
+		u.get(path+to).want(t, http.StatusBadGateway, "upstream_redirected")
+	}
+	for to, want := range map[string]string{
+		"/api/v1/delegated/participant":                 "/mdh/api/v1/delegated/participant",
+		s.PlatformURL + "/api/v1/delegated/participant": "/mdh/api/v1/delegated/participant",
+		"participant": "participant",
+	} {
+		got := u.get(path + to)
+		if got.StatusCode != http.StatusFound || got.Header.Get("Location") != want {
+			t.Errorf("redirect to %s: %d %q, want %q", to, got.StatusCode, got.Header.Get("Location"), want)
+		}
+	}
+}
+
+// TestCrossSite protects against requests that another site makes with the
+// user's cookie (T49), and lets a trusted origin through.
+func TestCrossSite(t *testing.T) {
+	const trusted = "https://app.example.org"
+	caddyfile := strings.Replace(stack.Caddyfile, "delegate {", "delegate {\n\t\ttrusted_origins "+trusted, 1)
+	s := start(t, caddyfile)
+	u := signIn(t, s, "alice")
+	for name, headers := range map[string]map[string]string{
+		"simple post":     {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"},
+		"null origin":     {"Origin": "null"},
+		"cross-site":      {"Sec-Fetch-Site": "cross-site"},
+		"sub-domain":      {"Sec-Fetch-Site": "same-site"},
+		"origin only":     {"Origin": "https://evil.example"},
+		"trusted, almost": {"Origin": trusted + ".evil.example", "Sec-Fetch-Site": "cross-site"},
+	} {
+		for _, path := range []string{"/mdh-token", "/mdh/api/v1/delegated/customevents"} {
+			t.Run(name+path, func(t *testing.T) {
+				s.Platform.Reset()
+				req := u.request(http.MethodPost, path, nil)
+				for k, v := range headers {
+					req.Header.Set(k, v)
+				}
+				got := u.do(req)
+				got.want(t, http.StatusForbidden, "cross_origin")
+				if got.Header.Get("Access-Control-Allow-Origin") != "" {
+					t.Error("the other site may read the answer")
+				}
+				if r := s.Platform.Records(); len(r) != 0 {
+					t.Errorf("the platform was asked: %+v", r)
+				}
+			})
+		}
+	}
+
+	t.Run("cross-site get", func(t *testing.T) {
+		req := u.request(http.MethodGet, participantPath, nil)
+		req.Header.Set("Sec-Fetch-Site", "cross-site")
+		u.do(req).want(t, http.StatusForbidden, "cross_origin")
+	})
+	t.Run("trusted", func(t *testing.T) {
+		req := u.request(http.MethodPost, "/mdh-token", nil)
+		req.Header.Set("Origin", trusted)
+		req.Header.Set("Sec-Fetch-Site", "cross-site")
+		got := u.do(req)
+		got.want(t, http.StatusOK, "")
+		if got.Header.Get("Access-Control-Allow-Origin") != trusted || got.Header.Get("Access-Control-Allow-Credentials") != "true" || !strings.Contains(strings.Join(got.Header.Values("Vary"), ","), "Origin") {
+			t.Errorf("headers %v", got.Header)
+		}
+	})
+	t.Run("preflight", func(t *testing.T) {
+		s.Platform.Reset()
+		for origin, status := range map[string]int{trusted: http.StatusNoContent, "https://evil.example": http.StatusForbidden} {
+			req := u.request(http.MethodOptions, participantPath, nil)
+			req.Header.Del("Cookie")
+			req.Header.Set("Origin", origin)
+			req.Header.Set("Access-Control-Request-Method", "PUT")
+			req.Header.Set("Access-Control-Request-Headers", "authorization,content-type")
+			got := u.do(req)
+			got.want(t, status, map[int]string{http.StatusForbidden: "cross_origin"}[status])
+			if status == http.StatusNoContent && (got.Header.Get("Access-Control-Allow-Methods") == "" || got.Header.Get("Access-Control-Allow-Headers") == "") {
+				t.Errorf("headers %v", got.Header)
+			}
+		}
+		if r := s.Platform.Records(); len(r) != 0 {
+			t.Errorf("a preflight reached the platform: %+v", r)
+		}
+	})
+	t.Run("refusal is readable by a trusted page", func(t *testing.T) {
+		req := u.request(http.MethodGet, "/mdh/api/v1/administration/x", nil)
+		req.Header.Set("Origin", trusted)
+		got := u.do(req)
+		got.want(t, http.StatusForbidden, "route_denied")
+		if got.Header.Get("Access-Control-Allow-Origin") != trusted {
+			t.Errorf("headers %v", got.Header)
+		}
+	})
+}
+
+// decode reads an echo answer.
+func decode(t *testing.T, body string) (e echo) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(body), &e); err != nil {
+		t.Fatalf("%v: %s", err, body)
+	}
+	return e
+}

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-delegate/caddy-delegate/integration/simulator"
+	"github.com/caddy-delegate/caddy-delegate/integration/stack"
+)
+
+// TestNothingLeaks protects every secret there is. With debug, credentials in
+// logs, handler traces and error pages that echo all they can, it drives good
+// requests and every kind of refusal, and then looks for the secrets in every
+// place a person may read.
+func TestNothingLeaks(t *testing.T) {
+	adminPort, err := stack.FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	logFile := filepath.Join(dir, "caddy.log")
+	t.Setenv("XDG_CONFIG_HOME", dir) // autosave goes here
+	t.Setenv("HOME", dir)
+
+	options := strings.NewReplacer("admin off", fmt.Sprintf("admin localhost:%d", adminPort), "persist_config off", "").Replace(stack.Options)
+	const echoAll = `
+	handle_errors {
+		header X-Echo "{http.error.message} {http.error.trace} {http.delegate.code} {http.delegate.cache} {http.reverse_proxy.status_text} {http.request.header.Authorization} {http.vars.token}"
+		respond "{err.message} {http.request.header.Authorization} {http.reverse_proxy.header.Authorization}" {err.status_code}
+	}`
+	s := start(t, `{`+options+`
+	debug
+	log {
+		output file `+logFile+`
+		level DEBUG
+	}
+	servers {
+		log_credentials
+		trace
+	}
+	metrics {
+		per_host
+	}
+	delegate {`+stack.Provider+`
+	}
+}
+http://127.0.0.1:[[.Port]] {
+	log
+	log_append upstream_auth {http.request.header.Authorization}
+	log_append code {http.delegate.code}
+	handle_path /mdh/* {`+stack.SignIn+`
+		delegate_proxy mydatahelps {
+			subject {rp.header.Remote-User}
+			verbose_logs
+		}
+	}
+	handle /mdh-token {`+stack.SignIn+`
+		delegate_token mydatahelps {
+			subject {rp.header.Remote-User}
+		}
+	}`+echoAll+`
+}
+`)
+	sinks := map[string]string{}
+	secrets := newWiretap(t, s)
+
+	alice, stranger := signIn(t, s, "alice"), signIn(t, s, "stranger")
+	note := func(name string, a answer) {
+		var all bytes.Buffer
+		fmt.Fprintf(&all, "%d\n", a.StatusCode)
+		_ = a.Header.Write(&all)
+		all.WriteString(a.body)
+		sinks["answer: "+name] = all.String()
+	}
+	note("good", alice.get(participantPath))
+	s.Platform.Revoke("")
+	note("healed", alice.get(participantPath))
+	s.Platform.RevokeService()
+	note("stranger", stranger.get(participantPath))
+	note("denied", alice.get("/mdh/api/v1/administration/x"))
+	s.Platform.Set(func(set *simulator.Settings) { set.Unauthorized = []string{stack.Alice.ID} })
+	note("unauthorized", alice.get(participantPath))
+	s.Platform.Set(func(set *simulator.Settings) { set.Unauthorized = nil })
+	for _, kind := range []string{"html", "crlf_token", "expires_string", "wrong_type", "redirect", "wider_scope", "duplicate_keys"} {
+		s.Platform.Set(func(set *simulator.Settings) { set.TokenAnswer = kind })
+		s.Platform.Revoke("")
+		note("token answer "+kind, alice.get(participantPath))
+	}
+	s.Platform.Set(func(set *simulator.Settings) { set.TokenAnswer, set.TokenError = "", "invalid_client" })
+	note("rejected", alice.get(participantPath))
+	s.Platform.Set(func(set *simulator.Settings) { set.TokenError = "" })
+	// Not noted: this answer holds the token, and may.
+	_, a := alice.token()
+	a.want(t, http.StatusOK, "")
+	alice.get(participantPath).want(t, http.StatusOK, "")
+
+	for _, path := range []string{"/config/", "/metrics", "/reverse_proxy/upstreams", "/debug/pprof/goroutine?debug=2", "/debug/pprof/cmdline", "/debug/vars"} {
+		res, err := http.Get(fmt.Sprintf("http://localhost:%d%s", adminPort, path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, _ := io.ReadAll(res.Body)
+		_ = res.Body.Close()
+		sinks["admin "+path] = string(body)
+	}
+	if err := caddy.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	// Everything on disk but the key itself: logs, autosave, storage.
+	files := 0
+	for _, root := range []string{dir, s.Dir} {
+		err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || path == s.KeyFile {
+				return err
+			}
+			content, err := os.ReadFile(path)
+			sinks["file "+path] = string(content)
+			files++
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	// The sinks have to be real: an empty log would pass.
+	logs := sinks["file "+logFile]
+	for _, must := range []string{"upstream roundtrip", `"refused"`, "http.log.access", "participant_unknown", "credentials_rejected"} {
+		if !strings.Contains(logs, must) {
+			t.Errorf("the log does not hold %s: is it written?", must)
+		}
+	}
+	if !strings.Contains(sinks["admin /config/"], "private_keys") || files < 2 {
+		t.Errorf("config or files are missing: %d files", files)
+	}
+	found := secrets.list()
+	if len(found) < 5 {
+		t.Fatalf("only %d secrets were seen on the wire", len(found))
+	}
+	for name, text := range sinks {
+		for kind, secret := range found {
+			if strings.Contains(text, secret) {
+				t.Errorf("%s holds the %s", name, kind)
+			}
+		}
+		for _, session := range []string{alice.session, stranger.session} {
+			// The app's session is the app's: log_credentials prints its cookie
+			// in the access log, as it says. No answer may hold it.
+			if strings.HasPrefix(name, "answer") && strings.Contains(text, session) {
+				t.Errorf("%s holds the session cookie", name)
+			}
+		}
+	}
+	for name, text := range sinks {
+		if strings.HasPrefix(name, "answer") && (strings.Contains(text, stack.Account) || strings.Contains(text, "invalid_client")) {
+			t.Errorf("%s tells what the issuer said", name)
+		}
+	}
+}
+
+// wiretap notes the secrets that really went to and came from the platform.
+type wiretap struct {
+	mu    sync.Mutex
+	found map[string]string
+}
+
+// newWiretap listens at the platform's door.
+func newWiretap(t *testing.T, s *stack.Stack) *wiretap {
+	t.Helper()
+	key, err := os.ReadFile(s.KeyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(key)
+	if block == nil {
+		t.Fatal("the key file holds no PEM")
+	}
+	lines := strings.Split(string(key), "\n")
+	w := &wiretap{found: map[string]string{"private key": lines[3]}}
+	s.Tap(func(r *http.Request, form map[string][]string, answer []byte) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if v := form["client_assertion"]; len(v) == 1 {
+			w.found[fmt.Sprintf("assertion %d", len(w.found))] = v[0]
+		}
+		if v := r.Header.Get("Authorization"); v != "" {
+			_, token, _ := strings.Cut(v, " ")
+			w.found["token "+token[:4]] = token
+		}
+		var body struct {
+			AccessToken string `json:"access_token"`
+		}
+		if json.Unmarshal(answer, &body) == nil && len(body.AccessToken) > 8 {
+			w.found["token "+body.AccessToken[:4]] = strings.TrimSpace(body.AccessToken)
+		}
+	})
+	return w
+}
+
+func (w *wiretap) list() map[string]string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.found
+}

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package stack runs the whole way of a request on one machine: a simulated
+// platform, a Caddy with the delegate modules, and a small app that users
+// sign in to. Tests and the demo use it.
+package stack
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"sync/atomic"
+	"text/template"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	_ "github.com/caddyserver/caddy/v2/modules/standard" // so that any Caddyfile works
+
+	_ "github.com/caddy-delegate/caddy-delegate/caddymodule"
+	"github.com/caddy-delegate/caddy-delegate/integration/simulator"
+)
+
+// The operator's account at the simulated platform.
+const (
+	Account = "MyDataHelps.12345.demo"
+	Project = "5f1d2c3b-0000-4000-8000-00000000a001"
+)
+
+// Two participants whose identifiers are the app's user names.
+var (
+	Alice = simulator.Participant{ID: "aaaaaaaa-1111-4111-8111-111111111111", Identifier: "alice", FirstName: "Alice", LastName: "Example"}
+	Bob   = simulator.Participant{ID: "bbbbbbbb-2222-4222-8222-222222222222", Identifier: "bob", FirstName: "Bob", LastName: "Example"}
+)
+
+// Stack is the running parts around Caddy. Its exported fields are also what a
+// Caddyfile template may name.
+type Stack struct {
+	Platform    *simulator.MyDataHelps
+	PlatformURL string
+	App         *App
+	AppAddr     string // host:port
+	KeyFile     string
+	CertFile    string // for https on localhost, with its key
+	CertKeyFile string
+	Dir         string
+	Port        int // free for Caddy
+	Storage     string
+
+	servers []*httptest.Server
+	tap     atomic.Pointer[func(*http.Request, map[string][]string, []byte)]
+}
+
+// New starts platform and app in front of which a Caddy can be loaded. Files
+// go to dir. Close ends it.
+func New(dir string, participants ...simulator.Participant) (*Stack, error) {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return nil, err
+	}
+	s := &Stack{
+		Dir:         dir,
+		KeyFile:     filepath.Join(dir, "service-account.pem"),
+		CertFile:    filepath.Join(dir, "localhost.pem"),
+		CertKeyFile: filepath.Join(dir, "localhost-key.pem"),
+		Storage:     filepath.Join(dir, "caddy"),
+		App:         NewApp(),
+	}
+	if err := writePEM(s.KeyFile, "RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key)); err != nil {
+		return nil, err
+	}
+	if err := s.writeCertificate(); err != nil {
+		return nil, err
+	}
+	if len(participants) == 0 {
+		participants = []simulator.Participant{Alice, Bob}
+	}
+	s.Platform = simulator.NewMyDataHelps(simulator.Options{
+		Account: Account, ProjectID: Project, Keys: []*rsa.PublicKey{&key.PublicKey}, Participants: participants,
+	})
+	platform := s.serve(http.HandlerFunc(s.platform))
+	s.PlatformURL = platform.URL
+	app := s.serve(s.App)
+	s.AppAddr = app.Listener.Addr().String()
+	s.Port, err = FreePort()
+	return s, err
+}
+
+func (s *Stack) serve(h http.Handler) *httptest.Server {
+	server := httptest.NewServer(h)
+	s.servers = append(s.servers, server)
+	return server
+}
+
+// Close ends platform and app, and Caddy if it runs.
+func (s *Stack) Close() {
+	_ = caddy.Stop()
+	for _, server := range s.servers {
+		server.CloseClientConnections()
+		server.Close()
+	}
+}
+
+// URL is where Caddy listens with the Caddyfiles of this package: http on loopback.
+func (s *Stack) URL() string { return fmt.Sprintf("http://127.0.0.1:%d", s.Port) }
+
+// Render fills a Caddyfile template in with the stack's addresses.
+func (s *Stack) Render(text string) (string, error) {
+	tmpl, err := template.New("Caddyfile").Delims("[[", "]]").Parse(text)
+	if err != nil {
+		return "", err
+	}
+	var out bytes.Buffer
+	err = tmpl.Execute(&out, s)
+	return out.String(), err
+}
+
+// Load renders a Caddyfile template and has this process's Caddy run it. It
+// returns once Caddy has switched over.
+func (s *Stack) Load(text string) error {
+	rendered, err := s.Render(text)
+	if err != nil {
+		return err
+	}
+	config, err := Adapt(rendered)
+	if err != nil {
+		return err
+	}
+	return caddy.Load(config, true)
+}
+
+// Adapt turns a Caddyfile into JSON.
+func Adapt(text string) ([]byte, error) {
+	adapter := caddyfile.Adapter{ServerType: httpcaddyfile.ServerType{}}
+	config, _, err := adapter.Adapt([]byte(text), map[string]any{"filename": "Caddyfile"})
+	return config, err
+}
+
+// FreePort finds a port of the loopback address that nobody listens on.
+func FreePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+// Options are the global options of every Caddyfile of this package: nothing
+// outside the stack's folder, nothing on a fixed port.
+const Options = `
+	admin off
+	persist_config off
+	auto_https off
+	skip_install_trust
+	grace_period 1s
+	storage file_system [[.Storage]]
+`
+
+// Provider is the provider block that fits the stack's platform.
+const Provider = `
+		provider mydatahelps {
+			base_url        [[.PlatformURL]]
+			project         ` + Project + `
+			service_account ` + Account + `
+			private_key     {file.[[.KeyFile]]}
+			scopes          api Participant:read SurveyAnswers:read SurveyTasks:read Project:read
+			participant_identifier
+		}
+`
+
+// SignIn has the app answer who is signed in, before every delegate directive.
+const SignIn = `
+		@private not method OPTIONS
+		forward_auth @private [[.AppAddr]] {
+			uri /auth
+		}
+`
+
+// Caddyfile is the usual setting: the app at /, its session checked by
+// forward_auth, the platform at /mdh/ and tokens at /mdh-token.
+const Caddyfile = `{` + Options + `
+	delegate {` + Provider + `
+	}
+}
+
+http://127.0.0.1:[[.Port]] {
+	handle_path /mdh/* {` + SignIn + `
+		delegate_proxy mydatahelps {
+			subject {rp.header.Remote-User}
+		}
+	}
+	handle /mdh-token {` + SignIn + `
+		delegate_token mydatahelps {
+			subject {rp.header.Remote-User}
+			session_expires {rp.header.Session-Expires}
+		}
+	}
+	handle {
+		reverse_proxy [[.AppAddr]]
+	}
+}
+`
+
+// Tap has f see every request to the platform with its form, and the answer.
+// It is for tests that look for secrets.
+func (s *Stack) Tap(f func(r *http.Request, form map[string][]string, answer []byte)) {
+	s.tap.Store(&f)
+}
+
+// platform serves the platform, past the tap if there is one.
+func (s *Stack) platform(w http.ResponseWriter, r *http.Request) {
+	tap := s.tap.Load()
+	if tap == nil {
+		s.Platform.ServeHTTP(w, r)
+		return
+	}
+	body, _ := io.ReadAll(r.Body)
+	form, _ := url.ParseQuery(string(body))
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	answer := httptest.NewRecorder()
+	s.Platform.ServeHTTP(answer, r)
+	(*tap)(r, form, answer.Body.Bytes())
+	maps.Copy(w.Header(), answer.Header())
+	w.WriteHeader(answer.Code)
+	_, _ = w.Write(answer.Body.Bytes())
+}
