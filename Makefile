@@ -1,0 +1,48 @@
+FUZZTIME ?= 30s
+TOOL     := go tool -modfile=.ci/tools/go.mod
+BROWSER  := integration/browser
+MODULES  := $(BROWSER)/node_modules/.package-lock.json
+
+.PHONY: help demo test race lint build fuzz fmt clean chromium
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
+
+demo: ## run a simulated platform, Caddy and a small app on this machine
+	go run ./cmd/demo
+
+test: $(MODULES) chromium ## run all tests; installs the browser and the npm packages they need
+	go test ./...
+
+race: $(MODULES) chromium ## run all tests with the race detector
+	go test -race ./...
+
+lint: ## run the linter
+	$(TOOL) golangci-lint run ./...
+
+build: ## build ./caddy with the modules compiled in
+	go build -o caddy ./cmd/caddy
+
+fuzz: ## run every fuzz test for FUZZTIME (30s) each
+	@set -e; for file in $$(grep -rl --include='*_test.go' --exclude-dir=node_modules '^func Fuzz' .); do \
+		for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' $$file); do \
+			echo "$$name in $$(dirname $$file)"; \
+			go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) $$(dirname $$file); \
+		done; \
+	done
+
+fmt: ## format the Go files and Caddyfile.example
+	$(TOOL) golangci-lint fmt
+	go run ./cmd/caddy fmt --overwrite Caddyfile.example
+
+clean: ## remove what the targets above have made
+	rm -rf caddy demo simulator $(BROWSER)/node_modules $(BROWSER)/build
+
+$(MODULES): $(BROWSER)/package.json $(BROWSER)/package-lock.json
+	cd $(BROWSER) && npm ci --ignore-scripts
+
+chromium:
+	@command -v chromium >/dev/null || { \
+		test "$$(id -u)" = 0 || { echo "chromium is missing: apt-get install chromium"; exit 1; }; \
+		apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium fonts-liberation; \
+	}
