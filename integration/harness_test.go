@@ -143,14 +143,7 @@ func (a answer) want(t testing.TB, status int, code string) {
 	}
 }
 
-// echo is what the simulator's echo route received.
-type echo struct {
-	Method  string
-	URI     string
-	Headers http.Header
-	Body    int64 `json:"bodySize"`
-}
-
+// echoPath answers with what the platform received.
 const echoPath = "/mdh/api/v1/delegated/custom/Simulator.Echo"
 
 // over runs a test with HTTP/1.1, 2 and 3 between client and Caddy. The site

@@ -4,7 +4,6 @@ package integration
 
 import (
 	"bufio"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -199,8 +198,10 @@ func TestInformationalHeaders(t *testing.T) {
 // TestRedirects protects the browser from being led to another host, and the
 // app from a redirect that loses the proxy's path.
 func TestRedirects(t *testing.T) {
-	s := start(t, proxied("", ""))
-	u := signIn(t, s, "alice")
+	over(t, proxied("", ""), testRedirects)
+}
+
+func testRedirects(t *testing.T, s *stack.Stack, u *user) {
 	const path = "/mdh/api/v1/delegated/custom/Simulator.Redirect?to="
 	for _, to := range []string{"https://evil.example/x", "//evil.example/x", "javascript:alert(1)"} {
 		u.get(path+to).want(t, http.StatusBadGateway, "upstream_redirected")
@@ -222,8 +223,10 @@ func TestRedirects(t *testing.T) {
 func TestCrossSite(t *testing.T) {
 	const trusted = "https://app.example.org"
 	caddyfile := strings.Replace(stack.Caddyfile, "delegate {", "delegate {\n\t\ttrusted_origins "+trusted, 1)
-	s := start(t, caddyfile)
-	u := signIn(t, s, "alice")
+	over(t, caddyfile, func(t *testing.T, s *stack.Stack, u *user) { testCrossSite(t, s, u, trusted) })
+}
+
+func testCrossSite(t *testing.T, s *stack.Stack, u *user, trusted string) {
 	for name, headers := range map[string]map[string]string{
 		"simple post":     {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"},
 		"null origin":     {"Origin": "null"},
@@ -293,13 +296,4 @@ func TestCrossSite(t *testing.T) {
 			t.Errorf("headers %v", got.Header)
 		}
 	})
-}
-
-// decode reads an echo answer.
-func decode(t *testing.T, body string) (e echo) {
-	t.Helper()
-	if err := json.Unmarshal([]byte(body), &e); err != nil {
-		t.Fatalf("%v: %s", err, body)
-	}
-	return e
 }

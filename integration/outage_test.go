@@ -38,41 +38,42 @@ func TestHostileTokenAnswers(t *testing.T) {
 	}
 }
 
-// TestRefusals protects the codes that frontends branch on.
+// TestRefusals protects the codes that frontends branch on, over every protocol.
 func TestRefusals(t *testing.T) {
+	down := func(area string, o simulator.Outage) func(*simulator.Settings) {
+		return func(s *simulator.Settings) { s.Outages = map[string]simulator.Outage{area: o} }
+	}
 	for name, c := range map[string]struct {
 		settings func(*simulator.Settings)
 		status   int
 		code     string
+		wait     string
 	}{
-		"client rejected": {func(s *simulator.Settings) { s.TokenError = "invalid_client" }, 502, "credentials_rejected"},
-		"scope rejected":  {func(s *simulator.Settings) { s.TokenError = "invalid_scope" }, 502, "scope_rejected"},
+		"client rejected": {func(s *simulator.Settings) { s.TokenError = "invalid_client" }, 502, "credentials_rejected", ""},
+		"scope rejected":  {func(s *simulator.Settings) { s.TokenError = "invalid_scope" }, 502, "scope_rejected", ""},
 		"participant refused": {func(s *simulator.Settings) {
 			s.TokenError, s.TokenAnswerGrant = "invalid_grant", "delegated"
-		}, 403, "delegation_refused"},
-		"issuer down": {func(s *simulator.Settings) { s.Outages = map[string]simulator.Outage{"token": {Status: 503}} }, 503, "issuer_unavailable"},
-		"issuer throttled": {func(s *simulator.Settings) {
-			s.Outages = map[string]simulator.Outage{"token": {Status: 429, Header: map[string]string{"Retry-After": "7"}}}
-		}, 503, "issuer_throttled"},
-		"issuer resets":    {func(s *simulator.Settings) { s.Outages = map[string]simulator.Outage{"token": {Reset: true}} }, 503, "issuer_unavailable"},
-		"lookup down":      {func(s *simulator.Settings) { s.Outages = map[string]simulator.Outage{"admin": {Status: 500}} }, 503, "issuer_unavailable"},
-		"lookup forbidden": {func(s *simulator.Settings) { s.Outages = map[string]simulator.Outage{"admin": {Status: 403}} }, 502, "credentials_rejected"},
-		"clock is off":     {func(s *simulator.Settings) { s.ClockSkew = 900 }, 502, "credentials_rejected"},
+		}, 403, "delegation_refused", ""},
+		"issuer down":           {down("token", simulator.Outage{Status: 503}), 503, "issuer_unavailable", "5"},
+		"issuer throttled":      {down("token", simulator.Outage{Status: 429, Header: map[string]string{"Retry-After": "7"}}), 503, "issuer_throttled", "7"},
+		"issuer throttled long": {down("token", simulator.Outage{Status: 429, Header: map[string]string{"Retry-After": "1000000000"}}), 503, "issuer_throttled", "60"},
+		"issuer resets":         {down("token", simulator.Outage{Reset: true}), 503, "issuer_unavailable", "5"},
+		"lookup down":           {down("admin", simulator.Outage{Status: 500}), 503, "issuer_unavailable", "5"},
+		"lookup forbidden":      {down("admin", simulator.Outage{Status: 403}), 502, "credentials_rejected", ""},
+		"clock is off":          {func(s *simulator.Settings) { s.ClockSkew = 900 }, 502, "credentials_rejected", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := start(t, stack.Caddyfile)
-			s.Platform.Set(c.settings)
-			a := signIn(t, s, "alice").get(participantPath)
-			a.want(t, c.status, c.code)
-			if c.status == 503 && a.Header.Get("Retry-After") == "" {
-				t.Error("no Retry-After")
-			}
-			if name == "issuer throttled" && a.Header.Get("Retry-After") != "7" {
-				t.Errorf("Retry-After %q, want the issuer's 7", a.Header.Get("Retry-After"))
-			}
-			if c := s.Platform.Counts(); c.Delegated != 0 {
-				t.Errorf("%d requests reached the API", c.Delegated)
-			}
+			over(t, stack.Caddyfile, func(t *testing.T, s *stack.Stack, u *user) {
+				s.Platform.Set(c.settings)
+				a := u.get(participantPath)
+				a.want(t, c.status, c.code)
+				if got := a.Header.Get("Retry-After"); got != c.wait {
+					t.Errorf("Retry-After %q, want %q", got, c.wait)
+				}
+				if c := s.Platform.Counts(); c.Delegated != 0 {
+					t.Errorf("%d requests reached the API", c.Delegated)
+				}
+			})
 		})
 	}
 }
@@ -110,4 +111,17 @@ func TestHandleErrors(t *testing.T) {
 	if !strings.Contains(a.Header.Get("Proxy-Status"), "participant_unknown") {
 		t.Errorf("Proxy-Status %q", a.Header.Get("Proxy-Status"))
 	}
+}
+
+// TestHandleErrorsOfAnotherSite protects a site without error pages from one
+// that has some: Caddy keeps them in one place for both.
+func TestHandleErrorsOfAnotherSite(t *testing.T) {
+	s := start(t, proxied("", "")+`
+http://localhost:[[.Port]] {
+	handle_errors {
+		respond "page"
+	}
+}
+`)
+	signIn(t, s, "stranger").get(participantPath).want(t, http.StatusForbidden, "participant_unknown")
 }

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"crypto/tls"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/caddy-delegate/caddy-delegate/integration/simulator"
+	"github.com/caddy-delegate/caddy-delegate/integration/stack"
+)
+
+// TestParticipantByID protects apps that hold the participant's ID in their
+// session: no lookup is made.
+func TestParticipantByID(t *testing.T) {
+	s := start(t, strings.Replace(stack.Caddyfile, "participant_identifier", "participant_id", 1))
+	got := signIn(t, s, stack.Alice.ID).get(participantPath)
+	got.want(t, http.StatusOK, "")
+	if !strings.Contains(got.body, stack.Alice.ID) {
+		t.Errorf("alice sees %s", got.body)
+	}
+	// The commonest mistake: the identifier where the ID belongs.
+	signIn(t, s, "alice").get(participantPath).want(t, http.StatusForbidden, "participant_unknown")
+	if c := s.Platform.Counts(); c.Lookups != 0 || c.ParticipantTokens != 1 {
+		t.Errorf("%+v; want no lookup and one token", c)
+	}
+}
+
+// TestParticipantByField protects T55: participants who write another user's
+// value into their own custom field do not become that user, nor does the
+// user become them.
+func TestParticipantByField(t *testing.T) {
+	withField := func(p simulator.Participant, value string) simulator.Participant {
+		p.CustomFields = map[string]string{"user": value}
+		return p
+	}
+	for _, query := range []string{"", "\n\t\t\tparticipant_query user"} {
+		s := start(t, strings.Replace(stack.Caddyfile, "participant_identifier", "participant_field user"+query, 1),
+			withField(stack.Alice, "u-1"), withField(stack.Bob, "u-2"))
+		if query != "" {
+			s.Platform.Set(func(set *simulator.Settings) { set.ListFilterParam, set.ListFilterField = "user", "user" })
+		}
+		alice := signIn(t, s, "u-1")
+		got := alice.get(participantPath)
+		got.want(t, http.StatusOK, "")
+		if !strings.Contains(got.body, stack.Alice.ID) {
+			t.Errorf("alice sees %s", got.body)
+		}
+		signIn(t, s, "u-3").get(participantPath).want(t, http.StatusForbidden, "participant_unknown")
+
+		// Writing the field through the proxy is closed by default.
+		alice.do(alice.request(http.MethodPut, participantPath, strings.NewReader(`{"customFields":{"user":"u-2"}}`))).
+			want(t, http.StatusMethodNotAllowed, "method_not_allowed")
+	}
+}
+
+// TestHTTPSettings protects hospitals with certificate authorities of their
+// own: token calls, lookups and API requests all use them, over HTTP/2 as well.
+func TestHTTPSettings(t *testing.T) {
+	s, err := stack.New(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	cert, err := tls.LoadX509KeyPair(s.CertFile, s.CertKeyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	platform := httptest.NewUnstartedServer(s.Platform)
+	platform.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
+	platform.EnableHTTP2 = true
+	platform.StartTLS()
+	t.Cleanup(platform.Close)
+	s.PlatformURL = platform.URL
+
+	load(t, s, stack.Caddyfile)
+	signIn(t, s, "alice").get(participantPath).want(t, http.StatusServiceUnavailable, "issuer_unavailable")
+	if r := s.Platform.Records(); len(r) != 0 {
+		t.Errorf("an unknown authority was trusted: %+v", r)
+	}
+
+	load(t, s, strings.Replace(stack.Caddyfile, "participant_identifier", "participant_identifier\n\t\t\thttp {\n\t\t\t\tca_file [[.CertFile]]\n\t\t\t}", 1))
+	signIn(t, s, "alice").get(participantPath).want(t, http.StatusOK, "")
+	if r := received(t, s); r.Proto != "HTTP/2.0" {
+		t.Errorf("the API was called over %s", r.Proto)
+	}
+}
+
+// TestBasePath protects platforms served below a path.
+func TestBasePath(t *testing.T) {
+	s, err := stack.New(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	var paths []string
+	platform := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		paths = append(paths, r.URL.Path)
+		w.WriteHeader(http.StatusNotFound)
+	}))
+	t.Cleanup(platform.Close)
+	s.PlatformURL = platform.URL + "/ppt"
+	load(t, s, stack.Caddyfile)
+	signIn(t, s, "alice").get("/mdh/api/v1/public/projects/" + stack.Project + "/views/main")
+	signIn(t, s, "alice").get(participantPath)
+	if len(paths) != 2 || paths[0] != "/ppt/api/v1/public/projects/"+stack.Project+"/views/main" || paths[1] != "/ppt/identityserver/connect/token" {
+		t.Errorf("called %q", paths)
+	}
+}
