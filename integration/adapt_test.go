@@ -37,8 +37,8 @@ func TestAdapt(t *testing.T) {
 			}
 			got, err := stack.Adapt(input)
 			want = strings.TrimSpace(want)
-			if strings.HasPrefix(want, "error: ") {
-				checkError(t, err, strings.TrimPrefix(want, "error: "))
+			if message, ok := strings.CutPrefix(want, "error: "); ok {
+				checkError(t, err, message)
 				return
 			}
 			if err != nil {

@@ -150,7 +150,7 @@ const echoPath = "/mdh/api/v1/delegated/custom/Simulator.Echo"
 // is served with the stack's certificate.
 func over(t *testing.T, caddyfile string, test func(t *testing.T, s *stack.Stack, u *user)) {
 	t.Helper()
-	caddyfile = strings.ReplaceAll(caddyfile, "http://127.0.0.1:[[.Port]] {", "https://localhost:[[.Port]] {\n\tbind 127.0.0.1\n\ttls [[.CertFile]] [[.CertKeyFile]]")
+	caddyfile = strings.ReplaceAll(caddyfile, "http://127.0.0.1:[[.Port]] {", "https://localhost:[[.Port]] {\n\ttls [[.CertFile]] [[.CertKeyFile]]")
 	caddyfile = strings.Replace(caddyfile, "auto_https off", "auto_https disable_redirects", 1)
 	config := &tls.Config{InsecureSkipVerify: true, ServerName: "localhost"} //nolint:gosec // the certificate was made for this test
 	transports := map[string]func() http.RoundTripper{

@@ -106,8 +106,7 @@ func Refuse(code Code, cause error) *Refusal {
 // AsRefusal returns the refusal in err's chain. A fault that is none counts as
 // an issuer that could not be reached: closed, and worth another try.
 func AsRefusal(err error) *Refusal {
-	var r *Refusal
-	if errors.As(err, &r) {
+	if r, ok := errors.AsType[*Refusal](err); ok {
 		return r
 	}
 	return Refuse(IssuerUnavailable, err)

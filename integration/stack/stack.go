@@ -24,7 +24,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
-
 	_ "github.com/caddyserver/caddy/v2/modules/standard" // so that any Caddyfile works
 
 	_ "github.com/caddy-delegate/caddy-delegate/caddymodule"
@@ -160,6 +159,7 @@ func FreePort() (int, error) {
 // outside the stack's folder, nothing on a fixed port.
 const Options = `
 	admin off
+	default_bind 127.0.0.1
 	persist_config off
 	auto_https off
 	skip_install_trust

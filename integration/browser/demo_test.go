@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package browser
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+var demoAddress = regexp.MustCompile(`^Open (http://127\.0\.0\.1:\d+/) `)
+
+// TestDemo protects what a new user sees first: that the demo starts with
+// nothing but Go, does on its page what it says, and goes away when told to.
+func TestDemo(t *testing.T) {
+	// So that a change of these is not answered from the test cache.
+	for _, pattern := range []string{"demo.test.mjs", "../../cmd/demo/*", "../../cmd/demo/page/*"} {
+		files, _ := filepath.Glob(pattern)
+		for _, file := range files {
+			_, _ = os.Stat(file)
+		}
+	}
+	binary := filepath.Join(t.TempDir(), "demo")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "../../cmd/demo").CombinedOutput(); err != nil {
+		t.Fatalf("building the demo: %v\n%s", err, out)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+
+	var stderr bytes.Buffer
+	scratch := t.TempDir()
+	demo := exec.CommandContext(ctx, binary, "--port", "0")
+	demo.Env = append(os.Environ(), "TMPDIR="+scratch, "HOME="+scratch, "XDG_DATA_HOME="+scratch, "XDG_CONFIG_HOME="+scratch)
+	demo.Stderr = &stderr
+	stdout, err := demo.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := demo.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(stdout)
+	address := ""
+	for address == "" && lines.Scan() {
+		if m := demoAddress.FindStringSubmatch(lines.Text()); m != nil {
+			address = m[1]
+		}
+	}
+	if address == "" {
+		t.Fatalf("the demo printed no address: %v; stderr: %s", demo.Wait(), stderr.String())
+	}
+
+	page := exec.CommandContext(ctx, "node", "--test", "--test-reporter=spec", "demo.test.mjs")
+	page.Env = append(os.Environ(), "DEMO_URL="+address, "SCREENSHOT_DIR="+os.Getenv("SCREENSHOT_DIR"))
+	if out, err := page.CombinedOutput(); err != nil {
+		t.Errorf("the page: %v (`make test` installs what it needs)\n%s", err, out)
+	}
+
+	if err := demo.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	rest := ""
+	for lines.Scan() {
+		rest += lines.Text() + "\n"
+	}
+	if err := demo.Wait(); err != nil {
+		t.Errorf("the demo did not end well after SIGINT: %v; it said %q", err, rest)
+	}
+	if logs := strings.TrimSpace(stderr.String()); logs != "" {
+		t.Errorf("the demo logged warnings or errors, though nothing was wrong:\n%s", logs)
+	}
+	if left, err := os.ReadDir(scratch); err != nil || len(left) > 0 {
+		t.Errorf("the demo left files behind: %v, %v", left, err)
+	}
+}
