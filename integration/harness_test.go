@@ -152,7 +152,7 @@ func over(t *testing.T, caddyfile string, test func(t *testing.T, s *stack.Stack
 	t.Helper()
 	caddyfile = strings.ReplaceAll(caddyfile, "http://127.0.0.1:[[.Port]] {", "https://localhost:[[.Port]] {\n\ttls [[.CertFile]] [[.CertKeyFile]]")
 	caddyfile = strings.Replace(caddyfile, "auto_https off", "auto_https disable_redirects", 1)
-	config := &tls.Config{InsecureSkipVerify: true, ServerName: "localhost"} //nolint:gosec // the certificate was made for this test
+	config := &tls.Config{InsecureSkipVerify: true, ServerName: "localhost"}
 	transports := map[string]func() http.RoundTripper{
 		"h1": func() http.RoundTripper {
 			return &http.Transport{TLSClientConfig: config.Clone(), TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{}, DisableCompression: true}

@@ -5,7 +5,6 @@ package delegation
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -75,7 +74,7 @@ func (h *HTTP) Client() *http.Client {
 		Transport: t,
 		Timeout:   timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error {
-			return errors.New("redirects are not followed")
+			return http.ErrUseLastResponse
 		},
 	}
 }

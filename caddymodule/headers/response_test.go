@@ -3,6 +3,7 @@
 package headers
 
 import (
+	"maps"
 	"net/http"
 	"reflect"
 	"testing"
@@ -33,9 +34,7 @@ func TestT18_AnswersAreCleaned(t *testing.T) {
 		"Accept-Ranges": {"bytes"}, "Content-Range": {"bytes 0-1/2"}, "Link": {"</x>; rel=next"}, "X-Request-Id": {"1"},
 		"Content-Security-Policy": {"default-src 'none'"}, "Trailer": {"X-Checksum"}, "X-Accel-Buffering": {"no"},
 	}
-	for name, values := range want {
-		h[name] = values
-	}
+	maps.Copy(h, want)
 	Clean(h)
 	want["Cache-Control"] = []string{"private, no-store"}
 	want["X-Content-Type-Options"] = []string{"nosniff"}

@@ -31,7 +31,10 @@ const (
 	ByID = "id"
 	// ByIdentifier: the claim is the participantIdentifier.
 	ByIdentifier = "identifier"
-	// ByField: the claim is the value of a custom field.
+	// ByField: the claim is the value of a custom field. The first participant
+	// a user is found to be is theirs, and theirs alone, from then on; another
+	// is refused with account_conflict until [Provider.Release] or until the
+	// process ends.
 	ByField = "field"
 )
 

@@ -184,8 +184,8 @@ func TestWarnings(t *testing.T) {
 // A reload keeps connections open; a changed authority or proxy must not be
 // ignored because of that.
 func TestClientSettings(t *testing.T) {
-	d := newDirectory()
-	defer d.Close()
+	var d connection
+	defer d.close()
 	pool := x509.NewCertPool()
 	first := d.client(&delegation.HTTP{RootCAs: pool, Timeout: time.Second})
 	if d.client(&delegation.HTTP{RootCAs: pool.Clone(), Timeout: time.Second}) != first {

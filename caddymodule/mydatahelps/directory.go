@@ -5,7 +5,7 @@ package mydatahelps
 import (
 	"context"
 	"errors"
-	"net/http"
+	"fmt"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -52,16 +52,14 @@ type directory struct {
 	pending *index    // a scan that is not complete
 	scanned time.Time // when a scan last began in the background
 
-	key atomic.Int32 // which private key the platform accepted last
+	key atomic.Int64 // which private key the platform accepted last
 
 	// How often doubts about the service token may have it renewed: a refused
 	// participant who keeps asking must not.
 	doubts  *rate.Limiter
 	expired *rate.Limiter
 
-	clientMu sync.Mutex
-	settings *delegation.HTTP
-	http     *http.Client
+	connection connection
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -96,39 +94,8 @@ func newDirectory() *directory {
 // Close ends what runs in the background.
 func (d *directory) Close() error {
 	d.cancel()
-	d.clientMu.Lock()
-	defer d.clientMu.Unlock()
-	if d.http != nil {
-		d.http.CloseIdleConnections()
-	}
+	d.connection.close()
 	return nil
-}
-
-// client returns the one HTTP client, so that a reload leaves no connections
-// behind; a new one if the settings have changed.
-func (d *directory) client(settings *delegation.HTTP) *http.Client {
-	d.clientMu.Lock()
-	defer d.clientMu.Unlock()
-	if d.http != nil && sameHTTP(d.settings, settings) {
-		return d.http
-	}
-	if d.http != nil {
-		d.http.CloseIdleConnections()
-	}
-	d.settings, d.http = settings, settings.Client()
-	return d.http
-}
-
-func sameHTTP(a, b *delegation.HTTP) bool {
-	if a == nil || b == nil {
-		return a == b
-	}
-	if (a.Proxy == nil) != (b.Proxy == nil) || (a.RootCAs == nil) != (b.RootCAs == nil) {
-		return false
-	}
-	return a.Timeout == b.Timeout &&
-		(a.Proxy == nil || *a.Proxy == *b.Proxy) &&
-		(a.RootCAs == nil || a.RootCAs.Equal(b.RootCAs))
 }
 
 // finder looks somebody up at the platform. thrifty asks to do it by the list.
@@ -158,6 +125,10 @@ func (d *directory) resolve(ctx context.Context, who delegation.Person, claim st
 		defer cancel()
 		reserved := d.quota.stranger()
 		id, err := find(ctx, !reserved)
+		var r *delegation.Refusal
+		if err != nil && !errors.As(err, &r) {
+			err = delegation.Refuse(delegation.IssuerUnavailable, fmt.Errorf("looking up the participant: %w", err))
+		}
 		if reserved && !isMiss(err) {
 			d.quota.acquaint()
 		}

@@ -249,7 +249,13 @@ func (d *directory) rescan(x *index, read page) {
 	}
 	d.mu.Unlock()
 	if due {
-		d.scans.DoChan("scan", func() (any, error) { return d.scan(x.claim, read) })
+		spare := func(ctx context.Context, number int) ([]participant, *int, error) {
+			if !d.quota.comfortable() {
+				return nil, nil, errors.New("left for later: the quota is needed for people who wait")
+			}
+			return read(ctx, number)
+		}
+		d.scans.DoChan("scan", func() (any, error) { return d.scan(x.claim, spare) })
 	}
 }
 

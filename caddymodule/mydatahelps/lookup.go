@@ -7,6 +7,8 @@ import (
 	"errors"
 	"strings"
 
+	"go.uber.org/zap"
+
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
@@ -101,7 +103,7 @@ func (p *Provider) findQueried(ctx context.Context, claim string) (string, error
 	partial := total != nil && *total > len(people) || total == nil && len(people) >= pageSize
 	if partial {
 		p.host.Logger().Error("the platform's list does not seem to be filtered by participant_query; remove the setting or correct the parameter's name",
-			queryField(p.config.Participant.Query))
+			zap.String("parameter", p.config.Participant.Query))
 	}
 	switch {
 	case len(found) == 0:

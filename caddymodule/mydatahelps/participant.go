@@ -161,12 +161,7 @@ func (p *Provider) get(ctx context.Context, rest string, token *delegation.Token
 	if err := (delegation.Bearer{Token: token}).Apply(req); err != nil {
 		return 0, fmt.Errorf("reading participants: %w", err)
 	}
-	client := http.Client{
-		Transport:     p.client.Transport,
-		Timeout:       p.client.Timeout,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	res, err := client.Do(req)
+	res, err := p.client.Do(req)
 	if err != nil {
 		return 0, unread(err)
 	}

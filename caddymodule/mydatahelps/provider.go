@@ -15,8 +15,6 @@ import (
 	"slices"
 	"strings"
 
-	"go.uber.org/zap"
-
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
@@ -70,7 +68,7 @@ func (p *Provider) Traits() delegation.Traits {
 func (p *Provider) Open(host delegation.Host) error {
 	p.host = host
 	p.directory = host.State(func() io.Closer { return newDirectory() }).(*directory)
-	p.client = p.directory.client(p.config.HTTP)
+	p.client = p.directory.connection.client(p.config.HTTP)
 	return nil
 }
 
@@ -152,8 +150,6 @@ func (p *Provider) Release(ctx context.Context, who delegation.Person) error {
 	p.directory.pins.release(who)
 	return p.Forget(ctx, who)
 }
-
-func queryField(name string) zap.Field { return zap.String("parameter", name) }
 
 // Interface guards
 var (

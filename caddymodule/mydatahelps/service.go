@@ -39,7 +39,7 @@ func (p *Provider) mintService(ctx context.Context) (*delegation.Token, error) {
 		other := 1 - first
 		var second error
 		if token, second = p.assert(ctx, other); second == nil {
-			p.directory.key.Store(int32(other))
+			p.directory.key.Store(int64(other))
 			p.host.Logger().Warn("the platform does not accept one of the two private keys; the other is used from now on, remove the old one when the rotation is over")
 			return token, nil
 		} else if !isInvalidClient(second) {

@@ -7,6 +7,7 @@ package oauth
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 
@@ -54,9 +55,7 @@ func (c *Client) Token(ctx context.Context, r Request) (*delegation.Token, error
 		// Detection would send the secret twice in two ways.
 		config.AuthStyle = oauth2.AuthStyleInParams
 	}
-	for name, values := range r.Params {
-		config.EndpointParams[name] = values
-	}
+	maps.Copy(config.EndpointParams, r.Params)
 	if r.GrantType != "" {
 		config.EndpointParams.Set("grant_type", r.GrantType)
 	}
@@ -65,8 +64,7 @@ func (c *Client) Token(ctx context.Context, r Request) (*delegation.Token, error
 	token, err := config.Token(ctx)
 	if err != nil {
 		// Never wrapped: oauth2.RetrieveError prints the answer's body.
-		var e *Error
-		if errors.As(err, &e) {
+		if e, ok := errors.AsType[*Error](err); ok {
 			return nil, e
 		}
 		return nil, Unreachable(err)

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -59,9 +60,7 @@ func (i *issuer) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, i.err
 	}
 	header := http.Header{"Content-Type": {"application/json; charset=utf-8"}}
-	for k, v := range i.header {
-		header[k] = v
-	}
+	maps.Copy(header, i.header)
 	return &http.Response{
 		StatusCode: i.status, Status: fmt.Sprint(i.status), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: header, Body: io.NopCloser(strings.NewReader(i.body)), Request: req,
@@ -257,8 +256,7 @@ func asError(t *testing.T, err error) *Error {
 			t.Errorf("%q repeats the answer or the request", s)
 		}
 	}
-	var r *oauth2.RetrieveError
-	if errors.As(err, &r) {
+	if _, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
 		t.Error("the error holds x/oauth2's, which prints the body")
 	}
 	return e
@@ -436,7 +434,7 @@ func TestTokenOverHTTP(t *testing.T) {
 	if e := asError(t, ask("/bomb")); !strings.Contains(e.Error(), "too large") {
 		t.Errorf("bomb: %v", e)
 	}
-	if e := asError(t, ask("/away")); e.Status != http.StatusTemporaryRedirect || elsewhere != 0 {
+	if e := asError(t, ask("/away")); e.Status != http.StatusTemporaryRedirect || elsewhere != 0 || !strings.Contains(e.Error(), "redirects") {
 		t.Errorf("redirect: %v, followed %d times", e, elsewhere)
 	}
 	srv.Close()

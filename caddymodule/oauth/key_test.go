@@ -129,7 +129,7 @@ func TestParseKeyRefusals(t *testing.T) {
 			if !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%q does not say %q", err, c.want)
 			}
-			for _, line := range strings.Split(c.text, "\n") {
+			for line := range strings.SplitSeq(c.text, "\n") {
 				if line = strings.TrimSpace(line); len(line) > 8 && !strings.HasPrefix(line, "---") && strings.Contains(err.Error(), line) {
 					t.Errorf("%q repeats the input", err)
 				}

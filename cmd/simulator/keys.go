@@ -37,7 +37,7 @@ func accountKeys(publicFiles []string, privateFile string) ([]*rsa.PublicKey, er
 }
 
 func readPEM(file string) (*pem.Block, error) {
-	b, err := os.ReadFile(file) //nolint:gosec // the operator names the file
+	b, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +91,7 @@ func privateKey(file string) (*rsa.PrivateKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the operator names the file
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, err
 	}

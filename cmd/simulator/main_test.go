@@ -78,7 +78,7 @@ func mint(t *testing.T, base string, key *rsa.PrivateKey) int {
 
 func readPrivateKey(t *testing.T, file string) *rsa.PrivateKey {
 	t.Helper()
-	b, err := os.ReadFile(file) //nolint:gosec // the test made it
+	b, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -79,7 +79,7 @@ func readParticipants(s string) ([]simulator.Participant, error) {
 		}
 		return simulator.SampleParticipants(n), nil
 	}
-	b, err := os.ReadFile(s) //nolint:gosec // the operator names the file
+	b, err := os.ReadFile(s)
 	if err != nil {
 		return nil, fmt.Errorf("--participants: neither a number nor a readable file: %w", err)
 	}

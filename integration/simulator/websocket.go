@@ -4,7 +4,7 @@ package simulator
 
 import (
 	"bufio"
-	"crypto/sha1" //nolint:gosec // RFC 6455 wants it
+	"crypto/sha1"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -32,7 +32,7 @@ func (c *call) webSocket() {
 	defer func() { _ = conn.Close() }()
 	c.count(func(*Counts) { c.record.Status = http.StatusSwitchingProtocols })
 
-	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) //nolint:gosec // RFC 6455 section 1.3
+	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
 	_, _ = buf.WriteString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
 		"Sec-WebSocket-Accept: " + base64.StdEncoding.EncodeToString(sum[:]) + "\r\n\r\n")
 	for buf.Flush() == nil {

@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mydatahelps
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/policy"
+)
+
+// The participant's token is asked for exactly as the platform documents it,
+// kept under everything it is bound to, and used for nobody else.
+func TestAuthorize(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pf := newPlatform(people(2)...)
+		p, h := open(t, testConfig(ByID), pf)
+		d := request(guid(0))
+		credential, err := p.Authorize(t.Context(), d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d.Participant != guid(0) || d.Cached {
+			t.Errorf("participant %s, cached %v", d.Participant, d.Cached)
+		}
+		form := pf.grants[0]
+		service := form.Get("token")
+		if !pf.live[service] {
+			t.Error("no live service token was sent")
+		}
+		form.Del("token")
+		if form.Encode() != (url.Values{
+			"grant_type": {"delegated_participant"}, "participant_id": {guid(0)}, "client_id": {"MyDataHelps.DelegatedParticipant"},
+			"client_secret": {"secret"}, "scope": {"Participant:read"},
+		}).Encode() {
+			t.Errorf("form %v", form)
+		}
+		out, _ := http.NewRequest(http.MethodGet, "https://platform.example/", nil)
+		if err := credential.Apply(out); err != nil {
+			t.Fatal(err)
+		}
+		if got := out.Header.Get("Authorization"); got == "Bearer "+service || !strings.HasPrefix(got, "Bearer 0") {
+			t.Errorf("Authorization %q", got)
+		}
+		if token := credential.(delegation.Bearer).Token; token.Scope != "Participant:read" {
+			t.Errorf("scope %q", token.Scope)
+		}
+
+		d = request(guid(0))
+		if again, err := p.Authorize(t.Context(), d); err != nil || again != credential || !d.Cached {
+			t.Errorf("second request: %v, %v, cached %v", again == credential, err, d.Cached)
+		}
+		other, err := p.Authorize(t.Context(), request(guid(1)))
+		if err != nil || other == credential {
+			t.Errorf("another person got the token, %v", err)
+		}
+		if gets, lists, grants, service := pf.counts(); gets+lists != 0 || grants != 2 || service != 1 {
+			t.Errorf("%d lookups, %d grants, %d service tokens", gets+lists, grants, service)
+		}
+
+		id := p.identity(d.Person, d.Participant, d.Scopes)
+		if h.lookup(id) == nil || id.Provider != "mdh" || id.Issuer != testBase+"/identityserver/connect/token" || id.Audience != testBase+"/" ||
+			!strings.Contains(id.Client, testAccount) || !strings.Contains(id.Client, DefaultClientID) || id.Key == "" || id.Config != p.Traits().Fingerprint {
+			t.Errorf("identity %+v", id)
+		}
+	})
+}
+
+// The service token opens the whole project: a request without route scopes
+// must get a participant's token with the operator's, and a public route or a
+// request without a person none at all.
+func TestAuthorizeScopes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pf := newPlatform(people(1)...)
+		p, _ := open(t, testConfig(ByID), pf)
+		d := request(guid(0))
+		d.Scopes = nil
+		if _, err := p.Authorize(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+		if got := pf.grants[0].Get("scope"); got != "Participant:read SurveyAnswers:read" {
+			t.Errorf("scope %q", got)
+		}
+		if credential, err := p.Authorize(t.Context(), &delegation.Delegation{Public: true}); credential != nil || err != nil {
+			t.Errorf("public: %v, %v", credential, err)
+		}
+		_, err := p.Authorize(t.Context(), &delegation.Delegation{Claim: guid(0)})
+		if refused(t, err).Code != delegation.SessionRequired {
+			t.Errorf("nobody: %v", err)
+		}
+	})
+}
+
+// In ID mode the commonest mistake is to pass the participantIdentifier; the
+// issuer must not even be asked with something that is no GUID.
+func TestParticipantID(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pf := newPlatform(people(1)...)
+		p, _ := open(t, testConfig(ByID), pf)
+		for _, claim := range []string{
+			"", "AA-0000-0000", "00000000000040008000000000000000", "{" + guid(0) + "}", guid(0) + " ", guid(0) + "0",
+			strings.Replace(guid(0), "-", "0", 1), strings.Replace(guid(0), "4", "g", 1), guid(0)[:35] + "\x00", guid(0) + "&scope=api",
+		} {
+			d := request("planted")
+			d.Claim = claim
+			_, err := p.Authorize(t.Context(), d)
+			if refused(t, err).Code != delegation.ParticipantUnknown {
+				t.Errorf("%q: %v", claim, err)
+			}
+		}
+		if _, _, grants, service := pf.counts(); grants+service != 0 {
+			t.Error("the issuer was asked")
+		}
+		want(t, p, "AABBCCDD-0000-4000-8000-00000000000F", "AABBCCDD-0000-4000-8000-00000000000F", "")
+	})
+}
+
+// However many requests find out that a token was revoked, it is renewed once;
+// and only a credential of this provider is.
+func TestRenew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pf := newPlatform(people(1)...)
+		p, _ := open(t, testConfig(ByID), pf)
+		d := request(guid(0))
+		stale, err := p.Authorize(t.Context(), d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first, err := p.Renew(t.Context(), d, stale)
+		if err != nil {
+			t.Fatal(err)
+		}
+		second, err := p.Renew(t.Context(), d, stale)
+		if err != nil || first == stale || second != first {
+			t.Errorf("renewed: %v, same: %v, %v", first != stale, second == first, err)
+		}
+		if _, _, grants, _ := pf.counts(); grants != 2 {
+			t.Errorf("%d grants", grants)
+		}
+		for name, c := range map[string]struct {
+			d     *delegation.Delegation
+			stale delegation.Credential
+		}{
+			"no credential":  {d, nil},
+			"public":         {&delegation.Delegation{Public: true}, stale},
+			"not authorised": {request(guid(0)), stale},
+		} {
+			if _, err := p.Renew(t.Context(), c.d, c.stale); refused(t, err).Code != delegation.NotDelegated {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	})
+}
+
+// A token handed to an SDK has to last: one at hand that the caller does not
+// want is replaced, one just minted is returned whatever the caller thinks.
+func TestIssueToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pf := newPlatform(people(1)...)
+		p, _ := open(t, testConfig(ByID), pf)
+		issue := func(keep bool) *delegation.Token {
+			token, err := p.IssueToken(t.Context(), request(guid(0)), func(*delegation.Token) bool { return keep })
+			if err != nil {
+				t.Fatal(err)
+			}
+			return token
+		}
+		first := issue(false)
+		if _, _, grants, _ := pf.counts(); grants != 1 {
+			t.Errorf("%d grants for the first token", grants)
+		}
+		if issue(true) != first {
+			t.Error("a token that was to be kept was replaced")
+		}
+		if issue(false) == first {
+			t.Error("a token that was not to be kept was returned")
+		}
+		if _, err := p.IssueToken(t.Context(), request("planted"), func(*delegation.Token) bool { return true }); refused(t, err).Code != delegation.ParticipantUnknown {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+// Requests must go where the settings say, host header included.
+func TestUpstream(t *testing.T) {
+	for address, want := range map[string]delegation.Upstream{
+		"https://mydatahelps.org":        {Scheme: "https", Address: "mydatahelps.org:443", Host: "mydatahelps.org"},
+		"https://Example.org:8443/inv/":  {Scheme: "https", Address: "example.org:8443", Host: "example.org:8443", Prefix: "/inv"},
+		"http://127.0.0.1":               {Scheme: "http", Address: "127.0.0.1:80", Host: "127.0.0.1"},
+		"http://[::1]:8080/a/b":          {Scheme: "http", Address: "[::1]:8080", Host: "[::1]:8080", Prefix: "/a/b"},
+		"https://[2001:db8::1]/platform": {Scheme: "https", Address: "[2001:db8::1]:443", Host: "[2001:db8::1]", Prefix: "/platform"},
+	} {
+		c := testConfig(ByID)
+		c.BaseURL, c.HTTP = address, new(delegation.HTTP)
+		p, err := New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want.HTTP = c.HTTP
+		if got := p.Upstream(nil); got != want {
+			t.Errorf("%s: %+v", address, got)
+		}
+	}
+}
+
+// The default policy is what stands between an app and everything else a
+// participant token can do: no deletion, no account deletion, and no PUT of
+// the participant, who could write themselves into somebody else's field.
+func TestRoutes(t *testing.T) {
+	p, err := New(testConfig(ByID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := policy.New(p.Traits().Routes, p.Traits().Scopes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const v1, v2 = "/api/v1/delegated/", "/api/v2/delegated/"
+	for _, c := range []struct {
+		open   string // with a token, without one ("public"), or "" for closed
+		method string
+		paths  []string
+	}{
+		{"token", "GET", []string{
+			v1 + "participant", v1 + "project", v1 + "datacollectionsettings", v1 + "dataavailability", v1 + "surveyanswers", v1 + "surveyresults",
+			v1 + "surveytasks", v1 + "inbox", v1 + "inbox/1", v1 + "devicedata", v1 + "devicedata/1", v1 + "devicedata/allDataTypes",
+			v2 + "devicedata", v2 + "devicedata/aggregate", v2 + "devicedata/aggregate/dailysleep", v2 + "devicedata/allDataTypes",
+			v1 + "fitbit/dailySummaries", v1 + "appleHealth/workouts", v1 + "externalaccountproviders", v1 + "externalaccounts",
+			v1 + "featuredexternalaccountproviders", v1 + "notifications", v1 + "files", v1 + "files/download", v1 + "custom/Asthma.ActionPlan",
+		}},
+		{"token", "POST", []string{
+			v1 + "devicedata", v1 + "externalaccountproviders/1/connect", v1 + "externalaccounts/refresh/1", v1 + "files", v1 + "customevents", v1 + "custom/Name",
+		}},
+		{"token", "PUT", []string{v1 + "inbox/1/markRead", v1 + "custom/Name"}},
+		{"public", "GET", []string{v1 + "externalaccountproviders/1/logo", "/api/v1/public/projects/1/views/key"}},
+		{"", "DELETE", []string{
+			v1 + "surveyresults/1", v1 + "devicedata/1", v1 + "files", v1 + "externalaccounts/delete/1", v1 + "custom/Name", v1 + "participant",
+			"/api/cfhrprovideraccounts/account/1",
+		}},
+		{"", "PUT", []string{v1 + "participant", v1 + "inbox/1/delete", v1 + "inbox/1", v1 + "devicedata"}},
+		{"", "POST", []string{v1 + "participant", v1 + "externalaccountproviders/1/logo", v2 + "devicedata", "/identityserver/connect/token"}},
+		{"", "PATCH", []string{v1 + "participant", v1 + "custom/Name"}},
+		{"", "GET", []string{"/", "/api/v1/administration/projects/1/participants", "/api/v1/delegated", "/api/v3/delegated/x", "/survey", "/api/v1/public/projects/1/views/key/x"}},
+	} {
+		for _, path := range c.paths {
+			verdict, err := table.Match(c.method, path, false)
+			switch {
+			case c.open == "":
+				if err == nil {
+					t.Errorf("%s %s is open", c.method, path)
+				}
+			case err != nil || verdict.Public != (c.open == "public"):
+				t.Errorf("%s %s: %+v, %v; want %s", c.method, path, verdict, err, c.open)
+			}
+		}
+	}
+}
+
+// Whoever asks while an outage lasts learns that the platform is at fault, and
+// nobody that they are.
+func TestIssuerDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pf := newPlatform(people(1)...)
+		p, _ := open(t, testConfig(ByIdentifier), pf)
+		html := reply(502, "<html>planted")
+		html.Header.Set("Content-Type", "text/html")
+		html.Header.Set("Retry-After", "9")
+		pf.token = func(url.Values) *http.Response { return html }
+		_, err := p.Authorize(t.Context(), request("planted-0"))
+		if r := refused(t, err); r.Code != delegation.IssuerUnavailable || r.RetryAfter != 9*time.Second {
+			t.Errorf("%v after %v", r, r.RetryAfter)
+		}
+		pf.token = nil
+		want(t, p, "planted-0", guid(0), "")
+	})
+}
+
+// What the issuer says about scopes and client of the participant's token is
+// the operator's matter.
+func TestParticipantTokenErrors(t *testing.T) {
+	for code, refusal := range map[string]delegation.Code{
+		"invalid_scope":          delegation.ScopeRejected,
+		"invalid_client":         delegation.CredentialsRejected,
+		"unsupported_grant_type": delegation.CredentialsRejected,
+		"access_denied":          delegation.DelegationRefused,
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			pf := newPlatform(people(1)...)
+			p, _ := open(t, testConfig(ByID), pf)
+			pf.token = func(form url.Values) *http.Response {
+				if form.Has("client_assertion") {
+					return nil
+				}
+				return reply(400, map[string]string{"error": code, "error_description": "planted"})
+			}
+			want(t, p, guid(0), "", refusal)
+		})
+	}
+}
+
+// Ending a session must drop the person's tokens and lookups, and those of
+// nobody else.
+func TestForget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pf := newPlatform(people(2)...)
+		p, _ := open(t, testConfig(ByIdentifier), pf)
+		for i := range 2 {
+			want(t, p, fmt.Sprintf("planted-%d", i), guid(i), "")
+		}
+		want(t, p, "planted-9", "", delegation.ParticipantUnknown)
+		for _, subject := range []string{"planted-0", "planted-9"} {
+			if err := p.Forget(t.Context(), request(subject).Person); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range 2 {
+			want(t, p, fmt.Sprintf("planted-%d", i), guid(i), "")
+		}
+		want(t, p, "planted-9", "", delegation.ParticipantUnknown)
+		gets, _, grants, _ := pf.counts()
+		if slices.Sort(pf.gets); gets != 5 || grants != 3 || slices.Index(pf.gets, "planted-1") != 2 {
+			t.Errorf("lookups %v, %d grants", pf.gets, grants)
+		}
+	})
+}
+
+// Many requests at once share one lookup, and one that leaves harms no other.
+func TestOneLookup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pf := newPlatform(people(1)...)
+		pf.delay = 5 * time.Second
+		p, _ := open(t, testConfig(ByIdentifier), pf)
+		ctx, leave := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		all.Go(func() {
+			_, err := p.Authorize(ctx, request("planted-0"))
+			if !errors.Is(err, ctx.Err()) || ctx.Err() == nil {
+				t.Errorf("who left got %v", err)
+			}
+		})
+		synctest.Wait()
+		for range 20 {
+			all.Go(func() {
+				if _, err := p.Authorize(t.Context(), request("planted-0")); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		synctest.Wait()
+		begin := time.Now()
+		leave()
+		synctest.Wait()
+		if time.Since(begin) != 0 {
+			t.Error("who left was kept waiting")
+		}
+		all.Wait()
+		if gets, _, _, _ := pf.counts(); gets != 1 {
+			t.Errorf("%d lookups", gets)
+		}
+	})
+}
