@@ -95,8 +95,11 @@ func (a *App) Cleanup() error {
 func appProvider(ctx caddy.Context, name string) (*App, *provider, error) {
 	// Not ctx.App, which would quietly make an empty one.
 	mod, err := ctx.AppIfConfigured("delegate")
+	if errors.Is(err, caddy.ErrNotConfigured) {
+		return nil, nil, fmt.Errorf("unknown provider %q: add the global option `delegate` with it", name)
+	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("provider %s: add the global option `delegate` with it: %w", name, err)
+		return nil, nil, err
 	}
 	app := mod.(*App)
 	p, ok := app.providers[name]

@@ -38,7 +38,7 @@ func (h *HTTP) provision(repl *caddy.Replacer) (*delegation.HTTP, error) {
 		return nil, fmt.Errorf("http timeout %s: write a positive duration", time.Duration(h.Timeout))
 	}
 	if h.Proxy != "" {
-		proxy, err := repl.ReplaceOrErr(h.Proxy, true, true)
+		proxy, err := expand(repl, h.Proxy)
 		if err != nil {
 			return nil, fmt.Errorf("http proxy: %w", err)
 		}
@@ -48,7 +48,7 @@ func (h *HTTP) provision(repl *caddy.Replacer) (*delegation.HTTP, error) {
 		}
 	}
 	if h.CAFile != "" {
-		file, err := repl.ReplaceOrErr(h.CAFile, true, true)
+		file, err := expand(repl, h.CAFile)
 		if err != nil {
 			return nil, fmt.Errorf("http ca_file: %w", err)
 		}
@@ -57,6 +57,16 @@ func (h *HTTP) provision(repl *caddy.Replacer) (*delegation.HTTP, error) {
 		}
 	}
 	return out, nil
+}
+
+// expand fills a setting's placeholders in. Its error names the placeholder,
+// never a value.
+func expand(repl *caddy.Replacer, setting string) (string, error) {
+	value, err := repl.ReplaceOrErr(setting, true, true)
+	if err != nil {
+		return "", fmt.Errorf("%w: check that the variable is set, or that the file exists, holds something and can be read", err)
+	}
+	return value, nil
 }
 
 // parseHTTP reads:

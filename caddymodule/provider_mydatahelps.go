@@ -107,7 +107,7 @@ func (m *MyDataHelps) Provision(ctx caddy.Context) error {
 		if setting.value == "" {
 			continue
 		}
-		value, err := repl.ReplaceOrErr(setting.value, true, true)
+		value, err := expand(repl, setting.value)
 		if err != nil {
 			return fmt.Errorf("%s: %w", setting.name, err)
 		}
@@ -133,13 +133,12 @@ func (m *MyDataHelps) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// loadKey expands and parses a key. An error of the replacer names the
-// placeholder, never the value.
+// loadKey expands and parses a key.
 func loadKey(repl *caddy.Replacer, setting string) (*rsa.PrivateKey, error) {
 	if !strings.HasPrefix(setting, "{") {
 		return oauth.ParseKey(setting) // no placeholder: braces in it are its own
 	}
-	text, err := repl.ReplaceOrErr(setting, true, true)
+	text, err := expand(repl, setting)
 	if err != nil {
 		return nil, err
 	}

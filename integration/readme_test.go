@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"encoding/json"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/integration/stack"
+)
+
+func readme(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// TestReadmeCaddyfilesAdapt protects whoever pastes from the README: its
+// complete Caddyfiles adapt as they stand, and the snippets of sites do in a
+// site with the provider of the first.
+func TestReadmeCaddyfilesAdapt(t *testing.T) {
+	blocks := regexp.MustCompile("(?s)```caddyfile\n(.*?)```").FindAllStringSubmatch(readme(t), -1)
+	complete, snippets := 0, 0
+	for _, block := range blocks {
+		text := block[1]
+		switch {
+		case strings.Contains(text, "<") || strings.Contains(text, "authorize with"):
+			continue // a syntax, or a directive of another module
+		case strings.HasPrefix(text, "{"):
+			complete++
+		default:
+			snippets++
+			text = "{" + minimal + "}\n:80 {\n" + strings.ReplaceAll(text, "$2a$14$…", "JDJhJDE0JHRlc3Q=") + "}\n"
+		}
+		if _, err := stack.Adapt(text); err != nil {
+			t.Errorf("%v:\n%s", err, text)
+		}
+	}
+	if complete < 1 || snippets < 2 {
+		t.Errorf("%d Caddyfiles and %d snippets were found", complete, snippets)
+	}
+}
+
+// TestReadmeJSONLoads protects whoever writes JSON from the README.
+func TestReadmeJSONLoads(t *testing.T) {
+	for _, block := range regexp.MustCompile("(?s)```json\n(.*?)```").FindAllStringSubmatch(readme(t), -1) {
+		if !strings.Contains(block[1], `"apps"`) {
+			continue
+		}
+		s, err := stack.New(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(s.Close)
+		t.Setenv("MDH_PROJECT_ID", stack.Project)
+		t.Setenv("MDH_SERVICE_ACCOUNT", stack.Account)
+		text := strings.ReplaceAll(block[1], "/run/secrets/mydatahelps.pem", s.KeyFile)
+		config := new(caddy.Config)
+		if err := json.Unmarshal([]byte(text), config); err != nil {
+			t.Fatal(err)
+		}
+		if err := caddy.Validate(config); err != nil {
+			t.Error(err)
+		}
+		return
+	}
+	t.Error("no JSON configuration was found")
+}
+
+// TestReadmeNamesEveryCode protects frontend developers: what they can meet
+// is in the table, with its status.
+func TestReadmeNamesEveryCode(t *testing.T) {
+	text := readme(t)
+	for _, code := range []delegation.Code{
+		delegation.SessionRequired, delegation.CrossOrigin, delegation.PathAmbiguous, delegation.RouteDenied, delegation.MethodNotAllowed,
+		delegation.TooManyRequests, delegation.ParticipantUnknown, delegation.ParticipantAmbiguous, delegation.ParticipantWithdrawn,
+		delegation.AccountConflict, delegation.DelegationRefused, delegation.CredentialsRejected, delegation.ScopeRejected,
+		delegation.NotDelegated, delegation.IssuerUnavailable, delegation.IssuerThrottled, delegation.UpstreamUnauthorized, delegation.UpstreamRedirected,
+	} {
+		row := regexp.MustCompile("(?m)^\\| `" + string(code) + "` \\| (\\d+) ").FindStringSubmatch(text)
+		if len(row) != 2 {
+			t.Errorf("%s is not in the table", code)
+			continue
+		}
+		if want := delegation.Refuse(code, nil).Status(); row[1] != strconv.Itoa(want) {
+			t.Errorf("%s: the table says %s, the answer %d", code, row[1], want)
+		}
+	}
+}
+
+// TestReadmeSnippet protects the fifteen lines that a frontend developer
+// copies: they are the ones that the browser test runs.
+func TestReadmeSnippet(t *testing.T) {
+	snippet, err := os.ReadFile("browser/snippet.ts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(readme(t), "```ts\n"+string(snippet)+"```") {
+		t.Error("README.md does not hold browser/snippet.ts as it is")
+	}
+}
