@@ -93,20 +93,27 @@ func (a *App) Cleanup() error {
 
 // appProvider finds a provider of the configuration that is being loaded.
 func appProvider(ctx caddy.Context, name string) (*App, *provider, error) {
-	// Not ctx.App, which would quietly make an empty one.
-	mod, err := ctx.AppIfConfigured("delegate")
-	if errors.Is(err, caddy.ErrNotConfigured) {
-		return nil, nil, fmt.Errorf("unknown provider %q: add the global option `delegate` with it", name)
-	}
+	app, err := configuredApp(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	app := mod.(*App)
 	p, ok := app.providers[name]
 	if !ok {
 		return nil, nil, fmt.Errorf("unknown provider %q: name one of the `provider` blocks in the global option `delegate`", name)
 	}
 	return app, p, nil
+}
+
+func configuredApp(ctx caddy.Context) (*App, error) {
+	// Not ctx.App, which would quietly make an empty one.
+	mod, err := ctx.AppIfConfigured("delegate")
+	if errors.Is(err, caddy.ErrNotConfigured) {
+		return nil, errors.New("there is no provider: add the global option `delegate` with one")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return mod.(*App), nil
 }
 
 // parseGlobalOption reads the global option:

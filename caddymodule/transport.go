@@ -37,8 +37,10 @@ func init() {
 type Transport struct {
 	*reverseproxy.HTTPTransport
 
+	// pools are the connections for providers with HTTP settings of their own.
+	pools map[string]*reverseproxy.HTTPTransport
+
 	logger *zap.Logger
-	pools  *pools
 }
 
 // CaddyModule returns the Caddy module information.
@@ -55,16 +57,28 @@ func (t *Transport) Provision(ctx caddy.Context) error {
 		return err
 	}
 	t.logger = ctx.Logger()
-	t.pools = new(pools)
+	app, err := configuredApp(ctx)
+	if err != nil {
+		return err
+	}
+	t.pools = make(map[string]*reverseproxy.HTTPTransport)
+	for name, p := range app.providers {
+		if settings := p.traits.HTTP; settings != nil && (settings.Proxy != nil || settings.RootCAs != nil) {
+			if t.pools[name], err = newPool(ctx, *t.HTTPTransport, settings); err != nil {
+				return fmt.Errorf("provider %s: %w", name, err)
+			}
+		}
+	}
 	return t.HTTPTransport.Provision(ctx)
 }
 
 // Cleanup closes idle connections.
 func (t *Transport) Cleanup() error {
-	if t.pools != nil {
-		t.pools.close()
+	var errs []error
+	for _, pool := range t.pools {
+		errs = append(errs, pool.Cleanup())
 	}
-	return t.HTTPTransport.Cleanup()
+	return errors.Join(append(errs, t.HTTPTransport.Cleanup())...)
 }
 
 // safe refuses settings that would send a participant's token in clear or to
@@ -154,11 +168,10 @@ func (t *Transport) send(p *passage, req *http.Request, body *body) (*http.Respo
 			return p.gate.response(req, delegation.Refuse(delegation.IssuerUnavailable, err)), nil
 		}
 	}
-	settings := p.upstream.HTTP
-	if settings == nil || settings.Proxy == nil && settings.RootCAs == nil {
-		return t.HTTPTransport.RoundTrip(out)
+	if pool, ok := t.pools[p.provider.name]; ok {
+		return pool.RoundTrip(out)
 	}
-	return t.pools.of(settings, t.HTTPTransport).RoundTrip(out)
+	return t.HTTPTransport.RoundTrip(out)
 }
 
 // stale tells whether the upstream refused the credential.

@@ -4,9 +4,12 @@ package integration
 
 import (
 	"crypto/tls"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/caddy-delegate/caddy-delegate/integration/simulator"
@@ -86,6 +89,69 @@ func TestHTTPSettings(t *testing.T) {
 	signIn(t, s, "alice").get(participantPath).want(t, http.StatusOK, "")
 	if r := received(t, s); r.Proto != "HTTP/2.0" {
 		t.Errorf("the API was called over %s", r.Proto)
+	}
+}
+
+// TestForwardProxy protects networks without a way out but a proxy: token
+// calls, lookups and API requests go through it, on the default port.
+func TestForwardProxy(t *testing.T) {
+	s, err := stack.New(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	cert, err := tls.LoadX509KeyPair(s.CertFile, s.CertKeyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	platform := httptest.NewUnstartedServer(s.Platform)
+	platform.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
+	platform.EnableHTTP2 = true
+	platform.StartTLS()
+	t.Cleanup(platform.Close)
+
+	var mu sync.Mutex
+	var asked []string
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		asked = append(asked, r.Method+" "+r.Host+" "+r.Header.Get("Proxy-Authorization"))
+		mu.Unlock()
+		there, err := net.Dial("tcp", platform.Listener.Addr().String())
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer there.Close()
+		w.WriteHeader(http.StatusOK)
+		here, buffered, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer here.Close()
+		go func() { _, _ = io.Copy(there, buffered); _ = there.Close() }()
+		_, _ = io.Copy(here, there)
+	}))
+	t.Cleanup(proxy.CloseClientConnections)
+	t.Cleanup(proxy.Close)
+
+	// localhost: the name in the certificate. Nobody listens on its port 443.
+	s.PlatformURL = "https://localhost"
+	through := strings.Replace(proxy.URL, "http://", "http://caddy:hunter2@", 1)
+	load(t, s, strings.Replace(stack.Caddyfile, "participant_identifier", "participant_identifier\n\t\t\thttp {\n\t\t\t\tproxy "+through+"\n\t\t\t\tca_file [[.CertFile]]\n\t\t\t}", 1))
+	signIn(t, s, "alice").get(participantPath).want(t, http.StatusOK, "")
+	if r := received(t, s); r.Host != "localhost" || r.Proto != "HTTP/2.0" {
+		t.Errorf("the API was called as %s over %s", r.Host, r.Proto)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if len(asked) != 2 {
+		t.Errorf("the proxy was asked %q; want one connection of the issuer's client and one of the transport", asked)
+	}
+	for _, line := range asked {
+		if line != "CONNECT localhost:443 Basic Y2FkZHk6aHVudGVyMg==" {
+			t.Errorf("the proxy was asked %q", line)
+		}
 	}
 }
 

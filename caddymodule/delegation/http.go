@@ -43,32 +43,21 @@ func LoadCAs(file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// Configure puts the settings on a transport.
-func (h *HTTP) Configure(t *http.Transport) {
-	if h == nil {
-		return
-	}
-	if h.Proxy != nil {
-		t.Proxy = http.ProxyURL(h.Proxy)
-	}
-	if h.RootCAs != nil {
-		if t.TLSClientConfig == nil {
-			t.TLSClientConfig = new(tls.Config)
-		}
-		t.TLSClientConfig.RootCAs = h.RootCAs
-	}
-}
-
 // Client returns a client for calls to an issuer. It never follows a
 // redirect: the assertion or secret in the body would go along (RFC 9700
 // section 4.12).
 func (h *HTTP) Client() *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.MaxIdleConnsPerHost = 32
-	h.Configure(t)
 	timeout := DefaultTimeout
-	if h != nil && h.Timeout > 0 {
-		timeout = h.Timeout
+	if h != nil {
+		if h.Proxy != nil {
+			t.Proxy = http.ProxyURL(h.Proxy)
+		}
+		t.TLSClientConfig = &tls.Config{RootCAs: h.RootCAs}
+		if h.Timeout > 0 {
+			timeout = h.Timeout
+		}
 	}
 	return &http.Client{
 		Transport: t,

@@ -65,6 +65,9 @@ type Traits struct {
 	// BaseURL is the address of the API as an SDK is told it, ending in a slash.
 	BaseURL string
 
+	// HTTP are the operator's settings for connections to the platform; may be nil.
+	HTTP *HTTP
+
 	// Fingerprint is a hash over every expanded setting. State is kept across
 	// a reload only while it stays the same.
 	Fingerprint string
@@ -119,7 +122,4 @@ type Upstream struct {
 
 	// Prefix is put before the path; "" or /x without a trailing slash.
 	Prefix string
-
-	// HTTP are the operator's settings for connections to this upstream; may be nil.
-	HTTP *HTTP
 }

@@ -52,6 +52,7 @@ func New(config Config) (*Provider, error) {
 			Routes:      routes(),
 			Claim:       config.Participant.Claim,
 			BaseURL:     config.BaseURL + "/",
+			HTTP:        config.HTTP,
 			Fingerprint: config.fingerprint(),
 		},
 	}, nil
@@ -131,7 +132,6 @@ func (p *Provider) Upstream(*delegation.Delegation) delegation.Upstream {
 		Address: net.JoinHostPort(p.base.Hostname(), port),
 		Host:    p.base.Host,
 		Prefix:  p.base.Path,
-		HTTP:    p.config.HTTP,
 	}
 }
 

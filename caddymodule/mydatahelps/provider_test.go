@@ -206,9 +206,11 @@ func TestUpstream(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want.HTTP = c.HTTP
 		if got := p.Upstream(nil); got != want {
 			t.Errorf("%s: %+v", address, got)
+		}
+		if p.Traits().HTTP != c.HTTP {
+			t.Errorf("%s: the API would be called without the settings for it", address)
 		}
 	}
 }
