@@ -36,7 +36,7 @@ fmt: ## format the Go files and Caddyfile.example
 	go run ./cmd/caddy fmt --overwrite Caddyfile.example
 
 clean: ## remove what the targets above have made
-	rm -rf caddy demo simulator $(BROWSER)/node_modules $(BROWSER)/build
+	rm -rf caddy demo simulator $(BROWSER)/node_modules
 
 $(MODULES): $(BROWSER)/package.json $(BROWSER)/package-lock.json
 	cd $(BROWSER) && npm ci --ignore-scripts

@@ -155,7 +155,7 @@ func (t *Transport) heal(p *passage, req *http.Request, body *body, res *http.Re
 
 // send puts the request on the wire, once.
 func (t *Transport) send(p *passage, req *http.Request, body *body) (*http.Response, error) {
-	out := req.Clone(httptrace.WithClientTrace(req.Context(), cleanInformational))
+	out := req.Clone(cleaningInformational(req.Context()))
 	out.URL = &url.URL{Scheme: p.upstream.Scheme, Host: p.upstream.Address, RawQuery: req.URL.RawQuery, ForceQuery: req.URL.ForceQuery}
 	if err := setPath(out.URL, p.upstream.Prefix+p.delegation.Path); err != nil {
 		return nil, err
@@ -182,12 +182,17 @@ func (p *passage) stale(res *http.Response) bool {
 	return p.credential.Stale(res)
 }
 
-// cleanInformational runs before reverse_proxy's own hook, on the same map.
-var cleanInformational = &httptrace.ClientTrace{
-	Got1xxResponse: func(_ int, h textproto.MIMEHeader) error {
-		headers.Clean1xx(http.Header(h))
-		return nil
-	},
+// cleaningInformational cleans 1xx answers before reverse_proxy's own hook
+// passes them on: ours runs first, on the same map. A trace is for one request
+// only: WithClientTrace links it to those that are in the context already, so
+// that a shared one would pass one client's answers to another.
+func cleaningInformational(ctx context.Context) context.Context {
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		Got1xxResponse: func(_ int, h textproto.MIMEHeader) error {
+			headers.Clean1xx(http.Header(h))
+			return nil
+		},
+	})
 }
 
 // broken tells a client that broke off from an upstream that did.

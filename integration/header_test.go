@@ -12,6 +12,7 @@ import (
 	"net/textproto"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/caddy-delegate/caddy-delegate/integration/simulator"
@@ -193,6 +194,36 @@ func TestInformationalHeaders(t *testing.T) {
 			t.Errorf("103 answers: %v; want one with Link and nothing else", hints)
 		}
 	})
+}
+
+// TestInformationalAnswersAreOnesOwn protects against one client's 1xx
+// answers, or its writer, being reached by another's request.
+func TestInformationalAnswersAreOnesOwn(t *testing.T) {
+	s := start(t, proxied("", ""))
+	s.Platform.Set(func(set *simulator.Settings) { set.DelegatedQuota = 0 })
+	var wg sync.WaitGroup
+	for _, name := range []string{"alice", "bob", "alice", "bob"} {
+		u := signIn(t, s, name)
+		wg.Go(func() {
+			for range 50 {
+				hints := 0
+				trace := &httptrace.ClientTrace{Got1xxResponse: func(int, textproto.MIMEHeader) error { hints++; return nil }}
+				req := u.request(http.MethodGet, customPath+"Hints", nil)
+				res, err := u.client.Do(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_, _ = io.Copy(io.Discard, res.Body)
+				_ = res.Body.Close()
+				if hints != 1 {
+					t.Errorf("%d informational answers, want 1", hints)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // TestRedirects protects the browser from being led to another host, and the

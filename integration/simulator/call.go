@@ -3,6 +3,7 @@
 package simulator
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"net"
@@ -121,13 +122,15 @@ func (c *call) refused(reason string) {
 
 // json answers with v.
 func (c *call) json(status int, v any) {
-	b, err := json.Marshal(v)
-	if err != nil {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false) // the SDK takes an address out of its quotes and unescapes nothing
+	if err := encoder.Encode(v); err != nil {
 		panic("simulator: answer cannot be marshalled: " + err.Error())
 	}
 	c.w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	c.w.WriteHeader(status)
-	_, _ = c.w.Write(b)
+	_, _ = c.w.Write(b.Bytes())
 }
 
 // fail answers with an error of the API.

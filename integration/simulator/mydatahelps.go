@@ -137,6 +137,15 @@ func (m *MyDataHelps) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		m.control(w, r, segments[1:])
 		return
 	}
+	// Pages of any origin may call the platform with a token, else its SDK
+	// would be of no use outside of it.
+	w.Header().Set("Access-Control-Allow-Origin", "*")
+	if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
+		w.Header().Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE")
+		w.Header().Set("Access-Control-Allow-Headers", "Authorization, Content-Type")
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
 	c := m.begin(w, r, segments)
 	defer c.end()
 	if !c.outage() {
