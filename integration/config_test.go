@@ -23,11 +23,7 @@ import (
 // only shows at the first request, or as a hole: the error names the setting
 // and how to mend it, and never holds the key.
 func TestUnsafeConfigurationRefusesToLoad(t *testing.T) {
-	s, err := stack.New(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
+	s := newStack(t)
 	key := func(name string, content []byte) string {
 		file := filepath.Join(s.Dir, name)
 		if err := os.WriteFile(file, content, 0o600); err != nil {
@@ -96,19 +92,8 @@ func TestUnsafeConfigurationRefusesToLoad(t *testing.T) {
 // TestUnsafeJSONRefusesToLoad protects those who write JSON, where no
 // Caddyfile parser has looked before.
 func TestUnsafeJSONRefusesToLoad(t *testing.T) {
-	s, err := stack.New(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
-	rendered, err := s.Render(stack.Caddyfile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	config, err := stack.Adapt(rendered)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := newStack(t)
+	config := adapted(t, s, stack.Caddyfile)
 	for name, c := range map[string]struct{ from, to, want string }{
 		"subject from a header":  {`{http.reverse_proxy.header.Remote-User}`, `{http.request.header.X-User}`, "subject"},
 		"unknown provider":       {`"handler":"delegate","provider":"mydatahelps"`, `"handler":"delegate","provider":"mydex"`, `"mydex"`},
@@ -140,19 +125,8 @@ func TestUnsafeJSONRefusesToLoad(t *testing.T) {
 // TestValidateIsOffline protects CI pipelines: validating a configuration
 // asks nobody.
 func TestValidateIsOffline(t *testing.T) {
-	s, err := stack.New(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
-	rendered, err := s.Render(stack.Caddyfile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	config, err := stack.Adapt(rendered)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := newStack(t)
+	config := adapted(t, s, stack.Caddyfile)
 	parsed := new(caddy.Config)
 	if err := caddy.StrictUnmarshalJSON(config, parsed); err != nil {
 		t.Fatal(err)

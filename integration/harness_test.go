@@ -23,13 +23,34 @@ import (
 // start runs the stack with a Caddyfile until the test ends.
 func start(t testing.TB, caddyfile string, participants ...simulator.Participant) *stack.Stack {
 	t.Helper()
+	s := newStack(t, participants...)
+	load(t, s, caddyfile)
+	return s
+}
+
+// newStack starts everything but Caddy.
+func newStack(t testing.TB, participants ...simulator.Participant) *stack.Stack {
+	t.Helper()
 	s, err := stack.New(t.TempDir(), participants...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	load(t, s, caddyfile)
 	return s
+}
+
+// adapted is a Caddyfile template as JSON.
+func adapted(t testing.TB, s *stack.Stack, caddyfile string) []byte {
+	t.Helper()
+	rendered, err := s.Render(caddyfile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := stack.Adapt(rendered)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return config
 }
 
 func load(t testing.TB, s *stack.Stack, caddyfile string) {

@@ -60,14 +60,11 @@ func TestParticipantByField(t *testing.T) {
 	}
 }
 
-// TestHTTPSettings protects hospitals with certificate authorities of their
-// own: token calls, lookups and API requests all use them, over HTTP/2 as well.
-func TestHTTPSettings(t *testing.T) {
-	s, err := stack.New(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
+// newTLSStack is a stack whose platform speaks TLS and HTTP/2 as well, with the
+// stack's certificate.
+func newTLSStack(t *testing.T) (*stack.Stack, *httptest.Server) {
+	t.Helper()
+	s := newStack(t)
 	cert, err := tls.LoadX509KeyPair(s.CertFile, s.CertKeyFile)
 	if err != nil {
 		t.Fatal(err)
@@ -77,6 +74,13 @@ func TestHTTPSettings(t *testing.T) {
 	platform.EnableHTTP2 = true
 	platform.StartTLS()
 	t.Cleanup(platform.Close)
+	return s, platform
+}
+
+// TestHTTPSettings protects hospitals with certificate authorities of their
+// own: token calls, lookups and API requests all use them, over HTTP/2 as well.
+func TestHTTPSettings(t *testing.T) {
+	s, platform := newTLSStack(t)
 	s.PlatformURL = platform.URL
 
 	load(t, s, stack.Caddyfile)
@@ -95,20 +99,7 @@ func TestHTTPSettings(t *testing.T) {
 // TestForwardProxy protects networks without a way out but a proxy: token
 // calls, lookups and API requests go through it, on the default port.
 func TestForwardProxy(t *testing.T) {
-	s, err := stack.New(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
-	cert, err := tls.LoadX509KeyPair(s.CertFile, s.CertKeyFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	platform := httptest.NewUnstartedServer(s.Platform)
-	platform.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
-	platform.EnableHTTP2 = true
-	platform.StartTLS()
-	t.Cleanup(platform.Close)
+	s, platform := newTLSStack(t)
 
 	var mu sync.Mutex
 	var asked []string
@@ -157,11 +148,7 @@ func TestForwardProxy(t *testing.T) {
 
 // TestBasePath protects platforms served below a path.
 func TestBasePath(t *testing.T) {
-	s, err := stack.New(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
+	s := newStack(t)
 	var paths []string
 	platform := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		paths = append(paths, r.URL.Path)

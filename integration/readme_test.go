@@ -57,11 +57,7 @@ func TestReadmeJSONLoads(t *testing.T) {
 		if !strings.Contains(block[1], `"apps"`) {
 			continue
 		}
-		s, err := stack.New(t.TempDir())
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(s.Close)
+		s := newStack(t)
 		t.Setenv("MDH_PROJECT_ID", stack.Project)
 		t.Setenv("MDH_SERVICE_ACCOUNT", stack.Account)
 		text := strings.ReplaceAll(block[1], "/run/secrets/mydatahelps.pem", s.KeyFile)
