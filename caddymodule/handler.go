@@ -122,7 +122,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 
 	// A copy with only what may cross, so that whatever the operator's own
 	// header_up adds behind us can be told from what the client sent.
-	out := r.WithContext(p.within(r.Context()))
+	out := r.WithContext(p.within(withOwnVars(r.Context())))
 	out.Header = h.cross.Filter(r.Header, d.Upgrade)
 	return next.ServeHTTP(w, out)
 }

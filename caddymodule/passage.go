@@ -4,8 +4,11 @@ package caddymodule
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"net/url"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
@@ -31,6 +34,18 @@ func (p *passage) within(ctx context.Context) context.Context {
 func passageFrom(ctx context.Context) *passage {
 	p, _ := ctx.Value(passageKey{}).(*passage)
 	return p
+}
+
+// withOwnVars gives reverse_proxy a table of vars to itself. It writes there,
+// while a connection that forward_auth began and did not need may still be
+// dialled in the background, and that reads there: both on one map would end
+// the process (what caddy#7859 left of it, seen with v2.11.9).
+func withOwnVars(ctx context.Context) context.Context {
+	vars, ok := ctx.Value(caddyhttp.VarsCtxKey).(map[string]any)
+	if !ok {
+		return ctx
+	}
+	return context.WithValue(ctx, caddyhttp.VarsCtxKey, maps.Clone(vars))
 }
 
 // covers tells whether req is still what was authorised. A rewrite between
