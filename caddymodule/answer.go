@@ -3,7 +3,9 @@
 package caddymodule
 
 import (
+	"cmp"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -15,26 +17,67 @@ import (
 )
 
 // clean takes out of the answer what is not the platform's to say under this
-// server's origin, and keeps a redirect here. One to another host is not
-// passed on: the browser would follow it with whatever its path holds.
+// server's origin, and keeps a redirect here.
 func (p *passage) clean(req *http.Request, res *http.Response) *http.Response {
 	headers.Clean(res.Header)
-	location := res.Header.Get("Location")
-	if location == "" {
+	headers.CleanTrailer(res.Trailer)
+	if res.StatusCode != http.StatusSwitchingProtocols {
+		res.Body = &answerBody{res.Body, res}
+	}
+	location := res.Header["Location"]
+	if len(location) == 0 {
 		return res
 	}
-	u, err := url.Parse(location)
-	if err != nil || u.Host != "" && !strings.EqualFold(u.Host, p.upstream.Host) || u.Host == "" && u.Scheme != "" {
-		discard(res)
+	local, ok := p.localize(req, location)
+	if !ok {
+		_ = res.Body.Close()
 		return p.gate.response(req, delegation.Refuse(delegation.UpstreamRedirected, nil))
 	}
-	if path, ok := strings.CutPrefix(u.EscapedPath(), p.upstream.Prefix+"/"); ok {
-		u.Scheme, u.Host = "", ""
-		if err := setPath(u, mount(req)+"/"+path); err == nil {
-			res.Header["Location"] = []string{u.String()}
-		}
-	}
+	res.Header["Location"] = []string{local}
 	return res
+}
+
+// answerBody cleans the trailers, which arrive with the end of the body.
+type answerBody struct {
+	io.ReadCloser
+	res *http.Response
+}
+
+func (b *answerBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == io.EOF {
+		headers.CleanTrailer(b.res.Trailer)
+	}
+	return n, err
+}
+
+// localize makes a redirect of the platform one of this server's. One to
+// another host, or out of the platform's base path, is not passed on: the
+// browser would follow it with whatever its path holds. Browsers read a
+// backslash as a slash, and a path of two as a host.
+func (p *passage) localize(req *http.Request, location []string) (string, bool) {
+	if len(location) != 1 || strings.Contains(location[0], `\`) {
+		return "", false
+	}
+	u, err := url.Parse(location[0])
+	if err != nil || u.Opaque != "" || u.User != nil {
+		return "", false
+	}
+	if u.Host == "" && (u.Scheme != "" || strings.HasPrefix(u.Path, "//")) || u.Host != "" && !strings.EqualFold(u.Host, p.upstream.Host) {
+		return "", false
+	}
+	if u.Host == "" && !strings.HasPrefix(u.Path, "/") {
+		return location[0], true // relative to where the browser is
+	}
+	path, ok := strings.CutPrefix(cmp.Or(u.EscapedPath(), "/"), p.upstream.Prefix+"/")
+	if !ok || strings.HasPrefix(path, "/") {
+		return "", false
+	}
+	u.Scheme, u.Host = "", ""
+	if err := setPath(u, mount(req)+"/"+path); err != nil {
+		return "", false
+	}
+	return u.String(), true
 }
 
 // mount is what was stripped from the front of the path on its way here, such

@@ -80,14 +80,14 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	routes := h.provider.traits.Routes
-	if len(h.Allow) > 0 {
+	if h.Allow != nil { // an empty policy is a mistake, not the default
 		routes = make([]delegation.Route, len(h.Allow))
 		for i, a := range h.Allow {
 			routes[i] = delegation.Route{Methods: a.Methods, Pattern: a.Path, Scopes: a.Scopes}
 		}
 	}
 	if len(routes) == 0 {
-		return fmt.Errorf("provider %s has no routes of its own: add an `allow` line", h.Provider)
+		return fmt.Errorf("provider %s: the route policy is empty: add an `allow` line", h.Provider)
 	}
 	var err error
 	if h.table, err = policy.New(routes, h.provider.traits.Scopes); err != nil {
@@ -124,15 +124,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	// header_up adds behind us can be told from what the client sent.
 	out := r.WithContext(p.within(withOwnVars(r.Context())))
 	out.Header = h.cross.Filter(r.Header, d.Upgrade)
+	if tooLarge(d.URI, out.Header) {
+		return h.refuse(w, r, delegation.Refuse(delegation.HeadersTooLarge, nil))
+	}
 	return next.ServeHTTP(w, out)
 }
 
 // authorize judges the request by itself: its origin, its path, its user.
 func (h *Handler) authorize(w http.ResponseWriter, r *http.Request, repl *caddy.Replacer) (d *delegation.Delegation, done bool, err error) {
-	method, upgrade := r.Method, isUpgrade(r)
-	if upgrade && method == http.MethodConnect {
-		method = http.MethodGet // as which reverse_proxy sends an extended CONNECT on
-	}
+	method, upgrade := asked(r)
 	path, verdict, denied := h.route(r, method, upgrade)
 	if !verdict.Public {
 		if done, err = h.admit(w, r, upgrade); done {
@@ -141,7 +141,7 @@ func (h *Handler) authorize(w http.ResponseWriter, r *http.Request, repl *caddy.
 	}
 	d = &delegation.Delegation{
 		Provider: h.Provider, Method: method, URI: target(r.URL), Path: path,
-		Scopes: verdict.Scopes, Public: verdict.Public, Upgrade: verdict.Upgrade && upgrade,
+		Scopes: verdict.Scopes, Public: verdict.Public, Upgrade: verdict.Upgrade,
 	}
 	if d.Public {
 		return d, false, nil
@@ -170,18 +170,34 @@ func (h *Handler) route(r *http.Request, method string, upgrade bool) (string, p
 	return path, verdict, err
 }
 
-// isUpgrade tells a WebSocket handshake, over HTTP/1.1 (RFC 6455) or by an
-// extended CONNECT (RFC 8441, RFC 9220).
-func isUpgrade(r *http.Request) bool {
-	switch {
-	case r.Method == http.MethodConnect && r.ProtoMajor == 2:
-		return r.Header.Get(":protocol") == "websocket"
-	case r.Method == http.MethodConnect && r.ProtoMajor == 3:
-		return r.Proto == "websocket"
-	default:
-		// Any other protocol is not an upgrade here: the header is dropped.
-		return httpguts.HeaderValuesContainsToken(r.Header["Upgrade"], "websocket")
+// maxHeaders is what a client's target and headers may take, counted as in
+// RFC 9113 section 6.5.2. More than an HTTP/2 upstream's limit would fail on
+// the wire and count against the upstream, for everybody; common limits are
+// 8 KiB and above.
+const maxHeaders = 6 << 10
+
+func tooLarge(uri string, h http.Header) bool {
+	size := len(uri)
+	for name, values := range h {
+		for _, value := range values {
+			size += len(name) + len(value) + 32
+		}
 	}
+	return size > maxHeaders
+}
+
+// asked returns the method as it will be sent and whether it is a WebSocket
+// handshake: over HTTP/1.1 (RFC 6455), or by an extended CONNECT (RFC 8441,
+// RFC 9220), which reverse_proxy sends on as a GET. Any other protocol is not
+// an upgrade here: its header is dropped.
+func asked(r *http.Request) (method string, upgrade bool) {
+	if r.Method == http.MethodConnect {
+		if r.ProtoMajor == 2 && r.Header.Get(":protocol") == "websocket" || r.ProtoMajor == 3 && r.Proto == "websocket" {
+			return http.MethodGet, true
+		}
+		return r.Method, false
+	}
+	return r.Method, httpguts.HeaderValuesContainsToken(r.Header["Upgrade"], "websocket")
 }
 
 func cacheWord(hit bool) string {

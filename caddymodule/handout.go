@@ -58,25 +58,22 @@ func interval(lifetime, remaining time.Duration) time.Duration {
 	}
 }
 
-// pace refuses a person who was answered a moment ago, and otherwise takes
-// the next answer's place for the given time.
+// pace refuses a person who was answered less than wait ago, and otherwise
+// takes the place of their next answer.
 func (h *TokenHandler) pace(p delegation.Person, wait time.Duration) error {
-	key := strings.Join([]string{strconv.Quote(p.Realm), strconv.Quote(p.Subject), strings.Join(h.Scopes, " ")}, " ")
-	handouts := h.provider.shared.handouts
-	_, until, taken := handouts.GetWithExpiration(key)
-	if !taken && wait > 0 {
-		handouts.DeleteExpired()
-		if err := handouts.Add(key, nil, wait); err != nil {
-			_, until, taken = handouts.GetWithExpiration(key)
-		} else {
-			h.logger.Warn("tokens are too short-lived for the SDK, which renews 120 s before the expiry: answers are paced; lengthen the platform's tokens or the session",
-				zap.String("provider", h.Provider), zap.Duration("interval", wait))
-		}
-	}
-	if !taken {
+	if wait <= 0 {
 		return nil
 	}
-	return &delegation.Refusal{Code: delegation.TooManyRequests, RetryAfter: time.Until(until)}
+	handouts := h.provider.shared.handouts
+	handouts.DeleteExpired()
+	key := strings.Join([]string{strconv.Quote(p.Realm), strconv.Quote(p.Subject), strings.Join(h.Scopes, " ")}, " ")
+	if err := handouts.Add(key, nil, wait); err != nil {
+		_, until, _ := handouts.GetWithExpiration(key)
+		return &delegation.Refusal{Code: delegation.TooManyRequests, RetryAfter: time.Until(until)}
+	}
+	h.logger.Warn("tokens are too short-lived for the SDK, which renews 120 s before the expiry: answers are paced; lengthen the platform's tokens or the session",
+		zap.String("provider", h.Provider), zap.Duration("interval", wait))
+	return nil
 }
 
 // sessionLimit is how long a token may be said to live.

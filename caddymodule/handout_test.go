@@ -3,9 +3,15 @@
 package caddymodule
 
 import (
+	"errors"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/patrickmn/go-cache"
+	"go.uber.org/zap"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
@@ -89,6 +95,70 @@ func TestParseTime(t *testing.T) {
 	for _, bad := range []string{"", "NaN", "Inf", "-1", "1e18", "1800000000000", "tomorrow", "2027-01-15"} {
 		if got, err := parseTime(bad); err == nil {
 			t.Errorf("%q was read as %v", bad, got)
+		}
+	}
+}
+
+// TestPaceIsPerPerson protects people from waiting for each other: realm,
+// subject and scopes all make a difference.
+func TestPaceIsPerPerson(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &provider{shared: &shared{handouts: cache.New(cache.NoExpiration, 0)}}
+		h := &TokenHandler{Gate: Gate{provider: p, logger: zap.NewNop()}, Scopes: []string{"a"}}
+		other := &TokenHandler{Gate: Gate{provider: p, logger: zap.NewNop()}, Scopes: []string{"b"}}
+		alice := delegation.Person{Realm: "r", Subject: "alice"}
+		for _, err := range []error{
+			h.pace(alice, time.Minute),
+			h.pace(delegation.Person{Realm: "s", Subject: "alice"}, time.Minute),
+			h.pace(delegation.Person{Realm: "r", Subject: "bob"}, time.Minute),
+			h.pace(delegation.Person{Realm: `r""`, Subject: "alice"}, time.Minute),
+			other.pace(alice, time.Minute),
+			h.pace(alice, 0),
+		} {
+			if err != nil {
+				t.Error(err)
+			}
+		}
+		time.Sleep(20 * time.Second)
+		var refusal *delegation.Refusal
+		if err := h.pace(alice, time.Minute); !errors.As(err, &refusal) || refusal.Code != delegation.TooManyRequests || refusal.Wait() != 40*time.Second {
+			t.Errorf("alice again: %v", err)
+		}
+		time.Sleep(40*time.Second + time.Millisecond)
+		if err := h.pace(alice, time.Minute); err != nil {
+			t.Errorf("alice after a minute: %v", err)
+		}
+	})
+}
+
+// TestSessionLimit protects the end of a session: afterwards there is no token.
+func TestSessionLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &TokenHandler{SessionExpires: "{http.auth.user.exp}"}
+		for value, want := range map[string]time.Duration{
+			"": maxExpiresIn,
+			strconv.FormatInt(time.Now().Add(time.Hour).Unix(), 10):    time.Hour,
+			strconv.FormatInt(time.Now().Add(48*time.Hour).Unix(), 10): maxExpiresIn,
+			strconv.FormatInt(time.Now().Add(-time.Second).Unix(), 10): 0,
+			strconv.FormatInt(time.Now().Unix(), 10):                   0,
+			time.Now().UTC().Add(-time.Hour).Format(time.RFC3339):      0,
+			"soon": 0,
+		} {
+			repl := caddy.NewReplacer()
+			repl.Set("http.auth.user.exp", value)
+			got, err := h.sessionLimit(repl)
+			if got != want || (err != nil) != (want == 0) || err != nil && delegation.AsRefusal(err).Code != delegation.SessionRequired {
+				t.Errorf("%q: %s, %v; want %s", value, got, err, want)
+			}
+		}
+	})
+}
+
+// TestWholeSeconds protects clients that wait exactly as long as they are told.
+func TestWholeSeconds(t *testing.T) {
+	for d, want := range map[time.Duration]string{time.Second: "1", 1200 * time.Millisecond: "2", 37500 * time.Millisecond: "38"} {
+		if got := wholeSeconds(d); got != want {
+			t.Errorf("%s: %s, want %s", d, got, want)
 		}
 	}
 }

@@ -21,6 +21,7 @@ type passage struct {
 	provider   *provider
 	upstream   delegation.Upstream
 	gate       *Gate
+	body       *body // once it was read; nil if it is streamed
 }
 
 // passageKey is unexported so that no other handler, template or log field

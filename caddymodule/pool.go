@@ -4,6 +4,8 @@ package caddymodule
 
 import (
 	"crypto/tls"
+	"errors"
+	"slices"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -16,6 +18,9 @@ import (
 // has certificate authorities of its own. base is the transport's own
 // configuration, not provisioned yet.
 func newPool(ctx caddy.Context, base reverseproxy.HTTPTransport, settings *delegation.HTTP) (*reverseproxy.HTTPTransport, error) {
+	if slices.Contains(base.Versions, "3") {
+		return nil, errors.New("http: its proxy and ca_file do not apply to HTTP/3; leave 3 out of the transport's versions")
+	}
 	pool := &base
 	if settings.Proxy != nil {
 		// By Caddy's module and not on the http.Transport: Caddy's dialer goes

@@ -3,9 +3,10 @@
 package caddymodule
 
 import (
+	"errors"
 	"fmt"
 	"io"
-	"sync"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/patrickmn/go-cache"
@@ -19,42 +20,42 @@ import (
 // implements [delegation.Host].
 type provider struct {
 	delegation.Provider
-	name    string
-	traits  delegation.Traits
-	shared  *shared
-	poolKey string
-	logger  *zap.Logger
+	name   string
+	traits delegation.Traits
+	shared *shared
+	logger *zap.Logger
+
+	taken []string // keys in the pool, each to be given back once
 }
 
-// engines holds what has to outlive a reload: tokens, lookups, quotas. Keyed
-// by provider and the fingerprint of its settings, so that changed settings
+// pool holds what has to outlive a reload: tokens, lookups, quotas. Its keys
+// name the provider and the settings that matter, so that changed settings
 // make the old entries unreachable and leave other providers' warm.
-var engines = caddy.NewUsagePool()
+var pool = caddy.NewUsagePool()
 
-// shared is a provider's state across reloads. It holds nothing of any one
-// configuration: no context, logger or metrics.
+// shared are a provider's tokens. It holds nothing of any one configuration:
+// no context, logger or metrics.
 type shared struct {
 	tokens *tokens.Engine
 	// handouts paces delegate_token: one entry while no other token may be
 	// handed to the same person.
 	handouts *cache.Cache
-
-	mu    sync.Mutex
-	state io.Closer
 }
 
-// Destruct runs when no configuration uses the state any more.
-func (s *shared) Destruct() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.state == nil {
-		return nil
-	}
-	return s.state.Close()
-}
+// Destruct has nothing to end: the engine has no goroutine of its own.
+func (*shared) Destruct() error { return nil }
 
 // GoString keeps the usage pool from printing what it holds when it panics.
-func (*shared) GoString() string { return "delegate.shared" }
+func (*shared) GoString() string { return "delegate tokens" }
+
+// state is what a provider keeps of its own.
+type state struct{ io.Closer }
+
+// Destruct runs when no configuration uses the state any more.
+func (s state) Destruct() error { return s.Close() }
+
+// GoString keeps the usage pool from printing what it holds when it panics.
+func (state) GoString() string { return "delegate state" }
 
 func openProvider(name string, guest delegation.Provider, logger *zap.Logger) (*provider, error) {
 	p := &provider{Provider: guest, name: name, traits: guest.Traits(), logger: logger}
@@ -66,25 +67,33 @@ func openProvider(name string, guest delegation.Provider, logger *zap.Logger) (*
 			return nil, err
 		}
 	}
-	poolKey := name + "\x00" + p.traits.Fingerprint
-	pooled, _, err := engines.LoadOrNew(poolKey, func() (caddy.Destructor, error) {
-		return &shared{tokens: tokens.New(0), handouts: cache.New(cache.NoExpiration, 0)}, nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	p.shared, p.poolKey = pooled.(*shared), poolKey
+	p.shared = p.take("tokens", p.traits.Fingerprint, func() caddy.Destructor {
+		return &shared{tokens: tokens.New(0), handouts: cache.New(cache.NoExpiration, 0)}
+	}).(*shared)
 	if err := guest.Open(p); err != nil {
-		_ = p.close()
-		return nil, err
+		return nil, errors.Join(err, p.close())
 	}
 	return p, nil
 }
 
-// close gives back the one reference that was taken.
+// take finds or makes what the pool holds for this provider.
+func (p *provider) take(what, key string, build func() caddy.Destructor) any {
+	pooled := strings.Join([]string{p.name, fmt.Sprintf("%T", p.Provider), what, key}, "\x00")
+	// build cannot fail, nor can LoadOrNew then.
+	value, _, _ := pool.LoadOrNew(pooled, func() (caddy.Destructor, error) { return build(), nil })
+	p.taken = append(p.taken, pooled)
+	return value
+}
+
+// close gives back what was taken.
 func (p *provider) close() error {
-	_, err := engines.Delete(p.poolKey)
-	return err
+	var errs []error
+	for _, key := range p.taken {
+		_, err := pool.Delete(key)
+		errs = append(errs, err)
+	}
+	p.taken = nil
+	return errors.Join(errs...)
 }
 
 // Name implements [delegation.Host].
@@ -97,11 +106,6 @@ func (p *provider) Tokens() delegation.Tokens { return p.shared.tokens }
 func (p *provider) Logger() *zap.Logger { return p.logger }
 
 // State implements [delegation.Host].
-func (p *provider) State(build func() io.Closer) io.Closer {
-	p.shared.mu.Lock()
-	defer p.shared.mu.Unlock()
-	if p.shared.state == nil {
-		p.shared.state = build()
-	}
-	return p.shared.state
+func (p *provider) State(key string, build func() io.Closer) io.Closer {
+	return p.take("state", key, func() caddy.Destructor { return state{build()} }).(state).Closer
 }

@@ -61,10 +61,6 @@ func parseProxy(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	seenTransport := false
 	for d.NextBlock(0) {
 		word := d.Val()
-		if word == "proxy_status_name" {
-			// Both halves answer: the name goes to both.
-			rest = append(rest, peekSegment(d)...)
-		}
 		if ok, err := handler.parse(d); err != nil {
 			return nil, err
 		} else if ok {
@@ -81,6 +77,9 @@ func parseProxy(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 			if !d.NextArg() || d.Val() != "http" {
 				return nil, d.Err("delegate_proxy has a transport of its own: write `transport http { … }` to set its options")
 			}
+			if d.CountRemainingArgs() > 0 {
+				return nil, d.ArgErr()
+			}
 			if err := transport.UnmarshalCaddyfile(d.NewFromNextSegment()); err != nil {
 				return nil, err
 			}
@@ -96,6 +95,7 @@ func parseProxy(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	if err != nil {
 		return nil, err
 	}
+	proxy.ProxyStatusName = handler.ProxyStatusName // both halves answer
 	proxy.DynamicUpstreamsRaw = caddyconfig.JSONModuleObject(Upstream{}, "source", "delegate", nil)
 	proxy.TransportRaw = caddyconfig.JSONModuleObject(transport, "protocol", "delegate", nil)
 
@@ -117,8 +117,8 @@ func undoes(word string) string {
 		return "the address comes from the provider's base_url"
 	case word == "method" || word == "rewrite":
 		return "it would change the request after the policy has judged it"
-	case word == "unhealthy_status":
-		return "an answer may be about one person, and would take the platform away from everybody; use max_fails, which counts network failures"
+	case strings.HasPrefix(word, "unhealthy_"):
+		return "one person's answers or slow uploads would take the platform away from everybody; use max_fails, which counts network failures"
 	case strings.HasPrefix(word, "health_"):
 		return "a health check has no signed-in user; use max_fails, which counts network failures"
 	default:
@@ -132,7 +132,8 @@ func parseReverseProxy(h httpcaddyfile.Helper, tokens []caddyfile.Token) (*rever
 	if len(tokens) > 1 {
 		open, closing := tokens[0], tokens[0]
 		open.Text, closing.Text = "{", "}"
-		closing.Line = tokens[len(tokens)-1].Line + 1
+		last := tokens[len(tokens)-1]
+		closing.Line = last.Line + last.NumLineBreaks() + 1
 		tokens = append(append([]caddyfile.Token{tokens[0], open}, tokens[1:]...), closing)
 	}
 	proxy := new(reverseproxy.Handler)
@@ -140,16 +141,6 @@ func parseReverseProxy(h httpcaddyfile.Helper, tokens []caddyfile.Token) (*rever
 		return nil, err
 	}
 	return proxy, proxy.FinalizeUnmarshalCaddyfile(h)
-}
-
-// peekSegment returns the tokens of the current line without moving on.
-func peekSegment(d *caddyfile.Dispenser) []caddyfile.Token {
-	tokens := []caddyfile.Token{d.Token()}
-	ahead := *d
-	for ahead.NextArg() {
-		tokens = append(tokens, ahead.Token())
-	}
-	return tokens
 }
 
 // optionProviders are the names of the providers in the global options.

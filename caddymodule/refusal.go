@@ -65,9 +65,6 @@ func (g *Gate) response(req *http.Request, err error) *http.Response {
 		ContentLength: int64(len(body)),
 		Request:       req,
 	}
-	if req.Method == http.MethodHead {
-		res.Body = http.NoBody
-	}
 	g.describe(res.Header, refusal)
 	return res
 }

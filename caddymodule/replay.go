@@ -36,11 +36,8 @@ func newBody(req *http.Request) (*body, error) {
 	if req.ContentLength < 0 || req.ContentLength > maxReplay {
 		return &body{stream: stream, length: req.ContentLength}, nil
 	}
-	kept, err := io.ReadAll(io.LimitReader(stream, req.ContentLength))
-	if err == nil && int64(len(kept)) < req.ContentLength {
-		err = io.ErrUnexpectedEOF
-	}
-	if err != nil {
+	kept := make([]byte, req.ContentLength)
+	if _, err := io.ReadFull(stream, kept); err != nil {
 		return nil, err
 	}
 	return &body{kept: kept, length: req.ContentLength}, nil
@@ -63,7 +60,9 @@ func (b *body) attach(out *http.Request, from *http.Request) {
 		headers.Trailer(from.Trailer)
 		out.Trailer = from.Trailer
 	case len(b.kept) > 0:
-		out.Body = io.NopCloser(bytes.NewReader(b.kept))
+		// With GetBody, net/http itself gets over a kept connection that has died.
+		out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b.kept)), nil }
+		out.Body, _ = out.GetBody()
 		out.Trailer = nil
 	default:
 		out.Body = http.NoBody

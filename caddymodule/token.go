@@ -138,9 +138,6 @@ func (h *TokenHandler) answer(r *http.Request, repl *caddy.Replacer) (*tokenAnsw
 			Scope: strings.Join(h.Scopes, " "), BaseURL: absolute(r, h.Proxy),
 		}, nil
 	}
-	if err := h.pace(person, 0); err != nil {
-		return nil, err
-	}
 	d := &delegation.Delegation{
 		Provider: h.Provider, Person: person, Claim: h.claim(repl, person),
 		Scopes: h.Scopes, Method: r.Method, URI: target(r.URL),

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
@@ -64,9 +63,11 @@ func (t *Transport) Provision(ctx caddy.Context) error {
 	t.pools = make(map[string]*reverseproxy.HTTPTransport)
 	for name, p := range app.providers {
 		if settings := p.traits.HTTP; settings != nil && (settings.Proxy != nil || settings.RootCAs != nil) {
-			if t.pools[name], err = newPool(ctx, *t.HTTPTransport, settings); err != nil {
+			pool, err := newPool(ctx, *t.HTTPTransport, settings)
+			if err != nil {
 				return fmt.Errorf("provider %s: %w", name, err)
 			}
+			t.pools[name] = pool
 		}
 	}
 	return t.HTTPTransport.Provision(ctx)
@@ -107,9 +108,15 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if !p.covers(req) {
 		return p.gate.response(req, delegation.Refuse(delegation.NotDelegated, errors.New("method, URI or upstream changed after it was authorised"))), nil
 	}
-	body, err := newBody(req)
-	if err != nil {
-		return clientFailed(req, err)
+	body := p.body
+	if body == nil {
+		var err error
+		if body, err = newBody(req); err != nil {
+			return clientFailed(req, err)
+		}
+		if body.replayable() {
+			p.body = body // reverse_proxy comes back after a failed dial
+		}
 	}
 	res, err := t.send(p, req, body)
 	if err != nil {
@@ -124,7 +131,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 // heal renews the credential and sends the request once more, if it can. A
 // 401 never reaches the browser: it would think that its own session ended.
 func (t *Transport) heal(p *passage, req *http.Request, body *body, res *http.Response) (*http.Response, error) {
-	discard(res)
+	_ = res.Body.Close() // not read to its end, which may never come
 	unauthorized := delegation.Refuse(delegation.UpstreamUnauthorized, nil)
 	if p.credential == nil {
 		return p.gate.response(req, unauthorized), nil
@@ -149,7 +156,7 @@ func (t *Transport) heal(p *passage, req *http.Request, body *body, res *http.Re
 	if !p.stale(res) {
 		return p.clean(req, res), nil
 	}
-	discard(res)
+	_ = res.Body.Close()
 	return p.gate.response(req, unauthorized), nil
 }
 
@@ -217,13 +224,8 @@ func clientFailed(req *http.Request, err error) (*http.Response, error) {
 	return &http.Response{
 		StatusCode: status, Status: fmt.Sprintf("%d %s", status, http.StatusText(status)),
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: http.Header{}, Body: http.NoBody, Request: req,
+		Header: http.Header{"Cache-Control": {"private, no-store"}}, Body: http.NoBody, Request: req,
 	}, nil
-}
-
-func discard(res *http.Response) {
-	_, _ = io.CopyN(io.Discard, res.Body, 4<<10)
-	_ = res.Body.Close()
 }
 
 // UnmarshalCaddyfile reads the settings of the http transport:

@@ -9,7 +9,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -217,7 +220,16 @@ func newWiretap(t *testing.T, s *stack.Stack) *wiretap {
 	}
 	lines := strings.Split(string(key), "\n")
 	w := &wiretap{found: map[string]string{"private key": lines[3]}}
-	s.Tap(func(r *http.Request, form map[string][]string, answer []byte) {
+	s.Intercept(func(rw http.ResponseWriter, r *http.Request, platform http.Handler) {
+		sent, _ := io.ReadAll(r.Body)
+		form, _ := url.ParseQuery(string(sent))
+		r.Body = io.NopCloser(bytes.NewReader(sent))
+		answer := httptest.NewRecorder()
+		platform.ServeHTTP(answer, r)
+		maps.Copy(rw.Header(), answer.Header())
+		rw.WriteHeader(answer.Code)
+		_, _ = rw.Write(answer.Body.Bytes())
+
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if v := form["client_assertion"]; len(v) == 1 {
@@ -230,7 +242,7 @@ func newWiretap(t *testing.T, s *stack.Stack) *wiretap {
 		var body struct {
 			AccessToken string `json:"access_token"`
 		}
-		if json.Unmarshal(answer, &body) == nil && len(body.AccessToken) > 8 {
+		if json.Unmarshal(answer.Body.Bytes(), &body) == nil && len(body.AccessToken) > 8 {
 			w.found["token "+body.AccessToken[:4]] = strings.TrimSpace(body.AccessToken)
 		}
 	})

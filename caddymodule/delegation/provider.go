@@ -82,11 +82,11 @@ type Host interface {
 	// the provider's settings as they were.
 	Tokens() Tokens
 
-	// State returns the provider's own state with the same life as the token
-	// engine. The first call makes it. It must not hold on to the logger or
-	// anything else of one configuration. Its Close runs when no
-	// configuration uses it any more.
-	State(build func() io.Closer) io.Closer
+	// State returns state of the provider's own that outlives a reload. build
+	// makes it unless a provider of the same name and kind has asked for the
+	// same key already. It must not hold on to the logger or anything else of
+	// one configuration. Its Close runs when no configuration uses it any more.
+	State(key string, build func() io.Closer) io.Closer
 
 	// Logger is the log of the current configuration.
 	Logger() *zap.Logger

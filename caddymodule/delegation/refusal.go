@@ -17,6 +17,7 @@ const (
 	SessionRequired      Code = "session_required"
 	CrossOrigin          Code = "cross_origin"
 	PathAmbiguous        Code = "path_ambiguous"
+	HeadersTooLarge      Code = "headers_too_large"
 	RouteDenied          Code = "route_denied"
 	MethodNotAllowed     Code = "method_not_allowed"
 	TooManyRequests      Code = "too_many_requests"
@@ -56,6 +57,7 @@ var meanings = map[Code]meaning{
 	SessionRequired:      {http.StatusUnauthorized, proxyDenied, "Sign in and try again."},
 	CrossOrigin:          {http.StatusForbidden, proxyDenied, "This request came from another site."},
 	PathAmbiguous:        {http.StatusBadRequest, proxyBadRequest, "The path can be read in more than one way."},
+	HeadersTooLarge:      {http.StatusRequestHeaderFieldsTooLarge, proxyBadRequest, "The request's address and headers are too long."},
 	RouteDenied:          {http.StatusForbidden, proxyDenied, "This route is not open to apps."},
 	MethodNotAllowed:     {http.StatusMethodNotAllowed, proxyDenied, "This method is not open to apps on this route."},
 	TooManyRequests:      {http.StatusTooManyRequests, proxyDenied, "A token was handed out a moment ago. Wait and try again."},

@@ -54,6 +54,16 @@ func Clean(h http.Header) {
 	h["Cross-Origin-Resource-Policy"] = []string{"same-origin"}
 }
 
+// CleanTrailer removes from the trailers of an answer what [Clean] removes from
+// its headers, in place.
+func CleanTrailer(t http.Header) {
+	for name := range t {
+		if removed.holds(name) {
+			delete(t, name)
+		}
+	}
+}
+
 // Clean1xx reduces an informational answer to its Link headers, in place.
 func Clean1xx(h http.Header) {
 	for name := range h {

@@ -6,7 +6,6 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -219,26 +218,14 @@ func parseBaseURL(address string) (*url.URL, error) {
 	return &url.URL{Scheme: u.Scheme, Host: host, Path: prefix}, nil
 }
 
-// fingerprint is a hash over every setting, each with its length, so that no
-// two configurations are written the same way.
+// fingerprint is a hash over every setting.
 func (c *Config) fingerprint() string {
-	h := sha256.New()
-	add := func(s string) {
-		var length [8]byte
-		binary.BigEndian.PutUint64(length[:], uint64(len(s)))
-		h.Write(length[:])
-		h.Write([]byte(s))
+	settings := [][]string{
+		{"mydatahelps", c.BaseURL, c.Project, c.Account, c.ClientID},
+		keyFingerprints(c.Keys),
+		c.Scopes,
+		{c.Participant.By, c.Participant.Field, c.Participant.Query, c.Participant.Claim},
 	}
-	list := func(values []string) {
-		add(strconv.Itoa(len(values)))
-		for _, v := range values {
-			add(v)
-		}
-	}
-	list([]string{"mydatahelps", c.BaseURL, c.Project, c.Account, c.ClientID})
-	list(keyFingerprints(c.Keys))
-	list(c.Scopes)
-	list([]string{c.Participant.By, c.Participant.Field, c.Participant.Query, c.Participant.Claim})
 	if c.HTTP != nil {
 		// Certificate authorities cannot be read back from a pool. They decide
 		// whom to talk to, not what is kept; a changed pool gets a new client.
@@ -246,7 +233,26 @@ func (c *Config) fingerprint() string {
 		if c.HTTP.Proxy != nil {
 			proxy = c.HTTP.Proxy.String()
 		}
-		list([]string{proxy, c.HTTP.Timeout.String(), strconv.FormatBool(c.HTTP.RootCAs != nil)})
+		settings = append(settings, []string{proxy, c.HTTP.Timeout.String(), strconv.FormatBool(c.HTTP.RootCAs != nil)})
+	}
+	return hashed(settings...)
+}
+
+// pinKey is a hash over what makes a pin mean what it means, and nothing else:
+// pins outlive a change of scopes or keys.
+func (c *Config) pinKey() string {
+	return hashed([]string{"pins", c.BaseURL, c.Project, c.Participant.By, c.Participant.Field, c.Participant.Claim})
+}
+
+// hashed writes every string and list with its length, so that no two
+// different ones are written the same way.
+func hashed(lists ...[]string) string {
+	h := sha256.New()
+	for _, list := range lists {
+		fmt.Fprintf(h, "%d:", len(list))
+		for _, s := range list {
+			fmt.Fprintf(h, "%d:%s", len(s), s)
+		}
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }

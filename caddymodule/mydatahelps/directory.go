@@ -77,10 +77,10 @@ type miss struct {
 	code delegation.Code
 }
 
-func newDirectory() *directory {
+func newDirectory(pins *pins) *directory {
 	d := &directory{
 		quota: newQuota(),
-		pins:  newPins(),
+		pins:  pins,
 		// No janitors: nothing would stop their goroutines in time.
 		hits:    cache.New(cache.NoExpiration, 0),
 		misses:  cache.New(cache.NoExpiration, 0),

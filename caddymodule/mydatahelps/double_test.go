@@ -53,7 +53,7 @@ func testConfig(by string) Config {
 // host is a [delegation.Host] with the simplest of token engines.
 type host struct {
 	mu     sync.Mutex
-	state  io.Closer
+	state  map[string]io.Closer
 	tokens map[string]*delegation.Token
 	logger *zap.Logger
 	logs   *observer.ObservedLogs
@@ -68,11 +68,21 @@ func (h *host) Name() string              { return "mdh" }
 func (h *host) Tokens() delegation.Tokens { return h }
 func (h *host) Logger() *zap.Logger       { return h.logger }
 
-func (h *host) State(build func() io.Closer) io.Closer {
+func (h *host) State(key string, build func() io.Closer) io.Closer {
 	if h.state == nil {
-		h.state = build()
+		h.state = make(map[string]io.Closer)
 	}
-	return h.state
+	if h.state[key] == nil {
+		h.state[key] = build()
+	}
+	return h.state[key]
+}
+
+// close ends all state, as when no configuration uses it any more.
+func (h *host) close() {
+	for _, state := range h.state {
+		_ = state.Close()
+	}
 }
 
 func (h *host) lookup(id delegation.Identity) *delegation.Token {
@@ -134,7 +144,7 @@ func open(t *testing.T, c Config, pf *platform) (*Provider, *host) {
 	}
 	p.client.Transport = pf
 	t.Cleanup(func() {
-		_ = h.state.Close()
+		h.close()
 		for _, e := range h.logs.All() {
 			if strings.Contains(fmt.Sprint(e.Message, e.ContextMap()), "planted") {
 				t.Errorf("the log names a person or a secret: %s %v", e.Message, e.ContextMap())

@@ -259,7 +259,7 @@ func TestLookupKey(t *testing.T) {
 // Strangers must not push the people out whom the cache is for, and neither
 // cache may grow without bound.
 func TestCachesAreBounded(t *testing.T) {
-	d := newDirectory()
+	d := newDirectory(newPins())
 	defer d.Close()
 	d.note("known", delegation.Person{}, guid(0), nil)
 	unknown := delegation.Refuse(delegation.ParticipantUnknown, errors.New("x"))
@@ -289,7 +289,7 @@ func TestClose(t *testing.T) {
 		begin := time.Now()
 		go func() {
 			time.Sleep(time.Second)
-			_ = h.state.Close()
+			h.close()
 		}()
 		want(t, p, "planted-0", "", delegation.IssuerUnavailable)
 		if waited := time.Since(begin); waited != time.Second {

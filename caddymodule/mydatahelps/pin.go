@@ -23,6 +23,9 @@ func newPins() *pins {
 	return &pins{ids: make(map[delegation.Person]string), held: make(map[string]delegation.Person)}
 }
 
+// Close implements [io.Closer]; there is nothing to end.
+func (*pins) Close() error { return nil }
+
 // bind pins the person to the participant, or reports that one of the two is
 // pinned otherwise.
 func (p *pins) bind(who delegation.Person, id string) bool {

@@ -68,7 +68,8 @@ func (p *Provider) Traits() delegation.Traits {
 // Open implements [delegation.Provider].
 func (p *Provider) Open(host delegation.Host) error {
 	p.host = host
-	p.directory = host.State(func() io.Closer { return newDirectory() }).(*directory)
+	pins := host.State(p.config.pinKey(), func() io.Closer { return newPins() }).(*pins)
+	p.directory = host.State(p.traits.Fingerprint, func() io.Closer { return newDirectory(pins) }).(*directory)
 	p.client = p.directory.connection.client(p.config.HTTP)
 	return nil
 }

@@ -96,9 +96,6 @@ func (e *Engine) Forget(p delegation.Person) {
 	}
 }
 
-// Len is the number of tokens kept.
-func (e *Engine) Len() int { return e.entries.ItemCount() }
-
 func (e *Engine) lookup(k string, id *delegation.Identity) *delegation.Token {
 	v, ok := e.entries.Get(k)
 	if !ok {

@@ -243,8 +243,8 @@ func TestForgetIsFinal(t *testing.T) {
 			t.Error("bob lost his token")
 		}
 		e.Forget(alice.Person)
-		if e.Len() != 1 {
-			t.Errorf("%d tokens are left, want bob's", e.Len())
+		if e.entries.ItemCount() != 1 {
+			t.Errorf("%d tokens are left, want bob's", e.entries.ItemCount())
 		}
 	})
 }
@@ -261,8 +261,8 @@ func TestSweep(t *testing.T) {
 		}
 		time.Sleep(2 * time.Minute)
 		_, _, _ = e.Get(t.Context(), alice, minting(time.Minute, &count))
-		if e.Len() != 1 {
-			t.Errorf("%d tokens are kept, want 1", e.Len())
+		if e.entries.ItemCount() != 1 {
+			t.Errorf("%d tokens are kept, want 1", e.entries.ItemCount())
 		}
 	})
 }
