@@ -111,6 +111,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if done {
 		return nil
 	}
+	header := h.cross.Filter(r.Header, d.Upgrade)
+	if tooLarge(d.URI, header) {
+		return h.refuse(w, r, delegation.Refuse(delegation.HeadersTooLarge, nil))
+	}
 	p := &passage{delegation: d, provider: h.provider, gate: &h.Gate}
 	if !d.Public {
 		if p.credential, err = h.provider.Authorize(r.Context(), d); err != nil {
@@ -123,10 +127,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	// A copy with only what may cross, so that whatever the operator's own
 	// header_up adds behind us can be told from what the client sent.
 	out := r.WithContext(p.within(withOwnVars(r.Context())))
-	out.Header = h.cross.Filter(r.Header, d.Upgrade)
-	if tooLarge(d.URI, out.Header) {
-		return h.refuse(w, r, delegation.Refuse(delegation.HeadersTooLarge, nil))
-	}
+	out.Header = header
 	return next.ServeHTTP(w, out)
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/caddy-delegate/caddy-delegate/integration/simulator"
@@ -70,6 +71,28 @@ func TestUnauthorizedWithoutEnd(t *testing.T) {
 		}
 	})
 	u.get(echoPath).want(t, http.StatusOK, "")
+}
+
+// TestRetryUsesTheRenewedToken protects the platform from a second 401 when
+// the operator has reverse_proxy retry a request that was healed.
+func TestRetryUsesTheRenewedToken(t *testing.T) {
+	s := start(t, proxied("lb_retries 1\nlb_retry_match {\n expression `{rp.status_code} == 503`\n}", ""))
+	u := signIn(t, s, "alice")
+	u.get(echoPath).want(t, http.StatusOK, "")
+	s.Platform.Revoke(stack.Alice.ID)
+	s.Platform.Reset()
+	var calls atomic.Int32
+	s.Intercept(func(w http.ResponseWriter, r *http.Request, platform http.Handler) {
+		if strings.HasSuffix(r.URL.Path, "Simulator.Echo") && calls.Add(1) == 2 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		platform.ServeHTTP(w, r)
+	})
+	u.get(echoPath).want(t, http.StatusOK, "")
+	if c := s.Platform.Counts(); calls.Load() != 3 || c.Unauthorized != 1 || c.ParticipantTokens != 1 {
+		t.Errorf("%d calls, %+v; want three: the stale one, the healed one, the retry", calls.Load(), c)
+	}
 }
 
 // TestPublicUnauthorized protects the app's session: a 401 on a public route
