@@ -85,7 +85,7 @@ type user struct {
 	stack   *stack.Stack
 	session string
 	client  *http.Client
-	base    string
+	base    string // instead of the stack's own URL
 }
 
 func signIn(t testing.TB, s *stack.Stack, name string) *user {
@@ -95,13 +95,20 @@ func signIn(t testing.TB, s *stack.Stack, name string) *user {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	t.Cleanup(client.CloseIdleConnections)
-	return &user{t: t, stack: s, session: s.App.SignIn(name, time.Time{}), client: client, base: s.URL()}
+	return &user{t: t, stack: s, session: s.App.SignIn(name, time.Time{}), client: client}
+}
+
+func (u *user) url() string {
+	if u.base != "" {
+		return u.base
+	}
+	return u.stack.URL()
 }
 
 // request builds a request with the user's session cookie.
 func (u *user) request(method, path string, body io.Reader) *http.Request {
 	u.t.Helper()
-	req, err := http.NewRequest(method, u.base+path, body)
+	req, err := http.NewRequest(method, u.url()+path, body)
 	if err != nil {
 		u.t.Fatal(err)
 	}

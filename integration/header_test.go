@@ -38,8 +38,8 @@ func TestRequestHeaders(t *testing.T) {
 	over(t, proxied("forward_headers X-Request-Id\nheader_up X-Study 42", ""), func(t *testing.T, s *stack.Stack, u *user) {
 		never := map[string]string{
 			"Authorization":           "Bearer forged",
-			"Origin":                  u.base,
-			"Referer":                 u.base + "/page",
+			"Origin":                  u.url(),
+			"Referer":                 u.url() + "/page",
 			"Sec-Fetch-Site":          "same-origin",
 			"Sec-Ch-Ua":               "x",
 			"X-Forwarded-For":         "192.0.2.1",

@@ -27,7 +27,7 @@ func (n *native) call(method, path, body string) answer {
 	if body != "" {
 		content = strings.NewReader(body)
 	}
-	req, err := http.NewRequest(method, n.base+"/mdh/"+path, content)
+	req, err := http.NewRequest(method, n.url()+"/mdh/"+path, content)
 	if err != nil {
 		n.t.Fatal(err)
 	}

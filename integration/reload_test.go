@@ -71,7 +71,9 @@ func TestReloadsUnderLoad(t *testing.T) {
 		}
 	}
 	for range reloads {
-		load(t, s, caddyfile)
+		if err := s.Reload(caddyfile); err != nil {
+			t.Fatal(err)
+		}
 	}
 	stop()
 	wg.Wait()

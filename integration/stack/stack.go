@@ -54,6 +54,7 @@ type Stack struct {
 	Storage     string
 
 	servers     []*httptest.Server
+	loaded      bool
 	interceptor atomic.Pointer[func(http.ResponseWriter, *http.Request, http.Handler)]
 }
 
@@ -121,9 +122,28 @@ func (s *Stack) Render(text string) (string, error) {
 	return out.String(), err
 }
 
-// Load renders a Caddyfile template and has this process's Caddy run it. It
-// returns once Caddy has switched over.
+// Load renders a Caddyfile template and has this process's Caddy run it. From
+// the second time on it takes another port: on the same one the kernel may
+// give a connection to the server that is just going away. If that fails, the
+// old configuration and its port stay.
 func (s *Stack) Load(text string) error {
+	old := s.Port
+	if s.loaded {
+		var err error
+		if s.Port, err = FreePort(); err != nil {
+			return err
+		}
+	}
+	if err := s.Reload(text); err != nil {
+		s.Port = old
+		return err
+	}
+	s.loaded = true
+	return nil
+}
+
+// Reload is Load on the same port, as operators do it.
+func (s *Stack) Reload(text string) error {
 	rendered, err := s.Render(text)
 	if err != nil {
 		return err
