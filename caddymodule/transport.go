@@ -138,7 +138,8 @@ func (t *Transport) heal(p *passage, req *http.Request, body *body, res *http.Re
 	}
 	if !body.replayable() {
 		// The next request will have a new credential.
-		go func(ctx context.Context) { _, _ = p.provider.Renew(ctx, p.delegation, p.credential) }(context.WithoutCancel(req.Context()))
+		ctx, stale := context.WithoutCancel(req.Context()), p.credential
+		go func() { _, _ = p.provider.Renew(ctx, p.delegation, stale) }()
 		return p.gate.response(req, unauthorized), nil
 	}
 	renewed, err := p.provider.Renew(req.Context(), p.delegation, p.credential)
