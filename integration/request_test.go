@@ -106,6 +106,31 @@ http://127.0.0.1:[[.Port]] {
 	}
 }
 
+// TestSignedOutWithForwardAuth protects what the README says: the auth server's
+// 401 is passed on, unless two lines leave the answer to the delegate directive,
+// which has a code and CORS headers.
+func TestSignedOutWithForwardAuth(t *testing.T) {
+	for lines, code := range map[string]string{"": "", "@none status 401\nhandle_response @none {\n}": "session_required"} {
+		caddyfile := strings.ReplaceAll(stack.Caddyfile, "uri /auth", "uri /auth\n"+lines)
+		s := start(t, strings.Replace(caddyfile, "delegate {", "delegate {\n\t\ttrusted_origins https://app.example.org", 1))
+		u := signIn(t, s, "alice")
+		u.get(participantPath).want(t, http.StatusOK, "")
+		u.session = "ended"
+		for _, req := range []*http.Request{u.request(http.MethodGet, participantPath, nil), u.request(http.MethodPost, "/mdh-token", nil)} {
+			req.Header.Set("Origin", "https://app.example.org")
+			req.Header.Set("Remote-User", "alice") // forged
+			got := u.do(req)
+			got.want(t, http.StatusUnauthorized, code)
+			if readable := got.Header.Get("Access-Control-Allow-Origin") != ""; readable != (code != "") {
+				t.Errorf("%q: headers %v", lines, got.Header)
+			}
+		}
+		if c := s.Platform.Counts(); c.Delegated != 1 {
+			t.Errorf("%q: %d requests reached the API, want the first alone", lines, c.Delegated)
+		}
+	}
+}
+
 // TestBasicAuthSubject protects the default subject, {http.auth.user.id}.
 func TestBasicAuthSubject(t *testing.T) {
 	hash, err := bcrypt.GenerateFromPassword([]byte("secret"), bcrypt.MinCost)

@@ -166,15 +166,16 @@ func TestWarnings(t *testing.T) {
 	c := testConfig(ByID)
 	c.Scopes = []string{"api", "Partcipant:read", "user/*.read", "Project:read"}
 	c.BaseURL = "https://designer.mydatahelps.org/api"
+	c.Project = "my-study"
 	p, err := New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	all := p.Warnings()
-	if len(all) != 4 {
+	if len(all) != 5 {
 		t.Fatalf("%q", all)
 	}
-	for i, part := range []string{"Partcipant:read", "api opens everything", "user/*.read", "base_url"} {
+	for i, part := range []string{"Partcipant:read", "api opens everything", "user/*.read", "project IDs are GUIDs", "base_url"} {
 		if !strings.Contains(all[i], part) {
 			t.Errorf("%q does not speak of %s", all[i], part)
 		}

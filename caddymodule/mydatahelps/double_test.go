@@ -22,7 +22,7 @@ import (
 
 const (
 	testBase    = "https://platform.example/prefix"
-	testProject = "project-1"
+	testProject = "12345678-0000-4000-8000-00000000abcd"
 	testAccount = "MyDataHelps.12345.proxy"
 )
 

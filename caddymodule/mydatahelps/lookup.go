@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	errNobody    = errors.New("no participant has the value")
+	errNobody    = errors.New("no participant has the value, or the platform does not know the project")
 	errSeveral   = errors.New("more than one participant has the value")
 	errWithdrawn = errors.New("the participant has withdrawn")
 )

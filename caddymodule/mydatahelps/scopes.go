@@ -74,6 +74,9 @@ func (p *Provider) Warnings() []string {
 			all = append(all, fmt.Sprintf("scopes: %s is none of the scopes the platform documents; check its spelling", s))
 		}
 	}
+	if !isGUID(p.config.Project) {
+		all = append(all, "project: project IDs are GUIDs; check that this is the ID and not the name")
+	}
 	if strings.HasSuffix(p.base.Path, "/api") {
 		all = append(all, "base_url ends in /api; the platform's paths begin with /api already, so leave it out")
 	}

@@ -40,6 +40,9 @@ func ParseKey(text string) (*rsa.PrivateKey, error) {
 		}
 		return nil, errors.New("this is no PEM text: give the key from its BEGIN line to its END line, not only what is between them, and not the name of a file")
 	}
+	if block.Type == "EC PARAMETERS" {
+		return nil, errors.New("this is an elliptic-curve key: the platform takes RSA; make one with openssl genrsa -traditional 2048")
+	}
 	if len(bytes.TrimSpace(rest)) > 0 {
 		return nil, errors.New("there is more than one PEM block or other text after it: leave the private key alone in it")
 	}
