@@ -73,19 +73,20 @@ func TestStreamedBodyIsNotReplayed(t *testing.T) {
 // that says 401 forever costs one new token per request and is never shown to
 // the browser as a 401.
 func TestUpstreamRefusesFreshToken(t *testing.T) {
-	s := start(t, stack.Caddyfile)
-	u := signIn(t, s, "alice")
-	u.get(echoPath).want(t, http.StatusOK, "")
-	s.Platform.Set(func(set *simulator.Settings) { set.Unauthorized = []string{stack.Alice.ID} })
-	s.Platform.Reset()
-	got := u.get(echoPath)
-	got.want(t, http.StatusBadGateway, "upstream_unauthorized")
-	if got.Header.Get("WWW-Authenticate") != "" {
-		t.Error("the browser is asked to authenticate")
-	}
-	if counts := s.Platform.Counts(); counts.ParticipantTokens != 1 || counts.Delegated != 2 {
-		t.Errorf("%+v; want one new token and two requests", counts)
-	}
+	over(t, stack.Caddyfile, func(t *testing.T, s *stack.Stack, u *user) {
+		s.Platform.Set(func(set *simulator.Settings) { set.Unauthorized = nil })
+		u.get(echoPath).want(t, http.StatusOK, "")
+		s.Platform.Set(func(set *simulator.Settings) { set.Unauthorized = []string{stack.Alice.ID} })
+		s.Platform.Reset()
+		got := u.get(echoPath)
+		got.want(t, http.StatusBadGateway, "upstream_unauthorized")
+		if got.Header.Get("WWW-Authenticate") != "" {
+			t.Error("the browser is asked to authenticate")
+		}
+		if counts := s.Platform.Counts(); counts.ParticipantTokens != 1 || counts.Delegated != 2 {
+			t.Errorf("%+v; want one new token and two requests", counts)
+		}
+	})
 }
 
 // TestOnePersonsTroubleIsTheirs protects everybody else: whatever the platform

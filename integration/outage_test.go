@@ -121,8 +121,11 @@ func TestHandleErrors(t *testing.T) {
 		header X-Echo "{http.error.message}|{http.delegate.code}|{http.delegate.provider}"
 		respond "page {err.status_code}" {err.status_code}
 	}`
-	s := start(t, proxied("", site))
-	u := signIn(t, s, "stranger")
+	over(t, proxied("", site), testHandleErrors)
+}
+
+func testHandleErrors(t *testing.T, s *stack.Stack, u *user) {
+	u.session = signIn(t, s, "stranger").session
 	a := u.get(participantPath)
 	if a.StatusCode != http.StatusForbidden || a.body != "page 403" || a.Header.Get("X-Echo") != "participant_unknown|participant_unknown|mydatahelps" {
 		t.Errorf("%d %q, X-Echo %q", a.StatusCode, a.body, a.Header.Get("X-Echo"))
