@@ -27,7 +27,7 @@ func TestReloadsUnderLoad(t *testing.T) {
 	// stay for the two minutes that are the default.
 	const keepalive = "\n\t\t\ttransport http {\n\t\t\t\tkeepalive 1s\n\t\t\t}\n"
 	caddyfile := strings.NewReplacer(
-		"handle {", "handle /stock/* {\n\t\treverse_proxy [[.AppAddr]] {"+keepalive+"\t\t}\n\t}\n\thandle {",
+		"handle {", "handle /stock/* {"+strings.Replace(stack.SignIn, "uri /auth", "uri /auth"+keepalive, 1)+"\t\treverse_proxy [[.AppAddr]] {"+keepalive+"\t\t}\n\t}\n\thandle {",
 		"uri /auth", "uri /auth"+keepalive,
 		"delegate_proxy mydatahelps {", "delegate_proxy mydatahelps {"+keepalive,
 	).Replace(stack.Caddyfile)
@@ -39,7 +39,8 @@ func TestReloadsUnderLoad(t *testing.T) {
 	goroutines := runtime.NumGoroutine()
 
 	// Between two servers on one port the kernel resets some connections. That
-	// is counted for both sites; an answer other than 200 is ours.
+	// is counted for both sites, which do the same but for the delegate modules;
+	// an answer other than 200 is ours.
 	var reset, refused, served [2]atomic.Int64
 	ctx, stop := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
@@ -78,14 +79,14 @@ func TestReloadsUnderLoad(t *testing.T) {
 	stop()
 	wg.Wait()
 
-	for i, name := range []string{"delegate_proxy", "stock reverse_proxy"} {
+	for i, name := range []string{"delegate_proxy", "stock forward_auth and reverse_proxy"} {
 		t.Logf("%d reloads, %s: %d served, %d refused, %d connections reset", reloads, name, served[i].Load(), refused[i].Load(), reset[i].Load())
 	}
 	if refused[0].Load() > refused[1].Load() {
 		t.Errorf("%d requests were refused, %d of stock Caddy", refused[0].Load(), refused[1].Load())
 	}
 	// Resets are chance: as many as stock Caddy's, give or take.
-	if ours, stock := reset[0].Load(), reset[1].Load(); ours > 3*stock+20 {
+	if ours, stock := reset[0].Load(), reset[1].Load(); ours > 2*stock+20 {
 		t.Errorf("%d connections were reset, %d of stock Caddy", ours, stock)
 	}
 	if served[0].Load() == 0 {
