@@ -27,20 +27,26 @@ func TestReloadsUnderLoad(t *testing.T) {
 	// stay for the two minutes that are the default.
 	const keepalive = "\n\t\t\ttransport http {\n\t\t\t\tkeepalive 1s\n\t\t\t}\n"
 	caddyfile := strings.NewReplacer(
-		"handle {", "handle /stock/* {"+strings.Replace(stack.SignIn, "uri /auth", "uri /auth"+keepalive, 1)+"\t\treverse_proxy [[.AppAddr]] {"+keepalive+"\t\t}\n\t}\n\thandle {",
+		"handle {", "handle /stock/* {\n\t\treverse_proxy [[.AppAddr]] {"+keepalive+"\t\t}\n\t}\n\thandle {",
 		"uri /auth", "uri /auth"+keepalive,
 		"delegate_proxy mydatahelps {", "delegate_proxy mydatahelps {"+keepalive,
 	).Replace(stack.Caddyfile)
 	s := start(t, caddyfile)
-	s.App.Handle("/stock/", http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	// The stock site has no forward_auth: with it, Caddy's own data race (see
+	// withOwnVars) would show here. Its app takes as long as one round trip more.
+	s.App.Handle("/stock/", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		req, _ := http.NewRequestWithContext(r.Context(), http.MethodGet, "http://"+s.AppAddr+"/auth", nil)
+		if res, err := http.DefaultClient.Do(req); err == nil {
+			_ = res.Body.Close()
+		}
+	}))
 	s.Platform.Set(func(set *simulator.Settings) { set.DelegatedQuota = 0 })
 	u := signIn(t, s, "alice")
 	u.get(participantPath).want(t, http.StatusOK, "")
 	goroutines := runtime.NumGoroutine()
 
 	// Between two servers on one port the kernel resets some connections. That
-	// is counted for both sites, which do the same but for the delegate modules;
-	// an answer other than 200 is ours.
+	// is counted for both sites, which take about as long; an answer other than 200 is ours.
 	var reset, refused, served [2]atomic.Int64
 	ctx, stop := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
@@ -79,7 +85,7 @@ func TestReloadsUnderLoad(t *testing.T) {
 	stop()
 	wg.Wait()
 
-	for i, name := range []string{"delegate_proxy", "stock forward_auth and reverse_proxy"} {
+	for i, name := range []string{"delegate_proxy", "stock reverse_proxy"} {
 		t.Logf("%d reloads, %s: %d served, %d refused, %d connections reset", reloads, name, served[i].Load(), refused[i].Load(), reset[i].Load())
 	}
 	if refused[0].Load() > refused[1].Load() {
