@@ -3,8 +3,6 @@
 package delegation
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"log/slog"
@@ -32,13 +30,6 @@ func (s Secret) Reveal() string {
 		return ""
 	}
 	return *s.value
-}
-
-// Fingerprint names the value without telling it: the first 16 bytes of its
-// SHA-256 in hex. Only meant for values of high entropy (keys, tokens).
-func (s Secret) Fingerprint() string {
-	sum := sha256.Sum256([]byte(s.Reveal()))
-	return hex.EncodeToString(sum[:16])
 }
 
 // String returns REDACTED.
