@@ -21,7 +21,7 @@ import (
 func (p *passage) clean(req *http.Request, res *http.Response) *http.Response {
 	headers.Clean(res.Header)
 	headers.CleanTrailer(res.Trailer)
-	if res.StatusCode != http.StatusSwitchingProtocols {
+	if mayTrail(res) {
 		res.Body = &answerBody{res.Body, res}
 	}
 	location := res.Header["Location"]
@@ -35,6 +35,12 @@ func (p *passage) clean(req *http.Request, res *http.Response) *http.Response {
 	}
 	res.Header["Location"] = []string{local}
 	return res
+}
+
+// mayTrail tells whether trailers may follow: not in HTTP/1.1 unless the body
+// is chunked (RFC 9112 section 7.1.2), and not after an upgrade.
+func mayTrail(res *http.Response) bool {
+	return res.StatusCode != http.StatusSwitchingProtocols && (res.ProtoMajor > 1 || res.ContentLength < 0)
 }
 
 // answerBody cleans the trailers, which arrive with the end of the body.

@@ -16,8 +16,10 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"go.uber.org/zap"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/fleet"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/policy"
 )
 
@@ -38,8 +40,28 @@ type App struct {
 	// Default: none, only pages of the same origin may.
 	TrustedOrigins []string `json:"trusted_origins,omitempty"`
 
+	// Tokens says how each provider's tokens are kept and renewed.
+	Tokens *Tokens `json:"tokens,omitempty"`
+
+	// LogSubject is what the module's own log lines (`minted`, `refused` and
+	// `purged`) say of the user: `none`; `hmac`, a pseudonym by the keyset, the
+	// same for the same user until the keyset is rotated; or `clear`, realm and
+	// subject. Default: `none`.
+	LogSubject string `json:"log_subject,omitempty"`
+
+	// Cache is where tokens are kept besides this process's memory, for several
+	// machines to share. Default: nowhere.
+	Cache *Cache `json:"cache,omitempty"`
+
+	// Keyset is the JSON text of the keys that seal what is kept outside of
+	// this process. Give {file.*}; see `caddy delegate keyset`. Default: none.
+	Keyset string `json:"keyset,omitempty"`
+
 	providers map[string]*provider
 	origins   *policy.Origins
+	fleet     *fleet.Fleet // nil: this machine is alone
+	cacheKey  string       // in the pool
+	logger    *zap.Logger
 }
 
 // CaddyModule returns the Caddy module information.
@@ -57,6 +79,11 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if a.origins, err = policy.NewOrigins(a.TrustedOrigins); err != nil {
 		return fmt.Errorf("trusted_origins: %w", err)
 	}
+	a.logger = ctx.Logger()
+	common, err := a.common()
+	if err != nil {
+		return err
+	}
 	mods, err := ctx.LoadModule(a, "ProvidersRaw")
 	if err != nil {
 		return fmt.Errorf("loading providers: %w", err)
@@ -67,17 +94,47 @@ func (a *App) Provision(ctx caddy.Context) error {
 		if !ok {
 			return fmt.Errorf("provider %s: module %T is no delegation.Provider", name, mod)
 		}
-		p, err := openProvider(name, guest, ctx.Logger().Named(name))
+		p, err := openProvider(name, guest, common, ctx.Logger().Named(name))
 		if err != nil {
 			return fmt.Errorf("provider %s: %w", name, err)
 		}
 		a.providers[name] = p
 	}
-	return nil
+	return registerMetrics(ctx.GetMetricsRegistry(), a.providers)
 }
 
-// Start does nothing: requests may arrive before it runs.
-func (*App) Start() error { return nil }
+// common makes what all providers share.
+func (a *App) common() (c common, err error) {
+	if c.options, err = a.Tokens.options(); err != nil {
+		return c, fmt.Errorf("tokens: %w", err)
+	}
+	keys, err := openKeyset(a.Keyset)
+	if err != nil {
+		return c, fmt.Errorf("keyset: %w", err)
+	}
+	var pseudonym func(...string) string
+	if keys != nil {
+		pseudonym = keys.Name
+	}
+	if c.naming, err = newNaming(a.LogSubject, pseudonym); err != nil {
+		return c, err
+	}
+	if a.fleet, a.cacheKey, err = openCache(a.Cache, keys); err != nil {
+		return c, fmt.Errorf("cache: %w", err)
+	}
+	c.fleet, c.cache = a.fleet, a.cacheKey
+	return c, nil
+}
+
+// Start connects to the other machines, in the background. Requests may have
+// arrived already, and have done it then.
+func (a *App) Start() error {
+	if a.fleet != nil {
+		tellChange(a.fleet, a.logger)
+		a.fleet.Start()
+	}
+	return nil
+}
 
 // Stop does nothing: requests may still be draining. See Cleanup.
 func (*App) Stop() error { return nil }
@@ -87,6 +144,11 @@ func (a *App) Cleanup() error {
 	var errs []error
 	for _, p := range a.providers {
 		errs = append(errs, p.close())
+	}
+	if a.cacheKey != "" {
+		_, err := pool.Delete(a.cacheKey)
+		errs = append(errs, err)
+		a.cacheKey = ""
 	}
 	return errors.Join(errs...)
 }
@@ -123,12 +185,18 @@ func configuredApp(ctx caddy.Context) (*App, error) {
 //	        ...
 //	    }
 //	    trusted_origins <origin...>
+//	    tokens {
+//	        ...
+//	    }
+//	    cache       memory | redis <url> { ca_file <file> }
+//	    keyset      <keys>
+//	    log_subject none|hmac|clear
 //	}
 func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 	if existing != nil {
 		return nil, d.Err("the global option delegate is there already: write one block")
 	}
-	app := App{ProvidersRaw: make(map[string]json.RawMessage)}
+	app, cached := App{ProvidersRaw: make(map[string]json.RawMessage)}, false
 	d.Next() // option name
 	if d.NextArg() {
 		return nil, d.ArgErr()
@@ -145,8 +213,36 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 				return nil, d.ArgErr()
 			}
 			app.TrustedOrigins = append(app.TrustedOrigins, args...)
+		case "tokens":
+			if app.Tokens != nil {
+				return nil, d.Err("tokens is there already: write one block")
+			}
+			app.Tokens = new(Tokens)
+			if err := app.Tokens.UnmarshalCaddyfile(d); err != nil {
+				return nil, err
+			}
+		case "cache":
+			if cached {
+				return nil, d.Err("cache is set already")
+			}
+			cached = true
+			var err error
+			if app.Cache, err = parseCache(d); err != nil {
+				return nil, err
+			}
+		case "keyset":
+			if err := parseOnce(d, &app.Keyset); err != nil {
+				return nil, err
+			}
+		case "log_subject":
+			if err := parseOnce(d, &app.LogSubject); err != nil {
+				return nil, err
+			}
+			if !slices.Contains([]string{logNone, logHMAC, logClear}, app.LogSubject) {
+				return nil, d.Errf("log_subject is none, hmac or clear, not %q", app.LogSubject)
+			}
 		default:
-			return nil, d.Errf("unrecognized subdirective %q of delegate: expected provider or trusted_origins", word)
+			return nil, d.Errf("unrecognized subdirective %q of delegate: expected provider, trusted_origins, tokens, cache, keyset or log_subject", word)
 		}
 	}
 	if len(app.ProvidersRaw) == 0 {

@@ -40,9 +40,10 @@ type Gate struct {
 	// header of refusals (RFC 9209). Default: `caddy-delegate`.
 	ProxyStatusName string `json:"proxy_status_name,omitempty"`
 
-	app      *App
-	provider *provider
-	logger   *zap.Logger
+	app          *App
+	provider     *provider
+	providerName any // as a placeholder's value
+	logger       *zap.Logger
 }
 
 func (g *Gate) provision(ctx caddy.Context) error {
@@ -65,13 +66,14 @@ func (g *Gate) provision(ctx caddy.Context) error {
 	if g.ProxyStatusName == "" {
 		g.ProxyStatusName = "caddy-delegate"
 	}
+	g.providerName = g.Provider
 	g.logger = ctx.Logger()
 	return nil
 }
 
 // person tells who is asking; a refusal if nobody is signed in.
 func (g *Gate) person(repl *caddy.Replacer) (delegation.Person, error) {
-	subject := repl.ReplaceAll(g.Subject, "")
+	subject := valueOf(repl, g.Subject)
 	if subject == "" {
 		return delegation.Person{}, delegation.Refuse(delegation.SessionRequired, fmt.Errorf("%s is empty", g.Subject))
 	}
@@ -83,7 +85,13 @@ func (g *Gate) claim(repl *caddy.Replacer, p delegation.Person) string {
 	if g.provider.traits.Claim == "" {
 		return p.Subject
 	}
-	return repl.ReplaceAll(g.provider.traits.Claim, "")
+	return valueOf(repl, g.provider.traits.Claim)
+}
+
+// valueOf is a placeholder's value, which is one placeholder and nothing else.
+func valueOf(repl *caddy.Replacer, placeholder string) string {
+	value, _ := repl.Get(placeholder[1 : len(placeholder)-1])
+	return caddy.ToString(value)
 }
 
 // admit sets the CORS headers, answers preflights and refuses what a browser

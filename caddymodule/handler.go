@@ -102,9 +102,11 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 // ServeHTTP authorises the request and passes it on, or refuses it.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	repl.Set("http.delegate.provider", h.Provider)
+	repl.Set("http.delegate.provider", h.providerName)
 
-	d, done, err := h.authorize(w, r, repl)
+	p := &passage{provider: h.provider, gate: &h.Gate}
+	d := &p.delegation
+	done, err := h.authorize(w, r, repl, d)
 	if err != nil {
 		return h.refuse(w, r, err)
 	}
@@ -115,7 +117,6 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if tooLarge(d.URI, header) {
 		return h.refuse(w, r, delegation.Refuse(delegation.HeadersTooLarge, nil))
 	}
-	p := &passage{delegation: d, provider: h.provider, gate: &h.Gate}
 	if !d.Public {
 		if p.credential, err = h.provider.Authorize(r.Context(), d); err != nil {
 			return h.refuse(w, r, err)
@@ -126,33 +127,34 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 
 	// A copy with only what may cross, so that whatever the operator's own
 	// header_up adds behind us can be told from what the client sent.
-	out := r.WithContext(p.within(withOwnVars(r.Context())))
+	out := r.WithContext(p.within(r.Context()))
 	out.Header = header
+	defer p.count()
 	return next.ServeHTTP(w, out)
 }
 
 // authorize judges the request by itself: its origin, its path, its user.
-func (h *Handler) authorize(w http.ResponseWriter, r *http.Request, repl *caddy.Replacer) (d *delegation.Delegation, done bool, err error) {
+func (h *Handler) authorize(w http.ResponseWriter, r *http.Request, repl *caddy.Replacer, d *delegation.Delegation) (done bool, err error) {
 	method, upgrade := asked(r)
 	path, verdict, denied := h.route(r, method, upgrade)
 	if !verdict.Public {
 		if done, err = h.admit(w, r, upgrade); done {
-			return nil, done, err
+			return done, err
 		}
 	}
-	d = &delegation.Delegation{
+	*d = delegation.Delegation{
 		Provider: h.Provider, Method: method, URI: target(r.URL), Path: path,
 		Scopes: verdict.Scopes, Public: verdict.Public, Upgrade: verdict.Upgrade,
 	}
 	if d.Public {
-		return d, false, nil
+		return false, nil
 	}
 	// Who is not signed in learns nothing of the policy.
 	if d.Person, err = h.person(repl); err != nil {
-		return nil, false, err
+		return false, err
 	}
 	d.Claim = h.claim(repl, d.Person)
-	return d, false, denied
+	return false, denied
 }
 
 // route judges the path, as it is now and as the client sent it: a rewrite in
@@ -201,7 +203,9 @@ func asked(r *http.Request) (method string, upgrade bool) {
 	return r.Method, httpguts.HeaderValuesContainsToken(r.Header["Upgrade"], "websocket")
 }
 
-func cacheWord(hit bool) string {
+// cacheWord is any, because a placeholder's value is: a string would be
+// allocated anew for every request.
+func cacheWord(hit bool) any {
 	if hit {
 		return "hit"
 	}

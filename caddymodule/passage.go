@@ -14,22 +14,53 @@ import (
 )
 
 // passage is what the handler hands to the transport: the delegation and the
-// credential for it. It belongs to one request.
+// credential for it. It belongs to one request, and is the context of whatever
+// comes behind the handler.
 type passage struct {
-	delegation *delegation.Delegation
+	context.Context
+	vars map[string]any
+
+	delegation delegation.Delegation
 	credential delegation.Credential // nil on a public route
 	provider   *provider
 	upstream   delegation.Upstream
 	gate       *Gate
 	body       *body // once it was read; nil if it is streamed
+	first      attempt
+	attempted  bool
+	refused    string // by the transport: the outcome to count
+}
+
+// count counts the request once it has come back.
+func (p *passage) count() {
+	if p.refused != "" {
+		requestsTotal.WithLabelValues(p.provider.name, p.refused).Inc()
+		return
+	}
+	p.provider.hot.forwarded.Inc()
 }
 
 // passageKey is unexported so that no other handler, template or log field
 // can read the credential.
 type passageKey struct{}
 
+// within makes the passage the context inside of another one.
 func (p *passage) within(ctx context.Context) context.Context {
-	return context.WithValue(ctx, passageKey{}, p)
+	p.Context = ctx
+	p.vars = ownVars(ctx)
+	return p
+}
+
+// Value implements [context.Context].
+func (p *passage) Value(key any) any {
+	switch {
+	case key == passageKey{}:
+		return p
+	case key == caddyhttp.VarsCtxKey && p.vars != nil:
+		return p.vars
+	default:
+		return p.Context.Value(key)
+	}
 }
 
 func passageFrom(ctx context.Context) *passage {
@@ -37,16 +68,13 @@ func passageFrom(ctx context.Context) *passage {
 	return p
 }
 
-// withOwnVars gives reverse_proxy a table of vars to itself. It writes there,
-// while a connection that forward_auth began and did not need may still be
-// dialled in the background, and that reads there: both on one map would end
-// the process (what caddy#7859 left of it, seen with v2.11.9).
-func withOwnVars(ctx context.Context) context.Context {
-	vars, ok := ctx.Value(caddyhttp.VarsCtxKey).(map[string]any)
-	if !ok {
-		return ctx
-	}
-	return context.WithValue(ctx, caddyhttp.VarsCtxKey, maps.Clone(vars))
+// ownVars gives reverse_proxy a table of vars to itself; nil if there is none.
+// It writes there, while a connection that forward_auth began and did not need
+// may still be dialled in the background, and that reads there: both on one map
+// would end the process (what caddy#7859 left of it, seen with v2.11.9).
+func ownVars(ctx context.Context) map[string]any {
+	vars, _ := ctx.Value(caddyhttp.VarsCtxKey).(map[string]any)
+	return maps.Clone(vars)
 }
 
 // covers tells whether req is still what was authorised. A rewrite between

@@ -14,12 +14,15 @@ import (
 func TestOwnVars(t *testing.T) {
 	before := map[string]any{"study": 42}
 	outer := context.WithValue(t.Context(), caddyhttp.VarsCtxKey, before)
-	inner := withOwnVars(outer)
+	inner := new(passage).within(outer)
 	caddyhttp.SetVar(inner, "written", true)
 	if len(before) != 1 || caddyhttp.GetVar(inner, "study") != 42 || caddyhttp.GetVar(inner, "written") != true {
 		t.Errorf("before %v, study %v, written %v", before, caddyhttp.GetVar(inner, "study"), caddyhttp.GetVar(inner, "written"))
 	}
-	if withOwnVars(t.Context()) != t.Context() {
-		t.Error("a request without vars got some")
+	if vars := new(passage).within(t.Context()).Value(caddyhttp.VarsCtxKey); vars != nil {
+		t.Errorf("a request without vars got %v", vars)
+	}
+	if passageFrom(inner) == nil || passageFrom(outer) != nil {
+		t.Error("the passage is not where it should be")
 	}
 }

@@ -3,6 +3,7 @@
 package caddymodule
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,17 +14,23 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/fleet"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
 )
 
 // provider is one configured provider and what this module keeps for it. It
-// implements [delegation.Host].
+// implements [delegation.Host], and [tokens.Client] for the engine.
 type provider struct {
 	delegation.Provider
 	name   string
 	traits delegation.Traits
 	shared *shared
 	logger *zap.Logger
+	naming naming // of people in the log
+	hot    hot
+
+	mint delegation.Mint // the guest's
+	view *tokens.View
 
 	taken []string // keys in the pool, each to be given back once
 }
@@ -40,10 +47,26 @@ type shared struct {
 	// handouts paces delegate_token: one entry while no other token may be
 	// handed to the same person.
 	handouts *cache.Cache
+	doubts   *doubts
+	member   *fleet.Member // nil: this machine is alone
 }
 
-// Destruct has nothing to end: the engine has no goroutine of its own.
-func (*shared) Destruct() error { return nil }
+func newShared(name string, c common) *shared {
+	s := &shared{tokens: tokens.New(c.options), handouts: cache.New(cache.NoExpiration, 0), doubts: newDoubts()}
+	if c.fleet != nil {
+		s.member = c.fleet.Join(name, s.tokens.Drop)
+		s.tokens.Share(s.member)
+	}
+	return s
+}
+
+// Destruct ends what the engine does by itself.
+func (s *shared) Destruct() error {
+	if s.member != nil {
+		s.member.Leave()
+	}
+	return s.tokens.Close()
+}
 
 // GoString keeps the usage pool from printing what it holds when it panics.
 func (*shared) GoString() string { return "delegate tokens" }
@@ -57,8 +80,16 @@ func (s state) Destruct() error { return s.Close() }
 // GoString keeps the usage pool from printing what it holds when it panics.
 func (state) GoString() string { return "delegate state" }
 
-func openProvider(name string, guest delegation.Provider, logger *zap.Logger) (*provider, error) {
-	p := &provider{Provider: guest, name: name, traits: guest.Traits(), logger: logger}
+// common is what all providers of a configuration have in common.
+type common struct {
+	options tokens.Options
+	fleet   *fleet.Fleet // nil: this machine is alone
+	cache   string       // tells one fleet from another
+	naming  naming
+}
+
+func openProvider(name string, guest delegation.Provider, c common, logger *zap.Logger) (*provider, error) {
+	p := &provider{Provider: guest, name: name, traits: guest.Traits(), logger: logger, naming: c.naming, hot: newHot(name)}
 	if p.traits.Fingerprint == "" {
 		return nil, fmt.Errorf("module %T tells no fingerprint of its settings", guest)
 	}
@@ -67,11 +98,14 @@ func openProvider(name string, guest delegation.Provider, logger *zap.Logger) (*
 			return nil, err
 		}
 	}
-	p.shared = p.take("tokens", p.traits.Fingerprint, func() caddy.Destructor {
-		return &shared{tokens: tokens.New(0), handouts: cache.New(cache.NoExpiration, 0)}
+	p.shared = p.take("tokens", fmt.Sprintf("%s %+v %s", p.traits.Fingerprint, c.options, c.cache), func() caddy.Destructor {
+		return newShared(name, c)
 	}).(*shared)
 	if err := guest.Open(p); err != nil {
 		return nil, errors.Join(err, p.close())
+	}
+	if p.view == nil { // a guest without tokens hears of purges all the same
+		p.Tokens(nil)
 	}
 	return p, nil
 }
@@ -87,6 +121,9 @@ func (p *provider) take(what, key string, build func() caddy.Destructor) any {
 
 // close gives back what was taken.
 func (p *provider) close() error {
+	if p.view != nil {
+		p.view.Detach()
+	}
 	var errs []error
 	for _, key := range p.taken {
 		_, err := pool.Delete(key)
@@ -100,7 +137,16 @@ func (p *provider) close() error {
 func (p *provider) Name() string { return p.name }
 
 // Tokens implements [delegation.Host].
-func (p *provider) Tokens() delegation.Tokens { return p.shared.tokens }
+func (p *provider) Tokens(mint delegation.Mint) delegation.Tokens {
+	p.mint = mint
+	p.view = p.shared.tokens.Attach(p)
+	return p.view
+}
+
+// Mint implements [tokens.Client].
+func (p *provider) Mint(ctx context.Context, id delegation.Identity) (*delegation.Token, error) {
+	return p.mint(ctx, id)
+}
 
 // Logger implements [delegation.Host].
 func (p *provider) Logger() *zap.Logger { return p.logger }

@@ -113,14 +113,11 @@ func (m *MyDataHelps) Provision(ctx caddy.Context) error {
 		}
 		*setting.to = strings.TrimSpace(value)
 	}
-	for _, setting := range m.PrivateKeys {
-		key, err := loadKey(repl, setting)
-		if err != nil {
-			return fmt.Errorf("private_key: %w", err)
-		}
-		config.Keys = append(config.Keys, key)
-	}
+	config.LoadKeys = func() ([]*rsa.PrivateKey, error) { return loadKeys(m.PrivateKeys) }
 	var err error
+	if config.Keys, err = config.LoadKeys(); err != nil {
+		return err
+	}
 	if config.HTTP, err = m.HTTP.provision(repl); err != nil {
 		return err
 	}
@@ -131,6 +128,19 @@ func (m *MyDataHelps) Provision(ctx caddy.Context) error {
 		ctx.Logger().Warn(warning)
 	}
 	return nil
+}
+
+// loadKeys reads the keys from where the settings say they are.
+func loadKeys(settings []string) ([]*rsa.PrivateKey, error) {
+	repl := caddy.NewReplacer()
+	keys := make([]*rsa.PrivateKey, len(settings))
+	for i, setting := range settings {
+		var err error
+		if keys[i], err = loadKey(repl, setting); err != nil {
+			return nil, fmt.Errorf("private_key: %w", err)
+		}
+	}
+	return keys, nil
 }
 
 // loadKey expands and parses a key.

@@ -3,7 +3,6 @@
 package caddymodule
 
 import (
-	"context"
 	"errors"
 	"io"
 	"testing"
@@ -33,7 +32,7 @@ func (g *guest) Open(host delegation.Host) error {
 	return g.fail
 }
 
-func (*guest) Forget(context.Context, delegation.Person) error { return nil }
+func (*guest) Forget(delegation.Selection) {}
 
 func references() int {
 	n := 0
@@ -48,12 +47,12 @@ func TestStateIsShared(t *testing.T) {
 	before := references()
 	same := delegation.Traits{Fingerprint: "1"}
 	first, second, other := &guest{traits: same}, &guest{traits: same}, &guest{traits: same}
-	a, err := openProvider("a", first, zap.NewNop())
+	a, err := openProvider("a", first, common{}, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, _ := openProvider("a", second, zap.NewNop())
-	b, _ := openProvider("b", other, zap.NewNop())
+	again, _ := openProvider("a", second, common{}, zap.NewNop())
+	b, _ := openProvider("b", other, common{}, zap.NewNop())
 	if second.state != first.state || again.shared != a.shared || second.built != nil {
 		t.Error("the same provider of the next configuration starts cold")
 	}
@@ -85,7 +84,7 @@ func TestFailedOpenLetsGo(t *testing.T) {
 		{},
 		{traits: delegation.Traits{Fingerprint: "1", Claim: "{http.request.header.X}"}},
 	} {
-		if _, err := openProvider("a", g, zap.NewNop()); err == nil {
+		if _, err := openProvider("a", g, common{}, zap.NewNop()); err == nil {
 			t.Error("it was opened")
 		}
 	}

@@ -75,6 +75,7 @@ func (g *Gate) account(r *http.Request, err error) *delegation.Refusal {
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		repl.Set("http.delegate.code", string(refusal.Code))
 	}
+	g.count(r, refusal)
 	level := zapcore.InfoLevel
 	if refusal.Status() >= http.StatusInternalServerError {
 		level = zapcore.ErrorLevel
@@ -83,14 +84,44 @@ func (g *Gate) account(r *http.Request, err error) *delegation.Refusal {
 		level = zapcore.DebugLevel // the client left; nobody is refused
 	}
 	if c := g.logger.Check(level, "refused"); c != nil {
-		c.Write(
+		c.Write(append([]zap.Field{
 			zap.String("provider", g.Provider),
 			zap.String("code", string(refusal.Code)),
 			zap.Int("status", refusal.Status()),
 			zap.NamedError("cause", refusal.Unwrap()),
-		)
+		}, g.whom(r)...)...)
 	}
 	return refusal
+}
+
+// count counts a refused request. One that was passed on is counted when it
+// comes back: reverse_proxy may try more than once.
+func (g *Gate) count(r *http.Request, refusal *delegation.Refusal) {
+	outcome := string(refusal.Code)
+	if r.Context().Err() != nil {
+		outcome = clientLeft
+	}
+	if p := passageFrom(r.Context()); p != nil {
+		p.refused = outcome
+		return
+	}
+	requestsTotal.WithLabelValues(g.Provider, outcome).Inc()
+}
+
+// whom is what may be logged of whoever is asking.
+func (g *Gate) whom(r *http.Request) []zap.Field {
+	if g.provider == nil || g.provider.naming == nil {
+		return nil
+	}
+	if p := passageFrom(r.Context()); p != nil {
+		return g.provider.naming.fields(p.delegation.Person)
+	}
+	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if !ok {
+		return nil
+	}
+	who, _ := g.person(repl) // nobody, if nobody is signed in
+	return g.provider.naming.fields(who)
 }
 
 func (g *Gate) describe(h http.Header, refusal *delegation.Refusal) {

@@ -22,15 +22,17 @@ type body struct {
 	length int64
 }
 
+var noBody = new(body)
+
 // newBody reads a body that can be replayed, and leaves any other in the
 // stream. An error is the client's: it broke off or sent too much.
 func newBody(req *http.Request) (*body, error) {
 	if req.Body == nil || req.Body == http.NoBody || req.ContentLength == 0 {
-		return &body{}, nil
+		return noBody, nil
 	}
 	if req.ContentLength < 0 && bodiless(req.Method) {
 		// HTTP/3 delivers these with a length of -1 and a body.
-		return &body{}, nil
+		return noBody, nil
 	}
 	stream := &clientBody{ReadCloser: req.Body, trailer: req.Trailer}
 	if req.ContentLength < 0 || req.ContentLength > maxReplay {

@@ -102,7 +102,7 @@ func (h *TokenHandler) Provision(ctx caddy.Context) error {
 // ServeHTTP answers with a token, or refuses.
 func (h *TokenHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	repl.Set("http.delegate.provider", h.Provider)
+	repl.Set("http.delegate.provider", h.providerName)
 	if done, err := h.admit(w, r, false); err != nil {
 		return h.refuse(w, r, err)
 	} else if done {
@@ -115,6 +115,7 @@ func (h *TokenHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddy
 	if err != nil {
 		return h.refuse(w, r, err)
 	}
+	requestsTotal.WithLabelValues(h.Provider, answered).Inc()
 	header := w.Header()
 	header.Set("Content-Type", "application/json")
 	header.Set("Cache-Control", "no-store")

@@ -7,9 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/http/httptrace"
-	"net/textproto"
-	"net/url"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -123,6 +120,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return broken(req, body, err)
 	}
 	if !p.stale(res) {
+		p.provider.shared.doubts.clear(&p.delegation)
 		return p.clean(req, res), nil
 	}
 	return t.heal(p, req, body, res)
@@ -133,16 +131,18 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 func (t *Transport) heal(p *passage, req *http.Request, body *body, res *http.Response) (*http.Response, error) {
 	_ = res.Body.Close() // not read to its end, which may never come
 	unauthorized := delegation.Refuse(delegation.UpstreamUnauthorized, nil)
-	if p.credential == nil {
+	doubts := p.provider.shared.doubts
+	if p.credential == nil || !doubts.renewable(&p.delegation) {
 		return p.gate.response(req, unauthorized), nil
 	}
 	if !body.replayable() {
 		// The next request will have a new credential.
+		doubts.note(&p.delegation)
 		ctx, stale := context.WithoutCancel(req.Context()), p.credential
-		go func() { _, _ = p.provider.Renew(ctx, p.delegation, stale) }()
+		go func() { _, _ = p.provider.Renew(ctx, &p.delegation, stale) }()
 		return p.gate.response(req, unauthorized), nil
 	}
-	renewed, err := p.provider.Renew(req.Context(), p.delegation, p.credential)
+	renewed, err := p.provider.Renew(req.Context(), &p.delegation, p.credential)
 	if err != nil {
 		return p.gate.response(req, err), nil
 	}
@@ -158,18 +158,20 @@ func (t *Transport) heal(p *passage, req *http.Request, body *body, res *http.Re
 		return p.clean(req, res), nil
 	}
 	_ = res.Body.Close()
+	doubts.note(&p.delegation)
 	return p.gate.response(req, unauthorized), nil
 }
 
 // send puts the request on the wire, once.
 func (t *Transport) send(p *passage, req *http.Request, body *body) (*http.Response, error) {
-	out := req.Clone(cleaningInformational(req.Context()))
-	out.URL = &url.URL{Scheme: p.upstream.Scheme, Host: p.upstream.Address, RawQuery: req.URL.RawQuery, ForceQuery: req.URL.ForceQuery}
+	a := p.attempt(req)
+	out := req.WithContext(a)
+	out.URL = &a.url
 	if err := setPath(out.URL, p.upstream.Prefix+p.delegation.Path); err != nil {
 		return nil, err
 	}
 	out.Host = p.upstream.Host
-	headers.Enforce(out.Header)
+	out.Header = headers.Enforce(req.Header)
 	body.attach(out, req)
 	if p.credential != nil {
 		if err := p.credential.Apply(out); err != nil {
@@ -188,19 +190,6 @@ func (p *passage) stale(res *http.Response) bool {
 		return res.StatusCode == http.StatusUnauthorized
 	}
 	return p.credential.Stale(res)
-}
-
-// cleaningInformational cleans 1xx answers before reverse_proxy's own hook
-// passes them on: ours runs first, on the same map. A trace is for one request
-// only: WithClientTrace links it to those that are in the context already, so
-// that a shared one would pass one client's answers to another.
-func cleaningInformational(ctx context.Context) context.Context {
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		Got1xxResponse: func(_ int, h textproto.MIMEHeader) error {
-			headers.Clean1xx(http.Header(h))
-			return nil
-		},
-	})
 }
 
 // broken tells a client that broke off from an upstream that did.

@@ -33,8 +33,11 @@ type Provider interface {
 	// Upstream tells where requests for d go.
 	Upstream(d *Delegation) Upstream
 
-	// Forget drops what is remembered of a person: logout, withdrawal.
-	Forget(ctx context.Context, p Person) error
+	// Forget drops what the provider itself remembers of people, such as who
+	// they are at the platform: logout, withdrawal, an operator's purge, here
+	// or on another machine. Their tokens are dropped already. It must be
+	// quick and must not touch the network.
+	Forget(s Selection)
 }
 
 // TokenIssuer is implemented by a provider whose participant tokens may be
@@ -45,6 +48,13 @@ type TokenIssuer interface {
 	// token at hand is not accepted. A token minted during the call is
 	// returned in any case.
 	IssueToken(ctx context.Context, d *Delegation, keep func(*Token) bool) (*Token, error)
+}
+
+// Releaser is implemented by a provider that binds people to participants for
+// good.
+type Releaser interface {
+	// Release ends the binding of a person, whom the operator has made sure of.
+	Release(p Person)
 }
 
 // Traits are the facts of a configured provider that are needed before the
@@ -78,9 +88,10 @@ type Host interface {
 	// Name is the provider's configured name.
 	Name() string
 
-	// Tokens is the provider's token engine. It outlives a reload that leaves
-	// the provider's settings as they were.
-	Tokens() Tokens
+	// Tokens is the provider's token engine, which has mint make what it lacks.
+	// It outlives a reload that leaves the provider's settings as they were.
+	// To be called once, at the end of Open: mint may be called at once.
+	Tokens(mint Mint) Tokens
 
 	// State returns state of the provider's own that outlives a reload. build
 	// makes it unless a provider of the same name and kind has asked for the

@@ -25,6 +25,11 @@ type Token struct {
 	Expires time.Time
 }
 
+// Same tells whether two tokens are the same one, wherever they were kept.
+func (t *Token) Same(other *Token) bool {
+	return t == other || t != nil && other != nil && t.Access.Equal(other.Access)
+}
+
 // Lifetime is how long the issuer said the token lives from its minting.
 func (t *Token) Lifetime() time.Duration { return t.Expires.Sub(t.Minted) }
 
@@ -43,25 +48,29 @@ type Identity struct {
 	Config      string   // fingerprint of the provider's other settings
 }
 
-// Mint obtains a new token from an issuer. Its context has a deadline of the
-// token engine's own and does not end when the request that asked goes away.
-type Mint func(ctx context.Context) (*Token, error)
+// IsService tells whether the identity is the operator's own, not a person's.
+func (i *Identity) IsService() bool { return i.Person == Person{} && i.Participant == "" }
+
+// Mint obtains a new token for an identity from its issuer. Its context has a
+// deadline of the token engine's own and does not end when the request that
+// asked goes away. Its error is a [*Refusal], whose code decides how long it is
+// remembered and for whom, or a fault that counts as an issuer that is down. A
+// mint may ask for another identity's token, such as the service token.
+type Mint func(ctx context.Context, id Identity) (*Token, error)
 
 // Tokens keeps tokens and has them minted, one mint per identity at a time
 // however many ask.
 type Tokens interface {
 	// Get returns a token for id that is not about to expire, minting one if
 	// needed. cached tells whether it was there already. The error is the
-	// mint's, or the context's if the caller stopped waiting.
-	Get(ctx context.Context, id Identity, mint Mint) (token *Token, cached bool, err error)
+	// mint's, or the context's if the caller stopped waiting, or a refusal with
+	// the code overloaded.
+	Get(ctx context.Context, id Identity) (token *Token, cached bool, err error)
 
 	// Renew returns a token for id other than stale: the one that replaced it
 	// meanwhile, or a new one. However many callers report the same stale
 	// token, one mint answers them all.
-	Renew(ctx context.Context, id Identity, stale *Token, mint Mint) (*Token, error)
-
-	// Forget drops every token of a person.
-	Forget(p Person)
+	Renew(ctx context.Context, id Identity, stale *Token) (*Token, error)
 }
 
 // Credential is whatever one request needs on the wire to act as one person.

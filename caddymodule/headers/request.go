@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
@@ -58,27 +59,18 @@ func forwardable(name string) error {
 // Filter returns a new header with what may cross from the client: Accept,
 // Accept-*, Content-*, If-*, Range, User-Agent, Last-Event-ID (with which an
 // EventSource takes up where it was), TE if it is about trailers, and the
-// names given to [New]. It shares nothing with in.
+// names given to [New]. The values are shared with in; appending to them is safe.
 //
 // With upgrade, which says that the policy allowed a WebSocket handshake, the
 // result is one: Connection and Upgrade are set whatever the client wrote
 // there, and Sec-WebSocket-* and the :protocol of an extended CONNECT
 // (RFC 8441) are taken over.
 func (a *Allow) Filter(in http.Header, upgrade bool) http.Header {
-	// One allocation for all values.
-	n := 0
-	for _, values := range in {
-		n += len(values)
-	}
-	backing := make([]string, 0, n)
-	out := make(http.Header, len(in)+2)
+	out := make(http.Header, 8) // most browsers send fewer that cross
 	for name, values := range in {
-		if !a.crosses(name) && (!upgrade || !ofHandshake(name)) {
-			continue
+		if a.crosses(name) || upgrade && ofHandshake(name) {
+			out[name] = slices.Clip(values)
 		}
-		from := len(backing)
-		backing = append(backing, values...)
-		out[name] = backing[from:len(backing):len(backing)]
 	}
 	if trailers(in) {
 		out["Te"] = []string{"trailers"}
@@ -95,7 +87,7 @@ func (a *Allow) Filter(in http.Header, upgrade bool) http.Header {
 // other spelling was not made by a server and does not cross.
 func (a *Allow) crosses(name string) bool {
 	switch name {
-	case "Accept", "Range", "User-Agent", "Last-Event-Id":
+	case "Accept", "Accept-Encoding", "Accept-Language", "Content-Length", "Content-Type", "Range", "User-Agent", "Last-Event-Id":
 		return true
 	}
 	for _, p := range [...]string{"Accept-", "Content-", "If-"} {
@@ -115,31 +107,32 @@ func trailers(h http.Header) bool {
 	return httpguts.HeaderValuesContainsToken(h["Te"], "trailers")
 }
 
-// Enforce removes from the outgoing request whatever must never cross: what
-// a proxy adds on the way (X-Forwarded-*, Via, Early-Data) and what an
+// Enforce returns the headers of the outgoing request without whatever must
+// never cross: what a proxy adds on the way (X-Forwarded-*, Via, Early-Data) and what an
 // operator's own rules put there (Authorization, Cookie). Other names that the
-// operator set stay. It is the last step before the credential is set, on the
-// copy that goes on the wire.
+// operator set stay. It is the last step before the credential is set, for the
+// copy that goes on the wire; the values are shared with in.
 //
 // A header that cannot be sent is removed as well. The HTTP client would fail
 // with an error that counts against the upstream, so that anybody who gets a
 // line break into an operator's placeholder could take it down for everyone.
-func Enforce(out http.Header) {
-	upgrade := len(out["Upgrade"]) == 1 && strings.EqualFold(out["Upgrade"][0], "websocket") &&
-		httpguts.HeaderValuesContainsToken(out["Connection"], "upgrade")
-	te := trailers(out)
-	for name, values := range out {
-		if never.holds(name) && (!upgrade || !webSocket.holds(name) || !plain(name)) || !sendable(name, values) {
-			delete(out, name)
+func Enforce(in http.Header) http.Header {
+	upgrade := len(in["Upgrade"]) == 1 && strings.EqualFold(in["Upgrade"][0], "websocket") &&
+		httpguts.HeaderValuesContainsToken(in["Connection"], "upgrade")
+	out := make(http.Header, 8)
+	for name, values := range in {
+		if (usual(name) || !never.holds(name) || upgrade && webSocket.holds(name) && plain(name)) && sendable(name, values) {
+			out[name] = slices.Clip(values)
 		}
 	}
-	if te {
+	if trailers(in) {
 		out["Te"] = []string{"trailers"}
 	}
 	if upgrade {
 		out["Connection"] = []string{"Upgrade"}
 		out["Upgrade"] = []string{"websocket"}
 	}
+	return out
 }
 
 func sendable(name string, values []string) bool {

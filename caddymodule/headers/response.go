@@ -42,16 +42,17 @@ func Clean(h http.Header) {
 	// could take back what is set here.
 	upgrade := httpguts.HeaderValuesContainsToken(h["Connection"], "upgrade")
 	for name := range h {
-		if removed.holds(name) || strings.EqualFold(name, "Connection") {
+		if !usual(name) && (removed.holds(name) || strings.EqualFold(name, "Connection")) {
 			delete(h, name)
 		}
 	}
 	if upgrade {
 		h["Connection"] = []string{"Upgrade"}
 	}
-	h["Cache-Control"] = []string{"private, no-store"}
-	h["X-Content-Type-Options"] = []string{"nosniff"}
-	h["Cross-Origin-Resource-Policy"] = []string{"same-origin"}
+	set := []string{"private, no-store", "nosniff", "same-origin"} // of this answer alone: header_down changes values in place
+	h["Cache-Control"] = set[0:1:1]
+	h["X-Content-Type-Options"] = set[1:2:2]
+	h["Cross-Origin-Resource-Policy"] = set[2:3:3]
 }
 
 // CleanTrailer removes from the trailers of an answer what [Clean] removes from

@@ -51,6 +51,9 @@ type Config struct {
 	ClientID string
 	// Keys are the service account's private keys: one, or two while they are rotated.
 	Keys []*rsa.PrivateKey
+	// LoadKeys reads the keys again, before each service token: they may have
+	// changed where they are kept. Nil: they do not change.
+	LoadKeys func() ([]*rsa.PrivateKey, error)
 	// Scopes are the default and the ceiling of participant tokens.
 	Scopes []string
 	// Participant tells how a participant is found.

@@ -11,11 +11,13 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/patrickmn/go-cache"
 	"golang.org/x/sync/singleflight"
 	"golang.org/x/time/rate"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/flight"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
 )
 
 const (
@@ -23,6 +25,7 @@ const (
 	hitCheck   = time.Hour       // from this age on a hit is checked in the background
 	checkAgain = 5 * time.Minute // after a check that failed
 	missLife   = 30 * time.Second
+	failLife   = time.Second // of a lookup that failed: nothing is known of the person
 
 	maxHits   = 100_000
 	maxMisses = 10_000
@@ -32,6 +35,9 @@ const (
 	lookupTimeout = 30 * time.Second
 	// scanTimeout bounds reading the whole list.
 	scanTimeout = 10 * time.Minute
+
+	maxWaiting          = 10_000
+	maxWaitingPerPerson = 500
 )
 
 // directory is what a provider knows across reloads: who is which participant,
@@ -41,9 +47,11 @@ type directory struct {
 	quota *quota
 	pins  *pins
 
-	hits    *cache.Cache // lookup key → *hit
-	misses  *cache.Cache // lookup key → *miss, of their own so that strangers push nobody out
-	flights singleflight.Group
+	hits    *memory.Store[delegation.Person, *hit]
+	misses  *memory.Store[delegation.Person, *delegation.Refusal] // of their own so that strangers push nobody out
+	flights *flight.Group[delegation.Person, string]
+	forgets atomic.Uint64 // how often something had to be forgotten
+	breaker *tokens.Breaker[string]
 	checks  atomic.Int32
 
 	scans   singleflight.Group
@@ -72,18 +80,14 @@ type hit struct {
 	next  atomic.Int64 // when to check it, in Unix nanoseconds
 }
 
-type miss struct {
-	who  delegation.Person
-	code delegation.Code
-}
-
 func newDirectory(pins *pins) *directory {
 	d := &directory{
-		quota: newQuota(),
-		pins:  pins,
-		// No janitors: nothing would stop their goroutines in time.
-		hits:    cache.New(cache.NoExpiration, 0),
-		misses:  cache.New(cache.NoExpiration, 0),
+		quota:   newQuota(),
+		pins:    pins,
+		hits:    memory.New[delegation.Person, *hit](maxHits),
+		misses:  memory.New[delegation.Person, *delegation.Refusal](maxMisses),
+		flights: flight.New[delegation.Person, string](flight.Limits{Timeout: lookupTimeout, Waiting: maxWaiting, PerOwner: maxWaitingPerPerson}),
+		breaker: tokens.NewBreaker[string](),
 		doubts:  rate.NewLimiter(rate.Every(30*time.Second), 3),
 		expired: rate.NewLimiter(rate.Every(30*time.Second), 3),
 	}
@@ -102,27 +106,36 @@ func (d *directory) Close() error {
 type finder func(ctx context.Context, thrifty bool) (id string, err error)
 
 func lookupKey(who delegation.Person, claim string) string {
-	return strconv.Quote(who.Realm) + strconv.Quote(who.Subject) + strconv.Quote(claim)
+	var space [256]byte // enough for most, without an allocation
+	b := strconv.AppendQuote(space[:0], who.Realm)
+	b = strconv.AppendQuote(b, who.Subject)
+	if claim != who.Subject {
+		b = strconv.AppendQuote(b, claim)
+	}
+	return string(b)
 }
 
 // resolve returns the participant's ID. A hit costs nothing and never waits.
 func (d *directory) resolve(ctx context.Context, who delegation.Person, claim string, find finder) (string, error) {
-	key := lookupKey(who, claim)
-	if v, ok := d.hits.Get(key); ok {
-		h := v.(*hit)
-		d.check(key, h, find)
+	key, now := lookupKey(who, claim), time.Now()
+	if h, ok := d.hits.Get(who, key, now); ok {
+		d.check(key, h, now, find)
 		return h.id, nil
 	}
-	if v, ok := d.misses.Get(key); ok {
-		return "", delegation.Refuse(v.(*miss).code, errors.New("looked up less than 30 s ago"))
+	if r, ok := d.misses.Get(who, key, now); ok {
+		return "", r
 	}
-	landed := d.flights.DoChan(key, func() (any, error) {
+	// Who asks after a purge must not get what was being looked up before it.
+	forgets := d.forgets.Load()
+	flight := key + strconv.FormatUint(forgets, 10)
+	return d.flights.Do(ctx, flight, who, func(ctx context.Context) (string, error) {
 		// Who arrives just after a flight has landed finds its outcome here.
-		if v, ok := d.hits.Get(key); ok {
-			return v.(*hit).id, nil
+		if h, ok := d.hits.Get(who, key, now); ok {
+			return h.id, nil
 		}
-		ctx, cancel := context.WithTimeout(d.ctx, lookupTimeout)
+		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
+		defer context.AfterFunc(d.ctx, cancel)()
 		reserved := d.quota.stranger()
 		id, err := find(ctx, !reserved)
 		var r *delegation.Refusal
@@ -132,21 +145,14 @@ func (d *directory) resolve(ctx context.Context, who delegation.Person, claim st
 		if reserved && !isMiss(err) {
 			d.quota.acquaint()
 		}
-		d.note(key, who, id, err)
+		d.note(key, who, id, err, forgets)
 		return id, err
 	})
-	select {
-	case <-ctx.Done():
-		return "", ctx.Err()
-	case res := <-landed:
-		return res.Val.(string), res.Err
-	}
 }
 
 // check looks a hit up anew in the background once it is an hour old, while
 // the quota is far from spent.
-func (d *directory) check(key string, h *hit, find finder) {
-	now := time.Now()
+func (d *directory) check(key string, h *hit, now time.Time, find finder) {
 	next := h.next.Load()
 	if now.UnixNano() < next || !d.quota.comfortable() || d.ctx.Err() != nil {
 		return
@@ -162,8 +168,12 @@ func (d *directory) check(key string, h *hit, find finder) {
 		defer d.checks.Add(-1)
 		ctx, cancel := context.WithTimeout(d.ctx, lookupTimeout)
 		defer cancel()
+		forgets := d.forgets.Load()
 		id, err := find(ctx, false)
-		d.note(key, h.who, id, err)
+		if err != nil && !isMiss(err) {
+			return // things are left as they were
+		}
+		d.note(key, h.who, id, err, forgets)
 	}()
 }
 
@@ -181,37 +191,24 @@ func isMiss(err error) bool {
 	}
 }
 
-// note remembers a lookup's outcome; a failure leaves things as they were.
-func (d *directory) note(key string, who delegation.Person, id string, err error) {
+// note remembers a lookup's outcome, unless something was forgotten since it
+// began: perhaps just that.
+func (d *directory) note(key string, who delegation.Person, id string, err error, forgets uint64) {
+	if d.forgets.Load() != forgets {
+		return
+	}
 	if err != nil {
+		life := failLife
 		if isMiss(err) {
-			d.hits.Delete(key)
-			keep(d.misses, key, &miss{who, delegation.AsRefusal(err).Code}, missLife, maxMisses)
+			life = missLife
+			d.hits.Delete(who, key)
 		}
+		d.misses.Set(who, key, delegation.AsRefusal(err), life, false)
 		return
 	}
 	h := &hit{who: who, id: id, found: time.Now()}
 	h.next.Store(h.found.Add(hitCheck).UnixNano())
-	keep(d.hits, key, h, hitLife, maxHits)
-}
-
-// keep stores a value. A full cache first drops what has expired, then any
-// tenth of the rest.
-func keep(c *cache.Cache, key string, value any, life time.Duration, limit int) {
-	if c.ItemCount() >= limit {
-		c.DeleteExpired()
-	}
-	if c.ItemCount() >= limit {
-		drop := limit / 10
-		for k := range c.Items() {
-			if drop == 0 {
-				break
-			}
-			c.Delete(k)
-			drop--
-		}
-	}
-	c.Set(key, value, life)
+	d.hits.Set(who, key, h, hitLife, false)
 }
 
 // doubt drops a hit whose participant the issuer refuses, so that somebody who
@@ -219,23 +216,24 @@ func keep(c *cache.Cache, key string, value any, life time.Duration, limit int) 
 // often than a miss would be looked up.
 func (d *directory) doubt(who delegation.Person, claim string) {
 	key := lookupKey(who, claim)
-	v, ok := d.hits.Get(key)
-	if ok && time.Since(v.(*hit).found) >= missLife && d.quota.stranger() {
-		d.hits.Delete(key)
+	h, _, ok := d.hits.Peek(d.hits.Place(who, key))
+	if ok && time.Since(h.found) >= missLife && d.quota.stranger() {
+		d.hits.Delete(who, key)
 	}
 }
 
-// forget drops a person's lookups, but not their pin: signing out and in again
-// must not make somebody another participant.
-func (d *directory) forget(who delegation.Person) {
-	for key, item := range d.hits.Items() {
-		if item.Object.(*hit).who == who {
-			d.hits.Delete(key)
-		}
+// forget drops lookups, but no pins. Misses are short-lived, and nobody knows
+// which participant somebody is not: all of them go.
+func (d *directory) forget(s delegation.Selection) {
+	d.forgets.Add(1)
+	covered := func(h *hit) bool { return s.Covers(h.who, h.id) }
+	all := func(*delegation.Refusal) bool { return true }
+	if s.Realm != "" && s.Subject != "" {
+		who := delegation.Person{Realm: s.Realm, Subject: s.Subject}
+		d.hits.DeleteOf(who, covered)
+		d.misses.DeleteOf(who, all)
+		return
 	}
-	for key, item := range d.misses.Items() {
-		if item.Object.(*miss).who == who {
-			d.misses.Delete(key)
-		}
-	}
+	d.hits.DeleteFunc(covered)
+	d.misses.DeleteFunc(all)
 }

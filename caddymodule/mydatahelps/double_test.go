@@ -12,12 +12,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
 )
 
 const (
@@ -50,23 +50,28 @@ func testConfig(by string) Config {
 	return c
 }
 
-// host is a [delegation.Host] with the simplest of token engines.
+// host is a [delegation.Host] with a token engine.
 type host struct {
-	mu     sync.Mutex
 	state  map[string]io.Closer
-	tokens map[string]*delegation.Token
+	engine *tokens.Engine
+	mint   delegation.Mint
+	forget func(delegation.Selection)
 	logger *zap.Logger
 	logs   *observer.ObservedLogs
 }
 
 func newHost() *host {
 	core, logs := observer.New(zap.DebugLevel)
-	return &host{tokens: make(map[string]*delegation.Token), logger: zap.New(core), logs: logs}
+	return &host{engine: tokens.New(tokens.Options{}), logger: zap.New(core), logs: logs}
 }
 
-func (h *host) Name() string              { return "mdh" }
-func (h *host) Tokens() delegation.Tokens { return h }
-func (h *host) Logger() *zap.Logger       { return h.logger }
+func (h *host) Name() string        { return "mdh" }
+func (h *host) Logger() *zap.Logger { return h.logger }
+
+func (h *host) Tokens(mint delegation.Mint) delegation.Tokens {
+	h.mint = mint
+	return h.engine.Attach(h)
+}
 
 func (h *host) State(key string, build func() io.Closer) io.Closer {
 	if h.state == nil {
@@ -83,50 +88,32 @@ func (h *host) close() {
 	for _, state := range h.state {
 		_ = state.Close()
 	}
+	_ = h.engine.Close()
 }
 
-func (h *host) lookup(id delegation.Identity) *delegation.Token {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if t := h.tokens[fmt.Sprintf("%#v", id)]; t != nil && time.Now().Before(t.Expires) {
-		return t
+// The host is the engine's client as well.
+
+func (h *host) Mint(ctx context.Context, id delegation.Identity) (*delegation.Token, error) {
+	return h.mint(ctx, id)
+}
+
+func (h *host) Forget(s delegation.Selection) {
+	if h.forget != nil {
+		h.forget(s)
 	}
-	return nil
 }
 
-func (h *host) mint(ctx context.Context, id delegation.Identity, mint delegation.Mint) (*delegation.Token, error) {
-	t, err := mint(context.WithoutCancel(ctx))
-	if err != nil {
-		return nil, err
-	}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.tokens[fmt.Sprintf("%#v", id)] = t
-	return t, nil
+func (*host) Found(tokens.Found) {}
+
+func (*host) Minting(ctx context.Context, _ *delegation.Identity, _ tokens.Reason) (context.Context, func(*delegation.Token, error)) {
+	return ctx, func(*delegation.Token, error) {}
 }
 
-func (h *host) Get(ctx context.Context, id delegation.Identity, mint delegation.Mint) (*delegation.Token, bool, error) {
-	if t := h.lookup(id); t != nil {
-		return t, true, nil
-	}
-	t, err := h.mint(ctx, id, mint)
-	return t, false, err
-}
-
-func (h *host) Renew(ctx context.Context, id delegation.Identity, stale *delegation.Token, mint delegation.Mint) (*delegation.Token, error) {
-	if t := h.lookup(id); t != nil && t != stale {
-		return t, nil
-	}
-	return h.mint(ctx, id, mint)
-}
-
-func (h *host) Forget(p delegation.Person) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for k := range h.tokens {
-		if strings.Contains(k, fmt.Sprintf("%#v", p)) {
-			delete(h.tokens, k)
-		}
+// purge has the engine forget one subject.
+func (h *host) purge(t *testing.T, subject string) {
+	t.Helper()
+	if err := h.engine.Purge(t.Context(), delegation.Selection{Realm: "app", Subject: subject}); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -143,6 +130,7 @@ func open(t *testing.T, c Config, pf *platform) (*Provider, *host) {
 		t.Fatal(err)
 	}
 	p.client.Transport = pf
+	h.forget = p.Forget
 	t.Cleanup(func() {
 		h.close()
 		for _, e := range h.logs.All() {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"strings"
 
+	"go.opentelemetry.io/otel/attribute"
 	"go.uber.org/zap"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
@@ -29,7 +30,9 @@ func (p *Provider) participantID(ctx context.Context, who delegation.Person, cla
 	case p.config.Participant.By == ByIdentifier && !isSegment(claim), claim == "":
 		return "", delegation.Refuse(delegation.ParticipantUnknown, errors.New("the session's value is empty or cannot be a participantIdentifier"))
 	}
-	return p.directory.resolve(ctx, who, claim, func(ctx context.Context, thrifty bool) (string, error) {
+	return p.directory.resolve(ctx, who, claim, func(ctx context.Context, thrifty bool) (id string, err error) {
+		ctx, end := delegation.Span(ctx, "delegate.lookup", attribute.String("delegate.provider", p.host.Name()))
+		defer func() { end(err) }()
 		if p.config.Participant.By == ByField {
 			return p.findByField(ctx, who, claim, thrifty)
 		}

@@ -3,7 +3,9 @@
 package mydatahelps
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -155,15 +157,66 @@ func TestMissesAreCached(t *testing.T) {
 	})
 }
 
-// A failure is nobody's answer: it must not be remembered as one.
-func TestFailuresAreNotCached(t *testing.T) {
+// A failure is nobody's answer: it is remembered for a second, so that one who
+// keeps asking does not add to it, and no longer.
+func TestFailuresAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pf := newPlatform(people(1)...)
 		p, _ := open(t, testConfig(ByIdentifier), pf)
 		pf.admin = func(*http.Request) *http.Response { return reply(503, "") }
-		want(t, p, "planted-0", "", delegation.IssuerUnavailable)
+		for range 20 {
+			want(t, p, "planted-0", "", delegation.IssuerUnavailable)
+		}
+		if gets, _, _, _ := pf.counts(); gets != 1 {
+			t.Errorf("%d lookups", gets)
+		}
 		pf.change(func() { pf.admin = nil })
+		time.Sleep(time.Second + time.Millisecond)
 		want(t, p, "planted-0", guid(0), "")
+	})
+}
+
+// A platform that fails for several people is left alone for a moment, and
+// its hourly quota is not spent on finding out.
+func TestSickPlatform(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pf := newPlatform(people(50)...)
+		p, _ := open(t, testConfig(ByIdentifier), pf)
+		pf.admin = func(*http.Request) *http.Response { return reply(503, "") }
+		for i := range 50 {
+			want(t, p, fmt.Sprintf("planted-%d", i), "", delegation.IssuerUnavailable)
+		}
+		if gets, _, _, _ := pf.counts(); gets != 3 {
+			t.Errorf("%d lookups", gets)
+		}
+		pf.change(func() { pf.admin = nil })
+		time.Sleep(2 * time.Second)
+		want(t, p, "planted-7", guid(7), "")
+		want(t, p, "planted-8", guid(8), "")
+	})
+}
+
+// T57 for lookups: what was found before a purge, and noted after it, would
+// keep somebody the participant they were.
+func TestPurgeDuringALookup(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDirectory(newPins())
+		defer d.Close()
+		who := delegation.Person{Realm: "app", Subject: "planted"}
+		id := guid(0)
+		find := func(context.Context, bool) (string, error) {
+			found := id
+			time.Sleep(time.Second)
+			return found, nil
+		}
+		go func() { _, _ = d.resolve(t.Context(), who, "planted", find) }()
+		synctest.Wait()
+		id = guid(7)
+		d.forget(delegation.Selection{Realm: "app", Subject: "planted"})
+		time.Sleep(time.Minute)
+		if got, err := d.resolve(t.Context(), who, "planted", find); got != id || err != nil {
+			t.Errorf("%s, %v", got, err)
+		}
 	})
 }
 
@@ -261,21 +314,22 @@ func TestLookupKey(t *testing.T) {
 func TestCachesAreBounded(t *testing.T) {
 	d := newDirectory(newPins())
 	defer d.Close()
-	d.note("known", delegation.Person{}, guid(0), nil)
+	known := delegation.Person{Subject: "known"}
+	d.note("known", known, guid(0), nil, 0)
 	unknown := delegation.Refuse(delegation.ParticipantUnknown, errors.New("x"))
 	for i := range maxMisses + 500 {
-		d.note(guid(i), delegation.Person{}, "", unknown)
+		d.note(guid(i), delegation.Person{Subject: guid(i)}, "", unknown, 0)
 	}
-	if n := d.misses.ItemCount(); n > maxMisses || n < maxMisses*8/10 {
+	if n := d.misses.Len(); n > maxMisses || n < maxMisses*8/10 {
 		t.Errorf("%d misses kept", n)
 	}
-	if _, ok := d.hits.Get("known"); !ok {
+	if _, ok := d.hits.Get(known, "known", time.Now()); !ok {
 		t.Error("a hit was pushed out by misses")
 	}
 	for i := range maxHits + 500 {
-		d.note(guid(i), delegation.Person{}, guid(i), nil)
+		d.note(guid(i), delegation.Person{Subject: guid(i)}, guid(i), nil, 0)
 	}
-	if n := d.hits.ItemCount(); n > maxHits || n < maxHits*8/10 {
+	if n := d.hits.Len(); n > maxHits || n < maxHits*8/10 {
 		t.Errorf("%d hits kept", n)
 	}
 }

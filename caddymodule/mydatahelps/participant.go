@@ -148,7 +148,12 @@ func (p *Provider) administer(ctx context.Context, rest string, limit int64, int
 
 // get makes one call. Only an answer of status 200 is read.
 func (p *Provider) get(ctx context.Context, rest string, token *delegation.Token, limit int64, into any) (status int, err error) {
-	quota := p.directory.quota
+	quota, breaker := p.directory.quota, p.directory.breaker
+	leave, refused := breaker.Enter()
+	if refused != nil {
+		return 0, refused
+	}
+	defer leave()
 	if err := quota.spend(); err != nil {
 		return 0, err
 	}
@@ -163,10 +168,17 @@ func (p *Provider) get(ctx context.Context, rest string, token *delegation.Token
 	}
 	res, err := p.client.Do(req)
 	if err != nil {
-		return 0, unread(err)
+		r := unread(err)
+		breaker.Fail(rest, r)
+		return 0, r
 	}
 	defer res.Body.Close()
 	quota.observe(res.Header)
+	if res.StatusCode >= http.StatusInternalServerError {
+		breaker.Fail(rest, delegation.Refuse(delegation.IssuerUnavailable, errors.New("reading participants: the platform keeps failing")))
+		return res.StatusCode, nil
+	}
+	breaker.Succeed()
 	switch res.StatusCode {
 	case http.StatusOK:
 	case http.StatusTooManyRequests:

@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
@@ -21,13 +20,15 @@ import (
 // Provider is one account at MyDataHelps. Make it with [New].
 type Provider struct {
 	config       Config
-	base         *url.URL
+	upstream     delegation.Upstream
 	tokenURL     string
 	participants string // the administrative API's participants of the project
-	keys         string // fingerprint
+	account      string // client and service account, as identities name them
+	keys         *keyring
 	traits       delegation.Traits
 
 	host      delegation.Host
+	tokens    delegation.Tokens
 	directory *directory
 	client    *http.Client
 }
@@ -43,10 +44,11 @@ func New(config Config) (*Provider, error) {
 	config.BaseURL = base.String()
 	return &Provider{
 		config:       config,
-		base:         base,
+		upstream:     upstreamOf(base),
 		tokenURL:     config.BaseURL + "/identityserver/connect/token",
 		participants: config.BaseURL + "/api/v1/administration/projects/" + url.PathEscape(config.Project) + "/participants",
-		keys:         strings.Join(keyFingerprints(config.Keys), " "),
+		account:      config.ClientID + " " + config.Account,
+		keys:         newKeyring(config.Keys, config.LoadKeys),
 		traits: delegation.Traits{
 			Scopes:      config.Scopes,
 			Routes:      routes(),
@@ -71,6 +73,7 @@ func (p *Provider) Open(host delegation.Host) error {
 	pins := host.State(p.config.pinKey(), func() io.Closer { return newPins() }).(*pins)
 	p.directory = host.State(p.traits.Fingerprint, func() io.Closer { return newDirectory(pins) }).(*directory)
 	p.client = p.directory.connection.client(p.config.HTTP)
+	p.tokens = host.Tokens(p.mint)
 	return nil
 }
 
@@ -93,8 +96,12 @@ func (p *Provider) token(ctx context.Context, d *delegation.Delegation) (token *
 	if d.Participant, err = p.participantID(ctx, d.Person, d.Claim); err != nil {
 		return nil, err
 	}
-	id, mint := p.delegated(d)
-	token, d.Cached, err = p.host.Tokens().Get(ctx, id, mint)
+	token, d.Cached, err = p.tokens.Get(ctx, p.identity(d))
+	if err != nil {
+		if r, ok := errors.AsType[*delegation.Refusal](err); ok && r.Code == delegation.DelegationRefused {
+			p.directory.doubt(d.Person, d.Claim)
+		}
+	}
 	return token, err
 }
 
@@ -104,8 +111,7 @@ func (p *Provider) Renew(ctx context.Context, d *delegation.Delegation, stale de
 	if !ok || d.Public || d.Participant == "" {
 		return nil, delegation.Refuse(delegation.NotDelegated, errors.New("there is no credential of this provider to renew"))
 	}
-	id, mint := p.delegated(d)
-	token, err := p.host.Tokens().Renew(ctx, id, bearer.Token, mint)
+	token, err := p.tokens.Renew(ctx, p.identity(d), bearer.Token)
 	if err != nil {
 		return nil, err
 	}
@@ -118,42 +124,36 @@ func (p *Provider) IssueToken(ctx context.Context, d *delegation.Delegation, kee
 	if err != nil || !d.Cached || keep(token) {
 		return token, err
 	}
-	id, mint := p.delegated(d)
-	return p.host.Tokens().Renew(ctx, id, token, mint)
+	return p.tokens.Renew(ctx, p.identity(d), token)
 }
 
 // Upstream implements [delegation.Provider].
-func (p *Provider) Upstream(*delegation.Delegation) delegation.Upstream {
-	port := p.base.Port()
+func (p *Provider) Upstream(*delegation.Delegation) delegation.Upstream { return p.upstream }
+
+func upstreamOf(base *url.URL) delegation.Upstream {
+	port := base.Port()
 	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[p.base.Scheme]
+		port = map[string]string{"http": "80", "https": "443"}[base.Scheme]
 	}
 	return delegation.Upstream{
-		Scheme:  p.base.Scheme,
-		Address: net.JoinHostPort(p.base.Hostname(), port),
-		Host:    p.base.Host,
-		Prefix:  p.base.Path,
+		Scheme:  base.Scheme,
+		Address: net.JoinHostPort(base.Hostname(), port),
+		Host:    base.Host,
+		Prefix:  base.Path,
 	}
 }
 
-// Forget implements [delegation.Provider]. It leaves the person's pin in
-// place; see [Provider.Release].
-func (p *Provider) Forget(_ context.Context, who delegation.Person) error {
-	p.host.Tokens().Forget(who)
-	p.directory.forget(who)
-	return nil
-}
+// Forget implements [delegation.Provider]. It leaves people's pins in place:
+// signing out and in again must not make somebody another participant.
+func (p *Provider) Forget(s delegation.Selection) { p.directory.forget(s) }
 
-// Release ends the binding of a person to the participant they were first
-// found to be by a custom field, and forgets the person. For operators, after
-// they have made sure who is who.
-func (p *Provider) Release(ctx context.Context, who delegation.Person) error {
-	p.directory.pins.release(who)
-	return p.Forget(ctx, who)
-}
+// Release implements [delegation.Releaser]: it ends the binding of a person to
+// the participant they were first found to be by a custom field.
+func (p *Provider) Release(who delegation.Person) { p.directory.pins.release(who) }
 
 // Interface guards
 var (
 	_ delegation.Provider    = (*Provider)(nil)
 	_ delegation.TokenIssuer = (*Provider)(nil)
+	_ delegation.Releaser    = (*Provider)(nil)
 )

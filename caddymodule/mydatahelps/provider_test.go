@@ -24,7 +24,7 @@ import (
 func TestAuthorize(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pf := newPlatform(people(2)...)
-		p, h := open(t, testConfig(ByID), pf)
+		p, _ := open(t, testConfig(ByID), pf)
 		d := request(guid(0))
 		credential, err := p.Authorize(t.Context(), d)
 		if err != nil {
@@ -68,8 +68,8 @@ func TestAuthorize(t *testing.T) {
 			t.Errorf("%d lookups, %d grants, %d service tokens", gets+lists, grants, service)
 		}
 
-		id := p.identity(d.Person, d.Participant, d.Scopes)
-		if h.lookup(id) == nil || id.Provider != "mdh" || id.Issuer != testBase+"/identityserver/connect/token" || id.Audience != testBase+"/" ||
+		id := p.bind(d.Person, d.Participant, d.Scopes)
+		if _, cached, err := p.tokens.Get(t.Context(), id); !cached || err != nil || id.Provider != "mdh" || id.Issuer != testBase+"/identityserver/connect/token" || id.Audience != testBase+"/" ||
 			!strings.Contains(id.Client, testAccount) || !strings.Contains(id.Client, DefaultClientID) || id.Key == "" || id.Config != p.Traits().Fingerprint {
 			t.Errorf("identity %+v", id)
 		}
@@ -283,6 +283,8 @@ func TestIssuerDown(t *testing.T) {
 			t.Errorf("%v after %v", r, r.RetryAfter)
 		}
 		pf.token = nil
+		want(t, p, "planted-0", "", delegation.IssuerUnavailable) // as the issuer asked
+		time.Sleep(9 * time.Second)
 		want(t, p, "planted-0", guid(0), "")
 	})
 }
@@ -315,15 +317,13 @@ func TestParticipantTokenErrors(t *testing.T) {
 func TestForget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pf := newPlatform(people(2)...)
-		p, _ := open(t, testConfig(ByIdentifier), pf)
+		p, h := open(t, testConfig(ByIdentifier), pf)
 		for i := range 2 {
 			want(t, p, fmt.Sprintf("planted-%d", i), guid(i), "")
 		}
 		want(t, p, "planted-9", "", delegation.ParticipantUnknown)
 		for _, subject := range []string{"planted-0", "planted-9"} {
-			if err := p.Forget(t.Context(), request(subject).Person); err != nil {
-				t.Fatal(err)
-			}
+			h.purge(t, subject)
 		}
 		for i := range 2 {
 			want(t, p, fmt.Sprintf("planted-%d", i), guid(i), "")

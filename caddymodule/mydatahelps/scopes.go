@@ -77,7 +77,7 @@ func (p *Provider) Warnings() []string {
 	if !isGUID(p.config.Project) {
 		all = append(all, "project: project IDs are GUIDs; check that this is the ID and not the name")
 	}
-	if strings.HasSuffix(p.base.Path, "/api") {
+	if strings.HasSuffix(p.upstream.Prefix, "/api") {
 		all = append(all, "base_url ends in /api; the platform's paths begin with /api already, so leave it out")
 	}
 	return all

@@ -4,6 +4,7 @@ package mydatahelps
 
 import (
 	"context"
+	"crypto/rsa"
 	"errors"
 	"fmt"
 	"net/url"
@@ -18,27 +19,28 @@ const serviceScope = "api"
 // serviceToken returns the operator's own token; cached tells that it was not
 // minted just now.
 func (p *Provider) serviceToken(ctx context.Context) (token *delegation.Token, cached bool, err error) {
-	return p.host.Tokens().Get(ctx, p.serviceIdentity(), p.mintService)
+	return p.tokens.Get(ctx, p.serviceIdentity())
 }
 
 func (p *Provider) renewServiceToken(ctx context.Context, stale *delegation.Token) (*delegation.Token, error) {
-	return p.host.Tokens().Renew(ctx, p.serviceIdentity(), stale, p.mintService)
+	return p.tokens.Renew(ctx, p.serviceIdentity(), stale)
 }
 
 func (p *Provider) serviceIdentity() delegation.Identity {
-	return p.identity(delegation.Person{}, "", []string{serviceScope})
+	return p.bind(delegation.Person{}, "", []string{serviceScope})
 }
 
 // mintService authenticates with the key that was accepted last, and with the
 // other one if that is refused: while keys are rotated nobody knows which of
 // them the platform has.
 func (p *Provider) mintService(ctx context.Context) (*delegation.Token, error) {
-	first := int(p.directory.key.Load()) % len(p.config.Keys)
-	token, err := p.assert(ctx, first)
-	if len(p.config.Keys) == 2 && isInvalidClient(err) {
+	keys := p.keys.read(p.host.Logger())
+	first := int(p.directory.key.Load()) % len(keys)
+	token, err := p.assert(ctx, keys[first])
+	if len(keys) == 2 && isInvalidClient(err) {
 		other := 1 - first
 		var second error
-		if token, second = p.assert(ctx, other); second == nil {
+		if token, second = p.assert(ctx, keys[other]); second == nil {
 			p.directory.key.Store(int64(other))
 			p.host.Logger().Warn("the platform does not accept one of the two private keys; the other is used from now on, remove the old one when the rotation is over")
 			return token, nil
@@ -57,8 +59,8 @@ func isInvalidClient(err error) bool {
 	return errors.As(err, &failure) && failure.Code == "invalid_client"
 }
 
-func (p *Provider) assert(ctx context.Context, key int) (*delegation.Token, error) {
-	assertion, err := oauth.Assertion(p.config.Keys[key], p.config.Account, p.tokenURL, oauth.MaxAssertionLifetime)
+func (p *Provider) assert(ctx context.Context, key *rsa.PrivateKey) (*delegation.Token, error) {
+	assertion, err := oauth.Assertion(key, p.config.Account, p.tokenURL, oauth.MaxAssertionLifetime)
 	if err != nil {
 		return nil, err
 	}

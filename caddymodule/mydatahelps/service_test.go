@@ -4,6 +4,7 @@ package mydatahelps
 
 import (
 	"crypto/rsa"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -198,6 +199,38 @@ func TestDoubtIsPaced(t *testing.T) {
 		}
 		if p.directory.quota.strangers < 10 {
 			t.Errorf("%d of them paid by the strangers", p.directory.quota.strangers)
+		}
+	})
+}
+
+// A key that is replaced where it is kept is used without a reload, and one
+// that cannot be read leaves the old one in use: a file may just be being
+// written.
+func TestKeysAreReadAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pf := newPlatform(people(1)...)
+		kept, failing := testKeys()[:1], error(nil)
+		c := testConfig(ByID)
+		c.LoadKeys = func() ([]*rsa.PrivateKey, error) { return kept, failing }
+		p, h := open(t, c, pf)
+		want(t, p, guid(0), guid(0), "")
+		before := p.identity(request(guid(0)))
+
+		failing = errors.New("no such file")
+		for range 3 {
+			time.Sleep(2 * time.Hour)
+			want(t, p, guid(0), guid(0), "")
+		}
+		if n := h.logs.FilterMessageSnippet("cannot be read").Len(); n != 1 {
+			t.Errorf("the operator was told %d times", n)
+		}
+
+		kept, failing = testKeys()[1:], nil
+		pf.change(func() { pf.keys = []*rsa.PublicKey{&testKeys()[1].PublicKey} })
+		time.Sleep(2 * time.Hour)
+		want(t, p, guid(0), guid(0), "")
+		if after := p.identity(request(guid(0))); after.Key == before.Key {
+			t.Error("what was minted with the old key is still reachable")
 		}
 	})
 }

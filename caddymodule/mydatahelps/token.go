@@ -20,13 +20,21 @@ func (p *Provider) issuer() *oauth.Client {
 	return &oauth.Client{URL: p.tokenURL, HTTP: p.client}
 }
 
-// identity is what a token is bound to.
-func (p *Provider) identity(who delegation.Person, participant string, scopes []string) delegation.Identity {
+// identity is what the token for d, whose participant is known, is bound to.
+func (p *Provider) identity(d *delegation.Delegation) delegation.Identity {
+	scopes := d.Scopes
+	if len(scopes) == 0 {
+		scopes = p.config.Scopes
+	}
+	return p.bind(d.Person, d.Participant, scopes)
+}
+
+func (p *Provider) bind(who delegation.Person, participant string, scopes []string) delegation.Identity {
 	return delegation.Identity{
 		Provider:    p.host.Name(),
 		Issuer:      p.tokenURL,
-		Client:      p.config.ClientID + " " + p.config.Account,
-		Key:         p.keys,
+		Client:      p.account,
+		Key:         p.keys.fingerprint(),
 		Person:      who,
 		Participant: participant,
 		Audience:    p.traits.BaseURL,
@@ -35,22 +43,12 @@ func (p *Provider) identity(who delegation.Person, participant string, scopes []
 	}
 }
 
-// delegated returns identity and mint of the token for d, whose participant is known.
-func (p *Provider) delegated(d *delegation.Delegation) (delegation.Identity, delegation.Mint) {
-	scopes := d.Scopes
-	if len(scopes) == 0 {
-		scopes = p.config.Scopes
+// mint is how the token engine gets what it lacks.
+func (p *Provider) mint(ctx context.Context, id delegation.Identity) (*delegation.Token, error) {
+	if id.IsService() {
+		return p.mintService(ctx)
 	}
-	id := p.identity(d.Person, d.Participant, scopes)
-	who, claim, participant := d.Person, d.Claim, d.Participant
-	return id, func(ctx context.Context) (*delegation.Token, error) {
-		token, err := p.mintParticipant(ctx, participant, scopes)
-		var r *delegation.Refusal
-		if errors.As(err, &r) && r.Code == delegation.DelegationRefused {
-			p.directory.doubt(who, claim)
-		}
-		return token, err
-	}
+	return p.mintParticipant(ctx, id.Participant, id.Scopes)
 }
 
 // mintParticipant asks for a participant's token. The issuer says

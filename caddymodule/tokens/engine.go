@@ -1,178 +1,203 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package tokens keeps delegated tokens and has them minted: one mint per
-// exact identity at a time, whoever asks and whoever leaves meanwhile.
+// Package tokens keeps tokens and has them minted: one mint per exact
+// identity at a time, ahead of their expiry while they are in use, and never
+// more than an issuer that is sick or busy can take.
 package tokens
 
 import (
 	"context"
-	"errors"
+	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/patrickmn/go-cache"
-	"golang.org/x/sync/singleflight"
-
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/flight"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
 )
 
-const (
-	// maxSkew is how long before its expiry a token is no longer used, so that
-	// it does not expire on its way. Shorter for tokens that live less than
-	// five minutes.
-	maxSkew = 30 * time.Second
+// maxSkew is how long before its expiry a token is no longer used, so that it
+// does not expire on its way. Shorter for tokens that live less than five
+// minutes.
+const maxSkew = 30 * time.Second
 
-	sweepEvery = time.Minute
-)
-
-var errForgotten = delegation.Refuse(delegation.SessionRequired, errors.New("the person was forgotten while the token was being minted"))
-
-// Engine is one provider's tokens. It implements [delegation.Tokens]. It
-// starts no goroutine of its own but for mints, which end by their deadline.
-type Engine struct {
-	timeout time.Duration
-	entries *cache.Cache // key → *entry
-	flights singleflight.Group
-
-	// epoch counts purges. A mint that began before its person was forgotten
-	// must neither be stored nor used, or a logout would lose the race.
-	mu        sync.Mutex
-	epoch     uint64
-	forgotten *cache.Cache // person → epoch
-
-	swept atomic.Int64
+// Options of an engine. Zero values mean the defaults.
+type Options struct {
+	// RenewAt is the part of its life after which a token in use is renewed,
+	// at the latest; up to a tenth of the life earlier, so that tokens of the
+	// same age do not come due together. Default: 0.75.
+	RenewAt float64
+	// Timeout is what a mint may take, waiting for its turn included. Default: 10 s.
+	Timeout time.Duration
+	// Concurrency is how many mints may be at the issuer at once. Default: 16.
+	Concurrency int
+	// MaxEntries is how many tokens are kept. Default: 100 000.
+	MaxEntries int
+	// MaxWaiting is how many requests may wait for mints. Default: 10 000.
+	MaxWaiting int
+	// MaxWaitingPerPerson is how many of them may be one person's. Default: 500.
+	MaxWaitingPerPerson int
 }
 
-type entry struct {
-	id    delegation.Identity
-	token *delegation.Token
-}
-
-// New returns an engine whose mints may take timeout at most; zero means 10 s.
-func New(timeout time.Duration) *Engine {
-	if timeout <= 0 {
-		timeout = delegation.DefaultTimeout
+func (o *Options) complete() {
+	if o.RenewAt <= 0 {
+		o.RenewAt = 0.75
 	}
-	return &Engine{
-		timeout: timeout,
-		// No janitor: its goroutine is stopped by a finalizer only, and a
-		// sweep of a large cache holds the lock for long.
-		entries:   cache.New(cache.NoExpiration, 0),
-		forgotten: cache.New(cache.NoExpiration, 0),
+	if o.Timeout <= 0 {
+		o.Timeout = delegation.DefaultTimeout
 	}
-}
-
-// Get implements [delegation.Tokens].
-func (e *Engine) Get(ctx context.Context, id delegation.Identity, mint delegation.Mint) (*delegation.Token, bool, error) {
-	k := key(&id)
-	if t := e.lookup(k, &id); t != nil {
-		return t, true, nil
-	}
-	t, err := e.fly(ctx, k, id, nil, mint)
-	return t, false, err
-}
-
-// Renew implements [delegation.Tokens].
-func (e *Engine) Renew(ctx context.Context, id delegation.Identity, stale *delegation.Token, mint delegation.Mint) (*delegation.Token, error) {
-	k := key(&id)
-	if t := e.lookup(k, &id); t != nil && t != stale {
-		return t, nil
-	}
-	return e.fly(ctx, k, id, stale, mint)
-}
-
-// Forget implements [delegation.Tokens].
-func (e *Engine) Forget(p delegation.Person) {
-	e.mu.Lock()
-	e.epoch++
-	// Remembered for as long as a mint that began before can still be in flight.
-	e.forgotten.Set(personKey(p), e.epoch, 2*e.timeout)
-	e.mu.Unlock()
-	for k, item := range e.entries.Items() {
-		if item.Object.(*entry).id.Person == p {
-			e.entries.Delete(k)
+	for _, d := range []struct {
+		to    *int
+		value int
+	}{
+		{&o.Concurrency, 16},
+		{&o.MaxEntries, 100_000},
+		{&o.MaxWaiting, 10_000},
+		{&o.MaxWaitingPerPerson, 500},
+	} {
+		if *d.to <= 0 {
+			*d.to = d.value
 		}
 	}
 }
 
-func (e *Engine) lookup(k string, id *delegation.Identity) *delegation.Token {
-	v, ok := e.entries.Get(k)
-	if !ok {
+// Engine is one provider's tokens. It outlives configurations and holds
+// nothing of any one of them but what is attached, see [Engine.Attach].
+type Engine struct {
+	options  Options
+	shared   Shared // nil: this process is alone
+	entries  *memory.Store[delegation.Person, *entry]
+	failures failures
+	flights  *flight.Group[delegation.Person, *delegation.Token]
+	breaker  *Breaker[delegation.Person]
+	purges   *purges
+	agenda   *agenda
+	keys     keys
+
+	slots chan struct{} // mints at the issuer
+	ahead chan struct{} // the part of them that nobody waits for
+
+	mu     sync.Mutex
+	views  []*View
+	active atomic.Pointer[View] // the latest
+}
+
+// entry is a token that is kept. The tuple is kept with it and compared on
+// every hit; what a million of them have in common, only once.
+type entry struct {
+	account     *account
+	who         delegation.Person
+	participant string
+	scopes      []string
+	token       *delegation.Token
+	renew       atomic.Int64 // when it may be renewed, in Unix nanoseconds
+}
+
+// usable is until when a token is used.
+func usable(t *delegation.Token) time.Time { return t.Expires.Add(-min(maxSkew, t.Lifetime()/10)) }
+
+func (en *entry) usable() time.Time { return usable(en.token) }
+
+// is tells whether the entry is of an identity.
+func (en *entry) is(id *delegation.Identity) bool {
+	return *en.account == accountOf(id) && en.who == id.Person && en.participant == id.Participant && slices.Equal(en.scopes, id.Scopes)
+}
+
+func (en *entry) identity() delegation.Identity {
+	a := en.account
+	return delegation.Identity{
+		Provider: a.provider, Issuer: a.issuer, Client: a.client, Key: a.key, Audience: a.audience, Config: a.config,
+		Person: en.who, Participant: en.participant, Scopes: en.scopes,
+	}
+}
+
+// New returns an engine without tokens.
+func New(o Options) *Engine {
+	o.complete()
+	e := &Engine{
+		options:  o,
+		entries:  memory.New[delegation.Person, *entry](o.MaxEntries),
+		failures: failures{memory.New[delegation.Person, failure](max(o.MaxEntries/10, 1000))},
+		flights: flight.New[delegation.Person, *delegation.Token](flight.Limits{
+			Timeout: o.Timeout, Waiting: o.MaxWaiting, PerOwner: o.MaxWaitingPerPerson,
+		}),
+		breaker: NewBreaker[delegation.Person](),
+		purges:  newPurges(2 * o.Timeout),
+		slots:   make(chan struct{}, o.Concurrency),
+		ahead:   make(chan struct{}, max(o.Concurrency/2, 1)),
+	}
+	e.agenda = newAgenda(e.visit)
+	return e
+}
+
+// Share puts a level behind the engine that other machines use as well. To be
+// called before the first token is asked for.
+func (e *Engine) Share(s Shared) { e.shared = s }
+
+// Close ends what the engine does by itself. Mints in flight end by their deadline.
+func (e *Engine) Close() error {
+	e.agenda.close()
+	return nil
+}
+
+// lookup returns a token that may be used now.
+func (e *Engine) lookup(k string, id *delegation.Identity, now time.Time) *entry {
+	en, ok := e.entries.Get(id.Person, k, now)
+	if !ok || !now.Before(en.usable()) || !en.is(id) {
 		return nil
 	}
-	if en := v.(*entry); same(&en.id, id) {
-		return en.token
-	}
-	return nil
+	return en
 }
 
-// fly mints a token other than stale, once for everybody who asks meanwhile.
-// The flight is detached: a leader who leaves harms nobody, and a waiter who
-// leaves stops waiting at once.
-func (e *Engine) fly(ctx context.Context, k string, id delegation.Identity, stale *delegation.Token, mint delegation.Mint) (*delegation.Token, error) {
-	for {
-		landed := e.flights.DoChan(k, func() (any, error) {
-			// Who arrives just after a flight has landed finds its token here.
-			if t := e.lookup(k, &id); t != nil && t != stale {
-				return t, nil
-			}
-			return e.mint(ctx, k, id, mint)
-		})
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case res := <-landed:
-			if res.Err != nil {
-				return nil, res.Err
-			}
-			// A flight begun by somebody who did not know that the token is
-			// stale may answer with just that one.
-			if t := res.Val.(*delegation.Token); t != stale {
-				return t, nil
-			}
+// store keeps a token and arranges for its renewal, unless the identity was
+// purged since the generation began.
+func (e *Engine) store(k string, id *delegation.Identity, t *delegation.Token, began uint64) error {
+	at := e.options.RenewAt - 0.1*rand.Float64() //nolint:gosec // it spreads, it protects nothing
+	renew := t.Minted.Add(time.Duration(at * float64(t.Lifetime())))
+	return e.purges.unless(id, began, func() {
+		if keep := time.Until(usable(t)); keep > 0 {
+			en := &entry{account: e.keys.account(id), who: id.Person, participant: id.Participant, scopes: id.Scopes, token: t}
+			en.renew.Store(renew.UnixNano())
+			e.entries.Set(id.Person, k, en, keep, id.IsService())
+			e.agenda.add(renew, e.entries.Place(id.Person, k))
 		}
-	}
+	})
 }
 
-func (e *Engine) mint(ctx context.Context, k string, id delegation.Identity, mint delegation.Mint) (*delegation.Token, error) {
+// Purge drops the tokens and failures of whoever is selected, here and on the
+// machines that share them. A mint in flight is neither stored nor used. A
+// purge of everybody closes the breaker. The error is [ErrIncomplete] if other
+// machines do not know yet.
+func (e *Engine) Purge(ctx context.Context, s delegation.Selection) error {
+	e.Drop(s)
+	if e.shared == nil {
+		return nil
+	}
+	return e.shared.Purge(ctx, s)
+}
+
+// Drop is Purge for this machine alone.
+func (e *Engine) Drop(s delegation.Selection) {
+	e.purges.add(s)
+	covered := func(en *entry) bool { return s.Covers(en.who, en.participant) }
+	failed := func(failure) bool { return true }
+	if s.Realm != "" && s.Subject != "" {
+		who := delegation.Person{Realm: s.Realm, Subject: s.Subject}
+		e.entries.DeleteOf(who, covered)
+		e.failures.store.DeleteOf(who, failed)
+	} else {
+		e.entries.DeleteFunc(covered)
+		e.failures.store.DeleteFunc(failed)
+	}
+	if s == (delegation.Selection{}) {
+		e.breaker.Succeed() // the operator wants it tried again
+	}
 	e.mu.Lock()
-	began := e.epoch
+	views := append([]*View(nil), e.views...)
 	e.mu.Unlock()
-
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.timeout)
-	defer cancel()
-	t, err := mint(ctx)
-	if err != nil {
-		return nil, err
+	for _, v := range views {
+		v.client.Forget(s)
 	}
-	return t, e.store(k, id, t, began)
-}
-
-func (e *Engine) store(k string, id delegation.Identity, t *delegation.Token, began uint64) error {
-	e.sweep()
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if at, ok := e.forgotten.Get(personKey(id.Person)); ok && at.(uint64) > began {
-		return errForgotten
-	}
-	life := t.Lifetime()
-	if keep := time.Until(t.Expires) - min(maxSkew, life/10); keep > 0 {
-		e.entries.Set(k, &entry{id, t}, keep)
-	}
-	return nil
-}
-
-// sweep drops what has expired, now and then, at the cost of whoever mints.
-func (e *Engine) sweep() {
-	now := time.Now().UnixNano()
-	last := e.swept.Load()
-	if now-last > int64(sweepEvery) && e.swept.CompareAndSwap(last, now) {
-		e.entries.DeleteExpired()
-		e.forgotten.DeleteExpired()
-	}
-}
-
-func personKey(p delegation.Person) string {
-	return key(&delegation.Identity{Person: p})
 }

@@ -5,40 +5,62 @@ package tokens
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"hash"
-	"slices"
+	"sync/atomic"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// key names an identity. Every part goes in with its length, so that no two
-// different identities are ever written the same way, whatever characters
-// their parts hold.
-func key(id *delegation.Identity) string {
-	h := sha256.New()
-	for _, part := range [...]string{
-		id.Provider, id.Issuer, id.Client, id.Key, id.Realm, id.Subject,
-		id.Participant, id.Audience, id.Config,
-	} {
-		writePart(h, part)
-	}
+// account is what all identities of a configured provider have in common.
+type account struct {
+	provider, issuer, client, key, audience, config string
+}
+
+// keys names identities: SHA-256 over every part with its length, so that no
+// two different ones are ever written the same way, whatever characters their
+// parts hold. What is about the account is hashed by itself, and once.
+type keys struct {
+	last atomic.Pointer[accountKey]
+}
+
+type accountKey struct {
+	account account
+	sum     [sha256.Size]byte
+}
+
+func (k *keys) of(id *delegation.Identity) string {
+	var space [512]byte // enough for most, without an allocation
+	b := append(space[:0], k.common(id).sum[:]...)
+	b = appendPart(b, id.Realm)
+	b = appendPart(b, id.Subject)
+	b = appendPart(b, id.Participant)
 	for _, scope := range id.Scopes {
-		writePart(h, scope)
+		b = appendPart(b, scope)
 	}
-	return string(h.Sum(nil))
+	sum := sha256.Sum256(b)
+	return string(sum[:])
 }
 
-func writePart(h hash.Hash, s string) {
-	var length [8]byte
-	binary.BigEndian.PutUint64(length[:], uint64(len(s)))
-	h.Write(length[:])
-	h.Write([]byte(s))
+// account returns the account of an identity, one value for as many as possible.
+func (k *keys) account(id *delegation.Identity) *account { return &k.common(id).account }
+
+func (k *keys) common(id *delegation.Identity) *accountKey {
+	a := accountOf(id)
+	if last := k.last.Load(); last != nil && last.account == a {
+		return last
+	}
+	var b []byte
+	for _, part := range [...]string{a.provider, a.issuer, a.client, a.key, a.audience, a.config} {
+		b = appendPart(b, part)
+	}
+	now := &accountKey{a, sha256.Sum256(b)}
+	k.last.Store(now)
+	return now
 }
 
-// same compares two identities field by field. A hit is served only if the
-// whole tuple agrees, not merely its hash.
-func same(a, b *delegation.Identity) bool {
-	return a.Provider == b.Provider && a.Issuer == b.Issuer && a.Client == b.Client && a.Key == b.Key &&
-		a.Person == b.Person && a.Participant == b.Participant && a.Audience == b.Audience &&
-		a.Config == b.Config && slices.Equal(a.Scopes, b.Scopes)
+func accountOf(id *delegation.Identity) account {
+	return account{id.Provider, id.Issuer, id.Client, id.Key, id.Audience, id.Config}
+}
+
+func appendPart(b []byte, s string) []byte {
+	return append(binary.BigEndian.AppendUint32(b, uint32(len(s))), s...) //nolint:gosec // no setting or header is 4 GiB long
 }

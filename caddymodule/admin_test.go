@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"bytes"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+// TestReadPurge protects from a purge of everybody that was meant for one, and
+// from one that silently does nothing.
+func TestReadPurge(t *testing.T) {
+	for body, want := range map[string]delegation.Selection{
+		"":                    {},
+		" {} ":                {},
+		`{"realm":"r"}`:       {Realm: "r"},
+		`{"subject":"s"}`:     {Subject: "s"},
+		`{"participant":"p"}`: {Participant: "p"},
+		`{"provider":"mdh"}`:  {},
+		`{"release":false}`:   {},
+		`{"subject":"null"}`:  {Subject: "null"},
+		`{"realm":"r","subject":"s","release":true}`: {Realm: "r", Subject: "s"},
+	} {
+		order, err := readPurge(strings.NewReader(body))
+		if err != nil {
+			t.Errorf("%s: %v", body, err)
+		} else if got := order.selection(); got != want {
+			t.Errorf("%s selects %+v, want %+v", body, got, want)
+		}
+	}
+	for body, want := range map[string]string{
+		`{"subject":""}`:                         "must not be empty",
+		`{"subject":null}`:                       "must not be empty",
+		`{"provider":""}`:                        "must not be empty",
+		`{"participant":"CANARY","realm":"r"}`:   "one or the other",
+		`{"participant":"CANARY","subject":"s"}`: "one or the other",
+		`{"release":true}`:                       "give realm and subject",
+		`{"release":true,"subject":"CANARY"}`:    "give realm and subject",
+		`{"release":true,"realm":"CANARY"}`:      "give realm and subject",
+		`{"release":"yes"}`:                      "no JSON object",
+		`{"subjects":"CANARY"}`:                  "no JSON object",
+		`{"CANARY":1}`:                           "no JSON object",
+		`{"subject":7}`:                          "no JSON object",
+		`null`:                                   "no JSON object",
+		`[]`:                                     "no JSON object",
+		`"CANARY"`:                               "no JSON object",
+		`{"subject":"CANARY"`:                    "no JSON object",
+		`{"subject":"CANARY"}{}`:                 "there is more",
+		`{"subject":"CANARY"} CANARY`:            "there is more",
+		`{"subject":"` + strings.Repeat("x", maxPurgeBody) + `"}`: "larger than 65536 bytes",
+	} {
+		w := httptest.NewRecorder()
+		_, err := readPurge(http.MaxBytesReader(w, noClose{strings.NewReader(body)}, maxPurgeBody))
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "CANARY") {
+			t.Errorf("%.60s: %v, want %q", body, err, want)
+		}
+	}
+}
+
+type noClose struct{ *strings.Reader }
+
+func (noClose) Close() error { return nil }
+
+// FuzzReadPurge protects from a body that selects other than it says: what is
+// accepted and is no empty object names what it selects by.
+func FuzzReadPurge(f *testing.F) {
+	f.Add([]byte(`{"provider":"p","realm":"r","subject":"s","release":true}`))
+	f.Add([]byte(`{"participant":null}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		order, err := readPurge(bytes.NewReader(body))
+		if err != nil {
+			return
+		}
+		if order.selection() == (delegation.Selection{}) && (bytes.Contains(body, []byte(`"subject"`)) || bytes.Contains(body, []byte(`"participant"`))) {
+			t.Errorf("%q selects everybody", body)
+		}
+	})
+}
+
+// TestOtherMethods protects from a purge by a link, and tells what is right.
+func TestOtherMethods(t *testing.T) {
+	for _, route := range (adminAPI{}).Routes() {
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete, http.MethodHead} {
+			right := strings.HasSuffix(route.Pattern, "status") == (method == http.MethodGet) && (method == http.MethodGet || method == http.MethodPost)
+			w := httptest.NewRecorder()
+			err, _ := errors.AsType[caddy.APIError](route.Handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), method, route.Pattern, nil)))
+			want := http.StatusMethodNotAllowed
+			if right {
+				want = http.StatusNotFound // nothing runs
+			}
+			if err.HTTPStatus != want || right == (w.Header().Get("Allow") != "") {
+				t.Errorf("%s %s: %v, Allow %q; want %d", method, route.Pattern, err, w.Header().Get("Allow"), want)
+			}
+		}
+	}
+}
+
+// TestStatusOfAnIssuerThatRejects protects operators: a provider that can get
+// no tokens is not ready, and says why.
+func TestStatusOfAnIssuerThatRejects(t *testing.T) {
+	p, g := opened(t, "", zap.NewNop(), nil)
+	if s := p.status(); !s.Ready || s.Reason != "" || s.PurgeScope != "machine" {
+		t.Errorf("%+v; want it ready", s)
+	}
+	g.fail = delegation.Refuse(delegation.CredentialsRejected, nil)
+	_ = g.get(t, "")
+	p.shared.tokens.Share(level{})
+	if s := p.status(); s.Ready || s.Reason != delegation.CredentialsRejected || s.PurgeScope != "fleet" {
+		t.Errorf("%+v; want it not ready", s)
+	}
+}
+
+// TestIncompletePurge protects an operator from believing that every machine
+// has purged: one provider whose others do not know is enough.
+func TestIncompletePurge(t *testing.T) {
+	alone, _ := opened(t, "", zap.NewNop(), nil)
+	shared, _ := opened(t, "-shared", zap.NewNop(), nil)
+	shared.shared.tokens.Share(unreachable{})
+	app := &App{providers: map[string]*provider{"alone": alone, "shared": shared}}
+	if got := app.purge(t.Context(), []string{"alone"}, delegation.Selection{}, false); !got.Complete || got.Code != "" {
+		t.Errorf("%+v; want it complete", got)
+	}
+	got := app.purge(t.Context(), []string{"alone", "shared"}, delegation.Selection{}, false)
+	if got.Complete || got.Code != "purge_incomplete" || got.Message == "" || len(got.Purged) != 2 {
+		t.Errorf("%+v; want it incomplete", got)
+	}
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"net/url"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/headers"
+)
+
+// attempt is one time that a request is put on the wire: where it goes, and
+// the context it goes in.
+type attempt struct {
+	context.Context
+	url   url.URL
+	trace httptrace.ClientTrace
+}
+
+// attempt begins the next one. Each has a value of its own: what is left of an
+// earlier one may still be reading.
+func (p *passage) attempt(req *http.Request) *attempt {
+	a := &p.first
+	if p.attempted {
+		a = new(attempt)
+	}
+	p.attempted = true
+	a.Context = req.Context()
+	a.url = url.URL{Scheme: p.upstream.Scheme, Host: p.upstream.Address, RawQuery: req.URL.RawQuery, ForceQuery: req.URL.ForceQuery}
+	if listening := httptrace.ContextClientTrace(a.Context); listening != nil && listening.Got1xxResponse != nil {
+		// 1xx answers are cleaned before reverse_proxy's hook passes them on.
+		a.trace = *listening
+		a.trace.Got1xxResponse = func(code int, h textproto.MIMEHeader) error {
+			headers.Clean1xx(http.Header(h))
+			return listening.Got1xxResponse(code, h)
+		}
+	}
+	return a
+}
+
+// Value implements [context.Context]. The trace in the context is replaced:
+// WithClientTrace would add to it, by reflection, and for every request.
+func (a *attempt) Value(key any) any {
+	v := a.Context.Value(key)
+	if _, ok := v.(*httptrace.ClientTrace); ok && a.trace.Got1xxResponse != nil {
+		return &a.trace
+	}
+	return v
+}

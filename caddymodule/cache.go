@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"go.uber.org/zap"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/fleet"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/keyset"
+)
+
+// Cache is where tokens are kept besides this process's memory, so that
+// several machines share them.
+type Cache struct {
+	// Redis is the URL of a Redis that the machines share, such as
+	// rediss://user:password@redis.example.org:6379/0. The schemes
+	// redis-cluster and rediss-cluster are for a cluster, with more of its nodes
+	// as addr parameters; a master_name parameter makes the hosts Sentinels.
+	// Accepts {env.*} and {file.*}. Required.
+	Redis string `json:"redis,omitempty"`
+
+	// CAFile holds the certificates, in PEM, that may have signed Redis's.
+	// Default: the system's.
+	CAFile string `json:"ca_file,omitempty"`
+}
+
+// sharing is the pooled connection to the other machines. It outlives
+// configurations that leave its settings as they were.
+type sharing struct{ *fleet.Fleet }
+
+// Destruct ends the connection.
+func (s sharing) Destruct() error { return s.Close() }
+
+// GoString keeps the usage pool from printing what it holds when it panics.
+func (sharing) GoString() string { return "delegate cache" }
+
+// openKeyset reads the keyset; nil if there is none.
+func openKeyset(setting string) (*keyset.Keyset, error) {
+	if setting == "" {
+		return nil, nil
+	}
+	text := setting
+	if strings.HasPrefix(setting, "{env.") || strings.HasPrefix(setting, "{file.") {
+		var err error
+		if text, err = expand(caddy.NewReplacer(), setting); err != nil {
+			return nil, err
+		}
+	}
+	return keyset.Parse(text)
+}
+
+// openCache takes the connection to Redis from the pool, without using it yet.
+// name is what tells it from one with other settings.
+func openCache(c *Cache, keys *keyset.Keyset) (shared *fleet.Fleet, name string, err error) {
+	if c == nil {
+		return nil, "", nil
+	}
+	if keys == nil {
+		return nil, "", errors.New("tokens in Redis are sealed: add `keyset {file.…}` with a file that `caddy delegate keyset generate` made, the same on every machine")
+	}
+	url, err := expand(caddy.NewReplacer(), c.Redis)
+	if err != nil {
+		return nil, "", err
+	}
+	options := fleet.Options{URL: strings.TrimSpace(url), Sealer: keys}
+	var authorities []byte
+	if c.CAFile != "" {
+		if authorities, err = os.ReadFile(c.CAFile); err != nil {
+			return nil, "", fmt.Errorf("ca_file: %w", err)
+		}
+		options.RootCAs = x509.NewCertPool()
+		if !options.RootCAs.AppendCertsFromPEM(authorities) {
+			return nil, "", fmt.Errorf("ca_file %s holds no certificate in PEM", c.CAFile)
+		}
+	}
+	sum := sha256.Sum256([]byte(strings.Join([]string{options.URL, string(authorities), keys.Fingerprint()}, "\x00")))
+	name = "cache\x00" + hex.EncodeToString(sum[:])
+	value, _, err := pool.LoadOrNew(name, func() (caddy.Destructor, error) {
+		f, err := fleet.Open(options)
+		if err != nil {
+			return nil, err
+		}
+		return sharing{f}, nil
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	return value.(sharing).Fleet, name, nil
+}
+
+// tellChange has the current configuration's log tell when Redis goes down and
+// when it is back.
+func tellChange(f *fleet.Fleet, logger *zap.Logger) {
+	f.OnChange(func(up bool, cause string) {
+		if up {
+			logger.Info("the shared cache is back; tokens are shared again")
+			return
+		}
+		logger.Warn("the shared cache cannot be used; this machine works for itself until it is back", zap.String("cause", cause))
+	})
+}
+
+// parseCache reads:
+//
+//	cache memory
+//	cache redis <url> {
+//	    ca_file <file>
+//	}
+func parseCache(d *caddyfile.Dispenser) (*Cache, error) {
+	if !d.NextArg() {
+		return nil, d.Err("cache needs a kind: memory, or redis with its URL")
+	}
+	switch kind := d.Val(); kind {
+	case "memory":
+		if d.NextArg() {
+			return nil, d.Errf("cache memory takes no %q", d.Val())
+		}
+		return nil, nil
+	case "redis":
+	default:
+		return nil, d.Errf("unknown kind of cache %q: expected memory or redis", kind)
+	}
+	c := new(Cache)
+	if !d.NextArg() {
+		return nil, d.Err("cache redis needs the URL, such as {env.REDIS_URL}")
+	}
+	c.Redis = d.Val()
+	if d.NextArg() {
+		return nil, d.Errf("cache redis takes one URL, not %q as well", d.Val())
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		if d.Val() != "ca_file" {
+			return nil, d.Errf("unrecognized subdirective %q of cache redis: expected ca_file", d.Val())
+		}
+		if err := parseOnce(d, &c.CAFile); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package delegation
+
+import (
+	"context"
+	"net/http"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+)
+
+// Succeeded is the outcome of what did not fail.
+const Succeeded = "ok"
+
+// Outcome says how something ended, for metrics, logs and traces: [Succeeded],
+// or the refusal's code. There are few of them, and none names a person.
+func Outcome(err error) string {
+	if err == nil {
+		return Succeeded
+	}
+	return string(AsRefusal(err).Code)
+}
+
+// Span begins a span of the trace that ctx is part of, if that is recorded.
+// The attributes must name no person. The function that is returned is to be
+// called once, with the outcome, which becomes the attribute delegate.outcome.
+func Span(ctx context.Context, name string, attributes ...attribute.KeyValue) (context.Context, func(error)) {
+	parent := trace.SpanFromContext(ctx)
+	if !parent.IsRecording() {
+		return ctx, func(error) {}
+	}
+	// The parent's provider: the site's `tracing` handler has set it up, and
+	// ends it.
+	ctx, span := parent.TracerProvider().Tracer("caddy-delegate").Start(ctx, name, trace.WithAttributes(attributes...))
+	return ctx, func(err error) {
+		outcome := Outcome(err)
+		span.SetAttributes(attribute.String("delegate.outcome", outcome))
+		if err != nil && AsRefusal(err).Status() >= http.StatusInternalServerError {
+			span.SetStatus(codes.Error, outcome)
+		}
+		span.End()
+	}
+}

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package fleet lets the token engines of several machines share their tokens
+// through Redis: each token is minted once for all of them, and a purge on one
+// reaches the others. Redis is never a reason for a request to fail: while it
+// cannot be used, each machine works for itself.
+//
+// Redis holds nothing in clear. Tokens and purges are sealed, and its keys are
+// pseudonyms, "delegate:{<pseudonym>}:<kind>":
+//
+//	token        a token until it expires, sealed
+//	lease        who mints it now
+//	purged       the generation of the latest purge of one selection, for 31 days
+//	purges       the stream of the latest 100 000 purges, sealed
+//	incarnation  changes when Redis loses its data
+//
+// An ACL user needs the keys ~delegate:* and the commands get, mget,
+// set, del, exists, getrange, pexpire, eval, evalsha, xadd, xread, xrange, time and
+// select; in a cluster cluster|slots and command as well. Redis should not evict purges before tokens: maxmemory-policy
+// noeviction, which is its default, or volatile-ttl.
+package fleet
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/x509"
+	"errors"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/bsm/redislock"
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/logging"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+// Sealer seals what Redis keeps and makes its pseudonyms. A keyset is one.
+type Sealer interface {
+	Seal(plaintext, associated []byte) ([]byte, error)
+	Open(sealed, associated []byte) ([]byte, error)
+	Name(parts ...string) string
+	Names(parts ...string) []string
+}
+
+// Options of a fleet.
+type Options struct {
+	// URL is where Redis is, as go-redis' ParseURL reads it but with few of
+	// its parameters. Required.
+	//
+	//	redis://<user>:<password>@<host>:<port>/<db>
+	//	unix://<user>:<password>@<path>?db=<db>
+	//	redis-cluster://<user>:<password>@<host>:<port>?addr=<host>:<port>
+	//	redis://<host>:<port>/<db>?master_name=<name>&addr=<host>:<port>
+	//
+	// In a cluster addr names more of its nodes. With master_name the hosts
+	// are Sentinels: user and password before the @ are theirs, the
+	// parameters username and password the master's. With rediss and
+	// rediss-cluster all connections are encrypted, and the certificates of
+	// all servers are for the first host. More parameters are client_name,
+	// pool_size (default: 10 for each CPU) and protocol.
+	URL string
+	// Sealer is the same on every machine. Required.
+	Sealer Sealer
+	// RootCAs signed the server's certificate. Default: the system's.
+	RootCAs *x509.CertPool
+	// Timeout is what one command may take, in two attempts, before Redis
+	// counts as down. Default: 250 ms.
+	Timeout time.Duration
+	// Lease is how long a machine that dies keeps the others from minting what
+	// it was minting. Default: 5 s.
+	Lease time.Duration
+}
+
+// Fleet is this machine's connection to the others. It outlives configurations
+// and holds nothing of any one of them but what [Fleet.OnChange] was given.
+type Fleet struct {
+	sealer  Sealer
+	timeout time.Duration
+	term    time.Duration // of a lease
+	client  redis.UniversalClient
+	locks   *redislock.Client
+	machine string // tells this machine's purges from the others'
+	opened  time.Time
+
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	start  sync.Once
+	tried  chan struct{}  // closed when it is known whether Redis is there
+	work   sync.WaitGroup // guarded against a late Add by mu and closed
+
+	turns    chan struct{} // commands at Redis
+	answered atomic.Int64  // when the last one was, in Unix nanoseconds
+
+	health health
+	queue  queue
+	stream stream
+
+	failures   atomic.Int64
+	unreadable atomic.Int64
+
+	mu      sync.Mutex
+	closed  bool
+	members []*Member
+	journal journal
+}
+
+// Open returns a fleet that is not connected yet. The error is about the
+// options and quotes none of them.
+func Open(o Options) (*Fleet, error) {
+	if o.Sealer == nil {
+		return nil, errors.New("sharing tokens in redis takes a keyset to seal them: make one with `caddy delegate keyset generate <file>` and name it")
+	}
+	u, err := parse(o.URL)
+	if err != nil {
+		return nil, err
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = 250 * time.Millisecond
+	}
+	if o.Lease <= 0 {
+		o.Lease = 5 * time.Second
+	}
+	turns := u.PoolSize
+	if turns <= 0 {
+		turns = 10 * runtime.GOMAXPROCS(0)
+	}
+	tune(u, o.Timeout, turns)
+	if u.TLSConfig != nil {
+		u.TLSConfig.RootCAs = o.RootCAs
+	}
+	// The client tells stderr the address at each attempt; we tell of changes.
+	logging.Disable()
+	f := &Fleet{
+		sealer:  o.Sealer,
+		timeout: o.Timeout,
+		term:    o.Lease,
+		client:  redis.NewUniversalClient(u),
+		machine: rand.Text(),
+		opened:  time.Now(),
+		tried:   make(chan struct{}),
+		turns:   make(chan struct{}, turns),
+		journal: newJournal(),
+		queue:   queue{waiting: make(map[*place]chan struct{})},
+	}
+	f.locks = redislock.New(f.client)
+	f.ctx, f.cancel = context.WithCancel(context.Background())
+	f.stream.contact = f.opened
+	return f, nil
+}
+
+// Start connects and keeps watch. The first use does it as well.
+func (f *Fleet) Start() {
+	f.start.Do(func() {
+		if !f.spawn(f.watch) {
+			close(f.tried)
+		}
+	})
+}
+
+// spawn runs a goroutine that Close waits for.
+func (f *Fleet) spawn(run func()) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return false
+	}
+	f.work.Go(run)
+	return true
+}
+
+// Close ends all that the fleet does by itself. Members work alone from then on.
+func (f *Fleet) Close() error {
+	f.mu.Lock()
+	closed := f.closed
+	f.closed = true
+	f.mu.Unlock()
+	if closed {
+		return nil
+	}
+	f.cancel()
+	f.health.end()
+	err := f.client.Close()
+	f.work.Wait()
+	return err
+}
+
+// Join makes a provider's engine part of the fleet. It shares tokens and
+// purges with the engines that joined with the same space on other machines.
+// drop is called for their purges, from any goroutine.
+func (f *Fleet) Join(space string, drop func(delegation.Selection)) *Member {
+	m := &Member{fleet: f, space: space, drop: drop}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.members = append(f.members, m)
+	return m
+}
+
+// Unreadable counts what was found in Redis and could not be opened: sealed by
+// other keys, altered, or moved from another place.
+func (f *Fleet) Unreadable() int64 { return f.unreadable.Load() }
+
+// drop has the members of a space drop a selection, except for one of them.
+func (f *Fleet) drop(p purge, except *Member) {
+	for _, m := range f.joined() {
+		if m != except && m.space == p.Space {
+			m.drop(p.Selection)
+		}
+	}
+}
+
+func (f *Fleet) joined() []*Member {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.members)
+}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package fleet
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"time"
+
+	"github.com/bsm/redislock"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
+)
+
+// keepFor bounds how long a token is kept, so that the generation of a purge
+// outlives all tokens that it is about.
+const keepFor = 30 * 24 * time.Hour
+
+// lease is the right to mint one token, for as long as it is renewed.
+type lease struct {
+	*place
+	lock   *redislock.Lock
+	before generations
+}
+
+// obtain returns the lease; or the token, which its last holder may have
+// stored just before; or neither, if another machine was faster.
+func (p *place) obtain(ctx context.Context, serves func(*delegation.Token) bool) (*lease, *delegation.Token, error) {
+	l := &lease{place: p}
+	own := &redislock.Options{Token: rand.Text()} // it may be obtained twice, see try
+	err := p.do(ctx, p.link, func(ctx context.Context) (err error) {
+		l.lock, err = p.locks.Obtain(ctx, p.lease, p.term, own)
+		return err
+	})
+	if errors.Is(err, redislock.ErrNotObtained) {
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	seen, err := p.look(ctx)
+	if err != nil {
+		l.release(ctx)
+		return nil, nil, err
+	}
+	if seen.token != nil && serves(seen.token) {
+		l.release(ctx)
+		return nil, seen.token, nil
+	}
+	l.before = seen.purges
+	return l, nil, nil
+}
+
+// mint mints and stores the token.
+func (l *lease) mint(ctx context.Context, serves func(*delegation.Token) bool, mint func(context.Context) (*delegation.Token, error)) (*delegation.Token, error) {
+	t, err := l.hold(ctx, mint)
+	if err != nil {
+		l.release(ctx)
+		return nil, err
+	}
+	other, err := l.store(ctx, t)
+	switch {
+	case errors.Is(err, tokens.ErrPurged):
+		return nil, err
+	case err == nil && other != nil && serves(other):
+		return other, nil
+	}
+	return t, nil // it is good, wherever it could be stored
+}
+
+// hold mints while it keeps the lease.
+func (l *lease) hold(ctx context.Context, mint func(context.Context) (*delegation.Token, error)) (*delegation.Token, error) {
+	done := make(chan struct{})
+	defer close(done)
+	l.spawn(func() { l.renew(done) })
+	return mint(ctx)
+}
+
+// renew keeps the lease until the mint is done. Who has lost it notices when
+// storing.
+func (l *lease) renew(done <-chan struct{}) {
+	tick := time.NewTicker(max(l.term/3, time.Millisecond))
+	defer tick.Stop()
+	for {
+		select {
+		case <-done:
+			return
+		case <-l.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := l.do(l.ctx, l.link, func(ctx context.Context) error {
+			return l.lock.Refresh(ctx, l.term, nil)
+		}); err != nil {
+			return
+		}
+	}
+}
+
+// release lets the next one try, also after ctx.
+func (l *lease) release(ctx context.Context) {
+	_ = l.do(context.WithoutCancel(ctx), l.link, func(ctx context.Context) error {
+		if err := l.lock.Release(ctx); !errors.Is(err, redislock.ErrLockNotHeld) {
+			return err
+		}
+		return nil
+	})
+}
+
+const (
+	// storing is fenced: a holder that was paused for longer than its lease
+	// must not overwrite what the next one has stored, and gets that instead.
+	storing = `
+if redis.call("get", KEYS[2]) ~= ARGV[1] then return redis.call("get", KEYS[1]) end
+if tonumber(ARGV[3]) > 0 then redis.call("set", KEYS[1], ARGV[2], "px", ARGV[3]) end
+redis.call("del", KEYS[2])
+return false`
+
+	discarding = `if redis.call("get", KEYS[1]) == ARGV[1] then return redis.call("del", KEYS[1]) end`
+)
+
+// store stores a token and releases the lease. If that was lost meanwhile it
+// returns the token of the machine that has it now. The error is ErrPurged, or
+// that Redis cannot be used.
+func (l *lease) store(ctx context.Context, t *delegation.Token) (*delegation.Token, error) {
+	// A token that was minted at the last moment is worth keeping.
+	ctx = context.WithoutCancel(ctx)
+	sealed, err := l.sealToken(t, l.before, l.associated)
+	if err != nil {
+		l.release(ctx)
+		return nil, err
+	}
+	life := min(time.Until(t.Expires), keepFor).Milliseconds()
+	var (
+		other string
+		after generations
+	)
+	if err := l.do(ctx, l.link, func(ctx context.Context) error {
+		pipe := l.client.Pipeline()
+		// Not by its digest: in a pipeline it is too late to find that Redis
+		// does not know it.
+		stored := pipe.Eval(ctx, storing, []string{l.token, l.place.lease}, l.lock.Token(), sealed, life)
+		// After it: what is purged later is told through the stream.
+		purges := l.read(ctx, pipe, l.purged)
+		if err := execute(ctx, pipe); err != nil {
+			return err
+		}
+		after = generations(purges())
+		var err error
+		if other, err = stored.Text(); errors.Is(err, redis.Nil) {
+			return nil
+		}
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	if after.purgedSince(l.before) {
+		// Nobody would use it: its generations are the old ones.
+		_ = l.do(ctx, l.link, func(ctx context.Context) error {
+			err := l.client.Eval(ctx, discarding, []string{l.token}, sealed).Err()
+			if errors.Is(err, redis.Nil) {
+				return nil
+			}
+			return err
+		})
+		return nil, tokens.ErrPurged
+	}
+	return l.openToken(other, after, l.associated), nil
+}

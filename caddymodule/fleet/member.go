@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package fleet
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
+)
+
+// Member is one provider's engine in the fleet. It implements [tokens.Shared].
+type Member struct {
+	fleet *Fleet
+	space string
+	drop  func(delegation.Selection)
+}
+
+// Leave ends what [Fleet.Join] began.
+func (m *Member) Leave() {
+	f := m.fleet
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.members = slices.DeleteFunc(f.members, func(other *Member) bool { return other == m })
+}
+
+// Status implements [tokens.Shared].
+func (m *Member) Status() tokens.SharedStatus {
+	f := m.fleet
+	f.mu.Lock()
+	pending := f.journal.pending[m.space]
+	f.mu.Unlock()
+	return tokens.SharedStatus{Kind: "redis", Up: f.Up(), Failures: f.failures.Load(), Pending: pending}
+}
+
+// Token implements [tokens.Shared]. If Redis cannot be used it is mint.
+func (m *Member) Token(
+	ctx context.Context, key string, id *delegation.Identity,
+	serves func(*delegation.Token) bool, mint func(context.Context) (*delegation.Token, error),
+) (*delegation.Token, error) {
+	link := m.fleet.reach(ctx)
+	if link == nil {
+		return mint(ctx)
+	}
+	p := &place{Fleet: m.fleet, link: link, space: m.space, key: key, id: id}
+	lease, found, err := p.await(ctx, serves)
+	switch {
+	case errors.Is(err, errDown):
+		return mint(ctx)
+	case err != nil:
+		return nil, err
+	case found != nil:
+		return found, nil
+	}
+	return lease.mint(ctx, serves, mint)
+}
+
+// place is where the token for one key is.
+type place struct {
+	*Fleet
+	link       *link
+	space, key string
+	id         *delegation.Identity
+
+	// Keys in Redis, once they are needed. A cluster has the first two in one slot.
+	token, lease string
+	purged       []string // of the generations
+	associated   []byte
+}
+
+// find names the place. It takes longer than all else here: that is why it is
+// done in turn.
+func (p *place) find() {
+	if p.token != "" {
+		return
+	}
+	name := p.sealer.Name("token", p.space, p.key)
+	p.token, p.lease = kind(name, "token"), kind(name, "lease")
+	p.associated = associated("token", p.space, p.key)
+	for _, s := range p.id.Selections() {
+		p.purged = append(p.purged, kind(p.sealer.Name(purge{p.space, s}.parts()...), "purged"))
+	}
+}
+
+// kind is a key in Redis. Those of one pseudonym are in one slot of a cluster.
+func kind(pseudonym, kind string) string { return "delegate:{" + pseudonym + "}:" + kind }
+
+// sight is what was seen at a place in one round trip.
+type sight struct {
+	token  *delegation.Token // nil if there is none that could be used
+	purges generations
+	leased bool
+}
+
+func (p *place) look(ctx context.Context) (s sight, err error) {
+	err = p.do(ctx, p.link, func(ctx context.Context) error {
+		p.find()
+		pipe := p.client.Pipeline()
+		read := p.read(ctx, pipe, append([]string{p.token, p.lease}, p.purged...))
+		if err := execute(ctx, pipe); err != nil {
+			return err
+		}
+		values := read()
+		s.leased = values[1] != ""
+		s.purges = generations(values[2:])
+		s.token = p.openToken(values[0], s.purges, p.associated)
+		return nil
+	})
+	return s, err
+}
+
+// read queues reading keys, and returns how to get their values afterwards. An
+// absent one is "".
+func (f *Fleet) read(ctx context.Context, pipe redis.Pipeliner, keys []string) func() []string {
+	values := make([]string, len(keys))
+	if _, cluster := f.client.(*redis.ClusterClient); cluster { // in several slots
+		read := make([]*redis.StringCmd, len(keys))
+		for i, key := range keys {
+			read[i] = pipe.Get(ctx, key)
+		}
+		return func() []string {
+			for i := range read {
+				values[i] = read[i].Val()
+			}
+			return values
+		}
+	}
+	read := pipe.MGet(ctx, keys...)
+	return func() []string {
+		for i, v := range read.Val() {
+			values[i], _ = v.(string)
+		}
+		return values
+	}
+}
+
+// execute runs a pipeline. That a key is absent is no error.
+func execute(ctx context.Context, pipe redis.Pipeliner) error {
+	commands, err := pipe.Exec(ctx)
+	if err == nil || !errors.Is(err, redis.Nil) {
+		return err
+	}
+	for _, c := range commands {
+		if err := c.Err(); err != nil && !errors.Is(err, redis.Nil) {
+			return err
+		}
+	}
+	return nil
+}
+
+// await returns the token once there is one that serves, or the lease to mint it.
+func (p *place) await(ctx context.Context, serves func(*delegation.Token) bool) (*lease, *delegation.Token, error) {
+	for {
+		seen, err := p.look(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		if seen.token != nil && serves(seen.token) {
+			return nil, seen.token, nil
+		}
+		if !seen.leased {
+			lease, found, err := p.obtain(ctx, serves)
+			if err != nil || lease != nil || found != nil {
+				return lease, found, err
+			}
+		}
+		if err := p.wait(ctx); err != nil {
+			return nil, nil, err
+		}
+	}
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package fleet
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+// value is a token as Redis keeps it, before it is sealed.
+type value struct {
+	Access  []byte      `json:"access"` // bytes, because JSON mends what is not UTF-8
+	Scope   string      `json:"scope"`
+	Minted  time.Time   `json:"minted"`
+	Expires time.Time   `json:"expires"`
+	Purges  generations `json:"purges"`
+}
+
+// generations are those of the purges that cover an identity, in the order of
+// [delegation.Identity.Selections]. A generation is a random text, so that one
+// that Redis has lost never comes back; "" means that there was no purge.
+type generations [5]string
+
+// purgedSince tells whether somebody has purged in between. A generation that
+// is gone is no purge: Redis has lost it.
+func (g generations) purgedSince(before generations) bool {
+	for i, now := range g {
+		if now != "" && now != before[i] {
+			return true
+		}
+	}
+	return false
+}
+
+// associated binds a sealed value to the place where it is kept.
+func associated(parts ...string) []byte {
+	var b []byte
+	for _, part := range parts {
+		b = append(binary.BigEndian.AppendUint64(b, uint64(len(part))), part...)
+	}
+	return b
+}
+
+func (f *Fleet) sealToken(t *delegation.Token, purges generations, place []byte) ([]byte, error) {
+	plain, err := json.Marshal(value{[]byte(t.Access.Reveal()), t.Scope, t.Minted, t.Expires, purges})
+	if err != nil {
+		return nil, err
+	}
+	return f.sealer.Seal(plain, place)
+}
+
+// openToken returns nil for what is no token of this place, or has been purged
+// or expired.
+func (f *Fleet) openToken(sealed string, purges generations, place []byte) *delegation.Token {
+	if sealed == "" {
+		return nil
+	}
+	var v value
+	plain, err := f.sealer.Open([]byte(sealed), place)
+	if err == nil {
+		err = json.Unmarshal(plain, &v)
+	}
+	if err != nil {
+		f.unreadable.Add(1)
+		return nil
+	}
+	if v.Purges != purges || !time.Now().Before(v.Expires) {
+		return nil
+	}
+	return &delegation.Token{Access: delegation.NewSecret(string(v.Access)), Scope: v.Scope, Minted: v.Minted, Expires: v.Expires}
+}
+
+func (f *Fleet) sealPurge(p purge) (string, error) {
+	plain, err := json.Marshal(p)
+	if err != nil {
+		return "", err
+	}
+	sealed, err := f.sealer.Seal(plain, associated("purge"))
+	return string(sealed), err
+}
+
+func (f *Fleet) openPurge(sealed string) (p purge, ok bool) {
+	plain, err := f.sealer.Open([]byte(sealed), associated("purge"))
+	if err == nil {
+		err = json.Unmarshal(plain, &p)
+	}
+	if err != nil {
+		f.unreadable.Add(1)
+	}
+	return p, err == nil
+}

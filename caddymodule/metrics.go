@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
+)
+
+const (
+	metricsNamespace = "caddy"
+	metricsSubsystem = "delegate"
+)
+
+// Outcomes of requests besides the codes of refusals.
+const (
+	forwarded  = "forwarded"
+	answered   = "answered"    // by delegate_token
+	clientLeft = "client_left" // before there was an answer
+)
+
+// The counters are the process's: a registry ends with its configuration, and
+// what is counted must not begin anew with every reload. Their labels are few
+// and never name a person, a path or a scope.
+var (
+	requestsTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "requests_total",
+		Help: "Requests at delegate and delegate_token by outcome: forwarded, answered (by delegate_token), client_left, or the code of the refusal. Preflights are not among them.",
+	}, []string{"provider", "outcome"})
+	tokensTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "tokens_total",
+		Help: "How tokens were found, the service account's included: hit (in memory), wait (minted or read from the shared level while the request waited), remembered (refused by what was learnt before), failed.",
+	}, []string{"provider", "result"})
+	mintsTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "mints_total",
+		Help: "Calls for tokens: of the service account or of a participant (delegated); first, ahead (renewals in the background) or stale (the upstream does not accept the old one, or too little of its life is left); ok or the code of the failure.",
+	}, []string{"provider", "token", "reason", "outcome"})
+	mintDuration = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "mint_duration_seconds",
+		Help:    "How long calls for tokens took, failed ones too. A participant's includes the service token's where that had to be obtained first.",
+		Buckets: prometheus.DefBuckets,
+	}, []string{"provider", "token"})
+	purgesTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "purges_total",
+		Help: "Purges that this machine was asked for.",
+	}, []string{"provider"})
+)
+
+// hot are the counters of the way that most requests take. Finding them by
+// their labels costs as much as the rest of counting.
+type hot struct {
+	forwarded prometheus.Counter
+	hit       prometheus.Counter
+}
+
+func newHot(provider string) hot {
+	return hot{
+		forwarded: requestsTotal.WithLabelValues(provider, forwarded),
+		hit:       tokensTotal.WithLabelValues(provider, string(tokens.Hit)),
+	}
+}
+
+// Found implements [tokens.Client].
+func (p *provider) Found(how tokens.Found) {
+	if how == tokens.Hit {
+		p.hot.hit.Inc()
+		return
+	}
+	tokensTotal.WithLabelValues(p.name, string(how)).Inc()
+}
+
+// registerMetrics has a configuration's registry collect the counters and the
+// state of the configuration's own providers.
+func registerMetrics(registry *prometheus.Registry, providers map[string]*provider) error {
+	for _, c := range []prometheus.Collector{requestsTotal, tokensTotal, mintsTotal, mintDuration, purgesTotal, gauges(providers)} {
+		err := registry.Register(c)
+		if _, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); err != nil && !ok {
+			return fmt.Errorf("registering metrics: %w", err)
+		}
+	}
+	return nil
+}
+
+// gauges reads the state of providers when it is asked for. It belongs to one
+// configuration, as its registry does: what a reload removes vanishes with it.
+type gauges map[string]*provider
+
+func gauge(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(prometheus.BuildFQName(metricsNamespace, metricsSubsystem, name), help, append([]string{"provider"}, labels...), nil)
+}
+
+var (
+	entriesGauge    = gauge("entries", "Tokens in memory.")
+	rememberedGauge = gauge("remembered_failures", "Identities for which a failure is remembered.")
+	waitingGauge    = gauge("waiting", "Requests and renewals that wait for a token.")
+	mintingGauge    = gauge("minting", "Calls for tokens that are at the issuer.")
+	breakerGauge    = gauge("issuer_breaker", "1 for the state the issuer's breaker is in: closed, open (the issuer is left alone) or half_open (one call tries it).", "state")
+	sharedUp        = gauge("shared_up", "1 while the level shared with other machines is in use, 0 while this machine works alone.")
+	sharedFailures  = gauge("shared_failures_total", "How often the shared level went down.")
+	sharedPending   = gauge("shared_pending_purges", "Purges that the other machines do not know of yet.")
+)
+
+// Describe implements [prometheus.Collector].
+func (gauges) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		entriesGauge, rememberedGauge, waitingGauge, mintingGauge, breakerGauge, sharedUp, sharedFailures, sharedPending,
+	} {
+		ch <- d
+	}
+}
+
+// Collect implements [prometheus.Collector].
+func (g gauges) Collect(ch chan<- prometheus.Metric) {
+	for name, p := range g {
+		send := func(d *prometheus.Desc, kind prometheus.ValueType, value float64, labels ...string) {
+			ch <- prometheus.MustNewConstMetric(d, kind, value, append([]string{name}, labels...)...)
+		}
+		s := p.shared.tokens.Status()
+		send(entriesGauge, prometheus.GaugeValue, float64(s.Entries))
+		send(rememberedGauge, prometheus.GaugeValue, float64(s.Remembered))
+		send(waitingGauge, prometheus.GaugeValue, float64(s.Waiting))
+		send(mintingGauge, prometheus.GaugeValue, float64(s.Minting))
+		for _, state := range []tokens.State{tokens.Closed, tokens.Open, tokens.HalfOpen} {
+			send(breakerGauge, prometheus.GaugeValue, truth(s.Issuer.State == state), string(state))
+		}
+		if s.Shared != nil {
+			send(sharedUp, prometheus.GaugeValue, truth(s.Shared.Up))
+			send(sharedFailures, prometheus.CounterValue, float64(s.Shared.Failures))
+			send(sharedPending, prometheus.GaugeValue, float64(s.Shared.Pending))
+		}
+	}
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// Interface guards
+var _ prometheus.Collector = gauges(nil)

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	"go.uber.org/zap"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
+)
+
+// mintingGuest is a provider with tokens, whose mints end as they are told.
+type mintingGuest struct {
+	guest
+	tokens   delegation.Tokens
+	fail     error
+	released []delegation.Person
+}
+
+func (g *mintingGuest) Open(host delegation.Host) error {
+	g.tokens = host.Tokens(func(context.Context, delegation.Identity) (*delegation.Token, error) {
+		if g.fail != nil {
+			return nil, g.fail
+		}
+		now := time.Now()
+		return &delegation.Token{Access: delegation.NewSecret(now.String()), Minted: now, Expires: now.Add(time.Hour)}, nil
+	})
+	return nil
+}
+
+func (g *mintingGuest) Release(p delegation.Person) { g.released = append(g.released, p) }
+
+func (g *mintingGuest) get(t *testing.T, who string) error {
+	t.Helper()
+	_, _, err := g.tokens.Get(t.Context(), identity(who))
+	return err
+}
+
+// identity is a person's, or the service account's if they have no name.
+func identity(who string) delegation.Identity {
+	if who == "" {
+		return delegation.Identity{Provider: "p"}
+	}
+	return delegation.Identity{Provider: "p", Person: delegation.Person{Realm: "clinic", Subject: who}, Participant: "ID-of-" + who}
+}
+
+// opened is a provider that ends with the test, and its counts with it.
+// Counters are the process's, so every test has providers named after it.
+func opened(t *testing.T, suffix string, logger *zap.Logger, naming naming) (*provider, *mintingGuest) {
+	t.Helper()
+	g := &mintingGuest{guest: guest{traits: delegation.Traits{Fingerprint: "1"}}}
+	p, err := openProvider(strings.ToLower(t.Name())+suffix, g, common{naming: naming}, logger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = p.close()
+		for _, counters := range []interface{ DeletePartialMatch(prometheus.Labels) int }{requestsTotal, tokensTotal, mintsTotal, mintDuration, purgesTotal} {
+			counters.DeletePartialMatch(prometheus.Labels{"provider": p.name})
+		}
+	})
+	return p, g
+}
+
+// registered is a registry as Caddy makes one for every configuration.
+func registered(t *testing.T, providers ...*provider) *prometheus.Registry {
+	t.Helper()
+	all := make(map[string]*provider)
+	for _, p := range providers {
+		all[p.name] = p
+	}
+	registry := prometheus.NewPedanticRegistry()
+	if err := registerMetrics(registry, all); err != nil {
+		t.Fatal(err)
+	}
+	if err := registerMetrics(registry, all); err != nil {
+		t.Errorf("the second time: %v", err)
+	}
+	return registry
+}
+
+// series are the values of a registry's metrics of a provider, by name and
+// other labels.
+func series(t *testing.T, registry *prometheus.Registry, provider string) map[string]float64 {
+	t.Helper()
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := make(map[string]float64)
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			name, mine := strings.TrimPrefix(family.GetName(), "caddy_delegate_"), false
+			for _, label := range m.GetLabel() {
+				if label.GetName() == "provider" {
+					mine = label.GetValue() == provider
+					continue
+				}
+				name += " " + label.GetValue()
+			}
+			if mine {
+				values[name] = m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+			}
+		}
+	}
+	return values
+}
+
+// TestMetricsOutliveConfigurations protects an operator's graphs: counters go
+// on over reloads, two configurations at once count nothing twice, and what a
+// reload removed has no state any more.
+func TestMetricsOutliveConfigurations(t *testing.T) {
+	kept, g := opened(t, "", zap.NewNop(), nil)
+	removed, _ := opened(t, "-removed", zap.NewNop(), nil)
+	old := registered(t, kept, removed)
+	for reload := range 3 {
+		if err := g.get(t, fmt.Sprint("user ", reload)); err != nil {
+			t.Fatal(err)
+		}
+		again, next := opened(t, "", zap.NewNop(), nil)
+		registry := registered(t, again)
+		if err := next.get(t, fmt.Sprint("user ", reload)); err != nil {
+			t.Fatal(err)
+		}
+		for name, r := range map[string]*prometheus.Registry{"old": old, "new": registry} {
+			got := series(t, r, kept.name)
+			for metric, want := range map[string]int{
+				"mints_total ok first delegated": reload + 1, "mint_duration_seconds delegated": reload + 1, "entries": reload + 1,
+				"tokens_total wait": reload + 1, "tokens_total hit": reload + 1,
+			} {
+				if got[metric] != float64(want) {
+					t.Errorf("%s configuration, reload %d: %s is %v, want %d", name, reload, metric, got[metric], want)
+				}
+			}
+		}
+		gone := series(t, registry, removed.name)
+		if _, ok := gone["entries"]; ok || gone["issuer_breaker closed"] != 0 {
+			t.Errorf("the removed provider still has %v", gone)
+		}
+		if series(t, old, removed.name)["issuer_breaker closed"] != 1 {
+			t.Error("a provider of the old configuration is missing")
+		}
+	}
+}
+
+// level is a shared level that went down.
+type level struct{ tokens.Shared }
+
+func (level) Status() tokens.SharedStatus {
+	return tokens.SharedStatus{Kind: "redis", Failures: 3, Pending: 2}
+}
+
+// TestGaugesShowTheState protects alerts: the breaker's state, and the shared
+// level where there is one.
+func TestGaugesShowTheState(t *testing.T) {
+	p, g := opened(t, "", zap.NewNop(), nil)
+	registry := registered(t, p)
+	alone := series(t, registry, p.name)
+	if _, ok := alone["shared_up"]; ok || alone["issuer_breaker closed"] != 1 || alone["issuer_breaker open"] != 0 {
+		t.Errorf("at the start: %v", alone)
+	}
+	g.fail = delegation.Refuse(delegation.CredentialsRejected, nil)
+	_ = g.get(t, "") // nobody's service token: everybody's trouble
+	_ = g.get(t, "somebody")
+	p.shared.tokens.Share(level{})
+	got := series(t, registry, p.name)
+	for metric, want := range map[string]float64{
+		"issuer_breaker open": 1, "issuer_breaker closed": 0, "issuer_breaker half_open": 0, "remembered_failures": 1,
+		"waiting": 0, "minting": 0, "shared_up": 0, "shared_failures_total": 3, "shared_pending_purges": 2,
+		"mints_total credentials_rejected first service": 1, "tokens_total failed": 1, "tokens_total remembered": 1,
+	} {
+		if value, ok := got[metric]; !ok || value != want {
+			t.Errorf("%s is %v, want %v", metric, value, want)
+		}
+	}
+}
+
+// TestMetricsFollowConventions protects names, which nobody can mend later.
+func TestMetricsFollowConventions(t *testing.T) {
+	p, g := opened(t, "", zap.NewNop(), nil)
+	p.shared.tokens.Share(level{})
+	_ = g.get(t, "")
+	families, err := registered(t, p).Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if problems, err := promlint.NewWithMetricFamilies(families).Lint(); err != nil || len(problems) != 0 {
+		t.Error(problems, err)
+	}
+}
+
+// TestCountingIsCheap protects the warm path: a hit costs an atomic addition.
+func TestCountingIsCheap(t *testing.T) {
+	p, _ := opened(t, "", zap.NewNop(), nil)
+	way := &passage{provider: p}
+	if n := testing.AllocsPerRun(100, func() { p.Found(tokens.Hit); way.count() }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// TestWhoLeftIsNotRefused protects alerts on refusals: people who close the
+// page while a token is obtained are counted apart, and a request that is
+// refused behind the handler is counted when it comes back, once.
+func TestWhoLeftIsNotRefused(t *testing.T) {
+	p, _ := opened(t, "", zap.NewNop(), nil)
+	registry := registered(t, p)
+	gate := &Gate{Provider: p.name, provider: p, logger: zap.NewNop()}
+	ctx, leave := context.WithCancel(t.Context())
+	leave()
+	gate.account(httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil), ctx.Err())
+
+	way := &passage{provider: p}
+	r := httptest.NewRequestWithContext(way.within(t.Context()), http.MethodGet, "/", nil)
+	for range 2 {
+		gate.account(r, delegation.Refuse(delegation.UpstreamUnauthorized, nil))
+	}
+	way.count()
+	got := series(t, registry, p.name)
+	if got["requests_total client_left"] != 1 || got["requests_total upstream_unauthorized"] != 1 || got["requests_total issuer_unavailable"] != 0 || got["requests_total forwarded"] != 0 {
+		t.Errorf("%v", got)
+	}
+}

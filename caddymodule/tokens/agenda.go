@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tokens
+
+import (
+	"container/heap"
+	"sync"
+	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
+)
+
+// grain is how exactly the agenda keeps its appointments.
+const grain = 100 * time.Millisecond
+
+// agenda visits tokens when they are due. Appointments of the same moment
+// share one timer: a million tokens do not need a million of them.
+type agenda struct {
+	visit func(memory.Place)
+
+	mu     sync.Mutex
+	due    map[int64][]memory.Place // by moment, in grains since 1970
+	order  moments
+	timer  *time.Timer
+	closed bool
+}
+
+func newAgenda(visit func(memory.Place)) *agenda {
+	return &agenda{visit: visit, due: make(map[int64][]memory.Place)}
+}
+
+// add makes an appointment, which is kept at the time or up to a grain later,
+// whether the token is still there or not.
+func (a *agenda) add(at time.Time, what memory.Place) {
+	moment := at.UnixNano()/int64(grain) + 1
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closed {
+		return
+	}
+	if _, ok := a.due[moment]; !ok {
+		heap.Push(&a.order, moment)
+		if a.order[0] == moment {
+			a.wind()
+		}
+	}
+	a.due[moment] = append(a.due[moment], what)
+}
+
+// wind sets the timer to the first moment.
+func (a *agenda) wind() {
+	if a.timer != nil {
+		a.timer.Stop()
+	}
+	a.timer = time.AfterFunc(time.Until(time.Unix(0, a.order[0]*int64(grain))), a.keep)
+}
+
+// keep visits what is due and winds the timer again.
+func (a *agenda) keep() {
+	a.mu.Lock()
+	var now []memory.Place
+	for len(a.order) > 0 && a.order[0] <= time.Now().UnixNano()/int64(grain) {
+		moment := heap.Pop(&a.order).(int64)
+		now = append(now, a.due[moment]...)
+		delete(a.due, moment)
+	}
+	a.mu.Unlock()
+	for _, what := range now {
+		a.visit(what)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.order) > 0 && !a.closed {
+		a.wind()
+	}
+}
+
+// close forgets all appointments.
+func (a *agenda) close() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.closed = true
+	clear(a.due)
+	a.order = nil
+	if a.timer != nil {
+		a.timer.Stop()
+	}
+}
+
+// moments is a heap, earliest first.
+type moments []int64
+
+func (m moments) Len() int           { return len(m) }
+func (m moments) Less(i, j int) bool { return m[i] < m[j] }
+func (m moments) Swap(i, j int)      { m[i], m[j] = m[j], m[i] }
+func (m *moments) Push(x any)        { *m = append(*m, x.(int64)) }
+
+// Pop implements [heap.Interface].
+func (m *moments) Pop() any {
+	last := (*m)[len(*m)-1]
+	*m = (*m)[:len(*m)-1]
+	return last
+}

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tokens
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+// TestOneMint protects the issuer: however many ask at once, one mint; and a
+// failure answers them all, once.
+func TestOneMint(t *testing.T) {
+	for _, code := range []delegation.Code{"", delegation.DelegationRefused, delegation.IssuerUnavailable} {
+		synctest.Test(t, func(t *testing.T) {
+			_, i := start(t, Options{}, time.Hour)
+			i.failing(code, 0)
+			i.hold = make(chan struct{})
+			var wg sync.WaitGroup
+			for range 50 {
+				wg.Go(func() { i.want(t, alice, false, code) })
+			}
+			synctest.Wait()
+			close(i.hold)
+			wg.Wait()
+			if i.count() != 1 {
+				t.Errorf("%q: %d mints", code, i.count())
+			}
+		})
+	}
+}
+
+// TestT31_SickIssuer protects those who wait for a sick issuer: measured
+// elsewhere, the twentieth waited 10.8 s while each tried by itself. Here one
+// slow failure answers everybody at once, whoever they are, and is counted once.
+func TestT31_SickIssuer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, i := start(t, Options{}, time.Hour)
+		i.mint = func(ctx context.Context, id delegation.Identity) (*delegation.Token, error) {
+			if id.IsService() {
+				time.Sleep(500 * time.Millisecond)
+				return nil, delegation.Refuse(delegation.IssuerUnavailable, nil)
+			}
+			_, _, err := i.view.Get(ctx, service)
+			return nil, err
+		}
+		began := time.Now()
+		var wg sync.WaitGroup
+		for n := range 20 {
+			wg.Go(func() { i.want(t, person(fmt.Sprint(n)), false, delegation.IssuerUnavailable) })
+		}
+		wg.Wait()
+		if took := time.Since(began); took != 500*time.Millisecond {
+			t.Errorf("the last was answered after %s", took)
+		}
+		calls := 0
+		for _, subject := range i.mints {
+			if subject == "" {
+				calls++
+			}
+		}
+		if calls != 1 || e.breaker.failures != 1 {
+			t.Errorf("%d calls at the issuer, %d failures counted; want 1, 1", calls, e.breaker.failures)
+		}
+		// Who comes next does not wait at all.
+		began = time.Now()
+		i.want(t, person("late"), false, delegation.IssuerUnavailable)
+		if time.Since(began) != 0 {
+			t.Error("an open breaker kept somebody waiting")
+		}
+	})
+}
+
+// TestT32_LeaderLeaves protects those who wait: the one whose request began
+// the mint goes away, and leaves at once; the others get their token.
+func TestT32_LeaderLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, i := start(t, Options{}, time.Hour)
+		i.hold = make(chan struct{})
+		ctx, leave := context.WithCancel(t.Context())
+		leader := make(chan error)
+		go func() { _, _, err := i.view.Get(ctx, alice); leader <- err }()
+		synctest.Wait()
+		var wg sync.WaitGroup
+		wg.Go(func() { i.want(t, alice, false, "") })
+		synctest.Wait()
+		if e.Status().Waiting != 2 {
+			t.Errorf("%d wait", e.Status().Waiting)
+		}
+		leave()
+		if err := <-leader; !errors.Is(err, context.Canceled) {
+			t.Errorf("leader: %v", err)
+		}
+		close(i.hold)
+		wg.Wait()
+		if s := e.Status(); i.count() != 1 || s.Waiting != 0 || s.Minting != 0 || s.Entries != 1 {
+			t.Errorf("%d mints, status %+v", i.count(), s)
+		}
+	})
+}
+
+// TestMintHasADeadline protects against an issuer that never answers.
+func TestMintHasADeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, i := start(t, Options{Timeout: 3 * time.Second}, time.Hour)
+		i.hold = make(chan struct{})
+		began := time.Now()
+		i.want(t, alice, false, delegation.IssuerUnavailable)
+		if time.Since(began) != 3*time.Second {
+			t.Errorf("after %s", time.Since(began))
+		}
+	})
+}
+
+// TestPanickingMint protects the server from a provider that panics: in a
+// goroutine of its own that would end the process.
+func TestPanickingMint(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, i := start(t, Options{}, time.Hour)
+		i.mint = func(context.Context, delegation.Identity) (*delegation.Token, error) { panic("planted") }
+		i.want(t, alice, false, delegation.IssuerUnavailable)
+		i.mint = nil
+		i.want(t, alice, false, "")
+		if s := e.Status(); s.Minting != 0 || s.Waiting != 0 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// TestWaitingIsBounded protects memory, and everybody else, from one person's
+// thousand requests and from everybody's.
+func TestWaitingIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, i := start(t, Options{MaxWaiting: 10, MaxWaitingPerPerson: 4}, time.Hour)
+		i.hold = make(chan struct{})
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() { i.want(t, alice, false, "") })
+		}
+		synctest.Wait()
+		i.want(t, alice, false, delegation.Overloaded)
+		for n := range 6 {
+			wg.Go(func() { i.want(t, person(fmt.Sprint(n)), false, "") })
+		}
+		synctest.Wait()
+		began := time.Now()
+		i.want(t, person("bob"), false, delegation.Overloaded)
+		if time.Since(began) != 0 {
+			t.Error("the refusal came late")
+		}
+		close(i.hold)
+		wg.Wait()
+		// Nothing of it is remembered.
+		i.want(t, alice, true, "")
+		i.want(t, person("bob"), false, "")
+	})
+}
+
+// TestConcurrency protects the issuer from everybody's first request at once,
+// and those in the queue from waiting for mints that wait for each other.
+func TestConcurrency(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, i := start(t, Options{Concurrency: 3}, time.Hour)
+		var mu sync.Mutex
+		at, peak, services := 0, 0, 0
+		call := func(life time.Duration) (*delegation.Token, error) {
+			mu.Lock()
+			at++
+			peak = max(peak, at)
+			mu.Unlock()
+			time.Sleep(100 * time.Millisecond)
+			mu.Lock()
+			at--
+			mu.Unlock()
+			return &delegation.Token{Access: delegation.NewSecret("x"), Minted: time.Now(), Expires: time.Now().Add(life)}, nil
+		}
+		i.mint = func(ctx context.Context, id delegation.Identity) (*delegation.Token, error) {
+			if id.IsService() {
+				services++
+				return call(time.Hour)
+			}
+			if _, _, err := i.view.Get(ctx, service); err != nil {
+				return nil, err
+			}
+			return call(time.Hour)
+		}
+		var wg sync.WaitGroup
+		for n := range 30 {
+			wg.Go(func() { i.want(t, person(fmt.Sprint(n)), false, "") })
+		}
+		wg.Wait()
+		if peak != 3 || services != 1 {
+			t.Errorf("%d at the issuer at once, %d service tokens; want 3, 1", peak, services)
+		}
+		if s := e.Status(); s.Minting != 0 {
+			t.Errorf("%d turns are still taken", s.Minting)
+		}
+	})
+}
+
+// TestQueueHasAnEnd protects those at the end of a queue that is too long:
+// they are told, and the issuer is not blamed.
+func TestQueueHasAnEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, i := start(t, Options{Concurrency: 1, Timeout: time.Second}, time.Hour)
+		i.mint = func(_ context.Context, id delegation.Identity) (*delegation.Token, error) {
+			time.Sleep(600 * time.Millisecond)
+			return &delegation.Token{Access: delegation.NewSecret("x"), Minted: time.Now(), Expires: time.Now().Add(time.Hour)}, nil
+		}
+		codes := make(chan delegation.Code, 3)
+		for n := range 3 {
+			go func() { _, _, code := i.get(t, person(fmt.Sprint(n))); codes <- code }()
+		}
+		got := map[delegation.Code]int{}
+		for range 3 {
+			got[<-codes]++
+		}
+		if got[delegation.Overloaded] != 1 || got[""] != 2 || e.Status().Issuer.State != Closed {
+			t.Errorf("%v, breaker %+v", got, e.Status().Issuer)
+		}
+	})
+}
+
+// TestRenewOnce protects the issuer from a storm of 401s (T38): however many
+// report the same stale token, one mint; and a late report gets the new one.
+func TestRenewOnce(t *testing.T) {
+	_, i := start(t, Options{}, time.Hour)
+	stale, _, _ := i.get(t, alice)
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() {
+			if fresh, err := i.view.Renew(t.Context(), alice, stale); err != nil || fresh == stale {
+				t.Errorf("renewed to the stale token: %v", err)
+			}
+		})
+	}
+	wg.Wait()
+	if i.count() != 2 || i.why[Stale] != 1 {
+		t.Errorf("%d mints, want 2", i.count())
+	}
+}
+
+// TestSameTokenAgain protects against an issuer that answers with the token it
+// gave before: it is asked a few times at most, not for ever.
+func TestSameTokenAgain(t *testing.T) {
+	_, i := start(t, Options{}, time.Hour)
+	i.mint = func(context.Context, delegation.Identity) (*delegation.Token, error) {
+		return &delegation.Token{Access: delegation.NewSecret("always"), Minted: time.Now(), Expires: time.Now().Add(time.Hour)}, nil
+	}
+	stale, _, _ := i.get(t, alice)
+	if again, err := i.view.Renew(t.Context(), alice, stale); err != nil || !again.Same(stale) {
+		t.Errorf("%v, %v", again, err)
+	}
+	if i.count() > 4 {
+		t.Errorf("%d mints", i.count())
+	}
+}
+
+// TestT02_ScopesDoNotShareAFlight protects against CVE-2025-26620: one user's
+// two requests for different scopes at once must not get one token.
+func TestT02_ScopesDoNotShareAFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, i := start(t, Options{}, time.Hour)
+		i.hold = make(chan struct{})
+		wider := alice
+		wider.Scopes = []string{"s", "w"}
+		var narrow, wide *delegation.Token
+		var wg sync.WaitGroup
+		wg.Go(func() { narrow, _, _ = i.get(t, alice) })
+		wg.Go(func() { wide, _, _ = i.get(t, wider) })
+		synctest.Wait()
+		close(i.hold)
+		wg.Wait()
+		if i.count() != 2 || narrow.Same(wide) {
+			t.Errorf("%d mints for two scope sets", i.count())
+		}
+	})
+}

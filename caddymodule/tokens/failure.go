@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tokens
+
+import (
+	"errors"
+	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
+)
+
+// refusedPause is how long an issuer's decision about one identity is
+// believed.
+const refusedPause = 30 * time.Second
+
+// blame tells whose trouble a failure is.
+type blame int
+
+const (
+	// nobodys are the engine's own decisions, which say nothing of the issuer.
+	nobodys blame = iota
+	// theirs is one identity's: refused, unknown, a scope it may not have.
+	theirs
+	// issuers may be everybody's: down, throttled, the operator's client
+	// rejected. It is the one person's until it hits others too.
+	issuers
+)
+
+func blameFor(code delegation.Code) blame {
+	switch code {
+	case delegation.Overloaded, delegation.SessionRequired:
+		return nobodys
+	case delegation.IssuerUnavailable, delegation.IssuerThrottled, delegation.GrantsUnavailable, delegation.CredentialsRejected:
+		return issuers
+	default:
+		return theirs
+	}
+}
+
+// remembered is a refusal for which nobody was asked.
+type remembered struct{ error }
+
+func (r remembered) Unwrap() error { return r.error }
+
+// counted is a failure of a mint that another mint had asked for. It is no
+// second failure.
+type counted struct{ error }
+
+func (c counted) Unwrap() error { return c.error }
+
+func is[T error](err error) bool {
+	_, ok := errors.AsType[T](err)
+	return ok
+}
+
+// failures remembers for a short time why there is no token for an identity.
+type failures struct {
+	store *memory.Store[delegation.Person, failure]
+}
+
+type failure struct {
+	refusal *delegation.Refusal
+	until   time.Time
+	count   int // in a row
+}
+
+// recall returns the refusal that is remembered for a key, if there is one.
+func (f *failures) recall(key string, who delegation.Person) *delegation.Refusal {
+	now := time.Now()
+	last, ok := f.store.Get(who, key, now)
+	if !ok || !now.Before(last.until) {
+		return nil
+	}
+	return again(last.refusal, last.until.Sub(now))
+}
+
+// note remembers a refusal and returns until when.
+func (f *failures) note(key string, who delegation.Person, r *delegation.Refusal) time.Time {
+	last, _, _ := f.store.Peek(f.store.Place(who, key))
+	count := last.count + 1
+	d := refusedPause
+	if blameFor(r.Code) == issuers {
+		d = pause(r, count)
+	}
+	until := time.Now().Add(d)
+	// Kept for longer than it counts, so that the next pause can be longer.
+	f.store.Set(who, key, failure{r, until, count}, 2*d, false)
+	return until
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tokens
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+// order is a token that is wanted.
+type order struct {
+	key string
+	id  delegation.Identity
+	why Reason
+	not *delegation.Token // this one will not do; may be nil
+
+	nested bool   // a mint asks
+	began  uint64 // the generation of purges it belongs to
+}
+
+// serves tells whether a token is what was ordered, and not about to expire.
+func (o *order) serves(t *delegation.Token) bool {
+	return t != nil && time.Now().Before(usable(t)) && (o.not == nil || !t.Same(o.not))
+}
+
+// obtain waits for a token, in one flight with everybody who wants the same.
+func (v *View) obtain(ctx context.Context, o *order) (*delegation.Token, error) {
+	t, err := v.fly(ctx, o)
+	switch {
+	case err == nil:
+		v.client.Found(Waited)
+	case ctx.Err() != nil: // whoever asked has left
+	case is[remembered](err):
+		v.client.Found(Remembered)
+	default:
+		v.client.Found(Failed)
+	}
+	return t, err
+}
+
+func (v *View) fly(ctx context.Context, o *order) (t *delegation.Token, err error) {
+	e := v.engine
+	if turn := turnOf(ctx); turn != nil {
+		o.nested = true
+		// A mint that waits for another one gives up its turn meanwhile: all
+		// turns could be taken by mints that wait for this one.
+		turn.end()
+		defer func() {
+			if again := turn.begin(ctx); err == nil {
+				err = again
+			}
+			if err != nil {
+				err = counted{err}
+			}
+		}()
+	}
+	if r := e.failures.recall(o.key, o.id.Person); r != nil {
+		return nil, remembered{r}
+	}
+	// Not forever: an issuer may answer with the same token again and again.
+	for range 3 {
+		o.began = e.purges.of(&o.id)
+		// Who asks after a purge must not get what began before it.
+		flight := string(binary.BigEndian.AppendUint64([]byte(o.key), o.began))
+		t, err = e.flights.Do(ctx, flight, o.id.Person, func(ctx context.Context) (*delegation.Token, error) {
+			return v.land(ctx, o)
+		})
+		// A flight begun by somebody who did not know that the token is stale
+		// may answer with just that one.
+		if err != nil || o.serves(t) {
+			break
+		}
+	}
+	return t, err
+}
+
+// land is what one flight does.
+func (v *View) land(ctx context.Context, o *order) (t *delegation.Token, err error) {
+	e := v.engine
+	// Who arrives just after a flight has landed finds its outcome here.
+	if en := e.lookup(o.key, &o.id, time.Now()); en != nil && o.serves(en.token) {
+		return en.token, nil
+	}
+	if r := e.failures.recall(o.key, o.id.Person); r != nil {
+		return nil, remembered{r}
+	}
+	issue := func(ctx context.Context) (*delegation.Token, error) { return v.issue(ctx, o) }
+	if e.shared != nil {
+		t, err = e.shared.Token(ctx, o.key, &o.id, o.serves, issue)
+	} else {
+		t, err = issue(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return t, e.store(o.key, &o.id, t, o.began)
+}
+
+// issue asks the issuer, in its turn and if the breaker allows.
+func (v *View) issue(ctx context.Context, o *order) (t *delegation.Token, err error) {
+	e := v.engine
+	if !o.nested {
+		leave, r := e.breaker.Enter()
+		if r != nil {
+			return nil, remembered{r}
+		}
+		defer leave()
+	}
+	turn := &turn{slots: e.slots}
+	if err := turn.begin(ctx); err != nil {
+		return nil, err
+	}
+	defer turn.end()
+	ctx, done := v.client.Minting(context.WithValue(ctx, turnKey{}, turn), &o.id, o.why)
+	t, err = v.client.Mint(ctx, o.id)
+	if err == nil && t == nil {
+		err = errors.New("the provider minted no token")
+	}
+	done(t, err)
+	return t, e.judge(o, err)
+}
+
+// judge learns from how a mint ended.
+func (e *Engine) judge(o *order, err error) error {
+	switch {
+	case err == nil:
+		e.failures.store.Delete(o.id.Person, o.key)
+		e.breaker.Succeed()
+		return nil
+	case is[counted](err):
+		return err
+	}
+	r := delegation.AsRefusal(err)
+	switch blameFor(r.Code) {
+	case nobodys:
+		return r
+	case theirs:
+		e.breaker.Succeed() // the issuer is well
+	case issuers:
+		e.breaker.Fail(o.id.Person, r) // the service token is nobody's: everybody's
+	}
+	return again(r, time.Until(e.failures.note(o.key, o.id.Person, r)))
+}
+
+// turn is one of the places at the issuer.
+type turn struct {
+	slots chan struct{}
+	taken bool
+}
+
+type turnKey struct{}
+
+func turnOf(ctx context.Context) *turn {
+	t, _ := ctx.Value(turnKey{}).(*turn)
+	return t
+}
+
+func (t *turn) begin(ctx context.Context) error {
+	if t.taken {
+		return nil
+	}
+	select {
+	case t.slots <- struct{}{}:
+		t.taken = true
+		return nil
+	case <-ctx.Done():
+		return delegation.Refuse(delegation.Overloaded, fmt.Errorf("waiting for a turn at the issuer: %w; see concurrency", ctx.Err()))
+	}
+}
+
+func (t *turn) end() {
+	if t.taken {
+		t.taken = false
+		<-t.slots
+	}
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tokens
+
+import (
+	"errors"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+// ErrPurged is why a token that was being minted is not used: it was purged
+// meanwhile. Whoever asks again is judged anew, by their session too.
+var ErrPurged error = &delegation.Refusal{Code: delegation.IssuerUnavailable, RetryAfter: time.Second}
+
+// ErrIncomplete is a purge that other machines do not know of yet.
+var ErrIncomplete = errors.New("purge_incomplete: this machine has purged, the others will as soon as the shared level is back")
+
+// purges are the latest purges. Each has a generation; a mint that began in an
+// earlier one must neither be stored nor used, or a logout would lose the race.
+type purges struct {
+	keep time.Duration
+
+	mu         sync.Mutex
+	generation uint64
+	latest     map[delegation.Selection]purge
+	swept      time.Time
+}
+
+type purge struct {
+	generation uint64
+	at         time.Time
+}
+
+// newPurges remembers purges for as long as a mint that began before can go on.
+func newPurges(keep time.Duration) *purges {
+	return &purges{keep: keep, latest: make(map[delegation.Selection]purge)}
+}
+
+func (p *purges) add(s delegation.Selection) {
+	now := time.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now.Sub(p.swept) > p.keep {
+		p.swept = now
+		maps.DeleteFunc(p.latest, func(_ delegation.Selection, old purge) bool { return now.Sub(old.at) > p.keep })
+	}
+	p.generation++
+	p.latest[s] = purge{p.generation, now}
+}
+
+// of is the generation of the latest purge that covers an identity.
+func (p *purges) of(id *delegation.Identity) uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.covering(id)
+}
+
+func (p *purges) covering(id *delegation.Identity) uint64 {
+	if len(p.latest) == 0 {
+		return 0
+	}
+	var latest uint64
+	for _, s := range id.Selections() {
+		latest = max(latest, p.latest[s].generation)
+	}
+	return latest
+}
+
+// unless runs f if the identity was not purged after a generation; no purge
+// can come in between.
+func (p *purges) unless(id *delegation.Identity, since uint64, f func()) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.covering(id) > since {
+		return ErrPurged
+	}
+	f()
+	return nil
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tokens
+
+import (
+	"context"
+	"math"
+	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
+)
+
+// visit is how the agenda has a token renewed while somebody uses it. Nobody
+// has to ask for it at the right moment.
+func (e *Engine) visit(what memory.Place) {
+	en, used, ok := e.entries.Peek(what)
+	if !ok {
+		// Nothing that opens something is left lying about.
+		e.entries.Sweep(what)
+		return
+	}
+	if at := en.renew.Load(); used && time.Now().UnixNano() >= at {
+		e.renewAhead(en, at)
+		return
+	}
+	// An unused one is renewed by its next use, if that still comes in time.
+	e.agenda.add(en.usable().Add(memory.SweepEvery), what)
+}
+
+// renewAhead renews a token in the background, once, while it goes on being
+// used. at is what en.renew was.
+func (e *Engine) renewAhead(en *entry, at int64) {
+	v := e.active.Load()
+	if v == nil || !en.renew.CompareAndSwap(at, math.MaxInt64) {
+		return
+	}
+	go func() {
+		// Only a part of the turns: those who wait come first.
+		wait := time.NewTimer(time.Until(en.usable()))
+		defer wait.Stop()
+		select {
+		case e.ahead <- struct{}{}:
+			defer func() { <-e.ahead }()
+		case <-wait.C:
+			return
+		}
+		id := en.identity()
+		o := &order{key: e.keys.of(&id), id: id, why: Ahead, not: en.token}
+		if _, err := v.fly(context.Background(), o); err != nil {
+			e.retry(o, en, delegation.AsRefusal(err))
+		}
+	}()
+}
+
+// retry arranges for another attempt at a renewal, as long as the token at
+// hand serves. A failure is nobody's business until then.
+func (e *Engine) retry(o *order, en *entry, r *delegation.Refusal) {
+	wait := max(pause(r, 1), r.RetryAfter)
+	if left := time.Until(en.usable()); left/4 > wait {
+		wait = left / 4
+	}
+	at := time.Now().Add(wait)
+	en.renew.Store(at.UnixNano())
+	e.agenda.add(at, e.entries.Place(o.id.Person, o.key))
+}
