@@ -3,7 +3,7 @@ TOOL     := go tool -modfile=.ci/tools/go.mod
 BROWSER  := integration/browser
 MODULES  := $(BROWSER)/node_modules/.package-lock.json
 
-.PHONY: help demo test race lint build fuzz fmt clean chromium
+.PHONY: help demo test race lint build bench fuzz fmt clean chromium redis
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -11,10 +11,10 @@ help: ## list the targets
 demo: ## run a simulated platform, Caddy and a small app on this machine
 	go run ./cmd/demo
 
-test: $(MODULES) chromium ## run all tests; installs the browser and the npm packages they need
+test: $(MODULES) chromium redis ## run all tests; installs the browser, Redis and the npm packages they need
 	go test ./...
 
-race: $(MODULES) chromium ## run all tests with the race detector
+race: $(MODULES) chromium redis ## run all tests with the race detector
 	go test -race ./...
 
 lint: ## run the linter
@@ -22,6 +22,9 @@ lint: ## run the linter
 
 build: ## build ./caddy with the modules compiled in
 	go build -o caddy ./cmd/caddy
+
+bench: redis ## measure, and write integration/bench/RESULTS.md; give it a quiet machine for a quarter of an hour
+	go run ./integration/bench -out integration/bench/RESULTS.md
 
 fuzz: ## run every fuzz test for FUZZTIME (30s) each
 	@set -e; for file in $$(grep -rl --include='*_test.go' --exclude-dir=node_modules '^func Fuzz' .); do \
@@ -42,7 +45,13 @@ $(MODULES): $(BROWSER)/package.json $(BROWSER)/package-lock.json
 	cd $(BROWSER) && npm ci --ignore-scripts
 
 chromium:
-	@command -v chromium >/dev/null || { \
-		test "$$(id -u)" = 0 || { echo "chromium is missing: apt-get install chromium"; exit 1; }; \
-		apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends chromium fonts-liberation; \
-	}
+	@$(call debian,chromium,chromium fonts-liberation)
+
+redis:
+	@$(call debian,redis-server,redis-server)
+
+# debian installs packages unless there is the command.
+debian = command -v $(1) >/dev/null || { \
+	test "$$(id -u)" = 0 || { echo "$(1) is missing: apt-get install $(2)"; exit 1; }; \
+	apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(2); \
+}

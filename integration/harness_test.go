@@ -124,18 +124,27 @@ type answer struct {
 	body string
 }
 
-func (u *user) do(req *http.Request) answer {
-	u.t.Helper()
+// try sends a request. Unlike do it may be called from any goroutine.
+func (u *user) try(req *http.Request) (answer, error) {
 	res, err := u.client.Do(req)
 	if err != nil {
-		u.t.Fatalf("%s %s: %v", req.Method, req.URL, err)
+		return answer{}, fmt.Errorf("%s %s: %w", req.Method, req.URL, err)
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
-		u.t.Fatalf("%s %s: reading the answer: %v", req.Method, req.URL, err)
+		return answer{}, fmt.Errorf("%s %s: reading the answer: %w", req.Method, req.URL, err)
 	}
-	return answer{res, string(body)}
+	return answer{res, string(body)}, nil
+}
+
+func (u *user) do(req *http.Request) answer {
+	u.t.Helper()
+	a, err := u.try(req)
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	return a
 }
 
 func (u *user) get(path string) answer {
@@ -174,12 +183,17 @@ func (a answer) want(t testing.TB, status int, code string) {
 // echoPath answers with what the platform received.
 const echoPath = "/mdh/api/v1/delegated/custom/Simulator.Echo"
 
+// encrypted has the sites of a Caddyfile served over https, with the stack's certificate.
+func encrypted(caddyfile string) string {
+	caddyfile = strings.ReplaceAll(caddyfile, "http://127.0.0.1:[[.Port]] {", "https://localhost:[[.Port]] {\n\ttls [[.CertFile]] [[.CertKeyFile]]")
+	return strings.Replace(caddyfile, "auto_https off", "auto_https disable_redirects", 1)
+}
+
 // over runs a test with HTTP/1.1, 2 and 3 between client and Caddy. The site
 // is served with the stack's certificate.
 func over(t *testing.T, caddyfile string, test func(t *testing.T, s *stack.Stack, u *user)) {
 	t.Helper()
-	caddyfile = strings.ReplaceAll(caddyfile, "http://127.0.0.1:[[.Port]] {", "https://localhost:[[.Port]] {\n\ttls [[.CertFile]] [[.CertKeyFile]]")
-	caddyfile = strings.Replace(caddyfile, "auto_https off", "auto_https disable_redirects", 1)
+	caddyfile = encrypted(caddyfile)
 	config := &tls.Config{InsecureSkipVerify: true, ServerName: "localhost"}
 	transports := map[string]func() http.RoundTripper{
 		"h1": func() http.RoundTripper {
@@ -192,9 +206,14 @@ func over(t *testing.T, caddyfile string, test func(t *testing.T, s *stack.Stack
 			return &http3.Transport{TLSClientConfig: config.Clone(), DisableCompression: true}
 		},
 	}
-	s := start(t, caddyfile)
+	s := newStack(t)
+	settings := s.Platform.Settings()
 	for name, transport := range transports {
 		t.Run(name, func(t *testing.T) {
+			// What one protocol's test has left behind is not the next one's.
+			if err := s.Restart(caddyfile); err != nil {
+				t.Fatal(err)
+			}
 			u := signIn(t, s, "alice")
 			u.base = fmt.Sprintf("https://localhost:%d", s.Port)
 			rt := transport()
@@ -202,6 +221,8 @@ func over(t *testing.T, caddyfile string, test func(t *testing.T, s *stack.Stack
 			if c, ok := rt.(io.Closer); ok {
 				t.Cleanup(func() { _ = c.Close() })
 			}
+			s.Intercept(func(w http.ResponseWriter, r *http.Request, platform http.Handler) { platform.ServeHTTP(w, r) })
+			s.Platform.Set(func(set *simulator.Settings) { *set = settings })
 			s.Platform.Reset()
 			test(t, s, u)
 		})

@@ -56,10 +56,10 @@ func TestRefusals(t *testing.T) {
 		"participant refused": {func(s *simulator.Settings) {
 			s.TokenError, s.TokenAnswerGrant = "invalid_grant", "delegated"
 		}, 403, "delegation_refused", ""},
-		"issuer down":           {down("token", simulator.Outage{Status: 503}), 503, "issuer_unavailable", "5"},
+		"issuer down":           {down("token", simulator.Outage{Status: 503}), 503, "issuer_unavailable", "1"},
 		"issuer throttled":      {down("token", simulator.Outage{Status: 429, Header: map[string]string{"Retry-After": "7"}}), 503, "issuer_throttled", "7"},
 		"issuer throttled long": {down("token", simulator.Outage{Status: 429, Header: map[string]string{"Retry-After": "1000000000"}}), 503, "issuer_throttled", "60"},
-		"issuer resets":         {down("token", simulator.Outage{Reset: true}), 503, "issuer_unavailable", "5"},
+		"issuer resets":         {down("token", simulator.Outage{Reset: true}), 503, "issuer_unavailable", "1"},
 		"lookup down":           {down("admin", simulator.Outage{Status: 500}), 503, "issuer_unavailable", "5"},
 		"lookup forbidden":      {down("admin", simulator.Outage{Status: 403}), 502, "credentials_rejected", ""},
 		"clock is off":          {func(s *simulator.Settings) { s.ClockSkew = 900 }, 502, "credentials_rejected", ""},

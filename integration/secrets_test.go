@@ -95,23 +95,34 @@ http://127.0.0.1:[[.Port]] {
 	s.Platform.RevokeService()
 	note("stranger", stranger.get(participantPath))
 	note("denied", alice.get("/mdh/api/v1/administration/x"))
-	s.Platform.Set(func(set *simulator.Settings) { set.Unauthorized = []string{stack.Alice.ID} })
-	note("unauthorized", alice.get(participantPath))
+	s.Platform.Set(func(set *simulator.Settings) { set.Unauthorized = []string{stack.Bob.ID} })
+	note("unauthorized", signIn(t, s, "bob").get(participantPath))
 	s.Platform.Set(func(set *simulator.Settings) { set.Unauthorized = nil })
+	// What is remembered of a failure would keep the next one from happening.
+	purge := func() {
+		t.Helper()
+		res, err := http.Post(fmt.Sprintf("http://localhost:%d/delegate/purge", adminPort), "application/json", strings.NewReader("{}"))
+		if err != nil || res.StatusCode != http.StatusOK {
+			t.Fatal(res, err)
+		}
+		_ = res.Body.Close()
+	}
 	for _, kind := range []string{"html", "crlf_token", "expires_string", "wrong_type", "redirect", "wider_scope", "duplicate_keys"} {
 		s.Platform.Set(func(set *simulator.Settings) { set.TokenAnswer = kind })
-		s.Platform.Revoke("")
+		purge()
 		note("token answer "+kind, alice.get(participantPath))
 	}
 	s.Platform.Set(func(set *simulator.Settings) { set.TokenAnswer, set.TokenError = "", "invalid_client" })
+	purge()
 	note("rejected", alice.get(participantPath))
 	s.Platform.Set(func(set *simulator.Settings) { set.TokenError = "" })
+	purge()
 	// Not noted: this answer holds the token, and may.
 	_, a := alice.token()
 	a.want(t, http.StatusOK, "")
 	alice.get(participantPath).want(t, http.StatusOK, "")
 
-	for _, path := range []string{"/config/", "/metrics", "/reverse_proxy/upstreams", "/debug/pprof/goroutine?debug=2", "/debug/pprof/cmdline", "/debug/vars"} {
+	for _, path := range []string{"/config/", "/metrics", "/reverse_proxy/upstreams", "/debug/pprof/goroutine?debug=2", "/debug/pprof/cmdline", "/debug/vars", "/delegate/status"} {
 		res, err := http.Get(fmt.Sprintf("http://localhost:%d%s", adminPort, path))
 		if err != nil {
 			t.Fatal(err)

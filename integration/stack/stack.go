@@ -61,10 +61,6 @@ type Stack struct {
 // New starts platform and app in front of which a Caddy can be loaded. Files
 // go to dir. Close ends it.
 func New(dir string, participants ...simulator.Participant) (*Stack, error) {
-	key, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		return nil, err
-	}
 	s := &Stack{
 		Dir:         dir,
 		KeyFile:     filepath.Join(dir, "service-account.pem"),
@@ -73,9 +69,6 @@ func New(dir string, participants ...simulator.Participant) (*Stack, error) {
 		Storage:     filepath.Join(dir, "caddy"),
 		App:         NewApp(),
 	}
-	if err := writePEM(s.KeyFile, "RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key)); err != nil {
-		return nil, err
-	}
 	if err := s.writeCertificate(); err != nil {
 		return nil, err
 	}
@@ -83,14 +76,29 @@ func New(dir string, participants ...simulator.Participant) (*Stack, error) {
 		participants = []simulator.Participant{Alice, Bob}
 	}
 	s.Platform = simulator.NewMyDataHelps(simulator.Options{
-		Account: Account, ProjectID: Project, Keys: []*rsa.PublicKey{&key.PublicKey}, Participants: participants,
+		Account: Account, ProjectID: Project, Participants: participants,
 	})
+	if err := s.Rotate(); err != nil {
+		return nil, err
+	}
 	platform := s.serve(http.HandlerFunc(s.platform))
 	s.PlatformURL = platform.URL
 	app := s.serve(s.App)
 	s.AppAddr = app.Listener.Addr().String()
+	var err error
 	s.Port, err = FreePort()
 	return s, err
+}
+
+// Rotate replaces the service account's key, in its file and at the platform,
+// which accepts the old one no more.
+func (s *Stack) Rotate() error {
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		return err
+	}
+	s.Platform.SetKeys(&key.PublicKey)
+	return writePEM(s.KeyFile, "RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key))
 }
 
 func (s *Stack) serve(h http.Handler) *httptest.Server {
@@ -153,6 +161,14 @@ func (s *Stack) Reload(text string) error {
 		return err
 	}
 	return caddy.Load(config, true)
+}
+
+// Restart is Load with a Caddy that remembers nothing.
+func (s *Stack) Restart(text string) error {
+	if err := caddy.Stop(); err != nil {
+		return err
+	}
+	return s.Load(text)
 }
 
 // Adapt turns a Caddyfile into JSON.
