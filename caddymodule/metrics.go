@@ -37,7 +37,7 @@ var (
 	}, []string{"provider", "result"})
 	mintsTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "mints_total",
-		Help: "Calls for tokens: of the service account or of a participant (delegated); first, ahead (renewals in the background) or stale (the upstream does not accept the old one, or too little of its life is left); ok or the code of the failure.",
+		Help: "Mints of tokens, those included that failed for want of the service token: of the service account or of a participant (delegated); first, ahead (renewals in the background) or stale (the upstream does not accept the old one, or too little of its life is left); ok or the code of the failure.",
 	}, []string{"provider", "token", "reason", "outcome"})
 	mintDuration = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "mint_duration_seconds",

@@ -72,9 +72,9 @@ func (s *server) start() bool {
 		"--save", "", "--appendonly", "no", "--loglevel", "warning",
 		"--unixsocket", "r.sock",
 	}, s.flags...)
-	command := exec.Command("/usr/bin/redis-server", args...)
+	command := exec.Command("redis-server", args...)
 	if len(s.flags) > 0 && strings.HasSuffix(s.flags[0], ".conf") {
-		command = exec.Command("/usr/bin/redis-server", s.flags...)
+		command = exec.Command("redis-server", s.flags...)
 	}
 	command.Dir = s.dir
 	if err := command.Start(); err != nil {

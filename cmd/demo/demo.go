@@ -22,6 +22,13 @@ type demo struct {
 	stack     *stack.Stack
 	caddyfile string // in use
 	exchanges exchanges
+
+	admin  *admin
+	issuer *issuer
+	crowd  *crowd
+	carol  *regular
+	ctx    context.Context // ends with the demo
+	cancel context.CancelFunc
 }
 
 // start starts everything, with Caddy at a port of the loopback address.
@@ -30,20 +37,32 @@ func start(dir string, port int) (*demo, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting the platform and the app: %w", err)
 	}
-	d := &demo{stack: s}
+	d := &demo{stack: s, admin: newAdmin(dir), issuer: newIssuer(s.Platform)}
+	d.ctx, d.cancel = context.WithCancel(context.Background())
 	if port != 0 {
 		s.Port = port
 	}
+	// Both need the address that Caddy will have.
+	d.crowd, d.carol = newCrowd(s, d.issuer), newRegular(s)
+	s.Intercept(d.issuer.serve)
 	if d.caddyfile, err = s.Render(template); err != nil {
-		s.Close()
+		d.Close()
 		return nil, fmt.Errorf("writing the Caddyfile: %w", err)
 	}
 	d.serve()
 	if err := s.Load(template); err != nil {
-		s.Close()
+		d.Close()
 		return nil, fmt.Errorf("starting Caddy: %w", err)
 	}
 	return d, nil
+}
+
+// Close ends the demo.
+func (d *demo) Close() {
+	d.cancel()
+	d.carol.set(false)
+	d.admin.close()
+	d.stack.Close()
 }
 
 // choosePort returns 0 for any free port.

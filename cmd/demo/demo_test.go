@@ -32,7 +32,7 @@ func running(t *testing.T) *demo {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(d.stack.Close)
+	t.Cleanup(d.Close)
 	return d
 }
 

@@ -57,7 +57,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if err != nil {
 		return err
 	}
-	defer d.stack.Close()
+	defer d.Close()
 	fmt.Fprintf(stdout, "Caddy runs with this Caddyfile:\n\n%s\nOpen %s/ in a browser. Ctrl-C stops everything.\n", d.caddyfile, d.stack.URL())
 	<-ctx.Done()
 	fmt.Fprintln(stdout, "Stopping.")

@@ -34,6 +34,7 @@ func (d *demo) serve() {
 	app.Handle("/demo/exchange", guarded(http.HandlerFunc(d.exchange)))
 	app.Handle("/demo/caddyfile", guarded(http.HandlerFunc(d.showCaddyfile)))
 	app.Handle("POST /demo/revoke", guarded(http.HandlerFunc(d.revoke)))
+	d.serveSwitches()
 }
 
 // guarded keeps other sites from framing the page or posting to it, and

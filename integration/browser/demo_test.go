@@ -17,11 +17,15 @@ import (
 
 var demoAddress = regexp.MustCompile(`^Open (http://127\.0\.0\.1:\d+/) `)
 
+// outage is what Caddy has to say while the page's switch has the issuer down:
+// the call for a token that failed, and who was refused for it.
+var outage = regexp.MustCompile(`"msg":"(minted|refused)".*"(outcome|code)":"issuer_unavailable"`)
+
 // TestDemo protects what a new user sees first: that the demo starts with
 // nothing but Go, does on its page what it says, and goes away when told to.
 func TestDemo(t *testing.T) {
 	// So that a change of these is not answered from the test cache.
-	for _, pattern := range []string{"demo.test.mjs", "../../cmd/demo/*", "../../cmd/demo/page/*"} {
+	for _, pattern := range []string{"*.mjs", "../../cmd/demo/*", "../../cmd/demo/page/*"} {
 		files, _ := filepath.Glob(pattern)
 		for _, file := range files {
 			_, _ = os.Stat(file)
@@ -31,7 +35,7 @@ func TestDemo(t *testing.T) {
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "../../cmd/demo").CombinedOutput(); err != nil {
 		t.Fatalf("building the demo: %v\n%s", err, out)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
 	defer cancel()
 
 	var stderr bytes.Buffer
@@ -57,7 +61,7 @@ func TestDemo(t *testing.T) {
 		t.Fatalf("the demo printed no address: %v; stderr: %s", demo.Wait(), stderr.String())
 	}
 
-	page := exec.CommandContext(ctx, "node", "--test", "--test-reporter=spec", "demo.test.mjs")
+	page := exec.CommandContext(ctx, "node", "--test", "--test-concurrency=1", "--test-reporter=spec", "demo.test.mjs", "engine.test.mjs")
 	page.Env = append(os.Environ(), "DEMO_URL="+address, "SCREENSHOT_DIR="+os.Getenv("SCREENSHOT_DIR"))
 	if out, err := page.CombinedOutput(); err != nil {
 		t.Errorf("the page: %v (`make test` installs what it needs)\n%s", err, out)
@@ -73,8 +77,10 @@ func TestDemo(t *testing.T) {
 	if err := demo.Wait(); err != nil {
 		t.Errorf("the demo did not end well after SIGINT: %v; it said %q", err, rest)
 	}
-	if logs := strings.TrimSpace(stderr.String()); logs != "" {
-		t.Errorf("the demo logged warnings or errors, though nothing was wrong:\n%s", logs)
+	for line := range strings.Lines(stderr.String()) {
+		if !outage.MatchString(line) {
+			t.Errorf("the demo logged a warning or an error, though nothing was wrong: %s", line)
+		}
 	}
 	if left, err := os.ReadDir(scratch); err != nil || len(left) > 0 {
 		t.Errorf("the demo left files behind: %v, %v", left, err)

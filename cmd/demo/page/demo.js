@@ -18,7 +18,7 @@ const counters = {
 	unauthorized: '401 answers',
 }
 
-const byId = (id) => document.getElementById(id)
+export const byId = (id) => document.getElementById(id)
 const main = document.querySelector('main')
 
 let last = calls.participant
@@ -223,13 +223,13 @@ function headers(message, judge) {
 	}))
 }
 
-function make(tag, properties = {}, ...children) {
+export function make(tag, properties = {}, ...children) {
 	const element = Object.assign(document.createElement(tag), properties)
 	element.append(...children.filter((c) => c !== ''))
 	return element
 }
 
-function say(id, text, bad = false) {
+export function say(id, text, bad = false) {
 	const element = byId(id)
 	if (element.textContent !== text) {
 		element.textContent = text
