@@ -69,10 +69,9 @@ func TestStreamedBodyIsNotReplayed(t *testing.T) {
 	})
 }
 
-// TestUpstreamRefusesFreshToken protects the app's session (T38): a platform
-// that says 401 forever costs one new token per request and is never shown to
-// the browser as a 401.
-func TestUpstreamRefusesFreshToken(t *testing.T) {
+// TestT38_UpstreamRefusesFreshToken protects the app's session: a platform that
+// says 401 forever costs one new token, and is never shown to the browser as a 401.
+func TestT38_UpstreamRefusesFreshToken(t *testing.T) {
 	over(t, stack.Caddyfile, func(t *testing.T, s *stack.Stack, u *user) {
 		s.Platform.Set(func(set *simulator.Settings) { set.Unauthorized = nil })
 		u.get(echoPath).want(t, http.StatusOK, "")

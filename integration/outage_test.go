@@ -14,9 +14,9 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/integration/stack"
 )
 
-// TestHostileTokenAnswers protects against T28: whatever the token endpoint
-// answers, no request goes out on it and nothing of it is shown.
-func TestHostileTokenAnswers(t *testing.T) {
+// TestT28_HostileTokenAnswers protects from whatever a token endpoint may
+// answer: no request goes out on it and nothing of it is shown.
+func TestT28_HostileTokenAnswers(t *testing.T) {
 	for _, grant := range []string{"service", "delegated"} {
 		for _, kind := range []string{
 			"html", "empty", "huge", "expires_absent", "expires_zero", "expires_negative", "expires_string", "expires_1e18",

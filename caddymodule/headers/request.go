@@ -121,7 +121,9 @@ func Enforce(in http.Header) http.Header {
 		httpguts.HeaderValuesContainsToken(in["Connection"], "upgrade")
 	out := make(http.Header, 8)
 	for name, values := range in {
-		if (usual(name) || !never.holds(name) || upgrade && webSocket.holds(name) && plain(name)) && sendable(name, values) {
+		allowed := usual(name) || httpguts.ValidHeaderFieldName(name) &&
+			(!never.holds(name) || upgrade && webSocket.holds(name) && plain(name))
+		if allowed && sendable(values) {
 			out[name] = slices.Clip(values)
 		}
 	}
@@ -135,10 +137,7 @@ func Enforce(in http.Header) http.Header {
 	return out
 }
 
-func sendable(name string, values []string) bool {
-	if !httpguts.ValidHeaderFieldName(name) {
-		return false
-	}
+func sendable(values []string) bool {
 	for _, v := range values {
 		if !httpguts.ValidHeaderFieldValue(v) {
 			return false
@@ -151,7 +150,7 @@ func sendable(name string, values []string) bool {
 // in place. Some servers merge trailers into the headers.
 func Trailer(t http.Header) {
 	for name, values := range t {
-		if never.holds(name) || !sendable(name, values) {
+		if never.holds(name) || !httpguts.ValidHeaderFieldName(name) || !sendable(values) {
 			delete(t, name)
 		}
 	}

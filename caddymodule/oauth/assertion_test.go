@@ -20,7 +20,7 @@ var uuid4 = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9
 // The platform's server compares aud with one string, wants an integer exp
 // soon enough, and newer servers of its kind refuse a jti they have seen: a
 // claim that is off makes every request of every user fail.
-func TestAssertion(t *testing.T) {
+func TestT29_Assertion(t *testing.T) {
 	const account, endpoint = "MyDataHelps.12345.proxy", "https://mydatahelps.org/identityserver/connect/token"
 	seen := make(map[string]bool)
 	for range 3 {

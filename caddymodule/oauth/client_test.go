@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -174,59 +175,58 @@ func TestTokenAnswers(t *testing.T) {
 
 // A hostile or broken 200 must yield no token, no text of the answer in the
 // error, and the verdict that the issuer is at fault.
-func TestTokenHostileAnswers(t *testing.T) {
+func TestT28_HostileAnswers(t *testing.T) {
 	const rest = `"access_token":"` + planted + `","token_type":"Bearer"`
 	full := `{` + rest + `,"expires_in":3600}`
 	form := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
 	for name, i := range map[string]*issuer{
-		"HTML":                    {body: "<html>" + planted, header: http.Header{"Content-Type": {"text/html"}}},
-		"HTML called JSON":        {body: "<html>" + planted},
-		"JSON called HTML":        {body: full, header: http.Header{"Content-Type": {"text/html"}}},
-		"no type":                 {body: full, header: http.Header{"Content-Type": nil}},
-		"form":                    {body: "access_token=" + planted + "&token_type=Bearer&expires_in=3600", header: form},
-		"empty":                   {body: ""},
-		"null":                    {body: "null"},
-		"list":                    {body: "[" + full + "]"},
-		"string":                  {body: `"` + planted + `"`},
-		"cut off":                 {body: full[:len(full)-1]},
-		"trailing garbage":        {body: full + planted},
-		"second object":           {body: full + full},
-		"1 MB":                    {body: `{` + rest + `,"expires_in":3600,"pad":"` + strings.Repeat("a", 1<<20) + `"}`},
-		"space over the limit":    {body: full + strings.Repeat(" ", maxBody)},
-		"no token":                {body: `{"token_type":"Bearer","expires_in":3600}`},
-		"empty token":             {body: `{"access_token":"","token_type":"Bearer","expires_in":3600}`},
-		"token is a number":       {body: `{"access_token":1,"token_type":"Bearer","expires_in":3600}`},
-		"CR LF in token":          {body: `{"access_token":"` + planted + `\r\nX-Injected: 1","token_type":"Bearer","expires_in":3600}`},
-		"NUL in token":            {body: `{"access_token":"` + planted + `\u0000","token_type":"Bearer","expires_in":3600}`},
-		"space in token":          {body: `{"access_token":"` + planted + ` x","token_type":"Bearer","expires_in":3600}`},
-		"not ASCII in token":      {body: `{"access_token":"` + planted + `é","token_type":"Bearer","expires_in":3600}`},
-		"9 KiB token":             {body: `{"access_token":"` + strings.Repeat("a", 9<<10) + `","token_type":"Bearer","expires_in":3600}`},
-		"no token_type":           {body: `{"access_token":"` + planted + `","expires_in":3600}`},
-		"token_type mac":          {body: `{"access_token":"` + planted + `","token_type":"mac","expires_in":3600}`},
-		"token_type DPoP":         {body: `{"access_token":"` + planted + `","token_type":"DPoP","expires_in":3600}`},
-		"no expires_in":           {body: `{` + rest + `}`},
-		"expires_in null":         {body: `{` + rest + `,"expires_in":null}`},
-		"expires_in 0":            {body: `{` + rest + `,"expires_in":0}`},
-		"expires_in negative":     {body: `{` + rest + `,"expires_in":-3600}`},
-		"expires_in string":       {body: `{` + rest + `,"expires_in":"3600"}`},
-		"expires_in 1e18":         {body: `{` + rest + `,"expires_in":1e18}`},
-		"expires_in 10^18":        {body: `{` + rest + `,"expires_in":1000000000000000000}`},
-		"expires_in 10^30":        {body: `{` + rest + `,"expires_in":1000000000000000000000000000000}`},
-		"expires_in NaN":          {body: `{` + rest + `,"expires_in":NaN}`},
-		"expires_in fraction":     {body: `{` + rest + `,"expires_in":0.5}`},
-		"expires_in true":         {body: `{` + rest + `,"expires_in":true}`},
-		"key twice":               {body: `{"access_token":"other",` + rest + `,"expires_in":3600}`},
-		"key twice by escape":     {body: `{"\u0061ccess_token":"other",` + rest + `,"expires_in":3600}`},
-		"key in other case only":  {body: `{"Access_Token":"` + planted + `","token_type":"Bearer","expires_in":3600}`},
-		"key folded only":         {body: `{"acceſs_token":"` + planted + `","token_type":"Bearer","expires_in":3600}`},
-		"wider scope":             {body: `{` + rest + `,"expires_in":3600,"scope":"Participant:read ` + planted + `"}`},
-		"scope is a list":         {body: `{` + rest + `,"expires_in":3600,"scope":["Participant:read"]}`},
-		"token and error":         {body: `{` + rest + `,"expires_in":3600,"error":"invalid_grant"}`},
-		"error in 200":            {body: `{"error":"invalid_grant","error_description":"` + planted + `"}`},
-		"a thousand dots, no end": {body: `{"access_token":"` + strings.Repeat(".", 60_000)},
-		"deep":                    {body: `{"x":` + strings.Repeat("[", 30_000) + strings.Repeat("]", 30_000) + `}`},
-		"201":                     {status: 201, body: full},
-		"204":                     {status: 204},
+		"HTML":                   {body: "<html>" + planted, header: http.Header{"Content-Type": {"text/html"}}},
+		"HTML called JSON":       {body: "<html>" + planted},
+		"JSON called HTML":       {body: full, header: http.Header{"Content-Type": {"text/html"}}},
+		"no type":                {body: full, header: http.Header{"Content-Type": nil}},
+		"form":                   {body: "access_token=" + planted + "&token_type=Bearer&expires_in=3600", header: form},
+		"empty":                  {body: ""},
+		"null":                   {body: "null"},
+		"list":                   {body: "[" + full + "]"},
+		"string":                 {body: `"` + planted + `"`},
+		"cut off":                {body: full[:len(full)-1]},
+		"trailing garbage":       {body: full + planted},
+		"second object":          {body: full + full},
+		"1 MB":                   {body: `{` + rest + `,"expires_in":3600,"pad":"` + strings.Repeat("a", 1<<20) + `"}`},
+		"space over the limit":   {body: full + strings.Repeat(" ", maxBody)},
+		"no token":               {body: `{"token_type":"Bearer","expires_in":3600}`},
+		"empty token":            {body: `{"access_token":"","token_type":"Bearer","expires_in":3600}`},
+		"token is a number":      {body: `{"access_token":1,"token_type":"Bearer","expires_in":3600}`},
+		"CR LF in token":         {body: `{"access_token":"` + planted + `\r\nX-Injected: 1","token_type":"Bearer","expires_in":3600}`},
+		"NUL in token":           {body: `{"access_token":"` + planted + `\u0000","token_type":"Bearer","expires_in":3600}`},
+		"space in token":         {body: `{"access_token":"` + planted + ` x","token_type":"Bearer","expires_in":3600}`},
+		"not ASCII in token":     {body: `{"access_token":"` + planted + `é","token_type":"Bearer","expires_in":3600}`},
+		"9 KiB token":            {body: `{"access_token":"` + strings.Repeat("a", 9<<10) + `","token_type":"Bearer","expires_in":3600}`},
+		"no token_type":          {body: `{"access_token":"` + planted + `","expires_in":3600}`},
+		"token_type mac":         {body: `{"access_token":"` + planted + `","token_type":"mac","expires_in":3600}`},
+		"token_type DPoP":        {body: `{"access_token":"` + planted + `","token_type":"DPoP","expires_in":3600}`},
+		"no expires_in":          {body: `{` + rest + `}`},
+		"expires_in null":        {body: `{` + rest + `,"expires_in":null}`},
+		"expires_in 0":           {body: `{` + rest + `,"expires_in":0}`},
+		"expires_in negative":    {body: `{` + rest + `,"expires_in":-3600}`},
+		"expires_in string":      {body: `{` + rest + `,"expires_in":"3600"}`},
+		"expires_in 1e18":        {body: `{` + rest + `,"expires_in":1e18}`},
+		"expires_in 10^18":       {body: `{` + rest + `,"expires_in":1000000000000000000}`},
+		"expires_in 10^30":       {body: `{` + rest + `,"expires_in":1000000000000000000000000000000}`},
+		"expires_in NaN":         {body: `{` + rest + `,"expires_in":NaN}`},
+		"expires_in fraction":    {body: `{` + rest + `,"expires_in":0.5}`},
+		"expires_in true":        {body: `{` + rest + `,"expires_in":true}`},
+		"key twice":              {body: `{"access_token":"other",` + rest + `,"expires_in":3600}`},
+		"key twice by escape":    {body: `{"\u0061ccess_token":"other",` + rest + `,"expires_in":3600}`},
+		"key in other case only": {body: `{"Access_Token":"` + planted + `","token_type":"Bearer","expires_in":3600}`},
+		"key folded only":        {body: `{"acceſs_token":"` + planted + `","token_type":"Bearer","expires_in":3600}`},
+		"wider scope":            {body: `{` + rest + `,"expires_in":3600,"scope":"Participant:read ` + planted + `"}`},
+		"scope is a list":        {body: `{` + rest + `,"expires_in":3600,"scope":["Participant:read"]}`},
+		"token and error":        {body: `{` + rest + `,"expires_in":3600,"error":"invalid_grant"}`},
+		"error in 200":           {body: `{"error":"invalid_grant","error_description":"` + planted + `"}`},
+		"deep":                   {body: `{"x":` + strings.Repeat("[", 30_000) + strings.Repeat("]", 30_000) + `}`},
+		"201":                    {status: 201, body: full},
+		"204":                    {status: 204},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if i.status == 0 {
@@ -241,6 +241,27 @@ func TestTokenHostileAnswers(t *testing.T) {
 				t.Errorf("asked %d times", i.calls)
 			}
 		})
+	}
+}
+
+// CVE-2025-22868: a JWT of thousands of dots was split into thousands of
+// strings. A token is opaque here, and costs no more than its bytes.
+func TestT30_Dots(t *testing.T) {
+	for name, n := range map[string]int{"as long as a token may be": maxAccess, "too long": maxAccess + 1, "as long as an answer may be": maxBody - 64} {
+		dots := []byte(`{"access_token":"` + strings.Repeat(".", n) + `","token_type":"Bearer","expires_in":60}`)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := judge(dots, nil)
+		runtime.ReadMemStats(&after)
+		if (err == nil) != (n <= maxAccess) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if cost := after.TotalAlloc - before.TotalAlloc; cost > uint64(8*len(dots)) {
+			t.Errorf("%s: %d bytes for %d", name, cost, len(dots))
+		}
+	}
+	if _, err := judge([]byte(`{"access_token":"`+strings.Repeat(".", maxBody)), nil); err == nil {
+		t.Error("an answer without an end is taken")
 	}
 }
 

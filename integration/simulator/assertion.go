@@ -63,12 +63,13 @@ func (c *call) checkAssertion(compact, endpoint string) error {
 }
 
 func (c *call) verify(jws *jose.JSONWebSignature) ([]byte, error) {
-	for _, key := range c.sim.keys {
+	keys := *c.sim.keys.Load()
+	for _, key := range keys {
 		if payload, err := jws.Verify(key); err == nil {
 			return payload, nil
 		}
 	}
-	return nil, fmt.Errorf("none of the %d registered keys made the signature", len(c.sim.keys))
+	return nil, fmt.Errorf("none of the %d registered keys made the signature", len(keys))
 }
 
 // issuerTime is the time by the issuer's clock.

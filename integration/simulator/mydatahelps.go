@@ -43,7 +43,7 @@ type Options struct {
 // may serve it.
 type MyDataHelps struct {
 	account   string
-	keys      []*rsa.PublicKey
+	keys      atomic.Pointer[[]*rsa.PublicKey]
 	projectID string
 	clock     func() time.Time
 	fileKey   []byte // signs pre-signed URLs
@@ -64,7 +64,6 @@ type MyDataHelps struct {
 func NewMyDataHelps(o Options) *MyDataHelps {
 	m := &MyDataHelps{
 		account:   o.Account,
-		keys:      o.Keys,
 		projectID: strings.ToLower(o.ProjectID),
 		clock:     o.Clock,
 		fileKey:   make([]byte, 32),
@@ -73,12 +72,16 @@ func NewMyDataHelps(o Options) *MyDataHelps {
 		m.clock = time.Now
 	}
 	_, _ = rand.Read(m.fileKey) // never fails, says crypto/rand
+	m.SetKeys(o.Keys...)
 	m.settings.Store(&epoch{Settings: defaultSettings(), over: make(chan struct{})})
 	for _, p := range o.Participants {
 		m.AddParticipant(p)
 	}
 	return m
 }
+
+// SetKeys replaces the account's registered public keys.
+func (m *MyDataHelps) SetKeys(keys ...*rsa.PublicKey) { m.keys.Store(&keys) }
 
 // AddParticipant adds a participant, or replaces the one with the same ID. An
 // empty ID is derived from the identifier.
