@@ -16,7 +16,7 @@ import (
 
 // Tokens says how each provider's tokens are kept and renewed.
 type Tokens struct {
-	// RenewAt is the part of its life, between 0.1 and 0.95, after which a token
+	// RenewAt is the part of its life, between 0.3 and 0.85, after which a token
 	// in use is renewed in the background, at the latest; up to a tenth of the
 	// life earlier, so that tokens of the same age do not come due together.
 	// Default: 0.75.
@@ -42,8 +42,10 @@ type Tokens struct {
 }
 
 const (
-	minRenewAt = 0.1
-	maxRenewAt = 0.95
+	// Below, tokens would be renewed all the time, above not before they are
+	// no longer used.
+	minRenewAt = 0.3
+	maxRenewAt = 0.85
 
 	minTokenTimeout = 100 * time.Millisecond
 	maxTokenTimeout = 5 * time.Minute

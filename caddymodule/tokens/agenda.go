@@ -17,27 +17,31 @@ const grain = 100 * time.Millisecond
 // share one timer: a million tokens do not need a million of them.
 type agenda struct {
 	visit func(memory.Place)
+	limit int
 
 	mu     sync.Mutex
+	count  int
 	due    map[int64][]memory.Place // by moment, in grains since 1970
 	order  moments
 	timer  *time.Timer
 	closed bool
 }
 
-func newAgenda(visit func(memory.Place)) *agenda {
-	return &agenda{visit: visit, due: make(map[int64][]memory.Place)}
+func newAgenda(limit int, visit func(memory.Place)) *agenda {
+	return &agenda{visit: visit, limit: limit, due: make(map[int64][]memory.Place)}
 }
 
 // add makes an appointment, which is kept at the time or up to a grain later,
-// whether the token is still there or not.
+// whether the token is still there or not. A full agenda makes none: the token
+// is then renewed by a use that comes in time.
 func (a *agenda) add(at time.Time, what memory.Place) {
 	moment := at.UnixNano()/int64(grain) + 1
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.closed {
+	if a.closed || a.count >= a.limit {
 		return
 	}
+	a.count++
 	if _, ok := a.due[moment]; !ok {
 		heap.Push(&a.order, moment)
 		if a.order[0] == moment {
@@ -64,6 +68,7 @@ func (a *agenda) keep() {
 		now = append(now, a.due[moment]...)
 		delete(a.due, moment)
 	}
+	a.count -= len(now)
 	a.mu.Unlock()
 	for _, what := range now {
 		a.visit(what)

@@ -87,18 +87,26 @@ func (b *Breaker[O]) Succeed() {
 }
 
 // Fail notes that the service failed for an owner; the zero owner is everybody.
-func (b *Breaker[O]) Fail(owner O, r *delegation.Refusal) {
+// again says that it failed for the same owner before: a few people for whom it
+// always fails must not keep everybody else from being tried.
+func (b *Breaker[O]) Fail(owner O, r *delegation.Refusal, again bool) {
 	var everybody O
+	again = again && owner != everybody
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.refusal != nil && !b.probing {
+	switch {
+	case b.refusal != nil && !b.probing:
 		return // it began before the breaker opened, and tells nothing new
+	case b.refusal == nil && again:
+		return
 	}
 	b.struck[owner] = struct{}{}
 	if b.refusal == nil && owner != everybody && len(b.struck) < distinct {
 		return
 	}
-	b.failures++
+	if !again {
+		b.failures++
+	}
 	b.refusal, b.until, b.probing = r, time.Now().Add(pause(r, b.failures)), false
 	clear(b.struck)
 }

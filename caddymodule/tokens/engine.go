@@ -70,7 +70,7 @@ type Engine struct {
 	shared   Shared // nil: this process is alone
 	entries  *memory.Store[delegation.Person, *entry]
 	failures failures
-	flights  *flight.Group[delegation.Person, *delegation.Token]
+	flights  *flight.Group[delegation.Person, landing]
 	breaker  *Breaker[delegation.Person]
 	purges   *purges
 	agenda   *agenda
@@ -92,6 +92,7 @@ type entry struct {
 	participant string
 	scopes      []string
 	token       *delegation.Token
+	generation  uint64       // of purges
 	renew       atomic.Int64 // when it may be renewed, in Unix nanoseconds
 }
 
@@ -120,7 +121,7 @@ func New(o Options) *Engine {
 		options:  o,
 		entries:  memory.New[delegation.Person, *entry](o.MaxEntries),
 		failures: failures{memory.New[delegation.Person, failure](max(o.MaxEntries/10, 1000))},
-		flights: flight.New[delegation.Person, *delegation.Token](flight.Limits{
+		flights: flight.New[delegation.Person, landing](flight.Limits{
 			Timeout: o.Timeout, Waiting: o.MaxWaiting, PerOwner: o.MaxWaitingPerPerson,
 		}),
 		breaker: NewBreaker[delegation.Person](),
@@ -128,7 +129,8 @@ func New(o Options) *Engine {
 		slots:   make(chan struct{}, o.Concurrency),
 		ahead:   make(chan struct{}, max(o.Concurrency/2, 1)),
 	}
-	e.agenda = newAgenda(e.visit)
+	// More than there are tokens: those of evicted and purged ones stay until they are due.
+	e.agenda = newAgenda(2*o.MaxEntries+1000, e.visit)
 	return e
 }
 
@@ -158,7 +160,7 @@ func (e *Engine) store(k string, id *delegation.Identity, t *delegation.Token, b
 	renew := t.Minted.Add(time.Duration(at * float64(t.Lifetime())))
 	return e.purges.unless(id, began, func() {
 		if keep := time.Until(usable(t)); keep > 0 {
-			en := &entry{account: e.keys.account(id), who: id.Person, participant: id.Participant, scopes: id.Scopes, token: t}
+			en := &entry{account: e.keys.account(id), who: id.Person, participant: id.Participant, scopes: id.Scopes, token: t, generation: began}
 			en.renew.Store(renew.UnixNano())
 			e.entries.Set(id.Person, k, en, keep, id.IsService())
 			e.agenda.add(renew, e.entries.Place(id.Person, k))

@@ -14,6 +14,10 @@ import (
 // believed.
 const refusedPause = 30 * time.Second
 
+// failureLife is how long a failure is kept after it has ceased to count: the
+// next one is then known to be no news, and the pause longer.
+const failureLife = 10 * time.Minute
+
 // blame tells whose trouble a failure is.
 type blame int
 
@@ -75,16 +79,15 @@ func (f *failures) recall(key string, who delegation.Person) *delegation.Refusal
 	return again(last.refusal, last.until.Sub(now))
 }
 
-// note remembers a refusal and returns until when.
-func (f *failures) note(key string, who delegation.Person, r *delegation.Refusal) time.Time {
+// note remembers a refusal and returns until when, and which in a row it is.
+func (f *failures) note(key string, who delegation.Person, r *delegation.Refusal) (until time.Time, count int) {
 	last, _, _ := f.store.Peek(f.store.Place(who, key))
-	count := last.count + 1
+	count = last.count + 1
 	d := refusedPause
 	if blameFor(r.Code) == issuers {
 		d = pause(r, count)
 	}
-	until := time.Now().Add(d)
-	// Kept for longer than it counts, so that the next pause can be longer.
-	f.store.Set(who, key, failure{r, until, count}, 2*d, false)
-	return until
+	until = time.Now().Add(d)
+	f.store.Set(who, key, failure{r, until, count}, d+failureLife, false)
+	return until, count
 }

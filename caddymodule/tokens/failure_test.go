@@ -225,3 +225,31 @@ func TestServiceTokenRenewal(t *testing.T) {
 		}
 	})
 }
+
+// TestAFewDoNotHoldTheBreaker protects everybody from three accounts of one
+// attacker for whom the issuer always fails: they may open the breaker, for a
+// second, and not keep it open.
+func TestAFewDoNotHoldTheBreaker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, i := start(t, Options{}, time.Hour)
+		i.mint = func(_ context.Context, id delegation.Identity) (*delegation.Token, error) {
+			if id.Subject[0] == '!' {
+				return nil, delegation.Refuse(delegation.IssuerUnavailable, nil)
+			}
+			return &delegation.Token{Access: delegation.NewSecret(id.Subject), Minted: time.Now(), Expires: time.Now().Add(time.Hour)}, nil
+		}
+		served := 0
+		for n := range 6000 { // ten minutes
+			i.get(t, person(fmt.Sprint("!", n%3)))
+			if n%10 == 9 {
+				if _, _, code := i.get(t, person(fmt.Sprint(n))); code == "" {
+					served++
+				}
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		if served < 590 {
+			t.Errorf("%d of 600 honest people were served", served)
+		}
+	})
+}

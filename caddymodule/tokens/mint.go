@@ -19,6 +19,7 @@ type order struct {
 	why Reason
 	not *delegation.Token // this one will not do; may be nil
 
+	of     *entry // that is renewed ahead; not if it was purged
 	nested bool   // a mint asks
 	began  uint64 // the generation of purges it belongs to
 }
@@ -62,21 +63,29 @@ func (v *View) fly(ctx context.Context, o *order) (t *delegation.Token, err erro
 	if r := e.failures.recall(o.key, o.id.Person); r != nil {
 		return nil, remembered{r}
 	}
-	// Not forever: an issuer may answer with the same token again and again.
-	for range 3 {
+	for {
 		o.began = e.purges.of(&o.id)
+		if o.of != nil && o.began > o.of.generation {
+			return nil, ErrPurged
+		}
 		// Who asks after a purge must not get what began before it.
 		flight := string(binary.BigEndian.AppendUint64([]byte(o.key), o.began))
-		t, err = e.flights.Do(ctx, flight, o.id.Person, func(ctx context.Context) (*delegation.Token, error) {
-			return v.land(ctx, o)
+		l, err := e.flights.Do(ctx, flight, o.id.Person, func(ctx context.Context) (landing, error) {
+			t, err := v.land(ctx, o)
+			return landing{t, o.not}, err
 		})
 		// A flight begun by somebody who did not know that the token is stale
-		// may answer with just that one.
-		if err != nil || o.serves(t) {
-			break
+		// may answer with just that one. An issuer may, too, whoever asks.
+		if err != nil || o.serves(l.token) || o.not.Same(l.not) {
+			return l.token, err
 		}
 	}
-	return t, err
+}
+
+// landing is what a flight ends with.
+type landing struct {
+	token *delegation.Token
+	not   *delegation.Token // the one that would not have done
 }
 
 // land is what one flight does.
@@ -136,15 +145,17 @@ func (e *Engine) judge(o *order, err error) error {
 		return err
 	}
 	r := delegation.AsRefusal(err)
-	switch blameFor(r.Code) {
-	case nobodys:
+	blame := blameFor(r.Code)
+	if blame == nobodys {
 		return r
-	case theirs:
-		e.breaker.Succeed() // the issuer is well
-	case issuers:
-		e.breaker.Fail(o.id.Person, r) // the service token is nobody's: everybody's
 	}
-	return again(r, time.Until(e.failures.note(o.key, o.id.Person, r)))
+	until, count := e.failures.note(o.key, o.id.Person, r)
+	if blame == theirs {
+		e.breaker.Succeed() // the issuer is well
+	} else {
+		e.breaker.Fail(o.id.Person, r, count > 1) // the service token is nobody's: everybody's
+	}
+	return again(r, time.Until(until))
 }
 
 // turn is one of the places at the issuer.

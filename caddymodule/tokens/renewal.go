@@ -20,12 +20,16 @@ func (e *Engine) visit(what memory.Place) {
 		e.entries.Sweep(what)
 		return
 	}
-	if at := en.renew.Load(); used && time.Now().UnixNano() >= at {
+	switch at := en.renew.Load(); {
+	case time.Now().UnixNano() < at:
+		// It is another token by now, or being renewed: that has an appointment
+		// of its own, or will have.
+	case used:
 		e.renewAhead(en, at)
-		return
+	default:
+		// An unused one is renewed by its next use, if that still comes in time.
+		e.agenda.add(en.usable().Add(memory.SweepEvery), what)
 	}
-	// An unused one is renewed by its next use, if that still comes in time.
-	e.agenda.add(en.usable().Add(memory.SweepEvery), what)
 }
 
 // renewAhead renews a token in the background, once, while it goes on being
@@ -46,7 +50,7 @@ func (e *Engine) renewAhead(en *entry, at int64) {
 			return
 		}
 		id := en.identity()
-		o := &order{key: e.keys.of(&id), id: id, why: Ahead, not: en.token}
+		o := &order{key: e.keys.of(&id), id: id, why: Ahead, not: en.token, of: en}
 		if _, err := v.fly(context.Background(), o); err != nil {
 			e.retry(o, en, delegation.AsRefusal(err))
 		}

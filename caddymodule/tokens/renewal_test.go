@@ -198,3 +198,62 @@ func TestRenewalEndsWithTheEngine(t *testing.T) {
 		_ = e.Close()
 	})
 }
+
+// TestT57_RenewalAfterAPurge protects a logout from a renewal that was waiting
+// for its turn: nobody has a token minted for them after it.
+func TestT57_RenewalAfterAPurge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, i := start(t, Options{Concurrency: 2}, time.Hour) // one place for renewals
+		people := []delegation.Identity{alice, person("bob")}
+		for _, id := range people {
+			i.get(t, id)
+		}
+		time.Sleep(time.Minute)
+		hold := make(chan struct{})
+		i.mu.Lock()
+		i.hold = hold
+		i.mu.Unlock()
+		for _, id := range people {
+			en := e.lookup(e.keys.of(&id), &id, time.Now())
+			en.renew.Store(time.Now().UnixNano())
+			i.want(t, id, true, "")
+		}
+		synctest.Wait()
+		waiting := people[0]
+		if i.mints[2] == waiting.Subject {
+			waiting = people[1]
+		}
+		e.Drop(delegation.Selection{Realm: "r", Subject: waiting.Subject})
+		close(hold)
+		synctest.Wait()
+		if i.count() != 3 || e.lookup(e.keys.of(&waiting), &waiting, time.Now()) != nil {
+			t.Errorf("%d mints; want none for somebody who was purged", i.count())
+		}
+	})
+}
+
+// TestAgendaForgets protects memory: a token has one appointment, however long
+// and busily it is used and renewed, and an agenda has an end.
+func TestAgendaForgets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, i := start(t, Options{MaxEntries: 100}, 10*time.Minute)
+		for range 12 * 3600 {
+			i.want(t, alice, i.count() > 0, "")
+			time.Sleep(time.Second)
+		}
+		if e.agenda.count > 2 {
+			t.Errorf("%d appointments for one token", e.agenda.count)
+		}
+		for n := range 10_000 {
+			i.get(t, person(fmt.Sprint(n)))
+		}
+		if e.agenda.count > 2*100+1000 {
+			t.Errorf("%d appointments for 100 tokens", e.agenda.count)
+		}
+		time.Sleep(time.Hour)
+		i.get(t, alice)
+		if n := e.entries.Len(); e.agenda.count > 1 || n != 1 {
+			t.Errorf("%d appointments and %d tokens are left", e.agenda.count, n)
+		}
+	})
+}
