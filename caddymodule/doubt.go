@@ -4,6 +4,7 @@ package caddymodule
 
 import (
 	"crypto/sha256"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -34,6 +35,7 @@ type doubts struct {
 	routes *memory.Store[delegation.Person, struct{}]
 	people *memory.Store[delegation.Person, *rate.Limiter]
 	until  atomic.Int64 // when the last doubt ends, in Unix nanoseconds; 0: there was none
+	noting sync.Mutex
 }
 
 func newDoubts() *doubts {
@@ -62,9 +64,16 @@ func (s *doubts) renewable(d *delegation.Delegation) bool {
 }
 
 // note that a new token did not help, or that nobody will see whether it does.
+// However many requests to one route find that out at once, it counts once:
+// they would use up what is meant for other routes.
 func (s *doubts) note(d *delegation.Delegation) {
-	now := time.Now()
-	s.routes.Set(d.Person, routeKey(d), struct{}{}, doubtLife, false)
+	key, now := routeKey(d), time.Now()
+	s.noting.Lock()
+	defer s.noting.Unlock()
+	if _, ok := s.routes.Get(d.Person, key, now); ok {
+		return
+	}
+	s.routes.Set(d.Person, key, struct{}{}, doubtLife, false)
 	limiter, ok := s.people.Get(d.Person, "", now)
 	if !ok {
 		limiter = rate.NewLimiter(rate.Every(doubtEvery), doubtBurst)

@@ -113,18 +113,19 @@ func (v *View) land(ctx context.Context, o *order) (t *delegation.Token, err err
 // issue asks the issuer, in its turn and if the breaker allows.
 func (v *View) issue(ctx context.Context, o *order) (t *delegation.Token, err error) {
 	e := v.engine
+	turn := &turn{slots: e.slots}
+	if err := turn.begin(ctx); err != nil {
+		return nil, err
+	}
+	defer turn.end()
 	if !o.nested {
+		// Asked when it is its turn: much may have failed while it queued.
 		leave, r := e.breaker.Enter()
 		if r != nil {
 			return nil, remembered{r}
 		}
 		defer leave()
 	}
-	turn := &turn{slots: e.slots}
-	if err := turn.begin(ctx); err != nil {
-		return nil, err
-	}
-	defer turn.end()
 	ctx, done := v.client.Minting(context.WithValue(ctx, turnKey{}, turn), &o.id, o.why)
 	t, err = v.client.Mint(ctx, o.id)
 	if err == nil && t == nil {

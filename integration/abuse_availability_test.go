@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/integration/simulator"
+	"github.com/caddy-delegate/caddy-delegate/integration/stack"
+)
+
+// TestT31_SickIssuer protects those who wait for a sick issuer. Measured with
+// a mutex around the call, the twentieth client of an issuer that answers 503
+// after half a second waited 10.8 s, for the twentieth call. Here all are
+// answered by the first, be they one participant or twenty.
+func TestT31_SickIssuer(t *testing.T) {
+	const clients = 20
+	for name, people := range map[string]int{"one participant": 1, "as many participants": clients} {
+		t.Run(name, func(t *testing.T) {
+			participants := simulator.SampleParticipants(people)
+			s := start(t, stack.Caddyfile, participants...)
+			s.Platform.Set(func(set *simulator.Settings) {
+				set.Outages = map[string]simulator.Outage{"token": {Delay: 500, Status: http.StatusServiceUnavailable}}
+			})
+			users := make([]*user, clients)
+			for i := range users {
+				users[i] = signIn(t, s, participants[i%people].Identifier)
+			}
+			c := crowd{t: t}
+			began := time.Now()
+			for _, u := range users {
+				c.get(u, participantPath, http.StatusServiceUnavailable, "issuer_unavailable", nil)
+			}
+			c.wait.Wait()
+			// 0.5 s where nothing else runs; one call after the other took ten.
+			if took := time.Since(began); took > 5*time.Second {
+				t.Errorf("the last was answered after %v", took)
+			}
+			if got := s.Platform.Counts(); got.TokenRequests != 1 || got.Delegated != 0 {
+				t.Errorf("%+v; want one call for all", got)
+			}
+			// Who comes next is answered without a call, and at once.
+			began = time.Now()
+			users[0].get(participantPath).want(t, http.StatusServiceUnavailable, "issuer_unavailable")
+			if got := s.Platform.Counts(); got.TokenRequests > 2 || got.TokenRequests == 2 && time.Since(began) < 500*time.Millisecond {
+				t.Errorf("%+v after the first failure", got)
+			}
+		})
+	}
+}
+
+// TestT31_SickIssuerAndAQueue protects the issuer, and those at the end of the
+// queue for it: many known participants ask at once, more than may be at the
+// issuer together, and it answers 503 after half a second. Who has not had
+// their turn when the first fail is answered with them, and asks nobody.
+func TestT31_SickIssuerAndAQueue(t *testing.T) {
+	participants := simulator.SampleParticipants(100)
+	s := start(t, scoped(), participants...)
+	unlimited(s)
+	users := make([]*user, len(participants))
+	for i, p := range participants {
+		users[i] = signIn(t, s, p.Identifier)
+		users[i].get(projectPath).want(t, http.StatusOK, "") // known, but without the token
+	}
+	s.Platform.Reset()
+	s.Platform.Set(func(set *simulator.Settings) {
+		set.Outages = map[string]simulator.Outage{"token": {Delay: 500, Status: http.StatusServiceUnavailable}}
+	})
+	c := crowd{t: t}
+	began := time.Now()
+	for _, u := range users {
+		c.get(u, participantPath, http.StatusServiceUnavailable, "issuer_unavailable", nil)
+	}
+	c.wait.Wait()
+	// Sixteen are at the issuer at once, and the failure of three people tells
+	// that it is nobody's own: the first two let one more pass each.
+	const most = 16 + 2
+	if got := s.Platform.Counts(); got.TokenRequests > most {
+		t.Errorf("%d calls, want at most %d; the last was answered after %v", got.TokenRequests, most, time.Since(began))
+	}
+}
+
+// TestT32_LeaderDisconnects protects those who wait: the client whose request
+// began the mint goes away, and the others get their answer from that mint.
+func TestT32_LeaderDisconnects(t *testing.T) {
+	s := start(t, administered(scoped()))
+	a, u := newAdmin(t, s), signIn(t, s, "alice")
+	u.get(projectPath).want(t, http.StatusOK, "") // known, but without the token
+	s.Platform.Reset()
+	release := hold(t, s, "token")
+
+	ctx, leave := context.WithCancel(t.Context())
+	left := make(chan error)
+	go func() {
+		_, err := u.try(u.request(http.MethodGet, participantPath, nil).WithContext(ctx))
+		left <- err
+	}()
+	arrived(t, s, 1)
+	c := crowd{t: t}
+	const others = 10
+	for range others {
+		c.get(u, participantPath, http.StatusOK, "", nil)
+	}
+	a.waiting(others + 1)
+	leave()
+	if err := <-left; !errors.Is(err, context.Canceled) {
+		t.Errorf("the leader got an answer: %v", err)
+	}
+	a.waiting(others) // it waits no more on the server either
+	release()
+	c.wait.Wait()
+	if got := s.Platform.Counts(); got.TokenRequests != 1 || got.ParticipantTokens != 1 {
+		t.Errorf("%+v; want one mint", got)
+	}
+}
+
+// TestT33_OnePersonsTrouble protects everybody from one person (traefikoidc
+// opened its breaker for all): many requests of one whom the issuer refuses,
+// or for whom it fails, are one failure, and nobody else's.
+func TestT33_OnePersonsTrouble(t *testing.T) {
+	carol := simulator.Participant{ID: "cccccccc-3333-4333-8333-333333333333", Identifier: "carol"}
+	for name, c := range map[string]struct {
+		status int
+		body   string
+		want   int
+		code   string
+	}{
+		"refused":   {http.StatusBadRequest, `{"error":"invalid_grant"}`, http.StatusForbidden, "delegation_refused"},
+		"fails":     {http.StatusServiceUnavailable, "", http.StatusServiceUnavailable, "issuer_unavailable"},
+		"throttled": {http.StatusTooManyRequests, "", http.StatusServiceUnavailable, "issuer_throttled"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t, administered(stack.Caddyfile), stack.Alice, stack.Bob, carol)
+			a := newAdmin(t, s)
+			signIn(t, s, "bob").get(participantPath).want(t, http.StatusOK, "")
+			arrive, hold := make(chan struct{}, 100), make(chan struct{})
+			open := sync.OnceFunc(func() { close(hold) })
+			t.Cleanup(open)
+			s.Intercept(func(w http.ResponseWriter, r *http.Request, platform http.Handler) {
+				if !isGrant(r) || form(r).Get("participant_id") != stack.Alice.ID {
+					platform.ServeHTTP(w, r)
+					return
+				}
+				arrive <- struct{}{}
+				<-hold
+				w.Header().Set("Content-Type", "application/json")
+				w.WriteHeader(c.status)
+				_, _ = io.WriteString(w, c.body)
+			})
+			const waiters = 50
+			alice := signIn(t, s, "alice")
+			all := crowd{t: t}
+			for range waiters {
+				all.get(alice, participantPath, c.want, c.code, nil)
+			}
+			<-arrive
+			a.waiting(waiters)
+			open()
+			all.wait.Wait()
+			for range 50 { // and on and on
+				alice.get(participantPath).want(t, c.want, c.code)
+			}
+			if got := a.status("mydatahelps").Issuer.State; got != "closed" {
+				t.Errorf("the breaker is %s for everybody", got)
+			}
+			if calls := 1 + len(arrive); calls > 3 {
+				t.Errorf("the issuer was asked %d times", calls)
+			}
+			signIn(t, s, "carol").get(participantPath).want(t, http.StatusOK, "")
+			signIn(t, s, "bob").get(participantPath).want(t, http.StatusOK, "")
+		})
+	}
+}
+
+// TestT35_RetryAfter protects both sides from what a busy issuer asks for
+// (Nango #7264): as seconds or as a date its wish is kept, and passed on; one
+// of 30 years, or of the past, is not.
+func TestT35_RetryAfter(t *testing.T) {
+	date := func(d time.Duration) string { return time.Now().Add(d).UTC().Format(http.TimeFormat) }
+	for name, c := range map[string]struct {
+		header   string
+		min, max int
+	}{
+		"seconds":     {"20", 20, 20},
+		"date":        {date(40 * time.Second), 25, 40},
+		"past date":   {date(-time.Hour), 1, 1},
+		"a lifetime":  {"1000000000", 60, 60},
+		"a far date":  {date(10000 * time.Hour), 60, 60},
+		"no number":   {"soon", 1, 1},
+		"negative":    {"-20", 1, 1},
+		"overflowing": {"99999999999999999999", 1, 60},
+		"none":        {"", 1, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t, stack.Caddyfile)
+			s.Platform.Set(func(set *simulator.Settings) {
+				o := simulator.Outage{Status: http.StatusTooManyRequests}
+				if c.header != "" {
+					o.Header = map[string]string{"Retry-After": c.header}
+				}
+				set.Outages = map[string]simulator.Outage{"token": o}
+			})
+			u := signIn(t, s, "alice")
+			a := u.get(participantPath)
+			a.want(t, http.StatusServiceUnavailable, "issuer_throttled")
+			if got, err := strconv.Atoi(a.Header.Get("Retry-After")); err != nil || got < c.min || got > c.max {
+				t.Errorf("Retry-After %q, want %d to %d", a.Header.Get("Retry-After"), c.min, c.max)
+			}
+			if c.min > 1 {
+				// The wish is for the whole client: nobody else asks either.
+				signIn(t, s, "bob").get(participantPath).want(t, http.StatusServiceUnavailable, "issuer_throttled")
+				if got := s.Platform.Counts(); got.TokenRequests != 1 {
+					t.Errorf("the issuer was asked %d times", got.TokenRequests)
+				}
+			}
+		})
+	}
+}
+
+// TestT35_ParticipantsQuota protects what the API itself says to a participant
+// who asks too much: it is passed on as it is, not tried again, and stops
+// nobody else.
+func TestT35_ParticipantsQuota(t *testing.T) {
+	s := start(t, stack.Caddyfile)
+	s.Platform.Set(func(set *simulator.Settings) { set.DelegatedQuota = 3 })
+	u := signIn(t, s, "alice")
+	for range 3 {
+		u.get(participantPath).want(t, http.StatusOK, "")
+	}
+	s.Platform.Reset()
+	for range 5 {
+		got := u.get(participantPath)
+		if got.StatusCode != http.StatusTooManyRequests || got.code() != "" || got.Header.Get("RateLimit-Remaining") != "0" || !strings.Contains(got.body, "limit") {
+			t.Errorf("%d %v %s; want the platform's own 429", got.StatusCode, got.Header, got.body)
+		}
+	}
+	if got := s.Platform.Counts(); got.Delegated != 5 || got.TokenRequests != 0 {
+		t.Errorf("%+v; want five calls and nothing else", got)
+	}
+	signIn(t, s, "bob").get(participantPath).want(t, http.StatusOK, "")
+}
+
+// TestT36_LivesShorterThanTheMargin protects the issuer of tokens that live
+// for a second: a client that renewed 30 s before the end fetched one for every request.
+func TestT36_LivesShorterThanTheMargin(t *testing.T) {
+	for _, kind := range []string{"participant", "service", "both"} {
+		t.Run(kind, func(t *testing.T) {
+			s := start(t, stack.Caddyfile)
+			unlimited(s)
+			s.Platform.Set(func(set *simulator.Settings) {
+				if kind != "service" {
+					set.ParticipantTokenLifetime = 1
+				}
+				if kind != "participant" {
+					set.ServiceTokenLifetime = 1
+				}
+			})
+			began := time.Now()
+			c := crowd{t: t}
+			var served atomic.Int64
+			for range 4 {
+				u := signIn(t, s, "alice")
+				c.wait.Go(func() {
+					for time.Since(began) < 3*time.Second {
+						a, err := u.try(u.request(http.MethodGet, participantPath, nil))
+						if err != nil || a.StatusCode != http.StatusOK {
+							t.Errorf("%d %s %v", a.StatusCode, a.body, err)
+							return
+						}
+						served.Add(1)
+					}
+				})
+			}
+			c.wait.Wait()
+			// Renewed at the earliest after 0.65 s, and a few may have been lost by 401s.
+			most := 2 + int(time.Since(began)/(650*time.Millisecond))
+			got := s.Platform.Counts()
+			if got.ParticipantTokens > most || got.ServiceTokens > most {
+				t.Errorf("%+v for %d requests; want at most %d tokens of a kind", got, served.Load(), most)
+			}
+			if served.Load() < 50 {
+				t.Errorf("only %d requests were served", served.Load())
+			}
+		})
+	}
+}
+
+// TestT37_NobodyWaits protects active users from the expiry of their tokens,
+// which were minted together: over several lives each request finds one at
+// hand. Caddy tells: X-Cache.
+func TestT37_NobodyWaits(t *testing.T) {
+	// Between renewal and end is a sixth of the life: more than a busy machine's hiccups.
+	const life, lives = 4 * time.Second, 3
+	participants := simulator.SampleParticipants(8)
+	s := start(t, scoped(), participants...)
+	unlimited(s)
+	s.Platform.Set(func(set *simulator.Settings) { set.ParticipantTokenLifetime = int(life / time.Second) })
+	c := crowd{t: t}
+	var waited, served atomic.Int64
+	began := time.Now()
+	for _, p := range participants {
+		u := signIn(t, s, p.Identifier)
+		u.get(participantPath).want(t, http.StatusOK, "")
+		c.wait.Go(func() {
+			pace := time.NewTicker(50 * time.Millisecond)
+			defer pace.Stop()
+			for ; time.Since(began) < lives*life; <-pace.C {
+				a, err := u.try(u.request(http.MethodGet, participantPath, nil))
+				if err != nil || a.StatusCode != http.StatusOK {
+					t.Errorf("%d %s %v", a.StatusCode, a.body, err)
+					return
+				}
+				served.Add(1)
+				if a.Header.Get("X-Cache") != "hit" {
+					waited.Add(1)
+				}
+			}
+		})
+	}
+	c.wait.Wait()
+	got := s.Platform.Counts()
+	if waited.Load() > 0 {
+		t.Errorf("%d of %d requests waited for a token", waited.Load(), served.Load())
+	}
+	if most := len(participants) * (2 + int(time.Since(began)/(life*65/100))); got.ParticipantTokens < len(participants)*lives || got.ParticipantTokens > most || got.Unauthorized > 0 {
+		t.Errorf("%+v; want each to have had %d tokens or more, and at most %d in all", got, lives, most)
+	}
+}
