@@ -108,6 +108,9 @@ func (p *provider) purge(ctx context.Context, s delegation.Selection, release bo
 		r.Release(who)
 	}
 	err := p.shared.tokens.Purge(ctx, s)
+	for _, other := range p.shared.siblings() {
+		other.tokens.Drop(s)
+	}
 	purgesTotal.WithLabelValues(p.name).Inc()
 	level := zapcore.InfoLevel
 	if err != nil {

@@ -43,7 +43,8 @@ var pool = caddy.NewUsagePool()
 // shared are a provider's tokens. It holds nothing of any one configuration:
 // no context, logger or metrics.
 type shared struct {
-	tokens *tokens.Engine
+	provider string
+	tokens   *tokens.Engine
 	// handouts paces delegate_token: one entry while no other token may be
 	// handed to the same person.
 	handouts *cache.Cache
@@ -52,12 +53,25 @@ type shared struct {
 }
 
 func newShared(name string, c common) *shared {
-	s := &shared{tokens: tokens.New(c.options), handouts: cache.New(cache.NoExpiration, 0), doubts: newDoubts()}
+	s := &shared{provider: name, tokens: tokens.New(c.options), handouts: cache.New(cache.NoExpiration, 0), doubts: newDoubts()}
 	if c.fleet != nil {
 		s.member = c.fleet.Join(name, s.tokens.Drop)
 		s.tokens.Share(s.member)
 	}
 	return s
+}
+
+// siblings are the engines that other configurations have for a provider of
+// the same name: those that a reload has replaced, while requests are draining.
+func (s *shared) siblings() []*shared {
+	var all []*shared
+	pool.Range(func(_, value any) bool {
+		if other, ok := value.(*shared); ok && other != s && other.provider == s.provider {
+			all = append(all, other)
+		}
+		return true
+	})
+	return all
 }
 
 // Destruct ends what the engine does by itself.

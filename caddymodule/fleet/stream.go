@@ -49,6 +49,9 @@ func (f *Fleet) watch() {
 		case <-f.ctx.Done():
 		}
 	}
+	if first {
+		close(f.tried) // nobody waits for what will not be tried
+	}
 }
 
 // connect begins a link once this machine and the others know of each other's

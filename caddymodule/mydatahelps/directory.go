@@ -50,7 +50,7 @@ type directory struct {
 	hits    *memory.Store[delegation.Person, *hit]
 	misses  *memory.Store[delegation.Person, *delegation.Refusal] // of their own so that strangers push nobody out
 	flights *flight.Group[delegation.Person, string]
-	forgets atomic.Uint64 // how often something had to be forgotten
+	purges  *tokens.Purges
 	breaker *tokens.Breaker[string]
 	checks  atomic.Int32
 
@@ -88,6 +88,7 @@ func newDirectory(pins *pins) *directory {
 		misses:  memory.New[delegation.Person, *delegation.Refusal](maxMisses),
 		flights: flight.New[delegation.Person, string](flight.Limits{Timeout: lookupTimeout, Waiting: maxWaiting, PerOwner: maxWaitingPerPerson}),
 		breaker: tokens.NewBreaker[string](),
+		purges:  tokens.NewPurges(2 * lookupTimeout),
 		doubts:  rate.NewLimiter(rate.Every(30*time.Second), 3),
 		expired: rate.NewLimiter(rate.Every(30*time.Second), 3),
 	}
@@ -126,8 +127,8 @@ func (d *directory) resolve(ctx context.Context, who delegation.Person, claim st
 		return "", r
 	}
 	// Who asks after a purge must not get what was being looked up before it.
-	forgets := d.forgets.Load()
-	flight := key + strconv.FormatUint(forgets, 10)
+	began := d.purges.Of(&delegation.Identity{Person: who})
+	flight := key + strconv.FormatUint(began, 10)
 	return d.flights.Do(ctx, flight, who, func(ctx context.Context) (string, error) {
 		// Who arrives just after a flight has landed finds its outcome here.
 		if h, ok := d.hits.Get(who, key, now); ok {
@@ -145,7 +146,7 @@ func (d *directory) resolve(ctx context.Context, who delegation.Person, claim st
 		if reserved && !isMiss(err) {
 			d.quota.acquaint()
 		}
-		d.note(key, who, id, err, forgets)
+		d.note(key, who, id, err, began)
 		return id, err
 	})
 }
@@ -168,12 +169,12 @@ func (d *directory) check(key string, h *hit, now time.Time, find finder) {
 		defer d.checks.Add(-1)
 		ctx, cancel := context.WithTimeout(d.ctx, lookupTimeout)
 		defer cancel()
-		forgets := d.forgets.Load()
+		began := d.purges.Of(&delegation.Identity{Person: h.who})
 		id, err := find(ctx, false)
 		if err != nil && !isMiss(err) {
 			return // things are left as they were
 		}
-		d.note(key, h.who, id, err, forgets)
+		d.note(key, h.who, id, err, began)
 	}()
 }
 
@@ -191,24 +192,23 @@ func isMiss(err error) bool {
 	}
 }
 
-// note remembers a lookup's outcome, unless something was forgotten since it
-// began: perhaps just that.
-func (d *directory) note(key string, who delegation.Person, id string, err error, forgets uint64) {
-	if d.forgets.Load() != forgets {
-		return
-	}
-	if err != nil {
-		life := failLife
-		if isMiss(err) {
-			life = missLife
-			d.hits.Delete(who, key)
+// note remembers a lookup's outcome, unless the person was purged since it
+// began.
+func (d *directory) note(key string, who delegation.Person, id string, err error, began uint64) {
+	_ = d.purges.Unless(&delegation.Identity{Person: who}, began, func() {
+		if err != nil {
+			life := failLife
+			if isMiss(err) {
+				life = missLife
+				d.hits.Delete(who, key)
+			}
+			d.misses.Set(who, key, delegation.AsRefusal(err), life, false)
+			return
 		}
-		d.misses.Set(who, key, delegation.AsRefusal(err), life, false)
-		return
-	}
-	h := &hit{who: who, id: id, found: time.Now()}
-	h.next.Store(h.found.Add(hitCheck).UnixNano())
-	d.hits.Set(who, key, h, hitLife, false)
+		h := &hit{who: who, id: id, found: time.Now()}
+		h.next.Store(h.found.Add(hitCheck).UnixNano())
+		d.hits.Set(who, key, h, hitLife, false)
+	})
 }
 
 // doubt drops a hit whose participant the issuer refuses, so that somebody who
@@ -225,7 +225,11 @@ func (d *directory) doubt(who delegation.Person, claim string) {
 // forget drops lookups, but no pins. Misses are short-lived, and nobody knows
 // which participant somebody is not: all of them go.
 func (d *directory) forget(s delegation.Selection) {
-	d.forgets.Add(1)
+	lookups := s
+	if s.Participant != "" {
+		lookups = delegation.Selection{} // nobody knows yet whom a lookup will find
+	}
+	d.purges.Add(lookups)
 	covered := func(h *hit) bool { return s.Covers(h.who, h.id) }
 	all := func(*delegation.Refusal) bool { return true }
 	if s.Realm != "" && s.Subject != "" {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"go.uber.org/zap"
 )
@@ -15,32 +16,37 @@ import (
 // rotated. Where they come from files it notices when those change.
 type keyring struct {
 	load func() ([]*rsa.PrivateKey, error) // nil: they do not change
+	now  atomic.Pointer[keys]
 
-	mu    sync.Mutex
+	reading sync.Mutex
+	lost    bool // the files cannot be read any more
+}
+
+type keys struct {
 	keys  []*rsa.PrivateKey
 	print string
-	lost  bool // the files cannot be read any more
 }
+
+func newKeys(k []*rsa.PrivateKey) *keys { return &keys{k, strings.Join(keyFingerprints(k), " ")} }
 
 func newKeyring(keys []*rsa.PrivateKey, load func() ([]*rsa.PrivateKey, error)) *keyring {
-	return &keyring{load: load, keys: keys, print: strings.Join(keyFingerprints(keys), " ")}
+	k := &keyring{load: load}
+	k.now.Store(newKeys(keys))
+	return k
 }
 
-// fingerprint names the keys in use.
-func (k *keyring) fingerprint() string {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.print
-}
+// fingerprint names the keys in use. It never waits for a file.
+func (k *keyring) fingerprint() string { return k.now.Load().print }
 
 // read returns the keys as they are now. Keys that cannot be read, such as a
 // file that is just being written, leave the old ones in use.
 func (k *keyring) read(logger *zap.Logger) []*rsa.PrivateKey {
-	k.mu.Lock()
-	defer k.mu.Unlock()
 	if k.load == nil {
-		return k.keys
+		return k.now.Load().keys
 	}
+	k.reading.Lock()
+	defer k.reading.Unlock()
+	old := k.now.Load().keys
 	keys, err := k.load()
 	if err == nil {
 		err = checkKeys(keys)
@@ -50,12 +56,12 @@ func (k *keyring) read(logger *zap.Logger) []*rsa.PrivateKey {
 			logger.Error("the private key cannot be read any more; the one that was read before is used until it can", zap.Error(err))
 		}
 		k.lost = true
-		return k.keys
+		return old
 	}
 	k.lost = false
-	if !slices.EqualFunc(keys, k.keys, func(a, b *rsa.PrivateKey) bool { return a.Equal(b) }) {
+	if !slices.EqualFunc(keys, old, func(a, b *rsa.PrivateKey) bool { return a.Equal(b) }) {
 		logger.Info("the private key has changed and is used from now on")
-		k.keys, k.print = keys, strings.Join(keyFingerprints(keys), " ")
+		k.now.Store(newKeys(keys))
 	}
-	return k.keys
+	return keys
 }

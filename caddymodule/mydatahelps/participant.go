@@ -169,13 +169,13 @@ func (p *Provider) get(ctx context.Context, rest string, token *delegation.Token
 	res, err := p.client.Do(req)
 	if err != nil {
 		r := unread(err)
-		breaker.Fail(rest, r, false)
+		breaker.Fail(rest, r)
 		return 0, r
 	}
 	defer res.Body.Close()
 	quota.observe(res.Header)
 	if res.StatusCode >= http.StatusInternalServerError {
-		breaker.Fail(rest, delegation.Refuse(delegation.IssuerUnavailable, errors.New("reading participants: the platform keeps failing")), false)
+		breaker.Fail(rest, delegation.Refuse(delegation.IssuerUnavailable, errors.New("reading participants: the platform keeps failing")))
 		return res.StatusCode, nil
 	}
 	breaker.Succeed()

@@ -124,7 +124,11 @@ func (p *Provider) IssueToken(ctx context.Context, d *delegation.Delegation, kee
 	if err != nil || !d.Cached || keep(token) {
 		return token, err
 	}
-	return p.tokens.Renew(ctx, p.identity(d), token)
+	fresh, err := p.tokens.Renew(ctx, p.identity(d), token)
+	if err != nil && delegation.AsRefusal(err).Status() == http.StatusServiceUnavailable {
+		return token, nil // better than none, while the issuer is down
+	}
+	return fresh, err
 }
 
 // Upstream implements [delegation.Provider].

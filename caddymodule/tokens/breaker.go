@@ -15,6 +15,9 @@ const (
 	// failing everybody. One person's trouble is theirs alone.
 	distinct = 3
 
+	// maxKnown bounds what a breaker remembers of whom it failed for.
+	maxKnown = 1000
+
 	firstPause = time.Second
 	maxPause   = 30 * time.Second
 
@@ -42,7 +45,8 @@ const (
 type Breaker[O comparable] struct {
 	mu       sync.Mutex
 	struck   map[O]struct{}
-	failures int // openings in a row
+	known    map[O]time.Time // when it failed for whom last
+	failures int             // openings in a row
 	until    time.Time
 	refusal  *delegation.Refusal // while open or half open
 	probing  bool
@@ -50,7 +54,7 @@ type Breaker[O comparable] struct {
 
 // NewBreaker returns a closed breaker.
 func NewBreaker[O comparable]() *Breaker[O] {
-	return &Breaker[O]{struck: make(map[O]struct{})}
+	return &Breaker[O]{struck: make(map[O]struct{}), known: make(map[O]time.Time)}
 }
 
 // Enter tells whether the service may be asked. If it returns no refusal,
@@ -87,13 +91,11 @@ func (b *Breaker[O]) Succeed() {
 }
 
 // Fail notes that the service failed for an owner; the zero owner is everybody.
-// again says that it failed for the same owner before: a few people for whom it
-// always fails must not keep everybody else from being tried.
-func (b *Breaker[O]) Fail(owner O, r *delegation.Refusal, again bool) {
+func (b *Breaker[O]) Fail(owner O, r *delegation.Refusal) {
 	var everybody O
-	again = again && owner != everybody
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	again := owner != everybody && b.failedFor(owner)
 	switch {
 	case b.refusal != nil && !b.probing:
 		return // it began before the breaker opened, and tells nothing new
@@ -109,6 +111,19 @@ func (b *Breaker[O]) Fail(owner O, r *delegation.Refusal, again bool) {
 	}
 	b.refusal, b.until, b.probing = r, time.Now().Add(pause(r, b.failures)), false
 	clear(b.struck)
+}
+
+// failedFor notes a failure, and tells whether the owner had one before. A few
+// people for whom a service always fails tell nothing new each time, and must
+// not keep everybody else from being tried.
+func (b *Breaker[O]) failedFor(owner O) (again bool) {
+	now := time.Now()
+	if len(b.known) >= maxKnown {
+		clear(b.known)
+	}
+	last, ok := b.known[owner]
+	b.known[owner] = now
+	return ok && now.Sub(last) < failureLife
 }
 
 // BreakerStatus is a breaker's state for operators.

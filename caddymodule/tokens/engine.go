@@ -72,7 +72,7 @@ type Engine struct {
 	failures failures
 	flights  *flight.Group[delegation.Person, landing]
 	breaker  *Breaker[delegation.Person]
-	purges   *purges
+	purges   *Purges
 	agenda   *agenda
 	keys     keys
 
@@ -125,7 +125,7 @@ func New(o Options) *Engine {
 			Timeout: o.Timeout, Waiting: o.MaxWaiting, PerOwner: o.MaxWaitingPerPerson,
 		}),
 		breaker: NewBreaker[delegation.Person](),
-		purges:  newPurges(2 * o.Timeout),
+		purges:  NewPurges(2 * o.Timeout),
 		slots:   make(chan struct{}, o.Concurrency),
 		ahead:   make(chan struct{}, max(o.Concurrency/2, 1)),
 	}
@@ -158,7 +158,7 @@ func (e *Engine) lookup(k string, id *delegation.Identity, now time.Time) *entry
 func (e *Engine) store(k string, id *delegation.Identity, t *delegation.Token, began uint64) error {
 	at := e.options.RenewAt - 0.1*rand.Float64() //nolint:gosec // it spreads, it protects nothing
 	renew := t.Minted.Add(time.Duration(at * float64(t.Lifetime())))
-	return e.purges.unless(id, began, func() {
+	return e.purges.Unless(id, began, func() {
 		if keep := time.Until(usable(t)); keep > 0 {
 			en := &entry{account: e.keys.account(id), who: id.Person, participant: id.Participant, scopes: id.Scopes, token: t, generation: began}
 			en.renew.Store(renew.UnixNano())
@@ -173,7 +173,8 @@ func (e *Engine) store(k string, id *delegation.Identity, t *delegation.Token, b
 // purge of everybody closes the breaker. The error is [ErrIncomplete] if other
 // machines do not know yet.
 func (e *Engine) Purge(ctx context.Context, s delegation.Selection) error {
-	e.Drop(s)
+	// Here last: what is dropped could otherwise be read back from there.
+	defer e.Drop(s)
 	if e.shared == nil {
 		return nil
 	}
@@ -182,9 +183,9 @@ func (e *Engine) Purge(ctx context.Context, s delegation.Selection) error {
 
 // Drop is Purge for this machine alone.
 func (e *Engine) Drop(s delegation.Selection) {
-	e.purges.add(s)
+	e.purges.Add(s)
 	covered := func(en *entry) bool { return s.Covers(en.who, en.participant) }
-	failed := func(failure) bool { return true }
+	failed := func(f failure) bool { return s.Covers(f.who, s.Participant) }
 	if s.Realm != "" && s.Subject != "" {
 		who := delegation.Person{Realm: s.Realm, Subject: s.Subject}
 		e.entries.DeleteOf(who, covered)

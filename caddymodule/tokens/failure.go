@@ -64,6 +64,7 @@ type failures struct {
 }
 
 type failure struct {
+	who     delegation.Person
 	refusal *delegation.Refusal
 	until   time.Time
 	count   int // in a row
@@ -79,15 +80,15 @@ func (f *failures) recall(key string, who delegation.Person) *delegation.Refusal
 	return again(last.refusal, last.until.Sub(now))
 }
 
-// note remembers a refusal and returns until when, and which in a row it is.
-func (f *failures) note(key string, who delegation.Person, r *delegation.Refusal) (until time.Time, count int) {
+// note remembers a refusal and returns until when.
+func (f *failures) note(key string, who delegation.Person, r *delegation.Refusal) time.Time {
 	last, _, _ := f.store.Peek(f.store.Place(who, key))
-	count = last.count + 1
+	count := last.count + 1
 	d := refusedPause
 	if blameFor(r.Code) == issuers {
 		d = pause(r, count)
 	}
-	until = time.Now().Add(d)
-	f.store.Set(who, key, failure{r, until, count}, d+failureLife, false)
-	return until, count
+	until := time.Now().Add(d)
+	f.store.Set(who, key, failure{who, r, until, count}, d+failureLife, false)
+	return until
 }

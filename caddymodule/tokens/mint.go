@@ -64,7 +64,7 @@ func (v *View) fly(ctx context.Context, o *order) (t *delegation.Token, err erro
 		return nil, remembered{r}
 	}
 	for {
-		o.began = e.purges.of(&o.id)
+		o.began = e.purges.Of(&o.id)
 		if o.of != nil && o.began > o.of.generation {
 			return nil, ErrPurged
 		}
@@ -150,11 +150,11 @@ func (e *Engine) judge(o *order, err error) error {
 	if blame == nobodys {
 		return r
 	}
-	until, count := e.failures.note(o.key, o.id.Person, r)
+	until := e.failures.note(o.key, o.id.Person, r)
 	if blame == theirs {
 		e.breaker.Succeed() // the issuer is well
 	} else {
-		e.breaker.Fail(o.id.Person, r, count > 1) // the service token is nobody's: everybody's
+		e.breaker.Fail(o.id.Person, r) // the service token is nobody's: everybody's
 	}
 	return again(r, time.Until(until))
 }

@@ -18,9 +18,9 @@ var ErrPurged error = &delegation.Refusal{Code: delegation.IssuerUnavailable, Re
 // ErrIncomplete is a purge that other machines do not know of yet.
 var ErrIncomplete = errors.New("purge_incomplete: this machine has purged, the others will as soon as the shared level is back")
 
-// purges are the latest purges. Each has a generation; a mint that began in an
+// Purges are the latest purges. Each has a generation; a mint that began in an
 // earlier one must neither be stored nor used, or a logout would lose the race.
-type purges struct {
+type Purges struct {
 	keep time.Duration
 
 	mu         sync.Mutex
@@ -34,12 +34,13 @@ type purge struct {
 	at         time.Time
 }
 
-// newPurges remembers purges for as long as a mint that began before can go on.
-func newPurges(keep time.Duration) *purges {
-	return &purges{keep: keep, latest: make(map[delegation.Selection]purge)}
+// NewPurges remembers purges for as long as a mint that began before can go on.
+func NewPurges(keep time.Duration) *Purges {
+	return &Purges{keep: keep, latest: make(map[delegation.Selection]purge)}
 }
 
-func (p *purges) add(s delegation.Selection) {
+// Add notes a purge.
+func (p *Purges) Add(s delegation.Selection) {
 	now := time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -51,14 +52,14 @@ func (p *purges) add(s delegation.Selection) {
 	p.latest[s] = purge{p.generation, now}
 }
 
-// of is the generation of the latest purge that covers an identity.
-func (p *purges) of(id *delegation.Identity) uint64 {
+// Of is the generation of the latest purge that covers an identity.
+func (p *Purges) Of(id *delegation.Identity) uint64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.covering(id)
 }
 
-func (p *purges) covering(id *delegation.Identity) uint64 {
+func (p *Purges) covering(id *delegation.Identity) uint64 {
 	if len(p.latest) == 0 {
 		return 0
 	}
@@ -69,9 +70,9 @@ func (p *purges) covering(id *delegation.Identity) uint64 {
 	return latest
 }
 
-// unless runs f if the identity was not purged after a generation; no purge
+// Unless runs f if the identity was not purged after a generation; no purge
 // can come in between.
-func (p *purges) unless(id *delegation.Identity, since uint64, f func()) error {
+func (p *Purges) Unless(id *delegation.Identity, since uint64, f func()) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.covering(id) > since {
