@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/patrickmn/go-cache"
@@ -61,21 +63,29 @@ func newShared(name string, c common) *shared {
 	return s
 }
 
-// siblings are the engines that other configurations have for a provider of
-// the same name: those that a reload has replaced, while requests are draining.
+// retired are engines that no configuration uses any more, but perhaps a
+// request that a reload has left to drain.
+var retired sync.Map
+
+// siblings are the other engines for a provider of the same name: those that a
+// reload is about to replace, or has replaced.
 func (s *shared) siblings() []*shared {
 	var all []*shared
-	pool.Range(func(_, value any) bool {
+	collect := func(_, value any) bool {
 		if other, ok := value.(*shared); ok && other != s && other.provider == s.provider {
 			all = append(all, other)
 		}
 		return true
-	})
+	}
+	pool.Range(collect)
+	retired.Range(collect)
 	return all
 }
 
 // Destruct ends what the engine does by itself.
 func (s *shared) Destruct() error {
+	retired.Store(s, s)
+	time.AfterFunc(maxTokenTimeout, func() { retired.Delete(s) }) // its mints have ended by then
 	if s.member != nil {
 		s.member.Leave()
 	}

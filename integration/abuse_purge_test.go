@@ -5,6 +5,7 @@ package integration
 import (
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/caddy-delegate/caddy-delegate/integration/stack"
@@ -113,5 +114,34 @@ func TestT57_PurgeDuringARenewal(t *testing.T) {
 	u.get(participantPath).want(t, http.StatusOK, "")
 	if got := s.Platform.Counts(); got.ParticipantTokens != 2 {
 		t.Errorf("%d tokens; want the purged one and a new one", got.ParticipantTokens)
+	}
+}
+
+// TestT57_PurgeDuringAReload protects a logout from a configuration that was
+// just replaced: its requests are still being served, with an engine of its own.
+func TestT57_PurgeDuringAReload(t *testing.T) {
+	caddyfile := administered(scoped())
+	s := start(t, caddyfile)
+	a, u := newAdmin(t, s), signIn(t, s, "alice")
+	u.get(projectPath).want(t, http.StatusOK, "") // known, but without the token
+	s.Platform.Reset()
+	release := hold(t, s, "token")
+	got := make(chan answer, 1)
+	go func() {
+		a, err := u.try(u.request(http.MethodGet, participantPath, nil))
+		if err != nil {
+			t.Error(err)
+		}
+		got <- a
+	}()
+	arrived(t, s, 1)
+	load(t, s, strings.Replace(caddyfile, "delegate {", "delegate {\n\t\ttokens {\n\t\t\tconcurrency 8\n\t\t}\n", 1))
+	a.purge(`{"realm":"default","subject":"alice"}`, `"mydatahelps"`)
+	release()
+	if a := <-got; a.Response == nil || a.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("the request of before: %+v", a.Response)
+	}
+	if c := s.Platform.Counts(); c.Delegated != 0 {
+		t.Errorf("%+v; want the token not to be used", c)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -401,5 +403,36 @@ func TestRotation(t *testing.T) {
 				t.Errorf("dropped %+v", got)
 			}
 		})
+	}
+}
+
+// TestPurgedHereIsNotReadBack protects a purge from Redis: between dropping a
+// token here and telling Redis, a page that goes on asking would read it back.
+func TestPurgedHereIsNotReadBack(t *testing.T) {
+	s := serve(t)
+	_, a, _ := pair(t, s, Options{})
+	for n := range 50 {
+		id := person(fmt.Sprint("alice", n))
+		old := a.get(t, id)
+		var stop atomic.Bool
+		var asking sync.WaitGroup
+		for range 4 {
+			asking.Go(func() {
+				for !stop.Load() {
+					if _, _, err := a.view.Get(t.Context(), id); err != nil && !errors.Is(err, tokens.ErrPurged) {
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
+		if err := a.engine.Purge(t.Context(), delegation.Selection{Realm: "r", Subject: id.Subject}); err != nil {
+			t.Fatal(err)
+		}
+		stop.Store(true)
+		asking.Wait()
+		if a.get(t, id) == old {
+			t.Fatalf("%s's old token is served after the purge", id.Subject)
+		}
 	}
 }

@@ -234,3 +234,58 @@ func TestKeysAreReadAgain(t *testing.T) {
 		}
 	})
 }
+
+// A key file that hangs, as on a network that is gone, must not stop those
+// whose token is at hand.
+func TestHungKeyFile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pf := newPlatform(people(1)...)
+		hang, hung := make(chan struct{}), false
+		c := testConfig(ByID)
+		c.LoadKeys = func() ([]*rsa.PrivateKey, error) {
+			if hung {
+				<-hang
+			}
+			return testKeys()[:1], nil
+		}
+		p, _ := open(t, c, pf)
+		want(t, p, guid(0), guid(0), "")
+		hung = true
+		stale, _, err := p.serviceToken(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() { _, _ = p.renewServiceToken(t.Context(), stale) }()
+		synctest.Wait()
+		began := time.Now()
+		want(t, p, guid(0), guid(0), "")
+		if time.Since(began) != 0 {
+			t.Error("a token at hand waited for the file")
+		}
+		close(hang)
+		synctest.Wait()
+	})
+}
+
+// An SDK whose token is about to be renewed early must not be refused because
+// the issuer is down: the one at hand still serves.
+func TestHandoutInAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pf := newPlatform(people(1)...)
+		p, _ := open(t, testConfig(ByID), pf)
+		never := func(*delegation.Token) bool { return false }
+		first, err := p.IssueToken(t.Context(), request(guid(0)), never)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pf.change(func() { pf.token = func(url.Values) *http.Response { return reply(503, "") } })
+		if again, err := p.IssueToken(t.Context(), request(guid(0)), never); again != first || err != nil {
+			t.Errorf("%v, %v", again, err)
+		}
+		pf.change(func() { pf.token, pf.refuse[guid(0)] = nil, true })
+		time.Sleep(time.Minute)
+		if _, err := p.IssueToken(t.Context(), request(guid(0)), never); refused(t, err).Code != delegation.DelegationRefused {
+			t.Errorf("%v; want the refusal of somebody who may not any more", err)
+		}
+	})
+}
