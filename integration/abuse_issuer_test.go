@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -252,24 +251,4 @@ func TestT30_Dots(t *testing.T) {
 			}
 		})
 	}
-}
-
-// elsewhere is a second address of the stack's platform.
-func elsewhere(t *testing.T, s *stack.Stack) string {
-	t.Helper()
-	server := httptest.NewServer(s.Platform)
-	t.Cleanup(server.Close)
-	return server.URL
-}
-
-// rotateSlowly replaces the stack's key and leaves a copy of the old one beside it.
-func rotateSlowly(s *stack.Stack) error {
-	key, err := os.ReadFile(s.KeyFile)
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(s.Dir, "old.pem"), key, 0o600); err != nil {
-		return err
-	}
-	return s.Rotate()
 }

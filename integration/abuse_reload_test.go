@@ -5,9 +5,10 @@ package integration
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,9 +19,80 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/integration/stack"
 )
 
+// TestT07_ChangedSettings protects against tokens that outlive what they were
+// minted with: after a reload with another client, key, scopes or platform the
+// old ones are out of reach, while those of another provider stay.
+func TestT07_ChangedSettings(t *testing.T) {
+	for name, c := range map[string]struct {
+		old, changed string
+		prepare      func(s *stack.Stack) error
+	}{
+		"nothing":  {},
+		"client":   {old: "participant_identifier", changed: "participant_identifier\n\t\t\tclient_id RKStudio.DelegatedParticipant"},
+		"scopes":   {old: "scopes          api ", changed: "scopes          "},
+		"lookup":   {old: "participant_identifier", changed: "participant_field user"},
+		"key":      {prepare: (*stack.Stack).Rotate},
+		"two keys": {old: "participant_identifier", changed: "participant_identifier\n\t\t\tprivate_key {file.[[.Dir]]/old.pem}", prepare: rotateSlowly},
+		"base_url": {old: "[[.PlatformURL]]", changed: "[[.Elsewhere]]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			alice := stack.Alice
+			alice.CustomFields = map[string]string{"user": "alice"}
+			s, other := newStack(t, alice, stack.Bob), newStack(t)
+			caddyfile := twoPlatforms(other)
+			load(t, s, caddyfile)
+			u := signIn(t, s, "alice")
+			visit := func() string {
+				t.Helper()
+				u.get(participantPath).want(t, http.StatusOK, "")
+				u.get(otherPath).want(t, http.StatusOK, "")
+				used := bearers(s)["/api/v1/delegated/participant"]
+				return used[len(used)-1]
+			}
+			before := visit()
+			if visit() != before {
+				t.Fatal("the token is not kept")
+			}
+			if c.prepare != nil {
+				if err := c.prepare(s); err != nil {
+					t.Fatal(err)
+				}
+			}
+			changed := strings.Replace(caddyfile, c.old, c.changed, 1)
+			load(t, s, strings.ReplaceAll(changed, "[[.Elsewhere]]", elsewhere(t, s)))
+			if same := visit() == before; same != (name == "nothing") {
+				t.Errorf("the token of before is used: %t", same)
+			}
+			if got := other.Platform.Counts(); got.TokenRequests != 2 || got.Lookups != 1 {
+				t.Errorf("the other provider: %+v; want it to stay warm", got)
+			}
+		})
+	}
+}
+
+// elsewhere is a second address of the stack's platform.
+func elsewhere(t *testing.T, s *stack.Stack) string {
+	t.Helper()
+	server := httptest.NewServer(s.Platform)
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// rotateSlowly replaces the stack's key and leaves a copy of the old one beside it.
+func rotateSlowly(s *stack.Stack) error {
+	key, err := os.ReadFile(s.KeyFile)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(s.Dir, "old.pem"), key, 0o600); err != nil {
+		return err
+	}
+	return s.Rotate()
+}
+
 // TestReloadLeaksNothing protects a server that is reloaded for months: each
 // change of settings makes a new token engine, and the old one leaves neither
-// goroutine nor memory, even with requests that wait in it.
+// goroutine nor memory.
 func TestReloadLeaksNothing(t *testing.T) {
 	participants := simulator.SampleParticipants(20)
 	s := newStack(t, participants...)
@@ -82,52 +154,6 @@ func TestSecretFileReread(t *testing.T) {
 	}
 	newAdmin(t, s).purge("", `"mydatahelps"`)
 	bob.get(participantPath).want(t, http.StatusOK, "")
-}
-
-// TestIssuerDownWithTokens protects users from an outage of the token endpoint:
-// as long as their tokens last not one request fails, though renewals do, and
-// those are not tried all the time.
-func TestIssuerDownWithTokens(t *testing.T) {
-	const life = 6 * time.Second
-	participants := simulator.SampleParticipants(10)
-	s := start(t, stack.Caddyfile, participants...)
-	unlimited(s)
-	s.Platform.Set(func(set *simulator.Settings) { set.ParticipantTokenLifetime = int(life / time.Second) })
-	began := time.Now()
-	users := make([]*user, len(participants))
-	for i, p := range participants {
-		users[i] = signIn(t, s, p.Identifier)
-		users[i].get(participantPath).want(t, http.StatusOK, "")
-	}
-	s.Platform.Reset()
-	s.Platform.Set(func(set *simulator.Settings) {
-		set.Outages = map[string]simulator.Outage{"token": {Status: http.StatusServiceUnavailable}}
-	})
-	c := crowd{t: t}
-	var served atomic.Int64
-	for _, u := range users {
-		c.wait.Go(func() {
-			pace := time.NewTicker(20 * time.Millisecond)
-			defer pace.Stop()
-			// Tokens serve until a tenth of their life is left.
-			for ; time.Since(began) < life*85/100; <-pace.C {
-				a, err := u.try(u.request(http.MethodGet, participantPath, nil))
-				if err != nil || a.StatusCode != http.StatusOK {
-					t.Errorf("after %v: %d %s %v", time.Since(began), a.StatusCode, a.body, err)
-					return
-				}
-				served.Add(1)
-			}
-		})
-	}
-	c.wait.Wait()
-	got := s.Platform.Counts()
-	if got.TokenRequests == 0 || got.TokenRequests > 3*len(users) {
-		t.Errorf("%d attempts to renew %d tokens", got.TokenRequests, len(users))
-	}
-	if served.Load() < 200 {
-		t.Errorf("only %d requests were served", served.Load())
-	}
 }
 
 // TestOverloaded protects memory and everybody else from too many who wait:
