@@ -132,12 +132,17 @@ func (t *Transport) heal(p *passage, req *http.Request, body *body, res *http.Re
 	_ = res.Body.Close() // not read to its end, which may never come
 	unauthorized := delegation.Refuse(delegation.UpstreamUnauthorized, nil)
 	doubts := p.provider.shared.doubts
-	if p.credential == nil || !doubts.renewable(&p.delegation) {
+	if p.credential == nil {
 		return p.gate.response(req, unauthorized), nil
 	}
+	leave, ok := doubts.enter(&p.delegation)
+	if !ok {
+		return p.gate.response(req, unauthorized), nil
+	}
+	defer leave()
 	if !body.replayable() {
 		// The next request will have a new credential.
-		doubts.note(&p.delegation)
+		doubts.note(&p.delegation, nil)
 		ctx, stale := context.WithoutCancel(req.Context()), p.credential
 		go func() { _, _ = p.provider.Renew(ctx, &p.delegation, stale) }()
 		return p.gate.response(req, unauthorized), nil
@@ -155,10 +160,11 @@ func (t *Transport) heal(p *passage, req *http.Request, body *body, res *http.Re
 		return broken(req, body, err)
 	}
 	if !p.stale(res) {
+		doubts.clear(&p.delegation)
 		return p.clean(req, res), nil
 	}
 	_ = res.Body.Close()
-	doubts.note(&p.delegation)
+	doubts.note(&p.delegation, unauthorized)
 	return p.gate.response(req, unauthorized), nil
 }
 

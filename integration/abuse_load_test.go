@@ -15,6 +15,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -102,6 +103,33 @@ func TestT38_ManyRoutes(t *testing.T) {
 	if got := s.Platform.Counts(); got.ParticipantTokens > 5 {
 		t.Errorf("%d tokens for 200 routes", got.ParticipantTokens)
 	}
+}
+
+// TestT38_EverybodysUncured protects the issuer from an API that refuses
+// everybody's tokens on a route, new ones too: after three people it is the
+// route's own trouble, and the others' tokens are left alone.
+func TestT38_EverybodysUncured(t *testing.T) {
+	const route = customPath + "uncovered"
+	participants := simulator.SampleParticipants(30)
+	s := start(t, stack.Caddyfile, participants...)
+	unlimited(s)
+	s.Platform.Set(func(set *simulator.Settings) { set.UnauthorizedPaths = []string{strings.TrimPrefix(route, "/mdh")} })
+	users := make([]*user, len(participants))
+	for i, p := range participants {
+		users[i] = signIn(t, s, p.Identifier)
+		users[i].get(participantPath).want(t, http.StatusOK, "")
+	}
+	began := time.Now()
+	for _, u := range users {
+		u.get(route).want(t, http.StatusBadGateway, "upstream_unauthorized")
+	}
+	most := len(users) + 3 + int(time.Since(began)/(750*time.Millisecond)) // then one tries at a time
+	if got := s.Platform.Counts(); got.ParticipantTokens > most {
+		t.Errorf("%d tokens for %d people; want at most %d", got.ParticipantTokens, len(users), most)
+	}
+	// Elsewhere a revoked token is renewed as ever.
+	s.Platform.Revoke(participants[9].ID)
+	users[9].get(participantPath).want(t, http.StatusOK, "")
 }
 
 // TestT39_RapidReset protects against CVE-2023-44487: thousands of HTTP/2

@@ -35,7 +35,8 @@ const (
 
 // Store keeps about limit values of type V at most, until they expire. All
 // values of one owner are in one shard, so that they are found without looking
-// at everybody's. It has no goroutine of its own.
+// at everybody's. Owners share shards, so a key has to name its owner too. It
+// has no goroutine of its own.
 type Store[O comparable, V any] struct {
 	seed   maphash.Seed
 	shards []shard
