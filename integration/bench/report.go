@@ -18,6 +18,7 @@ type report struct {
 	ratio     table
 	scenario  table
 	notes     []string // on the comparison
+	staging   []string // of the scenarios
 	faults    []string
 }
 
@@ -52,6 +53,13 @@ func (r *report) found(scenario, figure, measured string) {
 // asked adds a figure and whether it is what was asked.
 func (r *report) asked(scenario, figure, toReach, measured string, reached bool) {
 	r.scenario.add(scenario, figure, toReach, measured, yes(reached))
+}
+
+// staged tells how scenarios were set up, once.
+func (r *report) staged(how string) {
+	if !slices.Contains(r.staging, how) {
+		r.staging = append(r.staging, how)
+	}
 }
 
 func yes(b bool) string {
@@ -114,7 +122,10 @@ func (r *report) String() string {
 		}
 	}
 	if len(r.scenario.rows) > 0 {
-		b.WriteString("\n## Scenarios\n\n" + r.scenario.String())
+		b.WriteString("\n## Scenarios\n\n" + r.scenario.String() + "\n")
+		for _, n := range r.staging {
+			b.WriteString("- " + n + "\n")
+		}
 	}
 	if len(r.micro.rows) > 0 {
 		b.WriteString("\n## Micro-benchmarks\n\n" + r.micro.String())

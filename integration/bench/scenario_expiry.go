@@ -41,6 +41,7 @@ func (b *bench) expiry(ctx context.Context) error {
 	if busiest < 0 {
 		return fmt.Errorf("no token was renewed")
 	}
+	b.report.staged(fmt.Sprintf("Expiry: %d requests a second, everybody in turn. Tokens live for %s at most and end together; their renewals are spread over a tenth of that. Load, Caddy and platform share the machine's cores, so a p99 has the load's own hiccups and the platform's minting in it.", rate, life))
 	name := fmt.Sprintf("tokens of %s active users end within 1 s", grouped(people))
 	missed := count(samples, func(s *sample) bool { return s.missed })
 	b.report.asked(name, "requests that waited for a mint", "0", grouped(missed), missed == 0)

@@ -57,6 +57,7 @@ func (b *bench) issuerDown(ctx context.Context) error {
 		lasts  = 30 * time.Second
 		after  = 29 * time.Second
 	)
+	b.report.staged(fmt.Sprintf("Issuer down: %d people, %d requests a second, tokens of %d s. Every connection to the token endpoint is dropped for %s, from the moment when the first renewals are due.", people, rate, life, lasts))
 	s, err := b.stage(ctx, play{people: people, by: byID, platform: map[string]any{"participantTokenLifetime": life}})
 	if err != nil {
 		return err

@@ -108,6 +108,7 @@ func (b *bench) fleet(ctx context.Context, n int) (*stage, *process, error) {
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		return nil, nil, err
 	}
+	b.report.staged(fmt.Sprintf("Replicas: every participant asks each of them for the first time, in the same order at the same time, over %d connections a replica; the issuer takes %d ms for a token. One Redis, which keeps nothing on disk.", connections, issuerTakes))
 	s, err := b.stage(ctx, play{
 		people: crowd, by: byID, replicas: n,
 		platform: map[string]any{"outages": map[string]simulator.Outage{"token": {Delay: issuerTakes}}},

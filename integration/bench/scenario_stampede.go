@@ -53,8 +53,13 @@ func (s *stage) stampede(ctx context.Context, users []string) (samples []sample,
 	return samples, gathered, err
 }
 
+func (b *bench) stagedStampede() {
+	b.report.staged(fmt.Sprintf("Stampedes: the clients are connected already (HTTP/2 without TLS, %d streams each); the issuer is held back until everybody waits, for %s at most, and then takes %d ms for each token. `max_conns_per_host 256` towards the platform: a kernel does not take ten thousand new connections at once from any proxy. One participant's stampede has `max_waiting 10000 10000`; by default 500 requests of one person may wait.", streams, gathering, issuerTakes))
+}
+
 // stampedeOne: everybody is the same participant, whom nobody knows yet.
 func (b *bench) stampedeOne(ctx context.Context) error {
+	b.stagedStampede()
 	s, err := b.stage(ctx, play{people: 1, by: byID, options: waiting, proxy: fewConnections})
 	if err != nil {
 		return err
@@ -88,6 +93,7 @@ func (b *bench) stampedeLookup(ctx context.Context) error {
 }
 
 func (b *bench) stampedeOf(ctx context.Context, name, by string) error {
+	b.stagedStampede()
 	s, err := b.stage(ctx, play{people: crowd, by: by, proxy: fewConnections, platform: map[string]any{"adminQuota": 1000}})
 	if err != nil {
 		return err
