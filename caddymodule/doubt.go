@@ -66,30 +66,30 @@ func keysOf(d *delegation.Delegation) doubtKeys {
 
 // enter tells whether a new token is worth trying. If it is, note or clear
 // should follow, and leave has to.
-func (s *doubts) enter(d *delegation.Delegation) (leave func(), ok bool) {
+func (s *doubts) enter(d *delegation.Delegation) (p tokens.Pass, leave func(), ok bool) {
 	if s.until.Load() == 0 {
-		return func() {}, true
+		return 0, func() {}, true
 	}
 	key, now := keysOf(d), time.Now()
 	if _, ok := s.theirs.Get(d.Person, key.both, now); ok {
-		return nil, false
+		return 0, nil, false
 	}
 	if limiter, ok := s.people.Get(d.Person, key.person, now); ok && limiter.Tokens() < 1 {
-		return nil, false
+		return 0, nil, false
 	}
 	breaker, ok := s.routes.Get(key.route, key.route, now)
 	if !ok {
-		return func() {}, true
+		return 0, func() {}, true
 	}
-	leave, refusal := breaker.Enter()
-	return leave, refusal == nil
+	p, refusal := breaker.Enter()
+	return p, func() { breaker.Leave(p) }, refusal == nil
 }
 
 // note that a new token did not help, which ended in r, or that nobody will
 // see whether it does (nil), which says nothing about the route. However many
 // requests to one route find that out at once, it counts once: they would use
 // up what is meant for other routes.
-func (s *doubts) note(d *delegation.Delegation, r *delegation.Refusal) {
+func (s *doubts) note(d *delegation.Delegation, p tokens.Pass, r *delegation.Refusal) {
 	key, now := keysOf(d), time.Now()
 	s.noting.Lock()
 	defer s.noting.Unlock()
@@ -108,7 +108,7 @@ func (s *doubts) note(d *delegation.Delegation, r *delegation.Refusal) {
 		if !ok {
 			breaker = tokens.NewBreaker[delegation.Person]()
 		}
-		breaker.Fail(d.Person, r)
+		breaker.Fail(p, d.Person, r)
 		s.routes.Set(key.route, key.route, breaker, doubtLife, false)
 	}
 	s.until.Store(now.Add(doubtLife).UnixNano())

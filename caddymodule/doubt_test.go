@@ -18,7 +18,7 @@ func doubtful(subject, path string) *delegation.Delegation {
 }
 
 func renewable(s *doubts, d *delegation.Delegation) bool {
-	leave, ok := s.enter(d)
+	_, leave, ok := s.enter(d)
 	if ok {
 		leave()
 	}
@@ -35,7 +35,7 @@ func TestDoubtsOfARoute(t *testing.T) {
 			if d := doubtful(subject, "/x"); !renewable(s, d) {
 				t.Fatalf("%s is not tried", subject)
 			} else {
-				s.note(d, refused)
+				s.note(d, 0, refused)
 			}
 		}
 		if renewable(s, doubtful("d", "/x")) {
@@ -45,14 +45,14 @@ func TestDoubtsOfARoute(t *testing.T) {
 			t.Error("another route suffers")
 		}
 		time.Sleep(2 * time.Second)
-		leave, ok := s.enter(doubtful("d", "/x"))
+		pass, leave, ok := s.enter(doubtful("d", "/x"))
 		if !ok {
 			t.Fatal("nobody tries whether it is over")
 		}
 		if renewable(s, doubtful("e", "/x")) {
 			t.Error("two people try at once")
 		}
-		s.note(doubtful("d", "/x"), refused)
+		s.note(doubtful("d", "/x"), pass, refused)
 		leave()
 		time.Sleep(1200 * time.Millisecond)
 		if renewable(s, doubtful("e", "/x")) {
@@ -74,10 +74,10 @@ func TestDoubtsOfOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, refused := newDoubts(), delegation.Refuse(delegation.UpstreamUnauthorized, nil)
 		for range 10 {
-			s.note(doubtful("a", "/x"), refused)
+			s.note(doubtful("a", "/x"), 0, refused)
 		}
 		for _, subject := range []string{"b", "c", "d", "e"} {
-			s.note(doubtful(subject, "/x"), nil)
+			s.note(doubtful(subject, "/x"), 0, nil)
 		}
 		if !renewable(s, doubtful("f", "/x")) {
 			t.Error("the route is taken for the platform's trouble")
@@ -88,8 +88,8 @@ func TestDoubtsOfOne(t *testing.T) {
 		if !renewable(s, doubtful("a", "/y")) {
 			t.Error("10 requests to one route counted more than once")
 		}
-		s.note(doubtful("a", "/y"), refused)
-		s.note(doubtful("a", "/z"), refused)
+		s.note(doubtful("a", "/y"), 0, refused)
+		s.note(doubtful("a", "/z"), 0, refused)
 		if renewable(s, doubtful("a", "/w")) {
 			t.Error("a fourth route is tried")
 		}
@@ -109,7 +109,7 @@ func TestDoubtsOfOne(t *testing.T) {
 func TestDoubtsAreTheirs(t *testing.T) {
 	s, refused := newDoubts(), delegation.Refuse(delegation.UpstreamUnauthorized, nil)
 	for _, path := range []string{"/x", "/y", "/z"} {
-		s.note(doubtful("a", path), refused)
+		s.note(doubtful("a", path), 0, refused)
 	}
 	for n := range 500 {
 		d := doubtful(strconv.Itoa(n), "/x")

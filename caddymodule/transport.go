@@ -135,14 +135,14 @@ func (t *Transport) heal(p *passage, req *http.Request, body *body, res *http.Re
 	if p.credential == nil {
 		return p.gate.response(req, unauthorized), nil
 	}
-	leave, ok := doubts.enter(&p.delegation)
+	pass, leave, ok := doubts.enter(&p.delegation)
 	if !ok {
 		return p.gate.response(req, unauthorized), nil
 	}
 	defer leave()
 	if !body.replayable() {
 		// The next request will have a new credential.
-		doubts.note(&p.delegation, nil)
+		doubts.note(&p.delegation, pass, nil)
 		ctx, stale := context.WithoutCancel(req.Context()), p.credential
 		go func() { _, _ = p.provider.Renew(ctx, &p.delegation, stale) }()
 		return p.gate.response(req, unauthorized), nil
@@ -164,7 +164,7 @@ func (t *Transport) heal(p *passage, req *http.Request, body *body, res *http.Re
 		return p.clean(req, res), nil
 	}
 	_ = res.Body.Close()
-	doubts.note(&p.delegation, unauthorized)
+	doubts.note(&p.delegation, pass, unauthorized)
 	return p.gate.response(req, unauthorized), nil
 }
 

@@ -149,11 +149,11 @@ func (p *Provider) administer(ctx context.Context, rest string, limit int64, int
 // get makes one call. Only an answer of status 200 is read.
 func (p *Provider) get(ctx context.Context, rest string, token *delegation.Token, limit int64, into any) (status int, err error) {
 	quota, breaker := p.directory.quota, p.directory.breaker
-	leave, refused := breaker.Enter()
+	pass, refused := breaker.Enter()
 	if refused != nil {
 		return 0, refused
 	}
-	defer leave()
+	defer breaker.Leave(pass)
 	if err := quota.spend(); err != nil {
 		return 0, err
 	}
@@ -169,13 +169,13 @@ func (p *Provider) get(ctx context.Context, rest string, token *delegation.Token
 	res, err := p.client.Do(req)
 	if err != nil {
 		r := unread(err)
-		breaker.Fail(rest, r)
+		breaker.Fail(pass, rest, r)
 		return 0, r
 	}
 	defer res.Body.Close()
 	quota.observe(res.Header)
 	if res.StatusCode >= http.StatusInternalServerError {
-		breaker.Fail(rest, delegation.Refuse(delegation.IssuerUnavailable, errors.New("reading participants: the platform keeps failing")))
+		breaker.Fail(pass, rest, delegation.Refuse(delegation.IssuerUnavailable, errors.New("reading participants: the platform keeps failing")))
 		return res.StatusCode, nil
 	}
 	breaker.Succeed()

@@ -133,11 +133,11 @@ func TestServiceTokenRevoked(t *testing.T) {
 // A platform that refuses every service token is not asked for ever new ones.
 func TestServiceTokenNeverAccepted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pf := newPlatform(people(1)...)
+		pf := newPlatform(people(20)...)
 		p, _ := open(t, testConfig(ByIdentifier), pf)
 		pf.admin = func(*http.Request) *http.Response { return reply(401, `{"message":"planted"}`) }
-		for range 20 {
-			want(t, p, "planted-0", "", delegation.CredentialsRejected)
+		for n := range 20 { // each of them once: a failure is remembered
+			want(t, p, pf.people[n].identifier, "", delegation.CredentialsRejected)
 		}
 		if _, _, _, service := pf.counts(); service > 4 {
 			t.Errorf("%d service tokens for 20 requests", service)
@@ -286,6 +286,22 @@ func TestHandoutInAnOutage(t *testing.T) {
 		time.Sleep(time.Minute)
 		if _, err := p.IssueToken(t.Context(), request(guid(0)), never); refused(t, err).Code != delegation.DelegationRefused {
 			t.Errorf("%v; want the refusal of somebody who may not any more", err)
+		}
+	})
+}
+
+// Participants whom the issuer refuses, however many, are no reason for ever
+// new service tokens.
+func TestRefusedParticipants(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pf := newPlatform(people(20)...)
+		p, _ := open(t, testConfig(ByID), pf)
+		for n := range 20 {
+			pf.refuse[guid(n)] = true
+			want(t, p, guid(n), "", delegation.DelegationRefused)
+		}
+		if _, _, _, service := pf.counts(); service > 4 {
+			t.Errorf("%d service tokens for 20 people", service)
 		}
 	})
 }

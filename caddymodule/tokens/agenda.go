@@ -75,7 +75,7 @@ func (a *agenda) keep() {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(a.order) > 0 && !a.closed {
+	if len(a.order) > 0 {
 		a.wind()
 	}
 }

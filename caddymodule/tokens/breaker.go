@@ -49,8 +49,13 @@ type Breaker[O comparable] struct {
 	failures int             // openings in a row
 	until    time.Time
 	refusal  *delegation.Refusal // while open or half open
-	probing  bool
+	probes   Pass                // how many there have been
+	probing  Pass                // the one that is under way, or 0
 }
+
+// Pass is the leave to ask the service once. Those of a closed breaker are 0;
+// one that finds out whether the service is back has a number of its own.
+type Pass uint64
 
 // NewBreaker returns a closed breaker.
 func NewBreaker[O comparable]() *Breaker[O] {
@@ -58,28 +63,31 @@ func NewBreaker[O comparable]() *Breaker[O] {
 }
 
 // Enter tells whether the service may be asked. If it returns no refusal,
-// Succeed or Fail should follow, and leave has to.
-func (b *Breaker[O]) Enter() (leave func(), r *delegation.Refusal) {
+// Succeed or Fail should follow, and Leave has to.
+func (b *Breaker[O]) Enter() (Pass, *delegation.Refusal) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.refusal == nil {
-		return func() {}, nil
+		return 0, nil
 	}
 	if now := time.Now(); now.Before(b.until) {
-		return nil, again(b.refusal, b.until.Sub(now))
+		return 0, again(b.refusal, b.until.Sub(now))
 	}
-	if b.probing {
-		return nil, again(b.refusal, firstPause)
+	if b.probing != 0 {
+		return 0, again(b.refusal, firstPause)
 	}
-	b.probing = true
-	return b.unprobe, nil
+	b.probes++
+	b.probing = b.probes
+	return b.probing, nil
 }
 
-// unprobe lets somebody else be the probe, if this one has learnt nothing.
-func (b *Breaker[O]) unprobe() {
+// Leave lets somebody else find out, if this one has learnt nothing.
+func (b *Breaker[O]) Leave(p Pass) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.probing = false
+	if b.probing == p {
+		b.probing = 0
+	}
 }
 
 // Succeed notes that the service answers.
@@ -87,17 +95,17 @@ func (b *Breaker[O]) Succeed() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	clear(b.struck)
-	b.failures, b.refusal, b.probing = 0, nil, false
+	b.failures, b.refusal, b.probing = 0, nil, 0
 }
 
 // Fail notes that the service failed for an owner; the zero owner is everybody.
-func (b *Breaker[O]) Fail(owner O, r *delegation.Refusal) {
+func (b *Breaker[O]) Fail(p Pass, owner O, r *delegation.Refusal) {
 	var everybody O
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	again := owner != everybody && b.failedFor(owner)
 	switch {
-	case b.refusal != nil && !b.probing:
+	case b.refusal != nil && (p == 0 || p != b.probing):
 		return // it began before the breaker opened, and tells nothing new
 	case b.refusal == nil && again:
 		return
@@ -109,7 +117,7 @@ func (b *Breaker[O]) Fail(owner O, r *delegation.Refusal) {
 	if !again {
 		b.failures++
 	}
-	b.refusal, b.until, b.probing = r, time.Now().Add(pause(r, b.failures)), false
+	b.refusal, b.until, b.probing = r, time.Now().Add(pause(r, b.failures)), 0
 	clear(b.struck)
 }
 

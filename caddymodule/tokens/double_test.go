@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
@@ -106,6 +107,24 @@ func (i *issuer) failing(code delegation.Code, retryAfter time.Duration) {
 	if i.fail = nil; code != "" {
 		i.fail = &delegation.Refusal{Code: code, RetryAfter: retryAfter}
 	}
+}
+
+// renewing has people's tokens renewed ahead, by mints that wait for what is
+// returned to be closed. It is for a bubble.
+func (i *issuer) renewing(t *testing.T, people []delegation.Identity) (hold chan struct{}) {
+	t.Helper()
+	hold = make(chan struct{})
+	i.mu.Lock()
+	i.hold = hold
+	i.mu.Unlock()
+	e := i.view.engine
+	for _, id := range people {
+		en := e.lookup(e.keys.of(&id), &id, time.Now())
+		en.renew.Store(time.Now().UnixNano())
+		i.want(t, id, true, "")
+	}
+	synctest.Wait()
+	return hold
 }
 
 func (i *issuer) count() int {

@@ -65,8 +65,8 @@ func TestT31_SickIssuer(t *testing.T) {
 				calls++
 			}
 		}
-		if calls != 1 || e.breaker.failures != 1 {
-			t.Errorf("%d calls at the issuer, %d failures counted; want 1, 1", calls, e.breaker.failures)
+		if s := e.Status(); calls != 1 || e.breaker.failures != 1 || s.Remembered != 1 {
+			t.Errorf("%d calls at the issuer, %d failures counted, %d remembered; want 1, 1, 1", calls, e.breaker.failures, s.Remembered)
 		}
 		// Who comes next does not wait at all.
 		began = time.Now()
@@ -138,6 +138,9 @@ func TestPanickingMint(t *testing.T) {
 func TestWaitingIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, i := start(t, Options{MaxWaiting: 10, MaxWaitingPerPerson: 4}, time.Hour)
+		i.failing(delegation.DelegationRefused, 0)
+		i.want(t, person("known"), false, delegation.DelegationRefused)
+		i.failing("", 0)
 		i.hold = make(chan struct{})
 		var wg sync.WaitGroup
 		for range 4 {
@@ -154,6 +157,8 @@ func TestWaitingIsBounded(t *testing.T) {
 		if time.Since(began) != 0 {
 			t.Error("the refusal came late")
 		}
+		// What is known needs no place.
+		i.want(t, person("known"), false, delegation.DelegationRefused)
 		close(i.hold)
 		wg.Wait()
 		// Nothing of it is remembered.
@@ -200,29 +205,6 @@ func TestConcurrency(t *testing.T) {
 		}
 		if s := e.Status(); s.Minting != 0 {
 			t.Errorf("%d turns are still taken", s.Minting)
-		}
-	})
-}
-
-// TestQueueHasAnEnd protects those at the end of a queue that is too long:
-// they are told, and the issuer is not blamed.
-func TestQueueHasAnEnd(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		e, i := start(t, Options{Concurrency: 1, Timeout: time.Second}, time.Hour)
-		i.mint = func(_ context.Context, id delegation.Identity) (*delegation.Token, error) {
-			time.Sleep(600 * time.Millisecond)
-			return &delegation.Token{Access: delegation.NewSecret("x"), Minted: time.Now(), Expires: time.Now().Add(time.Hour)}, nil
-		}
-		codes := make(chan delegation.Code, 3)
-		for n := range 3 {
-			go func() { _, _, code := i.get(t, person(fmt.Sprint(n))); codes <- code }()
-		}
-		got := map[delegation.Code]int{}
-		for range 3 {
-			got[<-codes]++
-		}
-		if got[delegation.Overloaded] != 1 || got[""] != 2 || e.Status().Issuer.State != Closed {
-			t.Errorf("%v, breaker %+v", got, e.Status().Issuer)
 		}
 	})
 }

@@ -253,3 +253,25 @@ func TestAFewDoNotHoldTheBreaker(t *testing.T) {
 		}
 	})
 }
+
+// TestSuccessForgetsFailures protects somebody whose trouble was over from
+// waiting longer for the next: pauses grow with failures in a row only.
+func TestSuccessForgetsFailures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e, i := start(t, Options{}, time.Minute)
+		for range 3 {
+			i.failing(delegation.IssuerUnavailable, 0)
+			_, _, err := i.view.Get(t.Context(), alice)
+			if r := delegation.AsRefusal(err); r.Code != delegation.IssuerUnavailable || r.RetryAfter > firstPause {
+				t.Errorf("%v, retry after %s", r, r.RetryAfter)
+			}
+			i.failing("", 0)
+			time.Sleep(firstPause)
+			i.want(t, alice, false, "")
+			if n := e.Status().Remembered; n != 0 {
+				t.Errorf("%d failures are remembered after a success", n)
+			}
+			time.Sleep(time.Minute) // the token lapses
+		}
+	})
+}

@@ -21,6 +21,7 @@ type order struct {
 
 	of     *entry // that is renewed ahead; not if it was purged
 	nested bool   // a mint asks
+	pass   Pass   // of the issuer's breaker
 	began  uint64 // the generation of purges it belongs to
 }
 
@@ -47,7 +48,7 @@ func (v *View) obtain(ctx context.Context, o *order) (*delegation.Token, error) 
 func (v *View) fly(ctx context.Context, o *order) (t *delegation.Token, err error) {
 	e := v.engine
 	if turn := turnOf(ctx); turn != nil {
-		o.nested = true
+		o.nested, o.pass = true, turn.pass
 		// A mint that waits for another one gives up its turn meanwhile: all
 		// turns could be taken by mints that wait for this one.
 		turn.end()
@@ -107,6 +108,7 @@ func (v *View) land(ctx context.Context, o *order) (t *delegation.Token, err err
 	if err != nil {
 		return nil, err
 	}
+	e.failures.store.Delete(o.id.Person, o.key)
 	return t, e.store(o.key, &o.id, t, o.began)
 }
 
@@ -120,16 +122,23 @@ func (v *View) issue(ctx context.Context, o *order) (t *delegation.Token, err er
 	defer turn.end()
 	if !o.nested {
 		// Asked when it is its turn: much may have failed while it queued.
-		leave, r := e.breaker.Enter()
+		pass, r := e.breaker.Enter()
 		if r != nil {
 			return nil, remembered{r}
 		}
-		defer leave()
+		o.pass = pass
+		defer e.breaker.Leave(pass)
 	}
+	turn.pass = o.pass
+	begun := time.Now()
 	ctx, done := v.client.Minting(context.WithValue(ctx, turnKey{}, turn), &o.id, o.why)
 	t, err = v.client.Mint(ctx, o.id)
 	if err == nil && t == nil {
 		err = errors.New("the provider minted no token")
+	}
+	if err != nil && ctx.Err() != nil && time.Since(begun) < e.options.Timeout/2 {
+		// It was the queue that took the time.
+		err = delegation.Refuse(delegation.Overloaded, fmt.Errorf("too little time was left at the issuer: %w; see concurrency", ctx.Err()))
 	}
 	done(t, err)
 	return t, e.judge(o, err)
@@ -139,7 +148,6 @@ func (v *View) issue(ctx context.Context, o *order) (t *delegation.Token, err er
 func (e *Engine) judge(o *order, err error) error {
 	switch {
 	case err == nil:
-		e.failures.store.Delete(o.id.Person, o.key)
 		e.breaker.Succeed()
 		return nil
 	case is[counted](err):
@@ -154,7 +162,7 @@ func (e *Engine) judge(o *order, err error) error {
 	if blame == theirs {
 		e.breaker.Succeed() // the issuer is well
 	} else {
-		e.breaker.Fail(o.id.Person, r) // the service token is nobody's: everybody's
+		e.breaker.Fail(o.pass, o.id.Person, r) // the service token is nobody's: everybody's
 	}
 	return again(r, time.Until(until))
 }
@@ -163,6 +171,7 @@ func (e *Engine) judge(o *order, err error) error {
 type turn struct {
 	slots chan struct{}
 	taken bool
+	pass  Pass // of the mint that has it
 }
 
 type turnKey struct{}

@@ -209,16 +209,7 @@ func TestT57_RenewalAfterAPurge(t *testing.T) {
 			i.get(t, id)
 		}
 		time.Sleep(time.Minute)
-		hold := make(chan struct{})
-		i.mu.Lock()
-		i.hold = hold
-		i.mu.Unlock()
-		for _, id := range people {
-			en := e.lookup(e.keys.of(&id), &id, time.Now())
-			en.renew.Store(time.Now().UnixNano())
-			i.want(t, id, true, "")
-		}
-		synctest.Wait()
+		hold := i.renewing(t, people)
 		waiting := people[0]
 		if i.mints[2] == waiting.Subject {
 			waiting = people[1]
@@ -232,34 +223,52 @@ func TestT57_RenewalAfterAPurge(t *testing.T) {
 	})
 }
 
-// TestAgendaForgets protects memory: a token has one appointment, however long
-// and busily it is used and renewed, and an agenda has an end.
-func TestAgendaForgets(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		e, i := start(t, Options{MaxEntries: 100}, 10*time.Minute)
-		appointments := func() int {
+// TestRenewalsLeaveRoom protects those who wait from renewals that nobody waits
+// for: these have half of the turns at most. It is one even if there is only one.
+func TestRenewalsLeaveRoom(t *testing.T) {
+	for concurrency, places := range map[int]int{1: 1, 2: 1, 8: 4} {
+		synctest.Test(t, func(t *testing.T) {
+			_, i := start(t, Options{Concurrency: concurrency}, time.Hour)
+			people := make([]delegation.Identity, 20)
+			for n := range people {
+				people[n] = person(fmt.Sprint(n))
+				i.get(t, people[n])
+			}
+			hold := i.renewing(t, people)
+			if i.at != places {
+				t.Errorf("%d renewals at an issuer that takes %d; want %d", i.at, concurrency, places)
+			}
+			for n := range concurrency - places {
+				go i.want(t, person(fmt.Sprint("waits ", n)), false, "")
+			}
 			synctest.Wait()
-			e.agenda.mu.Lock()
-			defer e.agenda.mu.Unlock()
-			return e.agenda.count
+			if i.at != concurrency {
+				t.Errorf("%d of %d turns are taken while somebody waits", i.at, concurrency)
+			}
+			close(hold)
+			synctest.Wait()
+			if n := i.why[Ahead]; n != len(people) {
+				t.Errorf("%d renewals", n)
+			}
+		})
+	}
+}
+
+// TestRenewalThatIsTooLate protects the issuer from renewals for people who may
+// have left: one that had no place before its token lapsed is not made up for.
+func TestRenewalThatIsTooLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, i := start(t, Options{Concurrency: 2}, 5*time.Second)
+		people := []delegation.Identity{alice, person("bob")}
+		for _, id := range people {
+			i.get(t, id)
 		}
-		for range 12 * 3600 {
-			i.want(t, alice, i.count() > 0, "")
-			time.Sleep(time.Second)
-		}
-		if n := appointments(); n > 2 {
-			t.Errorf("%d appointments for one token", n)
-		}
-		for n := range 10_000 {
-			i.get(t, person(fmt.Sprint(n)))
-		}
-		if n := appointments(); n > 2*100+1000 {
-			t.Errorf("%d appointments for 100 tokens", n)
-		}
-		time.Sleep(time.Hour)
-		i.get(t, alice)
-		if n, kept := appointments(), e.entries.Len(); n > 1 || kept != 1 {
-			t.Errorf("%d appointments and %d tokens are left", n, kept)
+		hold := i.renewing(t, people)
+		time.Sleep(5 * time.Second)
+		close(hold)
+		synctest.Wait()
+		if i.why[Ahead] != 1 {
+			t.Errorf("%d renewals; want the one that had a place", i.why[Ahead])
 		}
 	})
 }
