@@ -10,8 +10,10 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
 )
 
-// grain is how exactly the agenda keeps its appointments.
-const grain = 100 * time.Millisecond
+// grain is how exactly the agenda keeps its appointments. What is due in one
+// begins at once: with a grain of 100 ms the renewals of ten thousand people
+// came in bursts for which requests had to wait.
+const grain = 10 * time.Millisecond
 
 // agenda visits tokens when they are due. Appointments of the same moment
 // share one timer: a million tokens do not need a million of them.
