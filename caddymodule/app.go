@@ -21,6 +21,7 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/fleet"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/policy"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
 
 func init() {
@@ -59,8 +60,10 @@ type App struct {
 
 	providers map[string]*provider
 	origins   *policy.Origins
-	fleet     *fleet.Fleet // nil: this machine is alone
-	cacheKey  string       // in the pool
+	endings   *session.Endings
+	sessions  *fleet.Member // the endings' way to the other machines
+	fleet     *fleet.Fleet  // nil: this machine is alone
+	cacheKey  string        // in the pool
 	logger    *zap.Logger
 }
 
@@ -84,6 +87,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
+	a.joinEndings()
 	mods, err := ctx.LoadModule(a, "ProvidersRaw")
 	if err != nil {
 		return fmt.Errorf("loading providers: %w", err)
@@ -145,6 +149,7 @@ func (a *App) Cleanup() error {
 	for _, p := range a.providers {
 		errs = append(errs, p.close())
 	}
+	errs = append(errs, a.leaveEndings())
 	if a.cacheKey != "" {
 		_, err := pool.Delete(a.cacheKey)
 		errs = append(errs, err)

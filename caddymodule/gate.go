@@ -13,17 +13,21 @@ import (
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/policy"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
 
 const (
 	defaultSubject = "{http.auth.user.id}"
 	defaultRealm   = "default"
+
+	defaultStatusName = "caddy-delegate"
 )
 
 // Gate holds what every delegate directive needs to know who is asking.
 type Gate struct {
-	// Provider is the name of a provider of the delegate app. Required.
-	Provider string `json:"provider"`
+	// Provider is the name of a provider of the delegate app. Required, except
+	// for delegate_logout, which is about all of them.
+	Provider string `json:"provider,omitempty"`
 
 	// Subject is the placeholder that names the signed-in user. It must be one
 	// that only an authenticator sets: {http.auth.user.*}, or
@@ -33,7 +37,8 @@ type Gate struct {
 	Subject string `json:"subject,omitempty"`
 
 	// Realm is the namespace of the subjects: users of two authenticators may
-	// have the same name. Default: `default`.
+	// have the same name. Default: that of app_session where it named the user,
+	// otherwise `default`.
 	Realm string `json:"realm,omitempty"`
 
 	// ProxyStatusName is how this proxy calls itself in the Proxy-Status
@@ -51,20 +56,22 @@ func (g *Gate) provision(ctx caddy.Context) error {
 	if g.app, g.provider, err = appProvider(ctx, g.Provider); err != nil {
 		return err
 	}
+	return g.settle(ctx)
+}
+
+// settle checks what is the same for all directives.
+func (g *Gate) settle(ctx caddy.Context) error {
 	if g.Subject == "" {
 		g.Subject = defaultSubject
 	}
 	if err := trustworthy(g.Subject); err != nil {
 		return fmt.Errorf("subject: %w", err)
 	}
-	if g.Realm == "" {
-		g.Realm = defaultRealm
-	}
 	if strings.Contains(g.Realm, "{") {
 		return fmt.Errorf("realm %s: write a fixed name, a realm takes no placeholder", g.Realm)
 	}
 	if g.ProxyStatusName == "" {
-		g.ProxyStatusName = "caddy-delegate"
+		g.ProxyStatusName = defaultStatusName
 	}
 	g.providerName = g.Provider
 	g.logger = ctx.Logger()
@@ -72,12 +79,30 @@ func (g *Gate) provision(ctx caddy.Context) error {
 }
 
 // person tells who is asking; a refusal if nobody is signed in.
-func (g *Gate) person(repl *caddy.Replacer) (delegation.Person, error) {
+func (g *Gate) person(r *http.Request, repl *caddy.Replacer) (delegation.Person, error) {
 	subject := valueOf(repl, g.Subject)
 	if subject == "" {
 		return delegation.Person{}, delegation.Refuse(delegation.SessionRequired, fmt.Errorf("%s is empty", g.Subject))
 	}
-	return delegation.Person{Realm: g.Realm, Subject: subject}, nil
+	realm := g.Realm
+	if realm == "" {
+		if in := g.signedIn(r, repl); in != nil {
+			realm = in.realm
+		} else {
+			realm = defaultRealm
+		}
+	}
+	return delegation.Person{Realm: realm, Subject: subject}, nil
+}
+
+// signedIn returns who app_session found signed in, if it is by that session
+// that this gate knows the user: another authenticator may have run as well.
+func (g *Gate) signedIn(r *http.Request, repl *caddy.Replacer) *signedIn {
+	in, ok := r.Context().Value(signedInKey{}).(*signedIn)
+	if !ok || !strings.HasPrefix(g.Subject, "{"+userPrefix) || valueOf(repl, defaultSubject) != in.session.Subject {
+		return nil
+	}
+	return in
 }
 
 // claim is the value by which the session names the participant.
@@ -103,6 +128,15 @@ func (g *Gate) admit(w http.ResponseWriter, r *http.Request, upgrade bool) (done
 			return true, delegation.Refuse(delegation.CrossOrigin, nil)
 		}
 		return true, nil
+	}
+	if refusal := policy.Early(r, upgrade); refusal != nil {
+		return true, refusal
+	}
+	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if in := g.signedIn(r, repl); in != nil && in.slot == session.InBearer {
+		// No browser adds that by itself. It is the session that counts, not
+		// whether there is such a header: beside a cookie it is not read.
+		return false, nil
 	}
 	if refusal := g.app.origins.Check(r, upgrade); refusal != nil {
 		return true, refusal

@@ -137,10 +137,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 func (h *Handler) authorize(w http.ResponseWriter, r *http.Request, repl *caddy.Replacer, d *delegation.Delegation) (done bool, err error) {
 	method, upgrade := asked(r)
 	path, verdict, denied := h.route(r, method, upgrade)
-	if !verdict.Public {
-		if done, err = h.admit(w, r, upgrade); done {
-			return done, err
+	if verdict.Public {
+		if refusal := policy.Early(r, upgrade); refusal != nil {
+			return true, refusal
 		}
+	} else if done, err = h.admit(w, r, upgrade); done {
+		return done, err
 	}
 	*d = delegation.Delegation{
 		Provider: h.Provider, Method: method, URI: target(r.URL), Path: path,
@@ -150,7 +152,7 @@ func (h *Handler) authorize(w http.ResponseWriter, r *http.Request, repl *caddy.
 		return false, nil
 	}
 	// Who is not signed in learns nothing of the policy.
-	if d.Person, err = h.person(repl); err != nil {
+	if d.Person, err = h.person(r, repl); err != nil {
 		return false, err
 	}
 	d.Claim = h.claim(repl, d.Person)

@@ -57,7 +57,7 @@ type shared struct {
 func newShared(name string, c common) *shared {
 	s := &shared{provider: name, tokens: tokens.New(c.options), handouts: cache.New(cache.NoExpiration, 0), doubts: newDoubts()}
 	if c.fleet != nil {
-		s.member = c.fleet.Join(name, s.tokens.Drop)
+		s.member = c.fleet.Join(name, func(selection delegation.Selection, _ time.Time) { s.tokens.Drop(selection) })
 		s.tokens.Share(s.member)
 	}
 	return s

@@ -85,13 +85,21 @@ func (g *Gate) account(r *http.Request, err error) *delegation.Refusal {
 	}
 	if c := g.logger.Check(level, "refused"); c != nil {
 		c.Write(append([]zap.Field{
-			zap.String("provider", g.Provider),
+			g.label(),
 			zap.String("code", string(refusal.Code)),
 			zap.Int("status", refusal.Status()),
 			zap.NamedError("cause", refusal.Unwrap()),
 		}, g.whom(r)...)...)
 	}
 	return refusal
+}
+
+// label names the provider; app_session has none.
+func (g *Gate) label() zap.Field {
+	if g.Provider == "" {
+		return zap.Skip()
+	}
+	return zap.String("provider", g.Provider)
 }
 
 // count counts a refused request. One that was passed on is counted when it
@@ -120,7 +128,7 @@ func (g *Gate) whom(r *http.Request) []zap.Field {
 	if !ok {
 		return nil
 	}
-	who, _ := g.person(repl) // nobody, if nobody is signed in
+	who, _ := g.person(r, repl) // nobody, if nobody is signed in
 	return g.provider.naming.fields(who)
 }
 

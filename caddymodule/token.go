@@ -125,7 +125,7 @@ func (h *TokenHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddy
 }
 
 func (h *TokenHandler) answer(r *http.Request, repl *caddy.Replacer) (*tokenAnswer, error) {
-	person, err := h.person(repl)
+	person, err := h.person(r, repl)
 	if err != nil {
 		return nil, err
 	}

@@ -99,7 +99,7 @@ func (t *Transport) safe() error {
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	p := passageFrom(req.Context())
 	if p == nil {
-		g := &Gate{ProxyStatusName: "caddy-delegate", logger: t.logger}
+		g := &Gate{ProxyStatusName: defaultStatusName, logger: t.logger}
 		return g.response(req, delegation.Refuse(delegation.NotDelegated, errors.New("no delegate handler ran before this reverse_proxy"))), nil
 	}
 	if !p.covers(req) {

@@ -134,7 +134,7 @@ func TestTokensAreShared(t *testing.T) {
 	}
 	defer f.Close()
 	dropped := make(chan delegation.Selection, 1)
-	other := f.Join("mydatahelps", func(s delegation.Selection) { dropped <- s })
+	other := f.Join("mydatahelps", func(s delegation.Selection, _ time.Time) { dropped <- s })
 	f.Start()
 	eventually(t, "the other machine is connected", f.Up)
 	if err := other.Purge(t.Context(), delegation.Selection{Realm: "default", Subject: "alice"}); err != nil {

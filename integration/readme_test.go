@@ -79,7 +79,7 @@ func TestReadmeNamesEveryCode(t *testing.T) {
 	text := readme(t)
 	for _, code := range []delegation.Code{
 		delegation.SessionRequired, delegation.CrossOrigin, delegation.PathAmbiguous, delegation.HeadersTooLarge, delegation.RouteDenied, delegation.MethodNotAllowed,
-		delegation.TooManyRequests, delegation.ParticipantUnknown, delegation.ParticipantAmbiguous, delegation.ParticipantWithdrawn,
+		delegation.TooEarly, delegation.TooManyRequests, delegation.SessionUnavailable, delegation.ParticipantUnknown, delegation.ParticipantAmbiguous, delegation.ParticipantWithdrawn,
 		delegation.AccountConflict, delegation.DelegationRefused, delegation.CredentialsRejected, delegation.ScopeRejected,
 		delegation.NotDelegated, delegation.IssuerUnavailable, delegation.IssuerThrottled, delegation.UpstreamUnauthorized, delegation.UpstreamRedirected,
 	} {

@@ -20,6 +20,7 @@ const (
 	HeadersTooLarge      Code = "headers_too_large"
 	RouteDenied          Code = "route_denied"
 	MethodNotAllowed     Code = "method_not_allowed"
+	TooEarly             Code = "too_early"
 	TooManyRequests      Code = "too_many_requests"
 	ParticipantUnknown   Code = "participant_unknown"
 	ParticipantAmbiguous Code = "participant_ambiguous"
@@ -60,6 +61,7 @@ var meanings = map[Code]meaning{
 	HeadersTooLarge:      {http.StatusRequestHeaderFieldsTooLarge, proxyBadRequest, "The request's address and headers are too long."},
 	RouteDenied:          {http.StatusForbidden, proxyDenied, "This route is not open to apps."},
 	MethodNotAllowed:     {http.StatusMethodNotAllowed, proxyDenied, "This method is not open to apps on this route."},
+	TooEarly:             {http.StatusTooEarly, proxyDenied, "Try again."},
 	TooManyRequests:      {http.StatusTooManyRequests, proxyDenied, "A token was handed out a moment ago. Wait and try again."},
 	ParticipantUnknown:   {http.StatusForbidden, proxyDenied, "Your account is not linked to a participant."},
 	ParticipantAmbiguous: {http.StatusForbidden, proxyDenied, "Your account is linked to more than one participant."},

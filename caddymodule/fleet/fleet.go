@@ -190,8 +190,9 @@ func (f *Fleet) Close() error {
 
 // Join makes a provider's engine part of the fleet. It shares tokens and
 // purges with the engines that joined with the same space on other machines.
-// drop is called for their purges, from any goroutine.
-func (f *Fleet) Join(space string, drop func(delegation.Selection)) *Member {
+// drop is called for their purges, with the time of each, from any goroutine;
+// for those of long ago as well, and for some more than once.
+func (f *Fleet) Join(space string, drop func(delegation.Selection, time.Time)) *Member {
 	m := &Member{fleet: f, space: space, drop: drop}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -204,10 +205,10 @@ func (f *Fleet) Join(space string, drop func(delegation.Selection)) *Member {
 func (f *Fleet) Unreadable() int64 { return f.unreadable.Load() }
 
 // drop has the members of a space drop a selection, except for one of them.
-func (f *Fleet) drop(p purge, except *Member) {
+func (f *Fleet) drop(n note, except *Member) {
 	for _, m := range f.joined() {
-		if m != except && m.space == p.Space {
-			m.drop(p.Selection)
+		if m != except && m.space == n.Space {
+			m.drop(n.Selection, n.At)
 		}
 	}
 }

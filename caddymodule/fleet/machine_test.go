@@ -105,7 +105,7 @@ func boot(t testing.TB, i *issuer, o Options) *machine {
 		}
 		m.changes <- cause
 	})
-	m.member = f.Join("space", m.engine.Drop)
+	m.member = f.Join("space", func(s delegation.Selection, _ time.Time) { m.engine.Drop(s) })
 	m.engine.Share(m.member)
 	m.view = m.engine.Attach(m)
 	t.Cleanup(func() {

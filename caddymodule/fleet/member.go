@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -17,7 +18,7 @@ import (
 type Member struct {
 	fleet *Fleet
 	space string
-	drop  func(delegation.Selection)
+	drop  func(delegation.Selection, time.Time)
 }
 
 // Leave ends what [Fleet.Join] began.

@@ -102,7 +102,7 @@ func TestSpacesAreApart(t *testing.T) {
 	i, a, _ := pair(t, s, Options{})
 	id := person("alice")
 	token := func(space, key string) string {
-		got, err := a.fleet.Join(space, func(delegation.Selection) {}).Token(t.Context(), key, &id,
+		got, err := a.fleet.Join(space, func(delegation.Selection, time.Time) {}).Token(t.Context(), key, &id,
 			func(*delegation.Token) bool { return true },
 			func(context.Context) (*delegation.Token, error) { return i.fresh(), nil })
 		if err != nil {

@@ -46,8 +46,7 @@ type journal struct {
 }
 
 type record struct {
-	purge
-	at   time.Time
+	note
 	told bool // to the other machines
 }
 
@@ -66,7 +65,7 @@ func (j *journal) note(p purge) *record {
 	if old := j.records[p]; old == nil || old.told {
 		j.pending[p.Space]++
 	}
-	r := &record{purge: p, at: time.Now()}
+	r := &record{note: note{p, time.Now()}}
 	j.records[p] = r
 	return r
 }
@@ -86,14 +85,14 @@ func (j *journal) settle(records ...*record) {
 
 // sweep forgets what need not be told again.
 func (j *journal) sweep() {
-	maps.DeleteFunc(j.records, func(_ purge, r *record) bool { return r.told && time.Since(r.at) > repeated })
+	maps.DeleteFunc(j.records, func(_ purge, r *record) bool { return r.told && time.Since(r.At) > repeated })
 }
 
 // Purge implements [tokens.Shared].
 func (m *Member) Purge(ctx context.Context, s delegation.Selection) error {
 	f := m.fleet
 	p := purge{m.space, s}
-	f.drop(p, m)
+	f.drop(note{p, time.Now()}, m)
 	f.reach(ctx)
 	f.mu.Lock()
 	r := f.journal.note(p)
@@ -141,7 +140,7 @@ func (f *Fleet) tell(ctx context.Context, records []*record, run func(context.Co
 		if err := run(ctx, func(ctx context.Context) error {
 			pipe := f.client.Pipeline()
 			for _, r := range some {
-				sealed, err := f.sealPurge(r.purge)
+				sealed, err := f.sealPurge(r.note)
 				if err != nil {
 					return err
 				}

@@ -65,7 +65,7 @@ func TestT57_PurgeOfOthers(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		other := b.fleet.Join("another space", func(delegation.Selection) {})
+		other := b.fleet.Join("another space", func(delegation.Selection, time.Time) {})
 		defer other.Leave()
 		if err := other.Purge(ctx, delegation.Selection{}); err != nil {
 			t.Error(err)
@@ -106,7 +106,7 @@ func TestPurgeReachesTheOthers(t *testing.T) {
 func TestOwnPurgeIsNotRepeated(t *testing.T) {
 	_, a, b := pair(t, serve(t), Options{})
 	twin := make(chan delegation.Selection, 10)
-	defer a.fleet.Join("space", func(s delegation.Selection) { twin <- s }).Leave()
+	defer a.fleet.Join("space", func(s delegation.Selection, _ time.Time) { twin <- s }).Leave()
 	a.get(t, person("alice"))
 	b.get(t, person("alice"))
 	if err := a.engine.Purge(t.Context(), alice); err != nil {
@@ -320,7 +320,7 @@ func TestPendingIsBounded(t *testing.T) {
 		t.Error("it is not of everybody")
 	}
 	for _, r := range j.records {
-		r.at = r.at.Add(-2 * repeated)
+		r.At = r.At.Add(-2 * repeated)
 	}
 	j.settle(j.records[purge{"other", alice}])
 	j.sweep()
@@ -434,5 +434,39 @@ func TestPurgedHereIsNotReadBack(t *testing.T) {
 		if a.get(t, id) == old {
 			t.Fatalf("%s's old token is served after the purge", id.Subject)
 		}
+	}
+}
+
+// TestPurgesOfLongAgo protects a machine that starts from letting in who has
+// signed out before: it is told of every purge that Redis still knows, and when
+// that was.
+func TestPurgesOfLongAgo(t *testing.T) {
+	s := serve(t)
+	_, a, _ := pair(t, s, Options{})
+	began := time.Now()
+	if err := a.member.Purge(t.Context(), alice); err != nil {
+		t.Fatal(err)
+	}
+	late, err := Open(Options{URL: s.url(), Sealer: a.fleet.sealer, Timeout: 2 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer late.Close()
+	told := make(chan time.Time, 10)
+	defer late.Join("space", func(s delegation.Selection, at time.Time) {
+		if s == alice {
+			told <- at
+		}
+	}).Leave()
+	ended := time.Now()
+	late.stream.contact = ended.Add(time.Hour) // as if all that was an hour before it was opened
+	late.Start()
+	select {
+	case at := <-told:
+		if at.Before(began) || at.After(ended) {
+			t.Errorf("at %s; it was between %s and %s", at, began, ended)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("it is not told")
 	}
 }

@@ -116,8 +116,13 @@ func (f *Fleet) incarnation() (now string, err error) {
 }
 
 // rewind reads from where this machine was last in contact, by the server's
-// clock: it may be another server than then.
+// clock: it may be another server than then. A machine that was never reads
+// all there is: of tokens it has none, but who has signed out has to be known.
 func (f *Fleet) rewind() error {
+	if f.stream.incarnation == "" {
+		f.stream.position, f.stream.read = "0-0", false
+		return nil
+	}
 	return f.try(f.ctx, func(ctx context.Context) error {
 		now, err := f.client.Time(ctx).Result()
 		if err != nil {
@@ -144,7 +149,7 @@ func (f *Fleet) checkTrimmed() error {
 		return err
 	}
 	for _, m := range f.joined() {
-		m.drop(delegation.Selection{})
+		m.drop(delegation.Selection{}, time.Now())
 	}
 	f.stream.read = false
 	return nil
@@ -213,7 +218,7 @@ func (f *Fleet) apply(entry redis.XMessage) {
 		return
 	}
 	sealed, _ := entry.Values["purge"].(string)
-	if p, ok := f.openPurge(sealed); ok {
-		f.drop(p, nil)
+	if n, ok := f.openPurge(sealed); ok {
+		f.drop(n, nil)
 	}
 }

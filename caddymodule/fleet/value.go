@@ -73,8 +73,14 @@ func (f *Fleet) openToken(sealed string, purges generations, place []byte) *dele
 	return &delegation.Token{Access: delegation.NewSecret(string(v.Access)), Scope: v.Scope, Minted: v.Minted, Expires: v.Expires}
 }
 
-func (f *Fleet) sealPurge(p purge) (string, error) {
-	plain, err := json.Marshal(p)
+// note is a purge as Redis keeps it, before it is sealed.
+type note struct {
+	purge
+	At time.Time `json:"at"` // by the clock of the machine that was asked
+}
+
+func (f *Fleet) sealPurge(n note) (string, error) {
+	plain, err := json.Marshal(n)
 	if err != nil {
 		return "", err
 	}
@@ -82,13 +88,13 @@ func (f *Fleet) sealPurge(p purge) (string, error) {
 	return string(sealed), err
 }
 
-func (f *Fleet) openPurge(sealed string) (p purge, ok bool) {
+func (f *Fleet) openPurge(sealed string) (n note, ok bool) {
 	plain, err := f.sealer.Open([]byte(sealed), associated("purge"))
 	if err == nil {
-		err = json.Unmarshal(plain, &p)
+		err = json.Unmarshal(plain, &n)
 	}
 	if err != nil {
 		f.unreadable.Add(1)
 	}
-	return p, err == nil
+	return n, err == nil
 }

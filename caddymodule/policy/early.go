@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+import (
+	"net/http"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+// Early refuses, with too_early, a request that changes something and came
+// before the TLS handshake was complete: whoever recorded it could send it
+// again (RFC 8470). What stands in front of this server says so by Early-Data.
+func Early(r *http.Request, upgrade bool) *delegation.Refusal {
+	early := r.TLS != nil && !r.TLS.HandshakeComplete
+	for _, value := range r.Header["Early-Data"] {
+		early = early || value == "1"
+	}
+	if !early || !upgrade && (r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions) {
+		return nil
+	}
+	return delegation.Refuse(delegation.TooEarly, nil)
+}

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/policy"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
+)
+
+func init() {
+	caddy.RegisterModule(AppSession{})
+	httpcaddyfile.RegisterHandlerDirective("app_session", parseSession)
+	httpcaddyfile.RegisterDirectiveOrder("app_session", httpcaddyfile.Before, "basic_auth")
+}
+
+// AppSession tells who is signed in, for apps that have a login of their own.
+// Whoever is not, is refused with session_required; whoever is, is named by
+// these placeholders:
+//
+// Placeholder | Description
+// ------------|-------------
+// `{http.auth.user.id}` | The subject
+// `{http.auth.user.<claim>}` | What else the session says: a string, a number, true or false; `<name>.<name>` for one in an object
+//
+// The session's issuer is the realm of the subject, see `realm` of the delegate
+// directives. Preflights pass: a browser sends them without a session, and
+// delegate answers them.
+type AppSession struct {
+	// Cookie is the name of the cookie that holds the session. A name that
+	// begins with `__Host-` keeps subdomains from setting it. Default: none.
+	Cookie string `json:"cookie,omitempty"`
+
+	// Bearer is whether a session may be sent as `Authorization: Bearer`, for
+	// apps that have no cookies. Where there is the cookie, it counts.
+	// Default: only if there is no cookie.
+	Bearer bool `json:"bearer,omitempty"`
+
+	// JWT has sessions verified that are signed JSON Web Tokens. One of the
+	// three kinds is required.
+	JWT *SessionJWT `json:"jwt,omitempty"`
+
+	// Introspect has their issuer asked.
+	Introspect *Introspect `json:"introspect,omitempty"`
+
+	// SessionEndpoint has the app asked.
+	SessionEndpoint *SessionEndpoint `json:"session_endpoint,omitempty"`
+
+	// Realm is the namespace of the subjects. Default: the session's issuer.
+	Realm string `json:"realm,omitempty"`
+
+	// HTTP says how the session's issuer is reached. Default: directly.
+	HTTP *HTTP `json:"http,omitempty"`
+
+	// ProxyStatusName is how this proxy calls itself in the Proxy-Status
+	// header of refusals (RFC 9209). Default: `caddy-delegate`.
+	ProxyStatusName string `json:"proxy_status_name,omitempty"`
+
+	carrier  session.Carrier
+	verifier session.Verifier
+	gate     Gate
+	taken    []string // keys in the pool
+	close    func()   // may be nil
+}
+
+// CaddyModule returns the Caddy module information.
+func (AppSession) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.app_session",
+		New: func() caddy.Module { return new(AppSession) },
+	}
+}
+
+// Provision expands the settings and parses the keys. It asks nobody.
+func (s *AppSession) Provision(ctx caddy.Context) error {
+	app, err := configuredApp(ctx)
+	if err != nil {
+		return err
+	}
+	if s.Cookie == "" && !s.Bearer {
+		return errors.New("say where the session is: add cookie with its name, or bearer")
+	}
+	s.gate = Gate{ProxyStatusName: s.ProxyStatusName, app: app, logger: ctx.Logger()}
+	if s.gate.ProxyStatusName == "" {
+		s.gate.ProxyStatusName = defaultStatusName
+	}
+	s.carrier = session.Carrier{Cookie: s.Cookie, Bearer: s.Bearer}
+	if !s.carrier.Guarded() {
+		s.gate.logger.Warn("a subdomain or a page without TLS can set this cookie for your users: name it __Host-…", zap.String("cookie", s.Cookie))
+	}
+	kind, err := s.kind()
+	if err != nil {
+		return err
+	}
+	s.verifier, err = kind.provision(s, app.endings)
+	return err
+}
+
+// sessionKind is a way to tell what a session is worth.
+type sessionKind interface {
+	provision(*AppSession, *session.Endings) (session.Verifier, error)
+	check() error
+}
+
+var errNoKind = errors.New("say how sessions are verified: add jwks, public_key, hmac_secret, introspect or session_endpoint")
+
+func (s *AppSession) kind() (kind sessionKind, err error) {
+	n := 0
+	if s.JWT != nil {
+		kind, n = s.JWT, n+1
+	}
+	if s.Introspect != nil {
+		kind, n = s.Introspect, n+1
+	}
+	if s.SessionEndpoint != nil {
+		kind, n = s.SessionEndpoint, n+1
+	}
+	switch n {
+	case 0:
+		return nil, errNoKind
+	case 1:
+		return kind, nil
+	default:
+		return nil, errors.New("verify sessions in one way: keys with issuer and audience, or introspect, or session_endpoint")
+	}
+}
+
+// Cleanup lets go of what reloads share.
+func (s *AppSession) Cleanup() error {
+	if s.close != nil {
+		s.close()
+	}
+	var errs []error
+	for _, key := range s.taken {
+		_, err := pool.Delete(key)
+		errs = append(errs, err)
+	}
+	s.taken = nil
+	return errors.Join(errs...)
+}
+
+// take finds or makes what survives a reload.
+func (s *AppSession) take(key string, build func() caddy.Destructor) any {
+	value, _, _ := pool.LoadOrNew(key, func() (caddy.Destructor, error) { return build(), nil })
+	s.taken = append(s.taken, key)
+	return value
+}
+
+// ServeHTTP passes the request on if somebody is signed in.
+func (s *AppSession) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if policy.IsPreflight(r) {
+		return next.ServeHTTP(w, r)
+	}
+	in, err := s.verify(r)
+	if err != nil {
+		// A script of a trusted origin has to be able to read why.
+		s.gate.app.origins.Headers(w.Header(), r)
+		return s.gate.refuse(w, r, err)
+	}
+	in.name(r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer))
+	return next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), signedInKey{}, in)))
+}
+
+func (s *AppSession) verify(r *http.Request) (*signedIn, error) {
+	credential, err := s.carrier.Find(r.Header)
+	if err != nil {
+		return nil, err
+	}
+	verified, err := s.verifier.Verify(r.Context(), credential)
+	if err != nil {
+		return nil, err
+	}
+	in := &signedIn{session: verified, slot: credential.Slot, realm: s.Realm}
+	if in.realm == "" {
+		in.realm = verified.Realm
+	}
+	return in, nil
+}
+
+// parseSession reads:
+//
+//	app_session [<matcher>] {
+//	    cookie      <name>                 # and, or
+//	    bearer
+//	    jwks        <url>                  # one of these five
+//	    public_key  <pem>                  # may stand again
+//	    hmac_secret <secret>               # twice during rotation
+//	    introspect <url> {
+//	        ...
+//	    }
+//	    session_endpoint <url> {
+//	        ...
+//	    }
+//	    issuer      <name>                 # with the first three
+//	    audience    <names...>
+//	    algorithms  <names...>
+//	    type        <name>
+//	    realm       <name>
+//	    http {
+//	        proxy   <url>
+//	        ca_file <file>
+//	        timeout <duration>
+//	    }
+//	    proxy_status_name <name>
+//	}
+func parseSession(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	var s AppSession
+	d := h.Dispenser
+	d.Next() // directive name
+	if d.NextArg() {
+		return nil, d.Errf("app_session takes a block, not %q", d.Val())
+	}
+	for d.NextBlock(0) {
+		if err := s.parse(d); err != nil {
+			return nil, err
+		}
+	}
+	return &s, s.check(d)
+}
+
+func (s *AppSession) parse(d *caddyfile.Dispenser) error {
+	switch word := d.Val(); word {
+	case "cookie":
+		if err := parseOnce(d, &s.Cookie); err != nil {
+			return err
+		}
+		if err := session.CheckCookie(s.Cookie); err != nil {
+			return d.Errf("cookie %q: %v", s.Cookie, err)
+		}
+		return nil
+	case "bearer":
+		if s.Bearer || d.NextArg() {
+			return d.Err("bearer stands once, and by itself")
+		}
+		s.Bearer = true
+		return nil
+	case "realm":
+		return parseOnce(d, &s.Realm)
+	case "http":
+		return parseHTTP(d, &s.HTTP)
+	case "proxy_status_name":
+		return parseOnce(d, &s.ProxyStatusName)
+	case "introspect":
+		if s.Introspect != nil {
+			return d.Err("introspect is set already")
+		}
+		var err error
+		s.Introspect, err = parseIntrospect(d)
+		return err
+	case "session_endpoint":
+		if s.SessionEndpoint != nil {
+			return d.Err("session_endpoint is set already")
+		}
+		var err error
+		s.SessionEndpoint, err = parseEndpoint(d)
+		return err
+	default:
+		jwt := s.JWT
+		if jwt == nil {
+			jwt = new(SessionJWT)
+		}
+		ok, err := jwt.parse(d)
+		if !ok && err == nil {
+			return d.Errf("unrecognized subdirective %q of app_session", word)
+		}
+		s.JWT = jwt
+		return err
+	}
+}
+
+// check reports what can be known to be wrong before any placeholder is
+// expanded.
+func (s *AppSession) check(d *caddyfile.Dispenser) error {
+	switch {
+	case s.Cookie == "" && !s.Bearer:
+		return d.Err("say where the session is: add `cookie <name>`, or `bearer`")
+	case strings.Contains(s.Realm, "{"):
+		return d.Errf("realm %s: write a fixed name, a realm takes no placeholder", s.Realm)
+	}
+	kind, err := s.kind()
+	if err == nil {
+		err = kind.check()
+	}
+	if err != nil {
+		return d.WrapErr(err)
+	}
+	return nil
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*AppSession)(nil)
+	_ caddy.CleanerUpper          = (*AppSession)(nil)
+	_ caddyhttp.MiddlewareHandler = (*AppSession)(nil)
+)

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
+)
+
+const aliceIsIn = `{"active":true,"sub":"alice"}`
+
+func asking(j *judge) *Asked {
+	return NewAsked(&Introspection{URL: testIssuer, Realm: "r", Client: j.client()}, 0)
+}
+
+// TestSingleFlight protects who is asked from a page that sends a hundred
+// requests at once: one question answers as many as may wait, and the others
+// are not made to.
+func TestSingleFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := &judge{body: aliceIsIn, delay: time.Second}
+		a := asking(j)
+		var all sync.WaitGroup
+		var mu sync.Mutex
+		outcomes := make(map[string]int)
+		for range 100 {
+			all.Go(func() {
+				s, err := a.Verify(t.Context(), bearer(askedCredential))
+				mu.Lock()
+				defer mu.Unlock()
+				outcomes[outcome(t, s, err)]++
+			})
+		}
+		all.Wait()
+		if j.count() != 1 || outcomes[""] != maxWaitingPerSession || outcomes[unknowable] != 100-maxWaitingPerSession {
+			t.Errorf("%d calls, %v", j.count(), outcomes)
+		}
+		if s := expect(t, a, j, "of-bob", "", 2); s.digest != digestOf("of-bob") {
+			t.Error("another credential got the same answer")
+		}
+	})
+}
+
+// TestLeaderLeaves protects everybody else from one client that hangs up.
+func TestLeaderLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := &judge{body: aliceIsIn, delay: time.Second}
+		a := asking(j)
+		ctx, cancel := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		all.Go(func() {
+			began := time.Now()
+			s, err := a.Verify(ctx, bearer(askedCredential))
+			if got := outcome(t, s, err); got != unknowable || !errors.Is(err, context.Canceled) || time.Since(began) > 500*time.Millisecond {
+				t.Errorf("who has left: %q after %s", got, time.Since(began))
+			}
+		})
+		synctest.Wait()
+		all.Go(func() { expect(t, a, j, askedCredential, "", 1) })
+		time.Sleep(500 * time.Millisecond)
+		cancel()
+		all.Wait()
+	})
+}
+
+// TestSlow protects requests from waiting for ever, and an app from more
+// questions at once than it has room for.
+func TestSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := &judge{body: aliceIsIn, delay: time.Second}
+		a := asking(j)
+		began := time.Now()
+		var all sync.WaitGroup
+		var mu sync.Mutex
+		outcomes := make(map[string]int)
+		for n := range 200 {
+			all.Go(func() {
+				s, err := a.Verify(t.Context(), bearer(strconv.Itoa(n)))
+				mu.Lock()
+				defer mu.Unlock()
+				outcomes[outcome(t, s, err)]++
+			})
+		}
+		all.Wait()
+		if took := time.Since(began); j.most != maxAsking || took > DefaultAskTimeout || outcomes[""] < 4*maxAsking || outcomes[nobodyKnows] > 0 {
+			t.Errorf("%d at once, %s, %v", j.most, took, outcomes)
+		}
+		// A queue is not the app's fault, and nobody's credential is worse for it.
+		if s := a.Breaker(); s.State != tokens.Closed {
+			t.Errorf("%+v", s)
+		}
+		expect(t, a, j, "199", "", j.count()+1)
+	})
+}
+
+// TestQueueOfAnOutage protects an app that hangs from those that have queued
+// when everybody learns that it does.
+func TestQueueOfAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := &judge{delay: time.Minute}
+		a := asking(j)
+		var all sync.WaitGroup
+		for n := range 200 {
+			if n == maxAsking {
+				time.Sleep(DefaultAskTimeout / 2)
+			}
+			all.Go(func() { expect(t, a, j, strconv.Itoa(n), unknowable, -1) })
+		}
+		all.Wait()
+		// Up to three have taken the places of the first to fail.
+		if n := j.count(); n > maxAsking+3 || a.Breaker().State == tokens.Closed {
+			t.Errorf("%d calls, %+v", n, a.Breaker())
+		}
+	})
+}
+
+// TestTooManyWait protects memory from requests that wait.
+func TestTooManyWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := &judge{body: aliceIsIn, delay: time.Second}
+		a := asking(j)
+		var all sync.WaitGroup
+		for n := range maxWaiting {
+			all.Go(func() { _, _ = a.Verify(t.Context(), bearer(strconv.Itoa(n))) })
+		}
+		synctest.Wait()
+		began := time.Now()
+		expect(t, a, j, "one-more", unknowable, maxAsking)
+		if time.Since(began) > 0 {
+			t.Error("it waited")
+		}
+		all.Wait()
+	})
+}
+
+// TestRefusals protects an app from being asked again and again about a
+// session that has ended, and its user from being kept out for long.
+func TestRefusals(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := &judge{body: `{"active":false}`}
+		a := asking(j)
+		expect(t, a, j, askedCredential, required, 1)
+		j.say(0, aliceIsIn)
+		time.Sleep(refusedLife)
+		expect(t, a, j, askedCredential, required, 1)
+		expect(t, a, j, "another", "", 2)
+		time.Sleep(time.Millisecond)
+		expect(t, a, j, askedCredential, "", 3)
+		j.say(0, `{"active":false}`)
+		expect(t, a, j, askedCredential, required, 4) // a session is not remembered here
+
+		for n := range maxRefused + 1000 {
+			_, _ = a.Verify(t.Context(), bearer("forged"+strconv.Itoa(n)))
+		}
+		if n := a.refused.Len(); n > maxRefused*11/10 { // shards do not fill evenly
+			t.Errorf("%d refusals are remembered", n)
+		}
+	})
+}
+
+// TestBreakerOpens protects an app that is down from everybody's questions,
+// and everybody from waiting for it.
+func TestBreakerOpens(t *testing.T) {
+	for name, answer := range map[string]func(*judge){
+		"503":             func(j *judge) { j.status = 503 },
+		"401":             func(j *judge) { j.status = 401 },
+		"does not answer": func(j *judge) { j.delay = time.Minute },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				j := &judge{body: aliceIsIn, header: http.Header{"Retry-After": {"20"}}}
+				answer(j)
+				a := asking(j)
+				for n := range 10 {
+					expect(t, a, j, strconv.Itoa(n), unknowable, min(n+1, 3))
+				}
+				began := time.Now()
+				_, err := a.Verify(t.Context(), bearer("x"))
+				r, ok := errors.AsType[*delegation.Refusal](err)
+				if !ok || r.Code != delegation.SessionUnavailable || r.RetryAfter <= 0 || time.Since(began) > 0 {
+					t.Errorf("%v after %s", err, time.Since(began))
+				}
+				if j.status == 503 && (r.RetryAfter < 19*time.Second || r.RetryAfter > 20*time.Second) {
+					t.Errorf("to be asked again in %s", r.RetryAfter)
+				}
+				if s := a.Breaker(); s.State != tokens.Open || s.Code != delegation.SessionUnavailable {
+					t.Errorf("%+v", s)
+				}
+				j.mu.Lock()
+				j.status, j.delay = 0, 0
+				j.mu.Unlock()
+				time.Sleep(21 * time.Second)
+				expect(t, a, j, "0", "", 4)
+				expect(t, a, j, "1", "", 5)
+			})
+		})
+	}
+}
+
+// TestBreakerStaysClosed protects everybody's sessions from credentials that
+// make an app stumble: anybody can send them.
+func TestBreakerStaysClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, status := range []int{400, 403, 431, 500} {
+			j := &judge{status: status}
+			a := asking(j)
+			for n := range 20 {
+				expect(t, a, j, "odd"+strconv.Itoa(n), unknowable, n+1)
+			}
+			expect(t, a, j, "odd19", unknowable, 20) // remembered for a moment, for this one alone
+			j.say(0, aliceIsIn)
+			expect(t, a, j, askedCredential, "", 21)
+			expect(t, a, j, "odd19", unknowable, 21)
+			time.Sleep(failedLife + 1)
+			expect(t, a, j, "odd19", "", 22)
+		}
+	})
+}
+
+// TestBreakerLearns protects from a breaker that opens for an app that answers
+// most of the time, and from one that stays open once it was tried in vain.
+func TestBreakerLearns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := new(judge)
+		a := asking(j)
+		for n, answers := range []string{aliceIsIn, `{"active":false}`} {
+			for i := range 2 * 5 {
+				j.say(503, "")
+				expect(t, a, j, "down"+strconv.Itoa(100*n+i), unknowable, -1)
+				if i%2 == 1 {
+					j.say(0, answers)
+					_, _ = a.Verify(t.Context(), bearer("up"+strconv.Itoa(100*n+i)))
+				}
+			}
+		}
+		if a.Breaker().State != tokens.Closed {
+			t.Fatalf("%+v", a.Breaker())
+		}
+		j.say(503, "")
+		for n := range 3 {
+			expect(t, a, j, strconv.Itoa(n), unknowable, -1)
+		}
+		calls := j.count()
+		time.Sleep(2 * time.Second)
+		j.say(500, "")
+		expect(t, a, j, "odd", unknowable, calls+1)
+		j.say(0, aliceIsIn)
+		expect(t, a, j, askedCredential, "", calls+2)
+	})
+}
+
+// TestBroken protects the server from a verifier that is broken.
+func TestBroken(t *testing.T) {
+	for name, v := range map[string]Verifier{"panics": &Introspection{URL: testIssuer}, "no refusal": broken{}} {
+		s, err := NewAsked(v, 0).Verify(t.Context(), bearer(askedCredential))
+		if got := outcome(t, s, err); got != unknowable {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
+type broken struct{}
+
+func (broken) Verify(context.Context, Credential) (*Session, error) {
+	return nil, errors.New("broken")
+}

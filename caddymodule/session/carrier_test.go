@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+// TestFind protects from requests that two parties read differently: which
+// session counts is never a matter of order.
+func TestFind(t *testing.T) {
+	both := Carrier{Cookie: "__Host-session", Bearer: true}
+	for name, c := range map[string]struct {
+		carrier Carrier
+		header  http.Header
+		want    string
+		slot    Slot
+	}{
+		"cookie":             {both, http.Header{"Cookie": {"a=b; __Host-session=abc; c=d"}}, "abc", InCookie},
+		"no blank":           {both, http.Header{"Cookie": {"a=b;__Host-session=abc;c=d"}}, "abc", InCookie},
+		"quoted":             {both, http.Header{"Cookie": {`__Host-session="abc"`}}, "abc", InCookie},
+		"crumbs":             {both, http.Header{"Cookie": {"a=b", "__Host-session=abc"}}, "abc", InCookie},
+		"value with =":       {both, http.Header{"Cookie": {"__Host-session=abc=="}}, "abc==", InCookie},
+		"bearer":             {both, http.Header{"Authorization": {"Bearer abc"}}, "abc", InBearer},
+		"bearer, other case": {both, http.Header{"Authorization": {"bEARER  abc"}}, "abc", InBearer},
+		"cookie first":       {both, http.Header{"Cookie": {"__Host-session=abc"}, "Authorization": {"Bearer def"}}, "abc", InCookie},
+
+		"nothing":                      {both, http.Header{}, "", 0},
+		"twice":                        {both, http.Header{"Cookie": {"__Host-session=abc; __Host-session=abc"}}, "", 0},
+		"twice in crumbs":              {both, http.Header{"Cookie": {"__Host-session=abc", "__Host-session=def"}}, "", 0},
+		"twice, one malformed":         {both, http.Header{"Cookie": {`__Host-session=abc; __Host-session=d"ef`}}, "", 0},
+		"twice, and a bearer":          {both, http.Header{"Cookie": {"__Host-session=a; __Host-session=b"}, "Authorization": {"Bearer def"}}, "", 0},
+		"empty cookie and bearer":      {both, http.Header{"Cookie": {"__Host-session="}, "Authorization": {"Bearer def"}}, "", 0},
+		"other name":                   {both, http.Header{"Cookie": {"__host-session=abc"}}, "", 0},
+		"name with a blank of its own": {both, http.Header{"Cookie": {"\u2000__Host-session=abc"}}, "", 0},
+		"comma":                        {both, http.Header{"Cookie": {"__Host-session=abc,def"}}, "", 0},
+		"control":                      {both, http.Header{"Cookie": {"__Host-session=a\x00b"}}, "", 0},
+		"beyond ASCII":                 {both, http.Header{"Cookie": {"__Host-session=äbc"}}, "", 0},
+		"too long":                     {both, http.Header{"Cookie": {"__Host-session=" + strings.Repeat("a", maxCredential+1)}}, "", 0},
+		"two bearers":                  {both, http.Header{"Authorization": {"Bearer abc", "Bearer abc"}}, "", 0},
+		"two bearers in one":           {both, http.Header{"Authorization": {"Bearer abc, Bearer def"}}, "", 0},
+		"Basic":                        {both, http.Header{"Authorization": {"Basic abc"}}, "", 0},
+		"Bearer alone":                 {both, http.Header{"Authorization": {"Bearer"}}, "", 0},
+		"bearer where none counts":     {Carrier{Cookie: "s"}, http.Header{"Authorization": {"Bearer abc"}}, "", 0},
+		"cookie where none counts":     {Carrier{Bearer: true}, http.Header{"Cookie": {"s=abc"}}, "", 0},
+	} {
+		got, err := c.carrier.Find(c.header)
+		if got != (Credential{c.want, c.slot}) || (err == nil) != (c.want != "") {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+		if err != nil && delegation.AsRefusal(err).Code != delegation.SessionRequired {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4/json"
+)
+
+// maxSubject is longer than any name of a user.
+const maxSubject = 1024
+
+// document is a JSON object. The decoder refuses names that stand in it twice:
+// two parties would read two different ones.
+type document map[string]any
+
+func readDocument(text []byte) (document, error) {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.SetNumberType(json.UnmarshalJSONNumber) // an ID may be longer than a float is exact
+	var d document
+	if err := decoder.Decode(&d); err != nil || d == nil {
+		return nil, errors.New("it is no JSON object, or has a name twice") // err may quote it
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("there is more than one JSON object")
+	}
+	return d, nil
+}
+
+// at returns the value at a path of names, `user.id`; nil if there is none.
+func (d document) at(path string) any {
+	var v any = map[string]any(d)
+	for name := range strings.SplitSeq(path, ".") {
+		object, ok := v.(map[string]any)
+		if !ok {
+			return nil
+		}
+		v = object[name]
+	}
+	return v
+}
+
+// text returns a string; "" if there is none. Any other type is an error: a
+// subject of 1 is not the subject "1".
+func (d document) text(path string) (string, error) {
+	switch v := d.at(path).(type) {
+	case nil:
+		return "", nil
+	case string:
+		return v, nil
+	default:
+		return "", errors.New(path + " is no string")
+	}
+}
+
+// subject returns a user's name.
+func (d document) subject(path string) (string, error) {
+	s, err := d.text(path)
+	switch {
+	case err != nil:
+		return "", err
+	case s == "":
+		return "", errors.New(path + " is missing")
+	case len(s) > maxSubject || strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c == 0x7f || c == '\uFFFD' }):
+		return "", errors.New(path + " is no name")
+	}
+	return s, nil
+}
+
+// user is subject where it may be missing: "" says that nobody is signed in.
+func (d document) user(path string) (string, error) {
+	if v := d.at(path); v == nil || v == "" {
+		return "", nil
+	}
+	return d.subject(path)
+}
+
+// time returns a NumericDate (RFC 7519 section 2); zero if there is none.
+func (d document) time(path string) (time.Time, error) {
+	switch v := d.at(path).(type) {
+	case nil:
+		return time.Time{}, nil
+	case json.Number:
+		seconds, err := v.Float64()
+		if err != nil || seconds < 0 || seconds > 1<<40 {
+			return time.Time{}, errors.New(path + " is out of range")
+		}
+		return time.UnixMilli(int64(seconds * 1000)), nil
+	default:
+		return time.Time{}, errors.New(path + " is no number")
+	}
+}
+
+// date is time that may be written as a date as well (RFC 3339).
+func (d document) date(path string) (time.Time, error) {
+	text, ok := d.at(path).(string)
+	if !ok {
+		return d.time(path)
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return time.Time{}, errors.New(path + " is no date") // err quotes it
+	}
+	if at.Unix() < 0 {
+		return time.Time{}, errors.New(path + " is out of range") // the year 1 must not pass for no date
+	}
+	return at, nil
+}
+
+// strings returns one string or a list of them (RFC 7519 section 4.1.3).
+func (d document) strings(path string) ([]string, error) {
+	switch v := d.at(path).(type) {
+	case nil:
+		return nil, nil
+	case string:
+		return []string{v}, nil
+	case []any:
+		all := make([]string, len(v))
+		for i := range v {
+			var ok bool
+			if all[i], ok = v[i].(string); !ok {
+				return nil, errors.New(path + " holds what is no string")
+			}
+		}
+		return all, nil
+	default:
+		return nil, errors.New(path + " is neither string nor list")
+	}
+}
+
+// scalar writes a single value as text.
+func scalar(v any) (string, bool) {
+	switch v := v.(type) {
+	case string:
+		return v, true
+	case json.Number:
+		return v.String(), true
+	case bool:
+		return strconv.FormatBool(v), true
+	default:
+		return "", false
+	}
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"crypto/rand"
+
+	"golang.org/x/crypto/blake2b"
+)
+
+// digest stands for a credential. Whoever reads the memory finds no session
+// that works.
+type digest [blake2b.Size256]byte
+
+// digests are keyed: nobody can look for two credentials with the same one.
+type digests struct{ key [32]byte }
+
+func newDigests() *digests {
+	d := new(digests)
+	_, _ = rand.Read(d.key[:]) // never fails
+	return d
+}
+
+func (d *digests) of(credential Credential) digest {
+	var space [2048]byte                                               // enough for most, without an allocation
+	b := append(append(space[:0], d.key[:]...), byte(credential.Slot)) //nolint:gosec // there are two
+	return blake2b.Sum256(append(b, credential.Text...))
+}
+
+// digestOf names a session that its issuer has no name for.
+func digestOf(credential string) string {
+	sum := blake2b.Sum256([]byte(credential))
+	return string(sum[:])
+}

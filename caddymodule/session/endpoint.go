@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+const askingApp = "asking the app about the session"
+
+// Endpoint asks the app itself who is signed in, at an address that tells a
+// browser who its user is. It implements [Verifier] and asks each time: see
+// [NewAsked].
+type Endpoint struct {
+	// URL is the address.
+	URL string
+	// Cookie is the cookie's name that the session is sent by, where it came
+	// by one.
+	Cookie string
+	// Subject is where the answer names the user, such as user.id. Default: sub.
+	Subject string
+	// Expires is where it says when the session ends: a NumericDate, or a date
+	// of RFC 3339. Empty: it does not.
+	Expires string
+	// Realm is the namespace of the subjects. It has to be given: no app says.
+	Realm string
+	// Client makes the calls.
+	Client *http.Client
+}
+
+// Verify implements [Verifier].
+func (e *Endpoint) Verify(ctx context.Context, credential Credential) (*Session, error) {
+	req, err := e.request(ctx, credential)
+	if err != nil {
+		return nil, doubt(askingApp, err)
+	}
+	a, err := ask(e.Client, req)
+	if err != nil {
+		return nil, doubt(askingApp, err)
+	}
+	switch a.status {
+	case http.StatusOK:
+		return e.read(a, credential)
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound:
+		return nil, refuse(fmt.Sprintf("the app says that nobody is signed in (status %d)", a.status))
+	case http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect:
+		// Where nobody is signed in, most apps send the browser to their login
+		// page. The permanent ones (301, 308) say that the address is wrong.
+		return nil, refuse(fmt.Sprintf("the app redirects, as it does where nobody is signed in (status %d)", a.status))
+	default:
+		return nil, doubt(askingApp, a.useless())
+	}
+}
+
+// request is the question: the session and nothing else of what the client has
+// sent. Other headers would let it choose how the app reads the session.
+func (e *Endpoint) request(ctx context.Context, credential Credential) (*http.Request, error) {
+	if e.Realm == "" {
+		return nil, errors.New("its sessions have no realm: give them one")
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.URL, nil)
+	if err != nil {
+		return nil, errNoURL
+	}
+	req.Header.Set("Accept", "application/json")
+	switch {
+	case credential.Slot == InBearer:
+		req.Header.Set("Authorization", "Bearer "+credential.Text)
+	case e.Cookie != "":
+		req.Header.Set("Cookie", e.Cookie+"="+credential.Text)
+	default:
+		return nil, errors.New("the session came by a cookie, and none is to be sent: name it")
+	}
+	return req, nil
+}
+
+func (e *Endpoint) read(a *answer, credential Credential) (*Session, error) {
+	if string(bytes.TrimSpace(a.body)) == "null" {
+		return nil, refuse("the app says that nobody is signed in (null)") // as Auth.js does
+	}
+	d, err := readDocument(a.body)
+	if err != nil {
+		return nil, doubt(askingApp, fmt.Errorf("the answer: %w", err))
+	}
+	path := e.Subject
+	if path == "" {
+		path = "sub"
+	}
+	s := a.session(credential, d)
+	if s.Subject, err = d.user(path); err != nil {
+		return nil, doubt(askingApp, fmt.Errorf("the answer: %w", err))
+	}
+	if s.Subject == "" {
+		// As of an app that answers {} or {"user":null}.
+		return nil, refuse("the app says that nobody is signed in (no " + path + ")")
+	}
+	if e.Expires != "" {
+		if s.Expires, err = d.date(e.Expires); err != nil {
+			return nil, doubt(askingApp, fmt.Errorf("the answer: %w", err))
+		}
+	}
+	s.Realm = e.Realm
+	return s.until(time.Now())
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// roundTrip is a function that makes calls.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+// judge is who is asked. It implements [http.RoundTripper].
+type judge struct {
+	mu     sync.Mutex
+	status int
+	kind   string // of its answers; "-" is none
+	body   string
+	err    error
+	header http.Header
+	delay  time.Duration
+
+	calls, now, most int       // questions, those under way, and the most of them
+	heard            time.Time // when it was asked last
+}
+
+func (j *judge) client() *http.Client { return &http.Client{Transport: j} }
+
+// say changes the answer to questions that are asked from now on.
+func (j *judge) say(status int, body string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.status, j.body = status, body
+}
+
+func (j *judge) count() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.calls
+}
+
+func (j *judge) RoundTrip(req *http.Request) (*http.Response, error) {
+	j.mu.Lock()
+	j.calls++
+	j.now++
+	j.most = max(j.most, j.now)
+	j.heard = time.Now()
+	status, body, err, delay := j.status, j.body, j.err, j.delay
+	header := j.header.Clone()
+	j.mu.Unlock()
+	defer func() {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		j.now--
+	}()
+	if delay > 0 {
+		select {
+		case <-time.After(delay):
+		case <-req.Context().Done():
+			return nil, req.Context().Err()
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if header == nil {
+		header = make(http.Header)
+	}
+	switch j.kind {
+	case "":
+		header.Set("Content-Type", "application/json")
+	case "-":
+	default:
+		header.Set("Content-Type", j.kind)
+	}
+	if status == 0 {
+		status = http.StatusOK
+	}
+	return &http.Response{StatusCode: status, Header: header, Body: io.NopCloser(strings.NewReader(body)), Request: req}, nil
+}
+
+// expect verifies a credential and tells if the outcome or the number of
+// calls so far is not what it should be; -1 is any.
+func expect(t *testing.T, v Verifier, j *judge, credential, want string, calls int) *Session {
+	t.Helper()
+	s, err := v.Verify(t.Context(), bearer(credential))
+	if got := strings.TrimSuffix(outcome(t, s, err), "*"); got != want || calls >= 0 && j.count() != calls {
+		t.Errorf("%q after %d calls, want %q after %d", got, j.count(), want, calls)
+	}
+	return s
+}

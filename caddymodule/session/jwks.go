@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/flight"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
+)
+
+const (
+	// keysAge is when keys are fetched anew in the background, keysLife when
+	// they are not used any more: one that the issuer has withdrawn must not
+	// be believed for ever because the issuer cannot be reached.
+	keysAge  = time.Hour
+	keysLife = 24 * time.Hour
+
+	// keysPause is how long to wait between two attempts. Anybody can send
+	// tokens that name keys there never were.
+	keysPause = 10 * time.Second
+
+	maxKeySet = 512 << 10
+	maxKeys   = 100
+)
+
+// Remote are keys that an issuer publishes as a JSON Web Key Set (RFC 7517
+// section 5). They are fetched when the first token is verified, again when a
+// token names a key that is not among them, and every hour. It implements
+// [Keys]. It has no goroutine of its own.
+type Remote struct {
+	url     string
+	client  *http.Client
+	flights *flight.Group[string, []jose.JSONWebKey]
+
+	mu      sync.Mutex
+	keys    []jose.JSONWebKey
+	fetched time.Time // when the keys were
+	tried   time.Time // when they were asked for last
+	failure error     // of that
+}
+
+// NewRemote returns the keys at an address, fetched by the client.
+func NewRemote(address string, client *http.Client) *Remote {
+	return &Remote{url: address, client: client, flights: flight.New[string, []jose.JSONWebKey](flight.Limits{
+		Timeout: client.Timeout, Waiting: 1000, PerOwner: 1000,
+	})}
+}
+
+// Close gives idle connections back.
+func (r *Remote) Close() error {
+	r.client.CloseIdleConnections()
+	return nil
+}
+
+// Payload implements [Keys].
+func (r *Remote) Payload(ctx context.Context, token *jose.JSONWebSignature) ([]byte, error) {
+	keys, old := r.known()
+	payload, named := try(token, keys)
+	switch {
+	case payload != nil && old:
+		go func() { _, _ = r.fetch(context.WithoutCancel(ctx)) }()
+		return payload, nil
+	case payload != nil:
+		return payload, nil
+	case named:
+		return nil, refuse("JWT: the issuer's key has not signed it")
+	}
+	keys, err := r.fetch(ctx)
+	if err != nil {
+		return nil, unavailable(fmt.Errorf("fetching the issuer's keys: %w", err))
+	}
+	if payload, _ = try(token, keys); payload == nil {
+		return nil, refuse("JWT: the issuer has no key that has signed it")
+	}
+	return payload, nil
+}
+
+// known returns the keys that may be used, and whether they should be fetched
+// anew.
+func (r *Remote) known() (keys []jose.JSONWebKey, old bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch age := time.Since(r.fetched); {
+	case age < keysAge:
+		return r.keys, false
+	case age < keysLife:
+		return r.keys, time.Since(r.tried) >= keysPause
+	default:
+		return nil, false
+	}
+}
+
+// try verifies with the keys that a token may mean. named tells whether it
+// names one of them.
+func try(token *jose.JSONWebSignature, keys []jose.JSONWebKey) (payload []byte, named bool) {
+	header := token.Signatures[0].Protected
+	for _, key := range keys {
+		if header.KeyID != "" && key.KeyID != header.KeyID {
+			continue
+		}
+		named = header.KeyID != ""
+		if key.Algorithm != "" && key.Algorithm != header.Algorithm {
+			continue
+		}
+		if payload, err := token.Verify(key.Key); err == nil {
+			return payload, true
+		}
+	}
+	return nil, named
+}
+
+// fetch asks the issuer for its keys, unless that was tried a moment ago. The
+// keys at hand stay if it fails.
+func (r *Remote) fetch(ctx context.Context) ([]jose.JSONWebKey, error) {
+	return r.flights.Do(ctx, "", "", func(ctx context.Context) ([]jose.JSONWebKey, error) {
+		r.mu.Lock()
+		pause := time.Since(r.tried) < keysPause
+		if !pause {
+			r.tried = time.Now()
+		}
+		r.mu.Unlock()
+		if !pause {
+			keys, err := r.get(ctx)
+			r.mu.Lock()
+			if r.failure = err; err == nil {
+				r.keys, r.fetched = keys, time.Now()
+			}
+			r.mu.Unlock()
+		}
+		keys, _ := r.known()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if keys == nil && r.failure == nil {
+			return nil, errors.New("they are too old")
+		}
+		if keys == nil {
+			return nil, r.failure
+		}
+		return keys, nil
+	})
+}
+
+// get makes the call.
+func (r *Remote) get(ctx context.Context) ([]jose.JSONWebKey, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.url, nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept", "application/jwk-set+json, application/json")
+	res, err := r.client.Do(req)
+	if err != nil {
+		return nil, oauth.Unreachable(err)
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("the answer has status %d", res.StatusCode)
+	}
+	text, err := io.ReadAll(io.LimitReader(res.Body, maxKeySet+1))
+	if err != nil {
+		return nil, oauth.Unreachable(err)
+	}
+	if len(text) > maxKeySet {
+		return nil, errors.New("the answer is too large")
+	}
+	return readKeySet(text)
+}
+
+// readKeySet reads the keys that are for signatures. Others, and those of
+// types that are not known here, are passed over (RFC 7517 section 5).
+func readKeySet(text []byte) ([]jose.JSONWebKey, error) {
+	var set struct {
+		Keys []json.RawMessage `json:"keys"`
+	}
+	if err := json.Unmarshal(text, &set); err != nil {
+		return nil, errors.New("the answer is no JSON Web Key Set")
+	}
+	var keys []jose.JSONWebKey
+	for _, raw := range set.Keys[:min(len(set.Keys), maxKeys)] {
+		var key jose.JSONWebKey
+		if key.UnmarshalJSON(raw) != nil || key.Use != "" && key.Use != "sig" || !key.IsPublic() {
+			continue
+		}
+		if _, err := fitting(key.Key); err == nil {
+			keys = append(keys, key)
+		}
+	}
+	if len(keys) == 0 {
+		return nil, errors.New("the set holds no public key for signatures")
+	}
+	return keys, nil
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+func verifierOf(keys Keys) *JWT {
+	return &JWT{Issuer: testIssuer, Audiences: []string{testAudience}, Algorithms: Asymmetric, Keys: keys}
+}
+
+func kid(id string) map[string]any { return map[string]any{"kid": id} }
+
+// TestKeysRotate protects sessions from the issuer's change of keys, and the
+// issuer from being asked for each token.
+func TestKeysRotate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		old, young := newKey(t), newKey(t)
+		s := new(keyServer)
+		s.set(published(old, "old"))
+		j := verifierOf(remote(s))
+		want := func(token string, code delegation.Code, calls int) {
+			t.Helper()
+			got, err := j.Verify(t.Context(), bearer(token))
+			synctest.Wait() // for what goes on in the background
+			if c := codeOf(t, got, err); c != code || s.count() != calls {
+				t.Errorf("%q after %d calls; want %q after %d", c, s.count(), code, calls)
+			}
+		}
+		for range 3 {
+			want(sign(t, jose.ES256, old, kid("old"), claims(nil)), "", 1)
+		}
+		want(sign(t, jose.ES256, old, nil, claims(nil)), "", 1) // without kid
+		time.Sleep(keysPause)
+		s.set(published(young, "young"), published(old, "old"))
+		want(sign(t, jose.ES256, young, kid("young"), claims(nil)), "", 2)
+		want(sign(t, jose.ES256, old, kid("old"), claims(nil)), "", 2)
+
+		// A key that is withdrawn is believed for an hour, until the keys are
+		// fetched anew.
+		s.set(published(young, "young"))
+		time.Sleep(keysAge)
+		want(sign(t, jose.ES256, young, kid("young"), claims(nil)), "", 3)
+		want(sign(t, jose.ES256, old, kid("old"), claims(nil)), delegation.SessionRequired, 3)
+	})
+}
+
+// TestUnknownKeysAreNoStorm protects the issuer from forged tokens: whatever
+// keys they name, it is asked once in a while.
+func TestUnknownKeysAreNoStorm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		key, s := newKey(t), new(keyServer)
+		s.set(published(key, "known"))
+		s.delay = time.Second
+		j := verifierOf(remote(s))
+		forged := newKey(t)
+		var all sync.WaitGroup
+		began := time.Now()
+		for n := range 100 {
+			for _, header := range []map[string]any{kid(strconv.Itoa(n)), kid("known"), nil} {
+				token := sign(t, jose.ES256, forged, header, claims(nil))
+				all.Go(func() {
+					got, err := j.Verify(t.Context(), bearer(token))
+					if c := codeOf(t, got, err); c != delegation.SessionRequired {
+						t.Errorf("%v: %q", header, c)
+					}
+				})
+			}
+		}
+		all.Wait()
+		if s.count() != 1 || time.Since(began) > time.Second {
+			t.Errorf("%d calls, all answered after %s", s.count(), time.Since(began))
+		}
+		for n := range 100 {
+			got, err := j.Verify(t.Context(), bearer(sign(t, jose.ES256, forged, kid(strconv.Itoa(n)), claims(nil))))
+			_ = codeOf(t, got, err)
+			time.Sleep(keysPause / 50)
+		}
+		if s.count() > 3 {
+			t.Errorf("%d calls in %s", s.count(), time.Since(began))
+		}
+		// Who is signed in is still served.
+		got, err := j.Verify(t.Context(), bearer(sign(t, jose.ES256, key, kid("known"), claims(nil))))
+		if c := codeOf(t, got, err); c != "" {
+			t.Error(c)
+		}
+	})
+}
+
+// TestKeysUnavailable protects from letting anybody in, or signing everybody
+// out, while the issuer's keys cannot be had.
+func TestKeysUnavailable(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		key, s := newKey(t), new(keyServer)
+		s.set(published(key, "k"))
+		s.fail(http.StatusServiceUnavailable)
+		j := verifierOf(remote(s))
+		want := func(code delegation.Code, calls int) {
+			t.Helper()
+			got, err := j.Verify(t.Context(), bearer(sign(t, jose.ES256, key, kid("k"), claims(nil))))
+			synctest.Wait() // for what goes on in the background
+			if c := codeOf(t, got, err); c != code || s.count() != calls {
+				t.Errorf("%q after %d calls; want %q after %d", c, s.count(), code, calls)
+			}
+		}
+		want(delegation.SessionUnavailable, 1)
+		want(delegation.SessionUnavailable, 1)
+		s.fail(0)
+		time.Sleep(keysPause)
+		want("", 2)
+		s.fail(http.StatusNotFound)
+		time.Sleep(keysLife - time.Minute)
+		want("", 3)
+		want("", 3)
+		time.Sleep(time.Minute)
+		want(delegation.SessionUnavailable, 4) // believed for a day, not for ever
+	})
+}
+
+// TestKeySetsThatAreNone protects from answers that are hostile, or for
+// something else.
+func TestKeySetsThatAreNone(t *testing.T) {
+	usable := `{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","kid":"ed"}`
+	for name, c := range map[string]struct {
+		text string
+		keys int
+	}{
+		"one":           {`{"keys":[` + usable + `]}`, 1},
+		"unknown types": {`{"keys":[{"kty":"new"},` + usable + `,{"kty":"EC","crv":"secp256k1","x":"AA","y":"AA"}]}`, 1},
+		"encryption":    {`{"keys":[` + strings.Replace(usable, `"kid"`, `"use":"enc","kid"`, 1) + `]}`, 0},
+		"a secret":      {`{"keys":[{"kty":"oct","k":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","alg":"HS256"}]}`, 0},
+		"HTML":          {`<html>`, 0},
+		"null":          {`null`, 0},
+		"no keys":       {`{}`, 0},
+	} {
+		keys, err := readKeySet([]byte(c.text))
+		if len(keys) != c.keys || (err == nil) != (c.keys > 0) {
+			t.Errorf("%s: %d keys, %v", name, len(keys), err)
+		}
+	}
+	huge := new(keyServer)
+	for range 3000 {
+		huge.keys = append(huge.keys, published(newKey(t), strings.Repeat("k", 200)))
+	}
+	if _, err := remote(huge).get(t.Context()); err == nil {
+		t.Error("an answer of any length is read")
+	}
+}

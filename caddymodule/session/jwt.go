@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+const (
+	// leeway is how far the issuer's clock may be off.
+	leeway = 30 * time.Second
+
+	// MaxAge is how old a token may be. A logout is remembered for as long.
+	MaxAge = 30 * 24 * time.Hour
+)
+
+// Keys verify signatures.
+type Keys interface {
+	// Payload returns what a token says if one of the keys has signed it. The
+	// error is a refusal.
+	Payload(ctx context.Context, token *jose.JSONWebSignature) ([]byte, error)
+}
+
+// JWT verifies sessions that are signed JSON Web Tokens, as RFC 8725 has it:
+// algorithms are not the token's choice, issuer and audience have to be right,
+// and no key is taken from a token. It implements [Verifier].
+type JWT struct {
+	// Issuer is what `iss` has to be.
+	Issuer string
+	// Audiences are those of which `aud` has to name one.
+	Audiences []string
+	// Algorithms are what may have been used, none else. They have to fit the
+	// keys: see [Algorithms].
+	Algorithms []jose.SignatureAlgorithm
+	// Type is what the header `typ` has to be, such as at+jwt. Empty: JWT,
+	// at+jwt or nothing.
+	Type string
+	// Keys are the issuer's.
+	Keys Keys
+}
+
+// usualTypes are what a session may say it is. A logout token or a proof of
+// possession is signed by the same key, and is none (RFC 8725 section 3.11).
+var usualTypes = []string{"", "jwt", "at+jwt"}
+
+// dictated are header fields by which a token would choose the key or the
+// rules it is verified by.
+var dictated = []jose.HeaderKey{"jku", "x5u", "crit", "b64", "zip", "enc", "epk"}
+
+// Verify implements [Verifier].
+func (j *JWT) Verify(ctx context.Context, credential Credential) (*Session, error) {
+	text := credential.Text
+	d, err := j.open(ctx, text, j.types())
+	if err != nil {
+		return nil, err
+	}
+	s, err := j.read(d)
+	if err != nil {
+		return nil, refuse("JWT: " + err.Error())
+	}
+	s.digest = digestOf(text[:strings.LastIndexByte(text, '.')])
+	return s, nil
+}
+
+func (j *JWT) types() []string {
+	if j.Type != "" {
+		return []string{mediaType(j.Type)}
+	}
+	return usualTypes
+}
+
+// isEncoded tells whether a token holds nothing that a decoder would pass over.
+func isEncoded(token string) bool {
+	for i := range len(token) {
+		c := token[i]
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.' {
+			return false
+		}
+	}
+	return true
+}
+
+// mediaType compares as RFC 7515 section 4.1.9 has it.
+func mediaType(name string) string { return strings.TrimPrefix(strings.ToLower(name), "application/") }
+
+// open verifies the signature and returns what was signed.
+func (j *JWT) open(ctx context.Context, text string, types []string) (document, error) {
+	// Counted before anything is decoded: parsers have spent megabytes on dots
+	// (CVE-2025-22868).
+	if len(text) > maxCredential || strings.Count(text, ".") != 2 || !isEncoded(text) {
+		return nil, refuse("it is no JWT")
+	}
+	token, err := jose.ParseSignedCompact(text, j.Algorithms)
+	if _, ok := errors.AsType[*jose.ErrUnexpectedSignatureAlgorithm](err); ok {
+		return nil, refuse("JWT: the algorithm is not among those that are allowed")
+	}
+	if err != nil || len(token.Signatures) != 1 {
+		return nil, refuse("it is no JWT")
+	}
+	header := token.Signatures[0].Protected
+	if header.JSONWebKey != nil {
+		return nil, refuse("JWT: it brings a key of its own")
+	}
+	for _, name := range dictated {
+		if _, ok := header.ExtraHeaders[name]; ok {
+			return nil, refuse("JWT: the header " + string(name) + " is not allowed")
+		}
+	}
+	kind, ok := header.ExtraHeaders[jose.HeaderType].(string)
+	if _, given := header.ExtraHeaders[jose.HeaderType]; given && !ok {
+		return nil, refuse("JWT: typ is no string")
+	}
+	if !slices.Contains(types, mediaType(kind)) {
+		return nil, refuse("JWT: it is of another type")
+	}
+	payload, err := j.Keys.Payload(ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	d, err := readDocument(payload)
+	if err != nil {
+		return nil, refuse("JWT: " + err.Error())
+	}
+	return d, nil
+}
+
+// read checks the claims (RFC 7519 section 4.1).
+func (j *JWT) read(d document) (s *Session, err error) {
+	s = &Session{}
+	var audiences []string
+	var issued, notBefore time.Time
+	for _, read := range []func() error{
+		func() (err error) { s.Realm, err = d.text("iss"); return },
+		func() (err error) { s.Subject, err = d.subject("sub"); return },
+		func() (err error) { s.ID, err = d.text("sid"); return },
+		func() (err error) { audiences, err = d.strings("aud"); return },
+		func() (err error) { s.Expires, err = d.time("exp"); return },
+		func() (err error) { issued, err = d.time("iat"); return },
+		func() (err error) { notBefore, err = d.time("nbf"); return },
+	} {
+		if err := read(); err != nil {
+			return nil, err
+		}
+	}
+	now := time.Now()
+	switch {
+	case s.Realm != j.Issuer:
+		return nil, errors.New("iss is another issuer")
+	case !slices.ContainsFunc(audiences, func(a string) bool { return slices.Contains(j.Audiences, a) }):
+		return nil, errors.New("aud does not name this audience")
+	case d["cnf"] != nil:
+		// RFC 7800: only who proves to hold a key may use it, and nobody here
+		// asks for the proof.
+		return nil, errors.New("it is bound to a key (cnf): issue sessions without")
+	case s.Expires.IsZero():
+		return nil, errors.New("exp is missing")
+	case !now.Before(s.Expires.Add(leeway)):
+		return nil, errors.New("it has expired")
+	case now.Before(notBefore.Add(-leeway)), now.Before(issued.Add(-leeway)):
+		return nil, errors.New("it is not valid yet")
+	case issued.IsZero() && s.Expires.Sub(now) > MaxAge, !issued.IsZero() && now.Sub(issued) > MaxAge:
+		// A logout from before would be forgotten by now.
+		return nil, errors.New("it is older than 30 days, or lives longer without iat")
+	}
+	s.Expires = s.Expires.Add(leeway)
+	if !issued.IsZero() {
+		// iat is in whole seconds: who signs in anew right after a logout must
+		// not be signed out. The session that the logout came with ends by its
+		// own digest.
+		s.Vouched = issued.Truncate(time.Second).Add(time.Second - 1)
+	}
+	s.claims = d
+	return s, nil
+}

@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+
+	"github.com/caddy-delegate/caddy-delegate/integration/stack"
+)
+
+// login is an app's own login, whose sessions are JSON Web Tokens.
+type login struct {
+	*httptest.Server
+	t     testing.TB
+	key   *ecdsa.PrivateKey
+	calls atomic.Int64
+	down  atomic.Bool
+}
+
+func newLogin(t testing.TB) *login {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &login{t: t, key: key}
+	l.Server = httptest.NewServer(l)
+	t.Cleanup(l.Close)
+	return l
+}
+
+// ServeHTTP publishes the key.
+func (l *login) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
+	l.calls.Add(1)
+	if l.down.Load() {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	_ = json.NewEncoder(w).Encode(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: l.key.Public(), KeyID: "1", Use: "sig", Algorithm: "ES256"}}})
+}
+
+// session is what a user's cookie or bearer holds.
+func (l *login) session(user string, change map[string]any) string {
+	l.t.Helper()
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: l.key, KeyID: "1"}}, nil)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	claims := map[string]any{
+		"iss": l.URL, "aud": "app", "sub": user, "iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix(),
+		"email": user + "@example.org", "org": map[string]any{"unit": 12345678901234567},
+	}
+	maps.Copy(claims, change)
+	text, err := jwt.Signed(signer).Claims(claims).Serialize()
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return text
+}
+
+// caddyfile has app_session before every directive, and a page that tells who
+// is signed in.
+func (l *login) caddyfile(options string) string {
+	session := `
+		app_session {
+			cookie   __Host-session
+			bearer
+			jwks     ` + l.URL + `/jwks
+			issuer   ` + l.URL + `
+			audience app
+		}`
+	return `{` + stack.Options + `
+	delegate {` + stack.Provider + options + `
+	}
+}
+http://127.0.0.1:[[.Port]] {
+	handle_path /mdh/* {` + session + `
+		delegate_proxy mydatahelps
+	}
+	handle /mdh-token {` + session + `
+		delegate_token mydatahelps
+	}
+	handle /logout {` + session + `
+		delegate_logout
+		respond "signed out"
+	}
+	handle /who {` + session + `
+		respond "{http.auth.user.id} {http.auth.user.email} {http.auth.user.org.unit} {http.auth.user.none}"
+	}
+}
+`
+}
+
+// with is a request with the headers, of nobody who is signed in by the stack's
+// own app.
+func (u *user) with(method, path string, headers ...string) *http.Request {
+	u.t.Helper()
+	req := u.request(method, path, nil)
+	req.Header.Del("Cookie")
+	for i := 0; i < len(headers); i += 2 {
+		req.Header.Add(headers[i], headers[i+1])
+	}
+	return req
+}
+
+// TestAppSession protects the way in for apps with a login of their own, over
+// every protocol: who has a session is served as themselves, who has none, one
+// of another kind, or two, is not.
+func TestAppSession(t *testing.T) {
+	l := newLogin(t)
+	over(t, l.caddyfile(""), func(t *testing.T, s *stack.Stack, u *user) {
+		l.calls.Store(0)
+		alice, bob := l.session("alice", nil), l.session("bob", nil)
+		for _, headers := range [][]string{
+			{"Cookie", "__Host-session=" + alice},
+			{"Authorization", "Bearer " + alice},
+			{"Cookie", "a=b; __Host-session=" + alice, "Authorization", "Bearer " + bob},
+		} {
+			a := u.do(u.with(http.MethodGet, participantPath, headers...))
+			a.want(t, http.StatusOK, "")
+			if !strings.Contains(a.body, stack.Alice.ID) {
+				t.Errorf("somebody else: %s", a.body)
+			}
+		}
+		if a := u.do(u.with(http.MethodGet, "/who", "Cookie", "__Host-session="+alice)); a.body != "alice alice@example.org 12345678901234567 " {
+			t.Errorf("%q", a.body)
+		}
+		u.do(u.with(http.MethodPost, "/mdh-token", "Cookie", "__Host-session="+alice)).want(t, http.StatusOK, "")
+		before := s.Platform.Counts()
+		for name, headers := range map[string][]string{
+			"nothing":           nil,
+			"another cookie":    {"Cookie", "session=" + alice},
+			"twice":             {"Cookie", "__Host-session=" + alice + "; __Host-session=" + alice},
+			"empty, and bearer": {"Cookie", "__Host-session=", "Authorization", "Bearer " + alice},
+			"forged":            {"Cookie", "__Host-session=" + alice[:len(alice)-10] + strings.Repeat("A", 10)},
+			"garbage":           {"Cookie", "__Host-session=garbage"},
+			"expired":           {"Cookie", "__Host-session=" + l.session("alice", map[string]any{"exp": time.Now().Add(-time.Minute).Unix()})},
+			"another audience":  {"Authorization", "Bearer " + l.session("alice", map[string]any{"aud": "other"})},
+			"another issuer":    {"Authorization", "Bearer " + l.session("alice", map[string]any{"iss": "https://evil.example"})},
+			"basic":             {"Authorization", "Basic YWxpY2U6cHc="},
+		} {
+			for _, path := range []string{participantPath, "/who"} {
+				a := u.do(u.with(http.MethodGet, path, headers...))
+				if a.StatusCode != http.StatusUnauthorized || a.code() != "session_required" || a.Header.Get("WWW-Authenticate") != "Bearer" {
+					t.Errorf("%s: %d %s %v", name, a.StatusCode, a.body, a.Header)
+				}
+			}
+		}
+		if got := s.Platform.Counts(); got != before {
+			t.Errorf("the platform was asked: %+v, before %+v", got, before)
+		}
+		if n := l.calls.Load(); n > 1 {
+			t.Errorf("%d calls for the keys", n)
+		}
+	})
+}
+
+// TestAppSessionAcrossSites protects users whose browser adds the session by
+// itself. The exemption of a bearer follows what authenticated, not what is
+// there: an attacker's page may add the header, and the browser the cookie.
+func TestAppSessionAcrossSites(t *testing.T) {
+	const trusted = "https://app.example.org"
+	l := newLogin(t)
+	s := start(t, l.caddyfile("\n\t\ttrusted_origins "+trusted))
+	u := signIn(t, s, "alice")
+	alice := l.session("alice", nil)
+	cookie, bearer := []string{"Cookie", "__Host-session=" + alice}, []string{"Authorization", "Bearer " + alice}
+	crossed := []string{"Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"}
+	for name, c := range map[string]struct {
+		headers []string
+		code    string
+	}{
+		"cookie":                           {append(cookie, crossed...), "cross_origin"},
+		"cookie and another's bearer":      {append(append(cookie, "Authorization", "Bearer x"), crossed...), "cross_origin"},
+		"cookie, top navigation":           {append(cookie, "Sec-Fetch-Site", "cross-site"), "cross_origin"},
+		"cookie, subdomain":                {append(cookie, "Sec-Fetch-Site", "same-site", "Origin", "https://other.example.org"), "cross_origin"},
+		"cookie, null":                     {append(cookie, "Origin", "null"), "cross_origin"},
+		"cookie, trusted":                  {append(cookie, "Sec-Fetch-Site", "cross-site", "Origin", trusted), ""},
+		"cookie, own page":                 {append(cookie, "Sec-Fetch-Site", "same-origin"), ""},
+		"bearer":                           {bearer, ""},
+		"bearer, and a page that asked us": {append(bearer, crossed...), ""},
+	} {
+		a := u.do(u.with(http.MethodGet, participantPath, c.headers...))
+		if a.code() != c.code || (c.code == "") != (a.StatusCode == http.StatusOK) {
+			t.Errorf("%s: %d %s", name, a.StatusCode, a.body)
+		}
+	}
+	// What a page of a trusted origin is refused, it can read.
+	a := u.do(u.with(http.MethodGet, participantPath, "Origin", trusted))
+	a.want(t, http.StatusUnauthorized, "session_required")
+	if a.Header.Get("Access-Control-Allow-Origin") != trusted {
+		t.Errorf("%v", a.Header)
+	}
+	preflight := func(origin string) answer {
+		return u.do(u.with(http.MethodOptions, participantPath, "Origin", origin, "Access-Control-Request-Method", "GET", "Access-Control-Request-Headers", "authorization"))
+	}
+	preflight(trusted).want(t, http.StatusNoContent, "")
+	preflight("https://evil.example").want(t, http.StatusForbidden, "cross_origin")
+}
+
+// TestAppSessionUnavailable protects from letting anybody in while sessions
+// cannot be verified, and from signing everybody out by a reload meanwhile.
+func TestAppSessionUnavailable(t *testing.T) {
+	l := newLogin(t)
+	l.down.Store(true)
+	s := start(t, l.caddyfile(""))
+	u := signIn(t, s, "alice")
+	get := func() answer {
+		return u.do(u.with(http.MethodGet, participantPath, "Cookie", "__Host-session="+l.session("alice", nil)))
+	}
+	a := get()
+	a.want(t, http.StatusServiceUnavailable, "session_unavailable")
+	if a.Header.Get("Retry-After") == "" {
+		t.Errorf("%v", a.Header)
+	}
+	if got := s.Platform.Counts(); got.TokenRequests > 0 {
+		t.Errorf("%+v", got)
+	}
+
+	l = newLogin(t)
+	load(t, s, l.caddyfile(""))
+	get().want(t, http.StatusOK, "")
+	l.down.Store(true)
+	load(t, s, l.caddyfile("\n\t\ttrusted_origins https://app.example.org"))
+	get().want(t, http.StatusOK, "")
+	if n := l.calls.Load(); n != 1 {
+		t.Errorf("%d calls for the keys", n)
+	}
+}
+
+// TestLogout protects who has signed out: their sessions let nobody in any
+// more, on any device, and their tokens are gone. Others notice nothing.
+func TestLogout(t *testing.T) {
+	l := newLogin(t)
+	s := start(t, l.caddyfile(""))
+	u := signIn(t, s, "alice")
+	get := func(session string) answer {
+		return u.do(u.with(http.MethodGet, participantPath, "Cookie", "__Host-session="+session))
+	}
+	before := map[string]any{"iat": time.Now().Add(-time.Minute).Unix()}
+	phone, laptop, bob := l.session("alice", before), l.session("alice", map[string]any{"iat": before["iat"], "x": 1}), l.session("bob", before)
+	for _, session := range []string{phone, laptop, bob} {
+		get(session).want(t, http.StatusOK, "")
+	}
+	logout := func(headers ...string) answer { return u.do(u.with(http.MethodPost, "/logout", headers...)) }
+	logout("Cookie", "__Host-session="+phone, "Sec-Fetch-Site", "cross-site").want(t, http.StatusForbidden, "cross_origin")
+	get(phone).want(t, http.StatusOK, "")
+	if a := logout("Cookie", "__Host-session="+phone); a.StatusCode != http.StatusOK || a.body != "signed out" {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+	for _, session := range []string{phone, laptop} {
+		get(session).want(t, http.StatusUnauthorized, "session_required")
+	}
+	get(bob).want(t, http.StatusOK, "")
+	if got := s.Platform.Counts(); got.ParticipantTokens != 2 {
+		t.Fatalf("%+v", got)
+	}
+	get(l.session("alice", nil)).want(t, http.StatusOK, "") // at once
+	if got := s.Platform.Counts(); got.ParticipantTokens != 3 {
+		t.Errorf("the old token was kept: %+v", got)
+	}
+	// A reload signs nobody in again.
+	load(t, s, l.caddyfile("\n\t\ttrusted_origins https://app.example.org"))
+	get(laptop).want(t, http.StatusUnauthorized, "session_required")
+}
+
+// TestLogoutOfOtherSessions protects users of an app whose own server tells
+// who is signed in: their tokens are dropped as well.
+func TestLogoutOfOtherSessions(t *testing.T) {
+	s := start(t, proxied("", `
+	handle /logout {`+stack.SignIn+`
+		delegate_logout {
+			subject {rp.header.Remote-User}
+		}
+		reverse_proxy [[.AppAddr]]
+	}
+	handle /bye {
+		delegate_logout
+		respond "nobody was signed in"
+	}`))
+	u := signIn(t, s, "alice")
+	u.get(participantPath).want(t, http.StatusOK, "")
+	u.do(u.request(http.MethodPost, "/logout", nil)).want(t, http.StatusNoContent, "")
+	u.get(participantPath) // the app's own 401
+	u.session = s.App.SignIn("alice", time.Time{})
+	u.get(participantPath).want(t, http.StatusOK, "")
+	if got := s.Platform.Counts(); got.ParticipantTokens != 2 {
+		t.Errorf("%+v", got)
+	}
+	if a := u.do(u.with(http.MethodPost, "/bye")); a.StatusCode != http.StatusOK {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+}
+
+// TestSessionOfTheApp protects users of an app whose sessions only it can
+// judge: it is asked, seldom, with nothing but the session; and what it says
+// of one is never another's.
+func TestSessionOfTheApp(t *testing.T) {
+	var asked atomic.Int64
+	var down atomic.Bool
+	var heard atomic.Pointer[http.Header]
+	s := newStack(t)
+	s.App.Handle("/api/me", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		h := r.Header.Clone()
+		heard.Store(&h)
+		_, name := s.App.Session(r)
+		switch {
+		case down.Load():
+			w.WriteHeader(http.StatusBadGateway)
+		case name == "":
+			http.Redirect(w, r, "/login", http.StatusFound)
+		default:
+			_ = json.NewEncoder(w).Encode(map[string]any{"user": map[string]string{"id": name, "email": name + "@example.org"}})
+		}
+	}))
+	session := `
+		app_session {
+			cookie ` + stack.CookieName + `
+			bearer
+			session_endpoint http://[[.AppAddr]]/api/me {
+				subject user.id
+			}
+		}`
+	load(t, s, `{`+stack.Options+`
+	delegate {`+stack.Provider+`
+	}
+}
+http://127.0.0.1:[[.Port]] {
+	handle_path /mdh/* {`+session+`
+		delegate_proxy mydatahelps
+	}
+	handle /logout {`+session+`
+		delegate_logout
+		reverse_proxy [[.AppAddr]]
+	}
+}
+`)
+	alice, bob := signIn(t, s, "alice"), signIn(t, s, "bob")
+	for range 5 {
+		for u, id := range map[*user]string{alice: stack.Alice.ID, bob: stack.Bob.ID} {
+			req := u.request(http.MethodGet, participantPath, nil)
+			req.Header.Set("X-Secret", "not for the app's session endpoint")
+			a := u.do(req)
+			a.want(t, http.StatusOK, "")
+			if !strings.Contains(a.body, id) {
+				t.Errorf("somebody else: %s", a.body)
+			}
+		}
+	}
+	if n := asked.Load(); n != 2 {
+		t.Errorf("the app was asked %d times", n)
+	}
+	for name := range *heard.Load() {
+		if name != "Accept" && name != "Cookie" && name != "User-Agent" && name != "Accept-Encoding" {
+			t.Errorf("the app was sent %s", name)
+		}
+	}
+	u := signIn(t, s, "nobody")
+	u.session = "forged"
+	u.get(participantPath).want(t, http.StatusUnauthorized, "session_required")
+	bob.do(bob.with(http.MethodGet, participantPath, "Authorization", "Bearer "+bob.session)).want(t, http.StatusOK, "")
+
+	// A logout is known at once, though the answer would count for longer.
+	alice.do(alice.request(http.MethodPost, "/logout", nil)).want(t, http.StatusNoContent, "")
+	alice.get(participantPath).want(t, http.StatusUnauthorized, "session_required")
+	bob.get(participantPath).want(t, http.StatusOK, "")
+
+	down.Store(true)
+	late := signIn(t, s, "alice")
+	late.get(participantPath).want(t, http.StatusServiceUnavailable, "session_unavailable")
+	bob.get(participantPath).want(t, http.StatusOK, "") // is remembered
+}
