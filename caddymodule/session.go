@@ -176,6 +176,9 @@ func (s *AppSession) verify(r *http.Request) (*signedIn, error) {
 	if err != nil {
 		return nil, err
 	}
+	if others := s.gate.app.sessions; others != nil {
+		others.Await(r.Context()) // who has signed out before this process began
+	}
 	verified, err := s.verifier.Verify(r.Context(), credential)
 	if err != nil {
 		return nil, err

@@ -78,6 +78,13 @@ func eventually(t testing.TB, what string, done func() bool) {
 // sharing writes a keyset and returns it with a Caddyfile that shares tokens.
 func sharing(t testing.TB, s *stack.Stack, r *redisServer) (*keyset.Keyset, string) {
 	t.Helper()
+	keys, lines := sharingLines(t, s, r)
+	return keys, administered(strings.Replace(stack.Caddyfile, "delegate {", "delegate {"+lines, 1))
+}
+
+// sharingLines are the options alone.
+func sharingLines(t testing.TB, s *stack.Stack, r *redisServer) (*keyset.Keyset, string) {
+	t.Helper()
 	keys, err := keyset.Generate()
 	if err != nil {
 		t.Fatal(err)
@@ -86,8 +93,7 @@ func sharing(t testing.TB, s *stack.Stack, r *redisServer) (*keyset.Keyset, stri
 	if err := keys.Create(file); err != nil {
 		t.Fatal(err)
 	}
-	lines := "\n\t\tcache redis " + r.url() + "\n\t\tkeyset {file." + file + "}\n"
-	return keys, administered(strings.Replace(stack.Caddyfile, "delegate {", "delegate {"+lines, 1))
+	return keys, "\n\t\tcache redis " + r.url() + "\n\t\tkeyset {file." + file + "}\n"
 }
 
 // shared is what the status says of the shared level.

@@ -18,6 +18,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/fleet"
 	"github.com/caddy-delegate/caddy-delegate/integration/stack"
 )
 
@@ -383,4 +385,54 @@ http://127.0.0.1:[[.Port]] {
 	late := signIn(t, s, "alice")
 	late.get(participantPath).want(t, http.StatusServiceUnavailable, "session_unavailable")
 	bob.get(participantPath).want(t, http.StatusOK, "") // is remembered
+}
+
+// TestLogoutOnAllMachines protects who has signed out on one machine from
+// their session on another, and on one that starts later.
+func TestLogoutOnAllMachines(t *testing.T) {
+	l, s, r := newLogin(t), newStack(t), newRedis(t)
+	keys, lines := sharingLines(t, s, r)
+	caddyfile := administered(l.caddyfile(lines))
+	load(t, s, caddyfile)
+	a := newAdmin(t, s)
+	eventually(t, "Redis is in use", func() bool { up, _ := a.shared(); return up })
+	u := signIn(t, s, "alice")
+	get := func(session string) answer {
+		return u.do(u.with(http.MethodGet, participantPath, "Cookie", "__Host-session="+session))
+	}
+	of := func(user, named string) string {
+		return l.session(user, map[string]any{"iat": time.Now().Add(-time.Minute).Unix(), "sid": named})
+	}
+	alice, bob, carol := of("alice", "1"), of("bob", "2"), of("carol", "3")
+	for _, session := range []string{alice, bob} {
+		get(session).want(t, http.StatusOK, "")
+	}
+	u.do(u.with(http.MethodPost, "/logout", "Cookie", "__Host-session="+alice)).want(t, http.StatusOK, "")
+	get(alice).want(t, http.StatusUnauthorized, "session_required")
+
+	// The process starts anew, and knows at its first request.
+	if err := s.Restart(caddyfile); err != nil {
+		t.Fatal(err)
+	}
+	get(alice).want(t, http.StatusUnauthorized, "session_required")
+	get(bob).want(t, http.StatusOK, "")
+
+	// A logout on another machine.
+	f, err := fleet.Open(fleet.Options{URL: r.url(), Sealer: keys})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	other := f.Join("\x00sessions", func(delegation.Selection, time.Time) {})
+	f.Start()
+	eventually(t, "the other machine is connected", f.Up)
+	for _, ended := range []delegation.Selection{{Realm: l.URL, Subject: "bob"}, {Realm: l.URL, Participant: "sid 3"}} {
+		if err := other.Purge(t.Context(), ended); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, session := range []string{bob, carol} {
+		eventually(t, "it is known here", func() bool { return get(session).StatusCode == http.StatusUnauthorized })
+	}
+	get(l.session("bob", nil)).want(t, http.StatusOK, "") // signed in anew
 }

@@ -29,6 +29,10 @@ func (m *Member) Leave() {
 	f.members = slices.DeleteFunc(f.members, func(other *Member) bool { return other == m })
 }
 
+// Await returns when it is known what the other machines have purged before
+// this one began, or that they cannot be reached.
+func (m *Member) Await(ctx context.Context) { m.fleet.reach(ctx) }
+
 // Status implements [tokens.Shared].
 func (m *Member) Status() tokens.SharedStatus {
 	f := m.fleet
