@@ -52,10 +52,10 @@ func (a *App) leaveEndings() error {
 	return err
 }
 
-// end ends a session, and those of the same user from before, on all machines.
-func (a *App) end(ctx context.Context, s *session.Session) {
+// end ends sessions from before now on all machines.
+func (a *App) end(ctx context.Context, all ...session.Ending) {
 	now := time.Now()
-	for _, what := range s.Endings() {
+	for _, what := range all {
 		a.endings.End(what, now)
 		if a.sessions != nil {
 			// An error is that other machines cannot be told now. That Redis is

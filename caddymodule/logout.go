@@ -4,15 +4,19 @@ package caddymodule
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
 
 func init() {
@@ -29,6 +33,17 @@ func init() {
 // What delegate_token has handed out lives at the platform until it expires.
 type Logout struct {
 	Gate
+
+	// Backchannel makes it the address instead at which an issuer tells that it
+	// has signed somebody out (OpenID Connect Back-Channel Logout 1.0). Its
+	// logout tokens are verified as sessions are. It answers by itself.
+	Backchannel *SessionJWT `json:"backchannel,omitempty"`
+
+	// HTTP says how the issuer is reached. Default: directly.
+	HTTP *HTTP `json:"http,omitempty"`
+
+	backchannel *session.Backchannel
+	taken       taken
 }
 
 // CaddyModule returns the Caddy module information.
@@ -46,11 +61,24 @@ func (l *Logout) Provision(ctx caddy.Context) error {
 		return err
 	}
 	l.app = app
+	if l.Backchannel != nil {
+		verifier, err := l.Backchannel.verifier(l.HTTP, &l.taken)
+		if err != nil {
+			return fmt.Errorf("backchannel: %w", err)
+		}
+		l.backchannel = session.NewBackchannel(verifier)
+	}
 	return l.settle(ctx)
 }
 
+// Cleanup lets go of what reloads share.
+func (l *Logout) Cleanup() error { return l.taken.release() }
+
 // ServeHTTP signs the user out and passes the request on.
 func (l *Logout) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if l.backchannel != nil {
+		return l.listen(w, r)
+	}
 	if done, err := l.admit(w, r, false); err != nil {
 		return l.refuse(w, r, err)
 	} else if done {
@@ -64,14 +92,14 @@ func (l *Logout) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 	ctx := context.WithoutCancel(r.Context()) // who asks may leave
 	in := l.signedIn(r, repl)
 	if in != nil {
-		l.app.end(ctx, in.session)
+		l.app.end(ctx, in.session.Endings()...)
 	}
 	l.app.signOut(ctx, who)
 	err = next.ServeHTTP(w, r)
 	if in != nil && in.session.Asked() {
 		// Until now the app has said that its user is signed in, to whoever
 		// asked meanwhile.
-		l.app.end(ctx, in.session)
+		l.app.end(ctx, in.session.Endings()...)
 	}
 	return err
 }
@@ -85,12 +113,54 @@ func (a *App) signOut(ctx context.Context, who delegation.Person) {
 	}
 }
 
+// maxLogoutBody is more than any logout token needs.
+const maxLogoutBody = 64 << 10
+
+// listen answers an issuer (section 2.5 to 2.8). It has no session, and is no
+// browser.
+func (l *Logout) listen(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set("Cache-Control", "no-store")
+	if r.Method != http.MethodPost {
+		return l.refuse(w, r, &delegation.Refusal{Code: delegation.MethodNotAllowed, Allow: []string{http.MethodPost}})
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxLogoutBody)
+	told, err := l.backchannel.Read(r.Context(), r.PostFormValue("logout_token"))
+	switch {
+	case err == nil:
+	case delegation.AsRefusal(err).Code == delegation.SessionUnavailable:
+		return l.refuse(w, r, err) // the issuer may try again
+	default:
+		_ = l.account(r, err) // for the log
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusBadRequest)
+		_, err := io.WriteString(w, `{"error":"invalid_request"}`)
+		return err
+	}
+	ctx := context.WithoutCancel(r.Context())
+	l.app.end(ctx, told.Ending())
+	if told.Subject != "" {
+		realm := l.Realm
+		if realm == "" {
+			realm = told.Issuer
+		}
+		l.app.signOut(ctx, delegation.Person{Realm: realm, Subject: told.Subject})
+	}
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
 // parseLogout reads:
 //
 //	delegate_logout [<matcher>] {
 //	    subject           <placeholder>
 //	    realm             <name>
 //	    proxy_status_name <name>
+//	    backchannel {
+//	        # jwks, public_key, hmac_secret, issuer, audience and algorithms of app_session
+//	    }
+//	    http {
+//	        ...
+//	    }
 //	}
 func parseLogout(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	var l Logout
@@ -100,7 +170,16 @@ func parseLogout(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 		return nil, d.Errf("delegate_logout signs out everywhere: it takes no provider %q", d.Val())
 	}
 	for d.NextBlock(0) {
-		ok, err := l.parse(d)
+		var err error
+		ok := true
+		switch d.Val() {
+		case "backchannel":
+			err = l.parseBackchannel(d)
+		case "http":
+			err = parseHTTP(d, &l.HTTP)
+		default:
+			ok, err = l.parse(d)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -111,8 +190,28 @@ func parseLogout(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	return &l, l.check(d)
 }
 
+func (l *Logout) parseBackchannel(d *caddyfile.Dispenser) error {
+	if l.Backchannel != nil || d.NextArg() {
+		return d.Err("backchannel stands once, and takes a block alone")
+	}
+	l.Backchannel = new(SessionJWT)
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		word := d.Val()
+		if ok, err := l.Backchannel.parse(d); err != nil {
+			return err
+		} else if !ok || word == "type" {
+			return d.Errf("unrecognized subdirective %q of backchannel", word)
+		}
+	}
+	if err := l.Backchannel.check(); err != nil {
+		return d.Errf("backchannel: %v", err)
+	}
+	return nil
+}
+
 // Interface guards
 var (
 	_ caddy.Provisioner           = (*Logout)(nil)
+	_ caddy.CleanerUpper          = (*Logout)(nil)
 	_ caddyhttp.MiddlewareHandler = (*Logout)(nil)
 )

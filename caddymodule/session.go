@@ -69,8 +69,8 @@ type AppSession struct {
 	carrier  session.Carrier
 	verifier session.Verifier
 	gate     Gate
-	taken    []string // keys in the pool
-	close    func()   // may be nil
+	taken    taken
+	close    func() // may be nil
 }
 
 // CaddyModule returns the Caddy module information.
@@ -140,20 +140,7 @@ func (s *AppSession) Cleanup() error {
 	if s.close != nil {
 		s.close()
 	}
-	var errs []error
-	for _, key := range s.taken {
-		_, err := pool.Delete(key)
-		errs = append(errs, err)
-	}
-	s.taken = nil
-	return errors.Join(errs...)
-}
-
-// take finds or makes what survives a reload.
-func (s *AppSession) take(key string, build func() caddy.Destructor) any {
-	value, _, _ := pool.LoadOrNew(key, func() (caddy.Destructor, error) { return build(), nil })
-	s.taken = append(s.taken, key)
-	return value
+	return s.taken.release()
 }
 
 // ServeHTTP passes the request on if somebody is signed in.

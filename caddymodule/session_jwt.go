@@ -53,14 +53,41 @@ type SessionJWT struct {
 	Type string `json:"type,omitempty"`
 }
 
+// taken are keys in the pool, each to be given back once.
+type taken []string
+
+// take finds or makes what survives a reload.
+func (t *taken) take(key string, build func() caddy.Destructor) any {
+	value, _, _ := pool.LoadOrNew(key, func() (caddy.Destructor, error) { return build(), nil })
+	*t = append(*t, key)
+	return value
+}
+
+func (t *taken) release() error {
+	var errs []error
+	for _, key := range *t {
+		_, err := pool.Delete(key)
+		errs = append(errs, err)
+	}
+	*t = nil
+	return errors.Join(errs...)
+}
+
 // remoteKeys are an issuer's keys in the pool.
 type remoteKeys struct{ *session.Remote }
 
 // Destruct runs when no configuration uses the keys any more.
 func (k remoteKeys) Destruct() error { return k.Close() }
 
-// provision makes the verifier.
 func (j *SessionJWT) provision(s *AppSession, endings *session.Endings) (session.Verifier, error) {
+	v, err := j.verifier(s.HTTP, &s.taken)
+	if err != nil {
+		return nil, err
+	}
+	return session.NewCache(v, endings, session.MaxAge), nil
+}
+
+func (j *SessionJWT) verifier(http *HTTP, taken *taken) (*session.JWT, error) {
 	if err := j.check(); err != nil {
 		return nil, err
 	}
@@ -76,7 +103,7 @@ func (j *SessionJWT) provision(s *AppSession, endings *session.Endings) (session
 	var fitting []jose.SignatureAlgorithm
 	switch {
 	case j.JWKS != "":
-		v.Keys, err = j.remote(repl, s)
+		v.Keys, err = j.remote(repl, http, taken)
 		fitting, v.Algorithms = session.Asymmetric, session.Asymmetric
 	case len(j.PublicKeys) > 0:
 		var texts []string
@@ -105,12 +132,12 @@ func (j *SessionJWT) provision(s *AppSession, endings *session.Endings) (session
 		}
 		v.Algorithms = append(v.Algorithms, jose.SignatureAlgorithm(name))
 	}
-	return session.NewCache(v, endings, session.MaxAge), nil
+	return v, nil
 }
 
 // remote finds or makes the keys that are fetched. A reload does not fetch
 // them again: the issuer may be down just then.
-func (j *SessionJWT) remote(repl *caddy.Replacer, s *AppSession) (session.Keys, error) {
+func (j *SessionJWT) remote(repl *caddy.Replacer, http *HTTP, taken *taken) (session.Keys, error) {
 	address, err := expand(repl, j.JWKS)
 	if err != nil {
 		return nil, err
@@ -118,12 +145,12 @@ func (j *SessionJWT) remote(repl *caddy.Replacer, s *AppSession) (session.Keys, 
 	if err := checkAddress(address); err != nil {
 		return nil, err
 	}
-	settings, err := s.HTTP.provision(repl)
+	settings, err := http.provision(repl)
 	if err != nil {
 		return nil, err
 	}
-	key := fmt.Sprintf("keys\x00%s\x00%+v", address, s.HTTP)
-	return s.take(key, func() caddy.Destructor { return remoteKeys{session.NewRemote(address, settings.Client())} }).(remoteKeys), nil
+	key := fmt.Sprintf("keys\x00%s\x00%+v", address, http)
+	return taken.take(key, func() caddy.Destructor { return remoteKeys{session.NewRemote(address, settings.Client())} }).(remoteKeys), nil
 }
 
 func expandAll(repl *caddy.Replacer, settings []string) ([]string, error) {

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -57,15 +58,20 @@ func (l *login) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 // session is what a user's cookie or bearer holds.
 func (l *login) session(user string, change map[string]any) string {
 	l.t.Helper()
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: l.key, KeyID: "1"}}, nil)
-	if err != nil {
-		l.t.Fatal(err)
-	}
 	claims := map[string]any{
 		"iss": l.URL, "aud": "app", "sub": user, "iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix(),
 		"email": user + "@example.org", "org": map[string]any{"unit": 12345678901234567},
 	}
 	maps.Copy(claims, change)
+	return l.sign(claims)
+}
+
+func (l *login) sign(claims map[string]any) string {
+	l.t.Helper()
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: l.key, KeyID: "1"}}, nil)
+	if err != nil {
+		l.t.Fatal(err)
+	}
 	text, err := jwt.Signed(signer).Claims(claims).Serialize()
 	if err != nil {
 		l.t.Fatal(err)
@@ -98,6 +104,15 @@ http://127.0.0.1:[[.Port]] {
 	handle /logout {` + session + `
 		delegate_logout
 		respond "signed out"
+	}
+	handle /backchannel {
+		delegate_logout {
+			backchannel {
+				jwks     ` + l.URL + `/jwks
+				issuer   ` + l.URL + `
+				audience app
+			}
+		}
 	}
 	handle /who {` + session + `
 		respond "{http.auth.user.id} {http.auth.user.email} {http.auth.user.org.unit} {http.auth.user.none}"
@@ -435,4 +450,56 @@ func TestLogoutOnAllMachines(t *testing.T) {
 		eventually(t, "it is known here", func() bool { return get(session).StatusCode == http.StatusUnauthorized })
 	}
 	get(l.session("bob", nil)).want(t, http.StatusOK, "") // signed in anew
+}
+
+// TestBackchannelLogout protects users who have signed out at their issuer, by
+// another app: it tells, and their sessions here end.
+func TestBackchannelLogout(t *testing.T) {
+	l := newLogin(t)
+	s := start(t, l.caddyfile(""))
+	u := signIn(t, s, "alice")
+	get := func(session string) answer {
+		return u.do(u.with(http.MethodGet, participantPath, "Cookie", "__Host-session="+session))
+	}
+	of := func(user, id string) string {
+		return l.session(user, map[string]any{"iat": time.Now().Add(-time.Minute).Unix(), "sid": id})
+	}
+	phone, laptop, bob := of("alice", "phone"), of("alice", "laptop"), of("bob", "bob")
+	for _, session := range []string{phone, laptop, bob} {
+		get(session).want(t, http.StatusOK, "")
+	}
+	tell := func(token string) answer {
+		req := u.request(http.MethodPost, "/backchannel", strings.NewReader(url.Values{"logout_token": {token}}.Encode()))
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		req.Header.Del("Cookie")
+		return u.do(req)
+	}
+	logout := func(change map[string]any) string {
+		claims := map[string]any{
+			"iss": l.URL, "aud": "app", "iat": time.Now().Unix(), "exp": time.Now().Add(time.Minute).Unix(), "jti": rand.Text(),
+			"events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}},
+		}
+		maps.Copy(claims, change)
+		return l.sign(claims)
+	}
+	for _, bad := range []string{"", "garbage", phone, logout(nil), logout(map[string]any{"sub": "alice", "nonce": "n"})} {
+		if a := tell(bad); a.StatusCode != http.StatusBadRequest || a.body != `{"error":"invalid_request"}` {
+			t.Errorf("%d %s", a.StatusCode, a.body)
+		}
+	}
+	u.do(u.with(http.MethodGet, "/backchannel?logout_token="+logout(map[string]any{"sub": "alice"}))).want(t, http.StatusMethodNotAllowed, "method_not_allowed")
+	get(phone).want(t, http.StatusOK, "")
+
+	if a := tell(logout(map[string]any{"sid": "phone"})); a.StatusCode != http.StatusOK || a.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("%d %v", a.StatusCode, a.Header)
+	}
+	get(phone).want(t, http.StatusUnauthorized, "session_required")
+	get(laptop).want(t, http.StatusOK, "")
+	tell(logout(map[string]any{"sub": "alice"})).want(t, http.StatusOK, "")
+	get(laptop).want(t, http.StatusUnauthorized, "session_required")
+	get(bob).want(t, http.StatusOK, "")
+	get(l.session("alice", nil)).want(t, http.StatusOK, "")
+	if got := s.Platform.Counts(); got.ParticipantTokens != 3 {
+		t.Errorf("the old token was kept: %+v", got)
+	}
 }

@@ -84,9 +84,10 @@ func (c Carrier) Find(h http.Header) (Credential, error) {
 func (c Carrier) cookie(lines []string) (value string, n int) {
 	for _, line := range lines {
 		for pair := range strings.SplitSeq(line, ";") {
-			name, v, ok := strings.Cut(pair, "=")
-			if ok && strings.Trim(name, " \t") == c.Cookie {
-				value, n = strings.Trim(v, " \t"), n+1
+			// Without = it is a name to some, a value to others: empty, then.
+			name, v, _ := strings.Cut(strings.Trim(pair, " \t"), "=")
+			if strings.Trim(name, " \t") == c.Cookie {
+				value, n = v, n+1
 			}
 		}
 	}

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
+)
+
+const (
+	// logoutEvent is what makes a token a logout token.
+	logoutEvent = "http://schemas.openid.net/event/backchannel-logout"
+
+	// logoutAge is how old a logout token may be. Issuers send it at once.
+	logoutAge = 5 * time.Minute
+
+	maxLogouts = 100_000
+)
+
+// logoutTypes are what a logout token may say it is. Older issuers say
+// nothing; the event and the missing nonce tell it from an ID token.
+var logoutTypes = []string{"", "jwt", "logout+jwt"}
+
+// Backchannel reads the logout tokens by which an issuer tells that it has
+// signed somebody out (OpenID Connect Back-Channel Logout 1.0 section 2.4).
+type Backchannel struct {
+	jwt  *JWT
+	seen *memory.Store[string, struct{}] // `jti` of those that came before
+}
+
+// NewBackchannel returns one for the tokens of an issuer, who signs them as its
+// sessions. Type of j does not matter.
+func NewBackchannel(j *JWT) *Backchannel {
+	return &Backchannel{jwt: j, seen: memory.New[string, struct{}](maxLogouts)}
+}
+
+// Logout is what a logout token says: whose sessions have ended, or which one.
+type Logout struct {
+	Issuer  string
+	Subject string // may be empty
+	ID      string // `sid`; may be empty
+}
+
+// Ending is what ends.
+func (l *Logout) Ending() Ending {
+	if l.ID != "" {
+		return Ending{Realm: l.Issuer, ID: l.ID}
+	}
+	return Ending{Realm: l.Issuer, Subject: l.Subject}
+}
+
+// Read verifies a logout token (section 2.6). The error is a refusal: of code
+// session_required if it is none, session_unavailable if that cannot be told now.
+func (b *Backchannel) Read(ctx context.Context, text string) (*Logout, error) {
+	d, err := b.jwt.open(ctx, text, logoutTypes)
+	if err != nil {
+		return nil, err
+	}
+	l, err := b.check(d)
+	if err != nil {
+		return nil, refuse("logout token: " + err.Error())
+	}
+	return l, nil
+}
+
+func (b *Backchannel) check(d document) (l *Logout, err error) {
+	l = &Logout{}
+	var audiences []string
+	var issued, expires time.Time
+	var id string
+	for _, read := range []func() error{
+		func() (err error) { l.Issuer, err = d.text("iss"); return },
+		func() (err error) { l.Subject, err = d.user("sub"); return },
+		func() (err error) { l.ID, err = d.text("sid"); return },
+		func() (err error) { id, err = d.text("jti"); return },
+		func() (err error) { audiences, err = d.strings("aud"); return },
+		func() (err error) { issued, err = d.time("iat"); return },
+		func() (err error) { expires, err = d.time("exp"); return },
+	} {
+		if err := read(); err != nil {
+			return nil, err
+		}
+	}
+	events, _ := d["events"].(map[string]any)
+	_, event := events[logoutEvent].(map[string]any)
+	_, nonce := d["nonce"]
+	now := time.Now()
+	switch {
+	case l.Issuer != b.jwt.Issuer:
+		return nil, errors.New("iss is another issuer")
+	case !slices.ContainsFunc(audiences, func(a string) bool { return slices.Contains(b.jwt.Audiences, a) }):
+		return nil, errors.New("aud does not name this audience")
+	case !event:
+		return nil, errors.New("events does not tell of a logout")
+	case nonce:
+		return nil, errors.New("it has a nonce, as ID tokens do")
+	case l.Subject == "" && l.ID == "":
+		return nil, errors.New("neither sub nor sid tells who")
+	case id == "":
+		return nil, errors.New("jti is missing")
+	case issued.IsZero() || now.Before(issued.Add(-leeway)) || now.Sub(issued) > logoutAge:
+		return nil, errors.New("it was not issued just now")
+	case !expires.IsZero() && !now.Before(expires.Add(leeway)):
+		return nil, errors.New("it has expired")
+	}
+	// Who has recorded it must not sign the user out again and again.
+	name := digestOf(id)
+	if _, again := b.seen.Get(name, name, now); again {
+		return nil, errors.New("it came before")
+	}
+	b.seen.Set(name, name, struct{}{}, logoutAge+2*leeway, false)
+	return l, nil
+}

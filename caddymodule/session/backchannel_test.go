@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+// TestBackchannel protects users from being signed out by whoever has some
+// token: each rule that a logout token may break, beside the one that keeps all.
+func TestBackchannel(t *testing.T) {
+	key := newKey(t)
+	b := NewBackchannel(&JWT{Issuer: testIssuer, Audiences: []string{testAudience}, Algorithms: []jose.SignatureAlgorithm{jose.ES256}, Type: "at+jwt", Keys: &Fixed{[]any{key.Public()}}})
+	jti := 0
+	token := func(header, change map[string]any) string {
+		jti++
+		all := claims(map[string]any{"jti": itoa(int64(jti)), "events": map[string]any{logoutEvent: map[string]any{}}, "sid": "s1", "nbf": nil})
+		for name, v := range change {
+			if all[name] = v; v == nil {
+				delete(all, name)
+			}
+		}
+		return sign(t, jose.ES256, key, header, all)
+	}
+	typ := func(typ string) map[string]any { return map[string]any{"typ": typ} }
+	once := token(nil, nil)
+	for _, c := range []struct {
+		name  string
+		token string
+		want  Ending // zero: refused
+	}{
+		{"sub and sid", token(typ("logout+jwt"), nil), Ending{Realm: testIssuer, ID: "s1"}},
+		{"sub alone", token(nil, map[string]any{"sid": nil}), Ending{Realm: testIssuer, Subject: "alice"}},
+		{"sid alone", token(nil, map[string]any{"sub": nil}), Ending{Realm: testIssuer, ID: "s1"}},
+		{"no exp", token(nil, map[string]any{"exp": nil}), Ending{Realm: testIssuer, ID: "s1"}},
+		{"once", once, Ending{Realm: testIssuer, ID: "s1"}},
+		{"again", once, Ending{}},
+		{"a session", sign(t, jose.ES256, key, nil, claims(nil)), Ending{}},
+		{"an access token", token(typ("at+jwt"), nil), Ending{}},
+		{"an ID token", token(nil, map[string]any{"nonce": "n"}), Ending{}},
+		{"another event", token(nil, map[string]any{"events": map[string]any{"http://other": map[string]any{}}}), Ending{}},
+		{"an event that is none", token(nil, map[string]any{"events": map[string]any{logoutEvent: true}}), Ending{}},
+		{"events a list", token(nil, map[string]any{"events": []string{logoutEvent}}), Ending{}},
+		{"nobody", token(nil, map[string]any{"sub": nil, "sid": nil}), Ending{}},
+		{"sid a number", token(nil, map[string]any{"sid": 1}), Ending{}},
+		{"no jti", token(nil, map[string]any{"jti": nil}), Ending{}},
+		{"another issuer", token(nil, map[string]any{"iss": "https://evil.example"}), Ending{}},
+		{"another audience", token(nil, map[string]any{"aud": "other"}), Ending{}},
+		{"no iat", token(nil, map[string]any{"iat": nil}), Ending{}},
+		{"old", token(nil, map[string]any{"iat": time.Now().Add(-logoutAge - time.Minute).Unix()}), Ending{}},
+		{"expired", token(nil, map[string]any{"exp": time.Now().Add(-time.Minute).Unix()}), Ending{}},
+		{"another key", sign(t, jose.ES256, newKey(t), nil, claims(map[string]any{"jti": "x", "events": map[string]any{logoutEvent: map[string]any{}}})), Ending{}},
+		{"garbage", "garbage", Ending{}},
+	} {
+		l, err := b.Read(t.Context(), c.token)
+		switch {
+		case c.want == (Ending{}):
+			if err == nil || delegation.AsRefusal(err).Code != delegation.SessionRequired {
+				t.Errorf("%s: %+v, %v", c.name, l, err)
+			}
+		case err != nil:
+			t.Errorf("%s: %v", c.name, delegation.AsRefusal(err).Unwrap())
+		case l.Ending() != c.want:
+			t.Errorf("%s: %+v", c.name, l.Ending())
+		}
+	}
+}
+
+// TestLogoutTokensAreForgotten protects memory; by then they are too old.
+func TestLogoutTokensAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		key := newKey(t)
+		b := NewBackchannel(verifierOf(&Fixed{[]any{key.Public()}}))
+		token := sign(t, jose.ES256, key, nil, claims(map[string]any{"jti": "1", "nbf": nil, "iat": time.Now().Add(leeway / 2).Unix(), "events": map[string]any{logoutEvent: map[string]any{}}}))
+		if _, err := b.Read(t.Context(), token); err != nil {
+			t.Fatal(err)
+		}
+		for range 100 {
+			if _, err := b.Read(t.Context(), token); err == nil {
+				t.Fatal("it counts twice")
+			}
+			time.Sleep(logoutAge / 50)
+		}
+	})
+}
