@@ -16,12 +16,13 @@ import (
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "delegate",
-		Usage: "keyset <generate|rotate> <file>",
-		Short: "Makes and rotates the keys of the delegate modules",
+		Usage: "init|keyset",
+		Short: "Sets the delegate modules up, and makes their keys",
 		Long: `
-Makes and rotates the keyset: the keys by which the delegate modules seal what
-they keep outside Caddy, and by which they give names to people. Machines that
-share a cache or a database need the same keyset.`,
+Sets up an account at a platform, and makes and rotates the keyset: the keys by
+which the delegate modules seal what they keep outside Caddy, and by which they
+give names to people. Machines that share a cache or a database need the same
+keyset.`,
 		CobraFunc: func(cmd *cobra.Command) {
 			group(cmd)
 			keys := &cobra.Command{
@@ -46,6 +47,13 @@ only they sealed cannot be opened again.
 
 The file keeps its owner; its mode becomes 0600 if it was more.`, rotateKeyset))
 			cmd.AddCommand(keys)
+			start := &cobra.Command{
+				Use:   "init",
+				Short: "Makes a key pair and a Caddyfile to begin with",
+			}
+			group(start)
+			start.AddCommand(initCommand())
+			cmd.AddCommand(start)
 		},
 	})
 }
