@@ -16,10 +16,10 @@ import (
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "delegate",
-		Usage: "init|keyset",
+		Usage: "check|init|keyset",
 		Short: "Sets the delegate modules up, and makes their keys",
 		Long: `
-Sets up an account at a platform, and makes and rotates the keyset: the keys by
+Sets up an account at a platform, checks it, and makes and rotates the keyset: the keys by
 which the delegate modules seal what they keep outside Caddy, and by which they
 give names to people. Machines that share a cache or a database need the same
 keyset.`,
@@ -53,7 +53,7 @@ The file keeps its owner; its mode becomes 0600 if it was more.`, rotateKeyset))
 			}
 			group(start)
 			start.AddCommand(initCommand())
-			cmd.AddCommand(start)
+			cmd.AddCommand(start, checkCommand())
 		},
 	})
 }

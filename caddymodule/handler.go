@@ -79,7 +79,19 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err := h.Gate.provision(ctx); err != nil {
 		return err
 	}
-	routes := h.provider.traits.Routes
+	var err error
+	if h.table, err = h.policy(h.provider); err != nil {
+		return err
+	}
+	if h.cross, err = headers.New(h.ForwardHeaders); err != nil {
+		return fmt.Errorf("forward_headers: %w", err)
+	}
+	return nil
+}
+
+// policy compiles the route policy.
+func (h *Handler) policy(p *provider) (*policy.Table, error) {
+	routes := p.traits.Routes
 	if h.Allow != nil { // an empty policy is a mistake, not the default
 		routes = make([]delegation.Route, len(h.Allow))
 		for i, a := range h.Allow {
@@ -87,16 +99,13 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		}
 	}
 	if len(routes) == 0 {
-		return fmt.Errorf("provider %s: the route policy is empty: add an `allow` line", h.Provider)
+		return nil, fmt.Errorf("provider %s: the route policy is empty: add an `allow` line", h.Provider)
 	}
-	var err error
-	if h.table, err = policy.New(routes, h.provider.traits.Scopes); err != nil {
-		return fmt.Errorf("allow: %w", err)
+	table, err := policy.New(routes, p.traits.Scopes)
+	if err != nil {
+		return nil, fmt.Errorf("allow: %w", err)
 	}
-	if h.cross, err = headers.New(h.ForwardHeaders); err != nil {
-		return fmt.Errorf("forward_headers: %w", err)
-	}
-	return nil
+	return table, nil
 }
 
 // ServeHTTP authorises the request and passes it on, or refuses it.

@@ -279,4 +279,5 @@ var (
 	_ caddyfile.Unmarshaler  = (*MyDataHelps)(nil)
 	_ delegation.Provider    = (*MyDataHelps)(nil)
 	_ delegation.TokenIssuer = (*MyDataHelps)(nil)
+	_ delegation.Checker     = (*MyDataHelps)(nil)
 )

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-delegate/caddy-delegate/integration/simulator"
+	"github.com/caddy-delegate/caddy-delegate/integration/stack"
+)
+
+// command runs `caddy delegate` as Caddy registered it.
+func command(t *testing.T, args ...string) (out string, err error) {
+	t.Helper()
+	registered := caddycmd.Commands()["delegate"]
+	root, cmd := &cobra.Command{Use: "caddy", SilenceUsage: true, SilenceErrors: true}, &cobra.Command{Use: "delegate"}
+	registered.CobraFunc(cmd)
+	root.AddCommand(cmd)
+	var b bytes.Buffer
+	root.SetOut(&b)
+	root.SetErr(&b)
+	root.SetArgs(append([]string{"delegate"}, args...))
+	err = root.ExecuteContext(t.Context())
+	return b.String(), err
+}
+
+// TestCheckCommand protects an operator's evening: before any user is there
+// they see what works, what does not, and how to mend it; and no secret.
+func TestCheckCommand(t *testing.T) {
+	s := newStack(t)
+	text, err := s.Render(proxied("allow GET /api/v1/delegated/participant Participant:read", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(s.Dir, "Caddyfile")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	check := func(works bool, args ...string) string {
+		t.Helper()
+		out, err := command(t, append([]string{"check", "--config", file, "--adapter", "caddyfile"}, args...)...)
+		if (err == nil) != works {
+			t.Errorf("%v: %v\n%s", args, err, out)
+		}
+		return out
+	}
+	want := func(out string, lines ...string) {
+		t.Helper()
+		for _, line := range lines {
+			if !strings.Contains(out, line) {
+				t.Errorf("no %q in\n%s", line, out)
+			}
+		}
+	}
+	route := []string{"--subject", "alice", "--route", "GET /api/v1/delegated/participant"}
+	want(check(true), "mydatahelps\n", "✓ private key        RSA of 2048 bits", "✓ clock ", "✓ service token      from "+s.PlatformURL)
+	want(check(true, "--subject", "alice"), "✓ participant        found by identifier", "✓ participant token  for ")
+	want(check(true, append(route, "--read")...), "✓ route              allowed, with Participant:read", "✓ participant token  for Participant:read, lives ", "✓ read               status 200, ")
+	want(check(false, "--subject", "nobody"), "✗ participant        participant_unknown: ")
+	want(check(false, "--subject", "alice", "--route", "GET /api/v1/administration/projects"), "✗ route              route_denied")
+
+	var answer struct {
+		OK        bool
+		Providers map[string][]struct {
+			Step, Detail string
+			OK           bool
+		}
+	}
+	if err := json.Unmarshal([]byte(check(true, append(route, "--json")...)), &answer); err != nil || !answer.OK || len(answer.Providers["mydatahelps"]) != 6 {
+		t.Errorf("%v %+v", err, answer)
+	}
+
+	s.Platform.Set(func(set *simulator.Settings) {
+		set.Outages = map[string]simulator.Outage{"token": {Status: http.StatusServiceUnavailable}}
+	})
+	out := check(false, append(route, "--json")...)
+	if err := json.Unmarshal([]byte(out), &answer); err != nil || answer.OK {
+		t.Errorf("%v %s", err, out)
+	}
+	want(check(false), "✓ clock ", "✗ service token      issuer_unavailable: ")
+	s.Platform.Set(func(set *simulator.Settings) { set.Outages = nil })
+	other, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Platform.SetKeys(&other.PublicKey)
+	want(check(false), "✗ service token      credentials_rejected: ", "check service_account, private_key and base_url")
+
+	for _, args := range [][]string{
+		{"--provider", "none"},
+		{"--route", "GET /x"},
+		{"--subject", "a", "--route", "GET"},
+		{"--subject", "a", "--route", "GET /a/%2e%2e/b"},
+		{"--subject", "a", "--read"},
+		{"--subject", "a", "--route", "POST /x", "--read"},
+		{"more"},
+	} {
+		check(false, args...)
+	}
+	private, err := os.ReadFile(s.KeyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, secret := range []string{"PRIVATE KEY", strings.Split(string(private), "\n")[1], stack.Alice.ID} {
+		if strings.Contains(out, secret) {
+			t.Errorf("it prints %q", secret)
+		}
+	}
+}
