@@ -62,8 +62,9 @@ type App struct {
 	origins   *policy.Origins
 	endings   *session.Endings
 	sessions  *fleet.Member // the endings' way to the other machines
-	fleet     *fleet.Fleet  // nil: this machine is alone
-	cacheKey  string        // in the pool
+	logouts   *pace
+	fleet     *fleet.Fleet // nil: this machine is alone
+	cacheKey  string       // in the pool
 	logger    *zap.Logger
 }
 
@@ -149,7 +150,7 @@ func (a *App) Cleanup() error {
 	for _, p := range a.providers {
 		errs = append(errs, p.close())
 	}
-	errs = append(errs, a.leaveEndings())
+	a.leaveEndings()
 	if a.cacheKey != "" {
 		_, err := pool.Delete(a.cacheKey)
 		errs = append(errs, err)

@@ -5,23 +5,21 @@ package caddymodule
 import (
 	"context"
 	"encoding/hex"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
+	"golang.org/x/time/rate"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
 
-// endingsKey is of what is in the pool once for all configurations: a reload
-// signs nobody in again who has signed out.
-const endingsKey = "endings"
-
-type endings struct{ *session.Endings }
-
-// Destruct implements [caddy.Destructor].
-func (endings) Destruct() error { return nil }
+// endings are the process's: no reload signs anybody in again who has signed
+// out, whatever it configures.
+var endings = session.NewEndings()
 
 // sessionSpace is where logouts travel between machines, beside the purges of
 // providers, none of which has such a name.
@@ -30,34 +28,62 @@ const sessionSpace = "\x00sessions"
 // joinEndings makes the endings of sessions known to other machines, and
 // theirs here.
 func (a *App) joinEndings() {
-	value, _, _ := pool.LoadOrNew(endingsKey, func() (caddy.Destructor, error) { return endings{session.NewEndings()}, nil })
-	ended := value.(endings).Endings
-	a.endings = ended
+	a.endings = endings
+	a.logouts = &pace{people: memory.New[delegation.Person, *rate.Limiter](maxLogouts)}
 	if a.fleet != nil {
-		a.sessions = a.fleet.Join(sessionSpace, func(s delegation.Selection, at time.Time) { ended.End(endingOf(s), at) })
+		a.sessions = a.fleet.Join(sessionSpace, func(s delegation.Selection, at time.Time) {
+			// Another machine's clock may be ahead: who signs in now must not
+			// be signed out by it.
+			if now := time.Now(); at.After(now) {
+				at = now
+			}
+			endings.End(endingOf(s), at)
+		})
 	}
 }
 
-// leaveEndings ends what joinEndings began.
-func (a *App) leaveEndings() error {
+// leaveEndings ends what joinEndings began. Requests may still be draining.
+func (a *App) leaveEndings() {
 	if a.sessions != nil {
 		a.sessions.Leave()
-		a.sessions = nil
 	}
-	if a.endings == nil {
-		return nil
-	}
-	a.endings = nil
-	_, err := pool.Delete(endingsKey)
-	return err
 }
 
-// end ends sessions from before now on all machines.
-func (a *App) end(ctx context.Context, all ...session.Ending) {
+const (
+	maxLogouts = 10_000
+
+	// A person who signs out again and again, such as by an app that does not
+	// end the session, has tokens dropped and machines told so often: each
+	// costs lookups at the platform, and room in Redis.
+	logoutBurst = 5
+	logoutEvery = 10 * time.Second
+)
+
+// pace is how often people sign out.
+type pace struct {
+	mu     sync.Mutex
+	people *memory.Store[delegation.Person, *rate.Limiter]
+}
+
+// usual tells whether a person signs out no oftener than people do.
+func (p *pace) usual(who delegation.Person) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	key := strconv.Quote(who.Realm) + strconv.Quote(who.Subject)
+	limiter, ok := p.people.Get(who, key, time.Now())
+	if !ok {
+		limiter = rate.NewLimiter(rate.Every(logoutEvery), logoutBurst)
+	}
+	p.people.Set(who, key, limiter, logoutBurst*logoutEvery, false)
+	return limiter.Allow()
+}
+
+// end ends sessions from before now: here, and if tell on all machines.
+func (a *App) end(ctx context.Context, tell bool, all ...session.Ending) {
 	now := time.Now()
 	for _, what := range all {
 		a.endings.End(what, now)
-		if a.sessions != nil {
+		if a.sessions != nil && tell {
 			// An error is that other machines cannot be told now. That Redis is
 			// down is logged, and they are told as soon as they can be.
 			_ = a.sessions.Purge(ctx, selectionOf(what))
@@ -82,7 +108,7 @@ func selectionOf(what session.Ending) delegation.Selection {
 	return s
 }
 
-// endingOf reads it. What it cannot read ends everybody's sessions.
+// endingOf reads it. A digest that it cannot read ends everybody's sessions.
 func endingOf(s delegation.Selection) session.Ending {
 	what := session.Ending{Realm: s.Realm, Subject: s.Subject}
 	if id, ok := strings.CutPrefix(s.Participant, namedPrefix); ok {

@@ -80,13 +80,14 @@ func (g *Gate) settle(ctx caddy.Context) error {
 
 // person tells who is asking; a refusal if nobody is signed in.
 func (g *Gate) person(r *http.Request, repl *caddy.Replacer) (delegation.Person, error) {
-	subject := valueOf(repl, g.Subject)
+	in := g.signedIn(r, repl)
+	subject := in.valueOf(repl, g.Subject)
 	if subject == "" {
 		return delegation.Person{}, delegation.Refuse(delegation.SessionRequired, fmt.Errorf("%s is empty", g.Subject))
 	}
 	realm := g.Realm
 	if realm == "" {
-		if in := g.signedIn(r, repl); in != nil {
+		if in != nil {
 			realm = in.realm
 		} else {
 			realm = defaultRealm
@@ -106,11 +107,21 @@ func (g *Gate) signedIn(r *http.Request, repl *caddy.Replacer) *signedIn {
 }
 
 // claim is the value by which the session names the participant.
-func (g *Gate) claim(repl *caddy.Replacer, p delegation.Person) string {
+func (g *Gate) claim(r *http.Request, repl *caddy.Replacer, p delegation.Person) string {
 	if g.provider.traits.Claim == "" {
 		return p.Subject
 	}
-	return valueOf(repl, g.provider.traits.Claim)
+	return g.signedIn(r, repl).valueOf(repl, g.provider.traits.Claim)
+}
+
+// valueOf is a placeholder's value. What app_session's session says comes from
+// there alone: an authenticator before it may have set others of its own, and
+// the claims of one with the subject of another are somebody else's.
+func (in *signedIn) valueOf(repl *caddy.Replacer, placeholder string) string {
+	if name, ok := strings.CutPrefix(placeholder, "{"+userPrefix); ok && in != nil {
+		return in.claim(strings.TrimSuffix(name, "}"))
+	}
+	return valueOf(repl, placeholder)
 }
 
 // valueOf is a placeholder's value, which is one placeholder and nothing else.

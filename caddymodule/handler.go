@@ -164,7 +164,7 @@ func (h *Handler) authorize(w http.ResponseWriter, r *http.Request, repl *caddy.
 	if d.Person, err = h.person(r, repl); err != nil {
 		return false, err
 	}
-	d.Claim = h.claim(repl, d.Person)
+	d.Claim = h.claim(r, repl, d.Person)
 	return false, denied
 }
 

@@ -90,18 +90,23 @@ func (l *Logout) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 		return next.ServeHTTP(w, r)
 	}
 	ctx := context.WithoutCancel(r.Context()) // who asks may leave
-	in := l.signedIn(r, repl)
-	if in != nil {
-		l.app.end(ctx, in.session.Endings()...)
+	in, paced := l.signedIn(r, repl), l.app.logouts.usual(who)
+	signOut := func() {
+		if in != nil {
+			// What is signed was good until now, so that there is a new one each time.
+			l.app.end(ctx, paced || !in.session.Asked(), in.session.Endings()...)
+		}
+		if paced {
+			l.app.signOut(ctx, who)
+		}
 	}
-	l.app.signOut(ctx, who)
-	err = next.ServeHTTP(w, r)
-	if in != nil && in.session.Asked() {
-		// Until now the app has said that its user is signed in, to whoever
-		// asked meanwhile.
-		l.app.end(ctx, in.session.Endings()...)
+	signOut()
+	if in == nil || in.session.Asked() {
+		// Until its own logout is done the app says that its user is signed in,
+		// to whoever asks. Also if its answer breaks off, which is a panic.
+		defer signOut()
 	}
-	return err
+	return next.ServeHTTP(w, r)
 }
 
 // signOut drops somebody's tokens of all providers.
@@ -137,13 +142,17 @@ func (l *Logout) listen(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	ctx := context.WithoutCancel(r.Context())
-	l.app.end(ctx, told.Ending())
-	if told.Subject != "" {
-		realm := l.Realm
-		if realm == "" {
-			realm = told.Issuer
+	// The realm of tokens may have been given, and that of sessions that are
+	// asked about; that of signed ones is their issuer.
+	realms := []string{told.Issuer}
+	if l.Realm != "" && l.Realm != told.Issuer {
+		realms = append(realms, l.Realm)
+	}
+	for _, realm := range realms {
+		l.app.end(ctx, true, told.Endings(realm)...)
+		if told.Subject != "" {
+			l.app.signOut(ctx, delegation.Person{Realm: realm, Subject: told.Subject})
 		}
-		l.app.signOut(ctx, delegation.Person{Realm: realm, Subject: told.Subject})
 	}
 	w.WriteHeader(http.StatusOK)
 	return nil

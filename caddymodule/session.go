@@ -34,8 +34,8 @@ func init() {
 // `{http.auth.user.<claim>}` | What else the session says: a string, a number, true or false; `<name>.<name>` for one in an object
 //
 // The session's issuer is the realm of the subject, see `realm` of the delegate
-// directives. Preflights pass: a browser sends them without a session, and
-// delegate answers them.
+// directives. Preflights, which browsers send without a session, are answered
+// here.
 type AppSession struct {
 	// Cookie is the name of the cookie that holds the session. A name that
 	// begins with `__Host-` keeps subdomains from setting it. Default: none.
@@ -146,7 +146,11 @@ func (s *AppSession) Cleanup() error {
 // ServeHTTP passes the request on if somebody is signed in.
 func (s *AppSession) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if policy.IsPreflight(r) {
-		return next.ServeHTTP(w, r)
+		// Answered here: not everything that may stand behind does.
+		if _, err := s.gate.admit(w, r, false); err != nil {
+			return s.gate.refuse(w, r, err)
+		}
+		return nil
 	}
 	in, err := s.verify(r)
 	if err != nil {
@@ -154,7 +158,8 @@ func (s *AppSession) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 		s.gate.app.origins.Headers(w.Header(), r)
 		return s.gate.refuse(w, r, err)
 	}
-	in.name(r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer))
+	before, _ := r.Context().Value(signedInKey{}).(*signedIn)
+	in.name(r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer), before)
 	return next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), signedInKey{}, in)))
 }
 

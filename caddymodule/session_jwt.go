@@ -3,10 +3,12 @@
 package caddymodule
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 
@@ -84,7 +86,11 @@ func (j *SessionJWT) provision(s *AppSession, endings *session.Endings) (session
 	if err != nil {
 		return nil, err
 	}
-	return session.NewCache(v, endings, session.MaxAge), nil
+	life := session.MaxAge
+	if j.JWKS != "" {
+		life = session.KeysAge // a key that is withdrawn must not be believed for longer
+	}
+	return session.NewCache(v, endings, life), nil
 }
 
 func (j *SessionJWT) verifier(http *HTTP, taken *taken) (*session.JWT, error) {
@@ -150,12 +156,23 @@ func (j *SessionJWT) remote(repl *caddy.Replacer, http *HTTP, taken *taken) (ses
 		return nil, err
 	}
 	key := fmt.Sprintf("keys\x00%s\x00%+v", address, http)
+	if http != nil && http.CAFile != "" {
+		// By what it holds: a file that was mended is to count.
+		text, err := os.ReadFile(http.CAFile)
+		if err != nil {
+			return nil, err
+		}
+		key += fmt.Sprintf("\x00%x", sha256.Sum256(text))
+	}
 	return taken.take(key, func() caddy.Destructor { return remoteKeys{session.NewRemote(address, settings.Client())} }).(remoteKeys), nil
 }
 
 func expandAll(repl *caddy.Replacer, settings []string) ([]string, error) {
 	all := make([]string, len(settings))
 	for i, setting := range settings {
+		if strings.Contains(setting[min(len(setting), 1):], "{env.") || strings.Contains(setting[min(len(setting), 1):], "{file.") {
+			return nil, errors.New("a placeholder stands by itself, with nothing before or after it: otherwise it is taken as it is written")
+		}
 		if !strings.HasPrefix(setting, "{") {
 			all[i] = setting // no placeholder: braces in it are its own
 			continue

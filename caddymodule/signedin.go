@@ -3,7 +3,9 @@
 package caddymodule
 
 import (
+	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -15,6 +17,7 @@ type signedIn struct {
 	session *session.Session
 	slot    session.Slot
 	realm   string
+	last    *atomic.Pointer[signedIn] // of all app_session of the request
 }
 
 // signedInKey is unexported so that no other handler can sign anybody in.
@@ -25,14 +28,40 @@ const userPrefix = "http.auth.user."
 
 // name sets the placeholders. Claims are looked up when they are asked for:
 // few are.
-func (in *signedIn) name(repl *caddy.Replacer) {
+func (in *signedIn) name(repl *caddy.Replacer, before *signedIn) {
 	repl.Set(userPrefix+"id", in.session.Subject)
+	// Of two app_session the last one counts, for the claims as for the
+	// subject: the claims of one with the subject of another would be
+	// somebody else's.
+	if before != nil {
+		in.last = before.last
+		in.last.Store(in)
+		return
+	}
+	holder := new(atomic.Pointer[signedIn])
+	holder.Store(in)
+	in.last = holder
 	repl.Map(func(key string) (any, bool) {
 		claim, ok := strings.CutPrefix(key, userPrefix)
 		if !ok {
 			return nil, false
 		}
-		value, _ := in.session.Claim(claim)
-		return value, true
+		last := holder.Load()
+		if id, _ := repl.Get(userPrefix + "id"); id != last.session.Subject {
+			return nil, false // another authenticator ran behind
+		}
+		return last.claim(claim), true
 	})
+}
+
+// claim is what the session says by a name; "" if nothing.
+func (in *signedIn) claim(name string) string {
+	if name == "id" {
+		return in.session.Subject
+	}
+	value, ok := in.session.Claim(name)
+	if !ok && name == "exp" && !in.session.Expires.IsZero() {
+		value = strconv.FormatInt(in.session.Expires.Unix(), 10)
+	}
+	return value
 }

@@ -140,7 +140,7 @@ func (h *TokenHandler) answer(r *http.Request, repl *caddy.Replacer) (*tokenAnsw
 		}, nil
 	}
 	d := &delegation.Delegation{
-		Provider: h.Provider, Person: person, Claim: h.claim(repl, person),
+		Provider: h.Provider, Person: person, Claim: h.claim(r, repl, person),
 		Scopes: h.Scopes, Method: r.Method, URI: target(r.URL),
 	}
 	token, err := h.issuer.IssueToken(r.Context(), d, worthHanding)

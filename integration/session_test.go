@@ -6,6 +6,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"maps"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
+	"golang.org/x/crypto/bcrypt"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/fleet"
@@ -289,7 +291,8 @@ func TestLogout(t *testing.T) {
 	if got := s.Platform.Counts(); got.ParticipantTokens != 3 {
 		t.Errorf("the old token was kept: %+v", got)
 	}
-	// A reload signs nobody in again.
+	// No reload signs anybody in again.
+	load(t, s, "{"+stack.Options+"}\nhttp://127.0.0.1:[[.Port]] {\n\trespond ok\n}\n")
 	load(t, s, l.caddyfile("\n\t\ttrusted_origins https://app.example.org"))
 	get(laptop).want(t, http.StatusUnauthorized, "session_required")
 }
@@ -495,11 +498,144 @@ func TestBackchannelLogout(t *testing.T) {
 	}
 	get(phone).want(t, http.StatusUnauthorized, "session_required")
 	get(laptop).want(t, http.StatusOK, "")
+	nameless := l.session("bob", map[string]any{"iat": time.Now().Add(-time.Minute).Unix()})
+	get(nameless).want(t, http.StatusOK, "")
+	tell(logout(map[string]any{"sub": "bob", "sid": "another"})).want(t, http.StatusOK, "")
+	get(nameless).want(t, http.StatusUnauthorized, "session_required") // it may be that one
 	tell(logout(map[string]any{"sub": "alice"})).want(t, http.StatusOK, "")
 	get(laptop).want(t, http.StatusUnauthorized, "session_required")
 	get(bob).want(t, http.StatusOK, "")
 	get(l.session("alice", nil)).want(t, http.StatusOK, "")
-	if got := s.Platform.Counts(); got.ParticipantTokens != 3 {
-		t.Errorf("the old token was kept: %+v", got)
+	if got := s.Platform.Counts(); got.ParticipantTokens != 4 {
+		t.Errorf("the old tokens were kept: %+v", got)
 	}
+}
+
+// TestLogoutThatBreaksOff protects who has signed out of an app whose answer
+// did not arrive: it may have signed them out all the same, and whoever asked
+// it meanwhile heard that they are signed in.
+func TestLogoutThatBreaksOff(t *testing.T) {
+	var in atomic.Bool
+	in.Store(true)
+	var u *user
+	s := newStack(t)
+	get := func() answer { return u.get(participantPath) }
+	s.App.Handle("/api/me", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if !in.Load() {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		_, _ = w.Write([]byte(`{"sub":"alice"}`))
+	}))
+	s.App.Handle("/break", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		get().want(t, http.StatusOK, "") // before the app's own logout
+		in.Store(false)
+		w.Header().Set("Content-Length", "100")
+		_, _ = w.Write([]byte("half"))
+		panic(http.ErrAbortHandler)
+	}))
+	session := `
+		app_session {
+			cookie ` + stack.CookieName + `
+			session_endpoint http://[[.AppAddr]]/api/me {
+				cache 10m
+			}
+		}`
+	load(t, s, `{`+stack.Options+`
+	delegate {`+stack.Provider+`
+	}
+}
+http://127.0.0.1:[[.Port]] {
+	handle_path /mdh/* {`+session+`
+		delegate_proxy mydatahelps
+	}
+	handle /break {`+session+`
+		delegate_logout
+		reverse_proxy [[.AppAddr]]
+	}
+}
+`)
+	u = signIn(t, s, "alice")
+	get().want(t, http.StatusOK, "")
+	_, _ = u.try(u.request(http.MethodPost, "/break", nil))
+	get().want(t, http.StatusUnauthorized, "session_required")
+}
+
+// TestLogoutInALoop protects the platform's quota, which is everybody's, from
+// one who signs out of an app again and again that does not end the session.
+func TestLogoutInALoop(t *testing.T) {
+	s := start(t, proxied("", `
+	handle /logout {`+stack.SignIn+`
+		delegate_logout {
+			subject {rp.header.Remote-User}
+		}
+		respond ok
+	}`))
+	u := signIn(t, s, "alice")
+	began := time.Now()
+	for range 100 {
+		u.get(participantPath).want(t, http.StatusOK, "")
+		u.get("/logout").want(t, http.StatusOK, "")
+	}
+	most := 6 + int(time.Since(began)/(10*time.Second))
+	if got := s.Platform.Counts(); got.ParticipantTokens > most || got.Admin > most {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestSessionsAreNotMixed protects from the claims of one session with the
+// subject of another, or of another authenticator: the participant would be
+// somebody else's.
+func TestSessionsAreNotMixed(t *testing.T) {
+	l := newLogin(t)
+	session := func(cookie string) string {
+		return `
+		app_session {
+			cookie   ` + cookie + `
+			jwks     ` + l.URL + `/jwks
+			issuer   ` + l.URL + `
+			audience app
+		}`
+	}
+	hash, err := bcrypt.GenerateFromPassword([]byte("pw"), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	byID := strings.Replace(stack.Provider, "participant_identifier", "participant_id {http.auth.user.participant}", 1)
+	s := start(t, `{`+stack.Options+`
+	delegate {`+byID+`
+	}
+}
+http://127.0.0.1:[[.Port]] {
+	route /two/* {
+		uri strip_prefix /two`+session("first")+session("second")+`
+		delegate_proxy mydatahelps
+	}
+	route /behind/* {
+		uri strip_prefix /behind`+session("first")+`
+		basic_auth {
+			carol `+string(hash)+`
+		}
+		delegate_proxy mydatahelps
+	}
+}
+`)
+	u := signIn(t, s, "alice")
+	of := func(user, participant string) string {
+		if participant == "" {
+			return l.session(user, nil)
+		}
+		return l.session(user, map[string]any{"participant": participant})
+	}
+	const path = "/api/v1/delegated/participant"
+	get := func(prefix string, headers ...string) answer {
+		return u.do(u.with(http.MethodGet, prefix+path, headers...))
+	}
+	a := get("/two", "Cookie", "first="+of("bob", stack.Bob.ID)+"; second="+of("alice", stack.Alice.ID))
+	a.want(t, http.StatusOK, "")
+	if !strings.Contains(a.body, stack.Alice.ID) {
+		t.Errorf("alice is %s", a.body)
+	}
+	get("/two", "Cookie", "first="+of("bob", stack.Bob.ID)+"; second="+of("alice", "")).want(t, http.StatusForbidden, "participant_unknown")
+	get("/behind", "Cookie", "first="+of("bob", stack.Bob.ID), "Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte("carol:pw"))).want(t, http.StatusForbidden, "participant_unknown")
 }

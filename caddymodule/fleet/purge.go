@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -33,6 +34,10 @@ type purge struct {
 	Space     string               `json:"space"`
 	Selection delegation.Selection `json:"selection"`
 }
+
+// ofTokens tells whether it is of tokens, which may be fetched again. A space
+// whose name begins with NUL has none.
+func (p purge) ofTokens() bool { return !strings.HasPrefix(p.Space, "\x00") }
 
 // parts name the generation of a purge.
 func (p purge) parts() []string {
@@ -129,6 +134,9 @@ func (f *Fleet) tell(ctx context.Context, records []*record, run func(context.Co
 		if err := run(ctx, func(ctx context.Context) error {
 			pipe := f.client.Pipeline()
 			for _, r := range some {
+				if !r.ofTokens() {
+					continue
+				}
 				for _, name := range f.sealer.Names(r.parts()...) {
 					pipe.Set(ctx, kind(name, "purged"), rand.Text(), purgedFor)
 				}

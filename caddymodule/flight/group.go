@@ -34,6 +34,7 @@ type Group[O comparable, T any] struct {
 
 	mu      sync.Mutex
 	waiting int
+	flying  int
 	owners  map[O]int
 }
 
@@ -60,6 +61,7 @@ func (g *Group[O, T]) Do(ctx context.Context, key string, owner O, fly func(cont
 	}
 	defer g.leave(owner)
 	landed := g.flights.DoChan(key, func() (result any, err error) {
+		defer g.fly(owner)()
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.limits.Timeout)
 		defer cancel()
 		defer func() {
@@ -85,7 +87,7 @@ func (g *Group[O, T]) join(owner O) error {
 	switch {
 	case owner == nobody:
 		return nil
-	case g.waiting >= g.limits.Waiting:
+	case max(g.waiting, g.flying) >= g.limits.Waiting: // whoever left has left a flight behind
 		return delegation.Refuse(delegation.Overloaded, errors.New("too many requests are waiting; see max_waiting"))
 	case g.owners[owner] >= g.limits.PerOwner:
 		return delegation.Refuse(delegation.Overloaded, errors.New("too many requests of one person are waiting; see max_waiting"))
@@ -93,6 +95,21 @@ func (g *Group[O, T]) join(owner O) error {
 	g.waiting++
 	g.owners[owner]++
 	return nil
+}
+
+// fly counts a flight until it lands.
+func (g *Group[O, T]) fly(owner O) (land func()) {
+	var nobody O
+	if owner == nobody {
+		return func() {}
+	}
+	add := func(n int) {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.flying += n
+	}
+	add(1)
+	return func() { add(-1) }
 }
 
 func (g *Group[O, T]) leave(owner O) {

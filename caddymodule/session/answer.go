@@ -18,7 +18,7 @@ import (
 const (
 	// maxAnswer is longer than what anybody says of one session. It counts
 	// what is unpacked.
-	maxAnswer = 64 << 10
+	maxAnswer = 16 << 10
 
 	// maxRest is how much of an answer that is of no use is read, so that its
 	// connection can be used again.
@@ -89,6 +89,12 @@ type unusable struct {
 type outage struct{ error }
 
 func (o outage) Unwrap() error { return o.error }
+
+// silent tells whether it is not an answer that says so.
+func (o outage) silent() bool {
+	_, answered := errors.AsType[*unusable](o.error)
+	return !answered
+}
 
 // unanswered is the error for a call that got no answer.
 func unanswered(err error) error {

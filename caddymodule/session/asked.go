@@ -18,8 +18,14 @@ const (
 	DefaultAskTimeout = 5 * time.Second
 
 	// maxAsking is how many questions are under way at once: who is asked has
-	// the app's own users to serve.
-	maxAsking = 32
+	// the app's own users to serve. maxKnown are as many more for sessions that
+	// were good a while ago: strangers must not keep them from being asked
+	// about again.
+	maxAsking = 24
+	maxKnown  = 8
+
+	// knownLife is how long a session counts as good a while ago.
+	knownLife = time.Hour
 
 	maxWaiting           = 1000
 	maxWaitingPerSession = 50
@@ -42,11 +48,25 @@ const (
 type Asked struct {
 	verifier Verifier
 	timeout  time.Duration
-	flights  *flight.Group[digest, *Session]
+	strange  way                                        // for credentials that were not good yet
+	known    way                                        // for the others
+	good     *memory.Store[digest, struct{}]            // which these are
 	refused  *memory.Store[digest, *delegation.Refusal] // of their own so that forgeries push no session out
 	breaker  *tokens.Breaker[digest]
-	slots    chan struct{}
 	digests  *digests
+}
+
+// way is how a question gets to who is asked.
+type way struct {
+	flights *flight.Group[digest, *Session]
+	slots   chan struct{}
+}
+
+func newWay(slots int, timeout time.Duration) way {
+	return way{
+		flights: flight.New[digest, *Session](flight.Limits{Timeout: timeout, Waiting: maxWaiting, PerOwner: maxWaitingPerSession}),
+		slots:   make(chan struct{}, slots),
+	}
 }
 
 // NewAsked returns one for a verifier that may take the timeout to answer; 0 is
@@ -58,10 +78,11 @@ func NewAsked(v Verifier, timeout time.Duration) *Asked {
 	return &Asked{
 		verifier: v,
 		timeout:  timeout,
-		flights:  flight.New[digest, *Session](flight.Limits{Timeout: timeout, Waiting: maxWaiting, PerOwner: maxWaitingPerSession}),
+		strange:  newWay(maxAsking, timeout),
+		known:    newWay(maxKnown, timeout),
+		good:     memory.New[digest, struct{}](maxSessions),
 		refused:  memory.New[digest, *delegation.Refusal](maxRefused),
 		breaker:  tokens.NewBreaker[digest](),
-		slots:    make(chan struct{}, maxAsking),
 		digests:  newDigests(),
 	}
 }
@@ -76,8 +97,13 @@ func (a *Asked) Verify(ctx context.Context, credential Credential) (*Session, er
 	if r, ok := a.refused.Get(sum, name, time.Now()); ok {
 		return nil, r
 	}
-	s, err := a.flights.Do(ctx, name, sum, func(ctx context.Context) (*Session, error) {
-		return a.ask(ctx, sum, credential)
+	_, known := a.good.Get(sum, name, time.Now())
+	w := &a.strange
+	if known {
+		w = &a.known
+	}
+	s, err := w.flights.Do(ctx, name, sum, func(ctx context.Context) (*Session, error) {
+		return a.ask(ctx, w, sum, credential)
 	})
 	if err == nil {
 		return s, nil
@@ -89,15 +115,15 @@ func (a *Asked) Verify(ctx context.Context, credential Credential) (*Session, er
 }
 
 // ask asks when it is its turn.
-func (a *Asked) ask(ctx context.Context, sum digest, credential Credential) (*Session, error) {
+func (a *Asked) ask(ctx context.Context, w *way, sum digest, credential Credential) (*Session, error) {
 	pass, r := a.breaker.Enter()
 	if r != nil {
 		return nil, r
 	}
 	defer func() { a.breaker.Leave(pass) }()
 	select {
-	case a.slots <- struct{}{}:
-		defer func() { <-a.slots }()
+	case w.slots <- struct{}{}:
+		defer func() { <-w.slots }()
 	case <-ctx.Done():
 		return nil, unavailable(errors.New("too many sessions are being asked about"))
 	}
@@ -110,22 +136,25 @@ func (a *Asked) ask(ctx context.Context, sum digest, credential Credential) (*Se
 	s, err := a.verifier.Verify(ctx, credential)
 	if err == nil {
 		a.breaker.Succeed()
+		a.good.Set(sum, string(sum[:]), struct{}{}, knownLife, false)
 		return s, nil
 	}
 	if ctx.Err() != nil && time.Since(begun) < a.timeout/2 {
 		return nil, unavailable(errors.New("too many sessions are being asked about: little time was left for this one"))
 	}
-	return nil, a.judge(pass, sum, err)
+	return nil, a.judge(pass, sum, err, w == &a.known)
 }
 
-// judge learns from a question that led to no session.
-func (a *Asked) judge(pass tokens.Pass, sum digest, err error) *delegation.Refusal {
+// judge learns from a question that led to no session. Of a stranger's only
+// that nobody answers: whatever is answered may be about the credential, and
+// anybody can send one.
+func (a *Asked) judge(pass tokens.Pass, sum digest, err error, known bool) *delegation.Refusal {
 	r, ok := errors.AsType[*delegation.Refusal](err)
 	if !ok {
 		r = unavailable(err)
 	}
 	life := failedLife
-	if _, down := errors.AsType[outage](err); down {
+	if o, down := errors.AsType[outage](err); down && (known || o.silent()) {
 		a.breaker.Fail(pass, sum, r)
 	} else if r.Code == delegation.SessionRequired {
 		life = refusedLife

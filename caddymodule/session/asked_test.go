@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"runtime"
 	"strconv"
 	"sync"
 	"testing"
@@ -178,10 +179,13 @@ func TestBreakerOpens(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				j := &judge{body: aliceIsIn, header: http.Header{"Retry-After": {"20"}}}
-				answer(j)
 				a := asking(j)
 				for n := range 10 {
-					expect(t, a, j, strconv.Itoa(n), unknowable, min(n+1, 3))
+					expect(t, a, j, strconv.Itoa(n), "", n+1)
+				}
+				answer(j)
+				for n := range 10 {
+					expect(t, a, j, strconv.Itoa(n), unknowable, 10+min(n+1, 3))
 				}
 				began := time.Now()
 				_, err := a.Verify(t.Context(), bearer("x"))
@@ -199,8 +203,8 @@ func TestBreakerOpens(t *testing.T) {
 				j.status, j.delay = 0, 0
 				j.mu.Unlock()
 				time.Sleep(21 * time.Second)
-				expect(t, a, j, "0", "", 4)
-				expect(t, a, j, "1", "", 5)
+				expect(t, a, j, "0", "", 14)
+				expect(t, a, j, "1", "", 15)
 			})
 		})
 	}
@@ -210,7 +214,7 @@ func TestBreakerOpens(t *testing.T) {
 // make an app stumble: anybody can send them.
 func TestBreakerStaysClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		for _, status := range []int{400, 403, 431, 500} {
+		for _, status := range []int{400, 403, 429, 431, 500, 502, 503, 504} {
 			j := &judge{status: status}
 			a := asking(j)
 			for n := range 20 {
@@ -223,6 +227,36 @@ func TestBreakerStaysClosed(t *testing.T) {
 			time.Sleep(failedLife + 1)
 			expect(t, a, j, "odd19", "", 22)
 		}
+	})
+}
+
+// TestStrangersKeepNobodyOut protects who is signed in from a flood of made-up
+// sessions, whose senders do not even wait: their own is asked about all the
+// same, and there is an end to what the others leave behind.
+func TestStrangersKeepNobodyOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := &judge{body: aliceIsIn}
+		a := asking(j)
+		expect(t, a, j, askedCredential, "", 1)
+		j.mu.Lock()
+		j.delay = time.Second
+		j.mu.Unlock()
+		gone, leave := context.WithCancel(t.Context())
+		for n := range 10_000 {
+			go func() { _, _ = a.Verify(gone, bearer("made up"+strconv.Itoa(n))) }()
+		}
+		time.Sleep(time.Millisecond)
+		leave()
+		synctest.Wait()
+		if n := runtime.NumGoroutine(); n > maxWaiting+100 {
+			t.Errorf("%d goroutines", n)
+		}
+		began := time.Now()
+		s, err := a.Verify(t.Context(), Credential{askedCredential, InBearer})
+		if code := codeOf(t, s, err); code != "" || time.Since(began) > time.Second {
+			t.Errorf("%q after %s", code, time.Since(began))
+		}
+		time.Sleep(DefaultAskTimeout)
 	})
 }
 

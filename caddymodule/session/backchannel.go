@@ -45,12 +45,18 @@ type Logout struct {
 	ID      string // `sid`; may be empty
 }
 
-// Ending is what ends.
-func (l *Logout) Ending() Ending {
-	if l.ID != "" {
-		return Ending{Realm: l.Issuer, ID: l.ID}
+// Endings are what ends, of sessions in a realm: the session of the name, and
+// those of the same user that have no name, of which any may be it; or else
+// all of theirs.
+func (l *Logout) Endings(realm string) []Ending {
+	switch {
+	case l.ID == "":
+		return []Ending{{Realm: realm, Subject: l.Subject}}
+	case l.Subject == "":
+		return []Ending{{Realm: realm, ID: l.ID}}
+	default:
+		return []Ending{{Realm: realm, ID: l.ID}, {Realm: realm, Subject: l.Subject, ID: Nameless}}
 	}
-	return Ending{Realm: l.Issuer, Subject: l.Subject}
 }
 
 // Read verifies a logout token (section 2.6). The error is a refusal: of code

@@ -66,8 +66,8 @@ func TestBackchannel(t *testing.T) {
 			}
 		case err != nil:
 			t.Errorf("%s: %v", c.name, delegation.AsRefusal(err).Unwrap())
-		case l.Ending() != c.want:
-			t.Errorf("%s: %+v", c.name, l.Ending())
+		case l.Endings(l.Issuer)[0] != c.want:
+			t.Errorf("%s: %+v", c.name, l.Endings(l.Issuer))
 		}
 	}
 }

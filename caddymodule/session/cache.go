@@ -12,7 +12,7 @@ import (
 
 // maxSessions is how many verified sessions are remembered. One takes about
 // 3 KB, and much more if the issuer says much.
-const maxSessions = 20_000
+const maxSessions = 10_000
 
 // Cache remembers sessions that were verified, until they end. Only those: who
 // sends forgeries would push the others out. It implements [Verifier].

@@ -16,16 +16,24 @@ const sweepEvery = time.Hour
 // sessions of everybody.
 type Ending struct{ Realm, Subject, ID, Digest string }
 
+// Nameless as an Ending's ID is a subject's sessions that have none.
+const Nameless = "\x00"
+
 // Endings are what a logout with the session ends: the session itself, and
-// those of the same user from before.
+// those of the same user from before. Who is asked has told when: nothing else
+// is needed then.
 func (s *Session) Endings() []Ending {
+	if s.asked {
+		return []Ending{{Realm: s.Realm, Subject: s.Subject}}
+	}
 	return []Ending{{Realm: s.Realm, Subject: s.Subject}, {Digest: s.digest}}
 }
 
 // Endings remember who has signed out, for [MaxAge]: a session of a JSON Web
 // Token has no end that its issuer could still change. They are never dropped
 // to make room, or who was signed out would be signed in again; there are no
-// more of them than people who did sign out. Safe for concurrent use.
+// more of them than sessions that were signed for people who did sign out.
+// Safe for concurrent use.
 type Endings struct {
 	mu    sync.RWMutex
 	ends  map[Ending]time.Time
@@ -66,15 +74,22 @@ func (e *Endings) Ended(s *Session) bool {
 		at, ended := e.ends[what]
 		return ended && !s.Vouched.After(at)
 	}
-	if of(Ending{}) || of(Ending{Realm: s.Realm, Subject: s.Subject}) || s.ID != "" && of(Ending{Realm: s.Realm, ID: s.ID}) {
+	if of(Ending{}) || of(Ending{Realm: s.Realm, Subject: s.Subject}) {
 		return true
+	}
+	if _, ended := e.ends[Ending{Digest: s.digest}]; ended && !s.asked {
+		return true
+	}
+	named := Ending{Realm: s.Realm, ID: s.ID}
+	if s.ID == "" {
+		return of(Ending{Realm: s.Realm, Subject: s.Subject, ID: Nameless})
 	}
 	// Who is asked after a logout knows of it. Where they say that somebody is
 	// signed in, that is so: an app may keep a session's name when somebody
 	// signs in anew. What is signed stays ended.
 	if s.asked {
-		return of(Ending{Digest: s.digest})
+		return of(named)
 	}
-	_, ended := e.ends[Ending{Digest: s.digest}]
+	_, ended := e.ends[named]
 	return ended
 }

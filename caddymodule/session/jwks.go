@@ -19,10 +19,11 @@ import (
 )
 
 const (
-	// keysAge is when keys are fetched anew in the background, keysLife when
+	// KeysAge is when keys are fetched anew in the background, and how long a
+	// session may be remembered that one of them has signed; keysLife is when
 	// they are not used any more: one that the issuer has withdrawn must not
 	// be believed for ever because the issuer cannot be reached.
-	keysAge  = time.Hour
+	KeysAge  = time.Hour
 	keysLife = 24 * time.Hour
 
 	// keysPause is how long to wait between two attempts. Anybody can send
@@ -75,10 +76,14 @@ func (r *Remote) Payload(ctx context.Context, token *jose.JSONWebSignature) ([]b
 	case named:
 		return nil, refuse("JWT: the issuer's key has not signed it")
 	}
-	keys, err := r.fetch(ctx)
+	fresh, err := r.fetch(ctx)
 	if err != nil {
 		return nil, unavailable(fmt.Errorf("fetching the issuer's keys: %w", err))
 	}
+	if len(keys) > 0 && len(fresh) > 0 && &fresh[0] == &keys[0] {
+		return nil, refuse("JWT: the issuer has no key that has signed it")
+	}
+	keys = fresh
 	if payload, _ = try(token, keys); payload == nil {
 		return nil, refuse("JWT: the issuer has no key that has signed it")
 	}
@@ -91,7 +96,7 @@ func (r *Remote) known() (keys []jose.JSONWebKey, old bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch age := time.Since(r.fetched); {
-	case age < keysAge:
+	case age < KeysAge:
 		return r.keys, false
 	case age < keysLife:
 		return r.keys, time.Since(r.tried) >= keysPause
@@ -122,7 +127,7 @@ func try(token *jose.JSONWebSignature, keys []jose.JSONWebKey) (payload []byte, 
 // fetch asks the issuer for its keys, unless that was tried a moment ago. The
 // keys at hand stay if it fails.
 func (r *Remote) fetch(ctx context.Context) ([]jose.JSONWebKey, error) {
-	return r.flights.Do(ctx, "", "", func(ctx context.Context) ([]jose.JSONWebKey, error) {
+	return r.flights.Do(ctx, "keys", "keys", func(ctx context.Context) ([]jose.JSONWebKey, error) {
 		r.mu.Lock()
 		pause := time.Since(r.tried) < keysPause
 		if !pause {

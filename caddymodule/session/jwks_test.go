@@ -50,7 +50,7 @@ func TestKeysRotate(t *testing.T) {
 		// A key that is withdrawn is believed for an hour, until the keys are
 		// fetched anew.
 		s.set(published(young, "young"))
-		time.Sleep(keysAge)
+		time.Sleep(KeysAge)
 		want(sign(t, jose.ES256, young, kid("young"), claims(nil)), "", 3)
 		want(sign(t, jose.ES256, old, kid("old"), claims(nil)), delegation.SessionRequired, 3)
 	})

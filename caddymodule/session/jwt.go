@@ -4,6 +4,7 @@ package session
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"slices"
 	"strings"
@@ -75,11 +76,29 @@ func (j *JWT) types() []string {
 	return usualTypes
 }
 
-// isEncoded tells whether a token holds nothing that a decoder would pass over.
-func isEncoded(token string) bool {
-	for i := range len(token) {
-		c := token[i]
-		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' && c != '.' {
+// maxHeader is more than any header needs that brings no key.
+const maxHeader = 2 << 10
+
+// isCanonical tells whether a token is written in the only way there is: what
+// a decoder passes over, or bits that it drops, would be other names of the
+// same session.
+func isCanonical(token string) bool {
+	header, rest, _ := strings.Cut(token, ".")
+	payload, signature, _ := strings.Cut(rest, ".")
+	if len(header) > maxHeader {
+		return false
+	}
+	for _, part := range [...]string{header, payload, signature} {
+		var space [4 << 10]byte // enough for most, without an allocation
+		into := space[:]
+		if n := base64.RawURLEncoding.DecodedLen(len(part)); n > len(into) {
+			into = make([]byte, n)
+		}
+		// Line breaks would be passed over.
+		if strings.ContainsAny(part, "\r\n") {
+			return false
+		}
+		if _, err := base64.RawURLEncoding.Strict().Decode(into, []byte(part)); err != nil {
 			return false
 		}
 	}
@@ -93,7 +112,7 @@ func mediaType(name string) string { return strings.TrimPrefix(strings.ToLower(n
 func (j *JWT) open(ctx context.Context, text string, types []string) (document, error) {
 	// Counted before anything is decoded: parsers have spent megabytes on dots
 	// (CVE-2025-22868).
-	if len(text) > maxCredential || strings.Count(text, ".") != 2 || !isEncoded(text) {
+	if len(text) > maxCredential || strings.Count(text, ".") != 2 || !isCanonical(text) {
 		return nil, refuse("it is no JWT")
 	}
 	token, err := jose.ParseSignedCompact(text, j.Algorithms)
@@ -158,23 +177,27 @@ func (j *JWT) read(d document) (s *Session, err error) {
 		// RFC 7800: only who proves to hold a key may use it, and nobody here
 		// asks for the proof.
 		return nil, errors.New("it is bound to a key (cnf): issue sessions without")
+	case d["events"] != nil:
+		return nil, errors.New("it tells of an event, as logout tokens do")
 	case s.Expires.IsZero():
 		return nil, errors.New("exp is missing")
+	case issued.IsZero():
+		return nil, errors.New("iat is missing: no logout could tell sessions from before it")
 	case !now.Before(s.Expires.Add(leeway)):
 		return nil, errors.New("it has expired")
 	case now.Before(notBefore.Add(-leeway)), now.Before(issued.Add(-leeway)):
 		return nil, errors.New("it is not valid yet")
-	case issued.IsZero() && s.Expires.Sub(now) > MaxAge, !issued.IsZero() && now.Sub(issued) > MaxAge:
-		// A logout from before would be forgotten by now.
-		return nil, errors.New("it is older than 30 days, or lives longer without iat")
+	case now.Sub(issued) > MaxAge:
+		return nil, errors.New("it is older than 30 days")
 	}
 	s.Expires = s.Expires.Add(leeway)
-	if !issued.IsZero() {
-		// iat is in whole seconds: who signs in anew right after a logout must
-		// not be signed out. The session that the logout came with ends by its
-		// own digest.
-		s.Vouched = issued.Truncate(time.Second).Add(time.Second - 1)
+	if end := issued.Add(MaxAge); end.Before(s.Expires) {
+		s.Expires = end // by then a logout is forgotten
 	}
+	// iat is in whole seconds: who signs in anew right after a logout must not
+	// be signed out. The session that the logout came with ends by its own
+	// digest.
+	s.Vouched = issued.Truncate(time.Second).Add(time.Second - 1)
 	s.claims = d
 	return s, nil
 }
