@@ -15,7 +15,7 @@ import (
 )
 
 // microPackages are those whose Go benchmarks belong in the table.
-var microPackages = []string{"./caddymodule", "./caddymodule/tokens", "./caddymodule/policy", "./caddymodule/headers"}
+var microPackages = []string{"./caddymodule", "./caddymodule/tokens", "./caddymodule/policy", "./caddymodule/headers", "./caddymodule/session"}
 
 // microRuns is how often each benchmark runs. The table has the medians.
 const microRuns = 5
