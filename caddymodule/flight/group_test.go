@@ -108,3 +108,28 @@ func TestBounds(t *testing.T) {
 		}
 	})
 }
+
+// TestLeftBehind protects memory from those who do not wait: their flights go
+// on without them, and there is an end to how many.
+func TestLeftBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New[string, int](limits)
+		fly := func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, ctx.Err() }
+		gone, leave := context.WithCancel(t.Context())
+		for n := range limits.Waiting {
+			name := string(rune('a' + n))
+			go func() { _, _ = g.Do(gone, name, name, fly) }()
+		}
+		synctest.Wait()
+		leave()
+		synctest.Wait()
+		if _, err := g.Do(t.Context(), "z", "z", fly); g.Waiting() != 0 || delegation.AsRefusal(err).Code != delegation.Overloaded {
+			t.Errorf("%d wait; %v", g.Waiting(), err)
+		}
+		time.Sleep(limits.Timeout)
+		synctest.Wait()
+		if v, err := g.Do(t.Context(), "z", "z", func(context.Context) (int, error) { return 1, nil }); v != 1 || err != nil {
+			t.Errorf("%d, %v once they have landed", v, err)
+		}
+	})
+}
