@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/policy"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
@@ -55,6 +56,12 @@ type AppSession struct {
 
 	// SessionEndpoint has the app asked.
 	SessionEndpoint *SessionEndpoint `json:"session_endpoint,omitempty"`
+
+	// Optional lets whoever is not signed in pass as nobody: the delegate
+	// directives refuse them where they have to. For a logout, which has to work
+	// for an ended session too, and for public routes. Whatever else stands
+	// behind has to look at {http.auth.user.id}. Default: they are refused.
+	Optional bool `json:"optional,omitempty"`
 
 	// Realm is the namespace of the subjects. Default: the session's issuer.
 	Realm string `json:"realm,omitempty"`
@@ -106,35 +113,6 @@ func (s *AppSession) Provision(ctx caddy.Context) error {
 	return err
 }
 
-// sessionKind is a way to tell what a session is worth.
-type sessionKind interface {
-	provision(*AppSession, *session.Endings) (session.Verifier, error)
-	check() error
-}
-
-var errNoKind = errors.New("say how sessions are verified: add jwks, public_key, hmac_secret, introspect or session_endpoint")
-
-func (s *AppSession) kind() (kind sessionKind, err error) {
-	n := 0
-	if s.JWT != nil {
-		kind, n = s.JWT, n+1
-	}
-	if s.Introspect != nil {
-		kind, n = s.Introspect, n+1
-	}
-	if s.SessionEndpoint != nil {
-		kind, n = s.SessionEndpoint, n+1
-	}
-	switch n {
-	case 0:
-		return nil, errNoKind
-	case 1:
-		return kind, nil
-	default:
-		return nil, errors.New("verify sessions in one way: keys with issuer and audience, or introspect, or session_endpoint")
-	}
-}
-
 // Cleanup lets go of what reloads share.
 func (s *AppSession) Cleanup() error {
 	if s.close != nil {
@@ -153,6 +131,9 @@ func (s *AppSession) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 		return nil
 	}
 	in, err := s.verify(r)
+	if err != nil && s.Optional && delegation.AsRefusal(err).Code == delegation.SessionRequired {
+		return next.ServeHTTP(w, r)
+	}
 	if err != nil {
 		// A script of a trusted origin has to be able to read why.
 		s.gate.app.origins.Headers(w.Header(), r)
@@ -200,6 +181,7 @@ func (s *AppSession) verify(r *http.Request) (*signedIn, error) {
 //	    audience    <names...>
 //	    algorithms  <names...>
 //	    type        <name>
+//	    optional
 //	    realm       <name>
 //	    http {
 //	        proxy   <url>
@@ -238,6 +220,12 @@ func (s *AppSession) parse(d *caddyfile.Dispenser) error {
 			return d.Err("bearer stands once, and by itself")
 		}
 		s.Bearer = true
+		return nil
+	case "optional":
+		if s.Optional || d.NextArg() {
+			return d.Err("optional stands once, and by itself")
+		}
+		s.Optional = true
 		return nil
 	case "realm":
 		return parseOnce(d, &s.Realm)

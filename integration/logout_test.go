@@ -48,6 +48,12 @@ func TestLogout(t *testing.T) {
 	if got := s.Platform.Counts(); got.ParticipantTokens != 3 {
 		t.Errorf("the old token was kept: %+v", got)
 	}
+	// Their app's own logout still runs, where app_session is optional.
+	if a := u.do(u.with(http.MethodPost, "/bye", "Cookie", "__Host-session="+laptop)); a.StatusCode != http.StatusOK || !strings.HasPrefix(a.body, "nobody is in") {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+	u.do(u.with(http.MethodGet, "/maybe/api/v1/delegated/participant", "Cookie", "__Host-session="+laptop)).want(t, http.StatusUnauthorized, "session_required")
+
 	// No reload signs anybody in again.
 	load(t, s, "{"+stack.Options+"}\nhttp://127.0.0.1:[[.Port]] {\n\trespond ok\n}\n")
 	load(t, s, l.caddyfile("\n\t\ttrusted_origins https://app.example.org"))

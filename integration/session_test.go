@@ -89,6 +89,7 @@ func (l *login) caddyfile(options string) string {
 			issuer   ` + l.URL + `
 			audience app
 		}`
+	optional := strings.Replace(session, "bearer", "bearer\n\t\t\toptional", 1)
 	return `{` + stack.Options + `
 	delegate {` + stack.Provider + options + `
 	}
@@ -112,6 +113,13 @@ http://127.0.0.1:[[.Port]] {
 				audience app
 			}
 		}
+	}
+	handle /bye {` + optional + `
+		delegate_logout
+		respond "nobody is in: {http.auth.user.id}"
+	}
+	handle_path /maybe/* {` + optional + `
+		delegate_proxy mydatahelps
 	}
 	handle /who {` + session + `
 		respond "{http.auth.user.id} {http.auth.user.email} {http.auth.user.org.unit} {http.auth.user.none}"

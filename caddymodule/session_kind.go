@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"errors"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
+)
+
+// sessionKind is a way to tell what a session is worth.
+type sessionKind interface {
+	provision(*AppSession, *session.Endings) (session.Verifier, error)
+	check() error
+}
+
+var errNoKind = errors.New("say how sessions are verified: add jwks, public_key, hmac_secret, introspect or session_endpoint")
+
+func (s *AppSession) kind() (kind sessionKind, err error) {
+	n := 0
+	if s.JWT != nil {
+		kind, n = s.JWT, n+1
+	}
+	if s.Introspect != nil {
+		kind, n = s.Introspect, n+1
+	}
+	if s.SessionEndpoint != nil {
+		kind, n = s.SessionEndpoint, n+1
+	}
+	switch n {
+	case 0:
+		return nil, errNoKind
+	case 1:
+		return kind, nil
+	default:
+		return nil, errors.New("verify sessions in one way: keys with issuer and audience, or introspect, or session_endpoint")
+	}
+}
