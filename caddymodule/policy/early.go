@@ -12,10 +12,8 @@ import (
 // before the TLS handshake was complete: whoever recorded it could send it
 // again (RFC 8470). What stands in front of this server says so by Early-Data.
 func Early(r *http.Request, upgrade bool) *delegation.Refusal {
-	early := r.TLS != nil && !r.TLS.HandshakeComplete
-	for _, value := range r.Header["Early-Data"] {
-		early = early || value == "1"
-	}
+	// 1 is the only value there is; others, or several, mean the same (section 5.1).
+	early := r.TLS != nil && !r.TLS.HandshakeComplete || len(r.Header["Early-Data"]) > 0
 	if !early || !upgrade && (r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions) {
 		return nil
 	}

@@ -28,6 +28,8 @@ func TestT51_EarlyData(t *testing.T) {
 		{"POST", said, complete, false, true},
 		{"DELETE", said, nil, false, true},
 		{"POST", http.Header{"Early-Data": {"0", "1"}}, nil, false, true},
+		{"POST", http.Header{"Early-Data": {"0"}}, nil, false, true},
+		{"POST", http.Header{"Early-Data": {""}}, nil, false, true},
 		{"GET", said, incomplete, false, false},
 		{"HEAD", said, incomplete, false, false},
 		{"GET", said, complete, true, true},

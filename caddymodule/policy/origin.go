@@ -120,6 +120,11 @@ func (o *Origins) Check(r *http.Request, upgrade bool) *delegation.Refusal {
 	if upgrade && !o.Trusted(r) && !sameOrigin(r) {
 		return delegation.Refuse(delegation.CrossOrigin, errUpgradeOrigin)
 	}
+	// Without Sec-Fetch-Site it would compare the hosts alone, and a page of
+	// http://app.example.org can be anybody's on the way.
+	if len(origin) == 1 && len(r.Header["Sec-Fetch-Site"]) == 0 && !o.Trusted(r) && !sameOrigin(r) {
+		return delegation.Refuse(delegation.CrossOrigin, errCrossSite)
+	}
 	// POST stands for "not known to be safe".
 	if err := o.protection.Check(&http.Request{Method: http.MethodPost, Header: r.Header, Host: r.Host}); err != nil {
 		return delegation.Refuse(delegation.CrossOrigin, errCrossSite)
