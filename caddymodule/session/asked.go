@@ -87,9 +87,6 @@ func NewAsked(v Verifier, timeout time.Duration) *Asked {
 	}
 }
 
-// Breaker tells whether who is asked answers.
-func (a *Asked) Breaker() tokens.BreakerStatus { return a.breaker.Status() }
-
 // Verify implements [Verifier].
 func (a *Asked) Verify(ctx context.Context, credential Credential) (*Session, error) {
 	sum := a.digests.of(credential)

@@ -96,7 +96,7 @@ func TestSlow(t *testing.T) {
 			t.Errorf("%d at once, %s, %v", j.most, took, outcomes)
 		}
 		// A queue is not the app's fault, and nobody's credential is worse for it.
-		if s := a.Breaker(); s.State != tokens.Closed {
+		if s := a.breaker.Status(); s.State != tokens.Closed {
 			t.Errorf("%+v", s)
 		}
 		expect(t, a, j, "199", "", j.count()+1)
@@ -118,8 +118,8 @@ func TestQueueOfAnOutage(t *testing.T) {
 		}
 		all.Wait()
 		// Up to three have taken the places of the first to fail.
-		if n := j.count(); n > maxAsking+3 || a.Breaker().State == tokens.Closed {
-			t.Errorf("%d calls, %+v", n, a.Breaker())
+		if n := j.count(); n > maxAsking+3 || a.breaker.Status().State == tokens.Closed {
+			t.Errorf("%d calls, %+v", n, a.breaker.Status())
 		}
 	})
 }
@@ -196,7 +196,7 @@ func TestBreakerOpens(t *testing.T) {
 				if j.status == 503 && (r.RetryAfter < 19*time.Second || r.RetryAfter > 20*time.Second) {
 					t.Errorf("to be asked again in %s", r.RetryAfter)
 				}
-				if s := a.Breaker(); s.State != tokens.Open || s.Code != delegation.SessionUnavailable {
+				if s := a.breaker.Status(); s.State != tokens.Open || s.Code != delegation.SessionUnavailable {
 					t.Errorf("%+v", s)
 				}
 				j.mu.Lock()
@@ -276,8 +276,8 @@ func TestBreakerLearns(t *testing.T) {
 				}
 			}
 		}
-		if a.Breaker().State != tokens.Closed {
-			t.Fatalf("%+v", a.Breaker())
+		if a.breaker.Status().State != tokens.Closed {
+			t.Fatalf("%+v", a.breaker.Status())
 		}
 		j.say(503, "")
 		for n := range 3 {

@@ -5,7 +5,6 @@ package session
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
@@ -75,21 +74,15 @@ func (b *Backchannel) Read(ctx context.Context, text string) (*Logout, error) {
 
 func (b *Backchannel) check(d document) (l *Logout, err error) {
 	l = &Logout{}
-	var audiences []string
-	var issued, expires time.Time
-	var id string
-	for _, read := range []func() error{
-		func() (err error) { l.Issuer, err = d.text("iss"); return },
-		func() (err error) { l.Subject, err = d.user("sub"); return },
-		func() (err error) { l.ID, err = d.text("sid"); return },
-		func() (err error) { id, err = d.text("jti"); return },
-		func() (err error) { audiences, err = d.strings("aud"); return },
-		func() (err error) { issued, err = d.time("iat"); return },
-		func() (err error) { expires, err = d.time("exp"); return },
-	} {
-		if err := read(); err != nil {
-			return nil, err
-		}
+	l.Issuer = read(&err, d.text, "iss")
+	l.Subject = read(&err, d.user, "sub")
+	l.ID = read(&err, d.text, "sid")
+	id := read(&err, d.text, "jti")
+	audiences := read(&err, d.strings, "aud")
+	issued := read(&err, d.time, "iat")
+	expires := read(&err, d.time, "exp")
+	if err != nil {
+		return nil, err
 	}
 	events, _ := d["events"].(map[string]any)
 	_, event := events[logoutEvent].(map[string]any)
@@ -98,7 +91,7 @@ func (b *Backchannel) check(d document) (l *Logout, err error) {
 	switch {
 	case l.Issuer != b.jwt.Issuer:
 		return nil, errors.New("iss is another issuer")
-	case !slices.ContainsFunc(audiences, func(a string) bool { return slices.Contains(b.jwt.Audiences, a) }):
+	case !overlap(audiences, b.jwt.Audiences):
 		return nil, errors.New("aud does not name this audience")
 	case !event:
 		return nil, errors.New("events does not tell of a logout")

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,6 +32,19 @@ func readDocument(text []byte) (document, error) {
 		return nil, errors.New("there is more than one JSON object")
 	}
 	return d, nil
+}
+
+// read gets a value of a document, unless one before it was wrong.
+func read[T any](err *error, get func(path string) (T, error), path string) (v T) {
+	if *err == nil {
+		v, *err = get(path)
+	}
+	return v
+}
+
+// overlap tells whether a token's audiences name one of ours.
+func overlap(audiences, ours []string) bool {
+	return slices.ContainsFunc(audiences, func(a string) bool { return slices.Contains(ours, a) })
 }
 
 // at returns the value at a path of names, `user.id`; nil if there is none.

@@ -9,7 +9,6 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -99,20 +98,14 @@ func (i *Introspection) read(a *answer, credential Credential) (*Session, error)
 		return nil, refuse("the issuer says that the session is not active")
 	}
 	s := a.session(credential, d)
-	var issuer string
-	var audiences []string
-	var notBefore time.Time
-	for _, read := range []func() error{
-		func() (err error) { s.Subject, err = d.user("sub"); return },
-		func() (err error) { s.ID, err = d.text("sid"); return },
-		func() (err error) { issuer, err = d.user("iss"); return },
-		func() (err error) { audiences, err = d.strings("aud"); return },
-		func() (err error) { s.Expires, err = d.time("exp"); return },
-		func() (err error) { notBefore, err = d.time("nbf"); return },
-	} {
-		if err := read(); err != nil {
-			return nil, doubt(introspecting, fmt.Errorf("the answer: %w", err))
-		}
+	s.Subject = read(&err, d.user, "sub")
+	s.ID = read(&err, d.text, "sid")
+	issuer := read(&err, d.user, "iss")
+	audiences := read(&err, d.strings, "aud")
+	s.Expires = read(&err, d.time, "exp")
+	notBefore := read(&err, d.time, "nbf")
+	if err != nil {
+		return nil, doubt(introspecting, fmt.Errorf("the answer: %w", err))
 	}
 	now := time.Now()
 	switch {
@@ -122,7 +115,7 @@ func (i *Introspection) read(a *answer, credential Credential) (*Session, error)
 		return nil, refuse("introspection: the token is bound to a key (cnf), which nobody here asks for")
 	case i.Issuer != "" && issuer != i.Issuer:
 		return nil, refuse("introspection: iss is another issuer")
-	case len(i.Audiences) > 0 && !slices.ContainsFunc(audiences, func(a string) bool { return slices.Contains(i.Audiences, a) }):
+	case len(i.Audiences) > 0 && !overlap(audiences, i.Audiences):
 		return nil, refuse("introspection: aud does not name this audience")
 	case now.Before(notBefore.Add(-leeway)):
 		return nil, refuse("introspection: the session is not valid yet")

@@ -41,18 +41,23 @@ const (
 type Remote struct {
 	url     string
 	client  *http.Client
-	flights *flight.Group[string, []jose.JSONWebKey]
+	flights *flight.Group[string, *keySet]
 
 	mu      sync.Mutex
-	keys    []jose.JSONWebKey
-	fetched time.Time // when the keys were
-	tried   time.Time // when they were asked for last
+	set     *keySet   // what was fetched last; nil if nothing was
+	tried   time.Time // when it was asked for last
 	failure error     // of that
+}
+
+// keySet are an issuer's keys of one moment.
+type keySet struct {
+	keys    []jose.JSONWebKey
+	fetched time.Time
 }
 
 // NewRemote returns the keys at an address, fetched by the client.
 func NewRemote(address string, client *http.Client) *Remote {
-	return &Remote{url: address, client: client, flights: flight.New[string, []jose.JSONWebKey](flight.Limits{
+	return &Remote{url: address, client: client, flights: flight.New[string, *keySet](flight.Limits{
 		Timeout: client.Timeout, Waiting: 1000, PerOwner: 1000,
 	})}
 }
@@ -65,12 +70,12 @@ func (r *Remote) Close() error {
 
 // Payload implements [Keys].
 func (r *Remote) Payload(ctx context.Context, token *jose.JSONWebSignature) ([]byte, error) {
-	keys, old := r.known()
-	payload, named := try(token, keys)
-	switch {
-	case payload != nil && old:
+	set, due := r.known()
+	if due {
 		go func() { _, _ = r.fetch(context.WithoutCancel(ctx)) }()
-		return payload, nil
+	}
+	payload, named := set.try(token)
+	switch {
 	case payload != nil:
 		return payload, nil
 	case named:
@@ -80,36 +85,34 @@ func (r *Remote) Payload(ctx context.Context, token *jose.JSONWebSignature) ([]b
 	if err != nil {
 		return nil, unavailable(fmt.Errorf("fetching the issuer's keys: %w", err))
 	}
-	if len(keys) > 0 && len(fresh) > 0 && &fresh[0] == &keys[0] {
-		return nil, refuse("JWT: the issuer has no key that has signed it")
+	if fresh != set { // otherwise all is tried
+		payload, _ = fresh.try(token)
 	}
-	keys = fresh
-	if payload, _ = try(token, keys); payload == nil {
+	if payload == nil {
 		return nil, refuse("JWT: the issuer has no key that has signed it")
 	}
 	return payload, nil
 }
 
-// known returns the keys that may be used, and whether they should be fetched
-// anew.
-func (r *Remote) known() (keys []jose.JSONWebKey, old bool) {
+// known returns the keys that may be used, nil if there are none, and whether
+// they should be fetched anew.
+func (r *Remote) known() (set *keySet, due bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	switch age := time.Since(r.fetched); {
-	case age < KeysAge:
-		return r.keys, false
-	case age < keysLife:
-		return r.keys, time.Since(r.tried) >= keysPause
-	default:
+	if r.set == nil || time.Since(r.set.fetched) >= keysLife {
 		return nil, false
 	}
+	return r.set, time.Since(r.set.fetched) >= KeysAge && time.Since(r.tried) >= keysPause
 }
 
 // try verifies with the keys that a token may mean. named tells whether it
 // names one of them.
-func try(token *jose.JSONWebSignature, keys []jose.JSONWebKey) (payload []byte, named bool) {
+func (s *keySet) try(token *jose.JSONWebSignature) (payload []byte, named bool) {
+	if s == nil {
+		return nil, false
+	}
 	header := token.Signatures[0].Protected
-	for _, key := range keys {
+	for _, key := range s.keys {
 		if header.KeyID != "" && key.KeyID != header.KeyID {
 			continue
 		}
@@ -126,33 +129,37 @@ func try(token *jose.JSONWebSignature, keys []jose.JSONWebKey) (payload []byte, 
 
 // fetch asks the issuer for its keys, unless that was tried a moment ago. The
 // keys at hand stay if it fails.
-func (r *Remote) fetch(ctx context.Context) ([]jose.JSONWebKey, error) {
-	return r.flights.Do(ctx, "keys", "keys", func(ctx context.Context) ([]jose.JSONWebKey, error) {
-		r.mu.Lock()
-		pause := time.Since(r.tried) < keysPause
-		if !pause {
-			r.tried = time.Now()
-		}
-		r.mu.Unlock()
-		if !pause {
+func (r *Remote) fetch(ctx context.Context) (*keySet, error) {
+	return r.flights.Do(ctx, "keys", "keys", func(ctx context.Context) (*keySet, error) {
+		if r.begin() {
 			keys, err := r.get(ctx)
 			r.mu.Lock()
 			if r.failure = err; err == nil {
-				r.keys, r.fetched = keys, time.Now()
+				r.set = &keySet{keys, time.Now()}
 			}
 			r.mu.Unlock()
 		}
-		keys, _ := r.known()
+		if set, _ := r.known(); set != nil {
+			return set, nil
+		}
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if keys == nil && r.failure == nil {
-			return nil, errors.New("they are too old")
-		}
-		if keys == nil {
+		if r.failure != nil {
 			return nil, r.failure
 		}
-		return keys, nil
+		return nil, errors.New("they are too old")
 	})
+}
+
+// begin tells whether it is time to ask.
+func (r *Remote) begin() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if time.Since(r.tried) < keysPause {
+		return false
+	}
+	r.tried = time.Now()
+	return true
 }
 
 // get makes the call.

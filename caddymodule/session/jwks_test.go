@@ -3,6 +3,7 @@
 package session
 
 import (
+	"crypto/ecdsa"
 	"net/http"
 	"strconv"
 	"strings"
@@ -53,6 +54,31 @@ func TestKeysRotate(t *testing.T) {
 		time.Sleep(KeysAge)
 		want(sign(t, jose.ES256, young, kid("young"), claims(nil)), "", 3)
 		want(sign(t, jose.ES256, old, kid("old"), claims(nil)), delegation.SessionRequired, 3)
+	})
+}
+
+// TestKeyReplacedUnderItsName protects everybody from an issuer that gives a
+// new key the old one's name: it is noticed within the hour, though no session
+// that is presented counts.
+func TestKeyReplacedUnderItsName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		old, young, s := newKey(t), newKey(t), new(keyServer)
+		s.set(published(old, "k"))
+		j := verifierOf(remote(s))
+		verify := func(key *ecdsa.PrivateKey) delegation.Code {
+			got, err := j.Verify(t.Context(), bearer(sign(t, jose.ES256, key, kid("k"), claims(nil))))
+			return codeOf(t, got, err)
+		}
+		if code := verify(old); code != "" {
+			t.Fatal(code)
+		}
+		s.set(published(young, "k"))
+		time.Sleep(KeysAge)
+		_ = verify(young)
+		synctest.Wait() // for what goes on in the background
+		if code := verify(young); code != "" {
+			t.Errorf("%q after %d calls", code, s.count())
+		}
 	})
 }
 

@@ -37,7 +37,7 @@ type JWT struct {
 	// Audiences are those of which `aud` has to name one.
 	Audiences []string
 	// Algorithms are what may have been used, none else. They have to fit the
-	// keys: see [Algorithms].
+	// keys: see [Symmetric] and [Asymmetric].
 	Algorithms []jose.SignatureAlgorithm
 	// Type is what the header `typ` has to be, such as at+jwt. Empty: JWT,
 	// at+jwt or nothing.
@@ -152,26 +152,21 @@ func (j *JWT) open(ctx context.Context, text string, types []string) (document, 
 // read checks the claims (RFC 7519 section 4.1).
 func (j *JWT) read(d document) (s *Session, err error) {
 	s = &Session{}
-	var audiences []string
-	var issued, notBefore time.Time
-	for _, read := range []func() error{
-		func() (err error) { s.Realm, err = d.text("iss"); return },
-		func() (err error) { s.Subject, err = d.subject("sub"); return },
-		func() (err error) { s.ID, err = d.text("sid"); return },
-		func() (err error) { audiences, err = d.strings("aud"); return },
-		func() (err error) { s.Expires, err = d.time("exp"); return },
-		func() (err error) { issued, err = d.time("iat"); return },
-		func() (err error) { notBefore, err = d.time("nbf"); return },
-	} {
-		if err := read(); err != nil {
-			return nil, err
-		}
+	s.Realm = read(&err, d.text, "iss")
+	s.Subject = read(&err, d.subject, "sub")
+	s.ID = read(&err, d.text, "sid")
+	audiences := read(&err, d.strings, "aud")
+	s.Expires = read(&err, d.time, "exp")
+	issued := read(&err, d.time, "iat")
+	notBefore := read(&err, d.time, "nbf")
+	if err != nil {
+		return nil, err
 	}
 	now := time.Now()
 	switch {
 	case s.Realm != j.Issuer:
 		return nil, errors.New("iss is another issuer")
-	case !slices.ContainsFunc(audiences, func(a string) bool { return slices.Contains(j.Audiences, a) }):
+	case !overlap(audiences, j.Audiences):
 		return nil, errors.New("aud does not name this audience")
 	case d["cnf"] != nil:
 		// RFC 7800: only who proves to hold a key may use it, and nobody here

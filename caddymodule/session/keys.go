@@ -27,7 +27,7 @@ var (
 	}
 )
 
-// ErrWeakKey is about an RSA key that is too short.
+// errWeakKey is about an RSA key that is too short.
 var errWeakKey = errors.New("an RSA key has fewer than 2048 bits: issue a longer one")
 
 // Fixed are keys that are known beforehand. It implements [Keys].
