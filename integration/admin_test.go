@@ -20,7 +20,7 @@ import (
 
 // administered is a Caddyfile whose Caddy has an admin endpoint.
 func administered(caddyfile string) string {
-	return strings.Replace(caddyfile, "admin off", "admin unix/[[.Dir]]/admin.sock", 1)
+	return strings.Replace(caddyfile, "admin off", "admin unix/[[.Admin]]", 1)
 }
 
 // admin speaks to the admin endpoint.
@@ -31,9 +31,8 @@ type admin struct {
 
 func newAdmin(t testing.TB, s *stack.Stack) *admin {
 	t.Helper()
-	socket := filepath.Join(s.Dir, "admin.sock")
-	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", s.Admin)
 	}}}
 	t.Cleanup(client.CloseIdleConnections)
 	return &admin{t, client}
@@ -188,7 +187,7 @@ func TestAdminRefuses(t *testing.T) {
 		t.Errorf("%d participant tokens: a refused purge has purged", c.ParticipantTokens)
 	}
 
-	load(t, s, "{\n\tadmin unix/[[.Dir]]/admin.sock\n\tpersist_config off\n}\n")
+	load(t, s, "{\n\tadmin unix/[[.Admin]]\n\tpersist_config off\n}\n")
 	for method, path := range map[string]string{http.MethodGet: "/delegate/status", http.MethodPost: "/delegate/purge"} {
 		if got := a.send(method, path, ""); got.StatusCode != http.StatusNotFound || !strings.Contains(got.body, "global option `delegate`") {
 			t.Errorf("without the app, %s: %d %s", path, got.StatusCode, got.body)

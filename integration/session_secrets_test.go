@@ -63,7 +63,7 @@ func TestSessionsDoNotLeak(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	options := strings.NewReplacer("admin off", "admin unix/[[.Dir]]/admin.sock", "persist_config off", "").Replace(stack.Options)
+	options := strings.NewReplacer("admin off", "admin unix/[[.Admin]]", "persist_config off", "").Replace(stack.Options)
 	s := start(t, `{`+options+`
 	debug
 	log {

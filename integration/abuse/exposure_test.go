@@ -15,10 +15,10 @@ import (
 // site. Here none of them is on the site, and asking for them there does
 // nothing. (TestNothingLeaks looks for secrets in all of them.)
 func TestT43_AdminStaysInside(t *testing.T) {
-	const homemade = "reverse_proxy unix/[[.Dir]]/admin.sock {\n\t\theader_up Host localhost\n\t\theader_up -Origin\n\t}"
+	const homemade = "reverse_proxy unix/[[.Admin]] {\n\t\theader_up Host localhost\n\t\theader_up -Origin\n\t}"
 	for name, c := range map[string]struct{ site, prefix string }{"handle_path": {site(""), "/mdh"}, "route": {bare(""), ""}} {
 		t.Run(name, func(t *testing.T) {
-			text := strings.Replace(caddyfile("", c.site, homemade), "admin off", "admin unix/[[.Dir]]/admin.sock", 1)
+			text := strings.Replace(caddyfile("", c.site, homemade), "admin off", "admin unix/[[.Admin]]", 1)
 			r := start(t, text)
 			alice := r.cookie("alice")
 			r.served("warm", stack.Alice, func() reply { return r.ask("GET", c.prefix+apiEcho, alice) })

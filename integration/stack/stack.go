@@ -50,11 +50,13 @@ type Stack struct {
 	CertFile    string // for https on localhost, with its key
 	CertKeyFile string
 	Dir         string
-	Port        int // free for Caddy
+	Port        int    // free for Caddy
+	Admin       string // socket of Caddy's admin endpoint, where a Caddyfile has it
 	Storage     string
 
 	servers     []*httptest.Server
 	loaded      bool
+	loads       int
 	interceptor atomic.Pointer[func(http.ResponseWriter, *http.Request, http.Handler)]
 }
 
@@ -67,6 +69,7 @@ func New(dir string, participants ...simulator.Participant) (*Stack, error) {
 		CertFile:    filepath.Join(dir, "localhost.pem"),
 		CertKeyFile: filepath.Join(dir, "localhost-key.pem"),
 		Storage:     filepath.Join(dir, "caddy"),
+		Admin:       filepath.Join(dir, "admin.sock"),
 		App:         NewApp(),
 	}
 	if err := s.writeCertificate(); err != nil {
@@ -150,8 +153,17 @@ func (s *Stack) Load(text string) error {
 	return nil
 }
 
-// Reload is Load on the same port, as operators do it.
-func (s *Stack) Reload(text string) error {
+// Reload is Load on the same port, as operators do it. The admin endpoint moves
+// all the same: Caddy ends the old one later, with the requests that it took.
+func (s *Stack) Reload(text string) (err error) {
+	old := s.Admin
+	defer func() {
+		if err != nil {
+			s.Admin = old
+		}
+	}()
+	s.loads++
+	s.Admin = filepath.Join(s.Dir, fmt.Sprintf("admin-%d.sock", s.loads))
 	rendered, err := s.Render(text)
 	if err != nil {
 		return err
