@@ -10,12 +10,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
-	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"go.uber.org/zap"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
@@ -26,7 +22,6 @@ import (
 
 func init() {
 	caddy.RegisterModule(App{})
-	httpcaddyfile.RegisterGlobalOption("delegate", parseGlobalOption)
 }
 
 // App holds the platform accounts that the delegate handlers of a
@@ -182,118 +177,6 @@ func configuredApp(ctx caddy.Context) (*App, error) {
 		return nil, err
 	}
 	return mod.(*App), nil
-}
-
-// parseGlobalOption reads the global option:
-//
-//	delegate {
-//	    provider <name> [<kind>] {
-//	        ...
-//	    }
-//	    trusted_origins <origin...>
-//	    tokens {
-//	        ...
-//	    }
-//	    cache       memory | redis <url> { ca_file <file> }
-//	    keyset      <keys>
-//	    log_subject none|hmac|clear
-//	}
-func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
-	if existing != nil {
-		return nil, d.Err("the global option delegate is there already: write one block")
-	}
-	app, cached := App{ProvidersRaw: make(map[string]json.RawMessage)}, false
-	d.Next() // option name
-	if d.NextArg() {
-		return nil, d.ArgErr()
-	}
-	for d.NextBlock(0) {
-		switch word := d.Val(); word {
-		case "provider":
-			if err := app.parseProvider(d); err != nil {
-				return nil, err
-			}
-		case "trusted_origins":
-			args := d.RemainingArgs()
-			if len(args) == 0 {
-				return nil, d.ArgErr()
-			}
-			app.TrustedOrigins = append(app.TrustedOrigins, args...)
-		case "tokens":
-			if app.Tokens != nil {
-				return nil, d.Err("tokens is there already: write one block")
-			}
-			app.Tokens = new(Tokens)
-			if err := app.Tokens.UnmarshalCaddyfile(d); err != nil {
-				return nil, err
-			}
-		case "cache":
-			if cached {
-				return nil, d.Err("cache is set already")
-			}
-			cached = true
-			var err error
-			if app.Cache, err = parseCache(d); err != nil {
-				return nil, err
-			}
-		case "keyset":
-			if err := parseOnce(d, &app.Keyset); err != nil {
-				return nil, err
-			}
-		case "log_subject":
-			if err := parseOnce(d, &app.LogSubject); err != nil {
-				return nil, err
-			}
-			if !slices.Contains([]string{logNone, logHMAC, logClear}, app.LogSubject) {
-				return nil, d.Errf("log_subject is none, hmac or clear, not %q", app.LogSubject)
-			}
-		default:
-			return nil, d.Errf("unrecognized subdirective %q of delegate: expected provider, trusted_origins, tokens, cache, keyset or log_subject", word)
-		}
-	}
-	if len(app.ProvidersRaw) == 0 {
-		return nil, d.Err("delegate has no provider: add `provider <name> { … }`")
-	}
-	if _, err := policy.NewOrigins(app.TrustedOrigins); err != nil {
-		return nil, d.Errf("trusted_origins: %v", err)
-	}
-	return httpcaddyfile.App{Name: "delegate", Value: caddyconfig.JSON(app, nil)}, nil
-}
-
-func (a *App) parseProvider(d *caddyfile.Dispenser) error {
-	if !d.NextArg() {
-		return d.ArgErr()
-	}
-	name := d.Val()
-	kind := name
-	if d.NextArg() {
-		kind = d.Val()
-	}
-	if _, ok := a.ProvidersRaw[name]; ok {
-		return d.Errf("provider %s is there already: give each a name of its own, `provider <name> %s`", name, kind)
-	}
-	mod, err := caddy.GetModule("delegate.providers." + kind)
-	if err != nil {
-		return d.Errf("unknown kind of provider %q: this build has %v", kind, providerKinds())
-	}
-	if d.CountRemainingArgs() > 0 {
-		return d.Errf("provider takes a name and a kind, not %q as well", d.RemainingArgs())
-	}
-	guest, err := caddyfile.UnmarshalModule(d, string(mod.ID))
-	if err != nil {
-		return err
-	}
-	a.ProvidersRaw[name] = caddyconfig.JSONModuleObject(guest, "kind", kind, nil)
-	return nil
-}
-
-func providerKinds() []string {
-	var kinds []string
-	for _, mod := range caddy.GetModules("delegate.providers") {
-		kinds = append(kinds, mod.ID.Name())
-	}
-	slices.Sort(kinds)
-	return kinds
 }
 
 // Interface guards

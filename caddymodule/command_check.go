@@ -27,12 +27,12 @@ const checkTimeout = 2 * time.Minute
 
 // check is what the command was asked.
 type check struct {
-	config, adapter         string
-	provider                string
-	subject, realm, claim   string
-	route                   string
-	read, json              bool
-	method, path, canonical string // of the route
+	config, adapter       string
+	provider              string
+	subject, realm, claim string
+	route                 string
+	read, json            bool
+	method, path, query   string // of the route
 }
 
 func checkCommand() *cobra.Command {
@@ -91,14 +91,15 @@ func (c *check) complete() error {
 		return nil
 	}
 	var ok bool
-	if c.method, c.path, ok = strings.Cut(c.route, " "); !ok || !strings.HasPrefix(c.path, "/") {
+	if c.method, c.path, ok = strings.Cut(c.route, " "); !ok || !strings.HasPrefix(c.path, "/") || strings.ContainsAny(c.path, " #") {
 		return fmt.Errorf(`--route %q: write a method and a path, such as "GET /api/v1/delegated/participant"`, c.route)
 	}
 	if c.read && c.method != http.MethodGet && c.method != http.MethodHead {
 		return fmt.Errorf("--read sends GET and HEAD only: a %s may change something", c.method)
 	}
 	var err error
-	if c.canonical, err = policy.Canonical(c.path); err != nil {
+	c.path, c.query, _ = strings.Cut(c.path, "?")
+	if c.path, err = policy.Canonical(c.path); err != nil {
 		return fmt.Errorf("--route %q: the path can be read in more than one way", c.route)
 	}
 	return nil
@@ -156,14 +157,17 @@ func (c *check) try(ctx context.Context, p *provider, tables []*policy.Table, te
 	if c.subject != "" {
 		q.Delegation = &delegation.Delegation{
 			Provider: p.name, Person: delegation.Person{Realm: c.realm, Subject: c.subject}, Claim: c.claim,
-			Method: c.method, Path: c.canonical, URI: c.canonical,
+			Method: c.method, Path: c.path, URI: c.path,
+		}
+		if c.query != "" {
+			q.Delegation.URI += "?" + c.query
 		}
 		if q.Delegation.Claim == "" {
 			q.Delegation.Claim = c.subject
 		}
 	}
 	if c.route != "" {
-		verdict, err := match(tables, c.method, c.canonical)
+		verdict, err := match(tables, c.method, c.path)
 		if err != nil {
 			tell(delegation.Finding{Step: "route", Detail: err.Error()})
 			return

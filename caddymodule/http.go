@@ -3,8 +3,10 @@
 package caddymodule
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -67,6 +69,31 @@ func expand(repl *caddy.Replacer, setting string) (string, error) {
 		return "", fmt.Errorf("%w: check that the variable is set, or that the file exists, holds something and can be read", err)
 	}
 	return value, nil
+}
+
+// expandEach is expand for a list.
+func expandEach(repl *caddy.Replacer, settings []string) ([]string, error) {
+	all := make([]string, len(settings))
+	for i, setting := range settings {
+		var err error
+		if all[i], err = expand(repl, setting); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// expandSecret is expand for a secret or key that may have been written into
+// the configuration, where braces are its own.
+func expandSecret(repl *caddy.Replacer, setting string) (string, error) {
+	if strings.HasPrefix(setting, "{") {
+		return expand(repl, setting)
+	}
+	if strings.Contains(setting, "{env.") || strings.Contains(setting, "{file.") {
+		// Taken as it is written it would be a text that anybody can guess.
+		return "", errors.New("a placeholder for a secret stands by itself: leave out what is before it")
+	}
+	return setting, nil
 }
 
 // parseHTTP reads:

@@ -4,6 +4,7 @@ package caddymodule
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -61,6 +62,9 @@ func (l *Logout) Provision(ctx caddy.Context) error {
 		return err
 	}
 	l.app = app
+	if err := l.fit(); err != nil {
+		return err
+	}
 	if l.Backchannel != nil {
 		verifier, err := l.Backchannel.verifier(l.HTTP, &l.taken)
 		if err != nil {
@@ -196,7 +200,23 @@ func parseLogout(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 			return nil, d.Errf("unrecognized subdirective %q of delegate_logout", d.Val())
 		}
 	}
+	if err := l.fit(); err != nil {
+		return nil, d.WrapErr(err)
+	}
 	return &l, l.check(d)
+}
+
+// fit reports settings that would have no effect.
+func (l *Logout) fit() error {
+	switch {
+	case l.Backchannel == nil && l.HTTP != nil:
+		return errors.New("http goes with backchannel: nobody is asked without")
+	case l.Backchannel != nil && l.Subject != "":
+		return errors.New("subject does not go with backchannel: the logout token names the user")
+	case l.Backchannel != nil:
+		return l.Backchannel.fit(l.HTTP)
+	}
+	return nil
 }
 
 func (l *Logout) parseBackchannel(d *caddyfile.Dispenser) error {

@@ -29,7 +29,7 @@ const (
 var (
 	requestsTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "requests_total",
-		Help: "Requests at delegate and delegate_token by outcome: forwarded, answered (by delegate_token), client_left, or the code of the refusal. Preflights are not among them.",
+		Help: "Requests at delegate and delegate_token by outcome: forwarded, answered (by delegate_token), client_left, or the code of the refusal. Also what app_session and delegate_logout refuse, with no provider. Preflights are not among them.",
 	}, []string{"provider", "outcome"})
 	tokensTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "tokens_total",

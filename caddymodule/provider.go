@@ -34,13 +34,8 @@ type provider struct {
 	mint delegation.Mint // the guest's
 	view *tokens.View
 
-	taken []string // keys in the pool, each to be given back once
+	taken taken
 }
-
-// pool holds what has to outlive a reload: tokens, lookups, quotas. Its keys
-// name the provider and the settings that matter, so that changed settings
-// make the old entries unreachable and leave other providers' warm.
-var pool = caddy.NewUsagePool()
 
 // shared are a provider's tokens. It holds nothing of any one configuration:
 // no context, logger or metrics.
@@ -136,11 +131,7 @@ func openProvider(name string, guest delegation.Provider, c common, logger *zap.
 
 // take finds or makes what the pool holds for this provider.
 func (p *provider) take(what, key string, build func() caddy.Destructor) any {
-	pooled := strings.Join([]string{p.name, fmt.Sprintf("%T", p.Provider), what, key}, "\x00")
-	// build cannot fail, nor can LoadOrNew then.
-	value, _, _ := pool.LoadOrNew(pooled, func() (caddy.Destructor, error) { return build(), nil })
-	p.taken = append(p.taken, pooled)
-	return value
+	return p.taken.take(strings.Join([]string{p.name, fmt.Sprintf("%T", p.Provider), what, key}, "\x00"), build)
 }
 
 // close gives back what was taken.
@@ -148,13 +139,7 @@ func (p *provider) close() error {
 	if p.view != nil {
 		p.view.Detach()
 	}
-	var errs []error
-	for _, key := range p.taken {
-		_, err := pool.Delete(key)
-		errs = append(errs, err)
-	}
-	p.taken = nil
-	return errors.Join(errs...)
+	return p.taken.release()
 }
 
 // Name implements [delegation.Host].

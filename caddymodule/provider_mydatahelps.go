@@ -145,10 +145,7 @@ func loadKeys(settings []string) ([]*rsa.PrivateKey, error) {
 
 // loadKey expands and parses a key.
 func loadKey(repl *caddy.Replacer, setting string) (*rsa.PrivateKey, error) {
-	if !strings.HasPrefix(setting, "{") {
-		return oauth.ParseKey(setting) // no placeholder: braces in it are its own
-	}
-	text, err := expand(repl, setting)
+	text, err := expandSecret(repl, setting)
 	if err != nil {
 		return nil, err
 	}

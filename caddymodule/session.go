@@ -5,6 +5,7 @@ package caddymodule
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -43,8 +44,8 @@ type AppSession struct {
 	Cookie string `json:"cookie,omitempty"`
 
 	// Bearer is whether a session may be sent as `Authorization: Bearer`, for
-	// apps that have no cookies. Where there is the cookie, it counts.
-	// Default: only if there is no cookie.
+	// apps that have no cookies. Where there is the cookie, that counts.
+	// Default: no.
 	Bearer bool `json:"bearer,omitempty"`
 
 	// JWT has sessions verified that are signed JSON Web Tokens. One of the
@@ -94,8 +95,8 @@ func (s *AppSession) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.Cookie == "" && !s.Bearer {
-		return errors.New("say where the session is: add cookie with its name, or bearer")
+	if err := s.check(); err != nil {
+		return err
 	}
 	s.gate = Gate{ProxyStatusName: s.ProxyStatusName, app: app, logger: ctx.Logger()}
 	if s.gate.ProxyStatusName == "" {
@@ -202,19 +203,16 @@ func parseSession(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 			return nil, err
 		}
 	}
-	return &s, s.check(d)
+	if err := s.check(); err != nil {
+		return nil, d.WrapErr(err)
+	}
+	return &s, nil
 }
 
 func (s *AppSession) parse(d *caddyfile.Dispenser) error {
 	switch word := d.Val(); word {
 	case "cookie":
-		if err := parseOnce(d, &s.Cookie); err != nil {
-			return err
-		}
-		if err := session.CheckCookie(s.Cookie); err != nil {
-			return d.Errf("cookie %q: %v", s.Cookie, err)
-		}
-		return nil
+		return parseOnce(d, &s.Cookie)
 	case "bearer":
 		if s.Bearer || d.NextArg() {
 			return d.Err("bearer stands once, and by itself")
@@ -263,21 +261,23 @@ func (s *AppSession) parse(d *caddyfile.Dispenser) error {
 
 // check reports what can be known to be wrong before any placeholder is
 // expanded.
-func (s *AppSession) check(d *caddyfile.Dispenser) error {
+func (s *AppSession) check() error {
 	switch {
 	case s.Cookie == "" && !s.Bearer:
-		return d.Err("say where the session is: add `cookie <name>`, or `bearer`")
+		return errors.New("say where the session is: add `cookie <name>`, or `bearer`")
+	case s.Cookie != "" && session.CheckCookie(s.Cookie) != nil:
+		return fmt.Errorf("cookie %q: %w", s.Cookie, session.CheckCookie(s.Cookie))
 	case strings.Contains(s.Realm, "{"):
-		return d.Errf("realm %s: write a fixed name, a realm takes no placeholder", s.Realm)
+		return fmt.Errorf("realm %s: write a fixed name, a realm takes no placeholder", s.Realm)
 	}
 	kind, err := s.kind()
 	if err == nil {
 		err = kind.check()
 	}
-	if err != nil {
-		return d.WrapErr(err)
+	if err == nil && s.JWT != nil {
+		err = s.JWT.fit(s.HTTP)
 	}
-	return nil
+	return err
 }
 
 // Interface guards

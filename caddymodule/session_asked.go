@@ -77,26 +77,28 @@ func (i *Introspect) provision(s *AppSession, endings *session.Endings) (session
 	}
 	repl := caddy.NewReplacer()
 	v := &session.Introspection{}
-	var secret string
 	for _, setting := range []struct {
 		name, value string
 		to          *string
-	}{{"url", i.URL, &v.URL}, {"client_id", i.ClientID, &v.ClientID}, {"client_secret", i.ClientSecret, &secret}, {"issuer", i.Issuer, &v.Issuer}} {
+	}{{"url", i.URL, &v.URL}, {"client_id", i.ClientID, &v.ClientID}, {"issuer", i.Issuer, &v.Issuer}} {
 		if setting.value == "" {
 			continue
 		}
-		value, err := expandAll(repl, []string{setting.value})
+		value, err := expand(repl, setting.value)
 		if err != nil {
 			return nil, fmt.Errorf("introspect %s: %w", setting.name, err)
 		}
-		*setting.to = value[0]
+		*setting.to = value
+	}
+	secret, err := expandSecret(repl, i.ClientSecret)
+	if err != nil {
+		return nil, fmt.Errorf("introspect client_secret: %w", err)
 	}
 	v.ClientSecret = delegation.NewSecret(secret)
 	if err := checkAddress(v.URL); err != nil {
 		return nil, fmt.Errorf("introspect: %w", err)
 	}
-	var err error
-	if v.Audiences, err = expandAll(repl, i.Audiences); err != nil {
+	if v.Audiences, err = expandEach(repl, i.Audiences); err != nil {
 		return nil, fmt.Errorf("introspect audience: %w", err)
 	}
 	if len(v.Audiences) == 0 {
@@ -128,15 +130,15 @@ func (e *SessionEndpoint) provision(s *AppSession, endings *session.Endings) (se
 		return nil, err
 	}
 	repl := caddy.NewReplacer()
-	address, err := expandAll(repl, []string{e.URL})
+	address, err := expand(repl, e.URL)
 	if err != nil {
 		return nil, fmt.Errorf("session_endpoint: %w", err)
 	}
-	u, err := url.Parse(address[0])
+	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || u.Scheme != "https" && u.Scheme != "http" {
 		return nil, errors.New("session_endpoint: write a URL such as https://app.example.org/api/me, without user or fragment")
 	}
-	v := &session.Endpoint{URL: address[0], Cookie: s.Cookie, Subject: e.Subject, Expires: e.Expires, Realm: s.Realm}
+	v := &session.Endpoint{URL: address, Cookie: s.Cookie, Subject: e.Subject, Expires: e.Expires, Realm: s.Realm}
 	if v.Realm == "" {
 		v.Realm = u.Scheme + "://" + u.Host
 	}

@@ -20,8 +20,8 @@ import (
 )
 
 // SessionJWT has sessions verified that are signed JSON Web Tokens, as
-// RFC 8725 has it. They need `iss`, `aud`, `sub` and `exp`. Clocks may differ
-// by 30 s. A token is good for 30 days after its `iat` at most.
+// RFC 8725 has it. They need `iss`, `aud`, `sub`, `exp` and `iat`. Clocks may
+// differ by 30 s. A token is good for 30 days after its `iat` at most.
 type SessionJWT struct {
 	// JWKS is the address of the issuer's keys (RFC 7517): https, or http on
 	// loopback. They are fetched when the first session is verified, again
@@ -55,26 +55,6 @@ type SessionJWT struct {
 	Type string `json:"type,omitempty"`
 }
 
-// taken are keys in the pool, each to be given back once.
-type taken []string
-
-// take finds or makes what survives a reload.
-func (t *taken) take(key string, build func() caddy.Destructor) any {
-	value, _, _ := pool.LoadOrNew(key, func() (caddy.Destructor, error) { return build(), nil })
-	*t = append(*t, key)
-	return value
-}
-
-func (t *taken) release() error {
-	var errs []error
-	for _, key := range *t {
-		_, err := pool.Delete(key)
-		errs = append(errs, err)
-	}
-	*t = nil
-	return errors.Join(errs...)
-}
-
 // remoteKeys are an issuer's keys in the pool.
 type remoteKeys struct{ *session.Remote }
 
@@ -103,7 +83,7 @@ func (j *SessionJWT) verifier(http *HTTP, taken *taken) (*session.JWT, error) {
 	if v.Issuer, err = expand(repl, j.Issuer); err != nil {
 		return nil, fmt.Errorf("issuer: %w", err)
 	}
-	if v.Audiences, err = expandAll(repl, j.Audiences); err != nil {
+	if v.Audiences, err = expandEach(repl, j.Audiences); err != nil {
 		return nil, fmt.Errorf("audience: %w", err)
 	}
 	var fitting []jose.SignatureAlgorithm
@@ -112,16 +92,20 @@ func (j *SessionJWT) verifier(http *HTTP, taken *taken) (*session.JWT, error) {
 		v.Keys, err = j.remote(repl, http, taken)
 		fitting, v.Algorithms = session.Asymmetric, session.Asymmetric
 	case len(j.PublicKeys) > 0:
-		var texts []string
-		if texts, err = expandAll(repl, j.PublicKeys); err != nil {
-			return nil, fmt.Errorf("public_key: %w", err)
+		texts := make([]string, len(j.PublicKeys))
+		for i, setting := range j.PublicKeys {
+			if texts[i], err = expandSecret(repl, setting); err != nil {
+				return nil, fmt.Errorf("public_key: %w", err)
+			}
 		}
 		v.Keys, fitting, err = session.PublicKeys([]byte(strings.Join(texts, "\n")))
 		v.Algorithms = fitting
 	default:
-		var secrets []string
-		if secrets, err = expandAll(repl, j.HMACSecrets); err != nil {
-			return nil, fmt.Errorf("hmac_secret: %w", err)
+		secrets := make([]string, len(j.HMACSecrets))
+		for i, setting := range j.HMACSecrets {
+			if secrets[i], err = expandSecret(repl, setting); err != nil {
+				return nil, fmt.Errorf("hmac_secret: %w", err)
+			}
 		}
 		v.Keys, err = session.SharedSecrets(secrets...)
 		fitting, v.Algorithms = session.Symmetric, session.Symmetric[:1]
@@ -158,31 +142,17 @@ func (j *SessionJWT) remote(repl *caddy.Replacer, http *HTTP, taken *taken) (ses
 	key := fmt.Sprintf("keys\x00%s\x00%+v", address, http)
 	if http != nil && http.CAFile != "" {
 		// By what it holds: a file that was mended is to count.
-		text, err := os.ReadFile(http.CAFile)
+		file, err := expand(repl, http.CAFile)
+		if err != nil {
+			return nil, err
+		}
+		text, err := os.ReadFile(file)
 		if err != nil {
 			return nil, err
 		}
 		key += fmt.Sprintf("\x00%x", sha256.Sum256(text))
 	}
 	return taken.take(key, func() caddy.Destructor { return remoteKeys{session.NewRemote(address, settings.Client())} }).(remoteKeys), nil
-}
-
-func expandAll(repl *caddy.Replacer, settings []string) ([]string, error) {
-	all := make([]string, len(settings))
-	for i, setting := range settings {
-		if strings.Contains(setting[min(len(setting), 1):], "{env.") || strings.Contains(setting[min(len(setting), 1):], "{file.") {
-			return nil, errors.New("a placeholder stands by itself, with nothing before or after it: otherwise it is taken as it is written")
-		}
-		if !strings.HasPrefix(setting, "{") {
-			all[i] = setting // no placeholder: braces in it are its own
-			continue
-		}
-		var err error
-		if all[i], err = expand(repl, setting); err != nil {
-			return nil, err
-		}
-	}
-	return all, nil
 }
 
 // checkAddress refuses an address whose answers somebody on the way could
@@ -232,6 +202,14 @@ func (j *SessionJWT) check() error {
 		return errors.New("issuer is missing: what `iss` of your sessions says")
 	case len(j.Audiences) == 0:
 		return errors.New("audience is missing: what `aud` of your sessions says; without it a token for another app would let its user in here")
+	}
+	return nil
+}
+
+// fit reports settings that would have no effect.
+func (j *SessionJWT) fit(http *HTTP) error {
+	if http != nil && j.JWKS == "" {
+		return errors.New("http has no effect: nobody is asked where the keys are given; remove it")
 	}
 	return nil
 }

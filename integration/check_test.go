@@ -67,6 +67,7 @@ func TestCheckCommand(t *testing.T) {
 	want(check(true), "mydatahelps\n", "✓ private key        RSA of 2048 bits", "✓ clock ", "✓ service token      from "+s.PlatformURL)
 	want(check(true, "--subject", "alice"), "✓ participant        found by identifier", "✓ participant token  for ")
 	want(check(true, append(route, "--read")...), "✓ route              allowed, with Participant:read", "✓ participant token  for Participant:read, lives ", "✓ read               status 200, ")
+	want(check(true, "--subject", "alice", "--route", "GET /api/v1/delegated/participant?a=b", "--read"), "✓ read               status 200, ")
 	want(check(false, "--subject", "nobody"), "✗ participant        participant_unknown: ")
 	want(check(false, "--subject", "alice", "--route", "GET /api/v1/administration/projects"), "✗ route              route_denied")
 

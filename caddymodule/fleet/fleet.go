@@ -2,7 +2,7 @@
 
 // Package fleet lets the token engines of several machines share their tokens
 // through Redis: each token is minted once for all of them, and a purge on one
-// reaches the others. Redis is never a reason for a request to fail: while it
+// reaches the others, as does a logout. Redis is never a reason for a request to fail: while it
 // cannot be used, each machine works for itself.
 //
 // Redis holds nothing in clear. Tokens and purges are sealed, and its keys are
@@ -11,7 +11,7 @@
 //	token        a token until it expires, sealed
 //	lease        who mints it now
 //	purged       the generation of the latest purge of one selection, for 31 days
-//	purges       the stream of the latest 100 000 purges, sealed
+//	purges       the stream of the latest 100 000 purges and logouts, sealed
 //	incarnation  changes when Redis loses its data
 //
 // An ACL user needs the keys ~delegate:* and the commands get, mget,

@@ -108,7 +108,7 @@ func (p *Provider) checkService(ctx context.Context) (string, error) {
 
 // read sends the request and tells how it ends, never what it says.
 func (p *Provider) read(ctx context.Context, d *delegation.Delegation, token *delegation.Token) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, d.Method, p.config.BaseURL+d.Path, nil)
+	req, err := http.NewRequestWithContext(ctx, d.Method, p.config.BaseURL+d.URI, nil)
 	if err != nil {
 		return "", errors.New("the path makes no address")
 	}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"errors"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// pool holds what has to outlive a reload: tokens, lookups, quotas, the keys of
+// an issuer of sessions. Its keys name the settings that matter, so that
+// changed settings make the old entries unreachable and leave others' warm.
+var pool = caddy.NewUsagePool()
+
+// taken are keys in the pool, each to be given back once.
+type taken []string
+
+// take finds or makes what the pool holds.
+func (t *taken) take(key string, build func() caddy.Destructor) any {
+	// build cannot fail, nor can LoadOrNew then.
+	value, _, _ := pool.LoadOrNew(key, func() (caddy.Destructor, error) { return build(), nil })
+	*t = append(*t, key)
+	return value
+}
+
+// release gives back what was taken.
+func (t *taken) release() error {
+	var errs []error
+	for _, key := range *t {
+		_, err := pool.Delete(key)
+		errs = append(errs, err)
+	}
+	*t = nil
+	return errors.Join(errs...)
+}
