@@ -17,6 +17,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
 )
 
@@ -117,7 +118,7 @@ func (adminAPI) purge(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	// A purge that has begun goes on if whoever asked for it leaves.
-	answer := app.purge(context.WithoutCancel(r.Context()), names, order.selection(), order.Release)
+	answer := app.purge(context.WithoutCancel(r.Context()), names, order)
 	status := http.StatusOK
 	if !answer.Complete {
 		status = http.StatusServiceUnavailable
@@ -125,14 +126,20 @@ func (adminAPI) purge(w http.ResponseWriter, r *http.Request) error {
 	return answerJSON(w, status, answer)
 }
 
-// purge has the named providers drop who is selected.
-func (a *App) purge(ctx context.Context, names []string, s delegation.Selection, release bool) purgeAnswer {
-	answer := purgeAnswer{Purged: names, Complete: true}
+// purge has the named providers drop who is selected. Sessions end before: they
+// would have it fetched again.
+func (a *App) purge(ctx context.Context, names []string, order *purgeOrder) purgeAnswer {
+	s, answer := order.selection(), purgeAnswer{Purged: names, Complete: true}
+	var errs []error
+	if order.Sessions {
+		errs = append(errs, a.end(ctx, true, session.Ending{Realm: s.Realm, Subject: s.Subject}))
+	}
 	for _, name := range names {
-		if err := a.providers[name].purge(ctx, s, release, "admin"); err != nil {
-			answer.Code, answer.Message, _ = strings.Cut(tokens.ErrIncomplete.Error(), ": ")
-			answer.Complete = false
-		}
+		errs = append(errs, a.providers[name].purge(ctx, s, order.Release, "admin"))
+	}
+	if errors.Join(errs...) != nil {
+		answer.Code, answer.Message, _ = strings.Cut(tokens.ErrIncomplete.Error(), ": ")
+		answer.Complete = false
 	}
 	return answer
 }
@@ -144,6 +151,7 @@ type purgeOrder struct {
 	Subject     choice `json:"subject"`
 	Participant choice `json:"participant"`
 	Release     bool   `json:"release"`
+	Sessions    bool   `json:"sessions"`
 }
 
 // choice is a name that may be left out and then selects everybody. An empty
@@ -173,7 +181,7 @@ func readPurge(body io.Reader) (*purgeOrder, error) {
 		return nil, fmt.Errorf("the body is larger than %d bytes", tooLarge.Limit)
 	}
 	if err != nil || order == nil {
-		return nil, errors.New("the body is no JSON object of the strings provider, realm, subject and participant, and of release, which is true or false; all may be left out")
+		return nil, errors.New("the body is no JSON object of the strings provider, realm, subject and participant, and of release and sessions, which are true or false; all may be left out")
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("there is more after the JSON object: send one")
@@ -192,6 +200,8 @@ func (o *purgeOrder) check() error {
 		return errors.New("participant is the platform's name of a person, realm and subject are the app's: give one or the other")
 	case o.Release && !(o.Realm.given && o.Subject.given):
 		return errors.New("release is for one person: give realm and subject")
+	case o.Sessions && (o.Realm.given != o.Subject.given || o.Participant.given || o.Provider.given):
+		return errors.New("sessions is for one person, give realm and subject, or for everybody: leave out all else")
 	}
 	return nil
 }

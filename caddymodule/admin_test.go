@@ -9,11 +9,13 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
 
 // TestReadPurge protects from a purge of everybody that was meant for one, and
@@ -28,7 +30,9 @@ func TestReadPurge(t *testing.T) {
 		`{"provider":"mdh"}`:  {},
 		`{"release":false}`:   {},
 		`{"subject":"null"}`:  {Subject: "null"},
-		`{"realm":"r","subject":"s","release":true}`: {Realm: "r", Subject: "s"},
+		`{"realm":"r","subject":"s","release":true}`:  {Realm: "r", Subject: "s"},
+		`{"realm":"r","subject":"s","sessions":true}`: {Realm: "r", Subject: "s"},
+		`{"sessions":true}`:                           {},
 	} {
 		order, err := readPurge(strings.NewReader(body))
 		if err != nil {
@@ -38,24 +42,28 @@ func TestReadPurge(t *testing.T) {
 		}
 	}
 	for body, want := range map[string]string{
-		`{"subject":""}`:                         "must not be empty",
-		`{"subject":null}`:                       "must not be empty",
-		`{"provider":""}`:                        "must not be empty",
-		`{"participant":"CANARY","realm":"r"}`:   "one or the other",
-		`{"participant":"CANARY","subject":"s"}`: "one or the other",
-		`{"release":true}`:                       "give realm and subject",
-		`{"release":true,"subject":"CANARY"}`:    "give realm and subject",
-		`{"release":true,"realm":"CANARY"}`:      "give realm and subject",
-		`{"release":"yes"}`:                      "no JSON object",
-		`{"subjects":"CANARY"}`:                  "no JSON object",
-		`{"CANARY":1}`:                           "no JSON object",
-		`{"subject":7}`:                          "no JSON object",
-		`null`:                                   "no JSON object",
-		`[]`:                                     "no JSON object",
-		`"CANARY"`:                               "no JSON object",
-		`{"subject":"CANARY"`:                    "no JSON object",
-		`{"subject":"CANARY"}{}`:                 "there is more",
-		`{"subject":"CANARY"} CANARY`:            "there is more",
+		`{"subject":""}`:                           "must not be empty",
+		`{"subject":null}`:                         "must not be empty",
+		`{"provider":""}`:                          "must not be empty",
+		`{"participant":"CANARY","realm":"r"}`:     "one or the other",
+		`{"participant":"CANARY","subject":"s"}`:   "one or the other",
+		`{"release":true}`:                         "give realm and subject",
+		`{"release":true,"subject":"CANARY"}`:      "give realm and subject",
+		`{"release":true,"realm":"CANARY"}`:        "give realm and subject",
+		`{"release":"yes"}`:                        "no JSON object",
+		`{"sessions":true,"subject":"CANARY"}`:     "give realm and subject",
+		`{"sessions":true,"realm":"CANARY"}`:       "give realm and subject",
+		`{"sessions":true,"participant":"CANARY"}`: "give realm and subject",
+		`{"sessions":true,"provider":"CANARY"}`:    "give realm and subject",
+		`{"subjects":"CANARY"}`:                    "no JSON object",
+		`{"CANARY":1}`:                             "no JSON object",
+		`{"subject":7}`:                            "no JSON object",
+		`null`:                                     "no JSON object",
+		`[]`:                                       "no JSON object",
+		`"CANARY"`:                                 "no JSON object",
+		`{"subject":"CANARY"`:                      "no JSON object",
+		`{"subject":"CANARY"}{}`:                   "there is more",
+		`{"subject":"CANARY"} CANARY`:              "there is more",
 		`{"subject":"` + strings.Repeat("x", maxPurgeBody) + `"}`: "larger than 65536 bytes",
 	} {
 		w := httptest.NewRecorder()
@@ -126,11 +134,42 @@ func TestIncompletePurge(t *testing.T) {
 	shared, _ := opened(t, "-shared", zap.NewNop(), nil)
 	shared.shared.tokens.Share(unreachable{})
 	app := &App{providers: map[string]*provider{"alone": alone, "shared": shared}}
-	if got := app.purge(t.Context(), []string{"alone"}, delegation.Selection{}, false); !got.Complete || got.Code != "" {
+	if got := app.purge(t.Context(), []string{"alone"}, new(purgeOrder)); !got.Complete || got.Code != "" {
 		t.Errorf("%+v; want it complete", got)
 	}
-	got := app.purge(t.Context(), []string{"alone", "shared"}, delegation.Selection{}, false)
+	got := app.purge(t.Context(), []string{"alone", "shared"}, new(purgeOrder))
 	if got.Complete || got.Code != "purge_incomplete" || got.Message == "" || len(got.Purged) != 2 {
 		t.Errorf("%+v; want it incomplete", got)
+	}
+}
+
+// TestPurgeEndsSessions protects everybody after a mistake in the app's login:
+// sessions end where the operator says so, and only then.
+func TestPurgeEndsSessions(t *testing.T) {
+	app := &App{endings: session.NewEndings()}
+	alice := &session.Session{Realm: "r", Subject: "alice", Vouched: time.Now()}
+	bob := &session.Session{Realm: "r", Subject: "bob", Vouched: time.Now()}
+	for _, step := range []struct {
+		order      string
+		alice, bob bool // ended
+	}{
+		{`{}`, false, false},
+		{`{"realm":"r","subject":"alice"}`, false, false},
+		{`{"realm":"r","subject":"alice","sessions":true}`, true, false},
+		{`{"sessions":true}`, true, true},
+	} {
+		order, err := readPurge(strings.NewReader(step.order))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := app.purge(t.Context(), nil, order); !got.Complete {
+			t.Errorf("%s: %+v", step.order, got)
+		}
+		if a, b := app.endings.Ended(alice), app.endings.Ended(bob); a != step.alice || b != step.bob {
+			t.Errorf("%s: alice's ended %t, bob's %t", step.order, a, b)
+		}
+	}
+	if late := (&session.Session{Realm: "r", Subject: "bob", Vouched: time.Now().Add(time.Second)}); app.endings.Ended(late) {
+		t.Error("who signs in anew is signed out")
 	}
 }

@@ -5,6 +5,7 @@ package caddymodule
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"strconv"
 	"strings"
 	"sync"
@@ -78,17 +79,18 @@ func (p *pace) usual(who delegation.Person) bool {
 	return limiter.Allow()
 }
 
-// end ends sessions from before now: here, and if tell on all machines.
-func (a *App) end(ctx context.Context, tell bool, all ...session.Ending) {
+// end ends sessions from before now: here, and if tell on all machines. An
+// error is that others cannot be told now. That Redis is down is logged, and
+// they are told as soon as they can be.
+func (a *App) end(ctx context.Context, tell bool, all ...session.Ending) (err error) {
 	now := time.Now()
 	for _, what := range all {
 		a.endings.End(what, now)
 		if a.sessions != nil && tell {
-			// An error is that other machines cannot be told now. That Redis is
-			// down is logged, and they are told as soon as they can be.
-			_ = a.sessions.Purge(ctx, selectionOf(what))
+			err = errors.Join(err, a.sessions.Purge(ctx, selectionOf(what)))
 		}
 	}
+	return err
 }
 
 const (

@@ -98,7 +98,7 @@ func (l *Logout) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 	signOut := func() {
 		if in != nil {
 			// What is signed was good until now, so that there is a new one each time.
-			l.app.end(ctx, paced || !in.session.Asked(), in.session.Endings()...)
+			_ = l.app.end(ctx, paced || !in.session.Asked(), in.session.Endings()...)
 		}
 		if paced {
 			l.app.signOut(ctx, who)
@@ -153,7 +153,7 @@ func (l *Logout) listen(w http.ResponseWriter, r *http.Request) error {
 		realms = append(realms, l.Realm)
 	}
 	for _, realm := range realms {
-		l.app.end(ctx, true, told.Endings(realm)...)
+		_ = l.app.end(ctx, true, told.Endings(realm)...)
 		if told.Subject != "" {
 			l.app.signOut(ctx, delegation.Person{Realm: realm, Subject: told.Subject})
 		}

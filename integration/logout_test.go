@@ -138,6 +138,26 @@ func TestLogoutOnAllMachines(t *testing.T) {
 	get(l.session("bob", nil)).want(t, http.StatusOK, "") // signed in anew
 }
 
+// TestOperatorEndsSessions protects somebody whose session was stolen: the
+// operator ends it. Ending everybody's would end those of other tests.
+func TestOperatorEndsSessions(t *testing.T) {
+	l := newLogin(t)
+	s := start(t, administered(l.caddyfile("")))
+	a, u := newAdmin(t, s), signIn(t, s, "alice")
+	get := func(session string) answer {
+		return u.do(u.with(http.MethodGet, participantPath, "Cookie", "__Host-session="+session))
+	}
+	before := map[string]any{"iat": time.Now().Add(-time.Minute).Unix()}
+	alice, bob := l.session("alice", before), l.session("bob", before)
+	get(alice).want(t, http.StatusOK, "")
+	a.purge(`{"realm":"`+l.URL+`","subject":"alice"}`, `"mydatahelps"`)
+	get(alice).want(t, http.StatusOK, "") // tokens alone
+	a.purge(`{"realm":"`+l.URL+`","subject":"alice","sessions":true}`, `"mydatahelps"`)
+	get(alice).want(t, http.StatusUnauthorized, "session_required")
+	get(l.session("alice", nil)).want(t, http.StatusOK, "") // signed in anew
+	get(bob).want(t, http.StatusOK, "")
+}
+
 // TestBackchannelLogout protects users who have signed out at their issuer, by
 // another app: it tells, and their sessions here end.
 func TestBackchannelLogout(t *testing.T) {

@@ -9,10 +9,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"io"
 	"net/http"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -106,50 +103,18 @@ func codeOf(t testing.TB, s *Session, err error) delegation.Code {
 	return r.Code
 }
 
-// keyServer publishes keys. It implements [http.RoundTripper].
-type keyServer struct {
-	mu     sync.Mutex
-	keys   []jose.JSONWebKey
-	status int
-	calls  int
-	delay  time.Duration
-}
+// keyServer publishes keys.
+type keyServer struct{ judge }
 
 func (s *keyServer) set(keys ...jose.JSONWebKey) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.keys = keys
+	text, _ := json.Marshal(jose.JSONWebKeySet{Keys: keys})
+	s.say(http.StatusOK, string(text))
 }
 
 func (s *keyServer) fail(status int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.status = status
-}
-
-func (s *keyServer) count() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.calls
-}
-
-func (s *keyServer) RoundTrip(req *http.Request) (*http.Response, error) {
-	s.mu.Lock()
-	s.calls++
-	text, _ := json.Marshal(jose.JSONWebKeySet{Keys: s.keys})
-	status, delay := s.status, s.delay
-	s.mu.Unlock()
-	if delay > 0 {
-		select {
-		case <-time.After(delay):
-		case <-req.Context().Done():
-			return nil, req.Context().Err()
-		}
-	}
-	if status == 0 {
-		status = http.StatusOK
-	}
-	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(string(text))), Request: req}, nil
 }
 
 func published(key *ecdsa.PrivateKey, kid string) jose.JSONWebKey {

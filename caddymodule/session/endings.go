@@ -77,8 +77,10 @@ func (e *Endings) Ended(s *Session) bool {
 	if of(Ending{}) || of(Ending{Realm: s.Realm, Subject: s.Subject}) {
 		return true
 	}
-	if _, ended := e.ends[Ending{Digest: s.digest}]; ended && !s.asked {
-		return true
+	if !s.asked && s.digest != "" { // without one it would be everybody's
+		if _, ended := e.ends[Ending{Digest: s.digest}]; ended {
+			return true
+		}
 	}
 	named := Ending{Realm: s.Realm, ID: s.ID}
 	if s.ID == "" {

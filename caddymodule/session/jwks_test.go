@@ -5,6 +5,7 @@ package session
 import (
 	"crypto/ecdsa"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -175,10 +176,8 @@ func TestKeySetsThatAreNone(t *testing.T) {
 			t.Errorf("%s: %d keys, %v", name, len(keys), err)
 		}
 	}
-	huge := new(keyServer)
-	for range 3000 {
-		huge.keys = append(huge.keys, published(newKey(t), strings.Repeat("k", 200)))
-	}
+	huge, key := new(keyServer), published(newKey(t), strings.Repeat("k", 200))
+	huge.set(slices.Repeat([]jose.JSONWebKey{key}, 3000)...)
 	if _, err := remote(huge).get(t.Context()); err == nil {
 		t.Error("an answer of any length is read")
 	}
