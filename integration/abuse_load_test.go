@@ -160,9 +160,8 @@ func TestT39_RapidReset(t *testing.T) {
 	release()
 	await(t, "the end of the last call", func() bool { return s.Platform.Counts().InFlight == 0 })
 	settle(t, goroutines+kept)
-	if grown := heapInUse() - heap; grown > 8<<20 {
-		t.Errorf("%d KiB are left of it", grown>>10)
-	}
+	// Connections that end take their time. A stream that left 4 KiB would be seen.
+	await(t, "the memory of the streams", func() bool { return heapInUse()-heap < 8<<20 })
 	if got := s.Platform.Counts(); got.TokenRequests != 1 || got.ParticipantTokens != 1 || got.Lookups != 1 {
 		t.Errorf("%+v for %d streams that were reset", got, streams)
 	}

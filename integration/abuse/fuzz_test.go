@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package abuse
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/policy"
+	"github.com/caddy-delegate/caddy-delegate/integration/simulator"
+	"github.com/caddy-delegate/caddy-delegate/integration/stack"
+)
+
+// fuzzed has both kinds of sign-in. A request that does not end is cut off
+// soon, so that each connection ends by itself.
+var fuzzed = `{` + stack.Options + `
+	log {
+		output discard
+	}
+	servers {
+		timeouts {
+			read_body   50ms
+			read_header 50ms
+			idle        50ms
+		}
+	}
+	delegate {` + stack.Provider + `
+	}
+}
+http://127.0.0.1:[[.Port]] {
+	handle_path /mdh/* {` + appSession + `
+		delegate_proxy mydatahelps
+	}
+	handle_path /fa/* {` + stack.SignIn + `
+		delegate_proxy mydatahelps {
+			subject {rp.header.Remote-User}
+		}
+	}
+}
+`
+
+// FuzzProxy protects a whole Caddy from any bytes on the wire: whatever a
+// client sends, the API is called as the one who is signed in or not at all,
+// with the path that was judged and the headers of the contract, no oftener
+// than there are answers; and no answer has a token or a cookie of the
+// platform's.
+func FuzzProxy(f *testing.F) {
+	r := start(f, fuzzed)
+	session := r.cookie("alice") + "\r\n"
+	w := watch(r)
+	for range 2 { // the first time it is looked up who alice is, and not again for a day
+		w.end()
+		for _, prefix := range []string{"/mdh", "/fa"} {
+			r.served("control", stack.Alice, func() reply { return r.ask("GET", prefix+apiEcho, strings.TrimSpace(session)) })
+		}
+	}
+	if calls := w.end(); len(calls) != 2 {
+		f.Fatalf("the watch sees %+v", calls)
+	}
+	for _, seed := range fuzzSeeds {
+		for _, prefix := range []string{"/mdh", "/fa"} {
+			f.Add(true, seed.method, prefix+seed.target, seed.lines, seed.body)
+		}
+		f.Add(false, seed.method, "/mdh"+seed.target, seed.lines, seed.body)
+	}
+	f.Fuzz(func(t *testing.T, signed bool, method, target, lines, body string) {
+		r := &rig{Stack: r.Stack, t: t}
+		host := r.authority(false)
+		request := method + " " + target + " HTTP/1.1\r\nHost: " + host + "\r\n"
+		if signed {
+			request += session
+		}
+		request += lines + "\r\n" + body + http1("GET", "/", host, "Connection: close")
+		answer := r.exchange(request)
+		calls := w.end()
+		for _, call := range calls {
+			if err := call.check(signed); err != nil {
+				t.Errorf("%v: %+v", err, call)
+			}
+			// The echo has it by design.
+			if call.token != "" && !strings.Contains(call.uri, "Simulator.Echo") && strings.Contains(answer, call.token) {
+				t.Error("the token is in the answer")
+			}
+		}
+		if n := strings.Count(answer, "HTTP/1."); len(calls) > n+1 {
+			t.Errorf("%d calls, %d answers", len(calls), n)
+		}
+		if strings.Contains(answer, canary) {
+			t.Error("the platform's cookie is in the answer")
+		}
+		if t.Failed() {
+			t.Logf("%q\n%q", request, answer)
+		}
+	})
+}
+
+const canary = "CANARY-5e1f"
+
+// exchange writes a request and reads until the server hangs up.
+func (r *rig) exchange(request string) string {
+	r.t.Helper()
+	conn := r.dial()
+	defer conn.Close()
+	// In the background: the server may answer before it has read all.
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		_, _ = io.WriteString(conn, request)
+	}()
+	var answer bytes.Buffer
+	_, err := io.Copy(&answer, conn)
+	if late(err) {
+		r.t.Fatalf("it goes on for ever: %q", request)
+	}
+	_ = conn.Close()
+	<-sent
+	return answer.String()
+}
+
+// call is what the API was asked.
+type call struct {
+	method, uri, host string
+	header            http.Header
+	token             string
+	kind, participant string // of the token, by the platform
+}
+
+// lookout notes what reaches the API.
+type lookout struct {
+	mu       sync.Mutex
+	platform *simulator.MyDataHelps
+	calls    []call
+	under    sync.WaitGroup
+}
+
+func watch(r *rig) *lookout {
+	w := &lookout{platform: r.Platform}
+	r.Platform.Set(func(set *simulator.Settings) { set.AdminQuota, set.DelegatedQuota = 0, 0 })
+	r.Intercept(func(rw http.ResponseWriter, req *http.Request, platform http.Handler) {
+		if req.Method == http.MethodPost && req.RequestURI == "/identityserver/connect/token" {
+			platform.ServeHTTP(rw, req) // the proxy's own
+			return
+		}
+		w.under.Add(1)
+		defer w.under.Done()
+		c := call{method: req.Method, uri: req.RequestURI, host: req.Host, header: req.Header.Clone()}
+		_, c.token, _ = strings.Cut(req.Header.Get("Authorization"), " ")
+		w.mu.Lock()
+		w.calls = append(w.calls, c)
+		w.mu.Unlock()
+		rw.Header().Set("Set-Cookie", canary+"=1")
+		platform.ServeHTTP(rw, req)
+	})
+	return w
+}
+
+// end returns what was called since the last time.
+func (w *lookout) end() []call {
+	w.under.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	calls := w.calls
+	w.calls = nil
+	records := w.platform.Records()
+	for i := range calls {
+		for _, record := range slices.Backward(records) {
+			if record.URI == calls[i].uri && record.Method == calls[i].method {
+				calls[i].kind, calls[i].participant = record.TokenKind, record.ParticipantID
+				break
+			}
+		}
+	}
+	w.platform.Reset()
+	return calls
+}
+
+// crossing are the headers that may reach the API.
+var crossing = []string{"Authorization", "Range", "User-Agent", "Last-Event-Id", "Te", "Trailer", "Connection", "Idempotency-Key"}
+
+// check tells what a call has that it must not have.
+func (c call) check(signed bool) error {
+	path, _, _ := strings.Cut(c.uri, "?")
+	canonical, err := policy.Canonical(path)
+	if err != nil || canonical != path {
+		return fmt.Errorf("the path can be read in more than one way: %w", err)
+	}
+	if !slices.Contains([]string{"GET", "HEAD", "POST", "PUT"}, c.method) {
+		return fmt.Errorf("no line allows the method %s", c.method)
+	}
+	if strings.ContainsRune(c.uri, '#') {
+		return fmt.Errorf("a fragment")
+	}
+	for name := range c.header {
+		usual := slices.ContainsFunc([]string{"Accept", "Content-", "If-"}, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+		if !usual && !slices.Contains(crossing, name) || strings.ContainsAny(name, "_.") {
+			return fmt.Errorf("the header %s crossed", name)
+		}
+	}
+	bearers := c.header["Authorization"]
+	if strings.HasPrefix(path, "/api/v1/public/projects/") || strings.HasPrefix(path, "/api/v1/delegated/externalaccountproviders/") && strings.HasSuffix(path, "/logo") {
+		if len(bearers) > 0 {
+			return fmt.Errorf("a public route was sent a credential")
+		}
+		return nil
+	}
+	switch {
+	case !strings.HasPrefix(path, "/api/v1/delegated/") && !strings.HasPrefix(path, "/api/v2/delegated/"):
+		return fmt.Errorf("no line allows it")
+	case !signed:
+		return fmt.Errorf("nobody is signed in")
+	case len(bearers) != 1 || c.kind != "participant" || c.participant != stack.Alice.ID:
+		return fmt.Errorf("%d credentials", len(bearers))
+	}
+	return nil
+}
+
+// fuzzSeeds begin with what has worked elsewhere.
+var fuzzSeeds = []struct{ method, target, lines, body string }{
+	{"GET", apiParticipant, "", ""},
+	{"HEAD", apiParticipant, "Accept: application/json\r\n", ""},
+	{"OPTIONS", apiParticipant, "Origin: https://evil.example\r\nAccess-Control-Request-Method: PUT\r\n", ""},
+	{"POST", "/api/v1/delegated/devicedata", "Content-Type: application/json\r\nContent-Length: 2\r\n", "{}"},
+	{"POST", apiEcho, "Transfer-Encoding: chunked\r\nTrailer: X-Note\r\n", "2\r\n{}\r\n0\r\nX-Note: a\r\n\r\n"},
+	{"POST", apiEcho, "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n", "0\r\n\r\n"},
+	{"POST", apiEcho, "Content-Length: 5\r\nContent-Length: 4\r\n", "{   }"},
+	{"PUT", apiEcho, "Expect: 100-continue\r\nContent-Length: 2\r\n", "{}"},
+	{"GET", apiParticipant, "Connection: Authorization, close\r\nAuthorization: Bearer forged\r\n", ""},
+	{"GET", apiParticipant, "Connection: keep-alive\r\nKeep-Alive: 5\r\nProxy-Authorization: Basic eDp5\r\n", ""},
+	{"GET", apiParticipant, "X-Forwarded-Uri: /x\r\nX-Original-URL: /x\r\nForwarded: host=evil\r\nX-Http-Method-Override: DELETE\r\n", ""},
+	{"GET", apiParticipant, "Remote-User: bob\r\nRemote_User: bob\r\nRemote.User: bob\r\n", ""},
+	{"GET", apiParticipant, "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", ""},
+	{"GET", apiParticipant, "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n", ""},
+	{"GET", apiParticipant, "X-Note: a\r\n Authorization: Bearer forged\r\n", ""},
+	{"GET", apiParticipant, "Host: evil.example\r\n", ""},
+	{"GET", apiParticipant, "Early-Data: 1\r\nRange: bytes=0-1\r\nIf-None-Match: \"a\"\r\nTE: trailers\r\n", ""},
+	{"GET", apiParticipant, "Cookie: __Host-session=x\r\n", ""},
+	{"GET", apiEcho + "?access_token=x&to=/../a%2e%2e;b#c", "", ""},
+	{"GET", "//api//v1/delegated//participant", "", ""},
+	{"GET", "/api/v1/delegated/%2e%2e/administration/projects", "", ""},
+	{"GET", "/api/v1/delegated/..;/x", "", ""},
+	{"GET", "/api/v1/delegated/custom/a%2fb%25c", "", ""},
+	{"GET", "/api/v1/delegated/custom/Simulator.Redirect?to=https://evil.example/", "", ""},
+	{"GET", "/api/v1/public/projects/x/views/y", "Authorization: Bearer forged\r\n", ""},
+	{"DELETE", apiParticipant, "", ""},
+	{"CONNECT", "", "", ""},
+	{"GET", apiParticipant + " HTTP/1.1\r\nHost: x\r\n\r\nGET /api/v1/delegated/participant", "", ""},
+	{"POST", apiEcho, "Content-Length: 60\r\n", "GET /mdh/api/v1/delegated/participant HTTP/1.1\r\nHost: x\r\n\r\n"},
+	{"GET", apiParticipant, "\r\nGET /mdh/api/v1/delegated/participant HTTP/1.1\r\nHost: x\r\n", ""},
+}
+
+// TestWatch protects the fuzz test from seeing nothing: each rule of it has a
+// call that breaks it.
+func TestWatch(t *testing.T) {
+	good := call{method: "GET", uri: apiParticipant, kind: "participant", participant: stack.Alice.ID, header: http.Header{"Authorization": {"Bearer t"}, "Accept": {"*/*"}}}
+	if err := good.check(true); err != nil {
+		t.Fatal(err)
+	}
+	for what, change := range map[string]func(*call){
+		"another's":       func(c *call) { c.participant = stack.Bob.ID },
+		"the service's":   func(c *call) { c.kind = "service" },
+		"two credentials": func(c *call) { c.header["Authorization"] = []string{"a", "b"} },
+		"no credential":   func(c *call) { delete(c.header, "Authorization") },
+		"a way out":       func(c *call) { c.uri = "/api/v1/delegated/../administration" },
+		"another route":   func(c *call) { c.uri = "/api/v1/administration" },
+		"a credential":    func(c *call) { c.uri = "/api/v1/public/projects/x/views/y" },
+		"a method":        func(c *call) { c.method = "DELETE" },
+		"a header":        func(c *call) { c.header["Cookie"] = []string{"a=b"} },
+		"an alias":        func(c *call) { c.header["Accept_Encoding"] = []string{"x"} },
+	} {
+		bad := good
+		bad.header = good.header.Clone()
+		if change(&bad); bad.check(true) == nil {
+			t.Errorf("%s: nothing is said", what)
+		}
+	}
+	if good.check(false) == nil {
+		t.Error("nobody is signed in, and nothing is said")
+	}
+}
