@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/keyset"
+	"github.com/caddy-delegate/caddy-delegate/integration/port"
 	"github.com/caddy-delegate/caddy-delegate/integration/simulator"
 	"github.com/caddy-delegate/caddy-delegate/integration/stack"
 )
@@ -230,7 +231,7 @@ func TestAdminStatus(t *testing.T) {
 // TestAdminPurgeIncomplete protects operators of several machines from
 // believing that all have purged, while this one cannot tell the others.
 func TestAdminPurgeIncomplete(t *testing.T) {
-	port, err := stack.FreePort() // nobody is there
+	port, err := port.Free() // nobody is there
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/fleet"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/keyset"
+	"github.com/caddy-delegate/caddy-delegate/integration/port"
 	"github.com/caddy-delegate/caddy-delegate/integration/stack"
 )
 
@@ -30,7 +31,7 @@ type redisServer struct {
 
 func newRedis(t testing.TB) *redisServer {
 	t.Helper()
-	port, err := stack.FreePort()
+	port, err := port.Free()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-delegate/caddy-delegate/integration/port"
 	"github.com/caddy-delegate/caddy-delegate/integration/simulator"
 	"github.com/caddy-delegate/caddy-delegate/integration/stack"
 )
@@ -30,7 +31,7 @@ import (
 // requests and every kind of refusal, and then looks for the secrets in every
 // place a person may read.
 func TestNothingLeaks(t *testing.T) {
-	adminPort, err := stack.FreePort()
+	adminPort, err := port.Free()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
+
+	"github.com/caddy-delegate/caddy-delegate/integration/port"
 )
 
 // TestMain protects whoever reloads from goroutines that stay behind: every
@@ -54,12 +56,11 @@ func serve(t testing.TB, flags ...string) *server {
 
 func freePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	number, err := port.Free()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return number
 }
 
 func (s *server) url() string { return fmt.Sprintf("redis://127.0.0.1:%d", s.port) }

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-delegate/caddy-delegate/integration/port"
 	"github.com/caddy-delegate/caddy-delegate/integration/stack"
 )
 
@@ -50,7 +51,7 @@ type caddyfile struct {
 
 // caddy starts a Caddy of its own.
 func (b *bench) caddy(ctx context.Context, name string, c caddyfile) (*server, error) {
-	port, err := stack.FreePort()
+	port, err := port.Free()
 	if err != nil {
 		return nil, err
 	}

@@ -15,8 +15,8 @@ import (
 	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/keyset"
+	"github.com/caddy-delegate/caddy-delegate/integration/port"
 	"github.com/caddy-delegate/caddy-delegate/integration/simulator"
-	"github.com/caddy-delegate/caddy-delegate/integration/stack"
 )
 
 // replicas: several Caddys share a Redis, and every participant asks all of
@@ -123,7 +123,7 @@ func (b *bench) redis(ctx context.Context) (*process, string, error) {
 	if err != nil {
 		return nil, "", fmt.Errorf("%w: install redis-server", err)
 	}
-	port, err := stack.FreePort()
+	port, err := port.Free()
 	if err != nil {
 		return nil, "", err
 	}

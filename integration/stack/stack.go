@@ -11,7 +11,6 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -24,6 +23,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard" // so that any Caddyfile works
 
 	_ "github.com/caddy-delegate/caddy-delegate/caddymodule"
+	"github.com/caddy-delegate/caddy-delegate/integration/port"
 	"github.com/caddy-delegate/caddy-delegate/integration/simulator"
 )
 
@@ -89,7 +89,7 @@ func New(dir string, participants ...simulator.Participant) (*Stack, error) {
 	app := s.serve(s.App)
 	s.AppAddr = app.Listener.Addr().String()
 	var err error
-	s.Port, err = FreePort()
+	s.Port, err = port.Free()
 	return s, err
 }
 
@@ -141,7 +141,7 @@ func (s *Stack) Load(text string) error {
 	old := s.Port
 	if s.loaded {
 		var err error
-		if s.Port, err = FreePort(); err != nil {
+		if s.Port, err = port.Free(); err != nil {
 			return err
 		}
 	}
@@ -188,16 +188,6 @@ func Adapt(text string) ([]byte, error) {
 	adapter := caddyfile.Adapter{ServerType: httpcaddyfile.ServerType{}}
 	config, _, err := adapter.Adapt([]byte(text), map[string]any{"filename": "Caddyfile"})
 	return config, err
-}
-
-// FreePort finds a port of the loopback address that nobody listens on.
-func FreePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
 // Options are the global options of every Caddyfile of this package: nothing
