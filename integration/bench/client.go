@@ -26,12 +26,14 @@ type client struct {
 	out  []byte
 }
 
-func newClient(addr string) *client {
+// newClient returns a client that names the user in a header line that begins
+// as given.
+func newClient(addr, line string) *client {
 	return &client{
 		addr: addr,
 		// What a browser sends, more or less.
 		head: "GET " + prefix + route + " HTTP/1.1\r\nHost: " + addr + "\r\n" +
-			"Accept: application/json\r\nAccept-Encoding: gzip, br\r\nAccept-Language: en\r\nUser-Agent: bench\r\n" + sessionHeader + ": ",
+			"Accept: application/json\r\nAccept-Encoding: gzip, br\r\nAccept-Language: en\r\nUser-Agent: bench\r\n" + line,
 		in: bufio.NewReader(nil),
 	}
 }

@@ -34,9 +34,14 @@ type load struct {
 }
 
 func newLoad(addr string, users []string) *load {
+	return newLoadBy(addr, sessionHeader+": ", users)
+}
+
+// newLoadBy is newLoad with another header line that names the user.
+func newLoadBy(addr, line string, users []string) *load {
 	l := &load{addr: addr, users: users, clients: make([]*client, connections)}
 	for i := range l.clients {
-		l.clients[i] = newClient(addr)
+		l.clients[i] = newClient(addr, line)
 	}
 	return l
 }

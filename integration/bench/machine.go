@@ -120,6 +120,19 @@ func cpu(pid int) (time.Duration, error) {
 // Go runs.
 const tick = 10 * time.Millisecond
 
+// memory is how much of the machine's a server's processes have, in MiB.
+func (s *server) memory() (sum float64, err error) {
+	for _, p := range s.processes {
+		text := field(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid), "VmRSS")
+		kib, err := strconv.ParseFloat(strings.TrimSuffix(text, " kB"), 64)
+		if err != nil {
+			return 0, fmt.Errorf("reading how much memory %s has: %w", p.name, err)
+		}
+		sum += kib / 1024
+	}
+	return sum, nil
+}
+
 // busy is the CPU time that the whole machine has used so far, and what the
 // host took away from it.
 func busy() (time.Duration, error) {

@@ -114,6 +114,7 @@ var parts = []part{
 	{"issuer-503", (*bench).issuer503},
 	{"issuer-down", (*bench).issuerDown},
 	{"revoked", (*bench).revoked},
+	{"forged", (*bench).forged},
 	{"memory", (*bench).memory},
 	{"replicas", (*bench).replicas},
 	{"redis-killed", (*bench).replicasAlone},

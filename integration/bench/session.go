@@ -51,8 +51,9 @@ func (session) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	}
 	inFlight.Add(1)
 	defer inFlight.Add(-1)
-	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	repl.Set("http.auth.user.id", r.Header.Get(sessionHeader))
+	if user := r.Header.Get(sessionHeader); user != "" { // or app_session does it
+		r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer).Set("http.auth.user.id", user)
+	}
 	return next.ServeHTTP(w, r)
 }
 

@@ -29,6 +29,7 @@ type play struct {
 	replicas int            // Caddys; 0 means one
 	options  string         // more options of delegate
 	proxy    string         // block of delegate_proxy
+	session  string         // a directive that says who is signed in
 	platform map[string]any // settings of the simulator
 }
 
@@ -64,7 +65,7 @@ func (b *bench) stage(ctx context.Context, p play) (*stage, error) {
 		return nil, err
 	}
 	config := delegated{platform: s.platform, key: private, by: p.by, options: p.options, proxy: p.proxy}.caddyfile()
-	config.site = "\t\theader >X-Cache {http.delegate.cache}\n" + config.site
+	config.site = "\t\theader >X-Cache {http.delegate.cache}\n" + p.session + config.site
 	for range max(1, p.replicas) {
 		server, err := b.caddy(ctx, "delegate", config)
 		if err != nil {
