@@ -15,11 +15,15 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/caddy-delegate/caddy-delegate/integration/port"
 	"github.com/caddy-delegate/caddy-delegate/integration/simulator"
@@ -39,6 +43,18 @@ func TestNothingLeaks(t *testing.T) {
 	logFile := filepath.Join(dir, "caddy.log")
 	t.Setenv("XDG_CONFIG_HOME", dir) // autosave goes here
 	t.Setenv("HOME", dir)
+
+	r := newRedis(t)
+	const password = "CANARY-redis-7c21"
+	store := redis.NewClient(&redis.Options{Addr: fmt.Sprintf("127.0.0.1:%d", r.port), Password: password})
+	t.Cleanup(func() { _ = store.Close() })
+	open := redis.NewClient(&redis.Options{Addr: store.Options().Addr})
+	defer open.Close()
+	if err := open.ConfigSet(t.Context(), "requirepass", password).Err(); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("REDIS", fmt.Sprintf("redis://:%s@127.0.0.1:%d/0", password, r.port))
+	keys := newKeyset(t)
 
 	options := strings.NewReplacer("admin off", fmt.Sprintf("admin localhost:%d", adminPort), "persist_config off", "").Replace(stack.Options)
 	const echoAll = `
@@ -60,6 +76,8 @@ func TestNothingLeaks(t *testing.T) {
 		per_host
 	}
 	delegate {`+stack.Provider+`
+		keyset {file.`+keys+`}
+		cache redis {env.REDIS}
 	}
 }
 http://127.0.0.1:[[.Port]] {
@@ -76,11 +94,23 @@ http://127.0.0.1:[[.Port]] {
 		delegate_token mydatahelps {
 			subject {rp.header.Remote-User}
 		}
+	}
+	handle_path /crash/* {`+stack.SignIn+`
+		route {
+			delegate mydatahelps {
+				subject {rp.header.Remote-User}
+			}
+			test_crash
+		}
 	}`+echoAll+`
 }
 `)
 	sinks := map[string]string{}
 	secrets := newWiretap(t, s)
+	secrets.found["password"] = password
+	for _, line := range regexp.MustCompile(`[A-Za-z0-9+/]{40,}`).FindAllString(readFile(t, keys), -1) {
+		secrets.found["keyset"] = line
+	}
 
 	alice, stranger := signIn(t, s, "alice"), signIn(t, s, "stranger")
 	note := func(name string, a answer) {
@@ -123,6 +153,22 @@ http://127.0.0.1:[[.Port]] {
 	a.want(t, http.StatusOK, "")
 	alice.get(participantPath).want(t, http.StatusOK, "")
 
+	if res, err := alice.try(alice.request(http.MethodGet, strings.Replace(participantPath, "/mdh/", "/crash/", 1), nil)); err == nil {
+		t.Errorf("the handler that crashes answered %d", res.StatusCode)
+	}
+	for cursor, more := uint64(0), true; more; more = cursor != 0 {
+		var names []string
+		if names, cursor, err = store.Scan(t.Context(), cursor, "*", 1000).Result(); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			content, err := store.Dump(t.Context(), name).Result()
+			if err != nil {
+				t.Fatal(err)
+			}
+			sinks["redis"] += name + " " + content + "\n"
+		}
+	}
 	for _, path := range []string{"/config/", "/metrics", "/reverse_proxy/upstreams", "/debug/pprof/goroutine?debug=2", "/debug/pprof/cmdline", "/debug/vars", "/delegate/status"} {
 		res, err := http.Get(fmt.Sprintf("http://localhost:%d%s", adminPort, path))
 		if err != nil {
@@ -154,7 +200,10 @@ http://127.0.0.1:[[.Port]] {
 
 	// The sinks have to be real: an empty log would pass.
 	logs := sinks["file "+logFile]
-	for _, must := range []string{"upstream roundtrip", `"refused"`, "http.log.access", "participant_unknown", "credentials_rejected"} {
+	if !strings.Contains(sinks["redis"], ":token ") {
+		t.Error("no token is in Redis: is it used?")
+	}
+	for _, must := range []string{"upstream roundtrip", "test_crash is here", `"refused"`, "http.log.access", "participant_unknown", "credentials_rejected"} {
 		if !strings.Contains(logs, must) {
 			t.Errorf("the log does not hold %s: is it written?", must)
 		}
@@ -163,7 +212,7 @@ http://127.0.0.1:[[.Port]] {
 		t.Errorf("config or files are missing: %d files", files)
 	}
 	found := secrets.list()
-	if len(found) < 5 {
+	if len(found) < 7 {
 		t.Fatalf("only %d secrets were seen on the wire", len(found))
 	}
 	for name, text := range sinks {
@@ -184,6 +233,32 @@ http://127.0.0.1:[[.Port]] {
 			t.Errorf("%s tells what the issuer said", name)
 		}
 	}
+}
+
+func readFile(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// crash is a handler with a bug: it panics behind delegate, with all it can see.
+type crash struct{}
+
+// CaddyModule returns the Caddy module information.
+func (crash) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.test_crash", New: func() caddy.Module { return new(crash) }}
+}
+
+func (crash) ServeHTTP(_ http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	panic(fmt.Sprintf("test_crash is here: %+v %+v %+v", r.URL, r.Context(), next))
+}
+
+func init() {
+	caddy.RegisterModule(crash{})
+	httpcaddyfile.RegisterHandlerDirective("test_crash", func(httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) { return crash{}, nil })
 }
 
 // checkSessionInLogs wants the app's cookie nowhere but where log_credentials
