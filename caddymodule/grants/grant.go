@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package grants
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+// State is what a grant is worth.
+type State string
+
+// The states of a grant.
+const (
+	// Active grants are used.
+	Active State = "active"
+	// Suspended grants are not: the platform did not accept them any more. What
+	// they hold is kept, for consent that is given again.
+	Suspended State = "suspended"
+	// Conflict is a grant whose account belongs to somebody else. An operator
+	// has to decide.
+	Conflict State = "conflict"
+	// Retired grants were replaced by one of another account, or released by an
+	// operator.
+	Retired State = "retired"
+)
+
+// Owner is whose a grant is.
+type Owner struct {
+	// Provider is the configured name of the provider.
+	Provider string
+	// Source is where the provider has the data from, for platforms with
+	// several sources; usually empty.
+	Source string
+	delegation.Person
+	// Slot tells apart several grants of one person; usually empty.
+	Slot string
+}
+
+// Grant is what somebody has consented to.
+type Grant struct {
+	ID string
+	Owner
+	// Account is the person at the platform.
+	Account string
+	State   State
+	// Secret is what the provider keeps. It is empty in lists.
+	Secret  delegation.Secret
+	Created time.Time
+	Changed time.Time
+
+	sealedBy string
+}
+
+const grantColumns = "id, provider, source, state, owner, secret, sealed_by, created, changed"
+
+// Find returns somebody's grant, active or suspended. The error is [ErrNone],
+// [ErrDamaged] or [ErrUnavailable].
+func (s *Store) Find(ctx context.Context, o Owner) (g *Grant, err error) {
+	err = s.read(ctx, "looking for a grant", func(ctx context.Context, db doer) (err error) {
+		g, err = s.held(ctx, db, o)
+		return err
+	})
+	return g, err
+}
+
+// held is the grant that an owner has.
+func (s *Store) held(ctx context.Context, db doer, o Owner) (*Grant, error) {
+	g, err := s.grant(ctx, db, "SELECT "+grantColumns+" FROM grants WHERE provider = ", o.Provider, " AND source = ", o.Source,
+		" AND state IN ('active', 'suspended') AND person IN ", s.persons(o), "")
+	if err != nil {
+		return nil, err
+	}
+	if g.Owner != o {
+		return nil, ErrDamaged // somebody has written another's name on it
+	}
+	return g, nil
+}
+
+// holder is the grant that holds an account.
+func (s *Store) holder(ctx context.Context, db doer, provider, source, account string) (*Grant, error) {
+	return s.grant(ctx, db, "SELECT "+grantColumns+" FROM grants WHERE provider = ", provider, " AND source = ", source,
+		" AND state IN ('active', 'suspended') AND account IN ", s.accounts(provider, source, account), "")
+}
+
+func (s *Store) grant(ctx context.Context, db doer, pieces ...any) (g *Grant, err error) {
+	err = s.row(ctx, db, func(row scanner) (err error) {
+		g, err = s.scan(row)
+		return err
+	}, pieces...)
+	return g, err
+}
+
+// scan reads a grant and opens it.
+func (s *Store) scan(row scanner) (*Grant, error) {
+	g := new(Grant)
+	var owner, secret []byte
+	var created, changed int64
+	if err := row.Scan(&g.ID, &g.Provider, &g.Source, &g.State, &owner, &secret, &g.sealedBy, &created, &changed); err != nil {
+		return nil, err
+	}
+	g.Created, g.Changed = time.UnixMilli(created), time.UnixMilli(changed)
+	if err := s.openOwner(g, owner); err != nil {
+		return nil, err
+	}
+	return g, s.openSecret(g, secret)
+}
+
+// bind makes what somebody has consented to theirs. If the account belongs to
+// somebody else, what they brought is kept for an operator to decide, and
+// conflict is true.
+func (s *Store) bind(ctx context.Context, tx doer, o Owner, account string, secret delegation.Secret) (g *Grant, conflict bool, err error) {
+	now := time.Now()
+	g = &Grant{ID: newID(), Owner: o, Account: account, State: Active, Secret: secret, Created: now, Changed: now}
+	other, err := s.holder(ctx, tx, o.Provider, o.Source, account)
+	switch {
+	case err == nil && other.Owner == o:
+		g.ID, g.Created = other.ID, other.Created
+		return g, false, s.replace(ctx, tx, g)
+	case err == nil:
+		g.State = Conflict
+		return g, true, s.file(ctx, tx, g)
+	case !errors.Is(err, ErrNone):
+		return nil, false, err
+	}
+	// Somebody who connects another account has no more use of the one before.
+	if _, err := s.run(ctx, tx, "UPDATE grants SET state = 'retired', changed = ", millis(now), " WHERE provider = ", o.Provider,
+		" AND source = ", o.Source, " AND state IN ('active', 'suspended') AND person IN ", s.persons(o), ""); err != nil {
+		return nil, false, err
+	}
+	return g, false, s.file(ctx, tx, g)
+}
+
+// file keeps a grant, in place of one in conflict of the same person and account.
+func (s *Store) file(ctx context.Context, tx doer, g *Grant) error {
+	if _, err := s.run(ctx, tx, "DELETE FROM grants WHERE provider = ", g.Provider, " AND source = ", g.Source,
+		" AND state = 'conflict' AND account IN ", s.accounts(g.Provider, g.Source, g.Account), " AND person IN ", s.persons(g.Owner), ""); err != nil {
+		return err
+	}
+	return s.insert(ctx, tx, g)
+}
+
+func (s *Store) insert(ctx context.Context, tx doer, g *Grant) error {
+	owner, secret, err := s.sealGrant(g)
+	if err != nil {
+		return err
+	}
+	_, err = s.run(ctx, tx, "INSERT INTO grants (id, provider, source, person, account, state, owner, secret, sealed_by, created, changed) VALUES (",
+		g.ID, ", ", g.Provider, ", ", g.Source, ", ", s.person(g.Owner), ", ", s.account(g.Provider, g.Source, g.Account), ", ", string(g.State), ", ",
+		owner, ", ", secret, ", ", s.keyName(), ", ", millis(g.Created), ", ", millis(g.Changed), ")")
+	return err
+}
+
+// replace writes a grant that is there, by the primary key.
+func (s *Store) replace(ctx context.Context, tx doer, g *Grant) error {
+	owner, secret, err := s.sealGrant(g)
+	if err != nil {
+		return err
+	}
+	_, err = s.run(ctx, tx, "UPDATE grants SET person = ", s.person(g.Owner), ", account = ", s.account(g.Provider, g.Source, g.Account),
+		", state = ", string(g.State), ", owner = ", owner, ", secret = ", secret, ", sealed_by = ", s.keyName(), ", changed = ", millis(g.Changed),
+		" WHERE id = ", g.ID, "")
+	return err
+}
+
+// Suspend notes that the platform does not accept a grant any more. One that
+// was changed since it was read is left as it is.
+func (s *Store) Suspend(ctx context.Context, g *Grant) error {
+	return s.write(ctx, "suspending a grant", func(ctx context.Context, tx doer) error {
+		_, err := s.run(ctx, tx, "UPDATE grants SET state = 'suspended', changed = ", millis(time.Now()),
+			" WHERE id = ", g.ID, " AND state = 'active' AND changed = ", millis(g.Changed), "")
+		return err
+	})
+}
+
+// Forget deletes all that is kept of an owner, journeys too. What is forgotten
+// cannot be had back from the platform.
+func (s *Store) Forget(ctx context.Context, o Owner) error {
+	return s.write(ctx, "forgetting a grant", func(ctx context.Context, tx doer) error {
+		for _, table := range []string{"grants", "journeys"} {
+			if _, err := s.run(ctx, tx, "DELETE FROM "+table+" WHERE provider = ", o.Provider, " AND source = ", o.Source,
+				" AND person IN ", s.persons(o), ""); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package grants
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+const (
+	// journeyLife is how long a journey may take, unless it says otherwise.
+	journeyLife = time.Hour
+
+	// kept is how long one is remembered after that: what was consented to waits
+	// for the browser to come back, and what comes twice is told from what was
+	// never begun.
+	kept = 7 * 24 * time.Hour
+
+	// maxOpen is how many journeys somebody may have under way. The oldest give
+	// way: a page that is opened again and again begins one each time.
+	maxOpen = 10
+)
+
+// Kind is what a journey is for.
+type Kind string
+
+// The kinds of journeys.
+const (
+	// Connect is the first consent, or one with another account.
+	Connect Kind = "connect"
+	// Update is consent to something more, for the account that is connected.
+	Update Kind = "update"
+)
+
+// Journey is somebody's way to consent.
+type Journey struct {
+	Owner
+	Kind Kind
+	// Life is how long it may take. Default: an hour.
+	Life time.Duration
+	// AnyBrowser has it end in any browser in which the owner is signed in, not
+	// just where it began: for a code that is read by a phone. It lets somebody
+	// who can make the owner sign in and open an address finish it.
+	AnyBrowser bool
+
+	// Set by Begin: random, to be handed to the platform (Link), put into the
+	// address that the browser is to come back to (Back), and kept by the
+	// browser (Browser; empty with AnyBrowser).
+	Link, Back, Browser delegation.Secret
+	// Expires is when it is too late. Set by Begin.
+	Expires time.Time
+}
+
+// Staged is what the platform says has been consented to.
+type Staged struct {
+	// Account is the person at the platform.
+	Account string
+	// Secret is what the provider is to keep.
+	Secret delegation.Secret
+}
+
+// The errors of journeys, besides those of grants.
+var (
+	// ErrPending says that the platform has not told yet what was consented to.
+	ErrPending = errors.New("grants: the platform has not answered yet")
+	// ErrOther says that another browser or person has begun the journey.
+	ErrOther = errors.New("grants: the journey was begun elsewhere")
+)
+
+const (
+	open   = "open"
+	staged = "staged"
+	done   = "done"
+)
+
+func (s *Store) token(use, value string) string    { return s.keys.Name("journey "+use, value) }
+func (s *Store) tokens(use, value string) []string { return s.keys.Names("journey "+use, value) }
+
+// Begin notes a journey and sets its tokens. The error is [ErrNone] for an
+// update of what is not connected, or [ErrUnavailable].
+func (s *Store) Begin(ctx context.Context, j *Journey) error {
+	if j.Life <= 0 {
+		j.Life = journeyLife
+	}
+	now := time.Now()
+	j.Link, j.Back, j.Browser = delegation.NewSecret(rand.Text()), delegation.NewSecret(rand.Text()), delegation.Secret{}
+	j.Expires = now.Add(j.Life)
+	browser := ""
+	if !j.AnyBrowser {
+		j.Browser = delegation.NewSecret(rand.Text())
+		browser = s.token("browser", j.Browser.Reveal())
+	}
+	return s.write(ctx, "beginning a journey", func(ctx context.Context, tx doer) error {
+		if j.Kind == Update {
+			if _, err := s.held(ctx, tx, j.Owner); err != nil {
+				return err
+			}
+		}
+		if err := s.makeRoom(ctx, tx, j.Owner, now); err != nil {
+			return err
+		}
+		id := newID()
+		owner, err := s.sealJSON(identity{Realm: j.Realm, Subject: j.Subject, Slot: j.Slot, Kind: j.Kind}, (&record{id: id, provider: j.Provider, source: j.Source}).ownerPlace()...)
+		if err != nil {
+			return err
+		}
+		_, err = s.run(ctx, tx, "INSERT INTO journeys (id, provider, source, person, link, back, browser, state, owner, staged, sealed_by, created, expires) VALUES (",
+			id, ", ", j.Provider, ", ", j.Source, ", ", s.person(j.Owner), ", ", s.token("link", j.Link.Reveal()), ", ", s.token("back", j.Back.Reveal()), ", ",
+			browser, ", ", open, ", ", owner, ", ", []byte{}, ", ", s.keyName(), ", ", millis(now), ", ", millis(j.Expires), ")")
+		return err
+	})
+}
+
+// makeRoom drops what is long over, and the oldest open ones of somebody who
+// has too many.
+func (s *Store) makeRoom(ctx context.Context, tx doer, o Owner, now time.Time) error {
+	if _, err := s.run(ctx, tx, "DELETE FROM journeys WHERE expires < ", millis(now.Add(-kept)), ""); err != nil {
+		return err
+	}
+	_, err := s.run(ctx, tx, "DELETE FROM journeys WHERE id IN (SELECT id FROM journeys WHERE provider = ", o.Provider, " AND source = ", o.Source,
+		" AND state = 'open' AND person IN ", s.persons(o), " ORDER BY created DESC LIMIT 1000000 OFFSET ", maxOpen-1, ")")
+	return err
+}
+
+// record is a journey as the database has it.
+type record struct {
+	id, provider, source, browser, state string
+	owner                                Owner
+	kind                                 Kind
+	staged                               []byte
+	expires                              time.Time
+}
+
+func (s *Store) journey(ctx context.Context, db doer, provider, source, column, token string) (*record, error) {
+	r := new(record)
+	var sealed []byte
+	var expires int64
+	err := s.row(ctx, db, func(row scanner) error {
+		return row.Scan(&r.id, &r.provider, &r.source, &r.browser, &r.state, &sealed, &r.staged, &expires)
+	}, "SELECT id, provider, source, browser, state, owner, staged, expires FROM journeys WHERE provider = ", provider, " AND source = ", source,
+		" AND "+column+" IN ", s.tokens(column, token), "")
+	if err != nil {
+		return nil, err
+	}
+	r.expires = time.UnixMilli(expires)
+	var who identity
+	if err := s.openJSON(sealed, &who, r.ownerPlace()...); err != nil {
+		return nil, err
+	}
+	r.kind = who.Kind
+	r.owner = who.owner(provider, source)
+	return r, nil
+}
+
+func (r *record) ownerPlace() []string {
+	return []string{"owner of journey", r.provider, r.source, r.id}
+}
+
+func (r *record) place() []string { return []string{"staged of journey", r.provider, r.source, r.id} }
+
+// said is what was staged.
+type said struct {
+	Account string `json:"account"`
+	Secret  []byte `json:"secret"` // bytes, because JSON mends what is not UTF-8
+}
+
+func (s *Store) said(r *record) (Staged, error) {
+	var told said
+	if err := s.openJSON(r.staged, &told, r.place()...); err != nil {
+		return Staged{}, err
+	}
+	return Staged{Account: told.Account, Secret: delegation.NewSecret(string(told.Secret))}, nil
+}
+
+// Stage notes what the platform says that somebody has consented to, by the
+// link that it was given. Nothing counts before [Store.Activate]. The same
+// word again is taken, and changes nothing; another word for the same journey,
+// or one for a journey that there is not or that has expired, is [ErrNone].
+func (s *Store) Stage(ctx context.Context, provider, source, link string, what Staged) error {
+	// Not in turn with other writers: it changes one row, if that is open.
+	return s.alone(ctx, "noting what was consented to", func(ctx context.Context, db doer) error {
+		r, err := s.journey(ctx, db, provider, source, "link", link)
+		if err != nil {
+			return err
+		}
+		if r.state == open {
+			if time.Now().After(r.expires) {
+				return ErrNone
+			}
+			sealed, err := s.sealJSON(said{what.Account, []byte(what.Secret.Reveal())}, r.place()...)
+			if err != nil {
+				return err
+			}
+			n, err := s.run(ctx, db, "UPDATE journeys SET state = 'staged', staged = ", sealed, " WHERE state = 'open' AND id = ", r.id, "")
+			if err != nil || n == 1 {
+				return err
+			}
+			// Somebody else was told at the same time.
+			if r, err = s.journey(ctx, db, provider, source, "link", link); err != nil {
+				return err
+			}
+		}
+		before, err := s.said(r)
+		if err != nil {
+			return err
+		}
+		if before.Account != what.Account || !before.Secret.Equal(what.Secret) {
+			return ErrNone
+		}
+		return nil
+	})
+}
+
+// Activate ends a journey in the browser that began it, and makes the grant
+// count. Again, it returns the same. The error is [ErrNone], [ErrPending],
+// [ErrOther], [ErrConflict], [ErrDamaged] or [ErrUnavailable].
+func (s *Store) Activate(ctx context.Context, o Owner, back, browser string) (g *Grant, err error) {
+	conflict := false
+	err = s.write(ctx, "activating a grant", func(ctx context.Context, tx doer) error {
+		r, err := s.journey(ctx, tx, o.Provider, o.Source, "back", back)
+		switch {
+		case err != nil:
+			return err
+		case r.owner != o, r.browser != "" && !slices.Contains(s.tokens("browser", browser), r.browser):
+			return ErrOther
+		case r.state == done:
+			g, err = s.held(ctx, tx, o)
+			return err
+		case r.state == open && time.Now().After(r.expires):
+			return ErrNone
+		case r.state == open:
+			return ErrPending
+		}
+		// What is staged can be activated for longer: the platform may be unable
+		// to give it a second time.
+		told, err := s.said(r)
+		if err != nil {
+			return err
+		}
+		if r.kind == Update {
+			if before, err := s.held(ctx, tx, o); err != nil {
+				return err
+			} else if before.Account != told.Account {
+				return ErrNone // consent to something more of somebody else
+			}
+		}
+		if g, conflict, err = s.bind(ctx, tx, o, told.Account, told.Secret); err != nil {
+			return err
+		}
+		_, err = s.run(ctx, tx, "UPDATE journeys SET state = 'done' WHERE id = ", r.id, "")
+		return err
+	})
+	if err == nil && conflict {
+		return nil, ErrConflict
+	}
+	return g, err
+}
+
+// Pending tells whether somebody is on the way: until when, at the latest. The
+// error is [ErrNone] if not.
+func (s *Store) Pending(ctx context.Context, o Owner) (until time.Time, err error) {
+	err = s.read(ctx, "looking for a journey", func(ctx context.Context, db doer) error {
+		var expires int64
+		if err := s.row(ctx, db, func(row scanner) error { return row.Scan(&expires) },
+			"SELECT expires FROM journeys WHERE provider = ", o.Provider, " AND source = ", o.Source, " AND (state = 'staged' OR state = 'open' AND expires > ",
+			millis(time.Now()), ") AND person IN ", s.persons(o), " ORDER BY expires DESC LIMIT 1"); err != nil {
+			return err
+		}
+		until = time.UnixMilli(expires)
+		return nil
+	})
+	return until, err
+}

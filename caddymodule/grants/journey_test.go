@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package grants
+
+import (
+	"testing"
+	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+func begun(t *testing.T, s *Store, j *Journey) *Journey {
+	t.Helper()
+	if err := s.Begin(t.Context(), j); err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+// TestT56_ConsentLinkOfAnother protects a member who is sent the link of
+// somebody else's journey and consents: it does not count in any browser but
+// the one that set out, nor for anybody but who set out.
+func TestT56_ConsentLinkOfAnother(t *testing.T) {
+	each(t, func(t *testing.T, at Options) {
+		s := opened(t, at)
+		attack := begun(t, s, &Journey{Owner: owner("mallory"), Kind: Connect})
+		// The victim consents, and comes back in their own browser.
+		if err := s.Stage(t.Context(), "mydex", "", attack.Link.Reveal(), set("victim", "key")); err != nil {
+			t.Fatal(err)
+		}
+		own := begun(t, s, &Journey{Owner: owner("victim"), Kind: Connect})
+		for what, c := range map[string]struct {
+			who           Owner
+			back, browser string
+		}{
+			"the victim, another's address":        {owner("victim"), attack.Back.Reveal(), own.Browser.Reveal()},
+			"the victim, without a cookie":         {owner("victim"), attack.Back.Reveal(), ""},
+			"mallory's name, the victim's browser": {owner("mallory"), attack.Back.Reveal(), own.Browser.Reveal()},
+			"mallory's name, no cookie":            {owner("mallory"), attack.Back.Reveal(), ""},
+			"the tokens the wrong way round":       {owner("mallory"), attack.Back.Reveal(), attack.Back.Reveal()},
+		} {
+			_, err := s.Activate(t.Context(), c.who, c.back, c.browser)
+			want(t, what, err, ErrOther)
+		}
+		_, err := s.Activate(t.Context(), owner("mallory"), attack.Link.Reveal(), attack.Browser.Reveal())
+		want(t, "the platform's token", err, ErrNone)
+		holds(t, s, "mallory", "", "")
+		holds(t, s, "victim", "", "")
+
+		// For a phone that reads a code there is no cookie, but still the person.
+		phone := begun(t, s, &Journey{Owner: owner("carol"), Kind: Connect, AnyBrowser: true, Life: time.Minute})
+		if phone.Browser.Reveal() != "" {
+			t.Error("there is a cookie")
+		}
+		if err := s.Stage(t.Context(), "mydex", "", phone.Link.Reveal(), set("c", "key")); err != nil {
+			t.Fatal(err)
+		}
+		_, err = s.Activate(t.Context(), owner("mallory"), phone.Back.Reveal(), "")
+		want(t, "another person's phone", err, ErrOther)
+		if _, err := s.Activate(t.Context(), owner("carol"), phone.Back.Reveal(), ""); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestDisorder protects from a platform that tells twice, late, or of nothing:
+// what is told again changes nothing, and what is told otherwise is not taken.
+func TestDisorder(t *testing.T) {
+	each(t, func(t *testing.T, at Options) {
+		s := opened(t, at)
+		stage := func(link string, what Staged) error { return s.Stage(t.Context(), "mydex", "", link, what) }
+		j := begun(t, s, &Journey{Owner: owner("alice"), Kind: Connect})
+		link, back, browser := j.Link.Reveal(), j.Back.Reveal(), j.Browser.Reveal()
+		activate := func() (*Grant, error) { return s.Activate(t.Context(), owner("alice"), back, browser) }
+
+		want(t, "an unknown link", stage("none", set("1", "key")), ErrNone)
+		want(t, "another token as link", stage(back, set("1", "key")), ErrNone)
+		want(t, "another provider", s.Stage(t.Context(), "other", "", link, set("1", "key")), ErrNone)
+		_, err := activate()
+		want(t, "back before the platform told", err, ErrPending)
+		if _, err := s.Pending(t.Context(), owner("alice")); err != nil {
+			t.Error(err)
+		}
+		for range 3 {
+			want(t, "told", stage(link, set("1", "key")), nil)
+		}
+		want(t, "told otherwise", stage(link, set("2", "key")), ErrNone)
+		want(t, "told with another key", stage(link, set("1", "key-2")), ErrNone)
+		holds(t, s, "alice", "", "") // not before alice is back
+		first, err := activate()
+		want(t, "back", err, nil)
+		want(t, "told again, late", stage(link, set("1", "key")), nil)
+		want(t, "told otherwise, late", stage(link, set("2", "key")), ErrNone)
+		again, err := activate()
+		if err != nil || again.ID != first.ID {
+			t.Errorf("back again: %+v %v", again, err)
+		}
+		holds(t, s, "alice", "1", "key")
+		_, err = s.Pending(t.Context(), owner("alice"))
+		want(t, "nothing is under way", err, ErrNone)
+
+		late := begun(t, s, &Journey{Owner: owner("alice"), Kind: Connect})
+		alter(t, s, "UPDATE journeys SET expires = 1 WHERE state = 'open'")
+		want(t, "expired", stage(late.Link.Reveal(), set("3", "key")), ErrNone)
+		_, err = s.Activate(t.Context(), owner("alice"), late.Back.Reveal(), late.Browser.Reveal())
+		want(t, "back too late", err, ErrNone)
+		holds(t, s, "alice", "1", "key")
+	})
+}
+
+// TestUpdate protects a grant from an update of another account, and people
+// who are not connected from one of nothing.
+func TestUpdate(t *testing.T) {
+	each(t, func(t *testing.T, at Options) {
+		s := opened(t, at)
+		want(t, "nothing to update", s.Begin(t.Context(), &Journey{Owner: owner("alice"), Kind: Update}), ErrNone)
+		connected(t, s, "alice", "1", "key-1")
+		update := func(account, secret string) error {
+			j := begun(t, s, &Journey{Owner: owner("alice"), Kind: Update})
+			if err := s.Stage(t.Context(), "mydex", "", j.Link.Reveal(), set(account, secret)); err != nil {
+				return err
+			}
+			_, err := s.Activate(t.Context(), owner("alice"), j.Back.Reveal(), j.Browser.Reveal())
+			return err
+		}
+		want(t, "of another account", update("2", "key-2"), ErrNone)
+		holds(t, s, "alice", "1", "key-1")
+		want(t, "of the same", update("1", "key-3"), nil)
+		holds(t, s, "alice", "1", "key-3")
+	})
+}
+
+// TestManyJourneys protects the database from a page that is opened again and
+// again: the oldest journeys give way, those of others do not.
+func TestManyJourneys(t *testing.T) {
+	each(t, func(t *testing.T, at Options) {
+		s := opened(t, at)
+		bob := begun(t, s, &Journey{Owner: owner("bob"), Kind: Connect})
+		var links []delegation.Secret
+		for range maxOpen + 5 {
+			alter(t, s, "UPDATE journeys SET created = created - 1000") // those before are older
+			links = append(links, begun(t, s, &Journey{Owner: owner("alice"), Kind: Connect}).Link)
+		}
+		taken := 0
+		for _, link := range links {
+			if s.Stage(t.Context(), "mydex", "", link.Reveal(), set("1", "key")) == nil {
+				taken++
+			}
+		}
+		if taken != maxOpen {
+			t.Errorf("%d journeys are open", taken)
+		}
+		want(t, "the newest", s.Stage(t.Context(), "mydex", "", links[len(links)-1].Reveal(), set("1", "key")), nil)
+		want(t, "another's", s.Stage(t.Context(), "mydex", "", bob.Link.Reveal(), set("2", "key")), nil)
+	})
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package grants
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"io/fs"
+
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// migrate brings the tables up to date. Several machines may do it at once.
+func (s *Store) migrate(ctx context.Context) error {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return err
+	}
+	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true), goose.WithTableName("delegate_migrations")}
+	if s.dialect.goose == "postgres" {
+		locker, err := lock.NewPostgresSessionLocker()
+		if err != nil {
+			return err
+		}
+		options = append(options, goose.WithSessionLocker(locker))
+	}
+	p, err := goose.NewProvider(goose.Dialect(s.dialect.goose), s.db, files, options...)
+	if err != nil {
+		return s.unavailable("preparing the tables", err)
+	}
+	behind, err := p.HasPending(ctx)
+	if err == nil && behind {
+		_, err = p.Up(ctx)
+	}
+	if err != nil {
+		return s.unavailable("bringing the tables up to date", err)
+	}
+	now, newest, err := p.GetVersions(ctx)
+	if err == nil && now > newest {
+		return fmt.Errorf("grants: the tables are of version %d, and this program knows %d: use the newer program", now, newest)
+	}
+	return s.unavailable("reading the tables' version", err)
+}
+
+// checkKeyset refuses a keyset that does not open what is there: with a wrong
+// one nobody would be found, and everybody would be asked to consent anew.
+func (s *Store) checkKeyset(ctx context.Context) error {
+	return s.read(ctx, "checking the keyset", func(ctx context.Context, db doer) error {
+		for _, table := range []string{"grants", "journeys"} {
+			text, args := s.sql("SELECT count(*) FROM "+table+" WHERE sealed_by NOT IN ", s.keyNames())
+			var foreign int
+			if err := db.QueryRowContext(ctx, text, args...).Scan(&foreign); err != nil {
+				return err
+			}
+			if foreign > 0 {
+				return fmt.Errorf("%w: %d rows of %s are sealed by keys that this keyset does not have: put back the keyset file they were written with; nothing was changed", ErrDamaged, foreign, table)
+			}
+		}
+		return nil
+	})
+}
+
+// keyName tells rows of one primary key from those of others.
+func (s *Store) keyName() string    { return s.keys.Name("grants sealed by") }
+func (s *Store) keyNames() []string { return s.keys.Names("grants sealed by") }

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package grants
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// What an operator decides.
+const (
+	released = "release"
+	moved    = "move"
+	deleted  = "delete"
+	resealed = "reseal"
+)
+
+// Each tells every grant, the oldest first, without its secret: to show or to
+// export whose data is connected. An error of tell ends it.
+func (s *Store) Each(ctx context.Context, tell func(*Grant) error) error {
+	after, created := "", int64(0)
+	for {
+		var page []*Grant
+		err := s.read(ctx, "listing grants", func(ctx context.Context, db doer) (err error) {
+			page, err = s.page(ctx, db, created, after)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, g := range page {
+			if err := tell(g); err != nil {
+				return err
+			}
+		}
+		if len(page) < pageSize {
+			return nil
+		}
+		last := page[len(page)-1]
+		created, after = millis(last.Created), last.ID
+	}
+}
+
+const pageSize = 500
+
+func (s *Store) page(ctx context.Context, db doer, created int64, after string) ([]*Grant, error) {
+	text, args := s.sql("SELECT id, provider, source, state, owner, sealed_by, created, changed FROM grants WHERE created > ", created,
+		" OR created = ", created, " AND id > ", after, fmt.Sprintf(" ORDER BY created, id LIMIT %d", pageSize))
+	rows, err := db.QueryContext(ctx, text, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var page []*Grant
+	for rows.Next() {
+		g := new(Grant)
+		var owner []byte
+		var created, changed int64
+		if err := rows.Scan(&g.ID, &g.Provider, &g.Source, &g.State, &owner, &g.sealedBy, &created, &changed); err != nil {
+			return nil, err
+		}
+		g.Created, g.Changed = time.UnixMilli(created), time.UnixMilli(changed)
+		if err := s.openOwner(g, owner); err != nil {
+			return nil, fmt.Errorf("%w: grant %s", err, g.ID)
+		}
+		page = append(page, g)
+	}
+	return page, rows.Err()
+}
+
+// byID is a grant that an operator names.
+func (s *Store) byID(ctx context.Context, db doer, id string) (*Grant, error) {
+	return s.grant(ctx, db, "SELECT "+grantColumns+" FROM grants WHERE id = ", id, "")
+}
+
+// Release ends a grant's hold on its account, which somebody else may connect
+// then. What it holds is kept. by is who decided, for the record.
+func (s *Store) Release(ctx context.Context, id, by string) error {
+	return s.decide(ctx, released, id, by, func(ctx context.Context, tx doer, g *Grant) error {
+		g.State, g.Changed = Retired, time.Now()
+		return s.replace(ctx, tx, g)
+	})
+}
+
+// Move gives a grant to an owner of the same provider and source, whose only
+// one it becomes. The error is [ErrConflict] while another grant holds its
+// account: release that first.
+func (s *Store) Move(ctx context.Context, id string, to Owner, by string) error {
+	return s.decide(ctx, moved, id, by, func(ctx context.Context, tx doer, g *Grant) error {
+		if to.Provider != g.Provider || to.Source != g.Source {
+			return ErrNone
+		}
+		holder, err := s.holder(ctx, tx, g.Provider, g.Source, g.Account)
+		if err == nil && holder.ID != g.ID {
+			return ErrConflict
+		}
+		if err != nil && !errors.Is(err, ErrNone) {
+			return err
+		}
+		if before, err := s.held(ctx, tx, to); err == nil && before.ID != g.ID {
+			before.State, before.Changed = Retired, time.Now()
+			if err := s.replace(ctx, tx, before); err != nil {
+				return err
+			}
+		} else if err != nil && !errors.Is(err, ErrNone) {
+			return err
+		}
+		g.Owner, g.State, g.Changed = to, Active, time.Now()
+		return s.replace(ctx, tx, g)
+	})
+}
+
+// Delete deletes a grant. What it holds cannot be had back from the platform.
+func (s *Store) Delete(ctx context.Context, id, by string) error {
+	return s.decide(ctx, deleted, id, by, func(ctx context.Context, tx doer, _ *Grant) error {
+		_, err := s.run(ctx, tx, "DELETE FROM grants WHERE id = ", id, "")
+		return err
+	})
+}
+
+// decide does what an operator wants with a grant, and records it with it.
+func (s *Store) decide(ctx context.Context, action, id, by string, f func(ctx context.Context, tx doer, g *Grant) error) error {
+	return s.write(ctx, action+" of a grant", func(ctx context.Context, tx doer) error {
+		g, err := s.byID(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if err := f(ctx, tx, g); err != nil {
+			return err
+		}
+		return s.record(ctx, tx, action, id, by)
+	})
+}
+
+func (s *Store) record(ctx context.Context, tx doer, action, id, by string) error {
+	_, err := s.run(ctx, tx, "INSERT INTO decisions (id, at, action, subject, by) VALUES (", newID(), ", ", millis(time.Now()), ", ", action, ", ", id, ", ", by, ")")
+	return err
+}
+
+// Outdated counts what is sealed by older keys than the primary one: it has to
+// be sealed anew before they are dropped from the keyset.
+func (s *Store) Outdated(ctx context.Context) (n int, err error) {
+	err = s.read(ctx, "counting what older keys sealed", func(ctx context.Context, db doer) error {
+		return s.row(ctx, db, func(row scanner) error { return row.Scan(&n) },
+			"SELECT (SELECT count(*) FROM grants WHERE sealed_by <> ", s.keyName(), ") + (SELECT count(*) FROM journeys WHERE sealed_by <> ", s.keyName(), ")")
+	})
+	return n, err
+}
+
+// Reseal seals everything by the primary key, some rows at a time, and tells
+// how many there were. It may be ended and begun again, and run beside
+// requests.
+func (s *Store) Reseal(ctx context.Context, by string) (n int, err error) {
+	for _, table := range []func(context.Context, doer) (int, error){s.resealGrants, s.resealJourneys} {
+		for more := true; more; {
+			if err := ctx.Err(); err != nil {
+				return n, err
+			}
+			some := 0
+			err := s.write(ctx, "sealing anew", func(ctx context.Context, tx doer) (err error) {
+				some, err = table(ctx, tx)
+				return err
+			})
+			if err != nil {
+				return n, err
+			}
+			n += some
+			more = some > 0
+		}
+	}
+	return n, s.write(ctx, "sealing anew", func(ctx context.Context, tx doer) error { return s.record(ctx, tx, resealed, "", by) })
+}
+
+// ids are some rows that an older key sealed.
+func (s *Store) outdated(ctx context.Context, tx doer, table string) ([]string, error) {
+	text, args := s.sql("SELECT id FROM "+table+" WHERE sealed_by <> ", s.keyName(), " ORDER BY id LIMIT 100")
+	rows, err := tx.QueryContext(ctx, text, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var ids []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, rows.Err()
+}
+
+func (s *Store) resealGrants(ctx context.Context, tx doer) (int, error) {
+	ids, err := s.outdated(ctx, tx, "grants")
+	if err != nil {
+		return 0, err
+	}
+	for _, id := range ids {
+		g, err := s.byID(ctx, tx, id)
+		if err != nil {
+			return 0, err
+		}
+		if err := s.replace(ctx, tx, g); err != nil {
+			return 0, err
+		}
+	}
+	return len(ids), nil
+}
+
+// resealJourneys leaves the names of the tokens, which are not known here: a
+// journey is over before its key is dropped.
+func (s *Store) resealJourneys(ctx context.Context, tx doer) (int, error) {
+	ids, err := s.outdated(ctx, tx, "journeys")
+	if err != nil {
+		return 0, err
+	}
+	for _, id := range ids {
+		var provider, source string
+		var owner, staged []byte
+		if err := s.row(ctx, tx, func(row scanner) error { return row.Scan(&provider, &source, &owner, &staged) },
+			"SELECT provider, source, owner, staged FROM journeys WHERE id = ", id, ""); err != nil {
+			return 0, err
+		}
+		r := &record{id: id, provider: provider, source: source}
+		var who identity
+		if err := s.openJSON(owner, &who, r.ownerPlace()...); err != nil {
+			return 0, err
+		}
+		if owner, err = s.sealJSON(who, r.ownerPlace()...); err != nil {
+			return 0, err
+		}
+		if len(staged) == 0 {
+			staged = []byte{} // a database reads nil, and takes it for NULL
+		} else {
+			var told said
+			if err := s.openJSON(staged, &told, r.place()...); err != nil {
+				return 0, err
+			}
+			if staged, err = s.sealJSON(told, r.place()...); err != nil {
+				return 0, err
+			}
+		}
+		if _, err := s.run(ctx, tx, "UPDATE journeys SET person = ", s.person(who.owner(provider, source)), ", owner = ", owner, ", staged = ", staged,
+			", sealed_by = ", s.keyName(), " WHERE id = ", id, ""); err != nil {
+			return 0, err
+		}
+	}
+	return len(ids), nil
+}

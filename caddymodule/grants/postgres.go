@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package grants
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+// writing is the number of the lock that writers take in turn. During a
+// rotation two machines name the same person by different keys, which no index
+// could hold together.
+const writing = 0x64656c6567617465 // "delegate"
+
+// openPostgres connects when it is first used. The error quotes nothing of the
+// address.
+func (s *Store) openPostgres(address string) error {
+	config, err := pgx.ParseConfig(address)
+	if err != nil {
+		return errors.New("grants: the address of PostgreSQL cannot be read: write postgres://user:password@host:5432/database?sslmode=verify-full")
+	}
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = s.timeout
+	}
+	s.db = sql.OpenDB(stdlib.GetConnector(*config))
+	s.db.SetMaxOpenConns(16)
+	s.db.SetMaxIdleConns(4)
+	s.db.SetConnMaxIdleTime(5 * time.Minute)
+	s.dialect = dialect{
+		goose:  "postgres",
+		mark:   func(n int) string { return "$" + strconv.Itoa(n) },
+		lock:   fmt.Sprintf("SELECT pg_advisory_xact_lock(%d)", int64(writing)),
+		forget: postgresReason,
+	}
+	return nil
+}
+
+// postgresReason is what may be told of an error.
+func postgresReason(err error) (string, error) {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		// Its message may quote values.
+		return "PostgreSQL's error " + e.Code, nil
+	}
+	return reason(err), nil
+}
+
+// reason is what may be told of an error of either.
+func reason(err error) string {
+	var network net.Error
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
+		return "it does not answer in time"
+	case errors.Is(err, sql.ErrConnDone):
+		return "the connection was closed"
+	default:
+		return "it cannot be reached"
+	}
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package grants
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/keyset"
+)
+
+// copyOf is a keyset of its own with the same keys.
+func copyOf(t *testing.T, k *keyset.Keyset) *keyset.Keyset {
+	t.Helper()
+	text, err := k.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := keyset.Parse(string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// TestRotation protects members' keys while the keyset is rotated, one machine
+// after the other: everybody is found at every step, nobody is bound twice,
+// and after sealing anew the old key can be dropped.
+func TestRotation(t *testing.T) {
+	each(t, func(t *testing.T, at Options) {
+		k := at.Keyset.(*keyset.Keyset)
+		connected(t, opened(t, at), "alice", "1", "key-1")
+		pending := &Journey{Owner: owner("bob"), Kind: Connect}
+		if err := opened(t, at).Begin(t.Context(), pending); err != nil {
+			t.Fatal(err)
+		}
+		for step, change := range []func(*keyset.Keyset) error{(*keyset.Keyset).Stage, (*keyset.Keyset).Promote} {
+			old, young := copyOf(t, k), copyOf(t, k)
+			if err := change(young); err != nil {
+				t.Fatal(err)
+			}
+			before, after := at, at
+			before.Keyset, after.Keyset = old, young
+			a, b := opened(t, before), opened(t, after)
+			for _, s := range []*Store{a, b} {
+				holds(t, s, "alice", "1", "key-1")
+				_, err := connect(s, fmt.Sprint("mallory", step), "1", "key-2")
+				want(t, "an account that is held", err, ErrConflict)
+			}
+			who := fmt.Sprint("carol", step)
+			connected(t, a, who, who, "key-a")
+			connected(t, b, who, who, "key-b")
+			holds(t, a, who, who, "key-b")
+			connected(t, a, who, who, "key-c")
+			holds(t, b, who, who, "key-c")
+			k = young
+		}
+		at.Keyset = k
+		s := opened(t, at)
+		if n, err := s.Outdated(t.Context()); err != nil || n == 0 {
+			t.Fatalf("%d are of an older key, %v", n, err)
+		}
+		if _, err := s.Reseal(t.Context(), "root"); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := s.Outdated(t.Context()); err != nil || n != 0 {
+			t.Errorf("%d are left, %v", n, err)
+		}
+		if err := s.Stage(t.Context(), "mydex", "", pending.Link.Reveal(), set("2", "key-2")); err != nil {
+			t.Errorf("what was under way: %v", err)
+		}
+		if _, err := s.Activate(t.Context(), owner("bob"), pending.Back.Reveal(), pending.Browser.Reveal()); err != nil {
+			t.Error(err)
+		}
+		// Four steps later the first key is gone.
+		for _, change := range []func() error{k.Stage, k.Promote, k.Stage} {
+			if err := change(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		late := opened(t, at)
+		holds(t, late, "alice", "1", "key-1")
+		holds(t, late, "carol0", "carol0", "key-c")
+	})
+}
+
+// TestOtherKeyset protects from asking everybody to consent anew because the
+// keyset was lost or mixed up: the store does not open, and is not changed.
+func TestOtherKeyset(t *testing.T) {
+	each(t, func(t *testing.T, at Options) {
+		s := opened(t, at)
+		connected(t, s, "alice", "1", "key-1")
+		other := at
+		other.Keyset = newKeyset(t)
+		if _, err := Open(t.Context(), other); !errors.Is(err, ErrDamaged) {
+			t.Errorf("with another keyset: %v", err)
+		}
+		holds(t, s, "alice", "1", "key-1")
+		holds(t, opened(t, at), "alice", "1", "key-1")
+
+		// A key that was dropped too early is another keyset.
+		k := at.Keyset.(*keyset.Keyset)
+		for _, change := range []func() error{k.Stage, k.Promote, k.Stage, k.Promote, k.Stage} {
+			if err := change(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := Open(context.Background(), at); !errors.Is(err, ErrDamaged) {
+			t.Errorf("without the key: %v", err)
+		}
+	})
+}

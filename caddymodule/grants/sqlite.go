@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package grants
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// busyTimeout is how long a writer waits for another one, in milliseconds. It
+// is longer than an operation may take, whose deadline then says so.
+const busyTimeout = "10000"
+
+// openSQLite opens a file that only its owner can read.
+func (s *Store) openSQLite(file string) error {
+	if file == "" {
+		return errors.New("grants: no file is named")
+	}
+	file, err := filepath.Abs(file)
+	if err != nil {
+		return err
+	}
+	folder := filepath.Dir(file)
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return fmt.Errorf("making the folder of the grants: %w", err)
+	}
+	// Locks and the shared memory of the log do not work across machines: two
+	// of them would damage the file.
+	if kind, err := networkFilesystem(folder); err != nil {
+		return fmt.Errorf("finding out where the grants are kept: %w", err)
+	} else if kind != "" {
+		return fmt.Errorf("%s is on %s, where SQLite can lose what it keeps: name a folder of this machine, or use `grants postgres`", folder, kind)
+	}
+	// Made here for its mode; SQLite gives its log the same.
+	f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return fmt.Errorf("opening the grants: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("opening the grants: %w", err)
+	}
+	settings := url.Values{
+		"_txlock": {"immediate"}, // two that read first and write then would both wait in vain
+		"_pragma": {"busy_timeout(" + busyTimeout + ")", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)"},
+	}
+	s.db, err = sql.Open("sqlite", (&url.URL{Scheme: "file", Path: file, RawQuery: settings.Encode()}).String())
+	if err != nil {
+		return fmt.Errorf("opening the grants: %w", err)
+	}
+	s.db.SetMaxOpenConns(8)
+	s.dialect = dialect{
+		goose:  "sqlite3",
+		mark:   func(int) string { return "?" },
+		forget: sqliteReason,
+	}
+	return nil
+}
+
+// sqliteReason is what may be told of an error.
+func sqliteReason(err error) (string, error) {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	if !ok {
+		return reason(err), nil
+	}
+	switch e.Code() & 0xff {
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
+		return "another program holds it locked", nil
+	case sqlite3.SQLITE_FULL:
+		return "the disk is full", nil
+	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN:
+		return "it may not be written to: check the file and its folder", nil
+	case sqlite3.SQLITE_IOERR:
+		return "reading or writing the disk failed", nil
+	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+		return "the file is damaged, or no database: put back a backup", nil
+	default:
+		return fmt.Sprintf("SQLite's error %d", e.Code()), nil
+	}
+}

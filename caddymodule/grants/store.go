@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package grants
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// DefaultTimeout bounds one operation.
+const DefaultTimeout = 5 * time.Second
+
+// Keyset seals and names. It is implemented by the package keyset.
+type Keyset interface {
+	Seal(plaintext, associated []byte) ([]byte, error)
+	Open(sealed, associated []byte) ([]byte, error)
+	// Name is a pseudonym of the parts; Names are those by every key.
+	Name(parts ...string) string
+	Names(parts ...string) []string
+}
+
+// Options of a store.
+type Options struct {
+	// Postgres is the address of a PostgreSQL, as a URL or as words such as
+	// host=… dbname=…. Empty: SQLite.
+	Postgres string
+	// File is where SQLite keeps its database. Its folder is made if there is
+	// none.
+	File string
+	// Keyset seals what is kept. Required.
+	Keyset Keyset
+	// Timeout bounds one operation. Default: 5 s.
+	Timeout time.Duration
+}
+
+// Store keeps grants. Safe for concurrent use, also of several processes.
+type Store struct {
+	db      *sql.DB
+	dialect dialect
+	keys    Keyset
+	timeout time.Duration
+}
+
+// dialect is in what the two databases differ.
+type dialect struct {
+	goose  string                          // its name there
+	mark   func(n int) string              // the n-th parameter
+	lock   string                          // has writers wait for each other; may be empty
+	forget func(err error) (string, error) // what may be told of an error
+}
+
+// Open opens the database, brings its tables up to date, and makes sure that
+// the keyset opens what is in it. It is an error, and nothing is changed, if
+// it does not. No error holds the address's password.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	if o.Keyset == nil {
+		return nil, errors.New("grants are sealed: add a keyset")
+	}
+	s := &Store{keys: o.Keyset, timeout: o.Timeout}
+	if s.timeout <= 0 {
+		s.timeout = DefaultTimeout
+	}
+	var err error
+	if o.Postgres != "" {
+		err = s.openPostgres(o.Postgres)
+	} else {
+		err = s.openSQLite(o.File)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err = s.migrate(ctx); err == nil {
+		err = s.checkKeyset(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.db.Close())
+	}
+	return s, nil
+}
+
+// Close lets go of the database.
+func (s *Store) Close() error { return s.db.Close() }
+
+// The errors by which callers decide. Any other means that the database cannot
+// be used now; see [ErrUnavailable].
+var (
+	// ErrNone says that there is no such grant or journey, or no longer.
+	ErrNone = errors.New("grants: there is none")
+	// ErrConflict says that the account belongs to somebody else.
+	ErrConflict = errors.New("grants: the account belongs to another person")
+	// ErrUnavailable says that the database cannot be used now. Nothing was
+	// changed, or it will be found unchanged when it can be used again.
+	ErrUnavailable = errors.New("grants: the database cannot be used")
+	// ErrDamaged says that what is kept cannot be opened: it was altered, or
+	// sealed by a key that is no longer in the keyset.
+	ErrDamaged = errors.New("grants: what is kept cannot be opened")
+)
+
+// unavailable hides what a database says: it may quote what it was given.
+func (s *Store) unavailable(doing string, err error) error {
+	if known(err) {
+		return err
+	}
+	if err == nil {
+		return nil
+	}
+	why := "it does not answer"
+	if s.dialect.forget != nil {
+		why, _ = s.dialect.forget(err)
+	}
+	return fmt.Errorf("%w: %s: %s", ErrUnavailable, doing, why)
+}
+
+// known tells whether an error is one of ours.
+func known(err error) bool {
+	return errors.Is(err, ErrNone) || errors.Is(err, ErrPending) || errors.Is(err, ErrOther) || errors.Is(err, ErrConflict) || errors.Is(err, ErrDamaged) || errors.Is(err, ErrUnavailable)
+}
+
+// query is a statement with the parameters it is to have.
+type query struct {
+	text strings.Builder
+	args []any
+	mark func(int) string
+}
+
+// sql makes a statement of pieces and values: after each piece but the last
+// stands a value. A slice stands for a list of values.
+func (s *Store) sql(pieces ...any) (string, []any) {
+	q := query{mark: s.dialect.mark}
+	for i, piece := range pieces {
+		if i%2 == 0 {
+			q.text.WriteString(piece.(string))
+			continue
+		}
+		list, ok := piece.([]string)
+		if !ok {
+			q.value(piece)
+			continue
+		}
+		q.text.WriteByte('(')
+		for j, v := range list {
+			if j > 0 {
+				q.text.WriteByte(',')
+			}
+			q.value(v)
+		}
+		q.text.WriteByte(')')
+	}
+	return q.text.String(), q.args
+}
+
+func (q *query) value(v any) {
+	q.args = append(q.args, v)
+	q.text.WriteString(q.mark(len(q.args)))
+}
+
+// scanner is a row.
+type scanner interface{ Scan(into ...any) error }
+
+// doer is a database or a transaction.
+type doer interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// row reads one row.
+func (s *Store) row(ctx context.Context, db doer, into func(scanner) error, pieces ...any) error {
+	text, args := s.sql(pieces...)
+	err := into(db.QueryRowContext(ctx, text, args...))
+	if errors.Is(err, sql.ErrNoRows) {
+		return ErrNone
+	}
+	return err
+}
+
+// run changes rows, and tells how many.
+func (s *Store) run(ctx context.Context, db doer, pieces ...any) (int64, error) {
+	text, args := s.sql(pieces...)
+	result, err := db.ExecContext(ctx, text, args...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+// read does something that changes nothing.
+func (s *Store) read(ctx context.Context, doing string, f func(ctx context.Context, db doer) error) error {
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	return s.unavailable(doing, f(ctx, s.db))
+}
+
+// alone does something that changes one row at once. Who asked may leave.
+func (s *Store) alone(ctx context.Context, doing string, f func(ctx context.Context, db doer) error) error {
+	return s.read(context.WithoutCancel(ctx), doing, f)
+}
+
+// write does something in one transaction, while nobody else writes. Either
+// all of it is done, and on the disk, or nothing. Who asked may leave: it goes
+// on, so that nobody has to guess whether it was done.
+func (s *Store) write(ctx context.Context, doing string, f func(ctx context.Context, tx doer) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
+	defer cancel()
+	return s.unavailable(doing, s.transact(ctx, f))
+}
+
+func (s *Store) transact(ctx context.Context, f func(ctx context.Context, tx doer) error) (err error) {
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // does nothing after a commit
+	if s.dialect.lock != "" {
+		if _, err := tx.ExecContext(ctx, s.dialect.lock); err != nil {
+			return err
+		}
+	}
+	if err := f(ctx, tx); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// newID is the name of a row.
+func newID() string { return strings.ToLower(rand.Text()) }
+
+func millis(t time.Time) int64 { return t.UnixMilli() }

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package postgres runs a real PostgreSQL for tests: on a port of the loopback
+// address, with all it writes in one folder.
+package postgres
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver
+
+	"github.com/caddy-delegate/caddy-delegate/integration/port"
+)
+
+// Server is a PostgreSQL.
+type Server struct {
+	dir, bin string
+	port     int
+	account  *syscall.SysProcAttr // PostgreSQL does not run as root
+	command  *exec.Cmd
+	log      bytes.Buffer
+	exited   chan struct{}
+}
+
+// Start makes a server and waits until it answers. Stop ends it.
+func Start() (*Server, error) {
+	bin, err := programs()
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "postgres-")
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{dir: dir, bin: bin, account: &syscall.SysProcAttr{}}
+	if err := s.initialize(); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	// Somebody else may take the port between our asking and its listening.
+	for range 5 {
+		if s.port, err = port.Free(); err != nil {
+			break
+		}
+		if err = s.Launch(); err == nil {
+			return s, nil
+		}
+	}
+	return nil, errors.Join(err, os.RemoveAll(dir))
+}
+
+// programs is the folder of PostgreSQL's programs.
+func programs() (string, error) {
+	found, err := filepath.Glob("/usr/lib/postgresql/*/bin")
+	if err != nil || len(found) == 0 {
+		file, err := exec.LookPath("postgres")
+		if err != nil {
+			return "", fmt.Errorf("PostgreSQL is missing: apt-get install postgresql: %w", err)
+		}
+		return filepath.Dir(file), nil
+	}
+	slices.Sort(found)
+	return found[len(found)-1], nil
+}
+
+func (s *Server) initialize() error {
+	if os.Getuid() == 0 {
+		account, err := user.Lookup("postgres")
+		if err != nil {
+			return fmt.Errorf("root cannot run PostgreSQL: %w", err)
+		}
+		uid, _ := strconv.Atoi(account.Uid)
+		gid, _ := strconv.Atoi(account.Gid)
+		if err := os.Chown(s.dir, uid, gid); err != nil {
+			return err
+		}
+		s.account.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	}
+	c := exec.Command(filepath.Join(s.bin, "initdb"), "--pgdata", filepath.Join(s.dir, "data"), "--username", "test", "--auth", "trust", "--encoding", "UTF8", "--locale", "C", "--no-sync")
+	c.Dir, c.SysProcAttr = s.dir, s.account
+	if out, err := c.CombinedOutput(); err != nil {
+		return fmt.Errorf("initdb: %w: %s", err, out)
+	}
+	return nil
+}
+
+// Launch starts the server again after Kill, on the same port.
+func (s *Server) Launch() error {
+	s.log.Reset()
+	s.command = exec.Command(filepath.Join(s.bin, "postgres"), "-D", filepath.Join(s.dir, "data"), "-p", strconv.Itoa(s.port), "-h", "127.0.0.1", "-k", s.dir)
+	s.command.Dir, s.command.SysProcAttr, s.command.Stderr = s.dir, s.account, &s.log
+	if err := s.command.Start(); err != nil {
+		return err
+	}
+	s.exited = make(chan struct{})
+	go func() { _ = s.command.Wait(); close(s.exited) }()
+	db, err := sql.Open("pgx", s.url("postgres"))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	for deadline := time.Now().Add(30 * time.Second); ; {
+		if err = db.Ping(); err == nil {
+			return nil
+		}
+		select {
+		case <-s.exited:
+			return fmt.Errorf("postgres ended: %s", s.log.String())
+		case <-time.After(20 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			return errors.Join(fmt.Errorf("postgres does not answer: %w", err), s.Stop())
+		}
+	}
+}
+
+// Kill ends the server at once, in the middle of what it does.
+func (s *Server) Kill() {
+	_ = s.command.Process.Kill()
+	<-s.exited
+	// Its processes notice, and let go of the shared memory.
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if !s.hasProcesses() {
+			break
+		}
+	}
+	_ = os.Remove(filepath.Join(s.dir, "data", "postmaster.pid"))
+}
+
+// hasProcesses tells whether any process still has the data folder open as its
+// working folder.
+func (s *Server) hasProcesses() bool {
+	links, _ := filepath.Glob("/proc/[0-9]*/cwd")
+	for _, link := range links {
+		if at, err := os.Readlink(link); err == nil && strings.HasPrefix(at, s.dir+"/data") {
+			return true
+		}
+	}
+	return false
+}
+
+// Stop ends the server and removes its files.
+func (s *Server) Stop() error {
+	_ = s.command.Process.Signal(syscall.SIGQUIT)
+	select {
+	case <-s.exited:
+	case <-time.After(10 * time.Second):
+		_ = s.command.Process.Kill()
+		<-s.exited
+	}
+	return os.RemoveAll(s.dir)
+}
+
+func (s *Server) url(database string) string {
+	return fmt.Sprintf("postgres://test@127.0.0.1:%d/%s?sslmode=disable", s.port, database)
+}
+
+// Database makes an empty database and returns its address.
+func (s *Server) Database(ctx context.Context) (string, error) {
+	db, err := sql.Open("pgx", s.url("postgres"))
+	if err != nil {
+		return "", err
+	}
+	defer db.Close()
+	name := "test_" + strings.ToLower(rand.Text())
+	if _, err := db.ExecContext(ctx, "CREATE DATABASE "+name); err != nil {
+		return "", err
+	}
+	return s.url(name), nil
+}
