@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mydex
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"sync"
+)
+
+// fields are the fields of one item, as they were sent.
+type fields map[string]any
+
+// shelf is what one member's personal data store holds for the connection.
+type shelf struct {
+	datasets     map[string]map[int]fields // by name and instance
+	rows         map[string][]*row         // of transactional datasets, by name
+	templates    map[string][]*row         // by path
+	events       []*row
+	appointments []*row
+	referrals    []*row
+	messages     []*row
+	measurements []*row
+}
+
+// row is an item with an ID of its own.
+type row struct {
+	id      int
+	created int64 // epoch seconds
+	fields  fields
+}
+
+// store keeps the members' data, in memory.
+type store struct {
+	mu      sync.Mutex
+	last    int // last_insert_id
+	shelves map[string]*shelf
+}
+
+// serve runs a handler with the member's shelf at hand and nobody else there.
+// Its answer is marshalled before the next one may change what it shows.
+func (v *visit) serve(handle func(*visit) (any, *refusal)) ([]byte, *refusal) {
+	s := v.store
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.shelves == nil {
+		s.shelves = make(map[string]*shelf)
+	}
+	if s.shelves[v.uid] == nil {
+		s.shelves[v.uid] = &shelf{
+			datasets: make(map[string]map[int]fields), rows: make(map[string][]*row), templates: make(map[string][]*row),
+		}
+	}
+	v.shelf = s.shelves[v.uid]
+	answer, refused := handle(v)
+	if refused != nil {
+		return nil, refused
+	}
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(answer); err != nil {
+		panic("mydex: answer cannot be marshalled: " + err.Error())
+	}
+	return bytes.TrimSpace(b.Bytes()), nil
+}
+
+// add makes a row of fields with the next ID.
+func (v *visit) add(rows *[]*row, f fields) *row {
+	v.store.last++
+	r := &row{id: v.store.last, created: v.now.Unix(), fields: f}
+	*rows = append(*rows, r)
+	return r
+}
+
+// find returns the row that an ID, sent as number or text, names.
+func find(rows []*row, id any) *row {
+	for _, r := range rows {
+		if fmt.Sprint(r.id) == text(id) {
+			return r
+		}
+	}
+	return nil
+}
+
+// text is a scalar as text; nothing is an empty one.
+func text(v any) string {
+	if v == nil {
+		return ""
+	}
+	return fmt.Sprint(v)
+}
+
+// created is the answer to what made an item.
+type created struct {
+	Success      int `json:"success"`
+	LastInsertID int `json:"last_insert_id"`
+}
+
+func inserted(r *row) (any, *refusal) { return created{1, r.id}, nil }
+
+// done is the answer to what changed or removed an item.
+type done struct {
+	Success int `json:"success"`
+}
+
+// object is the body as an object that has all of the fields.
+func (v *visit) object(required ...string) (fields, *refusal) {
+	o, ok := v.body.(map[string]any)
+	if !ok {
+		return nil, bad("The request body is not a JSON object")
+	}
+	for _, name := range required {
+		if o[name] == nil || o[name] == "" {
+			return nil, bad("Missing field: " + name)
+		}
+	}
+	return o, nil
+}
