@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -17,18 +18,29 @@ const usage = `usage: simulator <platform> [flags]
 
 platforms:
   mydatahelps    token endpoint, administrative and delegated API
+  mydex          OAuth 2.0 server, Personal Data eXchange, and the pages by which members connect
 
 simulator <platform> -h lists the flags.
 `
 
+// platforms are the commands by name. Each serves until ctx ends.
+var platforms = map[string]func(ctx context.Context, args []string, out, errOut io.Writer) error{
+	"mydatahelps": myDataHelps,
+	"mydex":       mydexCommand,
+}
+
 func main() {
-	if len(os.Args) < 2 || os.Args[1] != "mydatahelps" {
+	var platform func(context.Context, []string, io.Writer, io.Writer) error
+	if len(os.Args) > 1 {
+		platform = platforms[os.Args[1]]
+	}
+	if platform == nil {
 		fmt.Fprint(os.Stderr, usage)
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	switch err := myDataHelps(ctx, os.Args[2:], os.Stdout, os.Stderr); {
+	switch err := platform(ctx, os.Args[2:], os.Stdout, os.Stderr); {
 	case errors.Is(err, errUsage):
 		os.Exit(2)
 	case err != nil:

@@ -22,14 +22,19 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 )
 
-// run starts the command and returns its base URL and what stops it.
 func run(t *testing.T, args ...string) (base string, stop func() error) {
+	t.Helper()
+	return runPlatform(t, myDataHelps, args...)
+}
+
+// runPlatform starts a command and returns its base URL and what stops it.
+func runPlatform(t *testing.T, command func(context.Context, []string, io.Writer, io.Writer) error, args ...string) (base string, stop func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	r, w := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		err := myDataHelps(ctx, append([]string{"--listen", "127.0.0.1:0"}, args...), w, io.Discard)
+		err := command(ctx, append([]string{"--listen", "127.0.0.1:0"}, args...), w, io.Discard)
 		_ = w.CloseWithError(err)
 		done <- err
 	}()

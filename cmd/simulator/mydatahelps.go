@@ -10,16 +10,11 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"strconv"
-	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/integration/simulator"
 )
-
-// errUsage: the flag package has already told what is wrong.
-var errUsage = errors.New("usage")
 
 // myDataHelps serves a simulated MyDataHelps until ctx ends.
 func myDataHelps(ctx context.Context, args []string, out, errOut io.Writer) error {
@@ -58,17 +53,8 @@ func myDataHelps(ctx context.Context, args []string, out, errOut io.Writer) erro
 		return err
 	}
 	sim := simulator.NewMyDataHelps(simulator.Options{Account: *account, Keys: keys, ProjectID: *project, Participants: participants})
-	server := &http.Server{Handler: sim, ReadHeaderTimeout: 10 * time.Second}
 	printWelcome(out, "http://"+l.Addr().String(), *account, *project, *privateKey, sim.Participants())
-
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(l) }()
-	select {
-	case err := <-served:
-		return err
-	case <-ctx.Done():
-		return server.Close()
-	}
+	return serve(ctx, l, sim)
 }
 
 // readParticipants takes a number or the name of a JSON file.

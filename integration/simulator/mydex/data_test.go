@@ -117,10 +117,7 @@ func TestDatasets(t *testing.T) {
 // Every feature block, written and read back, with the loose types of the platform.
 func TestBlocks(t *testing.T) {
 	p := newPlatform(t)
-	var scopes []string
-	for _, r := range blockRoutes {
-		scopes = append(scopes, strings.ToLower(r.method)+":/"+strings.Join(r.pattern, "/"))
-	}
+	scopes := AllScopes()
 	r, w := newSession(t, p, robin.UID, scopes...), newSession(t, p, wren.UID, scopes...)
 	contains := func(res response, parts ...string) {
 		t.Helper()

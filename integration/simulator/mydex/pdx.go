@@ -152,6 +152,21 @@ func (c *call) pick() (*route, string) {
 	return nil, ""
 }
 
+// scope is a route's own: its method in lower case and its path.
+func (r *route) scope() string {
+	return strings.ToLower(r.method) + ":/" + strings.Join(r.pattern, "/")
+}
+
+// AllScopes returns [ScopePDX] and the scope of every feature block. Those of
+// templates are named after the templates that a client may use.
+func AllScopes() []string {
+	scopes := []string{ScopePDX}
+	for i := range blockRoutes {
+		scopes = append(scopes, blockRoutes[i].scope())
+	}
+	return scopes
+}
+
 // scopes are those that the token must have, all of them.
 func (r *route) scopes(c *call) []string {
 	if r.style == styleDataset {

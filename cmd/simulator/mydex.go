@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strconv"
+
+	"github.com/caddy-delegate/caddy-delegate/integration/simulator/mydex"
+)
+
+// mydexCommand serves a simulated Mydex, all its hosts on one address, until ctx ends.
+func mydexCommand(ctx context.Context, args []string, out, errOut io.Writer) error {
+	flags := flag.NewFlagSet("simulator mydex", flag.ContinueOnError)
+	flags.SetOutput(errOut)
+	var o mydex.Options
+	listen := flags.String("listen", "127.0.0.1:8081", "`address` to listen on; port 0 picks a free one")
+	flags.StringVar(&o.ClientID, "client-id", "5e1f0000-0000-4000-8000-00000000c11e", "`ID` of the OAuth 2.0 client")
+	flags.StringVar(&o.ClientSecret, "client-secret", "simulated-client-secret", "`secret` of the OAuth 2.0 client; invent one")
+	flags.StringVar(&o.ConnectionNID, "connection-nid", "45678", "`NID` of the dedicated connection")
+	flags.StringVar(&o.ConnectionToken, "connection-token", "simulated-connection-token", "`token` of the dedicated connection; invent one")
+	flags.StringVar(&o.CallbackURL, "callback-url", "", "`URL` that is called when a member has agreed")
+	flags.StringVar(&o.LoginURL, "login-url", "", "`URL` at which browsers reach the pages, without a path (default: where the link was asked for)")
+	who := flags.String("members", "2", "`number` of made-up members, or a JSON file with a list of them")
+	flags.Func("scope", "`scope` that the client may ask for; may be repeated (default: mydex:pdx and those of all feature blocks)", func(scope string) error {
+		o.Scopes = append(o.Scopes, scope)
+		return nil
+	})
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		return nil
+	case err != nil:
+		return errUsage
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("%q is no flag", flags.Arg(0))
+	}
+	if o.Scopes == nil {
+		o.Scopes = mydex.AllScopes()
+	}
+	var err error
+	if o.Members, err = readMembers(*who); err != nil {
+		return err
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", *listen)
+	if err != nil {
+		return err
+	}
+	printMydex(out, "http://"+l.Addr().String(), o)
+	return serve(ctx, l, mydex.New(o))
+}
+
+// readMembers takes a number or the name of a JSON file.
+func readMembers(s string) ([]mydex.Member, error) {
+	if n, err := strconv.Atoi(s); err == nil {
+		if n < 0 || n > 100000 {
+			return nil, errors.New("--members: want a number between 0 and 100000")
+		}
+		return mydex.SampleMembers(n), nil
+	}
+	b, err := os.ReadFile(s)
+	if err != nil {
+		return nil, fmt.Errorf("--members: neither a number nor a readable file: %w", err)
+	}
+	var members []mydex.Member
+	if err := json.Unmarshal(b, &members); err != nil {
+		return nil, fmt.Errorf("--members: %s: want a JSON list of members: %w", s, err)
+	}
+	for i, p := range members {
+		if err := p.Check(); err != nil {
+			return nil, fmt.Errorf("--members: %s: entry %d: %w", s, i+1, err)
+		}
+	}
+	return members, nil
+}
+
+func printMydex(out io.Writer, base string, o mydex.Options) {
+	callback := o.CallbackURL
+	if callback == "" {
+		callback = "none yet"
+	}
+	_, _ = fmt.Fprintf(out, `Mydex simulator: %[1]s
+
+  token endpoint     %[1]s/oauth2/token
+  PDX                %[1]s
+  identity service   %[1]s
+  client ID          %[2]s
+  client secret      %[3]s
+  connection NID     %[4]s
+  connection token   %[5]s
+  callback URL       %[6]s
+  members            %[7]d
+`, base, o.ClientID, o.ClientSecret, o.ConnectionNID, o.ConnectionToken, callback, len(o.Members))
+	for _, p := range o.Members[:min(len(o.Members), 5)] {
+		_, _ = fmt.Fprintf(out, "    %s  %s\n", p.UID, p.MydexID)
+	}
+	_, _ = fmt.Fprintf(out, `
+  what it received     curl %[1]s/_simulator/records
+  what it called back  curl %[1]s/_simulator/deliveries
+  who is connected     curl %[1]s/_simulator/connections
+  switches             curl %[1]s/_simulator/settings
+  change one           curl -X PATCH -d '{"callback":"held"}' %[1]s/_simulator/settings
+  set the callback     curl -X POST -d '{"url":"http://127.0.0.1:8080/connect/mydex/callback"}' %[1]s/_simulator/callback
+  withdraw             curl -X POST -d '{"uid":"4020"}' %[1]s/_simulator/withdraw
+  revoke all tokens    curl -X POST %[1]s/_simulator/revoke
+
+Ctrl-C stops it.
+`, base)
+}
