@@ -8,20 +8,24 @@ import (
 )
 
 // The pages have no script, and names that tests can rely on: #member,
-// #sign-in, #agree, #decline, and the labels that a person reads.
+// #sign-in, #agree, #decline, and the labels that a person reads. The empty
+// icon keeps browsers from asking for one, which would be in the records.
 func page(title, body string) *template.Template {
 	return template.Must(template.New(title).Parse(`<!DOCTYPE html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <title>` + title + ` – Mydex simulator</title>
+<link rel="icon" href="data:,">
 <style>
 body { font: 1.1em/1.5 system-ui, sans-serif; max-width: 32em; margin: 3em auto; padding: 0 1em }
 button, select { font: inherit; padding: .3em 1em; margin: .3em .3em .3em 0 }
 </style>
+<main>
 <p>Mydex simulator: nothing here is real.</p>
 <h1>` + title + `</h1>
 ` + body + `
+</main>
 </html>
 `))
 }
