@@ -4,6 +4,7 @@ package mydex
 
 import (
 	"errors"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -161,7 +162,7 @@ func FuzzQuery(f *testing.F) {
 		"", "dataset=a+b&instance=0", "filters[id][operator]>=&filters[id][value]=1",
 		"uid=1&con.id=2&con+id=3&con[id=4&%6bey=5&source_type=x", "uid[]=1&uid[x]=2&+uid=3&uid%00x=4&UID=5&uid",
 		"a;uid=1;b", "x%26uid=1", "%256bey=1", "%u006bey", "\u212aey=1", "a&&b&", "con[id]=1&con[[id=2&con[id[=3&con[ id=4&con. id]=5",
-		"q=api/pds/pds/4021.json&_method=DELETE", "[uid]=1&]uid=2&uid]=3", "con%5B%5Did=1&api[key]=2&api.key[=3",
+		"q=api/pds/pds/4021.json&_method=DELETE", "%%300=1", "%252B00=1", "[uid]=1&]uid=2&uid]=3", "con%5B%5Did=1&api[key]=2&api.key[=3",
 	} {
 		f.Add(seed, uint8(0))
 		f.Add(seed, uint8(3))
@@ -261,10 +262,15 @@ func checkKept(t *testing.T, raw, got string, want map[string]string) {
 }
 
 // suspicious is a rough measure of what may be dropped: letters and digits of
-// a name make up one of ours, or the name is malformed.
+// a name make up one of ours, or the name is malformed or escaped again and
+// again.
 func suspicious(parameter string) bool {
 	for part := range strings.SplitSeq(parameter, ";") {
 		name, _, _ := strings.Cut(part, "=")
+		if _, err := url.PathUnescape(name); err != nil {
+			return true
+		}
+		twice := phpDecode(phpDecode(name))
 		for range 4 {
 			letters := strings.Map(func(r rune) rune {
 				switch {
@@ -290,7 +296,7 @@ func suspicious(parameter string) bool {
 			}
 			name = phpDecode(name)
 		}
-		if strings.ContainsAny(name, "%+") {
+		if phpDecode(twice) != twice {
 			return true
 		}
 	}
