@@ -25,6 +25,16 @@ func (p *passage) clean(req *http.Request, res *http.Response) *http.Response {
 		res.Body = &answerBody{res.Body, res}
 	}
 	location := res.Header["Location"]
+	if p.upstream.Secretive {
+		for _, name := range [...]string{"Location", "Content-Location", "Link", "Sourcemap", "X-Sourcemap"} {
+			delete(res.Header, name)
+		}
+		if len(location) == 0 || res.StatusCode/100 != 3 {
+			return res
+		}
+		_ = res.Body.Close()
+		return p.gate.response(req, delegation.Refuse(delegation.UpstreamRedirected, nil))
+	}
 	if len(location) == 0 {
 		return res
 	}

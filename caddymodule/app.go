@@ -7,6 +7,7 @@
 package caddymodule
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/fleet"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/policy"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
@@ -53,6 +55,9 @@ type App struct {
 	// this process. Give {file.*}; see `caddy delegate keyset`. Default: none.
 	Keyset string `json:"keyset,omitempty"`
 
+	// Grants is where it is kept what people have consented to.
+	Grants *Grants `json:"grants,omitempty"`
+
 	providers map[string]*provider
 	origins   *policy.Origins
 	endings   *session.Endings
@@ -60,6 +65,8 @@ type App struct {
 	logouts   *pace
 	fleet     *fleet.Fleet // nil: this machine is alone
 	cacheKey  string       // in the pool
+	ledger    *grants.Opener
+	taken     taken
 	logger    *zap.Logger
 }
 
@@ -122,16 +129,29 @@ func (a *App) common() (c common, err error) {
 	if a.fleet, a.cacheKey, err = openCache(a.Cache, keys); err != nil {
 		return c, fmt.Errorf("cache: %w", err)
 	}
+	if err = a.openGrants(keys); err != nil {
+		return c, fmt.Errorf("grants: %w", err)
+	}
+	c.ledger = a.ledger
 	c.fleet, c.cache = a.fleet, a.cacheKey
 	return c, nil
 }
 
-// Start connects to the other machines, in the background. Requests may have
-// arrived already, and have done it then.
+// Start connects to the other machines, in the background, and opens the grants
+// if a provider needs them. Requests may have arrived already, and have done it
+// then.
 func (a *App) Start() error {
 	if a.fleet != nil {
 		tellChange(a.fleet, a.logger)
 		a.fleet.Start()
+	}
+	for name, p := range a.providers {
+		if !p.keepsGrants {
+			continue
+		}
+		if _, err := a.ledger.Store(context.Background()); err != nil {
+			return fmt.Errorf("the grants of provider %s: %w", name, err)
+		}
 	}
 	return nil
 }
@@ -146,6 +166,7 @@ func (a *App) Cleanup() error {
 		errs = append(errs, p.close())
 	}
 	a.leaveEndings()
+	errs = append(errs, a.taken.release())
 	if a.cacheKey != "" {
 		_, err := pool.Delete(a.cacheKey)
 		errs = append(errs, err)

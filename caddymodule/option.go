@@ -30,6 +30,7 @@ func init() {
 //	    }
 //	    cache       memory | redis <url> { ca_file <file> }
 //	    keyset      <keys>
+//	    grants      sqlite <file> | postgres <address>
 //	    log_subject none|hmac|clear
 //	}
 func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
@@ -70,6 +71,14 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 			if app.Cache, err = parseCache(d); err != nil {
 				return nil, err
 			}
+		case "grants":
+			if app.Grants != nil {
+				return nil, d.Err("grants is set already")
+			}
+			var err error
+			if app.Grants, err = parseGrants(d); err != nil {
+				return nil, err
+			}
 		case "keyset":
 			if err := parseOnce(d, &app.Keyset); err != nil {
 				return nil, err
@@ -82,7 +91,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 				return nil, d.Errf("log_subject is none, hmac or clear, not %q", app.LogSubject)
 			}
 		default:
-			return nil, d.Errf("unrecognized subdirective %q of delegate: expected provider, trusted_origins, tokens, cache, keyset or log_subject", word)
+			return nil, d.Errf("unrecognized subdirective %q of delegate: expected provider, trusted_origins, tokens, cache, keyset, grants or log_subject", word)
 		}
 	}
 	if len(app.ProvidersRaw) == 0 {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/fleet"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
 )
 
@@ -33,6 +34,9 @@ type provider struct {
 
 	mint delegation.Mint // the guest's
 	view *tokens.View
+
+	ledger      *grants.Opener
+	keepsGrants bool
 
 	taken taken
 }
@@ -104,11 +108,12 @@ type common struct {
 	options tokens.Options
 	fleet   *fleet.Fleet // nil: this machine is alone
 	cache   string       // tells one fleet from another
+	ledger  *grants.Opener
 	naming  naming
 }
 
 func openProvider(name string, guest delegation.Provider, c common, logger *zap.Logger) (*provider, error) {
-	p := &provider{Provider: guest, name: name, traits: guest.Traits(), logger: logger, naming: c.naming, hot: newHot(name)}
+	p := &provider{Provider: guest, name: name, traits: guest.Traits(), logger: logger, naming: c.naming, ledger: c.ledger, hot: newHot(name)}
 	if p.traits.Fingerprint == "" {
 		return nil, fmt.Errorf("module %T tells no fingerprint of its settings", guest)
 	}
@@ -155,6 +160,12 @@ func (p *provider) Tokens(mint delegation.Mint) delegation.Tokens {
 // Mint implements [tokens.Client].
 func (p *provider) Mint(ctx context.Context, id delegation.Identity) (*delegation.Token, error) {
 	return p.mint(ctx, id)
+}
+
+// Grants implements [grants.Host].
+func (p *provider) Grants() *grants.Opener {
+	p.keepsGrants = true
+	return p.ledger
 }
 
 // Logger implements [delegation.Host].

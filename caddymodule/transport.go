@@ -165,6 +165,11 @@ func (t *Transport) heal(p *passage, req *http.Request, body *body, res *http.Re
 	}
 	_ = res.Body.Close()
 	doubts.note(&p.delegation, pass, unauthorized)
+	if examiner, ok := p.provider.Provider.(delegation.Examiner); ok {
+		if found := examiner.Examine(req.Context(), &p.delegation, p.credential); found != nil {
+			return p.gate.response(req, found), nil
+		}
+	}
 	return p.gate.response(req, unauthorized), nil
 }
 
@@ -181,7 +186,7 @@ func (t *Transport) send(p *passage, req *http.Request, body *body) (*http.Respo
 	body.attach(out, req)
 	if p.credential != nil {
 		if err := p.credential.Apply(out); err != nil {
-			return p.gate.response(req, delegation.Refuse(delegation.IssuerUnavailable, err)), nil
+			return p.gate.response(req, err), nil
 		}
 	}
 	if pool, ok := t.pools[p.provider.name]; ok {

@@ -50,6 +50,14 @@ type TokenIssuer interface {
 	IssueToken(ctx context.Context, d *Delegation, keep func(*Token) bool) (*Token, error)
 }
 
+// Examiner is implemented by a provider that can find out why the upstream
+// does not accept a new credential.
+type Examiner interface {
+	// Examine is called when it was refused twice, a new one included. It
+	// returns what to answer; nil if it cannot tell.
+	Examine(ctx context.Context, d *Delegation, refused Credential) *Refusal
+}
+
 // Releaser is implemented by a provider that binds people to participants for
 // good.
 type Releaser interface {
@@ -133,4 +141,9 @@ type Upstream struct {
 
 	// Prefix is put before the path; "" or /x without a trailing slash.
 	Prefix string
+
+	// Secretive says that the credential stands in the address of requests. A
+	// redirect of the platform is refused then, and an address in its answer
+	// taken out: it may repeat what it was called by.
+	Secretive bool
 }

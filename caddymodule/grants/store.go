@@ -15,6 +15,9 @@ import (
 // DefaultTimeout bounds one operation.
 const DefaultTimeout = 5 * time.Second
 
+// opening is what opening a store may take, its tables included.
+const opening = time.Minute
+
 // Keyset seals and names. It is implemented by the package keyset.
 type Keyset interface {
 	Seal(plaintext, associated []byte) ([]byte, error)

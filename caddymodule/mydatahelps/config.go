@@ -9,7 +9,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
 	"regexp"
 	"strconv"
@@ -79,8 +78,6 @@ var (
 	projectID = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._~-]*$`)
 	visible   = regexp.MustCompile(`^[\x21-\x7e]+$`)
 	queryName = regexp.MustCompile(`^[A-Za-z0-9_.\[\]-]+$`)
-	basePath  = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*$`)
-	hostName  = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$`)
 )
 
 // check completes the defaults and refuses what cannot work or is unsafe. Every
@@ -174,51 +171,8 @@ func CheckBaseURL(address string) error {
 	return err
 }
 
-// parseBaseURL returns the address in the one spelling that the token's
-// audience has: lower-case host, no default port, no trailing slash. Its
-// errors do not repeat the address, which may hold a password.
 func parseBaseURL(address string) (*url.URL, error) {
-	const example = "write it like " + DefaultBaseURL
-	u, err := url.Parse(address)
-	switch {
-	case err != nil:
-		return nil, errors.New("base_url is no address: " + example)
-	case u.User != nil:
-		return nil, errors.New("base_url holds a user name or password: remove it, the platform takes none")
-	case u.Scheme != "https" && u.Scheme != "http":
-		return nil, errors.New("base_url does not begin with https://: " + example)
-	case u.Opaque != "" || u.Host == "":
-		return nil, errors.New("base_url names no host: " + example)
-	case u.RawQuery != "" || u.ForceQuery:
-		return nil, errors.New("base_url holds a query: remove everything from the ? on")
-	case u.Fragment != "" || strings.Contains(address, "#"):
-		return nil, errors.New("base_url holds a fragment: remove everything from the # on")
-	}
-	host, port := strings.ToLower(u.Hostname()), u.Port()
-	ip := net.ParseIP(host)
-	if ip == nil && (!hostName.MatchString(host) || strings.Contains(host, "..")) {
-		return nil, errors.New("base_url holds no valid host name: " + example)
-	}
-	if n, err := strconv.Atoi(port); strings.HasSuffix(u.Host, ":") || port != "" && (err != nil || n < 1 || n > 65535) {
-		return nil, errors.New("base_url holds no valid port: use 1 to 65535, or leave it out")
-	}
-	if u.Scheme == "http" && host != "localhost" && !ip.IsLoopback() {
-		// A service token in clear opens the whole project to whoever listens.
-		return nil, errors.New("base_url is http: use https, plain http is for a simulator on this machine only")
-	}
-	if u.Scheme == "https" && port == "443" || u.Scheme == "http" && port == "80" {
-		port = ""
-	}
-	prefix := strings.TrimSuffix(u.EscapedPath(), "/")
-	if !basePath.MatchString(prefix) {
-		return nil, errors.New("base_url has a path that is no plain prefix: letters, digits, - . _ ~ between single slashes")
-	}
-	if port != "" {
-		host = net.JoinHostPort(host, port)
-	} else if strings.Contains(host, ":") {
-		host = "[" + host + "]"
-	}
-	return &url.URL{Scheme: u.Scheme, Host: host, Path: prefix}, nil
+	return delegation.ParseBase("base_url", DefaultBaseURL, address)
 }
 
 // fingerprint is a hash over every setting.

@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -44,7 +43,7 @@ func New(config Config) (*Provider, error) {
 	config.BaseURL = base.String()
 	return &Provider{
 		config:       config,
-		upstream:     upstreamOf(base),
+		upstream:     delegation.UpstreamAt(base),
 		tokenURL:     config.BaseURL + "/identityserver/connect/token",
 		participants: config.BaseURL + "/api/v1/administration/projects/" + url.PathEscape(config.Project) + "/participants",
 		account:      config.ClientID + " " + config.Account,
@@ -133,19 +132,6 @@ func (p *Provider) IssueToken(ctx context.Context, d *delegation.Delegation, kee
 
 // Upstream implements [delegation.Provider].
 func (p *Provider) Upstream(*delegation.Delegation) delegation.Upstream { return p.upstream }
-
-func upstreamOf(base *url.URL) delegation.Upstream {
-	port := base.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[base.Scheme]
-	}
-	return delegation.Upstream{
-		Scheme:  base.Scheme,
-		Address: net.JoinHostPort(base.Hostname(), port),
-		Host:    base.Host,
-		Prefix:  base.Path,
-	}
-}
 
 // Forget implements [delegation.Provider]. It leaves people's pins in place:
 // signing out and in again must not make somebody another participant.

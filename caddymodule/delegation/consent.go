@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package delegation
+
+import (
+	"context"
+	"errors"
+	"net/http"
+)
+
+// Connector is implemented by a provider whose people have to consent at the
+// platform before anything can be done in their name. Its errors are a
+// [*Refusal], or a fault that is answered as one.
+type Connector interface {
+	// Depart begins somebody's way to consent.
+	Depart(ctx context.Context, j Journey) (*Departure, error)
+
+	// Told takes what the platform says that somebody has consented to. The
+	// body is bounded already. Its error's text is for the log, and holds no
+	// secret and nobody's name. It wraps [ErrForged] for what does not come from
+	// the platform.
+	Told(ctx context.Context, r *http.Request) error
+
+	// Arrive ends a journey in the browser that comes back. The error is
+	// [ErrPending] as long as the platform has not told.
+	Arrive(ctx context.Context, who Person, back, browser string) error
+
+	// Consent tells how it stands with somebody.
+	Consent(ctx context.Context, who Person) (Consent, error)
+
+	// Part forgets all that somebody has consented to. It cannot be had back.
+	Part(ctx context.Context, who Person) error
+}
+
+// Journey is somebody's way to consent.
+type Journey struct {
+	Person
+	// ReturnTo is where the browser is to come back to, as an address without a
+	// query. The query parameter state is added.
+	ReturnTo string
+	// Update asks somebody who is connected for more.
+	Update bool
+}
+
+// Departure is where somebody has to go.
+type Departure struct {
+	// URL is the platform's page. It works once.
+	URL string
+	// QR is the same as an image, as a data URL; may be empty.
+	QR string
+	// Back and Browser are the tokens that have to come back by the address and
+	// by the browser.
+	Back, Browser Secret
+}
+
+// Consent is how it stands with somebody.
+type Consent string
+
+// How it stands.
+const (
+	ConsentNone      Consent = "none"
+	ConsentPending   Consent = "pending"
+	ConsentConnected Consent = "connected"
+	// ConsentUpdate is for somebody whose consent the platform does not accept
+	// any more.
+	ConsentUpdate Consent = "update_required"
+)
+
+var (
+	// ErrPending says that the platform has not told yet.
+	ErrPending = errors.New("the platform has not told yet")
+	// ErrForged says that something does not come from the platform.
+	ErrForged = errors.New("this does not come from the platform")
+)

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"go.uber.org/zap"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/keyset"
+)
+
+// Grants is where it is kept what people have consented to, for providers that
+// need it. Default: `delegate/grants.db` in Caddy's data directory.
+type Grants struct {
+	// SQLite is a file on this machine.
+	SQLite string `json:"sqlite,omitempty"`
+
+	// Postgres is the address of a PostgreSQL that several machines share, such
+	// as postgres://user:password@host/database?sslmode=verify-full. Accepts
+	// {env.*} and {file.*}.
+	Postgres string `json:"postgres,omitempty"`
+}
+
+// ledger is the pooled store of grants. It outlives configurations that leave
+// its settings as they were.
+type ledger struct{ *grants.Opener }
+
+// Destruct closes the database.
+func (l ledger) Destruct() error { return l.Close() }
+
+// GoString keeps the usage pool from printing what it holds when it panics.
+func (ledger) GoString() string { return "delegate grants" }
+
+// openGrants takes the store from the pool, without opening it yet.
+func (a *App) openGrants(keys *keyset.Keyset) error {
+	o, err := a.Grants.options()
+	if err != nil {
+		return err
+	}
+	if o.Postgres != "" && keys == nil {
+		return errors.New("grants in PostgreSQL are sealed by keys that all machines have: add `keyset {file.…}` with a file that `caddy delegate keyset generate` made")
+	}
+	name := []string{"grants", o.Postgres, o.File}
+	if keys != nil {
+		name = append(name, keys.Fingerprint())
+	}
+	sum := sha256.Sum256([]byte(strings.Join(name, "\x00")))
+	a.ledger = a.taken.take("grants\x00"+hex.EncodeToString(sum[:]), func() caddy.Destructor {
+		return ledger{grants.NewOpener(func() (grants.Options, error) {
+			o := o
+			if keys == nil {
+				// Whoever has only one machine need not think of it.
+				made, err := keysetBeside(o.File)
+				o.Keyset = made
+				return o, err
+			}
+			o.Keyset = keys
+			return o, nil
+		})}
+	}).(ledger).Opener
+	return nil
+}
+
+// options are the settings, expanded.
+func (g *Grants) options() (o grants.Options, err error) {
+	repl := caddy.NewReplacer()
+	switch {
+	case g != nil && g.SQLite != "" && g.Postgres != "":
+		return o, errors.New("choose one of sqlite and postgres")
+	case g != nil && g.Postgres != "":
+		o.Postgres, err = expand(repl, g.Postgres)
+		o.Postgres = strings.TrimSpace(o.Postgres)
+		return o, err
+	case g != nil && g.SQLite != "":
+		o.File, err = expand(repl, g.SQLite)
+	default:
+		o.File = filepath.Join(caddy.AppDataDir(), "delegate", "grants.db")
+	}
+	if err != nil {
+		return o, err
+	}
+	o.File, err = filepath.Abs(o.File)
+	return o, err
+}
+
+// keysetName is the file beside a database of one machine.
+const keysetName = "keyset.json"
+
+// keysetBeside reads the keyset beside the database. It is made with the
+// database, and never after: a new one would not open what is there.
+func keysetBeside(database string) (*keyset.Keyset, error) {
+	file := filepath.Join(filepath.Dir(database), keysetName)
+	text, err := os.ReadFile(file)
+	if err == nil {
+		keys, err := keyset.Parse(string(text))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		return keys, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("reading the keyset: %w", err)
+	}
+	if _, err := os.Lstat(database); err == nil {
+		return nil, fmt.Errorf("%s is gone, and %s cannot be read without: put back the file from your backup", file, database)
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return nil, fmt.Errorf("making the folder of the grants: %w", err)
+	}
+	keys, err := keyset.Generate()
+	if err != nil {
+		return nil, err
+	}
+	if err := keys.Create(file); err != nil {
+		return nil, err
+	}
+	caddy.Log().Named("delegate").Info("made a keyset for the grants: back it up, nothing of them can be read without", zap.String("file", file))
+	return keys, nil
+}
+
+// parseGrants reads:
+//
+//	grants sqlite   <file>
+//	grants postgres <address>
+func parseGrants(d *caddyfile.Dispenser) (*Grants, error) {
+	if !d.NextArg() {
+		return nil, d.Err("grants needs a kind: sqlite with its file, or postgres with its address")
+	}
+	g, kind := new(Grants), d.Val()
+	to := map[string]*string{"sqlite": &g.SQLite, "postgres": &g.Postgres}[kind]
+	if to == nil {
+		return nil, d.Errf("unknown kind of grants %q: expected sqlite or postgres", kind)
+	}
+	return g, parseOnce(d, to)
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package grants
+
+import (
+	"context"
+	"errors"
+	"sync"
+)
+
+// Opener opens a store when it is first needed: a configuration that is only
+// validated touches no database. Safe for concurrent use.
+type Opener struct {
+	options func() (Options, error)
+
+	mu     sync.Mutex
+	store  *Store
+	closed bool
+}
+
+// NewOpener returns one. options is called when the store is opened, and again
+// if that failed.
+func NewOpener(options func() (Options, error)) *Opener { return &Opener{options: options} }
+
+// Store returns the store, and opens it if it is not yet. The error of one
+// that cannot be opened now is [ErrUnavailable]; it is tried again the next
+// time.
+func (o *Opener) Store(ctx context.Context) (*Store, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case o.store != nil:
+		return o.store, nil
+	case o.closed:
+		return nil, ErrUnavailable
+	}
+	options, err := o.options()
+	if err != nil {
+		return nil, errors.Join(ErrUnavailable, err)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), opening)
+	defer cancel()
+	if o.store, err = Open(ctx, options); err != nil {
+		return nil, err
+	}
+	return o.store, nil
+}
+
+// Close closes the store, if it was opened.
+func (o *Opener) Close() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closed = true
+	if o.store == nil {
+		return nil
+	}
+	err := o.store.Close()
+	o.store = nil
+	return err
+}
+
+// Host is implemented by a host of providers that keeps grants. A provider
+// that needs them asks in its Open.
+type Host interface {
+	// Grants are where the provider keeps its grants, in its own name.
+	Grants() *Opener
+}
