@@ -48,9 +48,8 @@ type Departure struct {
 	URL string
 	// QR is the same as an image, as a data URL; may be empty.
 	QR string
-	// Back and Browser are the tokens that have to come back by the address and
-	// by the browser.
-	Back, Browser Secret
+	// Browser is a token that has to come back with the browser.
+	Browser Secret
 }
 
 // Consent is how it stands with somebody.

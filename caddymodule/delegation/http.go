@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strconv"
 	"time"
 )
 
@@ -27,6 +28,20 @@ type HTTP struct {
 	// Timeout bounds one call to the issuer. Default: 10 s. It does not apply
 	// to forwarded requests.
 	Timeout time.Duration
+}
+
+// Settings are what state depends on, for a fingerprint. Certificate
+// authorities cannot be read back from a pool. They decide whom to talk to, not
+// what is kept.
+func (h *HTTP) Settings() []string {
+	if h == nil {
+		return nil
+	}
+	proxy := ""
+	if h.Proxy != nil {
+		proxy = h.Proxy.String()
+	}
+	return []string{proxy, h.Timeout.String(), strconv.FormatBool(h.RootCAs != nil)}
 }
 
 // LoadCAs reads a PEM file of certificate authorities. A file without any is

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
-	"strconv"
 	"strings"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
@@ -183,35 +182,14 @@ func (c *Config) fingerprint() string {
 		c.Scopes,
 		{c.Participant.By, c.Participant.Field, c.Participant.Query, c.Participant.Claim},
 	}
-	if c.HTTP != nil {
-		// Certificate authorities cannot be read back from a pool. They decide
-		// whom to talk to, not what is kept; a changed pool gets a new client.
-		proxy := ""
-		if c.HTTP.Proxy != nil {
-			proxy = c.HTTP.Proxy.String()
-		}
-		settings = append(settings, []string{proxy, c.HTTP.Timeout.String(), strconv.FormatBool(c.HTTP.RootCAs != nil)})
-	}
-	return hashed(settings...)
+	settings = append(settings, c.HTTP.Settings())
+	return delegation.Fingerprint(settings...)
 }
 
 // pinKey is a hash over what makes a pin mean what it means, and nothing else:
 // pins outlive a change of scopes or keys.
 func (c *Config) pinKey() string {
-	return hashed([]string{"pins", c.BaseURL, c.Project, c.Participant.By, c.Participant.Field, c.Participant.Claim})
-}
-
-// hashed writes every string and list with its length, so that no two
-// different ones are written the same way.
-func hashed(lists ...[]string) string {
-	h := sha256.New()
-	for _, list := range lists {
-		fmt.Fprintf(h, "%d:", len(list))
-		for _, s := range list {
-			fmt.Fprintf(h, "%d:%s", len(s), s)
-		}
-	}
-	return hex.EncodeToString(h.Sum(nil))
+	return delegation.Fingerprint([]string{"pins", c.BaseURL, c.Project, c.Participant.By, c.Participant.Field, c.Participant.Claim})
 }
 
 // keyFingerprints names keys by their public halves.

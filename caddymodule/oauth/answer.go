@@ -30,9 +30,10 @@ type answer struct {
 	scope    string // as granted
 }
 
-// fields reads a JSON object. A key that is there twice is refused: two
-// parsers may disagree on which one counts (RFC 8259 section 4).
-func fields(body []byte) (map[string]json.RawMessage, error) {
+// Object reads a JSON object from a stranger. A key that is there twice is
+// refused: two parsers may disagree on which one counts (RFC 8259 section 4).
+// Null values are nil. The error quotes nothing.
+func Object(body []byte) (map[string]json.RawMessage, error) {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
 		return nil, errors.New("the answer is no JSON object")
@@ -79,7 +80,7 @@ func text(all map[string]json.RawMessage, key string) (string, error) {
 
 // judge checks a successful answer. Errors name the field, never its value.
 func judge(body []byte, asked []string) (*answer, error) {
-	all, err := fields(body)
+	all, err := Object(body)
 	if err != nil {
 		return nil, err
 	}

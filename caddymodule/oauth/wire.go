@@ -92,7 +92,7 @@ func (w *wire) examine(res *http.Response, body []byte) *Error {
 // failure reads an error answer (RFC 6749 section 5.2). Issuers send 400, 401
 // and 403 for the same codes, so the code decides.
 func failure(status int, body []byte) *Error {
-	all, err := fields(body)
+	all, err := Object(body)
 	if err != nil {
 		return &Error{Kind: Down, reason: err.Error()}
 	}

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+func init() {
+	caddy.RegisterModule(Connect{})
+	httpcaddyfile.RegisterHandlerDirective("delegate_connect", parseConnect)
+	httpcaddyfile.RegisterDirectiveOrder("delegate_connect", httpcaddyfile.Before, "reverse_proxy")
+}
+
+// Connect lets people consent at the platform, and takes what it says of that.
+// What it does depends on the path that is left, as behind handle_path:
+//
+//	POST   /start     begins; answers {"url": …, "qr": …}, where the browser has to go
+//	POST   /update    the same, to ask somebody who is connected for more
+//	GET    /return    the browser comes back here, and is sent on
+//	GET    /status    {"status": "none|pending|connected|update_required"}; with
+//	                  ?wait=<seconds> it waits so long for pending to end
+//	DELETE /          forgets what was consented to
+//	POST   /callback  where the platform tells; PUT as well
+//
+// All but the callback are for whoever is signed in.
+type Connect struct {
+	Gate
+
+	// URL is the address of this directive as browsers and the platform know it,
+	// such as https://app.example.org/connect/mydex. Nothing is ever made of what
+	// a request says of its host. Required.
+	URL string `json:"url,omitempty"`
+
+	// Then is the path of the app's page where the browser is sent at the end,
+	// with the query parameter connect: connected, pending, or a code. Default: `/`.
+	Then string `json:"then,omitempty"`
+
+	// Callback is a segment behind /callback that nobody can guess, such as
+	// {file./run/secrets/callback}. Default: none.
+	Callback string `json:"callback,omitempty"`
+
+	// CallbackFrom are the addresses that the callback may come from, as ranges
+	// (CIDR). Caddy's trusted_proxies decide what the client's address is.
+	// Default: any.
+	CallbackFrom []string `json:"callback_from,omitempty"`
+
+	connector delegation.Connector
+	base      *url.URL
+	cookie    http.Cookie // without its value
+	segment   delegation.Secret
+	from      []netip.Prefix
+}
+
+// CaddyModule returns the Caddy module information.
+func (Connect) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.delegate_connect",
+		New: func() caddy.Module { return new(Connect) },
+	}
+}
+
+// Provision checks the settings.
+func (c *Connect) Provision(ctx caddy.Context) error {
+	if err := c.provision(ctx); err != nil {
+		return err
+	}
+	var ok bool
+	if c.connector, ok = c.provider.Provider.(delegation.Connector); !ok {
+		return fmt.Errorf("provider %s needs nobody's consent: remove delegate_connect", c.Provider)
+	}
+	repl := caddy.NewReplacer()
+	address, err := expand(repl, c.URL)
+	if err != nil {
+		return fmt.Errorf("url: %w", err)
+	}
+	if c.base, err = delegation.ParseBase("url", "https://app.example.org/connect/"+c.Provider, address); err != nil {
+		return err
+	}
+	if c.Then == "" {
+		c.Then = "/"
+	}
+	if err := checkThen(c.Then); err != nil {
+		return err
+	}
+	if c.Callback != "" {
+		if c.segment, err = loadSecret("callback", c.Callback); err != nil {
+			return err
+		}
+		if s := c.segment.Reveal(); len(s) < 16 || url.PathEscape(s) != s || strings.Contains(s, "/") {
+			return errors.New("callback: take at least 16 letters and digits, so that nobody can guess it")
+		}
+	}
+	if c.from, err = parseRanges(c.CallbackFrom); err != nil {
+		return err
+	}
+	c.cookie = journeyCookie(c.Provider, c.base.Scheme == "https")
+	return nil
+}
+
+// checkThen refuses a path that a browser would read as another host's.
+func checkThen(path string) error {
+	u, err := url.Parse(path)
+	if err != nil || u.Scheme != "" || u.Host != "" || !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") ||
+		strings.ContainsAny(path, "\\\r\n\t") || u.RawQuery != "" || u.Fragment != "" {
+		return fmt.Errorf("then %q: write the path of a page of this site, such as /profile", path)
+	}
+	return nil
+}
+
+func parseRanges(texts []string) ([]netip.Prefix, error) {
+	ranges := make([]netip.Prefix, len(texts))
+	for i, text := range texts {
+		var err error
+		if ranges[i], err = netip.ParsePrefix(text); err != nil {
+			address, single := netip.ParseAddr(text)
+			if single != nil {
+				return nil, fmt.Errorf("callback_from %q: write a range such as 192.0.2.0/24, or an address", text)
+			}
+			ranges[i] = netip.PrefixFrom(address, address.BitLen())
+		}
+	}
+	return ranges, nil
+}
+
+// ServeHTTP does what the path says.
+func (c *Connect) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	repl.Set("http.delegate.provider", c.providerName)
+	w.Header().Set("Cache-Control", "no-store")
+	if path := r.URL.Path; path == "/callback" || strings.HasPrefix(path, "/callback/") {
+		return c.listen(w, r, strings.TrimPrefix(path, "/callback"))
+	}
+	v := &visit{Connect: c, w: w, r: r, repl: repl}
+	if r.URL.Path == "/return" && r.Method == http.MethodGet {
+		return v.arrive() // from the platform's page: another site's
+	}
+	if done, err := c.admit(w, r, false); err != nil {
+		return c.refuse(w, r, err)
+	} else if done {
+		return nil
+	}
+	serve, err := v.choose()
+	if err == nil {
+		v.who, err = c.person(r, repl)
+	}
+	if err == nil {
+		err = serve()
+	}
+	if err != nil {
+		return c.refuse(w, r, err)
+	}
+	requestsTotal.WithLabelValues(c.Provider, answered).Inc()
+	return nil
+}
+
+// maxCallback is more than any callback needs.
+const maxCallback = 256 << 10
+
+// listen takes what the platform tells. It returns no error to Caddy, and has
+// the request left out of the access log: the header by which the platform
+// shows that it is itself is the same each time.
+func (c *Connect) listen(w http.ResponseWriter, r *http.Request, rest string) error {
+	caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
+	if !c.mayTell(r, strings.TrimPrefix(rest, "/")) {
+		w.WriteHeader(http.StatusNotFound)
+		return nil
+	}
+	if r.Method != http.MethodPost && r.Method != http.MethodPut {
+		w.Header().Set("Allow", "POST, PUT")
+		w.WriteHeader(http.StatusMethodNotAllowed)
+		return nil
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxCallback)
+	err := c.connector.Told(r.Context(), r)
+	var refusal *delegation.Refusal
+	switch {
+	case err == nil:
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	case errors.Is(err, delegation.ErrForged):
+		w.WriteHeader(http.StatusForbidden)
+	case errors.As(err, &refusal):
+		w.Header().Set("Retry-After", strconv.Itoa(int(max(refusal.Wait(), time.Second).Seconds())))
+		w.WriteHeader(refusal.Status())
+	default:
+		w.WriteHeader(http.StatusBadRequest)
+	}
+	c.provider.logger.Warn("a callback was not taken", zap.NamedError("cause", err))
+	return nil
+}
+
+// mayTell tells whether a callback comes by the address that the operator gave
+// the platform, and from where it may.
+func (c *Connect) mayTell(r *http.Request, segment string) bool {
+	if subtle.ConstantTimeCompare([]byte(segment), []byte(c.segment.Reveal())) != 1 {
+		return false
+	}
+	if len(c.from) == 0 {
+		return true
+	}
+	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	address, err := netip.ParseAddr(text)
+	if err != nil {
+		return false
+	}
+	for _, p := range c.from {
+		if p.Contains(address.Unmap()) {
+			return true
+		}
+	}
+	return false
+}
+
+// parseConnect reads:
+//
+//	delegate_connect [<matcher>] <provider> {
+//	    url               <url>
+//	    then              <path>
+//	    callback          <segment>
+//	    callback_from     <ranges...>
+//	    subject           <placeholder>
+//	    realm             <name>
+//	    proxy_status_name <name>
+//	}
+func parseConnect(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	var c Connect
+	d := h.Dispenser
+	d.Next() // directive name
+	if err := c.parseName(d, optionProviders(h)); err != nil {
+		return nil, err
+	}
+	if d.NextArg() {
+		return nil, d.Errf("delegate_connect takes one provider, not %q as well", d.Val())
+	}
+	for d.NextBlock(0) {
+		if err := c.parseLine(d); err != nil {
+			return nil, err
+		}
+	}
+	if c.URL == "" {
+		return nil, d.Err("url is missing: the address of this directive as browsers know it, such as https://app.example.org/connect/" + c.Provider)
+	}
+	return &c, c.check(d)
+}
+
+func (c *Connect) parseLine(d *caddyfile.Dispenser) error {
+	switch d.Val() {
+	case "url":
+		return parseOnce(d, &c.URL)
+	case "then":
+		if err := parseOnce(d, &c.Then); err != nil {
+			return err
+		}
+		if err := checkThen(c.Then); err != nil {
+			return d.WrapErr(err)
+		}
+		return nil
+	case "callback":
+		return parseOnce(d, &c.Callback)
+	case "callback_from":
+		args := d.RemainingArgs()
+		if len(args) == 0 {
+			return d.Err("callback_from needs ranges of addresses")
+		}
+		c.CallbackFrom = append(c.CallbackFrom, args...)
+		if _, err := parseRanges(args); err != nil {
+			return d.WrapErr(err)
+		}
+		return nil
+	default:
+		ok, err := c.parse(d)
+		if err == nil && !ok {
+			return d.Errf("unrecognized subdirective %q of delegate_connect", d.Val())
+		}
+		return err
+	}
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*Connect)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Connect)(nil)
+)

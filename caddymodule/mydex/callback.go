@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mydex
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
+)
+
+// word is what the platform tells. Of the fields only their names and whether
+// they may be read are kept: a callback may hold values.
+type word struct {
+	kind, uid, mydexID, key, connectionID, link string
+	reads                                       []string
+}
+
+// Told implements [delegation.Connector]. Notifications, and words without a
+// key, are taken and change nothing.
+func (p *Provider) Told(ctx context.Context, r *http.Request) error {
+	// It is the same each time, and nothing else shows who speaks.
+	sent := r.Header["Authentication"]
+	if len(sent) != 1 || subtle.ConstantTimeCompare([]byte(sent[0]), []byte(p.hash)) != 1 {
+		return delegation.ErrForged
+	}
+	w, err := readWord(r)
+	switch {
+	case err != nil:
+		return err
+	case w.kind == "notification", w.kind == "" && w.key == "":
+		return nil
+	case w.kind != "":
+		return errors.New("the callback is of a type that is not known")
+	}
+	member := Member{UID: w.uid, ConnectionID: w.connectionID, Key: delegation.NewSecret(w.key)}
+	switch {
+	case member.Check() != nil:
+		return errors.New("uid, connection_id or key of the callback is none")
+	case w.connectionID != w.uid+"-"+p.config.NID:
+		return errors.New("connection_id of the callback is not that of the member and this connection")
+	case w.link == "":
+		return errors.New("the callback has no linking_token: nobody can tell whose it is")
+	}
+	text, err := json.Marshal(secret{Key: w.key, ConnectionID: w.connectionID, MydexID: w.mydexID, Datasets: w.reads})
+	if err != nil {
+		return err
+	}
+	store, err := p.members.grants(ctx)
+	if err != nil {
+		return refuse(err)
+	}
+	err = store.Stage(ctx, p.host.Name(), "", w.link, grants.Staged{Account: w.uid, Secret: delegation.NewSecret(string(text))})
+	if errors.Is(err, grants.ErrNone) {
+		return errors.New("there is no journey of this linking_token, or it is over")
+	}
+	if err != nil {
+		return refuse(err)
+	}
+	return nil
+}
+
+var errWord = errors.New("the callback is neither a form nor a JSON object, or has a field twice")
+
+func readWord(r *http.Request) (*word, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, errors.New("the callback could not be read to its end, or is too large")
+	}
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	switch {
+	case err == nil && kind == "application/json":
+		return readJSONWord(body)
+	case err == nil && kind == "application/x-www-form-urlencoded":
+		return readFormWord(string(body))
+	default:
+		return nil, errWord
+	}
+}
+
+// field is where a value of a name goes; nil if it is not known.
+func (w *word) field(name string) *string {
+	switch name {
+	case "type":
+		return &w.kind
+	case "uid":
+		return &w.uid
+	case "mydexid":
+		return &w.mydexID
+	case "key":
+		return &w.key
+	case "connection_id":
+		return &w.connectionID
+	case "linking_token":
+		return &w.link
+	default:
+		return nil
+	}
+}
+
+// granted is the name of a field that says whether a dataset may be read.
+var granted = regexp.MustCompile(`^fields\[([A-Za-z0-9_]+)\].*\[access\]\[r\]\[a\]$`)
+
+func readFormWord(body string) (*word, error) {
+	form, err := url.ParseQuery(body)
+	if err != nil {
+		return nil, errWord
+	}
+	w := new(word)
+	for name, values := range form {
+		if to := w.field(name); to != nil {
+			if len(values) != 1 {
+				return nil, errWord
+			}
+			*to = values[0]
+		} else if m := granted.FindStringSubmatch(name); m != nil && slices.Contains(values, "1") {
+			w.reads = append(w.reads, m[1])
+		}
+	}
+	return w.sorted(), nil
+}
+
+func readJSONWord(body []byte) (*word, error) {
+	all, err := oauth.Object(body)
+	if err != nil {
+		return nil, errWord
+	}
+	w := new(word)
+	for name, value := range all {
+		if to := w.field(name); to != nil && value != nil {
+			if json.Unmarshal(value, to) != nil {
+				return nil, errWord
+			}
+		}
+	}
+	var fields map[string]any
+	if json.Unmarshal(all["fields"], &fields) == nil {
+		for name, v := range fields {
+			if readable(v) {
+				w.reads = append(w.reads, name)
+			}
+		}
+	}
+	return w.sorted(), nil
+}
+
+// readable tells whether {"access":{"r":{"a":"1"}}} is anywhere in a value.
+func readable(v any) bool {
+	switch v := v.(type) {
+	case []any:
+		return slices.ContainsFunc(v, readable)
+	case map[string]any:
+		if access, ok := v["access"].(map[string]any); ok {
+			r, _ := access["r"].(map[string]any)
+			return r["a"] == "1" || r["a"] == 1.
+		}
+		for _, inner := range v {
+			if readable(inner) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (w *word) sorted() *word {
+	slices.Sort(w.reads)
+	w.reads = slices.Compact(w.reads)
+	return w
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mydex
+
+import (
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+// The environments.
+const (
+	Live    = "live"
+	Sandbox = "sandbox"
+)
+
+// hosts are the addresses of an environment: API, token endpoint's, identity's.
+var hosts = map[string][3]string{
+	Live:    {"https://api.mydex.org", "https://op.mydexid.org", "https://idp.mydexid.org"},
+	Sandbox: {"https://sbx-api.mydex.org", "https://sbx-op.mydexid.org", "https://sbx-idp.mydexid.org"},
+}
+
+// endpoint is the path of the token endpoint.
+const endpoint = "/oauth2/token"
+
+// ScopeAll is what every token has. Datasets need no other scope.
+const ScopeAll = "mydex:pdx"
+
+// Config is an account at Mydex: an OAuth client and a dedicated connection.
+// Its values are plain: placeholders are expanded already.
+type Config struct {
+	// Environment is [Live] or [Sandbox]. Empty: all three addresses are given.
+	Environment string
+	// APIURL, TokenURL and IdentityURL take the place of the environment's
+	// addresses: of the PDX API, of the whole token endpoint, and of what
+	// consent is begun at.
+	APIURL, TokenURL, IdentityURL string
+	// ClientID and ClientSecret are the OAuth client's.
+	ClientID     string
+	ClientSecret delegation.Secret
+	// LoadSecret reads the secret again, before each token. Nil: it does not
+	// change.
+	LoadSecret func() (delegation.Secret, error)
+	// NID and Token are the dedicated connection's. The token is not a
+	// member's key, which goes by a similar name.
+	NID   string
+	Token delegation.Secret
+	// Scopes are the default of every route and the ceiling of what an `allow`
+	// line may ask for. mydex:pdx is always among them.
+	Scopes []string
+	// Rules set the style of routes.
+	Rules []Rule
+	// HTTP says how the platform is reached; may be nil.
+	HTTP *delegation.HTTP
+}
+
+var (
+	number  = regexp.MustCompile(`^[0-9]{1,18}$`)
+	scopeRE = regexp.MustCompile(`^[\x21\x23-\x5b\x5d-\x7e]+$`) // RFC 6749 section 3.3
+)
+
+// check completes the defaults and refuses what cannot work or is unsafe.
+// Every error begins with the setting's name in the Caddyfile.
+func (c *Config) check() (api *url.URL, err error) {
+	defaults, ok := hosts[c.Environment]
+	if !ok && c.Environment != "" {
+		return nil, fmt.Errorf("environment is live or sandbox, not %q", c.Environment)
+	}
+	if !ok && (c.APIURL == "" || c.TokenURL == "" || c.IdentityURL == "") {
+		return nil, errors.New("environment is missing: live or sandbox; or give api_url, token_url and identity_url")
+	}
+	if c.APIURL == "" {
+		c.APIURL = defaults[0]
+	}
+	if c.TokenURL == "" {
+		c.TokenURL = defaults[1] + endpoint
+	}
+	if c.IdentityURL == "" {
+		c.IdentityURL = defaults[2]
+	}
+	for _, setting := range []struct {
+		name, example string
+		to            *string
+	}{
+		{"token_url", "https://op.mydexid.org" + endpoint, &c.TokenURL},
+		{"identity_url", "https://idp.mydexid.org", &c.IdentityURL},
+		{"api_url", "https://api.mydex.org", &c.APIURL},
+	} {
+		if api, err = delegation.ParseBase(setting.name, setting.example, *setting.to); err != nil {
+			return nil, err
+		}
+		*setting.to = api.String()
+	}
+	switch {
+	case c.ClientID == "":
+		return nil, errors.New("client_id is missing: the OAuth client's, from Mydex")
+	case c.ClientSecret.Reveal() == "":
+		return nil, errors.New("client_secret is missing: the OAuth client's, from Mydex")
+	case !number.MatchString(c.NID):
+		return nil, errors.New("connection_nid is no number: give the NID of the dedicated connection")
+	case c.Token.Reveal() == "":
+		return nil, errors.New("connection_token is missing: the dedicated connection's, from Mydex")
+	}
+	if c.Scopes, err = checkScopes(c.Scopes); err != nil {
+		return nil, err
+	}
+	return api, nil
+}
+
+func checkScopes(scopes []string) ([]string, error) {
+	all := []string{ScopeAll}
+	for _, s := range scopes {
+		if !scopeRE.MatchString(s) {
+			return nil, errors.New("scopes holds a character that no scope has: separate scopes by blanks, such as mydex:pdx get:/timeline")
+		}
+		if !slices.Contains(all, s) {
+			all = append(all, s)
+		}
+	}
+	slices.Sort(all)
+	return all, nil
+}
+
+// hash is what Mydex is told the connection's token by, and what it shows that
+// it is itself by.
+func (c *Config) hash() string {
+	sum := sha512.Sum512([]byte(c.Token.Reveal()))
+	return hex.EncodeToString(sum[:])
+}
+
+// account names the client, as identities do.
+func (c *Config) account() string { return c.ClientID + " " + c.NID }
+
+// fingerprint is a hash over every setting.
+func (c *Config) fingerprint() string {
+	settings := [][]string{
+		{"mydex", c.APIURL, c.TokenURL, c.IdentityURL, c.ClientID, fingerprintOf(c.ClientSecret), c.NID, fingerprintOf(c.Token)},
+		c.Scopes,
+	}
+	for _, r := range c.Rules {
+		settings = append(settings, append([]string{r.Style.String(), r.Pattern}, r.Methods...))
+	}
+	settings = append(settings, c.HTTP.Settings())
+	return delegation.Fingerprint(settings...)
+}
+
+// fingerprintOf tells secrets apart.
+func fingerprintOf(s delegation.Secret) string {
+	sum := sha256.Sum256([]byte("mydex\x00" + s.Reveal()))
+	return hex.EncodeToString(sum[:])
+}

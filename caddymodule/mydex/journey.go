@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mydex
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
+)
+
+const (
+	// setupPath is where a journey is begun.
+	setupPath = "/ftc/setup"
+	// firstVersion and updateVersion are of the agreement: any above the first
+	// asks a member who is connected.
+	firstVersion, updateVersion = 1, 2
+
+	maxSetup = 256 << 10 // with the image
+)
+
+// setup is the question (First Time Connection).
+type setup struct {
+	NID     string `json:"connection_nid"`
+	Hash    string `json:"connection_token_hash"`
+	Return  string `json:"return_to"`
+	MydexID string `json:"mydexid,omitempty"`
+	Version int    `json:"version"`
+	Link    string `json:"linking_token"`
+}
+
+// Depart implements [delegation.Connector].
+func (p *Provider) Depart(ctx context.Context, j delegation.Journey) (*delegation.Departure, error) {
+	question := setup{NID: p.config.NID, Hash: p.hash, Version: firstVersion}
+	journey := &grants.Journey{Owner: p.owner(j.Person), Kind: grants.Connect}
+	store, err := p.members.grants(ctx)
+	if err != nil {
+		return nil, refuse(err)
+	}
+	if j.Update {
+		g, err := store.Find(ctx, journey.Owner)
+		if err != nil {
+			return nil, refuse(err)
+		}
+		h, err := hold(g)
+		if err != nil {
+			return nil, refuse(err)
+		}
+		journey.Kind, question.Version, question.MydexID = grants.Update, updateVersion, h.mydexID
+	}
+	if err := store.Begin(ctx, journey); err != nil {
+		return nil, refuse(err)
+	}
+	question.Link = journey.Link.Reveal()
+	question.Return = j.ReturnTo + "?" + url.Values{"state": {journey.Back.Reveal()}}.Encode()
+	d, err := p.setUp(ctx, question)
+	if err != nil {
+		return nil, err
+	}
+	d.Browser = journey.Browser
+	return d, nil
+}
+
+// setUp asks for the page that the browser has to go to, once more with a new
+// token if the one at hand is not accepted.
+func (p *Provider) setUp(ctx context.Context, question setup) (*delegation.Departure, error) {
+	token, cached, err := p.tokens.Get(ctx, p.identity([]string{ScopeAll}))
+	if err != nil {
+		return nil, err
+	}
+	d, status, err := p.ask(ctx, token, question)
+	if status == http.StatusUnauthorized && cached {
+		if token, err = p.tokens.Renew(ctx, p.identity([]string{ScopeAll}), token); err != nil {
+			return nil, err
+		}
+		d, status, err = p.ask(ctx, token, question)
+	}
+	switch {
+	case status == http.StatusUnauthorized:
+		return nil, delegation.Refuse(delegation.UpstreamUnauthorized, errors.New("beginning a journey: status 401; have Mydex check that the client may"))
+	case status == http.StatusBadRequest:
+		return nil, delegation.Refuse(delegation.CredentialsRejected, errors.New("beginning a journey: status 400; check connection_nid, connection_token and the environment"))
+	case err != nil:
+		return nil, delegation.Refuse(delegation.IssuerUnavailable, fmt.Errorf("beginning a journey: %w", err))
+	}
+	return d, nil
+}
+
+func (p *Provider) ask(ctx context.Context, token *delegation.Token, question setup) (*delegation.Departure, int, error) {
+	text, err := json.Marshal(question)
+	if err != nil {
+		return nil, 0, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.config.IdentityURL+setupPath, bytes.NewReader(text))
+	if err != nil {
+		return nil, 0, errors.New("the address cannot be made")
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "application/json")
+	if err := (delegation.Bearer{Token: token}).Apply(req); err != nil {
+		return nil, 0, err
+	}
+	res, err := p.client.Do(req)
+	if err != nil {
+		return nil, 0, errors.New("the platform does not answer")
+	}
+	defer func() { _ = res.Body.Close() }()
+	if res.StatusCode != http.StatusCreated && res.StatusCode != http.StatusOK {
+		return nil, res.StatusCode, fmt.Errorf("status %d", res.StatusCode)
+	}
+	var answer struct {
+		URL string `json:"url"`
+		QR  string `json:"qr"`
+	}
+	if err := json.NewDecoder(io.LimitReader(res.Body, maxSetup)).Decode(&answer); err != nil {
+		return nil, res.StatusCode, errors.New("the answer is no JSON")
+	}
+	if err := checkPage(answer.URL); err != nil {
+		return nil, res.StatusCode, err
+	}
+	if !strings.HasPrefix(answer.QR, "data:image/") {
+		answer.QR = ""
+	}
+	return &delegation.Departure{URL: answer.URL, QR: answer.QR}, res.StatusCode, nil
+}
+
+// checkPage refuses a page that a browser must not be sent to, such as
+// javascript:.
+func checkPage(page string) error {
+	u, err := url.Parse(page)
+	if err != nil || u.User != nil || u.Host == "" {
+		return errors.New("the answer's url is none")
+	}
+	if u.RawQuery, u.Fragment, u.Path, u.RawPath = "", "", "", ""; u.Scheme == "https" {
+		return nil
+	}
+	if _, err := delegation.ParseBase("url", "https://login.mydex.org", u.String()); err != nil {
+		return errors.New("the answer's url is not https")
+	}
+	return nil
+}
+
+// Arrive implements [delegation.Connector]. The key is tried once, where the
+// member has opened a dataset to be read.
+func (p *Provider) Arrive(ctx context.Context, who delegation.Person, back, browser string) error {
+	store, err := p.members.grants(ctx)
+	if err != nil {
+		return refuse(err)
+	}
+	g, err := store.Activate(ctx, p.owner(who), back, browser)
+	p.members.store.Delete(who, memberKey(who))
+	switch {
+	case errors.Is(err, grants.ErrPending):
+		return delegation.ErrPending
+	case err != nil:
+		return refuse(err)
+	}
+	h, err := hold(g)
+	if err != nil {
+		return refuse(err)
+	}
+	if len(h.reads) == 0 {
+		return nil
+	}
+	token, _, err := p.tokens.Get(ctx, p.identity([]string{ScopeAll}))
+	if err != nil {
+		return nil // it is found out when it is used
+	}
+	c := &Credential{Token: token, Member: h.member, Place: Placement{style: Datasets, inPath: true}}
+	if status, err := p.probe(ctx, c, h.reads[0]); err != nil || status != http.StatusUnauthorized {
+		return nil
+	}
+	if token, err = p.tokens.Renew(ctx, p.identity([]string{ScopeAll}), token); err != nil {
+		return nil
+	}
+	c.Token = token
+	if status, err := p.probe(ctx, c, h.reads[0]); err != nil || status != http.StatusUnauthorized {
+		return nil
+	}
+	if err := store.Suspend(ctx, g); err != nil {
+		return refuse(err)
+	}
+	return delegation.Refuse(delegation.ConsentRequired, errors.New("the platform does not accept the key that it gave"))
+}
+
+// Consent implements [delegation.Connector].
+func (p *Provider) Consent(ctx context.Context, who delegation.Person) (delegation.Consent, error) {
+	store, err := p.members.grants(ctx)
+	if err != nil {
+		return "", refuse(err)
+	}
+	switch g, err := store.Find(ctx, p.owner(who)); {
+	case err == nil && g.State == grants.Active:
+		return delegation.ConsentConnected, nil
+	case err != nil && !errors.Is(err, grants.ErrNone):
+		return "", refuse(err)
+	case err == nil:
+		return delegation.ConsentUpdate, nil
+	}
+	switch _, err := store.Pending(ctx, p.owner(who)); {
+	case err == nil:
+		return delegation.ConsentPending, nil
+	case errors.Is(err, grants.ErrNone):
+		return delegation.ConsentNone, nil
+	default:
+		return "", refuse(err)
+	}
+}
+
+// Part implements [delegation.Connector].
+func (p *Provider) Part(ctx context.Context, who delegation.Person) error {
+	store, err := p.members.grants(ctx)
+	if err != nil {
+		return refuse(err)
+	}
+	err = store.Forget(ctx, p.owner(who))
+	p.members.store.Delete(who, memberKey(who))
+	if err != nil {
+		return refuse(err)
+	}
+	return nil
+}

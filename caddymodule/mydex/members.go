@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mydex
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/flight"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
+)
+
+const (
+	// freshFor is how long a grant is used as it was read. Then it is read
+	// again, while it goes on: another machine may have changed it.
+	freshFor = 30 * time.Second
+	// keptFor is how long it goes on if it cannot be read again.
+	keptFor = time.Hour
+	// maxMembers is how many grants are in memory.
+	maxMembers = 100_000
+)
+
+// secret is what a grant holds.
+type secret struct {
+	Key          string   `json:"key"`
+	ConnectionID string   `json:"connection_id"`
+	MydexID      string   `json:"mydexid,omitempty"`
+	Datasets     []string `json:"datasets,omitempty"` // that may be read
+}
+
+// held is somebody's grant in memory.
+type held struct {
+	member  Member
+	mydexID string
+	reads   []string
+	grant   *grants.Grant
+	read    time.Time // when it was
+	asked   time.Time // when it was to be read again
+}
+
+// members are the grants in memory. They outlive reloads.
+type members struct {
+	store   *memory.Store[delegation.Person, *held]
+	flights *flight.Group[delegation.Person, *held]
+
+	mu     sync.Mutex
+	opener *grants.Opener
+}
+
+func newMembers() *members {
+	return &members{
+		store: memory.New[delegation.Person, *held](maxMembers),
+		flights: flight.New[delegation.Person, *held](flight.Limits{
+			Timeout: 2 * grants.DefaultTimeout, Waiting: 10_000, PerOwner: 100,
+		}),
+	}
+}
+
+// use has grants read from a store. A reload may bring another one.
+func (m *members) use(o *grants.Opener) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.opener != o {
+		m.opener = o
+		m.store.DeleteFunc(func(*held) bool { return true })
+	}
+}
+
+func (m *members) grants(ctx context.Context) (*grants.Store, error) {
+	m.mu.Lock()
+	opener := m.opener
+	m.mu.Unlock()
+	return opener.Store(ctx)
+}
+
+// Close implements [io.Closer].
+func (m *members) Close() error { return nil }
+
+// forget drops who is selected.
+func (m *members) forget(s delegation.Selection) {
+	if s.Participant == "" && s.Realm != "" && s.Subject != "" {
+		m.store.DeleteOf(delegation.Person{Realm: s.Realm, Subject: s.Subject}, func(h *held) bool { return s.Covers(h.grant.Person, h.member.UID) })
+		return
+	}
+	m.store.DeleteFunc(func(h *held) bool { return s.Covers(h.grant.Person, h.member.UID) })
+}
+
+func (p *Provider) owner(who delegation.Person) grants.Owner {
+	return grants.Owner{Provider: p.host.Name(), Person: who}
+}
+
+// memberKey names the one value that a person has in memory.
+func memberKey(who delegation.Person) string { return who.Realm + "\x00" + who.Subject }
+
+// member returns whose request it is: consent_required if they have not
+// consented, or the platform does not accept it any more.
+func (p *Provider) member(ctx context.Context, who delegation.Person) (*held, error) {
+	m, key := p.members, memberKey(who)
+	read := func(ctx context.Context) (*held, error) { return p.read(ctx, who) }
+	if h, ok := m.store.Get(who, key, time.Now()); ok {
+		if time.Since(h.asked) < freshFor {
+			return h, nil
+		}
+		h := *h
+		h.asked = time.Now() // nobody else begins to read meanwhile
+		m.store.Set(who, key, &h, time.Until(h.read.Add(keptFor)), false)
+		go func() { _, _ = m.flights.Do(context.WithoutCancel(ctx), key, who, read) }()
+		return &h, nil
+	}
+	return m.flights.Do(ctx, key, who, read)
+}
+
+// read reads somebody's grant and keeps it in memory.
+func (p *Provider) read(ctx context.Context, who delegation.Person) (*held, error) {
+	m, key := p.members, memberKey(who)
+	store, err := m.grants(ctx)
+	if err != nil {
+		return nil, refuse(err)
+	}
+	g, err := store.Find(ctx, p.owner(who))
+	if err == nil && g.State != grants.Active {
+		err = grants.ErrNone
+	}
+	if errors.Is(err, grants.ErrNone) {
+		m.store.Delete(who, key)
+	}
+	if err != nil {
+		return nil, refuse(err)
+	}
+	h, err := hold(g)
+	if err != nil {
+		return nil, delegation.Refuse(delegation.GrantsUnavailable, err)
+	}
+	m.store.Set(who, key, h, keptFor, false)
+	return h, nil
+}
+
+func hold(g *grants.Grant) (*held, error) {
+	var s secret
+	if json.Unmarshal([]byte(g.Secret.Reveal()), &s) != nil {
+		return nil, errors.New("a grant holds what this provider has not written")
+	}
+	now := time.Now()
+	h := &held{
+		member:  Member{UID: g.Account, ConnectionID: s.ConnectionID, Key: delegation.NewSecret(s.Key)},
+		mydexID: s.MydexID, reads: s.Datasets, grant: g, read: now, asked: now,
+	}
+	return h, h.member.Check()
+}
+
+// refuse tells what the store's errors mean for a request.
+func refuse(err error) *delegation.Refusal {
+	switch {
+	case errors.Is(err, grants.ErrNone), errors.Is(err, grants.ErrOther):
+		return delegation.Refuse(delegation.ConsentRequired, nil)
+	case errors.Is(err, grants.ErrConflict):
+		return delegation.Refuse(delegation.AccountConflict, err)
+	default:
+		if r, ok := errors.AsType[*delegation.Refusal](err); ok {
+			return r
+		}
+		return delegation.Refuse(delegation.GrantsUnavailable, err)
+	}
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mydex
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"slices"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
+)
+
+// Provider is one account at Mydex. Make it with [New].
+type Provider struct {
+	config   Config
+	upstream delegation.Upstream
+	hash     string // of the connection's token
+	styles   *Styles
+	traits   delegation.Traits
+
+	host    delegation.Host
+	tokens  delegation.Tokens
+	client  *http.Client
+	members *members
+}
+
+// New checks the configuration and makes a provider of it. It touches neither
+// network nor files. Every error begins with the Caddyfile's word for the
+// setting it is about.
+func New(config Config) (*Provider, error) {
+	api, err := config.check()
+	if err != nil {
+		return nil, err
+	}
+	styles, err := NewStyles(config.Rules)
+	if err != nil {
+		return nil, err
+	}
+	upstream := delegation.UpstreamAt(api)
+	upstream.Secretive = true // the member key is in the query of datasets
+	return &Provider{
+		config:   config,
+		upstream: upstream,
+		hash:     config.hash(),
+		styles:   styles,
+		traits: delegation.Traits{
+			Scopes:      config.Scopes,
+			HTTP:        config.HTTP,
+			BaseURL:     config.APIURL + "/",
+			Fingerprint: config.fingerprint(),
+		},
+	}, nil
+}
+
+// Traits implements [delegation.Provider].
+func (p *Provider) Traits() delegation.Traits {
+	t := p.traits
+	t.Scopes = slices.Clone(t.Scopes)
+	return t
+}
+
+// Open implements [delegation.Provider].
+func (p *Provider) Open(host delegation.Host) error {
+	keeper, ok := host.(grants.Host)
+	if !ok {
+		return errors.New("this build keeps no grants, which provider mydex needs")
+	}
+	p.host = host
+	p.members = host.State("members "+p.traits.Fingerprint, func() io.Closer { return newMembers() }).(*members)
+	p.members.use(keeper.Grants())
+	p.client = p.config.HTTP.Client()
+	p.tokens = host.Tokens(p.mint)
+	return nil
+}
+
+// Close lets go of idle connections.
+func (p *Provider) Close() error {
+	if p.client != nil {
+		p.client.CloseIdleConnections()
+	}
+	return nil
+}
+
+// Authorize implements [delegation.Provider].
+func (p *Provider) Authorize(ctx context.Context, d *delegation.Delegation) (delegation.Credential, error) {
+	if d.Subject == "" {
+		return nil, delegation.Refuse(delegation.SessionRequired, errors.New("nobody is signed in"))
+	}
+	place, err := p.styles.Place(d.Method, d.Path)
+	if err != nil {
+		return nil, err
+	}
+	held, err := p.member(ctx, d.Person)
+	if err != nil {
+		return nil, err
+	}
+	d.Participant = held.member.UID
+	token, cached, err := p.tokens.Get(ctx, p.identity(d.Scopes))
+	if err != nil {
+		return nil, err
+	}
+	d.Cached = cached
+	return &Credential{Token: token, Member: held.member, Place: place}, nil
+}
+
+// Renew implements [delegation.Provider]. Another grant than the one that was
+// refused takes its place as well.
+func (p *Provider) Renew(ctx context.Context, d *delegation.Delegation, stale delegation.Credential) (delegation.Credential, error) {
+	c, ok := stale.(*Credential)
+	if !ok {
+		return nil, delegation.Refuse(delegation.NotDelegated, errors.New("there is no credential of this provider to renew"))
+	}
+	token, err := p.tokens.Renew(ctx, p.identity(d.Scopes), c.Token)
+	if err != nil {
+		return nil, err
+	}
+	held, err := p.member(ctx, d.Person)
+	if err != nil {
+		return nil, err
+	}
+	return &Credential{Token: token, Member: held.member, Place: c.Place}, nil
+}
+
+// Upstream implements [delegation.Provider].
+func (p *Provider) Upstream(*delegation.Delegation) delegation.Upstream { return p.upstream }
+
+// Forget implements [delegation.Provider]: grants are read again. They end by
+// [Provider.Part] alone.
+func (p *Provider) Forget(s delegation.Selection) { p.members.forget(s) }
+
+// Interface guards
+var (
+	_ delegation.Provider  = (*Provider)(nil)
+	_ delegation.Connector = (*Provider)(nil)
+	_ delegation.Examiner  = (*Provider)(nil)
+)

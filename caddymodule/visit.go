@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+// visit is one request to delegate_connect by whoever is signed in.
+type visit struct {
+	*Connect
+	w    http.ResponseWriter
+	r    *http.Request
+	repl *caddy.Replacer
+	who  delegation.Person
+}
+
+// choose tells what a request asks for.
+func (v *visit) choose() (func() error, error) {
+	routes := map[string]map[string]func() error{
+		"/start":  {http.MethodPost: v.start},
+		"/update": {http.MethodPost: v.update},
+		"/status": {http.MethodGet: v.status},
+		"/return": {},
+		"/":       {http.MethodDelete: v.part},
+	}
+	methods, ok := routes[v.r.URL.Path]
+	if !ok {
+		return nil, delegation.Refuse(delegation.RouteDenied, errors.New("delegate_connect has no such path: start, update, return, status and callback"))
+	}
+	serve, ok := methods[v.r.Method]
+	if !ok {
+		refusal := delegation.Refuse(delegation.MethodNotAllowed, nil)
+		for method := range methods {
+			refusal.Allow = append(refusal.Allow, method)
+		}
+		if len(refusal.Allow) == 0 {
+			refusal.Allow = []string{http.MethodGet}
+		}
+		return nil, refusal
+	}
+	return serve, nil
+}
+
+func (v *visit) start() error  { return v.depart(false) }
+func (v *visit) update() error { return v.depart(true) }
+
+func (v *visit) depart(update bool) error {
+	d, err := v.connector.Depart(v.r.Context(), delegation.Journey{Person: v.who, ReturnTo: v.base.String() + "/return", Update: update})
+	if err != nil {
+		return err
+	}
+	v.keep(d.Browser.Reveal())
+	return answerJSON(v.w, http.StatusOK, map[string]string{"url": d.URL, "qr": d.QR})
+}
+
+// journeyLife is for how long a browser may come back. What the platform has
+// told waits for as long.
+const journeyLife = 7 * 24 * time.Hour
+
+// journeyCookie ties a journey to its browser. The prefix keeps subdomains
+// from setting it. Lax, because the browser comes back from another site.
+func journeyCookie(provider string, secure bool) http.Cookie {
+	//nolint:gosec // Secure wherever the address is https
+	c := http.Cookie{Name: "delegate_" + provider, Path: "/", HttpOnly: true, Secure: secure, SameSite: http.SameSiteLaxMode}
+	if secure {
+		c.Name = "__Host-" + c.Name
+	}
+	return c
+}
+
+// keep has the browser remember a journey.
+func (v *visit) keep(value string) { v.setCookie(value, int(journeyLife.Seconds())) }
+
+// over has the browser forget it.
+func (v *visit) over() { v.setCookie("", -1) }
+
+func (v *visit) setCookie(value string, seconds int) {
+	cookie := v.cookie //nolint:gosec // see journeyCookie
+	cookie.Value, cookie.MaxAge = value, seconds
+	http.SetCookie(v.w, &cookie)
+}
+
+// tokens are the journey's, as the browser has them: the one that it set out
+// with, and that of the address once it has come back. Not before: whoever has
+// both ends the journey, and somebody who sends another to the platform's page
+// must not. Two cookies of the name are none.
+func (v *visit) tokens() (browser, back string) {
+	cookies := v.r.CookiesNamed(v.cookie.Name)
+	if len(cookies) != 1 {
+		return "", ""
+	}
+	browser, back, _ = strings.Cut(cookies[0].Value, ".")
+	return browser, back
+}
+
+// finish ends the journey that the browser is on.
+func (v *visit) finish(ctx context.Context, back, browser string) error {
+	err := v.connector.Arrive(ctx, v.who, back, browser)
+	if errors.Is(err, delegation.ErrPending) {
+		return err
+	}
+	v.over()
+	if err == nil {
+		// Other machines may know that there was none, or another one.
+		_ = v.provider.purge(context.WithoutCancel(ctx), delegation.Selection{Realm: v.who.Realm, Subject: v.who.Subject}, false, "connect")
+	}
+	return err
+}
+
+// arrive takes the browser that comes back, and sends it on to the app. The
+// address alone ends nothing: the cookie has to fit, and the person.
+func (v *visit) arrive() error {
+	outcome := string(delegation.ConsentConnected)
+	err := v.land()
+	switch {
+	case errors.Is(err, delegation.ErrPending):
+		outcome = string(delegation.ConsentPending) // the page asks for the status
+	case err != nil:
+		outcome = string(v.account(v.r, err).Code)
+	default:
+		requestsTotal.WithLabelValues(v.Provider, answered).Inc()
+	}
+	v.w.Header().Set("Location", v.Then+"?"+url.Values{"connect": {outcome}}.Encode())
+	v.w.Header().Set("Referrer-Policy", "no-referrer") // the address has the state
+	v.w.WriteHeader(http.StatusSeeOther)
+	return nil
+}
+
+func (v *visit) land() (err error) {
+	if v.who, err = v.person(v.r, v.repl); err != nil {
+		return err
+	}
+	browser, _ := v.tokens()
+	state := v.r.URL.Query()["state"]
+	if browser == "" || len(state) != 1 {
+		return delegation.Refuse(delegation.ConsentRequired, errors.New("the browser that came back has not set out"))
+	}
+	if err = v.finish(v.r.Context(), state[0], browser); errors.Is(err, delegation.ErrPending) {
+		v.keep(browser + "." + state[0]) // the status ends it
+	}
+	return err
+}
+
+const (
+	maxWait   = 25 * time.Second // less than proxies wait for an answer
+	waitPause = 500 * time.Millisecond
+)
+
+// status tells how it stands, and ends the journey if the platform has told
+// after the browser came back.
+func (v *visit) status() error {
+	seconds, _ := strconv.Atoi(v.r.URL.Query().Get("wait"))
+	deadline := time.Now().Add(min(time.Duration(max(seconds, 0))*time.Second, maxWait))
+	browser, back := v.tokens()
+	under := back != ""
+	for {
+		if under {
+			err := v.finish(v.r.Context(), back, browser)
+			under = errors.Is(err, delegation.ErrPending)
+			if err != nil && !under && delegation.AsRefusal(err).Code != delegation.ConsentRequired {
+				return err
+			}
+		}
+		how, err := v.connector.Consent(v.r.Context(), v.who)
+		if err != nil {
+			return err
+		}
+		if how != delegation.ConsentPending || time.Until(deadline) < waitPause {
+			return answerJSON(v.w, http.StatusOK, map[string]string{"status": string(how)})
+		}
+		select {
+		case <-v.r.Context().Done():
+			return v.r.Context().Err()
+		case <-time.After(waitPause):
+		}
+	}
+}
+
+func (v *visit) part() error {
+	if err := v.connector.Part(v.r.Context(), v.who); err != nil {
+		return err
+	}
+	v.over()
+	_ = v.provider.purge(context.WithoutCancel(v.r.Context()), delegation.Selection{Realm: v.who.Realm, Subject: v.who.Subject}, false, "connect")
+	v.w.WriteHeader(http.StatusNoContent)
+	return nil
+}

@@ -1,0 +1,482 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"encoding/json"
+	"html"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/integration/simulator"
+	"github.com/caddy-delegate/caddy-delegate/integration/simulator/mydex"
+	"github.com/caddy-delegate/caddy-delegate/integration/stack"
+)
+
+const (
+	mydexNID     = "45678"
+	mydexToken   = "connection-token-5f21"
+	mydexSecret  = "client secret+%/1"
+	mydexSegment = "0123456789abcdef0123"
+
+	dataset = "/pdx/api/pds/pds/me.json?dataset=ds_personal_details&instance=0"
+)
+
+// connection is a running stack whose platform is Mydex.
+type connection struct {
+	*stack.Stack
+	t     testing.TB
+	mydex *mydex.Mydex
+	url   string
+}
+
+// mydexed starts Mydex and a Caddy in front of it. lines go into the global
+// option, connect into delegate_connect.
+func mydexed(t testing.TB, lines, connect string) *connection {
+	t.Helper()
+	s := newStack(t)
+	m := mydex.New(mydex.Options{
+		ClientID: "client:1", ClientSecret: mydexSecret, ConnectionNID: mydexNID, ConnectionToken: mydexToken,
+		Scopes:  []string{mydex.ScopePDX, "get:/timeline", "post:/calendar/add-event", "get:/calendar/get-events"},
+		Members: mydex.SampleMembers(3),
+	})
+	server := httptest.NewServer(m)
+	t.Cleanup(server.Close)
+	c := &connection{Stack: s, t: t, mydex: m, url: server.URL}
+	t.Setenv("MYDEX_SECRET", mydexSecret)
+	t.Setenv("MYDEX_CONNECTION", mydexToken)
+	load(t, s, c.caddyfile(lines, connect))
+	m.SetCallbackURL(s.URL() + "/connect/mydex/callback/" + mydexSegment)
+	return c
+}
+
+func (c *connection) caddyfile(lines, connect string) string {
+	if !strings.Contains(lines, "grants") {
+		lines += "\n\t\tgrants sqlite " + filepath.Join(c.Dir, "grants", "grants.db")
+	}
+	return `{` + stack.Options + `
+	delegate {
+		provider mydex {
+			api_url          ` + c.url + `
+			token_url        ` + c.url + `/oauth2/token
+			identity_url     ` + c.url + `
+			client_id        client:1
+			client_secret    {env.MYDEX_SECRET}
+			connection_nid   ` + mydexNID + `
+			connection_token {env.MYDEX_CONNECTION}
+			scopes           mydex:pdx get:/timeline post:/calendar/add-event get:/calendar/get-events get:/forbidden
+		}` + lines + `
+	}
+}
+http://127.0.0.1:[[.Port]] {
+	handle_path /pdx/* {` + stack.SignIn + `
+		delegate_proxy mydex {
+			subject {rp.header.Remote-User}
+			allow /api/pds/pds/me.json mydex:pdx
+			allow POST /api/pds/transaction mydex:pdx
+			allow GET /timeline get:/timeline
+			allow GET /forbidden get:/forbidden
+			allow POST /calendar/add-event post:/calendar/add-event
+			allow GET /calendar/get-events get:/calendar/get-events
+		}
+	}
+	handle_path /connect/mydex/* {
+		@member {
+			not method OPTIONS
+			not path /callback/*
+		}
+		forward_auth @member [[.AppAddr]] {
+			uri /auth
+			@none status 401
+			handle_response @none {
+			}
+		}
+		delegate_connect mydex {
+			url      http://127.0.0.1:[[.Port]]/connect/mydex
+			then     /profile
+			callback ` + mydexSegment + `
+			subject  {rp.header.Remote-User}
+			` + connect + `
+		}
+	}
+	handle {
+		reverse_proxy [[.AppAddr]]
+	}
+}
+`
+}
+
+// browser is one browser, with its cookies.
+type browser struct {
+	*connection
+	client *http.Client
+	user   string
+}
+
+func (c *connection) browser(user string) *browser {
+	c.t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	b := &browser{c, &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, user}
+	c.t.Cleanup(b.client.CloseIdleConnections)
+	if user != "" {
+		at, _ := url.Parse(c.URL())
+		jar.SetCookies(at, []*http.Cookie{{Name: stack.CookieName, Value: c.App.SignIn(user, time.Time{}), Path: "/"}})
+	}
+	return b
+}
+
+// do sends a request to our site, or to an address.
+func (b *browser) do(method, target, body string, header ...string) answer {
+	b.t.Helper()
+	if strings.HasPrefix(target, "/") {
+		target = b.URL() + target
+	}
+	req, err := http.NewRequestWithContext(b.t.Context(), method, target, strings.NewReader(body))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	res, err := b.client.Do(req)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return answer{res, string(text)}
+}
+
+// depart begins a journey and returns the platform's page.
+func (b *browser) depart(path string) string {
+	b.t.Helper()
+	a := b.do(http.MethodPost, "/connect/mydex"+path, "")
+	var d struct{ URL, QR string }
+	if err := json.Unmarshal([]byte(a.body), &d); err != nil || a.StatusCode != http.StatusOK || d.URL == "" || !strings.HasPrefix(d.QR, "data:image/png;base64,") {
+		b.t.Fatalf("%s: %d %s", path, a.StatusCode, a.body)
+	}
+	return d.URL
+}
+
+var journeyInput = regexp.MustCompile(`name="journey" value="([^"]+)"`)
+
+// agree clicks through the platform's pages as a member, and returns where the
+// platform sends the browser.
+func (b *browser) agree(page, uid string) string {
+	b.t.Helper()
+	form := func(a answer, values url.Values) url.Values {
+		b.t.Helper()
+		m := journeyInput.FindStringSubmatch(a.body)
+		if m == nil {
+			b.t.Fatalf("no journey on the page: %d %s", a.StatusCode, a.body)
+		}
+		values.Set("journey", html.UnescapeString(m[1]))
+		return values
+	}
+	const encoded = "application/x-www-form-urlencoded"
+	a := b.do(http.MethodGet, page, "")
+	a = b.do(http.MethodPost, b.url+"/ftc/sign-in", form(a, url.Values{"member": {uid}}).Encode(), "Content-Type", encoded)
+	a = b.do(http.MethodGet, b.url+a.Header.Get("Location"), "")
+	a = b.do(http.MethodPost, b.url+"/ftc/agreement", form(a, url.Values{"decision": {"agree"}}).Encode(), "Content-Type", encoded)
+	if a.StatusCode != http.StatusSeeOther {
+		b.t.Fatalf("%d %s", a.StatusCode, a.body)
+	}
+	return a.Header.Get("Location")
+}
+
+// back follows the platform's redirect, as from its site, and wants the app's
+// page to be told the outcome.
+func (b *browser) back(to, outcome string) {
+	b.t.Helper()
+	a := b.do(http.MethodGet, to, "", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document")
+	if got := a.Header.Get("Location"); a.StatusCode != http.StatusSeeOther || got != "/profile?connect="+outcome {
+		b.t.Errorf("back: %d %q %s; want %s", a.StatusCode, got, a.body, outcome)
+	}
+}
+
+// connect goes all the way.
+func (b *browser) connect(uid string) {
+	b.t.Helper()
+	b.back(b.agree(b.depart("/start"), uid), "connected")
+}
+
+func (b *browser) status(want string) {
+	b.t.Helper()
+	if a := b.do(http.MethodGet, "/connect/mydex/status", ""); strings.TrimSpace(a.body) != `{"status":"`+want+`"}` {
+		b.t.Errorf("status %d %s; want %s", a.StatusCode, a.body, want)
+	}
+}
+
+// crossed is the latest request that the API received.
+func (c *connection) crossed() mydex.Record {
+	c.t.Helper()
+	for _, record := range slices.Backward(c.mydex.Records()) {
+		if record.Role == "pdx" {
+			return record
+		}
+	}
+	c.t.Fatal("the API was not asked")
+	return mydex.Record{}
+}
+
+// TestMydexFirstConnection protects a member's way from consent to their data,
+// and what goes over which wire on it: the browser never has a key, and the
+// platform has the member's whose session it is.
+func TestMydexFirstConnection(t *testing.T) {
+	c := mydexed(t, "", "")
+	alice := c.browser("alice")
+	uid := c.mydex.Members()[0].UID
+	alice.status("none")
+	alice.do(http.MethodGet, dataset, "").want(t, http.StatusForbidden, "consent_required")
+	page := alice.depart("/start")
+	alice.status("pending")
+	to := alice.agree(page, uid)
+	alice.do(http.MethodGet, dataset, "").want(t, http.StatusForbidden, "consent_required") // told, but not back
+	alice.back(to, "connected")
+	alice.status("connected")
+	member, ok := c.mydex.Connection(uid)
+	if !ok {
+		t.Fatal("not connected at the platform")
+	}
+
+	a := alice.do(http.MethodGet, dataset+"&con.id=1&%6bey=stolen&uid[]=2&api_key=x", "", "Connection-Token", "stolen", "Authorization", "Bearer forged")
+	a.want(t, http.StatusOK, "")
+	r := c.crossed()
+	want := "/api/pds/pds/" + uid + ".json?dataset=ds_personal_details&instance=0&"
+	if !strings.HasPrefix(r.URI, want) || strings.Contains(r.URI, "stolen") || strings.Contains(r.URI, "api_key") || !strings.Contains(r.RawQuery, "key="+member.Key) {
+		t.Errorf("%s", r.URI)
+	}
+	if r.Header.Get("Connection-Token") != "" || r.Header.Get("Cookie") != "" || len(r.Header["Authorization"]) != 1 {
+		t.Errorf("%v", r.Header)
+	}
+	a = alice.do(http.MethodPost, "/pdx/calendar/add-event", `{"title":"Visit","start_timestamp":1,"end_timestamp":2,"status":"CONFIRMED"}`, "Content-Type", "application/json", "Sec-Fetch-Site", "same-origin")
+	a.want(t, http.StatusOK, "")
+	r = c.crossed()
+	if r.Header.Get("Connection-Token") != member.Key || strings.Contains(r.URI, member.Key) || !strings.Contains(r.RawQuery, "con_id="+member.ConID) {
+		t.Errorf("%s %v", r.URI, r.Header)
+	}
+	for path, code := range map[string]string{
+		"/pdx/api/pds/pds/" + uid + ".json?dataset=ds_personal_details": "route_denied",
+		"/pdx/api/pds/pds/me.jsonp?dataset=ds_personal_details":         "route_denied",
+		"/pdx/access-token/45678":                                       "route_denied",
+	} {
+		alice.do(http.MethodGet, path, "").want(t, http.StatusForbidden, code)
+	}
+	if n := c.mydex.Counts().TokenRequests; n > 3 {
+		t.Errorf("%d tokens", n)
+	}
+
+	// Somebody else is somebody else.
+	bob := c.browser("bob")
+	bob.status("none")
+	bob.do(http.MethodGet, dataset, "").want(t, http.StatusForbidden, "consent_required")
+
+	// Who leaves is forgotten, at once.
+	if a := alice.do(http.MethodDelete, "/connect/mydex/", "", "Sec-Fetch-Site", "same-origin"); a.StatusCode != http.StatusNoContent {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+	alice.status("none")
+	alice.do(http.MethodGet, dataset, "").want(t, http.StatusForbidden, "consent_required")
+}
+
+// TestMydexSurvivesRestart protects the members' keys, which the platform
+// cannot give again: a Caddy that starts anew has them.
+func TestMydexSurvivesRestart(t *testing.T) {
+	c := mydexed(t, "", "")
+	alice := c.browser("alice")
+	alice.connect(c.mydex.Members()[0].UID)
+	alice.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
+	if err := c.Restart(c.caddyfile("", "")); err != nil {
+		t.Fatal(err)
+	}
+	again := c.browser("alice")
+	again.status("connected")
+	again.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
+}
+
+// TestT56_MydexConsentLink protects a member who is sent a link that somebody
+// else has begun: their store does not become the other's.
+func TestT56_MydexConsentLink(t *testing.T) {
+	c := mydexed(t, "", "")
+	mallory, victim := c.browser("mallory"), c.browser("victim")
+	page := mallory.depart("/start")
+	to := victim.agree(page, c.mydex.Members()[0].UID)
+	victim.back(to, "consent_required") // the victim's browser has not set out
+	mallory.status("pending")
+	mallory.do(http.MethodGet, dataset, "").want(t, http.StatusForbidden, "consent_required")
+	at, _ := url.Parse(c.URL())
+	for _, cookie := range mallory.client.Jar.Cookies(at) {
+		state, _ := url.Parse(to)
+		if strings.Contains(cookie.Value, state.Query().Get("state")) {
+			t.Error("the browser that set out knows the address to come back to")
+		}
+	}
+	// Nor does another user in mallory's browser get it.
+	shared := c.browser("carol")
+	shared.client.Jar.SetCookies(at, mallory.client.Jar.Cookies(at)[1:])
+	shared.back(to, "consent_required")
+	shared.status("none")
+}
+
+// TestMydexDisorder protects from a platform that tells late, twice, or in
+// another way.
+func TestMydexDisorder(t *testing.T) {
+	for name, set := range map[string]func(*mydex.Settings){
+		"json":  func(s *mydex.Settings) { s.CallbackEncoding = "json" },
+		"twice": func(s *mydex.Settings) { s.CallbackCopies = 2 },
+		"late":  func(s *mydex.Settings) { s.Callback = "held" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := mydexed(t, "", "")
+			c.mydex.Set(set)
+			alice := c.browser("alice")
+			to := alice.agree(alice.depart("/start"), c.mydex.Members()[0].UID)
+			if name == "late" {
+				alice.back(to, "pending")
+				alice.status("pending")
+				c.mydex.Deliver()
+			} else {
+				alice.back(to, "connected")
+			}
+			alice.status("connected") // which ends the journey, if that is still to do
+			alice.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
+			for _, d := range c.mydex.Deliveries() {
+				if d.Status != http.StatusNoContent {
+					t.Errorf("a callback was answered with %d", d.Status)
+				}
+			}
+		})
+	}
+}
+
+// TestMydexForgedCallbacks protects from anybody who is not the platform, and
+// from what it cannot have said.
+func TestMydexForgedCallbacks(t *testing.T) {
+	for name, set := range map[string]func(*mydex.Settings){
+		"wrong":         func(s *mydex.Settings) { s.CallbackAuthentication = "wrong" },
+		"absent":        func(s *mydex.Settings) { s.CallbackAuthentication = "absent" },
+		"twice":         func(s *mydex.Settings) { s.CallbackAuthentication = "twice" },
+		"another nid":   func(s *mydex.Settings) { s.CallbackConnectionID = "nid" },
+		"another uid":   func(s *mydex.Settings) { s.CallbackConnectionID = "uid" },
+		"no connection": func(s *mydex.Settings) { s.CallbackConnectionID = "absent" },
+		"no link":       func(s *mydex.Settings) { s.CallbackOmits = []string{"linking_token"} },
+		"no uid":        func(s *mydex.Settings) { s.CallbackOmits = []string{"uid"} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := mydexed(t, "", "")
+			c.mydex.Set(set)
+			alice := c.browser("alice")
+			alice.back(alice.agree(alice.depart("/start"), c.mydex.Members()[0].UID), "pending")
+			alice.status("pending")
+			for _, d := range c.mydex.Deliveries() {
+				if d.Status != http.StatusForbidden && d.Status != http.StatusBadRequest {
+					t.Errorf("answered with %d", d.Status)
+				}
+			}
+		})
+	}
+	c := mydexed(t, "", "callback_from 192.0.2.0/24")
+	alice := c.browser("alice")
+	alice.back(alice.agree(alice.depart("/start"), c.mydex.Members()[0].UID), "pending")
+	if d := c.mydex.Deliveries(); len(d) != 1 || d[0].Status != http.StatusNotFound {
+		t.Errorf("from another address: %+v", d)
+	}
+	nobody := c.browser("")
+	for path, status := range map[string]int{"/callback": 404, "/callback/": 404, "/callback/" + mydexSegment + "/x": 404, "/callback/" + mydexSegment: 404} {
+		if a := nobody.do(http.MethodPost, "/connect/mydex"+path, "{}"); a.StatusCode != status {
+			t.Errorf("%s: %d", path, a.StatusCode)
+		}
+	}
+	c = mydexed(t, "", "")
+	big := c.browser("").do(http.MethodPost, "/connect/mydex/callback/"+mydexSegment, strings.Repeat("x", 10<<20), "Authentication", mydex.Hash(mydexToken), "Content-Type", "application/json")
+	if big.StatusCode != http.StatusBadRequest {
+		t.Errorf("10 MB: %d", big.StatusCode)
+	}
+}
+
+// TestMydexOneMemberOneUser protects a member from a second user of the app
+// who consents with the same account.
+func TestMydexOneMemberOneUser(t *testing.T) {
+	c := mydexed(t, "", "")
+	uid := c.mydex.Members()[0].UID
+	c.mydex.Set(func(s *mydex.Settings) { s.KeepKey = true })
+	alice, mallory := c.browser("alice"), c.browser("mallory")
+	alice.connect(uid)
+	mallory.back(mallory.agree(mallory.depart("/start"), uid), "account_conflict")
+	mallory.do(http.MethodGet, dataset, "").want(t, http.StatusForbidden, "consent_required")
+	alice.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
+}
+
+// TestMydexWithdrawn protects a member who has withdrawn at the platform, and
+// tells them apart from a route that no scope covers, which looks the same.
+func TestMydexWithdrawn(t *testing.T) {
+	c := mydexed(t, "", "")
+	alice, bob := c.browser("alice"), c.browser("bob")
+	alice.connect(c.mydex.Members()[0].UID)
+	bob.connect(c.mydex.Members()[1].UID)
+	alice.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
+	alice.do(http.MethodGet, "/pdx/forbidden", "").want(t, http.StatusBadGateway, "scope_rejected")
+	alice.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
+
+	c.mydex.Withdraw(c.mydex.Members()[0].UID)
+	alice.do(http.MethodGet, dataset, "").want(t, http.StatusForbidden, "consent_required")
+	alice.status("update_required")
+	bob.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
+	alice.connect(c.mydex.Members()[0].UID)
+	alice.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
+}
+
+// TestMydexUpdate protects somebody who is asked for more.
+func TestMydexUpdate(t *testing.T) {
+	c := mydexed(t, "", "")
+	alice := c.browser("alice")
+	alice.do(http.MethodPost, "/connect/mydex/update", "").want(t, http.StatusForbidden, "consent_required")
+	uid := c.mydex.Members()[0].UID
+	alice.connect(uid)
+	alice.back(alice.agree(alice.depart("/update"), uid), "connected")
+	alice.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
+}
+
+// TestMydexDown protects people whose grant is known from a platform or
+// identity host that is away, and tells the others.
+func TestMydexDown(t *testing.T) {
+	c := mydexed(t, "", "")
+	alice := c.browser("alice")
+	alice.connect(c.mydex.Members()[0].UID)
+	alice.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
+	c.mydex.Set(func(s *mydex.Settings) { s.Outages = map[string]simulator.Outage{"setup": {Status: 503}} })
+	c.browser("bob").do(http.MethodPost, "/connect/mydex/start", "").want(t, http.StatusServiceUnavailable, "issuer_unavailable")
+	c.mydex.Set(func(s *mydex.Settings) { s.Outages = map[string]simulator.Outage{"setup": {Reset: true}} })
+	c.browser("bob").do(http.MethodPost, "/connect/mydex/start", "").want(t, http.StatusServiceUnavailable, "issuer_unavailable")
+	alice.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
+}
+
+// TestMydexAcrossSites protects a user from pages of other sites: only the way
+// back from the platform may come from one.
+func TestMydexAcrossSites(t *testing.T) {
+	c := mydexed(t, "", "")
+	alice := c.browser("alice")
+	for _, request := range [][2]string{{"POST", "/start"}, {"POST", "/update"}, {"GET", "/status"}, {"DELETE", "/"}} {
+		alice.do(request[0], "/connect/mydex"+request[1], "", "Sec-Fetch-Site", "cross-site").want(t, http.StatusForbidden, "cross_origin")
+	}
+	alice.back("/connect/mydex/return?state=x", "consent_required")
+	c.browser("").back("/connect/mydex/return?state=x", "session_required")
+	alice.do(http.MethodGet, "/connect/mydex/start", "").want(t, http.StatusMethodNotAllowed, "method_not_allowed")
+	alice.do(http.MethodGet, "/connect/mydex/x", "").want(t, http.StatusForbidden, "route_denied")
+	c.browser("").do(http.MethodGet, "/connect/mydex/status", "").want(t, http.StatusUnauthorized, "session_required")
+}
