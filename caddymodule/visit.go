@@ -107,8 +107,8 @@ func (v *visit) tokens() (browser, back string) {
 // finish ends the journey that the browser is on.
 func (v *visit) finish(ctx context.Context, back, browser string) error {
 	err := v.connector.Arrive(ctx, v.who, back, browser)
-	if errors.Is(err, delegation.ErrPending) {
-		return err
+	if errors.Is(err, delegation.ErrPending) || err != nil && delegation.AsRefusal(err).Status() == http.StatusServiceUnavailable {
+		return err // it is not over
 	}
 	v.over()
 	if err == nil {

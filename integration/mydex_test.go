@@ -10,6 +10,7 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-delegate/caddy-delegate/integration/postgres"
 	"github.com/caddy-delegate/caddy-delegate/integration/simulator"
 	"github.com/caddy-delegate/caddy-delegate/integration/simulator/mydex"
 	"github.com/caddy-delegate/caddy-delegate/integration/stack"
@@ -479,4 +481,62 @@ func TestMydexAcrossSites(t *testing.T) {
 	alice.do(http.MethodGet, "/connect/mydex/start", "").want(t, http.StatusMethodNotAllowed, "method_not_allowed")
 	alice.do(http.MethodGet, "/connect/mydex/x", "").want(t, http.StatusForbidden, "route_denied")
 	c.browser("").do(http.MethodGet, "/connect/mydex/status", "").want(t, http.StatusUnauthorized, "session_required")
+}
+
+// TestMydexPostgresKilled protects people whose grant is known while the
+// database is away, and tells the others what it is.
+func TestMydexPostgresKilled(t *testing.T) {
+	server, err := postgres.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Stop() })
+	address, err := server.Database(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("DATABASE", address)
+	c := mydexed(t, "\n\t\tkeyset {file."+newKeyset(t)+"}\n\t\tgrants postgres {env.DATABASE}", "")
+	alice, bob := c.browser("alice"), c.browser("bob")
+	alice.connect(c.mydex.Members()[0].UID)
+	alice.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
+	to := bob.agree(bob.depart("/start"), c.mydex.Members()[1].UID)
+	server.Kill()
+	for range 3 {
+		alice.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
+	}
+	bob.do(http.MethodGet, dataset, "").want(t, http.StatusServiceUnavailable, "grants_unavailable")
+	bob.back(to, "grants_unavailable")
+	bob.do(http.MethodGet, "/connect/mydex/status", "").want(t, http.StatusServiceUnavailable, "grants_unavailable")
+	if err := server.Launch(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the database is in use again", func() bool {
+		return bob.do(http.MethodGet, "/connect/mydex/status", "").StatusCode == http.StatusOK
+	})
+	bob.status("pending") // nothing is lost: the cookie is as it was
+	bob.back(to, "connected")
+	bob.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
+}
+
+// TestMydexKeysetLost protects from a keyset that is gone: Caddy does not
+// start, and nothing of the grants is changed.
+func TestMydexKeysetLost(t *testing.T) {
+	c := mydexed(t, "", "")
+	alice := c.browser("alice")
+	alice.connect(c.mydex.Members()[0].UID)
+	file := filepath.Join(c.Dir, "grants", "keyset.json")
+	if err := os.Rename(file, file+".kept"); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Restart(c.caddyfile("", "")); err == nil || !strings.Contains(err.Error(), "keyset.json is gone") {
+		t.Fatalf("%v", err)
+	}
+	if err := os.Rename(file+".kept", file); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Restart(c.caddyfile("", "")); err != nil {
+		t.Fatal(err)
+	}
+	c.browser("alice").do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
 }
