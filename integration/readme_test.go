@@ -81,7 +81,7 @@ func TestReadmeNamesEveryCode(t *testing.T) {
 	for _, code := range []delegation.Code{
 		delegation.SessionRequired, delegation.CrossOrigin, delegation.PathAmbiguous, delegation.HeadersTooLarge, delegation.RouteDenied, delegation.MethodNotAllowed,
 		delegation.TooEarly, delegation.TooManyRequests, delegation.SessionUnavailable, delegation.ParticipantUnknown, delegation.ParticipantAmbiguous, delegation.ParticipantWithdrawn,
-		delegation.AccountConflict, delegation.DelegationRefused, delegation.CredentialsRejected, delegation.ScopeRejected,
+		delegation.ConsentRequired, delegation.GrantsUnavailable, delegation.AccountConflict, delegation.DelegationRefused, delegation.CredentialsRejected, delegation.ScopeRejected,
 		delegation.NotDelegated, delegation.IssuerUnavailable, delegation.IssuerThrottled, delegation.UpstreamUnauthorized, delegation.UpstreamRedirected,
 	} {
 		row := regexp.MustCompile("(?m)^\\| `" + string(code) + "` \\| (\\d+) ").FindStringSubmatch(text)
