@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 )
 
 // Opener opens a store when it is first needed: a configuration that is only
@@ -16,7 +17,13 @@ type Opener struct {
 	mu     sync.Mutex
 	store  *Store
 	closed bool
+	failed error     // the last time
+	tried  time.Time // and when that was
 }
+
+// retry is how long a store that could not be opened is left alone: whoever
+// waits for it would wait one after the other.
+const retry = 2 * time.Second
 
 // NewOpener returns one. options is called when the store is opened, and again
 // if that failed.
@@ -33,6 +40,8 @@ func (o *Opener) Store(ctx context.Context) (*Store, error) {
 		return o.store, nil
 	case o.closed:
 		return nil, ErrUnavailable
+	case o.failed != nil && time.Since(o.tried) < retry:
+		return nil, o.failed
 	}
 	options, err := o.options()
 	if err != nil {
@@ -40,10 +49,9 @@ func (o *Opener) Store(ctx context.Context) (*Store, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), opening)
 	defer cancel()
-	if o.store, err = Open(ctx, options); err != nil {
-		return nil, err
-	}
-	return o.store, nil
+	o.store, o.failed = Open(ctx, options)
+	o.tried = time.Now()
+	return o.store, o.failed
 }
 
 // Close closes the store, if it was opened.

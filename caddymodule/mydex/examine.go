@@ -34,7 +34,7 @@ func (p *Provider) Examine(ctx context.Context, d *delegation.Delegation, refuse
 	if store, err := p.members.grants(ctx); err != nil || store.Suspend(ctx, h.grant) != nil {
 		return nil
 	}
-	p.members.store.Delete(d.Person, memberKey(d.Person))
+	p.members.drop(d.Person)
 	return delegation.Refuse(delegation.ConsentRequired, errors.New("the platform does not accept the member's key any more"))
 }
 

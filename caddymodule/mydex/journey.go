@@ -156,7 +156,7 @@ func (p *Provider) Arrive(ctx context.Context, who delegation.Person, back, brow
 		return refuse(err)
 	}
 	g, err := store.Activate(ctx, p.owner(who), back, browser)
-	p.members.store.Delete(who, memberKey(who))
+	p.members.drop(who)
 	switch {
 	case errors.Is(err, grants.ErrPending):
 		return delegation.ErrPending
@@ -222,7 +222,7 @@ func (p *Provider) Part(ctx context.Context, who delegation.Person) error {
 		return refuse(err)
 	}
 	err = store.Forget(ctx, p.owner(who))
-	p.members.store.Delete(who, memberKey(who))
+	p.members.drop(who)
 	if err != nil {
 		return refuse(err)
 	}

@@ -50,6 +50,7 @@ type members struct {
 
 	mu     sync.Mutex
 	opener *grants.Opener
+	drops  uint64 // how often something was dropped
 }
 
 func newMembers() *members {
@@ -67,6 +68,7 @@ func (m *members) use(o *grants.Opener) {
 	defer m.mu.Unlock()
 	if m.opener != o {
 		m.opener = o
+		m.drops++
 		m.store.DeleteFunc(func(*held) bool { return true })
 	}
 }
@@ -83,11 +85,37 @@ func (m *members) Close() error { return nil }
 
 // forget drops who is selected.
 func (m *members) forget(s delegation.Selection) {
+	covered := func(h *held) bool { return s.Covers(h.grant.Person, h.member.UID) }
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.drops++
 	if s.Participant == "" && s.Realm != "" && s.Subject != "" {
-		m.store.DeleteOf(delegation.Person{Realm: s.Realm, Subject: s.Subject}, func(h *held) bool { return s.Covers(h.grant.Person, h.member.UID) })
+		m.store.DeleteOf(delegation.Person{Realm: s.Realm, Subject: s.Subject}, covered)
 		return
 	}
-	m.store.DeleteFunc(func(h *held) bool { return s.Covers(h.grant.Person, h.member.UID) })
+	m.store.DeleteFunc(covered)
+}
+
+// drop drops one person.
+func (m *members) drop(who delegation.Person) {
+	m.forget(delegation.Selection{Realm: who.Realm, Subject: who.Subject})
+}
+
+// begin tells how often something was dropped, before a grant is read.
+func (m *members) begin() uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.drops
+}
+
+// keep keeps what was read since. If something was dropped meanwhile, it may be
+// what was read, and is not kept.
+func (m *members) keep(who delegation.Person, h *held, since uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if life := time.Until(h.read.Add(keptFor)); m.drops == since && life > 0 {
+		m.store.Set(who, memberKey(who), h, life, false)
+	}
 }
 
 func (p *Provider) owner(who delegation.Person) grants.Owner {
@@ -102,13 +130,14 @@ func memberKey(who delegation.Person) string { return who.Realm + "\x00" + who.S
 func (p *Provider) member(ctx context.Context, who delegation.Person) (*held, error) {
 	m, key := p.members, memberKey(who)
 	read := func(ctx context.Context) (*held, error) { return p.read(ctx, who) }
+	since := m.begin()
 	if h, ok := m.store.Get(who, key, time.Now()); ok {
 		if time.Since(h.asked) < freshFor {
 			return h, nil
 		}
 		h := *h
 		h.asked = time.Now() // nobody else begins to read meanwhile
-		m.store.Set(who, key, &h, time.Until(h.read.Add(keptFor)), false)
+		m.keep(who, &h, since)
 		go func() { _, _ = m.flights.Do(context.WithoutCancel(ctx), key, who, read) }()
 		return &h, nil
 	}
@@ -117,7 +146,8 @@ func (p *Provider) member(ctx context.Context, who delegation.Person) (*held, er
 
 // read reads somebody's grant and keeps it in memory.
 func (p *Provider) read(ctx context.Context, who delegation.Person) (*held, error) {
-	m, key := p.members, memberKey(who)
+	m := p.members
+	since := m.begin()
 	store, err := m.grants(ctx)
 	if err != nil {
 		return nil, refuse(err)
@@ -126,8 +156,8 @@ func (p *Provider) read(ctx context.Context, who delegation.Person) (*held, erro
 	if err == nil && g.State != grants.Active {
 		err = grants.ErrNone
 	}
-	if errors.Is(err, grants.ErrNone) {
-		m.store.Delete(who, key)
+	if _, known := m.store.Get(who, memberKey(who), time.Now()); known && errors.Is(err, grants.ErrNone) {
+		m.drop(who)
 	}
 	if err != nil {
 		return nil, refuse(err)
@@ -136,7 +166,7 @@ func (p *Provider) read(ctx context.Context, who delegation.Person) (*held, erro
 	if err != nil {
 		return nil, delegation.Refuse(delegation.GrantsUnavailable, err)
 	}
-	m.store.Set(who, key, h, keptFor, false)
+	m.keep(who, h, since)
 	return h, nil
 }
 
