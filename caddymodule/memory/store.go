@@ -111,8 +111,13 @@ func (s *Store[O, V]) Peek(at Place) (value V, used, ok bool) {
 	return it.value, it.used.Load() > 0, true
 }
 
-// Set keeps a value for a time. fixed values are not dropped to make room.
+// Set keeps a value for a time; one without any is dropped. fixed values are
+// not dropped to make room.
 func (s *Store[O, V]) Set(owner O, key string, value V, life time.Duration, fixed bool) {
+	if life <= 0 { // which go-cache would take for "for ever"
+		s.Delete(owner, key)
+		return
+	}
 	sh, now := s.shard(owner), time.Now()
 	sh.sweep(now)
 	if s.full(sh) {

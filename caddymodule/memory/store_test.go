@@ -148,3 +148,15 @@ func TestParallel(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// TestNoLife protects from a value that has no time left and is kept for ever.
+func TestNoLife(t *testing.T) {
+	s := New[string, int](10)
+	for _, life := range []time.Duration{0, -1, -time.Hour} {
+		s.Set("o", "k", 1, time.Hour, false)
+		s.Set("o", "k", 2, life, false)
+		if v, ok := s.Get("o", "k", time.Now()); ok {
+			t.Errorf("%s: %d is kept", life, v)
+		}
+	}
+}
