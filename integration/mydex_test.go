@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,6 +40,7 @@ type connection struct {
 	t     testing.TB
 	mydex *mydex.Mydex
 	url   string
+	front atomic.Value // of type func(http.ResponseWriter, *http.Request) bool; may answer in Mydex's place
 }
 
 // mydexed starts Mydex and a Caddy in front of it. lines go into the global
@@ -51,9 +53,15 @@ func mydexed(t testing.TB, lines, connect string) *connection {
 		Scopes:  []string{mydex.ScopePDX, "get:/timeline", "post:/calendar/add-event", "get:/calendar/get-events"},
 		Members: mydex.SampleMembers(3),
 	})
-	server := httptest.NewServer(m)
+	c := &connection{Stack: s, t: t, mydex: m}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if front, ok := c.front.Load().(func(http.ResponseWriter, *http.Request) bool); ok && front(w, r) {
+			return
+		}
+		m.ServeHTTP(w, r)
+	}))
 	t.Cleanup(server.Close)
-	c := &connection{Stack: s, t: t, mydex: m, url: server.URL}
+	c.url = server.URL
 	t.Setenv("MYDEX_SECRET", mydexSecret)
 	t.Setenv("MYDEX_CONNECTION", mydexToken)
 	load(t, s, c.caddyfile(lines, connect))
