@@ -154,6 +154,10 @@ func (c *check) try(ctx context.Context, p *provider, tables []*policy.Table, te
 		return
 	}
 	q := delegation.Question{Read: c.read}
+	if c.subject != "" && p.keepsGrants && !p.ledger.Made() {
+		tell(delegation.Finding{Step: "grants", Detail: "there is no database yet: start Caddy once, and have somebody connect"})
+		return
+	}
 	if c.subject != "" {
 		q.Delegation = &delegation.Delegation{
 			Provider: p.name, Person: delegation.Person{Realm: c.realm, Subject: c.subject}, Claim: c.claim,

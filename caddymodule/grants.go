@@ -57,7 +57,7 @@ func (a *App) openGrants(keys *keyset.Keyset) error {
 	}
 	sum := sha256.Sum256([]byte(strings.Join(name, "\x00")))
 	a.ledger = a.taken.take("grants\x00"+hex.EncodeToString(sum[:]), func() caddy.Destructor {
-		return ledger{grants.NewOpener(func() (grants.Options, error) {
+		return ledger{grants.NewOpener(o.File, func() (grants.Options, error) {
 			o := o
 			if keys == nil {
 				// Whoever has only one machine need not think of it.

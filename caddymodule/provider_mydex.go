@@ -245,4 +245,5 @@ var (
 	_ delegation.Provider   = (*Mydex)(nil)
 	_ delegation.Connector  = (*Mydex)(nil)
 	_ delegation.Examiner   = (*Mydex)(nil)
+	_ delegation.Checker    = (*Mydex)(nil)
 )

@@ -548,3 +548,42 @@ func TestMydexKeysetLost(t *testing.T) {
 	}
 	c.browser("alice").do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
 }
+
+// TestMydexCheck protects an operator from finding out by their users: each
+// step is tried and told, and nothing secret is.
+func TestMydexCheck(t *testing.T) {
+	c := mydexed(t, "", "")
+	rendered, err := c.Render(c.caddyfile("", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(c.Dir, "Caddyfile")
+	if err := os.WriteFile(file, []byte(rendered), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	check := func(works bool, args ...string) string {
+		t.Helper()
+		out, err := command(t, append([]string{"check", "--config", file, "--adapter", "caddyfile"}, args...)...)
+		if (err == nil) != works || strings.Contains(out, mydexSecret) || strings.Contains(out, mydexToken) {
+			t.Errorf("%v: %v, %s", args, err, out)
+		}
+		return out
+	}
+	alice := c.browser("alice")
+	alice.connect(c.mydex.Members()[0].UID)
+	out := check(true, "--subject", "alice", "--route", "GET /api/pds/pds/me.json?dataset=ds_personal_details&instance=0", "--read")
+	for _, must := range []string{"service token", "grant", "datasets", "status 200"} {
+		if !strings.Contains(out, must) {
+			t.Errorf("%q is not told: %s", must, out)
+		}
+	}
+	if member, _ := c.mydex.Connection(c.mydex.Members()[0].UID); strings.Contains(out, member.Key) {
+		t.Error("the member's key is told")
+	}
+	if out := check(false, "--subject", "bob", "--route", "GET /timeline"); !strings.Contains(out, "consent_required: the user has not connected") {
+		t.Error(out)
+	}
+	if out := check(false, "--subject", "alice", "--route", "GET /forbidden"); !strings.Contains(out, "have Mydex add what is missing") {
+		t.Error(out)
+	}
+}

@@ -2,7 +2,11 @@
 
 package delegation
 
-import "context"
+import (
+	"context"
+	"errors"
+	"fmt"
+)
 
 // Checker is a provider that can show an operator what works, step by step,
 // before any user is there.
@@ -30,4 +34,30 @@ type Finding struct {
 	Detail string
 	// OK is whether it worked.
 	OK bool
+}
+
+// Step is one thing to try.
+type Step struct {
+	// Name is a word or two.
+	Name string
+	// Try does it, and tells what came of it.
+	Try func(context.Context) (detail string, err error)
+}
+
+// Try tries one step after the other, and stops at the first that fails. Of a
+// refusal its cause is told, which is meant for the operator.
+func Try(ctx context.Context, steps []Step, tell func(Finding)) {
+	for _, step := range steps {
+		detail, err := step.Try(ctx)
+		if err == nil {
+			tell(Finding{Step: step.Name, Detail: detail, OK: true})
+			continue
+		}
+		detail = err.Error()
+		if r, ok := errors.AsType[*Refusal](err); ok && r.Unwrap() != nil {
+			detail = fmt.Sprintf("%s: %v", r.Code, r.Unwrap())
+		}
+		tell(Finding{Step: step.Name, Detail: detail})
+		return
+	}
 }

@@ -5,6 +5,7 @@ package grants
 import (
 	"context"
 	"errors"
+	"os"
 	"sync"
 	"time"
 )
@@ -12,6 +13,7 @@ import (
 // Opener opens a store when it is first needed: a configuration that is only
 // validated touches no database. Safe for concurrent use.
 type Opener struct {
+	file    string
 	options func() (Options, error)
 
 	mu     sync.Mutex
@@ -25,9 +27,21 @@ type Opener struct {
 // waits for it would wait one after the other.
 const retry = 2 * time.Second
 
-// NewOpener returns one. options is called when the store is opened, and again
-// if that failed.
-func NewOpener(options func() (Options, error)) *Opener { return &Opener{options: options} }
+// NewOpener returns one for a file of SQLite, or for PostgreSQL if that is
+// empty. options is called when the store is opened, and again if that failed.
+func NewOpener(file string, options func() (Options, error)) *Opener {
+	return &Opener{file: file, options: options}
+}
+
+// Made tells whether opening the store would find one, not make it: who only
+// looks must not be the owner of a new database.
+func (o *Opener) Made() bool {
+	if o.file == "" {
+		return true
+	}
+	_, err := os.Stat(o.file)
+	return err == nil
+}
 
 // Store returns the store, and opens it if it is not yet. The error of one
 // that cannot be opened now is [ErrUnavailable]; it is tried again the next

@@ -19,26 +19,20 @@ import (
 // to be from the future.
 const tolerated = 30 * time.Second
 
-// step is one thing to try.
-type step struct {
-	name string
-	try  func(context.Context) (detail string, err error)
-}
-
 // Check implements [delegation.Checker].
 func (p *Provider) Check(ctx context.Context, q delegation.Question, tell func(delegation.Finding)) {
 	d := q.Delegation
 	var token *delegation.Token
-	steps := []step{
-		{"private key", p.checkKeys},
-		{"clock", p.checkClock},
-		{"service token", p.checkService},
+	steps := []delegation.Step{
+		{Name: "private key", Try: p.checkKeys},
+		{Name: "clock", Try: p.checkClock},
+		{Name: "service token", Try: p.checkService},
 	}
 	if d != nil {
-		steps = append(steps, step{"participant", func(ctx context.Context) (detail string, err error) {
+		steps = append(steps, delegation.Step{Name: "participant", Try: func(ctx context.Context) (detail string, err error) {
 			d.Participant, err = p.participantID(ctx, d.Person, d.Claim)
 			return "found by " + p.config.Participant.By, err
-		}}, step{"participant token", func(ctx context.Context) (detail string, err error) {
+		}}, delegation.Step{Name: "participant token", Try: func(ctx context.Context) (detail string, err error) {
 			if token, _, err = p.tokens.Get(ctx, p.identity(d)); err != nil {
 				return "", err
 			}
@@ -46,25 +40,9 @@ func (p *Provider) Check(ctx context.Context, q delegation.Question, tell func(d
 		}})
 	}
 	if d != nil && q.Read {
-		steps = append(steps, step{"read", func(ctx context.Context) (string, error) { return p.read(ctx, d, token) }})
+		steps = append(steps, delegation.Step{Name: "read", Try: func(ctx context.Context) (string, error) { return p.read(ctx, d, token) }})
 	}
-	for _, step := range steps {
-		detail, err := step.try(ctx)
-		if err != nil {
-			tell(delegation.Finding{Step: step.name, Detail: reasonOf(err)})
-			return
-		}
-		tell(delegation.Finding{Step: step.name, Detail: detail, OK: true})
-	}
-}
-
-// reasonOf is the cause of a refusal, which is meant for the operator.
-func reasonOf(err error) string {
-	var r *delegation.Refusal
-	if errors.As(err, &r) && r.Unwrap() != nil {
-		return fmt.Sprintf("%s: %v", r.Code, r.Unwrap())
-	}
-	return err.Error()
+	delegation.Try(ctx, steps, tell)
 }
 
 func (p *Provider) checkKeys(context.Context) (string, error) {

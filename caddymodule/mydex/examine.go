@@ -5,7 +5,6 @@ package mydex
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"net/url"
 
@@ -45,15 +44,6 @@ func (p *Provider) probe(ctx context.Context, c *Credential, dataset string) (st
 	if err != nil {
 		return 0, errors.New("the address cannot be made")
 	}
-	req.Header.Set("Accept", "application/json")
-	if err := c.Apply(req); err != nil {
-		return 0, err
-	}
-	res, err := p.client.Do(req)
-	if err != nil {
-		return 0, errors.New("the platform does not answer") // err holds the address, and with it the key
-	}
-	defer func() { _ = res.Body.Close() }()
-	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 64<<10))
-	return res.StatusCode, nil
+	status, _, err = p.send(req, c)
+	return status, err
 }

@@ -31,7 +31,7 @@ func TestForgottenWhileRead(t *testing.T) {
 		"by realm":    func() { m.forget(delegation.Selection{Realm: "r"}) },
 		"by member":   func() { m.forget(delegation.Selection{Participant: "1"}) },
 		"everybody":   func() { m.forget(delegation.Selection{}) },
-		"another one": func() { m.use(grants.NewOpener(nil)) },
+		"another one": func() { m.use(grants.NewOpener("", nil)) },
 	} {
 		m.keep(alice, heldBy(alice, "1"), m.begin())
 		if !in(alice) {

@@ -136,4 +136,5 @@ var (
 	_ delegation.Provider  = (*Provider)(nil)
 	_ delegation.Connector = (*Provider)(nil)
 	_ delegation.Examiner  = (*Provider)(nil)
+	_ delegation.Checker   = (*Provider)(nil)
 )

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mydex
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+// Check implements [delegation.Checker].
+func (p *Provider) Check(ctx context.Context, q delegation.Question, tell func(delegation.Finding)) {
+	d := q.Delegation
+	c := new(Credential)
+	scopes := p.config.Scopes
+	if d != nil && len(d.Scopes) > 0 {
+		scopes = d.Scopes
+	}
+	steps := []delegation.Step{{Name: "service token", Try: func(ctx context.Context) (_ string, err error) {
+		if c.Token, _, err = p.tokens.Get(ctx, p.identity(scopes)); err != nil {
+			return "", err
+		}
+		return fmt.Sprintf("from %s, for %s, lives %s", p.config.TokenURL, c.Token.Scope, c.Token.Lifetime()), nil
+	}}}
+	if d != nil {
+		steps = append(steps, delegation.Step{Name: "grant", Try: func(ctx context.Context) (string, error) {
+			h, err := p.member(ctx, d.Person)
+			if err != nil {
+				return "", err
+			}
+			c.Member = h.member
+			return "of " + h.grant.Changed.UTC().Format("2006-01-02 15:04"), nil
+		}})
+	}
+	if d != nil && d.Path != "" {
+		steps = append(steps, delegation.Step{Name: "style", Try: func(context.Context) (_ string, err error) {
+			c.Place, err = p.styles.Place(d.Method, d.Path)
+			return c.Place.style.String(), err
+		}})
+	}
+	if d != nil && q.Read {
+		steps = append(steps, delegation.Step{Name: "read", Try: func(ctx context.Context) (string, error) { return p.readOnce(ctx, d, c) }})
+	}
+	delegation.Try(ctx, steps, tell)
+}
+
+// readOnce sends the request and tells how it ends, never what it says.
+func (p *Provider) readOnce(ctx context.Context, d *delegation.Delegation, c *Credential) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, d.Method, p.config.APIURL+d.URI, nil)
+	if err != nil {
+		return "", errors.New("the path makes no address")
+	}
+	status, size, err := p.send(req, c)
+	switch {
+	case err != nil:
+		return "", err
+	case status == http.StatusUnauthorized:
+		return "", errors.New("status 401: a scope is missing for the route, or the member has withdrawn")
+	case status >= http.StatusBadRequest:
+		return "", fmt.Errorf("the platform answers with status %d", status)
+	default:
+		return fmt.Sprintf("status %d, %d bytes", status, size), nil
+	}
+}
+
+// send sends a request of our own, and throws the answer away.
+func (p *Provider) send(req *http.Request, c *Credential) (status int, size int64, err error) {
+	req.Header.Set("Accept", "application/json")
+	if err := c.Apply(req); err != nil {
+		return 0, 0, err
+	}
+	res, err := p.client.Do(req)
+	if err != nil {
+		return 0, 0, errors.New("the platform does not answer") // err holds the address, and with it the key
+	}
+	defer func() { _ = res.Body.Close() }()
+	size, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 1<<20))
+	return res.StatusCode, size, nil
+}
