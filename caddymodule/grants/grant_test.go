@@ -49,28 +49,6 @@ func TestOneAccountOneOwner(t *testing.T) {
 	})
 }
 
-// TestMove protects a person whose name at the app has changed, and who they
-// are moved to: it becomes their only one.
-func TestMove(t *testing.T) {
-	each(t, func(t *testing.T, at Options) {
-		s := opened(t, at)
-		g := connected(t, s, "alice", "1", "key-a")
-		connected(t, s, "alice2", "2", "key-b")
-		if err := s.Move(t.Context(), g.ID, owner("alice2"), "root"); err != nil {
-			t.Fatal(err)
-		}
-		holds(t, s, "alice", "", "")
-		holds(t, s, "alice2", "1", "key-a")
-		other := owner("alice2")
-		other.Provider = "another"
-		want(t, "another provider", s.Move(t.Context(), g.ID, other, "root"), ErrNone)
-		if err := s.Delete(t.Context(), g.ID, "root"); err != nil {
-			t.Fatal(err)
-		}
-		holds(t, s, "alice2", "", "")
-	})
-}
-
 // TestReconnect protects a good key: another one of the same account takes its
 // place, one of another account puts it aside, and nothing is lost.
 func TestReconnect(t *testing.T) {

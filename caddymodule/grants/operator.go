@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
 // What an operator decides.
@@ -70,6 +72,20 @@ func (s *Store) page(ctx context.Context, db doer, created int64, after string) 
 	return page, rows.Err()
 }
 
+// Lookup tells one grant, without its secret. The error is [ErrNone],
+// [ErrDamaged] or [ErrUnavailable].
+func (s *Store) Lookup(ctx context.Context, id string) (g *Grant, err error) {
+	err = s.read(ctx, "looking for a grant", func(ctx context.Context, db doer) (err error) {
+		g, err = s.byID(ctx, db, id)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	g.Secret = delegation.Secret{}
+	return g, nil
+}
+
 // byID is a grant that an operator names.
 func (s *Store) byID(ctx context.Context, db doer, id string) (*Grant, error) {
 	return s.grant(ctx, db, "SELECT "+grantColumns+" FROM grants WHERE id = ", id, "")
@@ -112,11 +128,30 @@ func (s *Store) Move(ctx context.Context, id string, to Owner, by string) error 
 	})
 }
 
-// Delete deletes a grant. What it holds cannot be had back from the platform.
+// Delete deletes a grant, also one that cannot be opened any more, and what was
+// staged for it. What it holds cannot be had back from the platform.
 func (s *Store) Delete(ctx context.Context, id, by string) error {
-	return s.decide(ctx, deleted, id, by, func(ctx context.Context, tx doer, _ *Grant) error {
-		_, err := s.run(ctx, tx, "DELETE FROM grants WHERE id = ", id, "")
-		return err
+	return s.write(ctx, deleted+" of a grant", func(ctx context.Context, tx doer) error {
+		var provider, source, person string
+		if err := s.row(ctx, tx, func(row scanner) error { return row.Scan(&provider, &source, &person) },
+			"SELECT provider, source, person FROM grants WHERE id = ", id, ""); err != nil {
+			return err
+		}
+		persons := []string{person}
+		if g, err := s.byID(ctx, tx, id); err == nil {
+			persons = s.persons(g.Owner)
+		} else if !errors.Is(err, ErrDamaged) {
+			return err
+		}
+		// A journey that is over holds the same as the grant. One under way goes on.
+		if _, err := s.run(ctx, tx, "DELETE FROM journeys WHERE provider = ", provider, " AND source = ", source,
+			" AND state = 'done' AND person IN ", persons, ""); err != nil {
+			return err
+		}
+		if _, err := s.run(ctx, tx, "DELETE FROM grants WHERE id = ", id, ""); err != nil {
+			return err
+		}
+		return s.record(ctx, tx, deleted, id, by)
 	})
 }
 
@@ -200,7 +235,7 @@ func (s *Store) resealGrants(ctx context.Context, tx doer) (int, error) {
 	for _, id := range ids {
 		g, err := s.byID(ctx, tx, id)
 		if err != nil {
-			return 0, err
+			return 0, fmt.Errorf("%w: grant %s", err, id)
 		}
 		if err := s.replace(ctx, tx, g); err != nil {
 			return 0, err

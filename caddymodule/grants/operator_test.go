@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package grants
+
+import "testing"
+
+// TestMove protects a person whose name at the app has changed, and who they
+// are moved to: it becomes their only one.
+func TestMove(t *testing.T) {
+	each(t, func(t *testing.T, at Options) {
+		s := opened(t, at)
+		g := connected(t, s, "alice", "1", "key-a")
+		connected(t, s, "alice2", "2", "key-b")
+		if err := s.Move(t.Context(), g.ID, owner("alice2"), "root"); err != nil {
+			t.Fatal(err)
+		}
+		holds(t, s, "alice", "", "")
+		holds(t, s, "alice2", "1", "key-a")
+		other := owner("alice2")
+		other.Provider = "another"
+		want(t, "another provider", s.Move(t.Context(), g.ID, other, "root"), ErrNone)
+		if err := s.Delete(t.Context(), g.ID, "root"); err != nil {
+			t.Fatal(err)
+		}
+		holds(t, s, "alice2", "", "")
+	})
+}
+
+// TestDelete protects who wants to be gone: neither the grant is left nor what
+// its journey brought, somebody else's stays, and a row that does not open any
+// more does not have to.
+func TestDelete(t *testing.T) {
+	each(t, func(t *testing.T, at Options) {
+		s := opened(t, at)
+		alice, bob := connected(t, s, "alice", "1", "key-a"), connected(t, s, "bob", "2", "key-b")
+		pending := &Journey{Owner: owner("alice"), Kind: Connect}
+		if err := s.Begin(t.Context(), pending); err != nil {
+			t.Fatal(err)
+		}
+		if g, err := s.Lookup(t.Context(), alice.ID); err != nil || g.Owner != owner("alice") || g.Secret.Reveal() != "" {
+			t.Errorf("%+v, %v", g, err)
+		}
+		if err := s.Delete(t.Context(), alice.ID, "root"); err != nil {
+			t.Fatal(err)
+		}
+		holds(t, s, "alice", "", "")
+		_, err := s.Lookup(t.Context(), alice.ID)
+		want(t, "it", err, ErrNone)
+		want(t, "again", s.Delete(t.Context(), alice.ID, "root"), ErrNone)
+		left := func(done, open int) {
+			t.Helper()
+			for state, want := range map[string]int{"done": done, "open": open} {
+				var n int
+				text := "SELECT count(*) FROM journeys WHERE state = '" + state + "'"
+				if err := s.db.QueryRowContext(t.Context(), text).Scan(&n); err != nil || n != want {
+					t.Errorf("%d journeys are %s, %v; want %d", n, state, err, want)
+				}
+			}
+		}
+		left(1, 1)
+
+		alter(t, s, "UPDATE grants SET owner = secret")
+		_, err = s.Lookup(t.Context(), bob.ID)
+		want(t, "a damaged one", err, ErrDamaged)
+		if err := s.Delete(t.Context(), bob.ID, "root"); err != nil {
+			t.Error(err)
+		}
+		left(0, 1)
+		if list := all(t, s); len(list) != 0 {
+			t.Errorf("%+v", list)
+		}
+	})
+}
