@@ -3,6 +3,7 @@
 package caddymodule
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -16,13 +17,14 @@ import (
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "delegate",
-		Usage: "check|init|keyset",
-		Short: "Sets the delegate modules up, and makes their keys",
+		Usage: "check|init|keyset|grants",
+		Short: "Sets the delegate modules up, makes their keys, and keeps their grants",
 		Long: `
 Sets up an account at a platform, checks it, and makes and rotates the keyset: the keys by
 which the delegate modules seal what they keep outside Caddy, and by which they
 give names to people. Machines that share a cache or a database need the same
-keyset.`,
+keyset. It also lists, exports and changes the grants: what people have
+consented to at a platform.`,
 		CobraFunc: func(cmd *cobra.Command) {
 			group(cmd)
 			keys := &cobra.Command{
@@ -53,9 +55,28 @@ The file keeps its owner; its mode becomes 0600 if it was more.`, rotateKeyset))
 			}
 			group(start)
 			start.AddCommand(initCommand())
-			cmd.AddCommand(start, checkCommand())
+			cmd.AddCommand(start, checkCommand(), grantsCommand())
 		},
 	})
+}
+
+// readConfig reads a configuration file, without running it, and in it the
+// settings of the delegate app.
+func readConfig(file, adapter string) (text []byte, settings map[string]json.RawMessage, err error) {
+	if text, _, _, err = caddycmd.LoadConfig(file, adapter); err != nil {
+		return nil, nil, err
+	}
+	if len(text) == 0 {
+		return nil, nil, errors.New("there is no Caddyfile in this folder: name the configuration with --config")
+	}
+	var config caddy.Config
+	if err := json.Unmarshal(text, &config); err != nil {
+		return nil, nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	if err := json.Unmarshal(config.AppsRaw["delegate"], &settings); err != nil || settings == nil {
+		return nil, nil, errors.New("the configuration has no global option delegate")
+	}
+	return text, settings, nil
 }
 
 // group makes cmd print its help, and refuse words that are no command of it:

@@ -198,17 +198,9 @@ func match(tables []*policy.Table, method, path string) (verdict policy.Verdict,
 // load provisions the delegate app of the configuration and nothing else, and
 // collects the route policies of each provider's directives.
 func (c *check) load() (*App, map[string][]*policy.Table, error) {
-	text, _, _, err := caddycmd.LoadConfig(c.config, c.adapter)
+	text, settings, err := readConfig(c.config, c.adapter)
 	if err != nil {
 		return nil, nil, err
-	}
-	var config caddy.Config
-	if err := json.Unmarshal(text, &config); err != nil {
-		return nil, nil, fmt.Errorf("reading the configuration: %w", err)
-	}
-	var settings map[string]json.RawMessage
-	if err := json.Unmarshal(config.AppsRaw["delegate"], &settings); err != nil || settings == nil {
-		return nil, nil, errors.New("the configuration has no global option delegate")
 	}
 	delete(settings, "cache") // what others have minted shows nothing
 	alone, err := json.Marshal(settings)

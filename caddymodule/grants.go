@@ -44,12 +44,9 @@ func (ledger) GoString() string { return "delegate grants" }
 
 // openGrants takes the store from the pool, without opening it yet.
 func (a *App) openGrants(keys *keyset.Keyset) error {
-	o, err := a.Grants.options()
+	o, err := a.Grants.sealed(keys)
 	if err != nil {
 		return err
-	}
-	if o.Postgres != "" && keys == nil {
-		return errors.New("grants in PostgreSQL are sealed by keys that all machines have: add `keyset {file.…}` with a file that `caddy delegate keyset generate` made")
 	}
 	name := []string{"grants", o.Postgres, o.File}
 	if keys != nil {
@@ -58,18 +55,32 @@ func (a *App) openGrants(keys *keyset.Keyset) error {
 	sum := sha256.Sum256([]byte(strings.Join(name, "\x00")))
 	a.ledger = a.taken.take("grants\x00"+hex.EncodeToString(sum[:]), func() caddy.Destructor {
 		return ledger{grants.NewOpener(o.File, func() (grants.Options, error) {
-			o := o
-			if keys == nil {
-				// Whoever has only one machine need not think of it.
-				made, err := keysetBeside(o.File)
-				o.Keyset = made
-				return o, err
+			if o.Keyset != nil {
+				return o, nil
 			}
-			o.Keyset = keys
-			return o, nil
+			// Whoever has only one machine need not think of it.
+			o := o
+			made, err := keysetBeside(o.File)
+			o.Keyset = made
+			return o, err
 		})}
 	}).(ledger).Opener
 	return nil
+}
+
+// sealed are the settings with the keyset; without one if it is the file beside
+// the database.
+func (g *Grants) sealed(keys *keyset.Keyset) (grants.Options, error) {
+	o, err := g.options()
+	if err != nil {
+		return o, err
+	}
+	if keys != nil {
+		o.Keyset = keys // not a nil that looks like one
+	} else if o.Postgres != "" {
+		return o, errors.New("grants in PostgreSQL are sealed by keys that all machines have: add `keyset {file.…}` with a file that `caddy delegate keyset generate` made")
+	}
+	return o, nil
 }
 
 // options are the settings, expanded.

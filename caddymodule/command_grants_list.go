@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
+)
+
+// grantFilter is whose grants are wanted; what is empty is all.
+type grantFilter struct {
+	provider, state string
+	realm, subject  string
+}
+
+func (f *grantFilter) covers(g *grants.Grant) bool {
+	return (f.provider == "" || f.provider == g.Provider) && (f.state == "" || f.state == string(g.State)) &&
+		(f.realm == "" || f.realm == g.Realm) && (f.subject == "" || f.subject == g.Subject)
+}
+
+// shownGrant is what is told of a grant.
+type shownGrant struct {
+	ID       string       `json:"id"`
+	Provider string       `json:"provider"`
+	Source   string       `json:"source,omitempty"`
+	State    grants.State `json:"state"`
+	Realm    string       `json:"realm"`
+	Subject  string       `json:"subject"`
+	Slot     string       `json:"slot,omitempty"`
+	Account  string       `json:"account"`
+	Created  time.Time    `json:"created"`
+	Changed  time.Time    `json:"changed"`
+}
+
+func show(g *grants.Grant) shownGrant {
+	return shownGrant{g.ID, g.Provider, g.Source, g.State, g.Realm, g.Subject, g.Slot, g.Account, g.Created.UTC(), g.Changed.UTC()}
+}
+
+func (c *grantsConfig) listCommand() *cobra.Command {
+	var filter grantFilter
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "Lists the grants, the oldest first",
+		Long: `
+Lists whose accounts at which platform are connected. The states are
+
+  active     it is used
+  suspended  the platform did not accept it any more; its owner can consent again
+  conflict   its account belongs to somebody else's grant: decide whose it is,
+             with release and move
+  retired    it was released, or another one took its place
+
+It warns if some are sealed by an older key; see reseal.`,
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&filter.provider, "provider", "", "Those of this provider alone")
+	flags.StringVar(&filter.state, "state", "", "Those in this state alone: active, suspended, conflict or retired")
+	flags.BoolVar(&asJSON, "json", false, "Print a JSON array")
+	runGrants(cmd, 0, func(ctx context.Context, _ string) error {
+		states := []grants.State{grants.Active, grants.Suspended, grants.Conflict, grants.Retired}
+		if filter.state != "" && !slices.Contains(states, grants.State(filter.state)) {
+			return fmt.Errorf("--state %q: a grant is active, suspended, conflict or retired", filter.state)
+		}
+		return c.with(ctx, func(s *grants.Store) error {
+			list := listGrants
+			if asJSON {
+				list = listJSON
+			}
+			if err := list(ctx, s, &filter, cmd.OutOrStdout()); err != nil {
+				return explain(err, "")
+			}
+			n, err := s.Outdated(ctx)
+			if err != nil {
+				return explain(err, "")
+			}
+			if n > 0 {
+				_, err = fmt.Fprintf(cmd.ErrOrStderr(), "Warning: %d grants and journeys are sealed by an older key. Before the keyset is rotated again, run: caddy delegate grants reseal\n", n)
+			}
+			return err
+		})
+	})
+	return cmd
+}
+
+// eachGrant tells those that the filter covers.
+func eachGrant(ctx context.Context, s *grants.Store, filter *grantFilter, tell func(*grants.Grant) error) (n int, err error) {
+	err = s.Each(ctx, func(g *grants.Grant) error {
+		if !filter.covers(g) {
+			return nil
+		}
+		n++
+		return tell(g)
+	})
+	return n, mendRow(err)
+}
+
+const listLine = "%-26s  %-12s  %-9s  %-20s  %-20s  %-10s  %-24s  %s\n"
+
+func listGrants(ctx context.Context, s *grants.Store, filter *grantFilter, out io.Writer) error {
+	begun := false
+	n, err := eachGrant(ctx, s, filter, func(g *grants.Grant) error {
+		if !begun {
+			begun = true
+			if _, err := fmt.Fprintf(out, listLine, "ID", "PROVIDER", "STATE", "CREATED", "CHANGED", "REALM", "SUBJECT", "ACCOUNT"); err != nil {
+				return err
+			}
+		}
+		_, err := fmt.Fprintf(out, listLine, g.ID, printable(g.Provider), g.State, g.Created.UTC().Format(time.RFC3339), g.Changed.UTC().Format(time.RFC3339),
+			printable(g.Realm), printable(g.Subject), printable(g.Account))
+		return err
+	})
+	if err == nil && n == 0 {
+		_, err = fmt.Fprintln(out, "There is no such grant.")
+	}
+	return err
+}
+
+// listJSON prints an array, a line for each: there may be a million.
+func listJSON(ctx context.Context, s *grants.Store, filter *grantFilter, out io.Writer) error {
+	before := "[\n"
+	n, err := eachGrant(ctx, s, filter, func(g *grants.Grant) error {
+		text, err := json.Marshal(show(g))
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(out, "%s%s", before, text)
+		before = ",\n"
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	end := "\n]\n"
+	if n == 0 {
+		end = "[]\n"
+	}
+	_, err = io.WriteString(out, end)
+	return err
+}
+
+func (c *grantsConfig) exportCommand() *cobra.Command {
+	var filter grantFilter
+	cmd := &cobra.Command{
+		Use:   "export",
+		Short: "Writes what is kept of a person, without the secrets",
+		Long: `
+Writes one line of JSON for each grant: for somebody who asks what is kept of
+them, or for your own records. It holds whose grant it is, which account at the
+platform, its state, and when it was made and changed. Without --subject it
+writes everybody's.`,
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&filter.subject, "subject", "", "Those of this user of the app alone, as its sessions name them")
+	flags.StringVar(&filter.realm, "realm", "", "Those of this realm alone")
+	runGrants(cmd, 0, func(ctx context.Context, _ string) error {
+		return c.with(ctx, func(s *grants.Store) error {
+			line := json.NewEncoder(cmd.OutOrStdout())
+			n, err := eachGrant(ctx, s, &filter, func(g *grants.Grant) error { return line.Encode(show(g)) })
+			if err != nil {
+				return explain(err, "")
+			}
+			_, err = fmt.Fprintf(cmd.ErrOrStderr(), "Exported %d grants.\n", n)
+			return err
+		})
+	})
+	return cmd
+}
+
+// printable quotes what could steer a terminal or pass for another column.
+func printable(s string) string {
+	if s == "" || strings.Contains(s, "  ") || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return strconv.Quote(s)
+	}
+	return s
+}
