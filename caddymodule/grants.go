@@ -48,10 +48,7 @@ func (a *App) openGrants(keys *keyset.Keyset) error {
 	if err != nil {
 		return err
 	}
-	name := []string{"grants", o.Postgres, o.File}
-	if keys != nil {
-		name = append(name, keys.Fingerprint())
-	}
+	name := []string{"grants", o.Postgres, o.File, fingerprintOf(keys, o.File)}
 	sum := sha256.Sum256([]byte(strings.Join(name, "\x00")))
 	a.ledger = a.taken.take("grants\x00"+hex.EncodeToString(sum[:]), func() caddy.Destructor {
 		return ledger{grants.NewOpener(o.File, func() (grants.Options, error) {
@@ -66,6 +63,22 @@ func (a *App) openGrants(keys *keyset.Keyset) error {
 		})}
 	}).(ledger).Opener
 	return nil
+}
+
+// fingerprintOf changes when the keyset does, also the one beside the database:
+// a reload after a rotation has to use what the file holds now. Before it is
+// made, and for who may not read it, there is none.
+func fingerprintOf(keys *keyset.Keyset, database string) string {
+	if keys == nil {
+		text, err := os.ReadFile(keysetFile(database))
+		if err != nil {
+			return ""
+		}
+		if keys, err = keyset.Parse(string(text)); err != nil {
+			return "" // opening the grants says why
+		}
+	}
+	return keys.Fingerprint()
 }
 
 // sealed are the settings with the keyset; without one if it is the file beside
@@ -108,10 +121,12 @@ func (g *Grants) options() (o grants.Options, err error) {
 // keysetName is the file beside a database of one machine.
 const keysetName = "keyset.json"
 
+func keysetFile(database string) string { return filepath.Join(filepath.Dir(database), keysetName) }
+
 // keysetBeside reads the keyset beside the database. It is made with the
 // database, and never after: a new one would not open what is there.
 func keysetBeside(database string) (*keyset.Keyset, error) {
-	file := filepath.Join(filepath.Dir(database), keysetName)
+	file := keysetFile(database)
 	text, err := os.ReadFile(file)
 	if err == nil {
 		keys, err := keyset.Parse(string(text))

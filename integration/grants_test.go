@@ -11,6 +11,52 @@ import (
 	"testing"
 )
 
+// file is the configuration as an operator has it.
+func (c *connection) file() string {
+	c.t.Helper()
+	text, err := c.Render(c.caddyfile("", ""))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	file := filepath.Join(c.Dir, "Caddyfile")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		c.t.Fatal(err)
+	}
+	return file
+}
+
+// TestGrantsRotation protects members while the keyset that was made beside the
+// database is rotated as the README says: the running Caddy finds everybody at
+// each step, and after sealing anew.
+func TestGrantsRotation(t *testing.T) {
+	c := mydexed(t, "", "")
+	c.browser("alice").connect(c.mydex.Members()[0].UID)
+	file, keys := c.file(), filepath.Join(c.Dir, "grants", "keyset.json")
+	for range 2 {
+		if out, err := command(t, "keyset", "rotate", keys); err != nil {
+			t.Fatal(err, out)
+		}
+		if err := c.Reload(c.caddyfile("", "")); err != nil {
+			t.Fatal(err)
+		}
+		c.browser("alice").status("connected") // over a new connection: Caddy ends the old ones
+	}
+	if out, err := command(t, "grants", "reseal", "--config", file); err != nil || !strings.Contains(out, "Sealed 2 ") {
+		t.Error(err, out)
+	}
+	again := c.browser("alice")
+	again.status("connected")
+	again.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
+	// Without the keyset nothing is found, and Caddy says so instead of asking
+	// everybody to consent anew.
+	if err := os.Remove(keys); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Restart(c.caddyfile("", "")); err == nil || !strings.Contains(err.Error(), "put back the file from your backup") {
+		t.Errorf("without the keyset: %v", err)
+	}
+}
+
 // TestGrantsCommand protects a member who asks to be forgotten, and one whose
 // name at the app changes: what an operator does beside the running Caddy is
 // done there, and the operator sees no key.
@@ -20,14 +66,7 @@ func TestGrantsCommand(t *testing.T) {
 	uid := c.mydex.Members()[0].UID
 	alice.connect(uid)
 	member, _ := c.mydex.Connection(uid)
-	text, err := c.Render(c.caddyfile("", ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(c.Dir, "Caddyfile")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := c.file()
 	run := func(works bool, args ...string) string {
 		t.Helper()
 		out, err := command(t, append([]string{"grants", "--config", file, "--adapter", "caddyfile"}, args...)...)
