@@ -22,6 +22,7 @@ type demo struct {
 	stack     *stack.Stack
 	caddyfile string // in use
 	exchanges exchanges
+	mydex     *consented
 
 	admin  *admin
 	issuer *issuer
@@ -45,6 +46,10 @@ func start(dir string, port int) (*demo, error) {
 	// Both need the address that Caddy will have.
 	d.crowd, d.carol = newCrowd(s, d.issuer), newRegular(s)
 	s.Intercept(d.issuer.serve)
+	if d.mydex, err = newConsented(s); err != nil {
+		d.Close()
+		return nil, fmt.Errorf("starting Mydex: %w", err)
+	}
 	if d.caddyfile, err = s.Render(template); err != nil {
 		d.Close()
 		return nil, fmt.Errorf("writing the Caddyfile: %w", err)
@@ -63,6 +68,9 @@ func (d *demo) Close() {
 	d.carol.set(false)
 	d.admin.close()
 	d.stack.Close()
+	if d.mydex != nil {
+		d.mydex.server.Close()
+	}
 }
 
 // choosePort returns 0 for any free port.

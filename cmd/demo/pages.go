@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"strings"
 
 	"github.com/caddy-delegate/caddy-delegate/integration/simulator"
 )
@@ -24,7 +25,7 @@ var pages embed.FS
 //	POST /demo/revoke     has the platform revoke the signed-in user's tokens
 func (d *demo) serve() {
 	app := d.stack.App
-	app.Watch(d.exchanges.watch)
+	app.Watch(d.watch)
 	files, err := fs.Sub(pages, "page")
 	if err != nil {
 		panic(err) // the name is no path
@@ -35,6 +36,17 @@ func (d *demo) serve() {
 	app.Handle("/demo/caddyfile", guarded(http.HandlerFunc(d.showCaddyfile)))
 	app.Handle("POST /demo/revoke", guarded(http.HandlerFunc(d.revoke)))
 	d.serveSwitches()
+	d.serveMydex()
+}
+
+// watch notes what forward_auth asks about, for the page that shows it.
+func (d *demo) watch(session string, r *http.Request) {
+	if path := r.Header.Get("X-Forwarded-Uri"); strings.HasPrefix(path, proxyPath) || strings.HasPrefix(path, connectPath) {
+		_, user := d.stack.App.Session(r)
+		d.mydex.watch(session, user, r)
+		return
+	}
+	d.exchanges.watch(session, r)
 }
 
 // guarded keeps other sites from framing the page or posting to it, and

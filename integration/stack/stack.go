@@ -44,6 +44,7 @@ var (
 type Stack struct {
 	Platform    *simulator.MyDataHelps
 	PlatformURL string
+	MydexURL    string // of a simulated Mydex; empty unless the caller serves one
 	App         *App
 	AppAddr     string // host:port
 	KeyFile     string

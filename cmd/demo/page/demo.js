@@ -3,6 +3,9 @@
 // What an app does with this is in call(): a fetch of its own origin. All the
 // rest shows what happened.
 
+import { queue } from './queue.js'
+import { byId, make, parse, say, show } from './show.js'
+
 const calls = {
 	participant: { method: 'GET', path: '/mdh/api/v1/delegated/participant' },
 	answers: { method: 'GET', path: '/mdh/api/v1/delegated/surveyanswers' },
@@ -18,32 +21,13 @@ const counters = {
 	unauthorized: '401 answers',
 }
 
-export const byId = (id) => document.getElementById(id)
-const main = document.querySelector('main')
-
 let last = calls.participant
 let shownUser // undefined: not known yet
 let before
 
-// One action after the other: what is compared are two points in time.
-let queue = Promise.resolve()
-const later = (action) => {
-	queue = queue.then(action).catch(() => {
-		shownUser = undefined
-		say('user', 'The demo does not answer. Is it still running?', true)
-	})
-}
-
-let pending = 0
-
-// on has a button do something. aria-busy: only what came of it is read out.
-const on = (id, action) => byId(id).addEventListener('click', () => {
-	pending++
-	main.ariaBusy = 'true'
-	later(action)
-	later(() => {
-		if (--pending === 0) main.ariaBusy = 'false'
-	})
+const { on, later } = queue(() => {
+	shownUser = undefined
+	say('user', 'The demo does not answer. Is it still running?', true)
 })
 
 on('sign-in-alice', () => signIn('alice'))
@@ -221,31 +205,4 @@ function headers(message, judge) {
 			make('code', { className: 'name' }, `${name}:`), ' ', make('code', {}, value), ' ',
 			note && make('span', { className: `note ${kind}` }, note))
 	}))
-}
-
-export function make(tag, properties = {}, ...children) {
-	const element = Object.assign(document.createElement(tag), properties)
-	element.append(...children.filter((c) => c !== ''))
-	return element
-}
-
-export function say(id, text, bad = false) {
-	const element = byId(id)
-	if (element.textContent !== text) {
-		element.textContent = text
-	}
-	element.classList.toggle('bad', bad)
-}
-
-function show(id, text) {
-	byId(id).textContent = text
-	byId(id).hidden = text === ''
-}
-
-function parse(text) {
-	try {
-		return JSON.parse(text)
-	} catch {
-		return undefined
-	}
 }

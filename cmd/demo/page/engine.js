@@ -3,7 +3,7 @@
 // The section "Watch the token engine work": presses switches and shows what
 // the running Caddy and the platform count. None of it is made up here.
 
-import { byId, make, say } from './demo.js'
+import { byId, make, say } from './show.js'
 
 const switches = {
 	'switch-carol': { name: 'carol', isOn: (s) => s.carol.on },

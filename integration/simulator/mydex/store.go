@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"sync"
 )
 
@@ -38,21 +39,38 @@ type store struct {
 	shelves map[string]*shelf
 }
 
+// Fill puts an instance of a dataset in a member's personal data store, as
+// other connections of theirs do.
+func (m *Mydex) Fill(uid, dataset string, instance int, content map[string]any) {
+	m.data.mu.Lock()
+	defer m.data.mu.Unlock()
+	shelf := m.data.shelf(uid)
+	if shelf.datasets[dataset] == nil {
+		shelf.datasets[dataset] = make(map[int]fields)
+	}
+	shelf.datasets[dataset][instance] = maps.Clone(content)
+}
+
+// shelf is a member's; the caller holds the lock.
+func (s *store) shelf(uid string) *shelf {
+	if s.shelves == nil {
+		s.shelves = make(map[string]*shelf)
+	}
+	if s.shelves[uid] == nil {
+		s.shelves[uid] = &shelf{
+			datasets: make(map[string]map[int]fields), rows: make(map[string][]*row), templates: make(map[string][]*row),
+		}
+	}
+	return s.shelves[uid]
+}
+
 // serve runs a handler with the member's shelf at hand and nobody else there.
 // Its answer is marshalled before the next one may change what it shows.
 func (v *visit) serve(handle func(*visit) (any, *refusal)) ([]byte, *refusal) {
 	s := v.store
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.shelves == nil {
-		s.shelves = make(map[string]*shelf)
-	}
-	if s.shelves[v.uid] == nil {
-		s.shelves[v.uid] = &shelf{
-			datasets: make(map[string]map[int]fields), rows: make(map[string][]*row), templates: make(map[string][]*row),
-		}
-	}
-	v.shelf = s.shelves[v.uid]
+	v.shelf = s.shelf(v.uid)
 	answer, refused := handle(v)
 	if refused != nil {
 		return nil, refused

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/caddy-delegate/caddy-delegate/integration/simulator/mydex"
+)
+
+// journey is how a member was connected.
+type journey struct {
+	user     string
+	setup    mydex.Record
+	callback mydex.Delivery
+	back     sight // the browser's return
+}
+
+// findJourney finds the journey that a browser comes back from: the return
+// address has its state, which the setup had, whose linking token the callback
+// has.
+func findJourney(back sight, records []mydex.Record, deliveries []mydex.Delivery) (journey, bool) {
+	state := stateOf(back.uri)
+	for _, r := range slices.Backward(records) {
+		if r.Area != "setup" || state == "" {
+			continue
+		}
+		asked := fieldsOf(r.Body)
+		if stateOf(asked["return_to"]) != state {
+			continue
+		}
+		for _, d := range slices.Backward(deliveries) {
+			if form, err := url.ParseQuery(d.Body); err == nil && form.Get("linking_token") == asked["linking_token"] {
+				return journey{setup: r, callback: d, back: back}, true
+			}
+		}
+	}
+	return journey{}, false
+}
+
+func stateOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Query().Get("state")
+}
+
+// fieldsOf are those of a JSON object, as text.
+func fieldsOf(body string) map[string]string {
+	var values map[string]any
+	if json.Unmarshal([]byte(body), &values) != nil {
+		return nil
+	}
+	texts := make(map[string]string, len(values))
+	for name, v := range values {
+		if text, ok := v.(string); ok {
+			texts[name] = text
+		}
+	}
+	return texts
+}
+
+// show tells what Caddy and Mydex said to each other. What the browser knows of
+// it is what it came back with.
+func (t journey) show() (setup, callback []part) {
+	setup = append(setup, t.back.judge("Authorization", t.setup.Header.Get("Authorization")))
+	asked := fieldsOf(t.setup.Body)
+	for _, name := range []string{"connection_nid", "connection_token_hash", "return_to", "linking_token"} {
+		value := asked[name]
+		if name == "return_to" {
+			value = strings.Replace(value, stateOf(value), mask(stateOf(value)), 1)
+		}
+		setup = append(setup, t.back.judge(name, value))
+	}
+	callback = append(callback, t.back.judge("Authentication", t.callback.Header.Get("Authentication")))
+	form, _ := url.ParseQuery(t.callback.Body)
+	for _, name := range []string{"uid", "mydexid", "connection_id", "key", "linking_token"} {
+		callback = append(callback, t.back.judge(name, form.Get(name)))
+	}
+	return setup, callback
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// What an app does with Mydex is in connect(), disconnect() and call(): fetches
+// of its own origin. All the rest shows what happened.
+
+import { compare } from './letters.js'
+import { queue } from './queue.js'
+import { byId, parse, say, show } from './show.js'
+
+const personal = '/pdx/api/pds/pds/me.json?dataset=ds_personal_details&instance=0'
+
+const calls = {
+	read: () => ({ method: 'GET', path: personal }),
+	write: () => ({ method: 'POST', path: personal, body: { ds_personal_details: { field_personal_fname: byId('name').value } } }),
+	add: () => ({ method: 'POST', path: '/pdx/calendar/add-event', body: event(byId('event').value) }),
+	events: () => ({ method: 'GET', path: '/pdx/calendar/get-events' }),
+	other: () => ({ method: 'GET', path: personal.replace('me.json', '4022.json') }),
+}
+
+const meanings = {
+	none: 'No member is connected.',
+	pending: 'A journey has begun that did not come back yet. Connect begins a new one.',
+	connected: 'Caddy keeps the member\'s key.',
+	update_required: 'Mydex does not accept the member\'s key any more: they have to consent again.',
+}
+
+const outcomes = {
+	connected: 'You are back, and connected.',
+	pending: 'You are back. Mydex has not told Caddy yet, or the member declined.',
+	account_conflict: 'This member is connected by another user of the app.',
+	consent_required: 'This browser did not begin that journey.',
+	session_required: 'You came back signed out: sign in, and connect again.',
+}
+
+let shownUser // undefined: not known yet
+
+const { on, later } = queue(() => {
+	shownUser = undefined
+	say('user', 'The demo does not answer. Is it still running?', true)
+})
+
+on('sign-in-alice', () => signIn('alice'))
+on('sign-in-bob', () => signIn('bob'))
+on('sign-out', signOut)
+on('connect', connect)
+on('disconnect', disconnect)
+on('withdraw', withdraw)
+for (const name of Object.keys(calls)) {
+	on(`call-${name}`, () => call(calls[name]()))
+}
+for (const form of document.forms) {
+	form.addEventListener('submit', (e) => e.preventDefault()) // the button does it
+}
+
+later(async () => {
+	await refresh()
+	arrive()
+	await compare(false)
+	byId('caddyfile').textContent = await (await fetch('/demo/caddyfile')).text()
+})
+
+// Others may be using the demo as well, or this session in another tab.
+setInterval(() => document.hidden || later(refresh), 2000)
+
+// arrive tells what came of the journey that this page is the end of.
+function arrive() {
+	const outcome = new URLSearchParams(location.search).get('connect')
+	if (outcome) {
+		say('connect-outcome', outcomes[outcome] ?? `Not connected, code ${outcome}.`, outcome !== 'connected')
+		history.replaceState(null, '', location.pathname)
+	}
+}
+
+async function signIn(user) {
+	await fetch('/login', { method: 'POST', body: new URLSearchParams({ user }) })
+	await refresh()
+}
+
+async function signOut() {
+	await fetch('/logout', { method: 'POST' })
+	await refresh()
+}
+
+async function connect() {
+	const response = await fetch('/connect/mydex/start', { method: 'POST' })
+	const answer = parse(await response.text())
+	if (!response.ok) {
+		say('connect-outcome', refused(response, answer), true)
+		return
+	}
+	location.assign(answer.url)
+	await new Promise(() => {}) // nothing more on this page
+}
+
+async function disconnect() {
+	const response = await fetch('/connect/mydex/', { method: 'DELETE' })
+	if (response.ok) {
+		forget()
+		say('connect-outcome', 'Disconnected: Caddy has forgotten the key.')
+	} else {
+		say('connect-outcome', refused(response, parse(await response.text())), true)
+	}
+	await refresh()
+}
+
+async function withdraw() {
+	const response = await fetch('/demo/mydex/withdraw', { method: 'POST' })
+	if (response.ok) {
+		say('connect-outcome', 'The member has withdrawn at Mydex. Caddy does not know yet: call something.')
+	} else {
+		say('connect-outcome', 'Connect a member first: there is nobody who could withdraw.', true)
+	}
+}
+
+async function call({ method, path, body }) {
+	const user = shownUser
+	const began = performance.now()
+	const response = await fetch(path, {
+		method,
+		headers: body && { 'Content-Type': 'application/json' },
+		body: body && JSON.stringify(body),
+	})
+	const text = await response.text()
+	const took = Math.round(performance.now() - began)
+	await refresh()
+	if (shownUser !== user) {
+		return // another tab signed in as somebody else: this is not theirs to see
+	}
+	const answer = parse(text)
+	const verdict = response.ok ? 'As your member.' : refused(response, answer)
+	say('call-outcome', `${method} ${path}: ${response.status} ${response.statusText}, ${took} ms. ${verdict}`, !response.ok)
+	show('call-answer', answer === undefined ? text : JSON.stringify(answer, null, 2))
+	await compare(true)
+}
+
+function refused(response, answer) {
+	if (answer?.code) {
+		return `Refused by Caddy, code ${answer.code}.`
+	}
+	return response.status === 401 ? 'Refused: nobody is signed in.' : 'Refused.'
+}
+
+function event(title) {
+	const start = Math.floor(Date.now() / 1000) + 24 * 60 * 60
+	return { title, start_timestamp: start, end_timestamp: start + 30 * 60, status: 'CONFIRMED' }
+}
+
+async function refresh() {
+	const { user } = await (await fetch('/demo/state')).json()
+	if (user !== shownUser) {
+		// Nothing of one person stays on the screen of the next.
+		forget()
+		say('connect-outcome', '')
+		shownUser = user
+		say('user', user ? `Signed in as ${user[0].toUpperCase()}${user.slice(1)}.` : 'Nobody is signed in.')
+	}
+	let status = user ? 'unknown' : 'none'
+	if (user) {
+		const response = await fetch('/connect/mydex/status')
+		if (response.ok) status = (await response.json()).status
+	}
+	say('consent', status)
+	say('consent-meaning', user ? meanings[status] ?? 'Caddy cannot tell.' : 'Sign in first.')
+}
+
+function forget() {
+	say('call-outcome', '')
+	show('call-answer', '')
+	byId('comparison').hidden = true
+	byId('steps-empty').hidden = false
+	byId('journey').hidden = true
+	byId('journey-empty').hidden = false
+	for (const id of ['sent', 'received', 'setup', 'callback', 'steps']) byId(id).replaceChildren()
+}
