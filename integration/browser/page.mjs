@@ -36,7 +36,9 @@ afterEach(async () => {
 	assert.deepEqual(complaints, [])
 })
 
-export async function open(options = {}) {
+// open opens the demo's page, or another one of its pages. elsewhere is what
+// else may be asked for.
+export async function open(options = {}, path = '', elsewhere = /^$/) {
 	const context = await browser.newContext({ viewport: { width: 1100, height: 900 }, ...options })
 	context.setDefaultTimeout(20_000)
 	const opened = await context.newPage()
@@ -48,9 +50,9 @@ export async function open(options = {}) {
 		}
 	})
 	opened.on('request', (r) => {
-		if (!r.url().startsWith(url)) complaints.push(`asked for ${r.url()}`)
+		if (!r.url().startsWith(url) && !elsewhere.test(r.url())) complaints.push(`asked for ${r.url()}`)
 	})
-	await opened.goto(url)
+	await opened.goto(url + path)
 	await opened.locator('#caddyfile').filter({ hasText: 'delegate_proxy mydatahelps' }).waitFor()
 	return opened
 }

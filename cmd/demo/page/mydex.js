@@ -55,7 +55,6 @@ for (const form of document.forms) {
 later(async () => {
 	await refresh()
 	arrive()
-	await compare(false)
 	byId('caddyfile').textContent = await (await fetch('/demo/caddyfile')).text()
 })
 
@@ -153,6 +152,7 @@ async function refresh() {
 		say('connect-outcome', '')
 		shownUser = user
 		say('user', user ? `Signed in as ${user[0].toUpperCase()}${user.slice(1)}.` : 'Nobody is signed in.')
+		await compare(false)
 	}
 	let status = user ? 'unknown' : 'none'
 	if (user) {
