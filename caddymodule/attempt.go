@@ -35,6 +35,9 @@ func (p *passage) attempt(req *http.Request) *attempt {
 		a.trace = *listening
 		a.trace.Got1xxResponse = func(code int, h textproto.MIMEHeader) error {
 			headers.Clean1xx(http.Header(h))
+			if p.upstream.Secretive {
+				delete(h, "Link")
+			}
 			return listening.Got1xxResponse(code, h)
 		}
 	}

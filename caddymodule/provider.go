@@ -37,6 +37,7 @@ type provider struct {
 
 	ledger      *grants.Opener
 	keepsGrants bool
+	waits       waits
 
 	taken taken
 }

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -56,7 +57,10 @@ func (v *visit) start() error  { return v.depart(false) }
 func (v *visit) update() error { return v.depart(true) }
 
 func (v *visit) depart(update bool) error {
-	d, err := v.connector.Depart(v.r.Context(), delegation.Journey{Person: v.who, ReturnTo: v.base.String() + "/return", Update: update})
+	before, _ := v.tokens() // another tab's journey can be ended as well
+	d, err := v.connector.Depart(v.r.Context(), delegation.Journey{
+		Person: v.who, ReturnTo: v.base.String() + "/return", Update: update, Browser: delegation.NewSecret(before),
+	})
 	if err != nil {
 		return err
 	}
@@ -107,10 +111,9 @@ func (v *visit) tokens() (browser, back string) {
 // finish ends the journey that the browser is on.
 func (v *visit) finish(ctx context.Context, back, browser string) error {
 	err := v.connector.Arrive(ctx, v.who, back, browser)
-	if errors.Is(err, delegation.ErrPending) || err != nil && delegation.AsRefusal(err).Status() == http.StatusServiceUnavailable {
-		return err // it is not over
+	if err == nil || delegation.AsRefusal(err).Code == delegation.AccountConflict {
+		v.over() // anybody's page can send a browser here with another address
 	}
-	v.over()
 	if err == nil {
 		// Other machines may know that there was none, or another one.
 		_ = v.provider.purge(context.WithoutCancel(ctx), delegation.Selection{Realm: v.who.Realm, Subject: v.who.Subject}, false, "connect")
@@ -161,6 +164,13 @@ const (
 // after the browser came back.
 func (v *visit) status() error {
 	seconds, _ := strconv.Atoi(v.r.URL.Query().Get("wait"))
+	if seconds > 0 {
+		if !v.provider.waits.enter(v.who) {
+			seconds = 0
+		} else {
+			defer v.provider.waits.leave(v.who)
+		}
+	}
 	deadline := time.Now().Add(min(time.Duration(max(seconds, 0))*time.Second, maxWait))
 	browser, back := v.tokens()
 	under := back != ""
@@ -184,6 +194,39 @@ func (v *visit) status() error {
 			return v.r.Context().Err()
 		case <-time.After(waitPause):
 		}
+	}
+}
+
+// waits bounds how many requests wait for a journey's end.
+type waits struct {
+	mu     sync.Mutex
+	all    int
+	people map[delegation.Person]int
+}
+
+const maxWaits, maxWaitsOfOne = 1000, 3
+
+// enter tells whether one more may wait.
+func (w *waits) enter(who delegation.Person) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.all >= maxWaits || w.people[who] >= maxWaitsOfOne {
+		return false
+	}
+	if w.people == nil {
+		w.people = make(map[delegation.Person]int)
+	}
+	w.all++
+	w.people[who]++
+	return true
+}
+
+func (w *waits) leave(who delegation.Person) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.all--
+	if w.people[who]--; w.people[who] == 0 {
+		delete(w.people, who)
 	}
 }
 

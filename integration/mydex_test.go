@@ -51,7 +51,7 @@ func mydexed(t testing.TB, lines, connect string) *connection {
 	m := mydex.New(mydex.Options{
 		ClientID: "client:1", ClientSecret: mydexSecret, ConnectionNID: mydexNID, ConnectionToken: mydexToken,
 		Scopes:  []string{mydex.ScopePDX, "get:/timeline", "post:/calendar/add-event", "get:/calendar/get-events"},
-		Members: mydex.SampleMembers(3),
+		Members: mydex.SampleMembers(8),
 	})
 	c := &connection{Stack: s, t: t, mydex: m}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -40,6 +40,8 @@ type Journey struct {
 	ReturnTo string
 	// Update asks somebody who is connected for more.
 	Update bool
+	// Browser is the token that the browser has from another journey, if any.
+	Browser Secret
 }
 
 // Departure is where somebody has to go.

@@ -133,7 +133,7 @@ func TestCallbacksInACrowd(t *testing.T) {
 		})
 		crowd(members*2, func(n int) {
 			j := journeys[n%members]
-			if _, err := s.Activate(context.Background(), j.Owner, j.Back.Reveal(), j.Browser.Reveal()); err != nil {
+			if _, _, err := s.Activate(context.Background(), j.Owner, j.Back.Reveal(), j.Browser.Reveal()); err != nil {
 				failed.Add(1)
 			}
 		})

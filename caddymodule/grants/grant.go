@@ -176,6 +176,20 @@ func (s *Store) Suspend(ctx context.Context, g *Grant) error {
 	})
 }
 
+// Resume notes that the platform accepts a suspended grant after all; still
+// not, that it was tried now.
+func (s *Store) Resume(ctx context.Context, g *Grant, accepted bool) error {
+	state := Suspended
+	if accepted {
+		state = Active
+	}
+	return s.write(ctx, "trying a grant again", func(ctx context.Context, tx doer) error {
+		_, err := s.run(ctx, tx, "UPDATE grants SET state = ", string(state), ", changed = ", millis(time.Now()),
+			" WHERE id = ", g.ID, " AND state = 'suspended' AND changed = ", millis(g.Changed), "")
+		return err
+	})
+}
+
 // Forget deletes all that is kept of an owner, journeys too. What is forgotten
 // cannot be had back from the platform.
 func (s *Store) Forget(ctx context.Context, o Owner) error {

@@ -48,10 +48,13 @@ type Journey struct {
 	// who can make the owner sign in and open an address finish it.
 	AnyBrowser bool
 
-	// Set by Begin: random, to be handed to the platform (Link), put into the
-	// address that the browser is to come back to (Back), and kept by the
-	// browser (Browser; empty with AnyBrowser).
-	Link, Back, Browser delegation.Secret
+	// Browser is what the browser keeps. One that it has from another journey
+	// may be given, so that both can be ended; otherwise Begin sets it. Empty
+	// with AnyBrowser.
+	Browser delegation.Secret
+	// Set by Begin: random, to be handed to the platform (Link), and put into
+	// the address that the browser is to come back to (Back).
+	Link, Back delegation.Secret
 	// Expires is when it is too late. Set by Begin.
 	Expires time.Time
 }
@@ -88,11 +91,15 @@ func (s *Store) Begin(ctx context.Context, j *Journey) error {
 		j.Life = journeyLife
 	}
 	now := time.Now()
-	j.Link, j.Back, j.Browser = delegation.NewSecret(rand.Text()), delegation.NewSecret(rand.Text()), delegation.Secret{}
+	j.Link, j.Back = delegation.NewSecret(rand.Text()), delegation.NewSecret(rand.Text())
 	j.Expires = now.Add(j.Life)
 	browser := ""
-	if !j.AnyBrowser {
-		j.Browser = delegation.NewSecret(rand.Text())
+	if j.AnyBrowser {
+		j.Browser = delegation.Secret{}
+	} else {
+		if len(j.Browser.Reveal()) != len(rand.Text()) {
+			j.Browser = delegation.NewSecret(rand.Text())
+		}
 		browser = s.token("browser", j.Browser.Reveal())
 	}
 	return s.write(ctx, "beginning a journey", func(ctx context.Context, tx doer) error {
@@ -105,7 +112,7 @@ func (s *Store) Begin(ctx context.Context, j *Journey) error {
 			return err
 		}
 		id := newID()
-		owner, err := s.sealJSON(identity{Realm: j.Realm, Subject: j.Subject, Slot: j.Slot, Kind: j.Kind}, (&record{id: id, provider: j.Provider, source: j.Source}).ownerPlace()...)
+		owner, err := s.sealJSON(identityOf(j.Owner, j.Kind), (&record{id: id, provider: j.Provider, source: j.Source}).ownerPlace()...)
 		if err != nil {
 			return err
 		}
@@ -196,7 +203,13 @@ func (s *Store) Stage(ctx context.Context, provider, source, link string, what S
 			if err != nil {
 				return err
 			}
-			n, err := s.run(ctx, db, "UPDATE journeys SET state = 'staged', staged = ", sealed, " WHERE state = 'open' AND id = ", r.id, "")
+			// All of a row is sealed by one key, or Reseal would leave some of it.
+			owner, err := s.sealJSON(identityOf(r.owner, r.kind), r.ownerPlace()...)
+			if err != nil {
+				return err
+			}
+			n, err := s.run(ctx, db, "UPDATE journeys SET state = 'staged', staged = ", sealed, ", person = ", s.person(r.owner), ", owner = ", owner,
+				", sealed_by = ", s.keyName(), " WHERE state = 'open' AND id = ", r.id, "")
 			if err != nil || n == 1 {
 				return err
 			}
@@ -217,24 +230,32 @@ func (s *Store) Stage(ctx context.Context, provider, source, link string, what S
 }
 
 // Activate ends a journey in the browser that began it, and makes the grant
-// count. Again, it returns the same. The error is [ErrNone], [ErrPending],
-// [ErrOther], [ErrConflict], [ErrDamaged] or [ErrUnavailable].
-func (s *Store) Activate(ctx context.Context, o Owner, back, browser string) (g *Grant, err error) {
+// count. Again, it returns the grant that there is, and fresh is false. The
+// error is [ErrNone], [ErrPending], [ErrOther], [ErrConflict], [ErrDamaged] or
+// [ErrUnavailable].
+func (s *Store) Activate(ctx context.Context, o Owner, back, browser string) (g *Grant, fresh bool, err error) {
+	// Who asks whether it is time yet must not have writers wait.
+	if err := s.read(ctx, "looking for a journey", func(ctx context.Context, db doer) error {
+		r, err := s.journey(ctx, db, o.Provider, o.Source, "back", back)
+		if err != nil {
+			return err
+		}
+		return s.mayEnd(r, o, browser)
+	}); err != nil {
+		return nil, false, err
+	}
 	conflict := false
 	err = s.write(ctx, "activating a grant", func(ctx context.Context, tx doer) error {
 		r, err := s.journey(ctx, tx, o.Provider, o.Source, "back", back)
-		switch {
-		case err != nil:
+		if err == nil {
+			err = s.mayEnd(r, o, browser)
+		}
+		if err != nil {
 			return err
-		case r.owner != o, r.browser != "" && !slices.Contains(s.tokens("browser", browser), r.browser):
-			return ErrOther
-		case r.state == done:
+		}
+		if r.state == done {
 			g, err = s.held(ctx, tx, o)
 			return err
-		case r.state == open && time.Now().After(r.expires):
-			return ErrNone
-		case r.state == open:
-			return ErrPending
 		}
 		// What is staged can be activated for longer: the platform may be unable
 		// to give it a second time.
@@ -252,13 +273,28 @@ func (s *Store) Activate(ctx context.Context, o Owner, back, browser string) (g 
 		if g, conflict, err = s.bind(ctx, tx, o, told.Account, told.Secret); err != nil {
 			return err
 		}
+		fresh = true
 		_, err = s.run(ctx, tx, "UPDATE journeys SET state = 'done' WHERE id = ", r.id, "")
 		return err
 	})
 	if err == nil && conflict {
-		return nil, ErrConflict
+		return nil, false, ErrConflict
 	}
-	return g, err
+	return g, fresh, err
+}
+
+// mayEnd tells whether a journey may be ended, by whom and from where.
+func (s *Store) mayEnd(r *record, o Owner, browser string) error {
+	switch {
+	case r.owner != o, r.browser != "" && !slices.Contains(s.tokens("browser", browser), r.browser):
+		return ErrOther
+	case r.state == open && time.Now().After(r.expires):
+		return ErrNone
+	case r.state == open:
+		return ErrPending
+	default:
+		return nil
+	}
 }
 
 // Pending tells whether somebody is on the way: until when, at the latest. The

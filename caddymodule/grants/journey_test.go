@@ -39,10 +39,10 @@ func TestT56_ConsentLinkOfAnother(t *testing.T) {
 			"mallory's name, no cookie":            {owner("mallory"), attack.Back.Reveal(), ""},
 			"the tokens the wrong way round":       {owner("mallory"), attack.Back.Reveal(), attack.Back.Reveal()},
 		} {
-			_, err := s.Activate(t.Context(), c.who, c.back, c.browser)
+			_, _, err := s.Activate(t.Context(), c.who, c.back, c.browser)
 			want(t, what, err, ErrOther)
 		}
-		_, err := s.Activate(t.Context(), owner("mallory"), attack.Link.Reveal(), attack.Browser.Reveal())
+		_, _, err := s.Activate(t.Context(), owner("mallory"), attack.Link.Reveal(), attack.Browser.Reveal())
 		want(t, "the platform's token", err, ErrNone)
 		holds(t, s, "mallory", "", "")
 		holds(t, s, "victim", "", "")
@@ -55,9 +55,9 @@ func TestT56_ConsentLinkOfAnother(t *testing.T) {
 		if err := s.Stage(t.Context(), "mydex", "", phone.Link.Reveal(), set("c", "key")); err != nil {
 			t.Fatal(err)
 		}
-		_, err = s.Activate(t.Context(), owner("mallory"), phone.Back.Reveal(), "")
+		_, _, err = s.Activate(t.Context(), owner("mallory"), phone.Back.Reveal(), "")
 		want(t, "another person's phone", err, ErrOther)
-		if _, err := s.Activate(t.Context(), owner("carol"), phone.Back.Reveal(), ""); err != nil {
+		if _, _, err := s.Activate(t.Context(), owner("carol"), phone.Back.Reveal(), ""); err != nil {
 			t.Error(err)
 		}
 	})
@@ -71,7 +71,10 @@ func TestDisorder(t *testing.T) {
 		stage := func(link string, what Staged) error { return s.Stage(t.Context(), "mydex", "", link, what) }
 		j := begun(t, s, &Journey{Owner: owner("alice"), Kind: Connect})
 		link, back, browser := j.Link.Reveal(), j.Back.Reveal(), j.Browser.Reveal()
-		activate := func() (*Grant, error) { return s.Activate(t.Context(), owner("alice"), back, browser) }
+		activate := func() (*Grant, error) {
+			g, _, err := s.Activate(t.Context(), owner("alice"), back, browser)
+			return g, err
+		}
 
 		want(t, "an unknown link", stage("none", set("1", "key")), ErrNone)
 		want(t, "another token as link", stage(back, set("1", "key")), ErrNone)
@@ -102,7 +105,7 @@ func TestDisorder(t *testing.T) {
 		late := begun(t, s, &Journey{Owner: owner("alice"), Kind: Connect})
 		alter(t, s, "UPDATE journeys SET expires = 1 WHERE state = 'open'")
 		want(t, "expired", stage(late.Link.Reveal(), set("3", "key")), ErrNone)
-		_, err = s.Activate(t.Context(), owner("alice"), late.Back.Reveal(), late.Browser.Reveal())
+		_, _, err = s.Activate(t.Context(), owner("alice"), late.Back.Reveal(), late.Browser.Reveal())
 		want(t, "back too late", err, ErrNone)
 		holds(t, s, "alice", "1", "key")
 	})
@@ -120,7 +123,7 @@ func TestUpdate(t *testing.T) {
 			if err := s.Stage(t.Context(), "mydex", "", j.Link.Reveal(), set(account, secret)); err != nil {
 				return err
 			}
-			_, err := s.Activate(t.Context(), owner("alice"), j.Back.Reveal(), j.Browser.Reveal())
+			_, _, err := s.Activate(t.Context(), owner("alice"), j.Back.Reveal(), j.Browser.Reveal())
 			return err
 		}
 		want(t, "of another account", update("2", "key-2"), ErrNone)

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"sync"
 	"time"
 )
 
@@ -16,7 +15,7 @@ type Opener struct {
 	file    string
 	options func() (Options, error)
 
-	mu     sync.Mutex
+	turn   chan struct{} // who has it may use what follows
 	store  *Store
 	closed bool
 	failed error     // the last time
@@ -30,7 +29,7 @@ const retry = 2 * time.Second
 // NewOpener returns one for a file of SQLite, or for PostgreSQL if that is
 // empty. options is called when the store is opened, and again if that failed.
 func NewOpener(file string, options func() (Options, error)) *Opener {
-	return &Opener{file: file, options: options}
+	return &Opener{file: file, options: options, turn: make(chan struct{}, 1)}
 }
 
 // Made tells whether opening the store would find one, not make it: who only
@@ -47,8 +46,12 @@ func (o *Opener) Made() bool {
 // that cannot be opened now is [ErrUnavailable]; it is tried again the next
 // time.
 func (o *Opener) Store(ctx context.Context) (*Store, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
+	select {
+	case o.turn <- struct{}{}:
+	case <-ctx.Done(): // whoever opens it takes long
+		return nil, errors.Join(ErrUnavailable, ctx.Err())
+	}
+	defer func() { <-o.turn }()
 	switch {
 	case o.store != nil:
 		return o.store, nil
@@ -70,8 +73,8 @@ func (o *Opener) Store(ctx context.Context) (*Store, error) {
 
 // Close closes the store, if it was opened.
 func (o *Opener) Close() error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
+	o.turn <- struct{}{}
+	defer func() { <-o.turn }()
 	o.closed = true
 	if o.store == nil {
 		return nil

@@ -252,13 +252,12 @@ func (s *Store) resealJourneys(ctx context.Context, tx doer) (int, error) {
 		return 0, err
 	}
 	for _, id := range ids {
-		var provider, source string
+		r := &record{id: id}
 		var owner, staged []byte
-		if err := s.row(ctx, tx, func(row scanner) error { return row.Scan(&provider, &source, &owner, &staged) },
-			"SELECT provider, source, owner, staged FROM journeys WHERE id = ", id, ""); err != nil {
+		if err := s.row(ctx, tx, func(row scanner) error { return row.Scan(&r.provider, &r.source, &r.state, &owner, &staged) },
+			"SELECT provider, source, state, owner, staged FROM journeys WHERE id = ", id, ""); err != nil {
 			return 0, err
 		}
-		r := &record{id: id, provider: provider, source: source}
 		var who identity
 		if err := s.openJSON(owner, &who, r.ownerPlace()...); err != nil {
 			return 0, err
@@ -277,8 +276,9 @@ func (s *Store) resealJourneys(ctx context.Context, tx doer) (int, error) {
 				return 0, err
 			}
 		}
-		if _, err := s.run(ctx, tx, "UPDATE journeys SET person = ", s.person(who.owner(provider, source)), ", owner = ", owner, ", staged = ", staged,
-			", sealed_by = ", s.keyName(), " WHERE id = ", id, ""); err != nil {
+		// What the platform has told meanwhile is left for the next time.
+		if _, err := s.run(ctx, tx, "UPDATE journeys SET person = ", s.person(who.owner(r.provider, r.source)), ", owner = ", owner, ", staged = ", staged,
+			", sealed_by = ", s.keyName(), " WHERE id = ", id, " AND state = ", r.state, ""); err != nil {
 			return 0, err
 		}
 	}

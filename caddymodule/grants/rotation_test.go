@@ -71,7 +71,7 @@ func TestRotation(t *testing.T) {
 		if err := s.Stage(t.Context(), "mydex", "", pending.Link.Reveal(), set("2", "key-2")); err != nil {
 			t.Errorf("what was under way: %v", err)
 		}
-		if _, err := s.Activate(t.Context(), owner("bob"), pending.Back.Reveal(), pending.Browser.Reveal()); err != nil {
+		if _, _, err := s.Activate(t.Context(), owner("bob"), pending.Back.Reveal(), pending.Browser.Reveal()); err != nil {
 			t.Error(err)
 		}
 		// Four steps later the first key is gone.
@@ -109,6 +109,59 @@ func TestOtherKeyset(t *testing.T) {
 		}
 		if _, err := Open(context.Background(), at); !errors.Is(err, ErrDamaged) {
 			t.Errorf("without the key: %v", err)
+		}
+	})
+}
+
+// TestToldDuringRotation protects what the platform tells a machine that has
+// the older keys of a journey that was begun with the newer, and while rows are
+// sealed anew: nothing that was acknowledged is lost.
+func TestToldDuringRotation(t *testing.T) {
+	each(t, func(t *testing.T, at Options) {
+		k := at.Keyset.(*keyset.Keyset)
+		if err := k.Stage(); err != nil {
+			t.Fatal(err)
+		}
+		old, young := copyOf(t, k), copyOf(t, k)
+		if err := young.Promote(); err != nil {
+			t.Fatal(err)
+		}
+		before, after := at, at
+		before.Keyset, after.Keyset = old, young
+		a, b := opened(t, before), opened(t, after)
+		journeys := make([]*Journey, 60)
+		for i := range journeys {
+			s := []*Store{a, b}[i%2]
+			journeys[i] = begun(t, s, &Journey{Owner: owner(fmt.Sprint("user", i)), Kind: Connect})
+		}
+		over := make(chan error)
+		go func() {
+			var err error
+			for range 5 {
+				_, e := b.Reseal(context.Background(), "root")
+				err = errors.Join(err, e)
+			}
+			over <- err
+		}()
+		crowd(len(journeys), func(i int) {
+			s := []*Store{b, a}[i%2]
+			if err := s.Stage(context.Background(), "mydex", "", journeys[i].Link.Reveal(), set(fmt.Sprint("m", i), "key")); err != nil {
+				t.Errorf("told: %v", err)
+			}
+		})
+		if err := <-over; err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Reseal(t.Context(), "root"); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := b.Outdated(t.Context()); err != nil || n != 0 {
+			t.Fatalf("%d are left of the older key, %v", n, err)
+		}
+		for i, j := range journeys {
+			if _, _, err := b.Activate(t.Context(), j.Owner, j.Back.Reveal(), j.Browser.Reveal()); err != nil {
+				t.Errorf("%d: %v", i, err)
+			}
 		}
 	})
 }

@@ -22,6 +22,10 @@ func (i identity) owner(provider, source string) Owner {
 	return Owner{Provider: provider, Source: source, Person: delegation.Person{Realm: i.Realm, Subject: i.Subject}, Slot: i.Slot}
 }
 
+func identityOf(o Owner, kind Kind) identity {
+	return identity{Realm: o.Realm, Subject: o.Subject, Slot: o.Slot, Kind: kind}
+}
+
 // associated binds a sealed value to its place.
 func associated(parts ...string) []byte {
 	var b []byte

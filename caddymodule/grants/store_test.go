@@ -98,7 +98,8 @@ func connect(s *Store, who, account, secret string) (*Grant, error) {
 	if err := s.Stage(context.Background(), j.Provider, j.Source, j.Link.Reveal(), set(account, secret)); err != nil {
 		return nil, err
 	}
-	return s.Activate(context.Background(), j.Owner, j.Back.Reveal(), j.Browser.Reveal())
+	g, _, err := s.Activate(context.Background(), j.Owner, j.Back.Reveal(), j.Browser.Reveal())
+	return g, err
 }
 
 func connected(t testing.TB, s *Store, who, account, secret string) *Grant {

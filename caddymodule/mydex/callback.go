@@ -56,7 +56,7 @@ func (p *Provider) Told(ctx context.Context, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	store, err := p.members.grants(ctx)
+	store, err := p.opener.Store(ctx)
 	if err != nil {
 		return refuse(err)
 	}

@@ -7,8 +7,10 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 )
 
 // Examine implements [delegation.Examiner]. The platform says the same of a
@@ -24,21 +26,60 @@ func (p *Provider) Examine(ctx context.Context, d *delegation.Delegation, refuse
 	if err != nil || len(h.reads) == 0 || h.member != c.Member {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, delegation.DefaultTimeout)
-	defer cancel()
-	status, err := p.probe(ctx, &Credential{Token: c.Token, Member: h.member, Place: Placement{style: Datasets, inPath: true}}, h.reads[0])
-	if err != nil || status != http.StatusUnauthorized {
+	c = &Credential{Token: c.Token, Member: h.member, Place: Placement{style: Datasets, inPath: true}}
+	status, err := p.probe(ctx, c, h.reads[0])
+	if err != nil || status != http.StatusUnauthorized || !p.members.suspensions.Allow() {
 		return nil
 	}
-	if store, err := p.members.grants(ctx); err != nil || store.Suspend(ctx, h.grant) != nil {
+	if store, err := p.opener.Store(ctx); err != nil || store.Suspend(ctx, h.grant) != nil {
 		return nil
 	}
 	p.members.drop(d.Person)
 	return delegation.Refuse(delegation.ConsentRequired, errors.New("the platform does not accept the member's key any more"))
 }
 
+// resumeAfter is how long a grant is left alone that the platform did not
+// accept. Then it is tried again: it may have been the platform.
+const resumeAfter = 10 * time.Minute
+
+// resume tells whether a suspended grant is accepted again.
+func (p *Provider) resume(ctx context.Context, store *grants.Store, g *grants.Grant) bool {
+	if time.Since(g.Changed) < resumeAfter {
+		return false
+	}
+	h, err := hold(g)
+	if err != nil || len(h.reads) == 0 {
+		return false
+	}
+	accepted := p.accepted(ctx, h)
+	return store.Resume(ctx, g, accepted) == nil && accepted
+}
+
+// accepted tells whether the platform accepts a member's key, as far as that
+// can be found out.
+func (p *Provider) accepted(ctx context.Context, h *held) bool {
+	if len(h.reads) == 0 {
+		return true
+	}
+	c := &Credential{Member: h.member, Place: Placement{style: Datasets, inPath: true}}
+	id := p.identity([]string{ScopeAll})
+	var err error
+	if c.Token, _, err = p.tokens.Get(ctx, id); err != nil {
+		return true
+	}
+	status, err := p.probe(ctx, c, h.reads[0])
+	if err == nil && status == http.StatusUnauthorized && time.Since(c.Token.Minted) > youngToken {
+		if c.Token, err = p.tokens.Renew(ctx, id, c.Token); err == nil {
+			status, err = p.probe(ctx, c, h.reads[0])
+		}
+	}
+	return err != nil || status != http.StatusUnauthorized
+}
+
 // probe reads a dataset, and throws it away.
 func (p *Provider) probe(ctx context.Context, c *Credential, dataset string) (status int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, delegation.DefaultTimeout)
+	defer cancel()
 	query := url.Values{"dataset": {dataset}, "instance": {"0"}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.config.APIURL+"/api/pds/pds/me.json?"+query.Encode(), nil)
 	if err != nil {

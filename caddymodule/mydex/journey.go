@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
@@ -25,6 +26,10 @@ const (
 	firstVersion, updateVersion = 1, 2
 
 	maxSetup = 256 << 10 // with the image
+
+	// youngToken is how long a token is not renewed because the platform says
+	// 401: it is something else.
+	youngToken = time.Minute
 )
 
 // setup is the question (First Time Connection).
@@ -40,8 +45,8 @@ type setup struct {
 // Depart implements [delegation.Connector].
 func (p *Provider) Depart(ctx context.Context, j delegation.Journey) (*delegation.Departure, error) {
 	question := setup{NID: p.config.NID, Hash: p.hash, Version: firstVersion}
-	journey := &grants.Journey{Owner: p.owner(j.Person), Kind: grants.Connect}
-	store, err := p.members.grants(ctx)
+	journey := &grants.Journey{Owner: p.owner(j.Person), Kind: grants.Connect, Browser: j.Browser}
+	store, err := p.opener.Store(ctx)
 	if err != nil {
 		return nil, refuse(err)
 	}
@@ -77,7 +82,8 @@ func (p *Provider) setUp(ctx context.Context, question setup) (*delegation.Depar
 		return nil, err
 	}
 	d, status, err := p.ask(ctx, token, question)
-	if status == http.StatusUnauthorized && cached {
+	// A new one would be refused as well, and each costs a call.
+	if status == http.StatusUnauthorized && cached && time.Since(token.Minted) > youngToken {
 		if token, err = p.tokens.Renew(ctx, p.identity([]string{ScopeAll}), token); err != nil {
 			return nil, err
 		}
@@ -151,38 +157,27 @@ func checkPage(page string) error {
 // Arrive implements [delegation.Connector]. The key is tried once, where the
 // member has opened a dataset to be read.
 func (p *Provider) Arrive(ctx context.Context, who delegation.Person, back, browser string) error {
-	store, err := p.members.grants(ctx)
+	store, err := p.opener.Store(ctx)
 	if err != nil {
 		return refuse(err)
 	}
-	g, err := store.Activate(ctx, p.owner(who), back, browser)
+	g, fresh, err := store.Activate(ctx, p.owner(who), back, browser)
 	p.members.drop(who)
 	switch {
 	case errors.Is(err, grants.ErrPending):
 		return delegation.ErrPending
 	case err != nil:
 		return refuse(err)
+	case g.State != grants.Active:
+		return refuse(grants.ErrNone)
+	case !fresh:
+		return nil
 	}
 	h, err := hold(g)
 	if err != nil {
 		return refuse(err)
 	}
-	if len(h.reads) == 0 {
-		return nil
-	}
-	token, _, err := p.tokens.Get(ctx, p.identity([]string{ScopeAll}))
-	if err != nil {
-		return nil // it is found out when it is used
-	}
-	c := &Credential{Token: token, Member: h.member, Place: Placement{style: Datasets, inPath: true}}
-	if status, err := p.probe(ctx, c, h.reads[0]); err != nil || status != http.StatusUnauthorized {
-		return nil
-	}
-	if token, err = p.tokens.Renew(ctx, p.identity([]string{ScopeAll}), token); err != nil {
-		return nil
-	}
-	c.Token = token
-	if status, err := p.probe(ctx, c, h.reads[0]); err != nil || status != http.StatusUnauthorized {
+	if p.accepted(ctx, h) {
 		return nil
 	}
 	if err := store.Suspend(ctx, g); err != nil {
@@ -193,7 +188,7 @@ func (p *Provider) Arrive(ctx context.Context, who delegation.Person, back, brow
 
 // Consent implements [delegation.Connector].
 func (p *Provider) Consent(ctx context.Context, who delegation.Person) (delegation.Consent, error) {
-	store, err := p.members.grants(ctx)
+	store, err := p.opener.Store(ctx)
 	if err != nil {
 		return "", refuse(err)
 	}
@@ -217,7 +212,7 @@ func (p *Provider) Consent(ctx context.Context, who delegation.Person) (delegati
 
 // Part implements [delegation.Connector].
 func (p *Provider) Part(ctx context.Context, who delegation.Person) error {
-	store, err := p.members.grants(ctx)
+	store, err := p.opener.Store(ctx)
 	if err != nil {
 		return refuse(err)
 	}

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/flight"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
@@ -17,7 +19,7 @@ import (
 
 const (
 	// freshFor is how long a grant is used as it was read. Then it is read
-	// again, while it goes on: another machine may have changed it.
+	// again: another machine or an operator may have changed it.
 	freshFor = 30 * time.Second
 	// keptFor is how long it goes on if it cannot be read again.
 	keptFor = time.Hour
@@ -48,9 +50,12 @@ type members struct {
 	store   *memory.Store[delegation.Person, *held]
 	flights *flight.Group[delegation.Person, *held]
 
-	mu     sync.Mutex
-	opener *grants.Opener
-	drops  uint64 // how often something was dropped
+	// suspensions are paced: a platform that for a moment refuses everybody must
+	// not have everybody asked to consent anew.
+	suspensions *rate.Limiter
+
+	mu    sync.Mutex
+	drops uint64 // how often something was dropped
 }
 
 func newMembers() *members {
@@ -59,25 +64,8 @@ func newMembers() *members {
 		flights: flight.New[delegation.Person, *held](flight.Limits{
 			Timeout: 2 * grants.DefaultTimeout, Waiting: 10_000, PerOwner: 100,
 		}),
+		suspensions: rate.NewLimiter(rate.Every(20*time.Second), 3),
 	}
-}
-
-// use has grants read from a store. A reload may bring another one.
-func (m *members) use(o *grants.Opener) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.opener != o {
-		m.opener = o
-		m.drops++
-		m.store.DeleteFunc(func(*held) bool { return true })
-	}
-}
-
-func (m *members) grants(ctx context.Context) (*grants.Store, error) {
-	m.mu.Lock()
-	opener := m.opener
-	m.mu.Unlock()
-	return opener.Store(ctx)
 }
 
 // Close implements [io.Closer].
@@ -129,31 +117,34 @@ func memberKey(who delegation.Person) string { return who.Realm + "\x00" + who.S
 // consented, or the platform does not accept it any more.
 func (p *Provider) member(ctx context.Context, who delegation.Person) (*held, error) {
 	m, key := p.members, memberKey(who)
-	read := func(ctx context.Context) (*held, error) { return p.read(ctx, who) }
 	since := m.begin()
-	if h, ok := m.store.Get(who, key, time.Now()); ok {
-		if time.Since(h.asked) < freshFor {
-			return h, nil
-		}
-		h := *h
-		h.asked = time.Now() // nobody else begins to read meanwhile
-		m.keep(who, &h, since)
-		go func() { _, _ = m.flights.Do(context.WithoutCancel(ctx), key, who, read) }()
-		return &h, nil
+	known, ok := m.store.Get(who, key, time.Now())
+	if ok && time.Since(known.asked) < freshFor {
+		return known, nil
 	}
-	return m.flights.Do(ctx, key, who, read)
+	if ok {
+		// The others go on with what there is, while this one reads.
+		again := *known
+		again.asked = time.Now()
+		m.keep(who, &again, since)
+	}
+	h, err := m.flights.Do(ctx, key, who, func(ctx context.Context) (*held, error) { return p.read(ctx, who) })
+	if ok && err != nil && delegation.AsRefusal(err).Code == delegation.GrantsUnavailable {
+		return known, nil
+	}
+	return h, err
 }
 
 // read reads somebody's grant and keeps it in memory.
 func (p *Provider) read(ctx context.Context, who delegation.Person) (*held, error) {
 	m := p.members
 	since := m.begin()
-	store, err := m.grants(ctx)
+	store, err := p.opener.Store(ctx)
 	if err != nil {
 		return nil, refuse(err)
 	}
 	g, err := store.Find(ctx, p.owner(who))
-	if err == nil && g.State != grants.Active {
+	if err == nil && g.State != grants.Active && !p.resume(ctx, store, g) {
 		err = grants.ErrNone
 	}
 	if _, known := m.store.Get(who, memberKey(who), time.Now()); known && errors.Is(err, grants.ErrNone) {

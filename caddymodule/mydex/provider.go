@@ -5,6 +5,7 @@ package mydex
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -24,6 +25,7 @@ type Provider struct {
 	host    delegation.Host
 	tokens  delegation.Tokens
 	client  *http.Client
+	opener  *grants.Opener
 	members *members
 }
 
@@ -69,8 +71,10 @@ func (p *Provider) Open(host delegation.Host) error {
 		return errors.New("this build keeps no grants, which provider mydex needs")
 	}
 	p.host = host
-	p.members = host.State("members "+p.traits.Fingerprint, func() io.Closer { return newMembers() }).(*members)
-	p.members.use(keeper.Grants())
+	p.opener = keeper.Grants()
+	// Of this database: a reload that fails, with another, must not touch them.
+	state := fmt.Sprintf("members %s %p", p.traits.Fingerprint, p.opener)
+	p.members = host.State(state, func() io.Closer { return newMembers() }).(*members)
 	p.client = p.config.HTTP.Client()
 	p.tokens = host.Tokens(p.mint)
 	return nil

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/keyset"
+	"github.com/caddy-delegate/caddy-delegate/integration/simulator"
+	"github.com/caddy-delegate/caddy-delegate/integration/simulator/mydex"
+)
+
+// TestMydexFailedReload protects connected members from a reload that is
+// refused: the running configuration keeps its database.
+func TestMydexFailedReload(t *testing.T) {
+	c := mydexed(t, "", "")
+	alice, bob := c.browser("alice"), c.browser("bob")
+	alice.connect(c.mydex.Members()[0].UID)
+	alice.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
+	if err := c.Load(c.caddyfile("\n\t\tgrants sqlite /proc/nowhere/grants.db", "")); err == nil {
+		t.Fatal("a database that cannot be made is no error")
+	}
+	alice.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
+	bob.status("none")
+	bob.connect(c.mydex.Members()[1].UID)
+	bob.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
+}
+
+// TestMydexBackAgain protects the platform from somebody who opens the address
+// of a journey that is over again and again, and from what that could undo.
+func TestMydexBackAgain(t *testing.T) {
+	c := mydexed(t, "", "")
+	alice := c.browser("alice")
+	page := alice.depart("/start")
+	at, _ := url.Parse(c.URL())
+	kept := alice.client.Jar.Cookies(at)
+	to := alice.agree(page, c.mydex.Members()[0].UID)
+	alice.back(to, "connected")
+	c.mydex.Withdraw(c.mydex.Members()[0].UID)
+	alice.do(http.MethodGet, dataset, "").want(t, http.StatusForbidden, "consent_required")
+	before := c.mydex.Counts()
+	for range 20 {
+		alice.client.Jar.SetCookies(at, kept)
+		alice.back(to, "consent_required")
+	}
+	if after := c.mydex.Counts(); after.TokenRequests != before.TokenRequests || after.PDX != before.PDX {
+		t.Errorf("%+v, before %+v", after, before)
+	}
+	alice.status("update_required")
+}
+
+// TestMydexTwoTabs protects somebody who begins twice, and from pages of other
+// sites that send the browser to the address in between.
+func TestMydexTwoTabs(t *testing.T) {
+	c := mydexed(t, "", "")
+	alice := c.browser("alice")
+	first := alice.depart("/start")
+	_ = alice.depart("/start")
+	alice.back("/connect/mydex/return?state=x", "consent_required")
+	alice.back(alice.agree(first, c.mydex.Members()[0].UID), "connected")
+	alice.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
+}
+
+// TestMydexRefusesEverybody protects members from a platform that for a moment
+// refuses them all: few are put aside, and those are tried again.
+func TestMydexRefusesEverybody(t *testing.T) {
+	c := mydexed(t, "", "")
+	var people []*browser
+	for i := range 8 {
+		b := c.browser("user-" + string(rune('a'+i)))
+		b.connect(c.mydex.Members()[i].UID)
+		b.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
+		people = append(people, b)
+	}
+	c.mydex.Set(func(s *mydex.Settings) { s.Outages = map[string]simulator.Outage{"pdx": {Status: 401}} })
+	for _, b := range people {
+		_ = b.do(http.MethodGet, dataset, "")
+	}
+	c.mydex.Set(func(s *mydex.Settings) { s.Outages = nil })
+	aside := 0
+	for _, b := range people {
+		if b.do(http.MethodGet, dataset, "").StatusCode == http.StatusForbidden {
+			aside++
+		}
+	}
+	if aside > 3 {
+		t.Errorf("%d of %d have to consent anew", aside, len(people))
+	}
+}
+
+// TestMydexStart401 protects the token endpoint from an identity host that
+// says 401 to everything.
+func TestMydexStart401(t *testing.T) {
+	c := mydexed(t, "", "")
+	alice := c.browser("alice")
+	c.mydex.Set(func(s *mydex.Settings) { s.Outages = map[string]simulator.Outage{"setup": {Status: 401}} })
+	before := c.mydex.Counts().TokenRequests
+	for range 10 {
+		alice.do(http.MethodPost, "/connect/mydex/start", "").want(t, http.StatusBadGateway, "upstream_unauthorized")
+	}
+	if n := c.mydex.Counts().TokenRequests - before; n > 1 {
+		t.Errorf("%d tokens for 10 starts", n)
+	}
+}
+
+// TestMydexPages protects browsers from being sent anywhere but to a page.
+func TestMydexPages(t *testing.T) {
+	c := mydexed(t, "", "")
+	page := ""
+	c.front.Store(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path != "/ftc/setup" {
+			return false
+		}
+		w.WriteHeader(http.StatusCreated)
+		_, _ = w.Write([]byte(`{"url":"` + page + `","qr":"data:text/html,x"}`))
+		return true
+	})
+	alice := c.browser("alice")
+	for _, page = range []string{"javascript:alert(1)", "http://login.example.org/x", "//evil.example/", "", "data:text/html,x", "https://u:p@login.example.org/"} {
+		alice.do(http.MethodPost, "/connect/mydex/start", "").want(t, http.StatusServiceUnavailable, "issuer_unavailable")
+	}
+	page = "https://login.example.org/ftc/begin/1?x#y"
+	if a := alice.do(http.MethodPost, "/connect/mydex/start", ""); a.StatusCode != http.StatusOK || strings.Contains(a.body, "data:text") {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+}
+
+// TestMydexDecidedByOperator protects whoever an operator has released or
+// deleted from going on for longer than is said.
+func TestMydexDecidedByOperator(t *testing.T) {
+	c := mydexed(t, "", "")
+	alice := c.browser("alice")
+	alice.connect(c.mydex.Members()[0].UID)
+	text, err := os.ReadFile(filepath.Join(c.Dir, "grants", "keyset.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := keyset.Parse(string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := grants.Open(t.Context(), grants.Options{File: filepath.Join(c.Dir, "grants", "grants.db"), Keyset: keys})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	if err := store.Each(t.Context(), func(g *grants.Grant) error { return store.Release(context.Background(), g.ID, "test") }); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Restart(c.caddyfile("", "")); err != nil {
+		t.Fatal(err)
+	}
+	again := c.browser("alice")
+	again.status("none")
+	again.do(http.MethodGet, dataset, "").want(t, http.StatusForbidden, "consent_required")
+}
