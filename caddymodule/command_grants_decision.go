@@ -13,10 +13,9 @@ import (
 )
 
 // inMemory is what an operator has to know of a Caddy that runs: a provider
-// reads a grant again when it is 30 seconds old, and serves one request
-// meanwhile.
-const inMemory = `A running Caddy may have it in memory, and use it for up to 30 seconds more and for the
-request after. To end that at once, purge the user: POST /delegate/purge of the admin API.
+// reads a grant again when it is 30 seconds old.
+const inMemory = `A running Caddy may have it in memory, and use it for up to 30 seconds more. To end that at
+once, purge the user: POST /delegate/purge of the admin API.
 `
 
 func (c *grantsConfig) deleteCommand() *cobra.Command {
