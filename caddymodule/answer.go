@@ -20,15 +20,13 @@ import (
 // server's origin, and keeps a redirect here.
 func (p *passage) clean(req *http.Request, res *http.Response) *http.Response {
 	headers.Clean(res.Header)
-	headers.CleanTrailer(res.Trailer)
+	p.cleanTrailer(res)
 	if mayTrail(res) {
-		res.Body = &answerBody{res.Body, res}
+		res.Body = &answerBody{res.Body, p, res}
 	}
 	location := res.Header["Location"]
 	if p.upstream.Secretive {
-		for _, name := range [...]string{"Location", "Content-Location", "Link", "Sourcemap", "X-Sourcemap"} {
-			delete(res.Header, name)
-		}
+		withoutAddresses(res.Header)
 		if len(location) == 0 || res.StatusCode/100 != 3 {
 			return res
 		}
@@ -56,15 +54,30 @@ func mayTrail(res *http.Response) bool {
 // answerBody cleans the trailers, which arrive with the end of the body.
 type answerBody struct {
 	io.ReadCloser
-	res *http.Response
+	passage *passage
+	res     *http.Response
 }
 
 func (b *answerBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err == io.EOF {
-		headers.CleanTrailer(b.res.Trailer)
+		b.passage.cleanTrailer(b.res)
 	}
 	return n, err
+}
+
+func (p *passage) cleanTrailer(res *http.Response) {
+	headers.CleanTrailer(res.Trailer)
+	if p.upstream.Secretive {
+		withoutAddresses(res.Trailer)
+	}
+}
+
+// withoutAddresses takes out what may repeat the address of the request.
+func withoutAddresses(h http.Header) {
+	for _, name := range [...]string{"Location", "Content-Location", "Link", "Sourcemap", "X-Sourcemap"} {
+		delete(h, name)
+	}
 }
 
 // localize makes a redirect of the platform one of this server's. One to

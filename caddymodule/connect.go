@@ -111,6 +111,9 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 		return err
 	}
 	c.cookie = journeyCookie(c.Provider, c.base.Scheme == "https")
+	if err := c.cookie.Valid(); err != nil {
+		return fmt.Errorf("provider %q: its name is part of a cookie's: take letters, digits, - and _", c.Provider)
+	}
 	return nil
 }
 

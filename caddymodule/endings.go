@@ -30,7 +30,7 @@ const sessionSpace = "\x00sessions"
 // theirs here.
 func (a *App) joinEndings() {
 	a.endings = endings
-	a.logouts = &pace{people: memory.New[delegation.Person, *rate.Limiter](maxLogouts)}
+	a.logouts = newPace()
 	if a.fleet != nil {
 		a.sessions = a.fleet.Join(sessionSpace, func(s delegation.Selection, at time.Time) {
 			// Another machine's clock may be ahead: who signs in now must not
@@ -60,13 +60,17 @@ const (
 	logoutEvery = 10 * time.Second
 )
 
-// pace is how often people sign out.
+// pace is how often people do something that costs others.
 type pace struct {
 	mu     sync.Mutex
 	people *memory.Store[delegation.Person, *rate.Limiter]
 }
 
-// usual tells whether a person signs out no oftener than people do.
+func newPace() *pace {
+	return &pace{people: memory.New[delegation.Person, *rate.Limiter](maxLogouts)}
+}
+
+// usual tells whether a person does it no oftener than people do.
 func (p *pace) usual(who delegation.Person) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -38,6 +38,7 @@ type provider struct {
 	ledger      *grants.Opener
 	keepsGrants bool
 	waits       waits
+	departures  *pace
 
 	taken taken
 }
@@ -114,7 +115,7 @@ type common struct {
 }
 
 func openProvider(name string, guest delegation.Provider, c common, logger *zap.Logger) (*provider, error) {
-	p := &provider{Provider: guest, name: name, traits: guest.Traits(), logger: logger, naming: c.naming, ledger: c.ledger, hot: newHot(name)}
+	p := &provider{Provider: guest, name: name, traits: guest.Traits(), logger: logger, naming: c.naming, ledger: c.ledger, departures: newPace(), hot: newHot(name)}
 	if p.traits.Fingerprint == "" {
 		return nil, fmt.Errorf("module %T tells no fingerprint of its settings", guest)
 	}

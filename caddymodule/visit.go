@@ -57,14 +57,20 @@ func (v *visit) start() error  { return v.depart(false) }
 func (v *visit) update() error { return v.depart(true) }
 
 func (v *visit) depart(update bool) error {
-	before, _ := v.tokens() // another tab's journey can be ended as well
+	if !v.provider.departures.usual(v.who) {
+		// Each is a call of the platform, which counts the operator's.
+		refusal := delegation.Refuse(delegation.TooManyRequests, nil)
+		refusal.RetryAfter = logoutEvery
+		return refusal
+	}
+	before, back := v.tokens() // another tab's journey can be ended as well
 	d, err := v.connector.Depart(v.r.Context(), delegation.Journey{
 		Person: v.who, ReturnTo: v.base.String() + "/return", Update: update, Browser: delegation.NewSecret(before),
 	})
 	if err != nil {
 		return err
 	}
-	v.keep(d.Browser.Reveal())
+	v.keep(join(d.Browser.Reveal(), back))
 	return answerJSON(v.w, http.StatusOK, map[string]string{"url": d.URL, "qr": d.QR})
 }
 
@@ -108,11 +114,20 @@ func (v *visit) tokens() (browser, back string) {
 	return browser, back
 }
 
+func join(browser, back string) string {
+	if back == "" {
+		return browser
+	}
+	return browser + "." + back
+}
+
 // finish ends the journey that the browser is on.
 func (v *visit) finish(ctx context.Context, back, browser string) error {
 	err := v.connector.Arrive(ctx, v.who, back, browser)
 	if err == nil || delegation.AsRefusal(err).Code == delegation.AccountConflict {
-		v.over() // anybody's page can send a browser here with another address
+		// Only then: anybody's page can send a browser here with another address.
+		// What the browser set out with stays, for what other tabs have begun.
+		v.keep(browser)
 	}
 	if err == nil {
 		// Other machines may know that there was none, or another one.
@@ -150,7 +165,7 @@ func (v *visit) land() (err error) {
 		return delegation.Refuse(delegation.ConsentRequired, errors.New("the browser that came back has not set out"))
 	}
 	if err = v.finish(v.r.Context(), state[0], browser); errors.Is(err, delegation.ErrPending) {
-		v.keep(browser + "." + state[0]) // the status ends it
+		v.keep(join(browser, state[0])) // the status ends it
 	}
 	return err
 }

@@ -3,16 +3,11 @@
 package integration
 
 import (
-	"context"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/keyset"
 	"github.com/caddy-delegate/caddy-delegate/integration/simulator"
 	"github.com/caddy-delegate/caddy-delegate/integration/simulator/mydex"
 )
@@ -61,11 +56,16 @@ func TestMydexBackAgain(t *testing.T) {
 func TestMydexTwoTabs(t *testing.T) {
 	c := mydexed(t, "", "")
 	alice := c.browser("alice")
-	first := alice.depart("/start")
-	_ = alice.depart("/start")
+	first, second := alice.depart("/start"), alice.depart("/start")
 	alice.back("/connect/mydex/return?state=x", "consent_required")
-	alice.back(alice.agree(first, c.mydex.Members()[0].UID), "connected")
+	one, two := alice.agree(first, c.mydex.Members()[0].UID), alice.agree(second, c.mydex.Members()[0].UID)
+	alice.back(one, "consent_required") // the platform has given a newer key since
+	alice.back(two, "connected")
 	alice.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
+	for range 3 {
+		_ = alice.depart("/start")
+	}
+	alice.do(http.MethodPost, "/connect/mydex/start", "").want(t, http.StatusTooManyRequests, "too_many_requests")
 }
 
 // TestMydexRefusesEverybody protects members from a platform that for a moment
@@ -99,11 +99,10 @@ func TestMydexRefusesEverybody(t *testing.T) {
 // says 401 to everything.
 func TestMydexStart401(t *testing.T) {
 	c := mydexed(t, "", "")
-	alice := c.browser("alice")
 	c.mydex.Set(func(s *mydex.Settings) { s.Outages = map[string]simulator.Outage{"setup": {Status: 401}} })
 	before := c.mydex.Counts().TokenRequests
-	for range 10 {
-		alice.do(http.MethodPost, "/connect/mydex/start", "").want(t, http.StatusBadGateway, "upstream_unauthorized")
+	for n := range 10 {
+		c.browser("user-"+string(rune('a'+n))).do(http.MethodPost, "/connect/mydex/start", "").want(t, http.StatusBadGateway, "upstream_unauthorized")
 	}
 	if n := c.mydex.Counts().TokenRequests - before; n > 1 {
 		t.Errorf("%d tokens for 10 starts", n)
@@ -122,42 +121,11 @@ func TestMydexPages(t *testing.T) {
 		_, _ = w.Write([]byte(`{"url":"` + page + `","qr":"data:text/html,x"}`))
 		return true
 	})
-	alice := c.browser("alice")
 	for _, page = range []string{"javascript:alert(1)", "http://login.example.org/x", "//evil.example/", "", "data:text/html,x", "https://u:p@login.example.org/"} {
-		alice.do(http.MethodPost, "/connect/mydex/start", "").want(t, http.StatusServiceUnavailable, "issuer_unavailable")
+		c.browser("user of "+page).do(http.MethodPost, "/connect/mydex/start", "").want(t, http.StatusServiceUnavailable, "issuer_unavailable")
 	}
 	page = "https://login.example.org/ftc/begin/1?x#y"
-	if a := alice.do(http.MethodPost, "/connect/mydex/start", ""); a.StatusCode != http.StatusOK || strings.Contains(a.body, "data:text") {
+	if a := c.browser("alice").do(http.MethodPost, "/connect/mydex/start", ""); a.StatusCode != http.StatusOK || strings.Contains(a.body, "data:text") {
 		t.Errorf("%d %s", a.StatusCode, a.body)
 	}
-}
-
-// TestMydexDecidedByOperator protects whoever an operator has released or
-// deleted from going on for longer than is said.
-func TestMydexDecidedByOperator(t *testing.T) {
-	c := mydexed(t, "", "")
-	alice := c.browser("alice")
-	alice.connect(c.mydex.Members()[0].UID)
-	text, err := os.ReadFile(filepath.Join(c.Dir, "grants", "keyset.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	keys, err := keyset.Parse(string(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	store, err := grants.Open(t.Context(), grants.Options{File: filepath.Join(c.Dir, "grants", "grants.db"), Keyset: keys})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
-	if err := store.Each(t.Context(), func(g *grants.Grant) error { return store.Release(context.Background(), g.ID, "test") }); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Restart(c.caddyfile("", "")); err != nil {
-		t.Fatal(err)
-	}
-	again := c.browser("alice")
-	again.status("none")
-	again.do(http.MethodGet, dataset, "").want(t, http.StatusForbidden, "consent_required")
 }

@@ -92,6 +92,8 @@ func TestUnsafeFiles(t *testing.T) {
 		"a folder":         {Options{File: dir, Keyset: newKeyset(t)}, "opening the grants"},
 		"no database":      {Options{File: text, Keyset: newKeyset(t)}, "no database"},
 		"a bad address":    {Options{Postgres: "postgres://u:CANARY@host:x/", Keyset: newKeyset(t)}, "cannot be read"},
+		"not private":      {Options{Postgres: "postgres://u:CANARY@db.example.org/d", Keyset: newKeyset(t)}, "would not be private"},
+		"not verified":     {Options{Postgres: "postgres://u:CANARY@db.example.org/d?sslmode=require", Keyset: newKeyset(t)}, "would not be private"},
 		"nobody is there":  {Options{Postgres: "postgres://u:CANARY@127.0.0.1:1/d?sslmode=disable", Keyset: newKeyset(t)}, "cannot be reached"},
 		"a broken address": {Options{Postgres: "host=CANARY port=CANARY", Keyset: newKeyset(t)}, "cannot be read"},
 	} {

@@ -176,18 +176,26 @@ func (s *Store) Suspend(ctx context.Context, g *Grant) error {
 	})
 }
 
-// Resume notes that the platform accepts a suspended grant after all; still
-// not, that it was tried now.
-func (s *Store) Resume(ctx context.Context, g *Grant, accepted bool) error {
+// Resume notes that the platform accepts a suspended grant after all, and
+// returns it as it is now; or, that it was tried now. The error is [ErrNone] if
+// it is not accepted, or was changed since it was read.
+func (s *Store) Resume(ctx context.Context, g *Grant, accepted bool) (now *Grant, err error) {
 	state := Suspended
 	if accepted {
 		state = Active
 	}
-	return s.write(ctx, "trying a grant again", func(ctx context.Context, tx doer) error {
-		_, err := s.run(ctx, tx, "UPDATE grants SET state = ", string(state), ", changed = ", millis(time.Now()),
+	err = s.write(ctx, "trying a grant again", func(ctx context.Context, tx doer) error {
+		n, err := s.run(ctx, tx, "UPDATE grants SET state = ", string(state), ", changed = ", millis(time.Now()),
 			" WHERE id = ", g.ID, " AND state = 'suspended' AND changed = ", millis(g.Changed), "")
+		if err == nil && n == 1 && accepted {
+			now, err = s.held(ctx, tx, g.Owner)
+		}
 		return err
 	})
+	if err == nil && now == nil {
+		err = ErrNone
+	}
+	return now, err
 }
 
 // Forget deletes all that is kept of an owner, journeys too. What is forgotten

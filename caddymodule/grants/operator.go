@@ -143,9 +143,7 @@ func (s *Store) Delete(ctx context.Context, id, by string) error {
 		} else if !errors.Is(err, ErrDamaged) {
 			return err
 		}
-		// A journey that is over holds the same as the grant. One under way goes on.
-		if _, err := s.run(ctx, tx, "DELETE FROM journeys WHERE provider = ", provider, " AND source = ", source,
-			" AND state = 'done' AND person IN ", persons, ""); err != nil {
+		if err := s.endJourneys(ctx, tx, provider, source, persons); err != nil {
 			return err
 		}
 		if _, err := s.run(ctx, tx, "DELETE FROM grants WHERE id = ", id, ""); err != nil {
@@ -155,6 +153,15 @@ func (s *Store) Delete(ctx context.Context, id, by string) error {
 	})
 }
 
+// endJourneys deletes the journeys that hold the same as a grant: that which it
+// came from, and any whose end would undo what the operator decides. One that
+// the platform has told nothing of goes on.
+func (s *Store) endJourneys(ctx context.Context, tx doer, provider, source string, persons []string) error {
+	_, err := s.run(ctx, tx, "DELETE FROM journeys WHERE provider = ", provider, " AND source = ", source,
+		" AND state IN ('done', 'staged') AND person IN ", persons, "")
+	return err
+}
+
 // decide does what an operator wants with a grant, and records it with it.
 func (s *Store) decide(ctx context.Context, action, id, by string, f func(ctx context.Context, tx doer, g *Grant) error) error {
 	return s.write(ctx, action+" of a grant", func(ctx context.Context, tx doer) error {
@@ -162,7 +169,11 @@ func (s *Store) decide(ctx context.Context, action, id, by string, f func(ctx co
 		if err != nil {
 			return err
 		}
+		persons := s.persons(g.Owner)
 		if err := f(ctx, tx, g); err != nil {
+			return err
+		}
+		if err := s.endJourneys(ctx, tx, g.Provider, g.Source, persons); err != nil {
 			return err
 		}
 		return s.record(ctx, tx, action, id, by)

@@ -4,11 +4,13 @@ package grants
 
 import (
 	"context"
+	"crypto/tls"
 	"database/sql"
 	"errors"
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -28,6 +30,9 @@ func (s *Store) openPostgres(address string) error {
 	if err != nil {
 		return errors.New("grants: the address of PostgreSQL cannot be read: write postgres://user:password@host:5432/database?sslmode=verify-full")
 	}
+	if !private(config) {
+		return errors.New("grants: the connection to PostgreSQL would not be private: add sslmode=verify-full to its address, and sslrootcert=<file> if its authority is your own")
+	}
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = s.timeout
 	}
@@ -39,18 +44,36 @@ func (s *Store) openPostgres(address string) error {
 		goose:  "postgres",
 		mark:   func(n int) string { return "$" + strconv.Itoa(n) },
 		lock:   fmt.Sprintf("SELECT pg_advisory_xact_lock(%d)", int64(writing)),
-		forget: postgresReason,
+		reason: postgresReason,
 	}
 	return nil
 }
 
+// private tells whether nobody on the way can read or answer: by TLS with a
+// server that is verified, and nothing else if that fails; or on this machine.
+func private(c *pgx.ConnConfig) bool {
+	secure := func(host string, t *tls.Config) bool {
+		ip := net.ParseIP(host)
+		return strings.HasPrefix(host, "/") || host == "localhost" || ip.IsLoopback() || t != nil && (!t.InsecureSkipVerify || t.VerifyPeerCertificate != nil)
+	}
+	if !secure(c.Host, c.TLSConfig) {
+		return false
+	}
+	for _, f := range c.Fallbacks {
+		if !secure(f.Host, f.TLSConfig) {
+			return false
+		}
+	}
+	return true
+}
+
 // postgresReason is what may be told of an error.
-func postgresReason(err error) (string, error) {
+func postgresReason(err error) string {
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		// Its message may quote values.
-		return "PostgreSQL's error " + e.Code, nil
+		return "PostgreSQL's error " + e.Code
 	}
-	return reason(err), nil
+	return reason(err)
 }
 
 // reason is what may be told of an error of either.

@@ -58,29 +58,29 @@ func (s *Store) openSQLite(file string) error {
 	s.dialect = dialect{
 		goose:  "sqlite3",
 		mark:   func(int) string { return "?" },
-		forget: sqliteReason,
+		reason: sqliteReason,
 	}
 	return nil
 }
 
 // sqliteReason is what may be told of an error.
-func sqliteReason(err error) (string, error) {
+func sqliteReason(err error) string {
 	e, ok := errors.AsType[*sqlite.Error](err)
 	if !ok {
-		return reason(err), nil
+		return reason(err)
 	}
 	switch e.Code() & 0xff {
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
-		return "another program holds it locked", nil
+		return "another program holds it locked"
 	case sqlite3.SQLITE_FULL:
-		return "the disk is full", nil
+		return "the disk is full"
 	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN:
-		return "it may not be written to: check the file and its folder", nil
+		return "it may not be written to: check the file and its folder"
 	case sqlite3.SQLITE_IOERR:
-		return "reading or writing the disk failed", nil
+		return "reading or writing the disk failed"
 	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
-		return "the file is damaged, or no database: put back a backup", nil
+		return "the file is damaged, or no database: put back a backup"
 	default:
-		return fmt.Sprintf("SQLite's error %d", e.Code()), nil
+		return fmt.Sprintf("SQLite's error %d", e.Code())
 	}
 }

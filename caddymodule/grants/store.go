@@ -51,10 +51,10 @@ type Store struct {
 
 // dialect is in what the two databases differ.
 type dialect struct {
-	goose  string                          // its name there
-	mark   func(n int) string              // the n-th parameter
-	lock   string                          // has writers wait for each other; may be empty
-	forget func(err error) (string, error) // what may be told of an error
+	goose  string                 // its name there
+	mark   func(n int) string     // the n-th parameter
+	lock   string                 // has writers wait for each other; may be empty
+	reason func(err error) string // what may be told of an error
 }
 
 // Open opens the database, brings its tables up to date, and makes sure that
@@ -112,11 +112,7 @@ func (s *Store) unavailable(doing string, err error) error {
 	if err == nil {
 		return nil
 	}
-	why := "it does not answer"
-	if s.dialect.forget != nil {
-		why, _ = s.dialect.forget(err)
-	}
-	return fmt.Errorf("%w: %s: %s", ErrUnavailable, doing, why)
+	return fmt.Errorf("%w: %s: %s", ErrUnavailable, doing, s.dialect.reason(err))
 }
 
 // known tells whether an error is one of ours.

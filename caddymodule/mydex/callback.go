@@ -138,7 +138,9 @@ func readJSONWord(body []byte) (*word, error) {
 	w := new(word)
 	for name, value := range all {
 		if to := w.field(name); to != nil && value != nil {
-			if json.Unmarshal(value, to) != nil {
+			if digits(string(value)) {
+				*to = string(value) // the platform's types are loose
+			} else if json.Unmarshal(value, to) != nil {
 				return nil, errWord
 			}
 		}

@@ -23,7 +23,7 @@ func (p *Provider) Examine(ctx context.Context, d *delegation.Delegation, refuse
 		return nil
 	}
 	h, err := p.member(ctx, d.Person)
-	if err != nil || len(h.reads) == 0 || h.member != c.Member {
+	if err != nil || len(h.reads) == 0 || !h.member.same(c.Member) {
 		return nil
 	}
 	c = &Credential{Token: c.Token, Member: h.member, Place: Placement{style: Datasets, inPath: true}}
@@ -42,38 +42,36 @@ func (p *Provider) Examine(ctx context.Context, d *delegation.Delegation, refuse
 // accept. Then it is tried again: it may have been the platform.
 const resumeAfter = 10 * time.Minute
 
-// resume tells whether a suspended grant is accepted again.
-func (p *Provider) resume(ctx context.Context, store *grants.Store, g *grants.Grant) bool {
+// resume tries a suspended grant again, and returns it if it is accepted.
+// Otherwise the error is [grants.ErrNone].
+func (p *Provider) resume(ctx context.Context, store *grants.Store, g *grants.Grant) (*grants.Grant, error) {
 	if time.Since(g.Changed) < resumeAfter {
-		return false
+		return nil, grants.ErrNone
 	}
 	h, err := hold(g)
 	if err != nil || len(h.reads) == 0 {
-		return false
+		return nil, grants.ErrNone
 	}
-	accepted := p.accepted(ctx, h)
-	return store.Resume(ctx, g, accepted) == nil && accepted
+	status, _ := p.try(ctx, h)
+	return store.Resume(ctx, g, status/100 == 2)
 }
 
-// accepted tells whether the platform accepts a member's key, as far as that
-// can be found out.
-func (p *Provider) accepted(ctx context.Context, h *held) bool {
-	if len(h.reads) == 0 {
-		return true
-	}
+// try reads a dataset that the member has opened, with a new token if that at
+// hand may be too old.
+func (p *Provider) try(ctx context.Context, h *held) (status int, err error) {
 	c := &Credential{Member: h.member, Place: Placement{style: Datasets, inPath: true}}
 	id := p.identity([]string{ScopeAll})
-	var err error
 	if c.Token, _, err = p.tokens.Get(ctx, id); err != nil {
-		return true
+		return 0, err
 	}
-	status, err := p.probe(ctx, c, h.reads[0])
+	status, err = p.probe(ctx, c, h.reads[0])
 	if err == nil && status == http.StatusUnauthorized && time.Since(c.Token.Minted) > youngToken {
-		if c.Token, err = p.tokens.Renew(ctx, id, c.Token); err == nil {
-			status, err = p.probe(ctx, c, h.reads[0])
+		if c.Token, err = p.tokens.Renew(ctx, id, c.Token); err != nil {
+			return 0, err
 		}
+		status, err = p.probe(ctx, c, h.reads[0])
 	}
-	return err != nil || status != http.StatusUnauthorized
+	return status, err
 }
 
 // probe reads a dataset, and throws it away.

@@ -162,7 +162,9 @@ func (p *Provider) Arrive(ctx context.Context, who delegation.Person, back, brow
 		return refuse(err)
 	}
 	g, fresh, err := store.Activate(ctx, p.owner(who), back, browser)
-	p.members.drop(who)
+	if fresh {
+		p.members.drop(who)
+	}
 	switch {
 	case errors.Is(err, grants.ErrPending):
 		return delegation.ErrPending
@@ -177,8 +179,11 @@ func (p *Provider) Arrive(ctx context.Context, who delegation.Person, back, brow
 	if err != nil {
 		return refuse(err)
 	}
-	if p.accepted(ctx, h) {
+	if len(h.reads) == 0 {
 		return nil
+	}
+	if status, err := p.try(ctx, h); err != nil || status != http.StatusUnauthorized {
+		return nil // it is accepted, or found out when it is used
 	}
 	if err := store.Suspend(ctx, g); err != nil {
 		return refuse(err)

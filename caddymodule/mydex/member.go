@@ -47,6 +47,11 @@ func (m Member) Check() error {
 	}
 }
 
+// same tells whether two are the same, key included.
+func (m Member) same(other Member) bool {
+	return m.UID == other.UID && m.ConnectionID == other.ConnectionID && m.Key.Equal(other.Key)
+}
+
 func isID(s string) bool {
 	for _, c := range []byte(s) {
 		if !isAlphanumeric(c) && c != '-' && c != '_' {

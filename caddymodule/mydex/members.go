@@ -6,6 +6,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"hash/maphash"
+	"strconv"
 	"sync"
 	"time"
 
@@ -55,7 +57,8 @@ type members struct {
 	suspensions *rate.Limiter
 
 	mu    sync.Mutex
-	drops uint64 // how often something was dropped
+	seed  maphash.Seed
+	drops [256]uint64 // how often something was dropped of some people, by the hash of their names
 }
 
 func newMembers() *members {
@@ -64,6 +67,7 @@ func newMembers() *members {
 		flights: flight.New[delegation.Person, *held](flight.Limits{
 			Timeout: 2 * grants.DefaultTimeout, Waiting: 10_000, PerOwner: 100,
 		}),
+		seed:        maphash.MakeSeed(),
 		suspensions: rate.NewLimiter(rate.Every(20*time.Second), 3),
 	}
 }
@@ -73,27 +77,35 @@ func (m *members) Close() error { return nil }
 
 // forget drops who is selected.
 func (m *members) forget(s delegation.Selection) {
-	covered := func(h *held) bool { return s.Covers(h.grant.Person, h.member.UID) }
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.drops++
 	if s.Participant == "" && s.Realm != "" && s.Subject != "" {
-		m.store.DeleteOf(delegation.Person{Realm: s.Realm, Subject: s.Subject}, covered)
+		m.drop(delegation.Person{Realm: s.Realm, Subject: s.Subject})
 		return
 	}
-	m.store.DeleteFunc(covered)
-}
-
-// drop drops one person.
-func (m *members) drop(who delegation.Person) {
-	m.forget(delegation.Selection{Realm: who.Realm, Subject: who.Subject})
-}
-
-// begin tells how often something was dropped, before a grant is read.
-func (m *members) begin() uint64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.drops
+	for i := range m.drops {
+		m.drops[i]++
+	}
+	m.store.DeleteFunc(func(h *held) bool { return s.Covers(h.grant.Person, h.member.UID) })
+}
+
+// drop drops one person, who has one value.
+func (m *members) drop(who delegation.Person) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.drops[m.some(who)]++
+	m.store.Delete(who, memberKey(who))
+}
+
+func (m *members) some(who delegation.Person) uint8 {
+	return uint8(maphash.Comparable(m.seed, who)) //nolint:gosec // a part of it is enough
+}
+
+// dropped tells how often somebody, or one of some others, was dropped.
+func (m *members) dropped(who delegation.Person) uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.drops[m.some(who)]
 }
 
 // keep keeps what was read since. If something was dropped meanwhile, it may be
@@ -101,7 +113,7 @@ func (m *members) begin() uint64 {
 func (m *members) keep(who delegation.Person, h *held, since uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if life := time.Until(h.read.Add(keptFor)); m.drops == since && life > 0 {
+	if life := time.Until(h.read.Add(keptFor)); m.drops[m.some(who)] == since && life > 0 {
 		m.store.Set(who, memberKey(who), h, life, false)
 	}
 }
@@ -114,11 +126,27 @@ func (p *Provider) owner(who delegation.Person) grants.Owner {
 func memberKey(who delegation.Person) string { return who.Realm + "\x00" + who.Subject }
 
 // member returns whose request it is: consent_required if they have not
-// consented, or the platform does not accept it any more.
-func (p *Provider) member(ctx context.Context, who delegation.Person) (*held, error) {
-	m, key := p.members, memberKey(who)
-	since := m.begin()
-	known, ok := m.store.Get(who, key, time.Now())
+// consented, or the platform does not accept it any more. What was dropped
+// while it was read is not used.
+func (p *Provider) member(ctx context.Context, who delegation.Person) (h *held, err error) {
+	m := p.members
+	for range 3 {
+		since := m.dropped(who)
+		if h, err = p.find(ctx, who, since); m.dropped(who) == since {
+			return h, err
+		}
+	}
+	if err == nil {
+		err = delegation.Refuse(delegation.GrantsUnavailable, errors.New("it changes all the time"))
+	}
+	return nil, err
+}
+
+// find returns what is in memory, or reads it.
+func (p *Provider) find(ctx context.Context, who delegation.Person, since uint64) (*held, error) {
+	m := p.members
+	known, ok := m.store.Get(who, memberKey(who), time.Now())
+	ok = ok && known.grant.Person == who
 	if ok && time.Since(known.asked) < freshFor {
 		return known, nil
 	}
@@ -128,7 +156,9 @@ func (p *Provider) member(ctx context.Context, who delegation.Person) (*held, er
 		again.asked = time.Now()
 		m.keep(who, &again, since)
 	}
-	h, err := m.flights.Do(ctx, key, who, func(ctx context.Context) (*held, error) { return p.read(ctx, who) })
+	// Who comes after a drop does not join a flight from before.
+	key := memberKey(who) + "\x00" + strconv.FormatUint(since, 36)
+	h, err := m.flights.Do(ctx, key, who, func(ctx context.Context) (*held, error) { return p.read(ctx, who, since) })
 	if ok && err != nil && delegation.AsRefusal(err).Code == delegation.GrantsUnavailable {
 		return known, nil
 	}
@@ -136,19 +166,17 @@ func (p *Provider) member(ctx context.Context, who delegation.Person) (*held, er
 }
 
 // read reads somebody's grant and keeps it in memory.
-func (p *Provider) read(ctx context.Context, who delegation.Person) (*held, error) {
-	m := p.members
-	since := m.begin()
+func (p *Provider) read(ctx context.Context, who delegation.Person, since uint64) (*held, error) {
 	store, err := p.opener.Store(ctx)
 	if err != nil {
 		return nil, refuse(err)
 	}
 	g, err := store.Find(ctx, p.owner(who))
-	if err == nil && g.State != grants.Active && !p.resume(ctx, store, g) {
-		err = grants.ErrNone
+	if err == nil && g.State != grants.Active {
+		g, err = p.resume(ctx, store, g)
 	}
-	if _, known := m.store.Get(who, memberKey(who), time.Now()); known && errors.Is(err, grants.ErrNone) {
-		m.drop(who)
+	if errors.Is(err, grants.ErrNone) {
+		p.members.store.Delete(who, memberKey(who))
 	}
 	if err != nil {
 		return nil, refuse(err)
@@ -157,7 +185,7 @@ func (p *Provider) read(ctx context.Context, who delegation.Person) (*held, erro
 	if err != nil {
 		return nil, delegation.Refuse(delegation.GrantsUnavailable, err)
 	}
-	m.keep(who, h, since)
+	p.members.keep(who, h, since)
 	return h, nil
 }
 

@@ -32,19 +32,19 @@ func TestForgottenWhileRead(t *testing.T) {
 		"by member": func() { m.forget(delegation.Selection{Participant: "1"}) },
 		"everybody": func() { m.forget(delegation.Selection{}) },
 	} {
-		m.keep(alice, heldBy(alice, "1"), m.begin())
+		m.keep(alice, heldBy(alice, "1"), m.dropped(alice))
 		if !in(alice) {
 			t.Fatalf("%s: it is not kept at all", what)
 		}
-		since := m.begin()
+		since := m.dropped(alice)
 		forget()
 		m.keep(alice, heldBy(alice, "1"), since)
 		if in(alice) {
 			t.Errorf("%s: what was read before is kept", what)
 		}
 	}
-	m.keep(alice, heldBy(alice, "1"), m.begin())
-	m.keep(bob, heldBy(bob, "2"), m.begin())
+	m.keep(alice, heldBy(alice, "1"), m.dropped(alice))
+	m.keep(bob, heldBy(bob, "2"), m.dropped(bob))
 	m.forget(delegation.Selection{Participant: "1"})
 	if in(alice) || !in(bob) {
 		t.Errorf("alice %t, bob %t", in(alice), in(bob))
@@ -58,7 +58,7 @@ func TestKeptForAnHour(t *testing.T) {
 		m := newMembers()
 		alice := delegation.Person{Realm: "r", Subject: "alice"}
 		h := heldBy(alice, "1")
-		m.keep(alice, h, m.begin())
+		m.keep(alice, h, m.dropped(alice))
 		for range 130 { // each time it is to be read again, which fails
 			time.Sleep(freshFor)
 			if _, ok := m.store.Get(alice, memberKey(alice), time.Now()); !ok {
@@ -66,7 +66,7 @@ func TestKeptForAnHour(t *testing.T) {
 			}
 			again := *h
 			again.asked = time.Now()
-			m.keep(alice, &again, m.begin())
+			m.keep(alice, &again, m.dropped(alice))
 		}
 		if _, ok := m.store.Get(alice, memberKey(alice), time.Now()); ok || time.Since(h.read) > keptFor+freshFor {
 			t.Errorf("%t after %s", ok, time.Since(h.read))

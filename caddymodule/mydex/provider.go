@@ -125,6 +125,7 @@ func (p *Provider) Renew(ctx context.Context, d *delegation.Delegation, stale de
 	if err != nil {
 		return nil, err
 	}
+	d.Participant = held.member.UID
 	return &Credential{Token: token, Member: held.member, Place: c.Place}, nil
 }
 

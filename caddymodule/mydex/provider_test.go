@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mydex
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/keyset"
+)
+
+// host is what a provider gets, with a database of its own.
+type host struct{ opener *grants.Opener }
+
+func (host) Name() string                                     { return "mydex" }
+func (h host) Grants() *grants.Opener                         { return h.opener }
+func (host) State(_ string, build func() io.Closer) io.Closer { return build() }
+func (host) Logger() *zap.Logger                              { return zap.NewNop() }
+func (host) Tokens(delegation.Mint) delegation.Tokens         { return bearer{} }
+
+// bearer has one token.
+type bearer struct{}
+
+var freshToken = &delegation.Token{Access: delegation.NewSecret("t"), Minted: time.Now(), Expires: time.Now().Add(time.Hour)}
+
+func (bearer) Get(context.Context, delegation.Identity) (*delegation.Token, bool, error) {
+	return freshToken, true, nil
+}
+
+func (bearer) Renew(context.Context, delegation.Identity, *delegation.Token) (*delegation.Token, error) {
+	return freshToken, nil
+}
+
+// rig is a provider whose platform answers with a status.
+type rig struct {
+	*Provider
+	t      *testing.T
+	store  *grants.Store
+	status atomic.Int64
+	probes atomic.Int64
+	during func() // while it is asked
+}
+
+func (r *rig) RoundTrip(req *http.Request) (*http.Response, error) {
+	r.probes.Add(1)
+	if r.during != nil {
+		r.during()
+	}
+	if r.status.Load() == 0 {
+		return nil, errors.New("down")
+	}
+	return &http.Response{StatusCode: int(r.status.Load()), Header: http.Header{}, Body: io.NopCloser(strings.NewReader("{}")), Request: req}, nil
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	keys, err := keyset.Generate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := grants.Options{File: filepath.Join(t.TempDir(), "grants.db"), Keyset: keys}
+	opener := grants.NewOpener(o.File, func() (grants.Options, error) { return o, nil })
+	p, err := New(goodConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Open(host{opener}); err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{Provider: p, t: t}
+	r.client = &http.Client{Transport: r}
+	r.status.Store(http.StatusOK)
+	if r.store, err = opener.Store(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = opener.Close() })
+	return r
+}
+
+func someone(name string) delegation.Person { return delegation.Person{Realm: "r", Subject: name} }
+
+// connect makes somebody a member.
+func (r *rig) connect(name, uid string) *grants.Grant {
+	r.t.Helper()
+	j := &grants.Journey{Owner: r.owner(someone(name)), Kind: grants.Connect}
+	if err := r.store.Begin(r.t.Context(), j); err != nil {
+		r.t.Fatal(err)
+	}
+	text, _ := json.Marshal(secret{Key: "key-" + uid, ConnectionID: uid + "-45678", Datasets: []string{"ds_a"}})
+	if err := r.store.Stage(r.t.Context(), "mydex", "", j.Link.Reveal(), grants.Staged{Account: uid, Secret: delegation.NewSecret(string(text))}); err != nil {
+		r.t.Fatal(err)
+	}
+	g, _, err := r.store.Activate(r.t.Context(), j.Owner, j.Back.Reveal(), j.Browser.Reveal())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return g
+}
+
+// uid is as whom somebody would be sent; "" if they would not.
+func (r *rig) uid(name string) string {
+	r.t.Helper()
+	h, err := r.member(r.t.Context(), someone(name))
+	if err != nil {
+		if delegation.AsRefusal(err).Code != delegation.ConsentRequired {
+			r.t.Error(err)
+		}
+		return ""
+	}
+	return h.member.UID
+}
+
+// later has what is in memory be as old as it may be, and suspended grants too.
+func (r *rig) later(name string, by time.Duration) {
+	r.t.Helper()
+	who := someone(name)
+	if h, ok := r.members.store.Get(who, memberKey(who), time.Now()); ok {
+		old := *h
+		old.asked = old.asked.Add(-by)
+		r.members.keep(who, &old, r.members.dropped(who))
+	}
+}
+
+// TestReadAgain protects somebody whom an operator or another machine has
+// taken a grant from: within 30 seconds it is not used any more.
+func TestReadAgain(t *testing.T) {
+	r := newRig(t)
+	g := r.connect("alice", "1")
+	if uid := r.uid("alice"); uid != "1" {
+		t.Fatal(uid)
+	}
+	if err := r.store.Release(t.Context(), g.ID, "test"); err != nil {
+		t.Fatal(err)
+	}
+	if uid := r.uid("alice"); uid != "1" {
+		t.Errorf("%q: it is read each time", uid)
+	}
+	r.later("alice", freshFor)
+	if uid := r.uid("alice"); uid != "" {
+		t.Errorf("it is used as %s", uid)
+	}
+	r.connect("bob", "1")
+	if uid := r.uid("bob"); uid != "1" {
+		t.Error(uid)
+	}
+}
+
+// TestResume protects a member whose key was refused by mistake, and one who
+// has withdrawn from a platform that is down: only if it is accepted the grant
+// counts again, and not if somebody has changed it meanwhile.
+func TestResume(t *testing.T) {
+	r := newRig(t)
+	suspend := func(name, uid string) *grants.Grant {
+		t.Helper()
+		g := r.connect(name, uid)
+		if err := r.store.Suspend(t.Context(), g); err != nil {
+			t.Fatal(err)
+		}
+		if g, err := r.store.Find(t.Context(), r.owner(someone(name))); err != nil || g.State != grants.Suspended {
+			t.Fatal(g, err)
+		} else {
+			g.Changed = g.Changed.Add(-resumeAfter) // only as it is looked at
+			return g
+		}
+		return nil
+	}
+	for what, c := range map[string]struct {
+		status int64
+		want   bool
+	}{"accepted": {200, true}, "refused": {401, false}, "broken": {500, false}, "forbidden": {403, false}, "down": {0, false}} {
+		g := suspend("user "+what, what)
+		if uid := r.uid("user " + what); uid != "" {
+			t.Errorf("%s: tried again at once", what)
+		}
+		r.status.Store(c.status)
+		status, _ := r.try(t.Context(), must(t, g))
+		again, err := r.store.Find(t.Context(), g.Owner)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = r.store.Resume(t.Context(), again, status/100 == 2)
+		if (err == nil) != c.want {
+			t.Errorf("%s: %v", what, err)
+		}
+		if got := r.uid("user "+what) != ""; got != c.want {
+			t.Errorf("%s: used %t", what, got)
+		}
+	}
+	r.status.Store(200)
+	g := suspend("carol", "7")
+	now, err := r.store.Find(t.Context(), g.Owner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.store.Forget(t.Context(), g.Owner); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.store.Resume(t.Context(), now, true); !errors.Is(err, grants.ErrNone) {
+		t.Errorf("what was forgotten meanwhile: %v", err)
+	}
+}
+
+func must(t *testing.T, g *grants.Grant) *held {
+	t.Helper()
+	h, err := hold(g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// TestExamine protects everybody else from one member's key, and a member from
+// being put aside for another's, for a scope, or because the platform is down.
+func TestExamine(t *testing.T) {
+	r := newRig(t)
+	r.connect("alice", "1")
+	h := must(t, r.connect("bob", "2"))
+	d := &delegation.Delegation{Provider: "mydex", Person: someone("bob"), Method: "GET", Path: "/timeline"}
+	refused := &Credential{Token: freshToken, Member: h.member, Place: Placement{style: Blocks}}
+	for _, status := range []int64{200, 403, 500, 0} {
+		r.status.Store(status)
+		if refusal := r.Examine(t.Context(), d, refused); refusal != nil {
+			t.Errorf("%d: %v", status, refusal)
+		}
+	}
+	r.status.Store(401)
+	other := *refused
+	other.Member.UID = "9"
+	if refusal := r.Examine(t.Context(), d, &other); refusal != nil {
+		t.Error("another grant than the one that was refused is put aside")
+	}
+	if refusal := r.Examine(t.Context(), d, refused); refusal == nil || refusal.Code != delegation.ConsentRequired {
+		t.Errorf("%v", refusal)
+	}
+	if r.uid("bob") != "" || r.uid("alice") != "1" {
+		t.Error("bob is in, or alice is not")
+	}
+	aside := 1
+	for _, name := range []string{"c", "d", "e", "f", "g"} {
+		h := must(t, r.connect(name, name))
+		d := &delegation.Delegation{Provider: "mydex", Person: someone(name), Method: "GET", Path: "/timeline"}
+		if r.Examine(t.Context(), d, &Credential{Token: freshToken, Member: h.member, Place: Placement{style: Blocks}}) != nil {
+			aside++
+		}
+	}
+	if aside != 3 {
+		t.Errorf("%d were put aside at once", aside)
+	}
+}
+
+// TestForgottenInFlight protects somebody who leaves while their grant is being
+// read for another request of theirs: who asks after that does not get it.
+func TestForgottenInFlight(t *testing.T) {
+	r := newRig(t)
+	r.connect("alice", "1")
+	who := someone("alice")
+	since := r.members.dropped(who)
+	h, err := r.read(t.Context(), who, since) // a flight that began before
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Part(t.Context(), who); err != nil {
+		t.Fatal(err)
+	}
+	r.members.keep(who, h, since)
+	if uid := r.uid("alice"); uid != "" {
+		t.Errorf("used as %s", uid)
+	}
+}
