@@ -127,21 +127,6 @@ func checkThen(path string) error {
 	return nil
 }
 
-func parseRanges(texts []string) ([]netip.Prefix, error) {
-	ranges := make([]netip.Prefix, len(texts))
-	for i, text := range texts {
-		var err error
-		if ranges[i], err = netip.ParsePrefix(text); err != nil {
-			address, single := netip.ParseAddr(text)
-			if single != nil {
-				return nil, fmt.Errorf("callback_from %q: write a range such as 192.0.2.0/24, or an address", text)
-			}
-			ranges[i] = netip.PrefixFrom(address, address.BitLen())
-		}
-	}
-	return ranges, nil
-}
-
 // ServeHTTP does what the path says.
 func (c *Connect) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
@@ -215,20 +200,8 @@ func (c *Connect) mayTell(r *http.Request, segment string) bool {
 	if subtle.ConstantTimeCompare([]byte(segment), []byte(c.segment.Reveal())) != 1 {
 		return false
 	}
-	if len(c.from) == 0 {
-		return true
-	}
 	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
-	address, err := netip.ParseAddr(text)
-	if err != nil {
-		return false
-	}
-	for _, p := range c.from {
-		if p.Contains(address.Unmap()) {
-			return true
-		}
-	}
-	return false
+	return len(c.from) == 0 || inRanges(c.from, text)
 }
 
 // parseConnect reads:
