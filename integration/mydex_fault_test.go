@@ -129,3 +129,65 @@ func TestMydexPages(t *testing.T) {
 		t.Errorf("%d %s", a.StatusCode, a.body)
 	}
 }
+
+// TestMydexAddressesInAnswers protects a member's key from an answer that
+// repeats the address it was asked by, in headers, trailers or a redirect.
+func TestMydexAddressesInAnswers(t *testing.T) {
+	c := mydexed(t, "", "")
+	alice := c.browser("alice")
+	alice.connect(c.mydex.Members()[0].UID)
+	alice.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
+	names := []string{"Content-Location", "Link", "Sourcemap", "X-Sourcemap", "Location"}
+	status := http.StatusOK
+	c.front.Store(func(w http.ResponseWriter, r *http.Request) bool {
+		if !strings.HasPrefix(r.URL.Path, "/api/pds/") {
+			return false
+		}
+		for _, name := range names {
+			w.Header().Set(name, "/x?"+r.URL.RawQuery)
+			w.Header().Add("Trailer", name)
+		}
+		w.WriteHeader(status)
+		w.(http.Flusher).Flush()
+		for _, name := range names {
+			w.Header().Set(http.TrailerPrefix+name, "/x?"+r.URL.RawQuery)
+		}
+		return true
+	})
+	check := func(a answer) {
+		t.Helper()
+		for _, h := range []http.Header{a.Header, a.Trailer} {
+			for name, values := range h {
+				if strings.Contains(strings.Join(values, " "), "con_id=") {
+					t.Errorf("%d: %s repeats the address", a.StatusCode, name)
+				}
+			}
+		}
+	}
+	a := alice.do(http.MethodGet, dataset, "")
+	a.want(t, http.StatusOK, "")
+	check(a)
+	status = http.StatusFound
+	a = alice.do(http.MethodGet, dataset, "")
+	a.want(t, http.StatusBadGateway, "upstream_redirected")
+	check(a)
+}
+
+// TestMydexTwoCookies protects a journey from a cookie that somebody has put
+// beside the browser's own: two are none.
+func TestMydexTwoCookies(t *testing.T) {
+	c := mydexed(t, "", "")
+	alice := c.browser("alice")
+	to := alice.agree(alice.depart("/start"), c.mydex.Members()[0].UID)
+	at, _ := url.Parse(c.URL())
+	var cookies []string
+	for _, cookie := range alice.client.Jar.Cookies(at) {
+		cookies = append(cookies, cookie.Name+"="+cookie.Value)
+	}
+	nobody := c.browser("") // without a jar's cookies
+	both := strings.Join(append(cookies, "delegate_mydex=AAAAAAAAAAAAAAAAAAAAAAAAAA"), "; ")
+	if got := nobody.do(http.MethodGet, to, "", "Cookie", both).Header.Get("Location"); got != "/profile?connect=consent_required" {
+		t.Error(got)
+	}
+	alice.back(to, "connected")
+}
