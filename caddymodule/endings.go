@@ -51,13 +51,14 @@ func (a *App) leaveEndings() {
 }
 
 const (
-	maxLogouts = 10_000
+	maxPaced = 10_000
 
 	// A person who signs out again and again, such as by an app that does not
 	// end the session, has tokens dropped and machines told so often: each
-	// costs lookups at the platform, and room in Redis.
-	logoutBurst = 5
-	logoutEvery = 10 * time.Second
+	// costs lookups at the platform, and room in Redis. One who begins to
+	// connect again and again has the platform called in the operator's name.
+	paceBurst = 5
+	paceEvery = 10 * time.Second
 )
 
 // pace is how often people do something that costs others.
@@ -67,7 +68,7 @@ type pace struct {
 }
 
 func newPace() *pace {
-	return &pace{people: memory.New[delegation.Person, *rate.Limiter](maxLogouts)}
+	return &pace{people: memory.New[delegation.Person, *rate.Limiter](maxPaced)}
 }
 
 // usual tells whether a person does it no oftener than people do.
@@ -77,9 +78,9 @@ func (p *pace) usual(who delegation.Person) bool {
 	key := strconv.Quote(who.Realm) + strconv.Quote(who.Subject)
 	limiter, ok := p.people.Get(who, key, time.Now())
 	if !ok {
-		limiter = rate.NewLimiter(rate.Every(logoutEvery), logoutBurst)
+		limiter = rate.NewLimiter(rate.Every(paceEvery), paceBurst)
 	}
-	p.people.Set(who, key, limiter, logoutBurst*logoutEvery, false)
+	p.people.Set(who, key, limiter, paceBurst*paceEvery, false)
 	return limiter.Allow()
 }
 

@@ -60,7 +60,7 @@ func (v *visit) depart(update bool) error {
 	if !v.provider.departures.usual(v.who) {
 		// Each is a call of the platform, which counts the operator's.
 		refusal := delegation.Refuse(delegation.TooManyRequests, nil)
-		refusal.RetryAfter = logoutEvery
+		refusal.RetryAfter = paceEvery
 		return refusal
 	}
 	before, back := v.tokens() // another tab's journey can be ended as well

@@ -53,10 +53,7 @@ func write(file string) {
 // time, from a process that is killed at any moment: what was acknowledged is
 // there and can be read, with SQLite in the middle of writing.
 func TestKilled(t *testing.T) {
-	rounds := 200
-	if testing.Short() {
-		rounds = 20
-	}
+	const rounds = 200
 	file := filepath.Join(t.TempDir(), "grants.db")
 	k := newKeyset(t)
 	if err := k.Create(file + ".keys"); err != nil {

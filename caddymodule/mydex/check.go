@@ -10,6 +10,7 @@ import (
 	"net/http"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 )
 
 // Check implements [delegation.Checker].
@@ -28,7 +29,7 @@ func (p *Provider) Check(ctx context.Context, q delegation.Question, tell func(d
 	}}}
 	if d != nil {
 		steps = append(steps, delegation.Step{Name: "grant", Try: func(ctx context.Context) (string, error) {
-			h, err := p.member(ctx, d.Person)
+			h, err := p.look(ctx, d.Person)
 			if err != nil {
 				return "", err
 			}
@@ -46,6 +47,23 @@ func (p *Provider) Check(ctx context.Context, q delegation.Question, tell func(d
 		steps = append(steps, delegation.Step{Name: "read", Try: func(ctx context.Context) (string, error) { return p.readOnce(ctx, d, c) }})
 	}
 	delegation.Try(ctx, steps, tell)
+}
+
+// look reads somebody's grant. Unlike [Provider.member] it changes nothing: one
+// that was put aside is not tried again.
+func (p *Provider) look(ctx context.Context, who delegation.Person) (*held, error) {
+	store, err := p.opener.Store(ctx)
+	if err != nil {
+		return nil, refuse(err)
+	}
+	g, err := store.Find(ctx, p.owner(who))
+	if err == nil && g.State != grants.Active {
+		err = grants.ErrNone
+	}
+	if err != nil {
+		return nil, refuse(err)
+	}
+	return hold(g)
 }
 
 // readOnce sends the request and tells how it ends, never what it says.

@@ -185,7 +185,9 @@ func (p *Provider) Arrive(ctx context.Context, who delegation.Person, back, brow
 	if status, err := p.try(ctx, h); err != nil || status != http.StatusUnauthorized {
 		return nil // it is accepted, or found out when it is used
 	}
-	if err := store.Suspend(ctx, g); err != nil {
+	err = store.Suspend(ctx, g)
+	p.members.drop(who) // another request may have read it meanwhile
+	if err != nil {
 		return refuse(err)
 	}
 	return delegation.Refuse(delegation.ConsentRequired, errors.New("the platform does not accept the key that it gave"))
