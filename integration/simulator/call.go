@@ -63,7 +63,7 @@ func (m *MyDataHelps) begin(w http.ResponseWriter, r *http.Request, segments []s
 			c.record.TokenKind, c.record.ParticipantID = c.token.kind, c.token.participantID
 		}
 	}
-	m.records.add(c.record)
+	m.records.Add(c.record, c.record.note)
 	return c
 }
 
@@ -89,7 +89,7 @@ func (c *call) end() {
 	})
 }
 
-func (c *call) count(change func(*Counts)) { c.sim.records.update(change) }
+func (c *call) count(change func(*Counts)) { c.sim.records.Update(change) }
 
 // answering is called when the answer's status is known, before it is sent:
 // whoever has seen an answer finds it in the records.

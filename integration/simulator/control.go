@@ -3,17 +3,11 @@
 package simulator
 
 import (
-	"encoding/json"
-	"errors"
-	"io"
-	"net"
 	"net/http"
-	"strconv"
 	"strings"
-)
 
-// sameOrigin keeps web pages from driving the simulator of whoever visits them.
-var sameOrigin = http.NewCrossOriginProtection()
+	"github.com/caddy-delegate/caddy-delegate/integration/simulator/control"
+)
 
 // control serves what is under /_simulator/. It answers loopback only and is
 // not recorded.
@@ -27,35 +21,33 @@ var sameOrigin = http.NewCrossOriginProtection()
 //	POST  release           one more event on every open stream
 //	POST  reset             records and counts
 func (m *MyDataHelps) control(w http.ResponseWriter, r *http.Request, segments []string) {
-	host, _, _ := net.SplitHostPort(r.RemoteAddr)
-	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() || sameOrigin.Check(r) != nil {
-		reply(w, http.StatusForbidden, map[string]string{"message": "control is for loopback and the same origin only"})
+	if !control.Admit(w, r) {
 		return
 	}
 	switch r.Method + " " + strings.Join(segments, "/") {
 	case "GET settings":
-		reply(w, http.StatusOK, m.Settings())
+		control.Reply(w, http.StatusOK, m.Settings())
 	case "PATCH settings":
-		if err := m.trySet(func(s *Settings) error { return decode(r, s) }); err != nil {
-			reply(w, http.StatusBadRequest, map[string]string{"message": err.Error()})
+		if err := m.settings.Change(func(s *Settings) error { return control.Decode(r, s) }); err != nil {
+			control.Reply(w, http.StatusBadRequest, map[string]string{"message": err.Error()})
 			return
 		}
-		reply(w, http.StatusOK, m.Settings())
+		control.Reply(w, http.StatusOK, m.Settings())
 	case "GET records":
-		after, err := strconv.ParseInt(r.URL.Query().Get("after"), 10, 64)
-		if err != nil && r.URL.Query().Has("after") {
-			reply(w, http.StatusBadRequest, map[string]string{"message": "after is a whole number"})
+		after, err := control.After(r)
+		if err != nil {
+			control.Reply(w, http.StatusBadRequest, map[string]string{"message": err.Error()})
 			return
 		}
-		reply(w, http.StatusOK, m.records.after(after))
+		control.Reply(w, http.StatusOK, m.records.After(after))
 	case "GET counts":
-		reply(w, http.StatusOK, m.Counts())
+		control.Reply(w, http.StatusOK, m.Counts())
 	case "POST revoke":
 		var who struct {
 			ParticipantID string `json:"participantID"`
 		}
-		if err := decode(r, &who); err != nil {
-			reply(w, http.StatusBadRequest, map[string]string{"message": err.Error()})
+		if err := control.Decode(r, &who); err != nil {
+			control.Reply(w, http.StatusBadRequest, map[string]string{"message": err.Error()})
 			return
 		}
 		m.Revoke(who.ParticipantID)
@@ -70,22 +62,6 @@ func (m *MyDataHelps) control(w http.ResponseWriter, r *http.Request, segments [
 		m.Reset()
 		w.WriteHeader(http.StatusNoContent)
 	default:
-		reply(w, http.StatusNotFound, map[string]string{"message": "no such control call"})
+		control.Reply(w, http.StatusNotFound, map[string]string{"message": "no such control call"})
 	}
-}
-
-// decode reads a JSON body; none at all changes nothing.
-func decode(r *http.Request, v any) error {
-	d := json.NewDecoder(io.LimitReader(r.Body, 1<<20))
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil && !errors.Is(err, io.EOF) {
-		return err
-	}
-	return nil
-}
-
-func reply(w http.ResponseWriter, status int, v any) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v)
 }

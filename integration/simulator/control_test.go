@@ -8,6 +8,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/caddy-delegate/caddy-delegate/integration/simulator/control"
 )
 
 // Tests in other languages and the demo steer the simulator by these calls.
@@ -91,16 +93,16 @@ func TestControlIsLocal(t *testing.T) {
 // A load test must not fill the memory with records.
 func TestRecordsAreBounded(t *testing.T) {
 	m := NewMyDataHelps(Options{Account: account, ProjectID: project})
-	for range maxRecords + 10 {
+	for range control.MaxRecords + 10 {
 		m.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), "GET", "/x", strings.NewReader("")))
 	}
 	all := m.Records()
-	if len(all) != maxRecords || all[0].Sequence != 11 || all[len(all)-1].Sequence != maxRecords+10 {
+	if len(all) != control.MaxRecords || all[0].Sequence != 11 || all[len(all)-1].Sequence != control.MaxRecords+10 {
 		t.Errorf("%d records, %d to %d", len(all), all[0].Sequence, all[len(all)-1].Sequence)
 	}
 	m.Reset()
 	m.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), "GET", "/x", nil))
-	if all := m.Records(); len(all) != 1 || all[0].Sequence != maxRecords+11 {
+	if all := m.Records(); len(all) != 1 || all[0].Sequence != control.MaxRecords+11 {
 		t.Errorf("after reset: %d records", len(all))
 	}
 }

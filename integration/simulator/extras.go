@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+
+	"github.com/caddy-delegate/caddy-delegate/integration/simulator/control"
 )
 
 // extraRoutes are custom APIs that no project has: answers a proxy must get
@@ -139,7 +141,7 @@ func (c *call) redirect() {
 
 func (c *call) status() {
 	code, err := strconv.Atoi(c.URL.Query().Get("code"))
-	if err != nil || !isStatus(code) {
+	if err != nil || !control.IsStatus(code) {
 		c.fail(http.StatusBadRequest, "code is a status between 200 and 599")
 		return
 	}

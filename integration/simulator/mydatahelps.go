@@ -13,9 +13,10 @@ import (
 	"crypto/rsa"
 	"net/http"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/integration/simulator/control"
 )
 
 // Options are what a simulated MyDataHelps knows from the start.
@@ -48,14 +49,13 @@ type MyDataHelps struct {
 	clock     func() time.Time
 	fileKey   []byte // signs pre-signed URLs
 
-	settingsMu sync.Mutex
-	settings   atomic.Pointer[epoch]
+	settings *control.Settings[Settings]
 
 	people     registry
 	tokens     tokenStore
 	assertions replayGuard
 	quotas     quotas
-	records    recorder
+	records    control.Records[Record, Counts]
 	shelves    shelves
 	events     gate
 }
@@ -73,7 +73,7 @@ func NewMyDataHelps(o Options) *MyDataHelps {
 	}
 	_, _ = rand.Read(m.fileKey) // never fails, says crypto/rand
 	m.SetKeys(o.Keys...)
-	m.settings.Store(&epoch{Settings: defaultSettings(), over: make(chan struct{})})
+	m.settings = control.NewSettings(defaultSettings(), Settings.clone, (*Settings).validate)
 	for _, p := range o.Participants {
 		m.AddParticipant(p)
 	}
@@ -125,14 +125,14 @@ func (m *MyDataHelps) RevokeService() {
 func (m *MyDataHelps) Release() { m.events.open() }
 
 // Records returns what is remembered of the latest requests, oldest first.
-func (m *MyDataHelps) Records() []Record { return m.records.after(0) }
+func (m *MyDataHelps) Records() []Record { return m.records.After(0) }
 
 // Counts returns the totals since the start or the last [MyDataHelps.Reset].
-func (m *MyDataHelps) Counts() Counts { return m.records.totals() }
+func (m *MyDataHelps) Counts() Counts { return m.records.Counts() }
 
 // Reset forgets records and counts. Participants, tokens, quotas and settings
 // stay as they are.
-func (m *MyDataHelps) Reset() { m.records.reset() }
+func (m *MyDataHelps) Reset() { m.records.Reset(anew) }
 
 func (m *MyDataHelps) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	segments := splitPath(r.URL)

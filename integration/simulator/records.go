@@ -4,7 +4,6 @@ package simulator
 
 import (
 	"net/http"
-	"sync"
 	"time"
 )
 
@@ -53,70 +52,21 @@ type Counts struct {
 	InFlight          int `json:"inFlight"`          // requests not answered to the end at the moment
 }
 
-// maxRecords bounds the memory that records take.
-const maxRecords = 10000
-
-// recorder keeps the latest records in a ring, and the counts.
-type recorder struct {
-	mu     sync.Mutex
-	ring   []*Record
-	last   int64 // sequence number of the latest record
-	first  int64 // sequence number before the first one since the last reset
-	counts Counts
-}
-
-func (c *recorder) add(r *Record) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.last++
-	r.Sequence = c.last
-	if len(c.ring) < maxRecords {
-		c.ring = append(c.ring, r)
-	} else {
-		c.ring[(c.last-1)%maxRecords] = r
-	}
-	c.counts.InFlight++
+// note counts what has arrived.
+func (r *Record) note(sequence int64, counts *Counts) {
+	r.Sequence = sequence
+	counts.InFlight++
 	switch r.Area {
 	case areaToken:
-		c.counts.TokenRequests++
+		counts.TokenRequests++
 	case areaAdmin:
-		c.counts.Admin++
+		counts.Admin++
 	case areaDelegated:
-		c.counts.Delegated++
+		counts.Delegated++
 	case areaPublic:
-		c.counts.Public++
+		counts.Public++
 	}
 }
 
-// update changes a record that Records may be copying at the same time.
-func (c *recorder) update(change func(*Counts)) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	change(&c.counts)
-}
-
-func (c *recorder) totals() Counts {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.counts
-}
-
-// after returns copies of the records with a higher sequence number.
-func (c *recorder) after(sequence int64) []Record {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	from := max(sequence, c.first, c.last-int64(len(c.ring)))
-	records := make([]Record, 0, max(0, c.last-from))
-	for n := from + 1; n <= c.last; n++ {
-		// Header and Trailer are replaced, never changed, so they may be shared.
-		records = append(records, *c.ring[(n-1)%maxRecords])
-	}
-	return records
-}
-
-func (c *recorder) reset() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.first = c.last
-	c.counts = Counts{InFlight: c.counts.InFlight}
-}
+// anew are the counts after a reset.
+func anew(c Counts) Counts { return Counts{InFlight: c.InFlight} }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+
+	"github.com/caddy-delegate/caddy-delegate/integration/simulator/control"
 )
 
 // The client ids the vendor's samples use for delegated tokens.
@@ -82,25 +84,11 @@ type Settings struct {
 	LookupByID bool `json:"lookupByID"`
 
 	// Outages by area: token, admin, delegated.
-	Outages map[string]Outage `json:"outages"`
+	Outages control.Outages `json:"outages"`
 }
 
-// Outage is how an area fails. The parts combine: hold, then delay, then reset
-// or answer. An Outage with neither Reset nor Status only slows the area down.
-type Outage struct {
-	// Hold makes requests wait until it is turned off or the client leaves.
-	Hold bool `json:"hold,omitempty"`
-	// Delay is in milliseconds.
-	Delay int `json:"delay,omitempty"`
-	// Reset drops the connection without an answer.
-	Reset bool `json:"reset,omitempty"`
-	// Status is answered instead of the real answer.
-	Status int `json:"status,omitempty"`
-	// Header goes with Status.
-	Header map[string]string `json:"header,omitempty"`
-	// Body goes with Status. Default: {"message":"…"}.
-	Body string `json:"body,omitempty"`
-}
+// Outage is how an area fails.
+type Outage = control.Outage
 
 func defaultSettings() Settings {
 	return Settings{
@@ -117,39 +105,15 @@ func defaultSettings() Settings {
 	}
 }
 
-// epoch is the time between two changes of the settings; over is closed when it ends.
-type epoch struct {
-	Settings
-	over chan struct{}
-}
-
 // Settings returns a copy of the current settings.
-func (m *MyDataHelps) Settings() Settings { return m.settings.Load().clone() }
+func (m *MyDataHelps) Settings() Settings { return m.settings.Get() }
 
 // Set changes the settings. It panics on values that mean nothing, so that a
 // test with a misspelt switch cannot pass.
 func (m *MyDataHelps) Set(change func(*Settings)) {
-	err := m.trySet(func(s *Settings) error { change(s); return nil })
-	if err != nil {
+	if err := m.settings.Change(func(s *Settings) error { change(s); return nil }); err != nil {
 		panic("simulator: " + err.Error())
 	}
-}
-
-func (m *MyDataHelps) trySet(change func(*Settings) error) error {
-	m.settingsMu.Lock()
-	defer m.settingsMu.Unlock()
-	old := m.settings.Load()
-	s := old.clone()
-	if err := change(&s); err != nil {
-		return err
-	}
-	if err := s.validate(); err != nil {
-		return err
-	}
-	// Cloned again: the caller may hold on to what it was given.
-	m.settings.Store(&epoch{Settings: s.clone(), over: make(chan struct{})})
-	close(old.over)
-	return nil
 }
 
 func (s Settings) clone() Settings {
@@ -157,11 +121,7 @@ func (s Settings) clone() Settings {
 	s.RefusedParticipants = slices.Clone(s.RefusedParticipants)
 	s.Unauthorized = slices.Clone(s.Unauthorized)
 	s.UnauthorizedPaths = slices.Clone(s.UnauthorizedPaths)
-	s.Outages = maps.Clone(s.Outages)
-	for area, o := range s.Outages {
-		o.Header = maps.Clone(o.Header)
-		s.Outages[area] = o
-	}
+	s.Outages = s.Outages.Clone()
 	return s
 }
 
@@ -178,18 +138,8 @@ func (s *Settings) validate() error {
 	if s.MissingScopeStatus != 401 && s.MissingScopeStatus != 403 {
 		return fmt.Errorf("missingScopeStatus: %d is neither 401 nor 403", s.MissingScopeStatus)
 	}
-	if s.TokenErrorStatus != 0 && !isStatus(s.TokenErrorStatus) {
+	if s.TokenErrorStatus != 0 && !control.IsStatus(s.TokenErrorStatus) {
 		return fmt.Errorf("tokenErrorStatus: %d is no status between 200 and 599", s.TokenErrorStatus)
 	}
-	for area, o := range s.Outages {
-		if area != areaToken && area != areaAdmin && area != areaDelegated {
-			return fmt.Errorf("outages: %q is none of token, admin, delegated", area)
-		}
-		if o.Status != 0 && !isStatus(o.Status) {
-			return fmt.Errorf("outages: %s: status %d is not between 200 and 599", area, o.Status)
-		}
-	}
-	return nil
+	return s.Outages.Check(areaToken, areaAdmin, areaDelegated)
 }
-
-func isStatus(code int) bool { return code >= 200 && code <= 599 }

@@ -61,7 +61,7 @@ func (m *Mydex) begin(w http.ResponseWriter, r *http.Request, role string, segme
 		Time: c.now, Role: role, Area: c.area, Method: r.Method, URI: r.RequestURI, RawQuery: r.URL.RawQuery,
 		Host: r.Host, Proto: r.Proto, Header: r.Header.Clone(),
 	}
-	m.records.add(c.record)
+	m.records.Add(c.record, c.record.note)
 	return c
 }
 
@@ -108,7 +108,7 @@ func (c *call) end() {
 	})
 }
 
-func (c *call) count(change func(*Counts)) { c.sim.records.update(change) }
+func (c *call) count(change func(*Counts)) { c.sim.records.Update(change) }
 
 // answering is called when the answer's status is known, before it is sent:
 // whoever has seen an answer finds it in the records.

@@ -3,17 +3,12 @@
 package mydex
 
 import (
-	"encoding/json"
 	"errors"
-	"io"
-	"net"
 	"net/http"
-	"strconv"
 	"strings"
-)
 
-// sameOrigin keeps web pages from driving the simulator of whoever visits them.
-var sameOrigin = http.NewCrossOriginProtection()
+	"github.com/caddy-delegate/caddy-delegate/integration/simulator/control"
+)
 
 // control serves what is under /_simulator/ of each host. It answers loopback
 // only and is not recorded.
@@ -34,21 +29,19 @@ var sameOrigin = http.NewCrossOriginProtection()
 //	POST  callback          {"url": …}: where callbacks go from now on
 //	POST  reset             records, counts and deliveries
 func (m *Mydex) control(w http.ResponseWriter, r *http.Request, segments []string) {
-	host, _, _ := net.SplitHostPort(r.RemoteAddr)
-	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() || sameOrigin.Check(r) != nil {
-		reply(w, http.StatusForbidden, map[string]string{"message": "control is for loopback and the same origin only"})
+	if !control.Admit(w, r) {
 		return
 	}
 	answer, err := m.command(r, r.Method+" "+strings.Join(segments, "/"))
 	switch {
 	case errors.Is(err, errUnknown):
-		reply(w, http.StatusNotFound, map[string]string{"message": err.Error()})
+		control.Reply(w, http.StatusNotFound, map[string]string{"message": err.Error()})
 	case err != nil:
-		reply(w, http.StatusBadRequest, map[string]string{"message": err.Error()})
+		control.Reply(w, http.StatusBadRequest, map[string]string{"message": err.Error()})
 	case answer == nil:
 		w.WriteHeader(http.StatusNoContent)
 	default:
-		reply(w, http.StatusOK, answer)
+		control.Reply(w, http.StatusOK, answer)
 	}
 }
 
@@ -60,16 +53,16 @@ func (m *Mydex) command(r *http.Request, name string) (any, error) {
 	case "GET settings":
 		return m.Settings(), nil
 	case "PATCH settings":
-		if err := m.trySet(func(s *Settings) error { return decode(r, s) }); err != nil {
+		if err := m.settings.Change(func(s *Settings) error { return control.Decode(r, s) }); err != nil {
 			return nil, err
 		}
 		return m.Settings(), nil
 	case "GET records":
-		after, err := strconv.ParseInt(r.URL.Query().Get("after"), 10, 64)
-		if err != nil && r.URL.Query().Has("after") {
-			return nil, errors.New("after is a whole number")
+		after, err := control.After(r)
+		if err != nil {
+			return nil, err
 		}
-		return m.records.after(after), nil
+		return m.records.After(after), nil
 	case "GET counts":
 		return m.Counts(), nil
 	case "GET deliveries":
@@ -97,17 +90,17 @@ func (m *Mydex) commandWithBody(r *http.Request, name string) (any, error) {
 	}
 	switch name {
 	case "POST connect":
-		if err := decode(r, &who); err != nil {
+		if err := control.Decode(r, &who); err != nil {
 			return nil, err
 		}
 		return m.Connect(who.UID)
 	case "POST rotate":
-		if err := decode(r, &who); err != nil {
+		if err := control.Decode(r, &who); err != nil {
 			return nil, err
 		}
 		return m.Rotate(who.UID)
 	case "POST withdraw":
-		if err := decode(r, &who); err != nil {
+		if err := control.Decode(r, &who); err != nil {
 			return nil, err
 		}
 		m.Withdraw(who.UID)
@@ -117,7 +110,7 @@ func (m *Mydex) commandWithBody(r *http.Request, name string) (any, error) {
 			UID string `json:"uid"`
 			Notification
 		}
-		if err := decode(r, &n); err != nil {
+		if err := control.Decode(r, &n); err != nil {
 			return nil, err
 		}
 		return m.Notify(n.UID, n.Notification), nil
@@ -125,27 +118,11 @@ func (m *Mydex) commandWithBody(r *http.Request, name string) (any, error) {
 		var to struct {
 			URL string `json:"url"`
 		}
-		if err := decode(r, &to); err != nil {
+		if err := control.Decode(r, &to); err != nil {
 			return nil, err
 		}
 		m.SetCallbackURL(to.URL)
 		return nil, nil
 	}
 	return nil, errUnknown
-}
-
-// decode reads a JSON body; none at all changes nothing.
-func decode(r *http.Request, v any) error {
-	d := json.NewDecoder(io.LimitReader(r.Body, maxBody))
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil && !errors.Is(err, io.EOF) {
-		return err
-	}
-	return nil
-}
-
-func reply(w http.ResponseWriter, status int, v any) {
-	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v)
 }

@@ -14,9 +14,10 @@ import (
 	"encoding/hex"
 	"net/http"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/integration/simulator/control"
 )
 
 // ScopePDX is the scope that every call needs.
@@ -76,14 +77,13 @@ type Mydex struct {
 	callbackURL  atomic.Pointer[string]
 	loginURL     atomic.Pointer[string]
 
-	settingsMu sync.Mutex
-	settings   atomic.Pointer[epoch]
+	settings *control.Settings[Settings]
 
 	people   registry
 	tokens   tokenStore
 	journeys journeys
 	nonces   nonces
-	records  recorder
+	records  control.Records[Record, Counts]
 	outbox   outbox
 	data     store
 }
@@ -118,7 +118,7 @@ func New(o Options) *Mydex {
 	if o.Scopes != nil {
 		settings.Scopes = o.Scopes
 	}
-	m.settings.Store(&epoch{Settings: settings.clone(), over: make(chan struct{})})
+	m.settings = control.NewSettings(settings, Settings.clone, (*Settings).validate)
 	for _, p := range o.Members {
 		m.AddMember(p)
 	}
@@ -148,15 +148,15 @@ func (m *Mydex) SetLoginURL(url string) {
 func (m *Mydex) Revoke() { m.tokens.revokeAll() }
 
 // Records returns what is remembered of the latest requests, oldest first.
-func (m *Mydex) Records() []Record { return m.records.after(0) }
+func (m *Mydex) Records() []Record { return m.records.After(0) }
 
 // Counts returns the totals since the start or the last [Mydex.Reset].
-func (m *Mydex) Counts() Counts { return m.records.totals() }
+func (m *Mydex) Counts() Counts { return m.records.Counts() }
 
 // Reset forgets records, counts and deliveries, also those held back. Members,
 // connections, data, tokens, links and settings stay as they are.
 func (m *Mydex) Reset() {
-	m.records.reset()
+	m.records.Reset(anew)
 	m.outbox.reset()
 }
 

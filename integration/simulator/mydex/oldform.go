@@ -18,11 +18,13 @@ type nonces struct {
 	live map[string]bool
 }
 
+const maxNonces = 10000
+
 func (n *nonces) issue() string {
 	token := secret(24)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.live == nil || len(n.live) >= maxRecords {
+	if n.live == nil || len(n.live) >= maxNonces {
 		n.live = make(map[string]bool) // nobody waits for that many
 	}
 	n.live[token] = true

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/integration/simulator/control"
 )
 
 // Delivery is one callback or notification that was sent, and what came of it.
@@ -70,7 +72,7 @@ func (m *Mydex) Deliver() []Delivery {
 	held := m.outbox.held
 	m.outbox.held = nil
 	m.outbox.mu.Unlock()
-	if m.settings.Load().DeliverReversed {
+	if m.settings.Load().Settings.DeliverReversed {
 		slices.Reverse(held)
 	}
 	sent := []Delivery{}
@@ -94,7 +96,7 @@ func (m *Mydex) deliver(ctx context.Context, p parcel) []Delivery {
 			d.Status = status
 		}
 		m.outbox.keep(&d)
-		m.records.update(func(n *Counts) { n.Deliveries++ })
+		m.records.Update(func(n *Counts) { n.Deliveries++ })
 		sent = append(sent, d)
 	}
 	return sent
@@ -106,7 +108,7 @@ func (o *outbox) keep(d *Delivery) {
 	o.last++
 	d.Sequence = o.last
 	o.sent = append(o.sent, *d)
-	if len(o.sent) > maxRecords {
+	if len(o.sent) > control.MaxRecords {
 		o.sent = slices.Clone(o.sent[1:])
 	}
 }

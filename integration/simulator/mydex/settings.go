@@ -7,7 +7,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/caddy-delegate/caddy-delegate/integration/simulator"
+	"github.com/caddy-delegate/caddy-delegate/integration/simulator/control"
 )
 
 // Settings are what can be changed while the simulator runs. Unless said
@@ -78,7 +78,7 @@ type Settings struct {
 	BareNotifications bool `json:"bareNotifications"`
 
 	// Outages by area: token, pdx, setup, pages.
-	Outages map[string]simulator.Outage `json:"outages"`
+	Outages control.Outages `json:"outages"`
 }
 
 func defaultSettings() Settings {
@@ -94,49 +94,21 @@ func defaultSettings() Settings {
 	}
 }
 
-// epoch is the time between two changes of the settings; over is closed when it ends.
-type epoch struct {
-	Settings
-	over chan struct{}
-}
-
 // Settings returns a copy of the current settings.
-func (m *Mydex) Settings() Settings { return m.settings.Load().clone() }
+func (m *Mydex) Settings() Settings { return m.settings.Get() }
 
 // Set changes the settings. It panics on values that mean nothing, so that a
 // test with a misspelt switch cannot pass.
 func (m *Mydex) Set(change func(*Settings)) {
-	err := m.trySet(func(s *Settings) error { change(s); return nil })
-	if err != nil {
+	if err := m.settings.Change(func(s *Settings) error { change(s); return nil }); err != nil {
 		panic("mydex: " + err.Error())
 	}
-}
-
-func (m *Mydex) trySet(change func(*Settings) error) error {
-	m.settingsMu.Lock()
-	defer m.settingsMu.Unlock()
-	old := m.settings.Load()
-	s := old.clone()
-	if err := change(&s); err != nil {
-		return err
-	}
-	if err := s.validate(); err != nil {
-		return err
-	}
-	// Cloned again: the caller may hold on to what it was given.
-	m.settings.Store(&epoch{Settings: s.clone(), over: make(chan struct{})})
-	close(old.over)
-	return nil
 }
 
 func (s Settings) clone() Settings {
 	s.Scopes = slices.Clone(s.Scopes)
 	s.CallbackOmits = slices.Clone(s.CallbackOmits)
-	s.Outages = maps.Clone(s.Outages)
-	for area, o := range s.Outages {
-		o.Header = maps.Clone(o.Header)
-		s.Outages[area] = o
-	}
+	s.Outages = s.Outages.Clone()
 	return s
 }
 
@@ -160,21 +132,11 @@ func (s *Settings) validate() error {
 	if !slices.Contains([]int{400, 401, 403}, s.MemberRefusal) {
 		return fmt.Errorf("memberRefusal: %d is none of 400, 401, 403", s.MemberRefusal)
 	}
-	if s.TokenErrorStatus != 0 && !isStatus(s.TokenErrorStatus) {
+	if s.TokenErrorStatus != 0 && !control.IsStatus(s.TokenErrorStatus) {
 		return fmt.Errorf("tokenErrorStatus: %d is no status between 200 and 599", s.TokenErrorStatus)
 	}
 	if s.CallbackCopies < 1 || s.CallbackCopies > 100 {
 		return fmt.Errorf("callbackCopies: %d is not between 1 and 100; to send none, set callback to never", s.CallbackCopies)
 	}
-	for area, o := range s.Outages {
-		if !slices.Contains([]string{areaToken, areaPDX, areaSetup, areaPages}, area) {
-			return fmt.Errorf("outages: %q is none of token, pdx, setup, pages", area)
-		}
-		if o.Status != 0 && !isStatus(o.Status) {
-			return fmt.Errorf("outages: %s: status %d is not between 200 and 599", area, o.Status)
-		}
-	}
-	return nil
+	return s.Outages.Check(areaToken, areaPDX, areaSetup, areaPages)
 }
-
-func isStatus(code int) bool { return code >= 200 && code <= 599 }
