@@ -64,10 +64,10 @@ func TestReadPurge(t *testing.T) {
 		`{"subject":"CANARY"`:                      "no JSON object",
 		`{"subject":"CANARY"}{}`:                   "there is more",
 		`{"subject":"CANARY"} CANARY`:              "there is more",
-		`{"subject":"` + strings.Repeat("x", maxPurgeBody) + `"}`: "larger than 65536 bytes",
+		`{"subject":"` + strings.Repeat("x", maxOrder) + `"}`: "larger than 65536 bytes",
 	} {
 		w := httptest.NewRecorder()
-		_, err := readPurge(http.MaxBytesReader(w, noClose{strings.NewReader(body)}, maxPurgeBody))
+		_, err := readPurge(http.MaxBytesReader(w, noClose{strings.NewReader(body)}, maxOrder))
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "CANARY") {
 			t.Errorf("%.60s: %v, want %q", body, err, want)
 		}

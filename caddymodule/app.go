@@ -41,8 +41,8 @@ type App struct {
 	// Tokens says how each provider's tokens are kept and renewed.
 	Tokens *Tokens `json:"tokens,omitempty"`
 
-	// LogSubject is what the module's own log lines (`minted`, `refused` and
-	// `purged`) say of the user: `none`; `hmac`, a pseudonym by the keyset, the
+	// LogSubject is what the module's own log lines (`minted`, `refused`,
+	// `consent` and `purged`) say of the user: `none`; `hmac`, a pseudonym by the keyset, the
 	// same for the same user until the keyset is rotated; or `clear`, realm and
 	// subject. Default: `none`.
 	LogSubject string `json:"log_subject,omitempty"`

@@ -40,13 +40,14 @@ in that user's data directory.
 
 Only the global option delegate of the configuration is used, and of that only
 keyset and grants. No secret is ever printed. What is deleted, released, moved
-or sealed anew is recorded in the database, with the name of who ran this.`,
+or sealed anew is recorded in the database, with the name of who ran this: see
+decisions.`,
 	}
 	group(cmd)
 	flags := cmd.PersistentFlags()
 	flags.StringVarP(&c.file, "config", "c", "", "The configuration file; default: Caddyfile in this folder")
 	flags.StringVarP(&c.adapter, "adapter", "a", "", "The adapter, if it is no Caddyfile or JSON")
-	cmd.AddCommand(c.listCommand(), c.exportCommand(), c.deleteCommand(), c.releaseCommand(), c.moveCommand(), c.resealCommand())
+	cmd.AddCommand(c.listCommand(), c.exportCommand(), c.deleteCommand(), c.releaseCommand(), c.moveCommand(), c.resealCommand(), c.decisionsCommand())
 	return cmd
 }
 

@@ -178,6 +178,36 @@ writes everybody's.`,
 	return cmd
 }
 
+func (c *grantsConfig) decisionsCommand() *cobra.Command {
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "decisions",
+		Short: "Lists what operators have decided, the oldest first",
+		Long: `
+Lists what was released, moved, deleted or sealed anew by these commands: when,
+which grant, and by which account on the machine. It names no user of the app.`,
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "Print a line of JSON for each")
+	runGrants(cmd, 0, func(ctx context.Context, _ string) error {
+		return c.with(ctx, func(s *grants.Store) error {
+			line := json.NewEncoder(cmd.OutOrStdout())
+			return explain(s.Decisions(ctx, func(d grants.Decision) error {
+				if asJSON {
+					return line.Encode(struct {
+						At     time.Time `json:"at"`
+						Action string    `json:"action"`
+						Grant  string    `json:"grant,omitempty"`
+						By     string    `json:"by"`
+					}{d.At.UTC(), d.Action, d.Grant, d.By})
+				}
+				_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s  %-7s  %-26s  %s\n", d.At.UTC().Format(time.RFC3339), d.Action, d.Grant, printable(d.By))
+				return err
+			}), "")
+		})
+	})
+	return cmd
+}
+
 // printable quotes what could steer a terminal or pass for another column.
 func printable(s string) string {
 	if s == "" || strings.Contains(s, "  ") || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {

@@ -31,7 +31,8 @@ func init() {
 // Connect lets people consent at the platform, and takes what it says of that.
 // What it does depends on the path that is left, as behind handle_path:
 //
-//	POST   /start     begins; answers {"url": …, "qr": …}, where the browser has to go
+//	POST   /start     begins; answers {"url": …, "qr": …, "expires_in": …}, where the
+//	                  browser has to go; with ?device=other another device may go there
 //	POST   /update    the same, to ask somebody who is connected for more
 //	GET    /return    the browser comes back here, and is sent on
 //	GET    /status    {"status": "none|pending|connected|update_required"}; with
@@ -60,6 +61,11 @@ type Connect struct {
 	// (CIDR). Caddy's trusted_proxies decide what the client's address is.
 	// Default: any.
 	CallbackFrom []string `json:"callback_from,omitempty"`
+
+	// CrossDevice lets people consent on another device than the one that they
+	// began on, and operators begin for them by POST /delegate/journeys of the
+	// admin API; it is how long they have. From 1m to 24h. Default: neither.
+	CrossDevice caddy.Duration `json:"cross_device,omitempty"`
 
 	connector delegation.Connector
 	base      *url.URL
@@ -109,6 +115,12 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 	}
 	if c.from, err = parseRanges(c.CallbackFrom); err != nil {
 		return err
+	}
+	if err := checkCrossDevice(c.CrossDevice); err != nil {
+		return err
+	}
+	if c.CrossDevice > 0 {
+		c.provider.connects = append(c.provider.connects, c)
 	}
 	c.cookie = journeyCookie(c.Provider, c.base.Scheme == "https")
 	if err := c.cookie.Valid(); err != nil {
@@ -176,10 +188,11 @@ func (c *Connect) listen(w http.ResponseWriter, r *http.Request, rest string) er
 		return nil
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxCallback)
-	err := c.connector.Told(r.Context(), r)
+	word, err := c.connector.Told(r.Context(), r)
 	var refusal *delegation.Refusal
 	switch {
 	case err == nil:
+		c.provider.consent(string(word), byPlatform, delegation.Person{})
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	case errors.Is(err, delegation.ErrForged):
@@ -190,6 +203,7 @@ func (c *Connect) listen(w http.ResponseWriter, r *http.Request, rest string) er
 	default:
 		w.WriteHeader(http.StatusBadRequest)
 	}
+	consentsTotal.WithLabelValues(c.Provider, consentNotTaken).Inc()
 	c.provider.logger.Warn("a callback was not taken", zap.NamedError("cause", err))
 	return nil
 }
@@ -211,6 +225,7 @@ func (c *Connect) mayTell(r *http.Request, segment string) bool {
 //	    then              <path>
 //	    callback          <segment>
 //	    callback_from     <ranges...>
+//	    cross_device      [<duration>]
 //	    subject           <placeholder>
 //	    realm             <name>
 //	    proxy_status_name <name>
@@ -260,6 +275,8 @@ func (c *Connect) parseLine(d *caddyfile.Dispenser) error {
 			return d.WrapErr(err)
 		}
 		return nil
+	case "cross_device":
+		return parseCrossDevice(d, &c.CrossDevice)
 	default:
 		ok, err := c.parse(d)
 		if err == nil && !ok {

@@ -39,6 +39,7 @@ type provider struct {
 	keepsGrants bool
 	waits       waits
 	departures  *pace
+	connects    []*Connect // by which journeys may end on another device
 
 	taken taken
 }

@@ -57,6 +57,10 @@ func (v *visit) start() error  { return v.depart(false) }
 func (v *visit) update() error { return v.depart(true) }
 
 func (v *visit) depart(update bool) error {
+	other, err := v.otherDevice()
+	if err != nil {
+		return err
+	}
 	if !v.provider.departures.usual(v.who) {
 		// Each is a call of the platform, which counts the operator's.
 		refusal := delegation.Refuse(delegation.TooManyRequests, nil)
@@ -64,14 +68,16 @@ func (v *visit) depart(update bool) error {
 		return refusal
 	}
 	before, back := v.tokens() // another tab's journey can be ended as well
-	d, err := v.connector.Depart(v.r.Context(), delegation.Journey{
-		Person: v.who, ReturnTo: v.base.String() + "/return", Update: update, Browser: delegation.NewSecret(before),
-	})
+	d, err := v.begin(v.r.Context(), delegation.Journey{
+		Person: v.who, Update: update, Browser: delegation.NewSecret(before), AnyBrowser: other,
+	}, byUser)
 	if err != nil {
 		return err
 	}
-	v.keep(join(d.Browser.Reveal(), back))
-	return answerJSON(v.w, http.StatusOK, map[string]string{"url": d.URL, "qr": d.QR})
+	if !other {
+		v.keep(join(d.Browser.Reveal(), back))
+	}
+	return answerJSON(v.w, http.StatusOK, departed(d))
 }
 
 // journeyLife is for how long a browser may come back. What the platform has
@@ -89,8 +95,14 @@ func journeyCookie(provider string, secure bool) http.Cookie {
 	return c
 }
 
-// keep has the browser remember a journey.
-func (v *visit) keep(value string) { v.setCookie(value, int(journeyLife.Seconds())) }
+// keep has the browser remember a journey, if there is one.
+func (v *visit) keep(value string) {
+	if value == "" {
+		v.over()
+		return
+	}
+	v.setCookie(value, int(journeyLife.Seconds()))
+}
 
 // over has the browser forget it.
 func (v *visit) over() { v.setCookie("", -1) }
@@ -114,6 +126,14 @@ func (v *visit) tokens() (browser, back string) {
 	return browser, back
 }
 
+// isState tells whether something can be what an address to come back to has:
+// it goes into a cookie.
+func isState(s string) bool {
+	return len(s) <= 128 && s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	})
+}
+
 func join(browser, back string) string {
 	if back == "" {
 		return browser
@@ -123,13 +143,18 @@ func join(browser, back string) string {
 
 // finish ends the journey that the browser is on.
 func (v *visit) finish(ctx context.Context, back, browser string) error {
-	err := v.connector.Arrive(ctx, v.who, back, browser)
-	if err == nil || delegation.AsRefusal(err).Code == delegation.AccountConflict {
+	first, err := v.connector.Arrive(ctx, v.who, back, browser)
+	conflict := err != nil && delegation.AsRefusal(err).Code == delegation.AccountConflict
+	if err == nil || conflict {
 		// Only then: anybody's page can send a browser here with another address.
 		// What the browser set out with stays, for what other tabs have begun.
 		v.keep(browser)
 	}
-	if err == nil {
+	switch {
+	case conflict:
+		v.provider.consent(consentConflict, byUser, v.who)
+	case first:
+		v.provider.consent(consentConnected, byUser, v.who)
 		// Other machines may know that there was none, or another one.
 		_ = v.provider.purge(context.WithoutCancel(ctx), delegation.Selection{Realm: v.who.Realm, Subject: v.who.Subject}, false, "connect")
 	}
@@ -156,12 +181,18 @@ func (v *visit) arrive() error {
 }
 
 func (v *visit) land() (err error) {
-	if v.who, err = v.person(v.r, v.repl); err != nil {
-		return err
-	}
 	browser, _ := v.tokens()
 	state := v.r.URL.Query()["state"]
-	if browser == "" || len(state) != 1 {
+	if len(state) != 1 || !isState(state[0]) || browser == "" && v.CrossDevice == 0 {
+		state = nil
+	}
+	if v.who, err = v.person(v.r, v.repl); err != nil {
+		if state != nil {
+			v.keep(join(browser, state[0])) // the status ends it, for who signs in now
+		}
+		return err
+	}
+	if state == nil {
 		return delegation.Refuse(delegation.ConsentRequired, errors.New("the browser that came back has not set out"))
 	}
 	if err = v.finish(v.r.Context(), state[0], browser); errors.Is(err, delegation.ErrPending) {
@@ -250,6 +281,7 @@ func (v *visit) part() error {
 		return err
 	}
 	v.over()
+	v.provider.consent(consentForgotten, byUser, v.who)
 	_ = v.provider.purge(context.WithoutCancel(v.r.Context()), delegation.Selection{Realm: v.who.Realm, Subject: v.who.Subject}, false, "connect")
 	v.w.WriteHeader(http.StatusNoContent)
 	return nil

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -91,4 +92,19 @@ func TestGrantsCommand(t *testing.T) {
 	bob.status("none")
 	run(true, "delete", list[0].ID, "--yes")
 	run(false, "delete", list[0].ID, "--yes")
+	// Whoever has to account for it finds what was done, also to what is gone.
+	var actions []string
+	for line := range strings.Lines(run(true, "decisions", "--json")) {
+		var d struct{ At, Action, Grant, By string }
+		if err := json.Unmarshal([]byte(line), &d); err != nil || d.At == "" || d.By == "" || d.Grant != list[0].ID {
+			t.Errorf("%v: %s", err, line)
+		}
+		actions = append(actions, d.Action)
+	}
+	if want := []string{"move", "release", "delete"}; !slices.Equal(actions, want) {
+		t.Errorf("%q", actions)
+	}
+	if out := run(true, "decisions"); strings.Count(out, list[0].ID) != 3 {
+		t.Error(out)
+	}
 }

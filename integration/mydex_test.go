@@ -73,7 +73,7 @@ func (c *connection) caddyfile(lines, connect string) string {
 	if !strings.Contains(lines, "grants") {
 		lines += "\n\t\tgrants sqlite " + filepath.Join(c.Dir, "grants", "grants.db")
 	}
-	return `{` + stack.Options + `
+	return administered(`{` + stack.Options + `
 	delegate {
 		provider mydex {
 			api_url          ` + c.url + `
@@ -122,14 +122,13 @@ http://127.0.0.1:[[.Port]] {
 		reverse_proxy [[.AppAddr]]
 	}
 }
-`
+`)
 }
 
 // browser is one browser, with its cookies.
 type browser struct {
 	*connection
 	client *http.Client
-	user   string
 }
 
 func (c *connection) browser(user string) *browser {
@@ -138,13 +137,18 @@ func (c *connection) browser(user string) *browser {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	b := &browser{c, &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, user}
+	b := &browser{c, &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
 	c.t.Cleanup(b.client.CloseIdleConnections)
 	if user != "" {
-		at, _ := url.Parse(c.URL())
-		jar.SetCookies(at, []*http.Cookie{{Name: stack.CookieName, Value: c.App.SignIn(user, time.Time{}), Path: "/"}})
+		b.signIn(user)
 	}
 	return b
+}
+
+func (b *browser) signIn(user string) {
+	b.t.Helper()
+	at, _ := url.Parse(b.URL())
+	b.client.Jar.SetCookies(at, []*http.Cookie{{Name: stack.CookieName, Value: b.App.SignIn(user, time.Time{}), Path: "/"}})
 }
 
 // do sends a request to our site, or to an address.
@@ -470,7 +474,9 @@ func TestMydexDown(t *testing.T) {
 	alice.connect(c.mydex.Members()[0].UID)
 	alice.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
 	c.mydex.Set(func(s *mydex.Settings) { s.Outages = map[string]simulator.Outage{"setup": {Status: 503}} })
-	c.browser("bob").do(http.MethodPost, "/connect/mydex/start", "").want(t, http.StatusServiceUnavailable, "issuer_unavailable")
+	bob := c.browser("bob")
+	bob.do(http.MethodPost, "/connect/mydex/start", "").want(t, http.StatusServiceUnavailable, "issuer_unavailable")
+	bob.status("none") // nobody waits for what the platform does not know of
 	c.mydex.Set(func(s *mydex.Settings) { s.Outages = map[string]simulator.Outage{"setup": {Reset: true}} })
 	c.browser("bob").do(http.MethodPost, "/connect/mydex/start", "").want(t, http.StatusServiceUnavailable, "issuer_unavailable")
 	alice.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 )
 
 // Connector is implemented by a provider whose people have to consent at the
@@ -15,15 +16,16 @@ type Connector interface {
 	// Depart begins somebody's way to consent.
 	Depart(ctx context.Context, j Journey) (*Departure, error)
 
-	// Told takes what the platform says that somebody has consented to. The
-	// body is bounded already. Its error's text is for the log, and holds no
-	// secret and nobody's name. It wraps [ErrForged] for what does not come from
-	// the platform.
-	Told(ctx context.Context, r *http.Request) error
+	// Told takes what the platform says that somebody has consented to, and
+	// tells what it was. The body is bounded already. Its error's text is for the
+	// log, and holds no secret and nobody's name. It wraps [ErrForged] for what
+	// does not come from the platform.
+	Told(ctx context.Context, r *http.Request) (Word, error)
 
-	// Arrive ends a journey in the browser that comes back. The error is
+	// Arrive ends a journey in the browser that comes back; browser is empty if
+	// that did not set out. first is false if it had ended before. The error is
 	// [ErrPending] as long as the platform has not told.
-	Arrive(ctx context.Context, who Person, back, browser string) error
+	Arrive(ctx context.Context, who Person, back, browser string) (first bool, err error)
 
 	// Consent tells how it stands with somebody.
 	Consent(ctx context.Context, who Person) (Consent, error)
@@ -42,6 +44,11 @@ type Journey struct {
 	Update bool
 	// Browser is the token that the browser has from another journey, if any.
 	Browser Secret
+	// AnyBrowser has it end in any browser in which the person is signed in, not
+	// just the one that set out.
+	AnyBrowser bool
+	// Life is how long it may take. Default: the provider's.
+	Life time.Duration
 }
 
 // Departure is where somebody has to go.
@@ -50,9 +57,22 @@ type Departure struct {
 	URL string
 	// QR is the same as an image, as a data URL; may be empty.
 	QR string
-	// Browser is a token that has to come back with the browser.
+	// Browser is a token that has to come back with the browser. Empty if any
+	// browser may come back.
 	Browser Secret
+	// Expires is when it is too late to consent.
+	Expires time.Time
 }
+
+// Word is what a platform has told.
+type Word string
+
+// What it was.
+const (
+	WordConsent      Word = "told"
+	WordNotification Word = "notification" // nothing is done with it
+	WordOther        Word = "other"        // of no consent, such as who somebody is
+)
 
 // Consent is how it stands with somebody.
 type Consent string

@@ -36,8 +36,6 @@ func (s *Store) Activate(ctx context.Context, o Owner, back, browser string) (g 
 			g, err = s.held(ctx, tx, o)
 			return err
 		}
-		// What is staged can be activated for longer: the platform may be unable
-		// to give it a second time.
 		told, err := s.said(r)
 		if err != nil {
 			return err
@@ -67,7 +65,7 @@ func (s *Store) mayEnd(r *record, o Owner, browser string) error {
 	switch {
 	case r.owner != o, r.browser != "" && !slices.Contains(s.tokens("browser", browser), r.browser):
 		return ErrOther
-	case r.state == open && time.Now().After(r.expires):
+	case r.late(time.Now()):
 		return ErrNone
 	case r.state == open:
 		return ErrPending
@@ -79,11 +77,12 @@ func (s *Store) mayEnd(r *record, o Owner, browser string) error {
 // Pending tells whether somebody is on the way: until when, at the latest. The
 // error is [ErrNone] if not.
 func (s *Store) Pending(ctx context.Context, o Owner) (until time.Time, err error) {
+	now := time.Now()
 	err = s.read(ctx, "looking for a journey", func(ctx context.Context, db doer) error {
 		var expires int64
 		if err := s.row(ctx, db, func(row scanner) error { return row.Scan(&expires) },
-			"SELECT expires FROM journeys WHERE provider = ", o.Provider, " AND source = ", o.Source, " AND (state = 'staged' OR state = 'open' AND expires > ",
-			millis(time.Now()), ") AND person IN ", s.persons(o), " ORDER BY expires DESC LIMIT 1"); err != nil {
+			"SELECT expires FROM journeys WHERE provider = ", o.Provider, " AND source = ", o.Source, " AND (state = 'staged' AND (browser <> '' OR expires > ",
+			millis(now.Add(-keptAny)), ") OR state = 'open' AND expires > ", millis(now), ") AND person IN ", s.persons(o), " ORDER BY expires DESC LIMIT 1"); err != nil {
 			return err
 		}
 		until = time.UnixMilli(expires)

@@ -20,6 +20,10 @@ const (
 	// never begun.
 	kept = 7 * 24 * time.Hour
 
+	// keptAny is the same for a journey that may end in any browser. The owner
+	// has to sign in there by then.
+	keptAny = time.Hour
+
 	// maxOpen is how many journeys somebody may have under way. The oldest give
 	// way: a page that is opened again and again begins one each time.
 	maxOpen = 10
@@ -43,8 +47,9 @@ type Journey struct {
 	// Life is how long it may take. Default: an hour.
 	Life time.Duration
 	// AnyBrowser has it end in any browser in which the owner is signed in, not
-	// just where it began: for a code that is read by a phone. It lets somebody
-	// who can make the owner sign in and open an address finish it.
+	// just where it began: for a code that a phone reads, or a link in a letter.
+	// Whoever opens that first connects their own account at the platform, if
+	// they can get the owner to open the address that it ends at.
 	AnyBrowser bool
 
 	// Browser is what the browser keeps. One that it has from another journey
@@ -122,6 +127,15 @@ func (s *Store) Begin(ctx context.Context, j *Journey) error {
 	})
 }
 
+// Abandon ends a journey that the platform does not know of, so that nobody
+// waits for it.
+func (s *Store) Abandon(ctx context.Context, j *Journey) error {
+	return s.alone(ctx, "giving a journey up", func(ctx context.Context, db doer) error {
+		_, err := s.run(ctx, db, "DELETE FROM journeys WHERE state = 'open' AND link = ", s.token("link", j.Link.Reveal()), "")
+		return err
+	})
+}
+
 // makeRoom drops what is long over, and the oldest open ones of somebody who
 // has too many.
 func (s *Store) makeRoom(ctx context.Context, tx doer, o Owner, now time.Time) error {
@@ -163,6 +177,19 @@ func (s *Store) journey(ctx context.Context, db doer, provider, source, column, 
 	return r, nil
 }
 
+// late tells whether it is too late to end a journey. What the platform has
+// told waits for longer: it may be unable to tell a second time.
+func (r *record) late(now time.Time) bool {
+	switch {
+	case r.state == open:
+		return now.After(r.expires)
+	case r.state == staged && r.browser == "":
+		return now.After(r.expires.Add(keptAny))
+	default:
+		return false
+	}
+}
+
 func (r *record) ownerPlace() []string {
 	return []string{"owner of journey", r.provider, r.source, r.id}
 }
@@ -195,7 +222,7 @@ func (s *Store) Stage(ctx context.Context, provider, source, link string, what S
 			return err
 		}
 		if r.state == open {
-			if time.Now().After(r.expires) {
+			if r.late(time.Now()) {
 				return ErrNone
 			}
 			sealed, err := s.sealJSON(said{what.Account, []byte(what.Secret.Reveal())}, r.place()...)

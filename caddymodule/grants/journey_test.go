@@ -3,6 +3,7 @@
 package grants
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -108,6 +109,57 @@ func TestDisorder(t *testing.T) {
 		_, _, err = s.Activate(t.Context(), owner("alice"), late.Back.Reveal(), late.Browser.Reveal())
 		want(t, "back too late", err, ErrNone)
 		holds(t, s, "alice", "1", "key")
+	})
+}
+
+// TestAnyBrowser protects the owner of a journey that ends in any browser from
+// one that was forgotten: who was told of waits an hour, not a week.
+func TestAnyBrowser(t *testing.T) {
+	each(t, func(t *testing.T, at Options) {
+		s := opened(t, at)
+		expire := func(ago time.Duration) {
+			t.Helper()
+			alter(t, s, fmt.Sprintf("UPDATE journeys SET expires = %d", millis(time.Now().Add(-ago))))
+		}
+		phone := begun(t, s, &Journey{Owner: owner("carol"), Kind: Connect, AnyBrowser: true, Life: time.Minute})
+		home := begun(t, s, &Journey{Owner: owner("dave"), Kind: Connect, Life: time.Minute})
+		want(t, "told", s.Stage(t.Context(), "mydex", "", phone.Link.Reveal(), set("c", "key")), nil)
+		want(t, "told", s.Stage(t.Context(), "mydex", "", home.Link.Reveal(), set("d", "key")), nil)
+		expire(keptAny - time.Minute)
+		_, err := s.Pending(t.Context(), owner("carol"))
+		want(t, "within the hour", err, nil)
+		expire(keptAny + time.Minute)
+		_, err = s.Pending(t.Context(), owner("carol"))
+		want(t, "after it", err, ErrNone)
+		_, _, err = s.Activate(t.Context(), owner("carol"), phone.Back.Reveal(), "")
+		want(t, "after it", err, ErrNone)
+		_, _, err = s.Activate(t.Context(), owner("dave"), home.Back.Reveal(), home.Browser.Reveal())
+		want(t, "the browser that set out", err, nil)
+
+		again := begun(t, s, &Journey{Owner: owner("carol"), Kind: Connect, AnyBrowser: true, Life: time.Minute})
+		want(t, "told", s.Stage(t.Context(), "mydex", "", again.Link.Reveal(), set("c", "key-2")), nil)
+		expire(keptAny - time.Minute)
+		_, _, err = s.Activate(t.Context(), owner("carol"), again.Back.Reveal(), "")
+		want(t, "within the hour", err, nil)
+		holds(t, s, "carol", "c", "key-2")
+	})
+}
+
+// TestAbandon protects somebody whose journey the platform does not know of
+// from waiting for it, and one that it has told of from being given up.
+func TestAbandon(t *testing.T) {
+	each(t, func(t *testing.T, at Options) {
+		s := opened(t, at)
+		j := begun(t, s, &Journey{Owner: owner("alice"), Kind: Connect})
+		want(t, "given up", s.Abandon(t.Context(), j), nil)
+		_, err := s.Pending(t.Context(), owner("alice"))
+		want(t, "nothing is under way", err, ErrNone)
+		want(t, "told", s.Stage(t.Context(), "mydex", "", j.Link.Reveal(), set("1", "key")), ErrNone)
+		j = begun(t, s, &Journey{Owner: owner("alice"), Kind: Connect})
+		want(t, "told", s.Stage(t.Context(), "mydex", "", j.Link.Reveal(), set("1", "key")), nil)
+		want(t, "given up too late", s.Abandon(t.Context(), j), nil)
+		_, _, err = s.Activate(t.Context(), owner("alice"), j.Back.Reveal(), j.Browser.Reveal())
+		want(t, "back", err, nil)
 	})
 }
 

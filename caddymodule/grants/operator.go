@@ -11,14 +11,6 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// What an operator decides.
-const (
-	released = "release"
-	moved    = "move"
-	deleted  = "delete"
-	resealed = "reseal"
-)
-
 // Each tells every grant, the oldest first, without its secret: to show or to
 // export whose data is connected. An error of tell ends it.
 func (s *Store) Each(ctx context.Context, tell func(*Grant) error) error {
@@ -159,29 +151,6 @@ func (s *Store) Delete(ctx context.Context, id, by string) error {
 func (s *Store) endJourneys(ctx context.Context, tx doer, provider, source string, persons []string) error {
 	_, err := s.run(ctx, tx, "DELETE FROM journeys WHERE provider = ", provider, " AND source = ", source,
 		" AND state IN ('done', 'staged') AND person IN ", persons, "")
-	return err
-}
-
-// decide does what an operator wants with a grant, and records it with it.
-func (s *Store) decide(ctx context.Context, action, id, by string, f func(ctx context.Context, tx doer, g *Grant) error) error {
-	return s.write(ctx, action+" of a grant", func(ctx context.Context, tx doer) error {
-		g, err := s.byID(ctx, tx, id)
-		if err != nil {
-			return err
-		}
-		persons := s.persons(g.Owner)
-		if err := f(ctx, tx, g); err != nil {
-			return err
-		}
-		if err := s.endJourneys(ctx, tx, g.Provider, g.Source, persons); err != nil {
-			return err
-		}
-		return s.record(ctx, tx, action, id, by)
-	})
-}
-
-func (s *Store) record(ctx context.Context, tx doer, action, id, by string) error {
-	_, err := s.run(ctx, tx, "INSERT INTO decisions (id, at, action, subject, by) VALUES (", newID(), ", ", millis(time.Now()), ", ", action, ", ", id, ", ", by, ")")
 	return err
 }
 

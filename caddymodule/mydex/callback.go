@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"mime"
 	"net/http"
 	"net/url"
@@ -28,46 +29,48 @@ type word struct {
 
 // Told implements [delegation.Connector]. Notifications, and words without a
 // key, are taken and change nothing.
-func (p *Provider) Told(ctx context.Context, r *http.Request) error {
+func (p *Provider) Told(ctx context.Context, r *http.Request) (delegation.Word, error) {
 	// It is the same each time, and nothing else shows who speaks.
 	sent := r.Header["Authentication"]
 	if len(sent) != 1 || subtle.ConstantTimeCompare([]byte(sent[0]), []byte(p.hash)) != 1 {
-		return delegation.ErrForged
+		return "", delegation.ErrForged
 	}
 	w, err := readWord(r)
 	switch {
 	case err != nil:
-		return err
-	case w.kind == "notification", w.kind == "" && w.key == "":
-		return nil
+		return "", err
+	case w.kind == "notification":
+		return delegation.WordNotification, nil
+	case w.kind == "" && w.key == "":
+		return delegation.WordOther, nil
 	case w.kind != "":
-		return errors.New("the callback is of a type that is not known")
+		return "", errors.New("the callback is of a type that is not known")
 	}
 	member := Member{UID: w.uid, ConnectionID: w.connectionID, Key: delegation.NewSecret(w.key)}
 	switch {
 	case member.Check() != nil:
-		return errors.New("uid, connection_id or key of the callback is none")
+		return "", errors.New("uid, connection_id or key of the callback is none")
 	case w.connectionID != w.uid+"-"+p.config.NID:
-		return errors.New("connection_id of the callback is not that of the member and this connection")
+		return "", errors.New("connection_id of the callback is not that of the member and this connection")
 	case w.link == "":
-		return errors.New("the callback has no linking_token: nobody can tell whose it is")
+		return "", errors.New("the callback has no linking_token: nobody can tell whose it is")
 	}
 	text, err := json.Marshal(secret{Key: w.key, ConnectionID: w.connectionID, MydexID: w.mydexID, Datasets: w.reads})
 	if err != nil {
-		return err
+		return "", err
 	}
 	store, err := p.opener.Store(ctx)
 	if err != nil {
-		return refuse(err)
+		return "", refuse(err)
 	}
 	err = store.Stage(ctx, p.host.Name(), "", w.link, grants.Staged{Account: w.uid, Secret: delegation.NewSecret(string(text))})
 	if errors.Is(err, grants.ErrNone) {
-		return errors.New("there is no journey of this linking_token, or it is over")
+		return "", errors.New("there is no journey of this linking_token, or it is over")
 	}
 	if err != nil {
-		return refuse(err)
+		return "", refuse(err)
 	}
-	return nil
+	return delegation.WordConsent, nil
 }
 
 var errWord = errors.New("the callback is neither a form nor a JSON object, or has a field twice")
@@ -108,8 +111,14 @@ func (w *word) field(name string) *string {
 	}
 }
 
-// granted is the name of a field that says whether a dataset may be read.
-var granted = regexp.MustCompile(`^fields\[([A-Za-z0-9_]+)\].*\[access\]\[r\]\[a\]$`)
+// access is the name of a field that says how a dataset may be read: whether
+// (a), and by itself or when the member is asked (s).
+var access = regexp.MustCompile(`^fields\[([A-Za-z0-9_]+)\].*\[access\]\[r\]\[([as])\]$`)
+
+const (
+	allowed   = "1"
+	onRequest = "R" // not what to try a key by: a refusal would say nothing of it
+)
 
 func readFormWord(body string) (*word, error) {
 	form, err := url.ParseQuery(body)
@@ -117,16 +126,23 @@ func readFormWord(body string) (*word, error) {
 		return nil, errWord
 	}
 	w := new(word)
+	var asked []string
 	for name, values := range form {
 		if to := w.field(name); to != nil {
 			if len(values) != 1 {
 				return nil, errWord
 			}
 			*to = values[0]
-		} else if m := granted.FindStringSubmatch(name); m != nil && slices.Contains(values, "1") {
-			w.reads = append(w.reads, m[1])
+		} else if m := access.FindStringSubmatch(name); m != nil {
+			switch {
+			case m[2] == "a" && slices.Contains(values, allowed):
+				w.reads = append(w.reads, m[1])
+			case m[2] == "s" && slices.Contains(values, onRequest):
+				asked = append(asked, m[1])
+			}
 		}
 	}
+	w.reads = slices.DeleteFunc(w.reads, func(name string) bool { return slices.Contains(asked, name) })
 	return w.sorted(), nil
 }
 
@@ -148,7 +164,7 @@ func readJSONWord(body []byte) (*word, error) {
 	var fields map[string]any
 	if json.Unmarshal(all["fields"], &fields) == nil {
 		for name, v := range fields {
-			if readable(v) {
+			if reads(v, "a", allowed) && !reads(v, "s", onRequest) {
 				w.reads = append(w.reads, name)
 			}
 		}
@@ -156,21 +172,18 @@ func readJSONWord(body []byte) (*word, error) {
 	return w.sorted(), nil
 }
 
-// readable tells whether {"access":{"r":{"a":"1"}}} is anywhere in a value.
-func readable(v any) bool {
+// reads tells whether {"access":{"r":{"<name>":"<value>"}}} is anywhere in v.
+func reads(v any, name, value string) bool {
+	in := func(v any) bool { return reads(v, name, value) }
 	switch v := v.(type) {
 	case []any:
-		return slices.ContainsFunc(v, readable)
+		return slices.ContainsFunc(v, in)
 	case map[string]any:
 		if access, ok := v["access"].(map[string]any); ok {
 			r, _ := access["r"].(map[string]any)
-			return r["a"] == "1" || r["a"] == 1.
+			return r[name] == value || value == allowed && r[name] == 1.
 		}
-		for _, inner := range v {
-			if readable(inner) {
-				return true
-			}
-		}
+		return slices.ContainsFunc(slices.Collect(maps.Values(v)), in)
 	}
 	return false
 }

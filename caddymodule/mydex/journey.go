@@ -45,7 +45,7 @@ type setup struct {
 // Depart implements [delegation.Connector].
 func (p *Provider) Depart(ctx context.Context, j delegation.Journey) (*delegation.Departure, error) {
 	question := setup{NID: p.config.NID, Hash: p.hash, Version: firstVersion}
-	journey := &grants.Journey{Owner: p.owner(j.Person), Kind: grants.Connect, Browser: j.Browser}
+	journey := &grants.Journey{Owner: p.owner(j.Person), Kind: grants.Connect, Browser: j.Browser, AnyBrowser: j.AnyBrowser, Life: j.Life}
 	store, err := p.opener.Store(ctx)
 	if err != nil {
 		return nil, refuse(err)
@@ -68,9 +68,11 @@ func (p *Provider) Depart(ctx context.Context, j delegation.Journey) (*delegatio
 	question.Return = j.ReturnTo + "?" + url.Values{"state": {journey.Back.Reveal()}}.Encode()
 	d, err := p.setUp(ctx, question)
 	if err != nil {
+		// Nobody has the page. If this fails as well, it expires by itself.
+		_ = store.Abandon(ctx, journey)
 		return nil, err
 	}
-	d.Browser = journey.Browser
+	d.Browser, d.Expires = journey.Browser, journey.Expires
 	return d, nil
 }
 
@@ -156,10 +158,10 @@ func checkPage(page string) error {
 
 // Arrive implements [delegation.Connector]. The key is tried once, where the
 // member has opened a dataset to be read.
-func (p *Provider) Arrive(ctx context.Context, who delegation.Person, back, browser string) error {
+func (p *Provider) Arrive(ctx context.Context, who delegation.Person, back, browser string) (first bool, err error) {
 	store, err := p.opener.Store(ctx)
 	if err != nil {
-		return refuse(err)
+		return false, refuse(err)
 	}
 	g, fresh, err := store.Activate(ctx, p.owner(who), back, browser)
 	if fresh {
@@ -167,30 +169,30 @@ func (p *Provider) Arrive(ctx context.Context, who delegation.Person, back, brow
 	}
 	switch {
 	case errors.Is(err, grants.ErrPending):
-		return delegation.ErrPending
+		return false, delegation.ErrPending
 	case err != nil:
-		return refuse(err)
+		return false, refuse(err)
 	case g.State != grants.Active:
-		return refuse(grants.ErrNone)
+		return false, refuse(grants.ErrNone)
 	case !fresh:
-		return nil
+		return false, nil
 	}
 	h, err := hold(g)
 	if err != nil {
-		return refuse(err)
+		return false, refuse(err)
 	}
 	if len(h.reads) == 0 {
-		return nil
+		return true, nil
 	}
 	if status, err := p.try(ctx, h); err != nil || status != http.StatusUnauthorized {
-		return nil // it is accepted, or found out when it is used
+		return true, nil // it is accepted, or found out when it is used
 	}
 	err = store.Suspend(ctx, g)
 	p.members.drop(who) // another request may have read it meanwhile
 	if err != nil {
-		return refuse(err)
+		return false, refuse(err)
 	}
-	return delegation.Refuse(delegation.ConsentRequired, errors.New("the platform does not accept the key that it gave"))
+	return false, delegation.Refuse(delegation.ConsentRequired, errors.New("the platform does not accept the key that it gave"))
 }
 
 // Consent implements [delegation.Connector].

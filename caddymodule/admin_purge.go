@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
+)
+
+// purgeAnswer is what a purge is answered with.
+type purgeAnswer struct {
+	Code     string   `json:"code,omitempty"`
+	Purged   []string `json:"purged"`
+	Complete bool     `json:"complete"`
+	Message  string   `json:"message,omitempty"`
+}
+
+// purgeForm is what a purge may hold.
+const purgeForm = "the strings provider, realm, subject and participant, and of release and sessions, which are true or false; all may be left out"
+
+// purge answers POST /delegate/purge.
+func (adminAPI) purge(w http.ResponseWriter, r *http.Request) error {
+	app, err := liveApp(w, r, http.MethodPost)
+	if err != nil {
+		return err
+	}
+	body, err := orderBody(w, r)
+	if err != nil {
+		return badRequest(err)
+	}
+	order, err := readPurge(body)
+	if err != nil {
+		return badRequest(err)
+	}
+	names, err := order.providers(app)
+	if err != nil {
+		return err
+	}
+	// A purge that has begun goes on if whoever asked for it leaves.
+	answer := app.purge(context.WithoutCancel(r.Context()), names, order)
+	status := http.StatusOK
+	if !answer.Complete {
+		status = http.StatusServiceUnavailable
+	}
+	return answerJSON(w, status, answer)
+}
+
+// purge has the named providers drop who is selected. Sessions end before: they
+// would have it fetched again.
+func (a *App) purge(ctx context.Context, names []string, order *purgeOrder) purgeAnswer {
+	s, answer := order.selection(), purgeAnswer{Purged: names, Complete: true}
+	var errs []error
+	if order.Sessions {
+		errs = append(errs, a.end(ctx, true, session.Ending{Realm: s.Realm, Subject: s.Subject}))
+	}
+	for _, name := range names {
+		errs = append(errs, a.providers[name].purge(ctx, s, order.Release, "admin"))
+	}
+	if errors.Join(errs...) != nil {
+		answer.Code, answer.Message, _ = strings.Cut(tokens.ErrIncomplete.Error(), ": ")
+		answer.Complete = false
+	}
+	return answer
+}
+
+// purgeOrder is the body of a purge.
+type purgeOrder struct {
+	Provider    choice `json:"provider"`
+	Realm       choice `json:"realm"`
+	Subject     choice `json:"subject"`
+	Participant choice `json:"participant"`
+	Release     bool   `json:"release"`
+	Sessions    bool   `json:"sessions"`
+}
+
+// choice is a name that may be left out and then selects everybody. An empty
+// string or null does not: a script whose variable is not set sends that.
+type choice struct {
+	given bool
+	name  string
+}
+
+// UnmarshalJSON notes that something was given.
+func (c *choice) UnmarshalJSON(text []byte) error {
+	c.given = true
+	return json.Unmarshal(text, &c.name)
+}
+
+// readPurge reads and checks a purge.
+func readPurge(body io.Reader) (*purgeOrder, error) {
+	order, err := decodeOrder[purgeOrder](body, purgeForm)
+	if err != nil {
+		return nil, err
+	}
+	return order, order.check()
+}
+
+func (o *purgeOrder) check() error {
+	for _, c := range []choice{o.Provider, o.Realm, o.Subject, o.Participant} {
+		if c.given && c.name == "" {
+			return errors.New("provider, realm, subject and participant must not be empty: leave out what is not to be selected by")
+		}
+	}
+	switch {
+	case o.Participant.given && (o.Subject.given || o.Realm.given):
+		return errors.New("participant is the platform's name of a person, realm and subject are the app's: give one or the other")
+	case o.Release && !(o.Realm.given && o.Subject.given):
+		return errors.New("release is for one person: give realm and subject")
+	case o.Sessions && (o.Realm.given != o.Subject.given || o.Participant.given || o.Provider.given):
+		return errors.New("sessions is for one person, give realm and subject, or for everybody: leave out all else")
+	}
+	return nil
+}
+
+// providers are the names of those that are meant, sorted.
+func (o *purgeOrder) providers(app *App) ([]string, error) {
+	names := slices.Sorted(maps.Keys(app.providers))
+	if !o.Provider.given {
+		return names, nil
+	}
+	if _, ok := app.providers[o.Provider.name]; !ok {
+		return nil, caddy.APIError{HTTPStatus: http.StatusNotFound, Err: fmt.Errorf("there is no such provider: name one of %s", strings.Join(names, ", "))}
+	}
+	return []string{o.Provider.name}, nil
+}
+
+func (o *purgeOrder) selection() delegation.Selection {
+	return delegation.Selection{Realm: o.Realm.name, Subject: o.Subject.name, Participant: o.Participant.name}
+}

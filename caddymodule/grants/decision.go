@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package grants
+
+import (
+	"context"
+	"time"
+)
+
+// What an operator decides.
+const (
+	released = "release"
+	moved    = "move"
+	deleted  = "delete"
+	resealed = "reseal"
+)
+
+// Decision is what an operator has decided, and when.
+type Decision struct {
+	At time.Time
+	// Action is release, move, delete or reseal.
+	Action string
+	// Grant is the id of the grant it is about; empty for reseal.
+	Grant string
+	// By is the account on the machine where it was decided.
+	By string
+}
+
+// Decisions tells what was decided, the oldest first. An error of tell ends it.
+func (s *Store) Decisions(ctx context.Context, tell func(Decision) error) error {
+	var all []Decision
+	if err := s.read(ctx, "listing decisions", func(ctx context.Context, db doer) error {
+		rows, err := db.QueryContext(ctx, "SELECT at, action, subject, by FROM decisions ORDER BY at, id")
+		if err != nil {
+			return err
+		}
+		defer func() { _ = rows.Close() }()
+		for rows.Next() {
+			var d Decision
+			var at int64
+			if err := rows.Scan(&at, &d.Action, &d.Grant, &d.By); err != nil {
+				return err
+			}
+			d.At = time.UnixMilli(at)
+			all = append(all, d)
+		}
+		return rows.Err()
+	}); err != nil {
+		return err
+	}
+	for _, d := range all {
+		if err := tell(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// decide does what an operator wants with a grant, and records it with it.
+func (s *Store) decide(ctx context.Context, action, id, by string, f func(ctx context.Context, tx doer, g *Grant) error) error {
+	return s.write(ctx, action+" of a grant", func(ctx context.Context, tx doer) error {
+		g, err := s.byID(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		persons := s.persons(g.Owner)
+		if err := f(ctx, tx, g); err != nil {
+			return err
+		}
+		if err := s.endJourneys(ctx, tx, g.Provider, g.Source, persons); err != nil {
+			return err
+		}
+		return s.record(ctx, tx, action, id, by)
+	})
+}
+
+func (s *Store) record(ctx context.Context, tx doer, action, id, by string) error {
+	_, err := s.run(ctx, tx, "INSERT INTO decisions (id, at, action, subject, by) VALUES (", newID(), ", ", millis(time.Now()), ", ", action, ", ", id, ", ", by, ")")
+	return err
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"go.uber.org/zap"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+// Who does something to a consent, and what is done.
+const (
+	byUser     = "user"
+	byOperator = "operator"
+	byPlatform = "platform"
+
+	consentBegun     = "begun"
+	consentConnected = "connected"
+	consentConflict  = "conflict"
+	consentForgotten = "forgotten"
+	consentNotTaken  = "not_taken" // a callback
+)
+
+// consent counts what happens to somebody's consent, and notes it for who has
+// to account for it.
+func (p *provider) consent(what, by string, who delegation.Person) {
+	consentsTotal.WithLabelValues(p.name, what).Inc()
+	p.logger.Info("consent", append([]zap.Field{
+		zap.String("provider", p.name), zap.String("event", what), zap.String("by", by),
+	}, p.naming.fields(who)...)...)
+}
+
+// begin has somebody set out.
+func (c *Connect) begin(ctx context.Context, j delegation.Journey, by string) (*delegation.Departure, error) {
+	j.ReturnTo = c.base.String() + "/return"
+	if j.AnyBrowser {
+		j.Life, j.Browser = time.Duration(c.CrossDevice), delegation.Secret{}
+	}
+	d, err := c.connector.Depart(ctx, j)
+	if err == nil {
+		c.provider.consent(consentBegun, by, j.Person)
+	}
+	return d, err
+}
+
+// departed is what the page is told.
+func departed(d *delegation.Departure) map[string]any {
+	return map[string]any{"url": d.URL, "qr": d.QR, "expires_in": int(time.Until(d.Expires).Seconds())}
+}
+
+// otherDevice tells whether it is another device that the user will consent on.
+func (v *visit) otherDevice() (bool, error) {
+	query := v.r.URL.Query()
+	switch device := query.Get("device"); {
+	case !query.Has("device"):
+		return false, nil
+	case device != "other" || len(query["device"]) != 1:
+		return false, delegation.Refuse(delegation.RouteDenied, errors.New("the query parameter device is other, or left out"))
+	case v.CrossDevice == 0:
+		return false, delegation.Refuse(delegation.RouteDenied, errors.New("consent on another device is not allowed: add cross_device to delegate_connect"))
+	default:
+		return true, nil
+	}
+}
+
+const (
+	defaultCrossDevice = 15 * time.Minute
+	minCrossDevice     = time.Minute
+	maxCrossDevice     = 24 * time.Hour
+)
+
+func checkCrossDevice(d caddy.Duration) error {
+	if d != 0 && (time.Duration(d) < minCrossDevice || time.Duration(d) > maxCrossDevice) {
+		return fmt.Errorf("cross_device %s: from 1m to 24h: whoever sees the code first can connect an account of their own", time.Duration(d))
+	}
+	return nil
+}
+
+// parseCrossDevice reads:
+//
+//	cross_device [<duration>]
+func parseCrossDevice(d *caddyfile.Dispenser, to *caddy.Duration) error {
+	if *to != 0 {
+		return d.Err("cross_device is set already")
+	}
+	life := defaultCrossDevice
+	if d.NextArg() {
+		var err error
+		if life, err = caddy.ParseDuration(d.Val()); err != nil || life == 0 {
+			return d.Errf("cross_device %q: write a duration, such as 15m", d.Val())
+		}
+	}
+	if d.NextArg() {
+		return d.Errf("cross_device takes one duration, not %q as well", d.Val())
+	}
+	*to = caddy.Duration(life)
+	if err := checkCrossDevice(*to); err != nil {
+		return d.WrapErr(err)
+	}
+	return nil
+}
+
+// journeyOrder is the body of POST /delegate/journeys.
+type journeyOrder struct {
+	Provider string `json:"provider"`
+	Realm    string `json:"realm"`
+	Subject  string `json:"subject"`
+	URL      string `json:"url"`
+	Update   bool   `json:"update"`
+}
+
+const journeyForm = "the strings provider, realm and subject, of url, a delegate_connect's, where there are several, and of update, which is true or false"
+
+// depart answers POST /delegate/journeys: it begins a journey for somebody whom
+// the operator names, and who has to sign in to end it.
+func (adminAPI) depart(w http.ResponseWriter, r *http.Request) error {
+	app, err := liveApp(w, r, http.MethodPost)
+	if err != nil {
+		return err
+	}
+	body, err := orderBody(w, r)
+	if err != nil {
+		return badRequest(err)
+	}
+	order, err := decodeOrder[journeyOrder](body, journeyForm)
+	if err != nil {
+		return badRequest(err)
+	}
+	if order.Provider == "" || order.Realm == "" || order.Subject == "" {
+		return badRequest(errors.New("provider, realm and subject are needed: realm and subject are the app's names of the user; without app_session the realm is default"))
+	}
+	c, err := order.connect(app)
+	if err != nil {
+		return err
+	}
+	d, err := c.begin(r.Context(), delegation.Journey{
+		Person: delegation.Person{Realm: order.Realm, Subject: order.Subject}, Update: order.Update, AnyBrowser: true,
+	}, byOperator)
+	if err != nil {
+		refusal := delegation.AsRefusal(err)
+		if err = refusal; refusal.Unwrap() != nil {
+			err = fmt.Errorf("%w: %w", refusal, refusal.Unwrap())
+		}
+		return caddy.APIError{HTTPStatus: refusal.Status(), Err: err}
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	return answerJSON(w, http.StatusOK, departed(d))
+}
+
+// connect is the directive by which the journey is to end.
+func (o *journeyOrder) connect(app *App) (*Connect, error) {
+	p, ok := app.providers[o.Provider]
+	if !ok {
+		return nil, caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("there is no such provider")}
+	}
+	var fits []*Connect
+	for _, c := range p.connects {
+		if o.URL == "" || o.URL == c.base.String() {
+			fits = append(fits, c)
+		}
+	}
+	switch {
+	case len(p.connects) == 0:
+		return nil, caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("no delegate_connect of the provider has cross_device")}
+	case len(fits) == 0:
+		return nil, caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("no delegate_connect of the provider with cross_device has that url")}
+	case slices.ContainsFunc(fits, func(c *Connect) bool { return c.base.String() != fits[0].base.String() }):
+		return nil, badRequest(errors.New("several delegate_connect of the provider have cross_device: name one by its url"))
+	default:
+		return fits[0], nil
+	}
+}
