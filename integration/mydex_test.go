@@ -432,7 +432,14 @@ func TestMydexOneMemberOneUser(t *testing.T) {
 	alice, mallory := c.browser("alice"), c.browser("mallory")
 	alice.connect(uid)
 	mallory.back(mallory.agree(mallory.depart("/start"), uid), "account_conflict")
-	mallory.do(http.MethodGet, dataset, "").want(t, http.StatusForbidden, "consent_required")
+	mallory.do(http.MethodGet, dataset, "").want(t, http.StatusConflict, "account_conflict")
+	mallory.do(http.MethodGet, "/connect/mydex/status", "").want(t, http.StatusConflict, "account_conflict")
+	alice.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
+	// An account of their own ends it.
+	page := mallory.depart("/start")
+	mallory.status("pending")
+	mallory.back(mallory.agree(page, c.mydex.Members()[1].UID), "connected")
+	mallory.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
 	alice.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
 }
 

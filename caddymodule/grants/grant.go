@@ -58,11 +58,19 @@ type Grant struct {
 const grantColumns = "id, provider, source, state, owner, secret, sealed_by, created, changed"
 
 // Find returns somebody's grant, active or suspended. The error is [ErrNone],
-// [ErrDamaged] or [ErrUnavailable].
+// [ErrConflict] if all they have connected is an account that belongs to
+// somebody else, [ErrDamaged] or [ErrUnavailable].
 func (s *Store) Find(ctx context.Context, o Owner) (g *Grant, err error) {
 	err = s.read(ctx, "looking for a grant", func(ctx context.Context, db doer) (err error) {
-		g, err = s.held(ctx, db, o)
-		return err
+		if g, err = s.held(ctx, db, o); !errors.Is(err, ErrNone) {
+			return err
+		}
+		var id string
+		if err := s.row(ctx, db, func(row scanner) error { return row.Scan(&id) }, "SELECT id FROM grants WHERE provider = ", o.Provider,
+			" AND source = ", o.Source, " AND state = 'conflict' AND person IN ", s.persons(o), " LIMIT 1"); err != nil {
+			return err
+		}
+		return ErrConflict
 	})
 	return g, err
 }

@@ -23,7 +23,8 @@ func TestOneAccountOneOwner(t *testing.T) {
 		_, err = connect(s, "mallory", "4020", "key-3")
 		want(t, "again", err, ErrConflict)
 		holds(t, s, "alice", "4020", "key-1")
-		holds(t, s, "mallory", "", "")
+		_, err = s.Find(t.Context(), owner("mallory"))
+		want(t, "from then on", err, ErrConflict)
 		list := all(t, s)
 		if len(list) != 2 || list[1].State != Conflict || list[1].Subject != "mallory" {
 			t.Fatalf("%+v", list)

@@ -201,21 +201,27 @@ func (p *Provider) Consent(ctx context.Context, who delegation.Person) (delegati
 	if err != nil {
 		return "", refuse(err)
 	}
-	switch g, err := store.Find(ctx, p.owner(who)); {
-	case err == nil && g.State == grants.Active:
-		return delegation.ConsentConnected, nil
-	case err != nil && !errors.Is(err, grants.ErrNone):
-		return "", refuse(err)
-	case err == nil:
-		return delegation.ConsentUpdate, nil
+	g, err := store.Find(ctx, p.owner(who))
+	if err == nil && g.State != grants.Active {
+		if _, err = p.resume(ctx, store, g); errors.Is(err, grants.ErrNone) {
+			return delegation.ConsentUpdate, nil
+		}
 	}
-	switch _, err := store.Pending(ctx, p.owner(who)); {
+	switch {
 	case err == nil:
-		return delegation.ConsentPending, nil
-	case errors.Is(err, grants.ErrNone):
-		return delegation.ConsentNone, nil
-	default:
+		return delegation.ConsentConnected, nil
+	case !errors.Is(err, grants.ErrNone) && !errors.Is(err, grants.ErrConflict):
 		return "", refuse(err)
+	}
+	switch _, pending := store.Pending(ctx, p.owner(who)); {
+	case pending == nil:
+		return delegation.ConsentPending, nil
+	case !errors.Is(pending, grants.ErrNone):
+		return "", refuse(pending)
+	case errors.Is(err, grants.ErrConflict):
+		return "", refuse(err)
+	default:
+		return delegation.ConsentNone, nil
 	}
 }
 

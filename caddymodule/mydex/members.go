@@ -175,7 +175,7 @@ func (p *Provider) read(ctx context.Context, who delegation.Person, since uint64
 	if err == nil && g.State != grants.Active {
 		g, err = p.resume(ctx, store, g)
 	}
-	if errors.Is(err, grants.ErrNone) {
+	if errors.Is(err, grants.ErrNone) || errors.Is(err, grants.ErrConflict) {
 		p.members.store.Delete(who, memberKey(who))
 	}
 	if err != nil {

@@ -169,27 +169,47 @@ func TestResume(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	for what, c := range map[string]struct {
+	byCall := func(name string) bool { return r.uid(name) != "" }
+	// Who only asks how it stands has it tried as well: "connect again" would be
+	// the wrong answer.
+	byStatus := func(name string) bool {
+		how, err := r.Consent(t.Context(), someone(name))
+		if err != nil {
+			t.Error(err)
+		}
+		return how == delegation.ConsentConnected
+	}
+	for _, c := range []struct {
+		what   string
 		status int64
 		want   bool
-	}{"accepted": {200, true}, "refused": {401, false}, "broken": {500, false}, "forbidden": {403, false}, "down": {0, false}} {
+		ask    func(string) bool
+	}{
+		{"accepted", 200, true, byCall},
+		{"refused", 401, false, byCall},
+		{"broken", 500, false, byCall},
+		{"forbidden", 403, false, byCall},
+		{"down", 0, false, byCall},
+		{"acceptedAgain", 200, true, byStatus},
+		{"refusedAgain", 401, false, byStatus},
+	} {
 		r.status.Store(c.status)
-		if err := r.store.Suspend(t.Context(), r.connect(what, what)); err != nil {
+		if err := r.store.Suspend(t.Context(), r.connect(c.what, c.what)); err != nil {
 			t.Fatal(err)
 		}
 		before := r.probes.Load()
-		if r.uid(what) != "" || r.probes.Load() != before {
-			t.Errorf("%s: tried again at once", what)
+		if c.ask(c.what) || r.probes.Load() != before {
+			t.Errorf("%s: tried again at once", c.what)
 		}
 		if _, err := db.Exec("UPDATE grants SET changed = changed - 600000"); err != nil {
 			t.Fatal(err)
 		}
-		if got := r.uid(what) != ""; got != c.want || r.probes.Load() == before {
-			t.Errorf("%s: used %t after %d probes", what, got, r.probes.Load()-before)
+		if got := c.ask(c.what); got != c.want || r.probes.Load() == before {
+			t.Errorf("%s: used %t after %d probes", c.what, got, r.probes.Load()-before)
 		}
 		before = r.probes.Load()
-		if got := r.uid(what) != ""; got != c.want || r.probes.Load() != before {
-			t.Errorf("%s: used %t, tried again at once", what, got)
+		if got := c.ask(c.what); got != c.want || r.probes.Load() != before {
+			t.Errorf("%s: used %t, tried again at once", c.what, got)
 		}
 	}
 	r.status.Store(200)
