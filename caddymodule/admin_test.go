@@ -41,6 +41,7 @@ func TestReadPurge(t *testing.T) {
 			t.Errorf("%s selects %+v, want %+v", body, got, want)
 		}
 	}
+	large := `{"subject":"` + strings.Repeat("x", maxOrder) + `"}`
 	for body, want := range map[string]string{
 		`{"subject":""}`:                           "must not be empty",
 		`{"subject":null}`:                         "must not be empty",
@@ -64,7 +65,7 @@ func TestReadPurge(t *testing.T) {
 		`{"subject":"CANARY"`:                      "no JSON object",
 		`{"subject":"CANARY"}{}`:                   "there is more",
 		`{"subject":"CANARY"} CANARY`:              "there is more",
-		`{"subject":"` + strings.Repeat("x", maxOrder) + `"}`: "larger than 65536 bytes",
+		large:                                     "larger than 65536 bytes",
 	} {
 		w := httptest.NewRecorder()
 		_, err := readPurge(http.MaxBytesReader(w, noClose{strings.NewReader(body)}, maxOrder))
