@@ -65,7 +65,7 @@ func TestReadPurge(t *testing.T) {
 		`{"subject":"CANARY"`:                      "no JSON object",
 		`{"subject":"CANARY"}{}`:                   "there is more",
 		`{"subject":"CANARY"} CANARY`:              "there is more",
-		large:                                     "larger than 65536 bytes",
+		large:                                      "larger than 65536 bytes",
 	} {
 		w := httptest.NewRecorder()
 		_, err := readPurge(http.MaxBytesReader(w, noClose{strings.NewReader(body)}, maxOrder))
