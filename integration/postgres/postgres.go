@@ -164,6 +164,9 @@ func (s *Server) Stop() error {
 	return os.RemoveAll(s.dir)
 }
 
+// Program is the path of one of PostgreSQL's programs.
+func (s *Server) Program(name string) string { return filepath.Join(s.bin, name) }
+
 func (s *Server) url(database string) string {
 	return fmt.Sprintf("postgres://test@127.0.0.1:%d/%s?sslmode=disable", s.port, database)
 }
