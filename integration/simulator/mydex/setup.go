@@ -3,14 +3,8 @@
 package mydex
 
 import (
-	"bytes"
-	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/base64"
 	"encoding/json"
-	"image"
-	"image/color"
-	"image/png"
 	"io"
 	"net/http"
 	"net/url"
@@ -47,10 +41,15 @@ func (c *call) serveSetup(kind string) {
 		c.refuse(refused)
 		return
 	}
+	code, err := qrCode(link)
+	if err != nil {
+		c.fail(http.StatusBadRequest, "The link is too long for a QR code")
+		return
+	}
 	c.json(http.StatusCreated, struct {
 		URL string `json:"url"`
 		QR  string `json:"qr"`
-	}{link, qr(link)})
+	}{link, code})
 }
 
 // link checks what was asked for and makes the one-time address.
@@ -89,23 +88,4 @@ func (c *call) link(kind string, s setup) (string, *refusal) {
 		return base + "/identify/" + c.sim.nid + "/" + token, nil
 	}
 	return base + "/ftc/begin/" + c.sim.nid + "/" + token + "/" + strconv.Itoa(j.version), nil
-}
-
-// qr is an image that stands for the link. It is a valid PNG, but no scanner
-// reads it: it shows the bits of the link's hash.
-func qr(link string) string {
-	const modules, scale = 16, 4
-	sum := sha256.Sum256([]byte(link))
-	picture := image.NewPaletted(image.Rect(0, 0, modules*scale, modules*scale), color.Palette{color.White, color.Black})
-	for y := range modules * scale {
-		for x := range modules * scale {
-			bit := y/scale*modules + x/scale
-			picture.SetColorIndex(x, y, sum[bit/8]>>(bit%8)&1)
-		}
-	}
-	var b bytes.Buffer
-	if err := png.Encode(&b, picture); err != nil {
-		panic("mydex: the image cannot be encoded: " + err.Error())
-	}
-	return "data:image/png;base64," + base64.StdEncoding.EncodeToString(b.Bytes())
 }
