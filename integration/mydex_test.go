@@ -92,6 +92,8 @@ http://127.0.0.1:[[.Port]] {
 		delegate_proxy mydex {
 			subject {rp.header.Remote-User}
 			allow /api/pds/pds/me.json mydex:pdx
+			allow /api/pds/pds/me.xml mydex:pdx
+			allow /api/pds/pds/me.jsonp mydex:pdx
 			allow POST /api/pds/transaction mydex:pdx
 			allow GET /timeline get:/timeline
 			allow GET /forbidden get:/forbidden
@@ -306,6 +308,37 @@ func TestMydexFirstConnection(t *testing.T) {
 	}
 	alice.status("none")
 	alice.do(http.MethodGet, dataset, "").want(t, http.StatusForbidden, "consent_required")
+}
+
+// TestMydexXML protects whoever asks for XML: it is their own data, by the same
+// way as JSON. As a script, which any page could load, nobody gets it, though
+// the Caddyfile has a line for it.
+func TestMydexXML(t *testing.T) {
+	c := mydexed(t, "", "")
+	alice := c.browser("alice")
+	member := c.mydex.Members()[0]
+	alice.connect(member.UID)
+	connection, _ := c.mydex.Connection(member.UID)
+	c.mydex.Fill(member.UID, "ds_personal_details", 0, map[string]any{"field_personal_fname": "Robin"})
+
+	a := alice.do(http.MethodGet, strings.Replace(dataset, ".json", ".xml", 1)+"&key=stolen&uid=2", "")
+	a.want(t, http.StatusOK, "")
+	if a.Header.Get("Content-Type") != "application/xml" || !strings.Contains(a.body, "<value>Robin</value>") {
+		t.Errorf("%v %s", a.Header, a.body)
+	}
+	r := c.crossed()
+	want := "/api/pds/pds/" + member.UID + ".xml?dataset=ds_personal_details&instance=0&con_id=" + connection.ConID + "&source_type=connection&key=" + connection.Key
+	if r.URI != want || r.Header.Get("Connection-Token") != "" {
+		t.Errorf("%s %v, want %s", r.URI, r.Header, want)
+	}
+
+	before := c.mydex.Counts().PDX
+	for _, name := range []string{member.UID + ".xml", "me.xml/", "me.XML", "me.jsonp"} {
+		alice.do(http.MethodGet, "/pdx/api/pds/pds/"+name+"?dataset=ds_personal_details", "").want(t, http.StatusForbidden, "route_denied")
+	}
+	if after := c.mydex.Counts().PDX; after != before {
+		t.Errorf("%d refused requests reached the API", after-before)
+	}
 }
 
 // TestMydexSurvivesRestart protects the members' keys, which the platform

@@ -14,6 +14,7 @@ import (
 // datasetRoutes are those that need no scope but [ScopePDX].
 var datasetRoutes = []route{
 	to(http.MethodGet, "api/pds/pds/*.json", styleDataset, readDataset),
+	to(http.MethodGet, "api/pds/pds/*.xml", styleDataset, readDataset),
 	to(http.MethodPost, "api/pds/pds/*.json", styleDataset, writeDataset),
 	to(http.MethodPut, "api/pds/pds/*.json", styleDataset, updateDataset),
 	to(http.MethodGet, "api/pds/transaction/*.json", styleDataset, readRows),

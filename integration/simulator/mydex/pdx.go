@@ -26,7 +26,7 @@ const (
 // route is one line of the PDX's routing table.
 type route struct {
 	method  string
-	pattern []string // *.json stands for a segment that ends so
+	pattern []string // *.json or *.xml stands for a segment that ends so
 	style   style
 	handle  func(*visit) (any, *refusal)
 }
@@ -41,9 +41,10 @@ func (r *route) match(segments []string) (arg string, ok bool) {
 		return "", false
 	}
 	for i, p := range r.pattern {
+		suffix, wild := strings.CutPrefix(p, "*")
 		switch {
-		case p == "*.json":
-			if arg, ok = strings.CutSuffix(segments[i], ".json"); !ok || arg == "" {
+		case wild:
+			if arg, ok = strings.CutSuffix(segments[i], suffix); !ok || arg == "" {
 				return "", false
 			}
 		case p != segments[i]:
@@ -120,6 +121,10 @@ func (c *call) servePDX() {
 	answer, refusal := v.serve(r.handle)
 	if refusal != nil {
 		c.refuse(refusal)
+		return
+	}
+	if strings.HasSuffix(c.path(), ".xml") {
+		c.send(http.StatusOK, "application/xml", asXML(answer))
 		return
 	}
 	c.send(http.StatusOK, "application/json", answer)
