@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"github.com/caddy-delegate/caddy-delegate/integration/simulator/control"
 )
 
 // providers are the external account providers, the same for everybody.
@@ -17,7 +19,7 @@ func (c *call) providers() []map[string]any {
 	for i, name := range names {
 		all[i] = map[string]any{
 			"id": i + 1, "name": name, "category": "Device Manufacturer", "enabled": true,
-			"logoUrl": fmt.Sprintf("%s/%sexternalaccountproviders/%d/logo", c.base(), v1, i+1),
+			"logoUrl": fmt.Sprintf("%s/%sexternalaccountproviders/%d/logo", control.Base(c.Request), v1, i+1),
 		}
 	}
 	return all
@@ -69,7 +71,7 @@ func (c *call) connectProvider() {
 	if v := c.URL.Query().Get("verifierHash"); v != "" {
 		q.Set("verifierHash", v)
 	}
-	c.json(http.StatusOK, c.base()+"/externalaccounts/consent?"+q.Encode())
+	c.json(http.StatusOK, control.Base(c.Request)+"/externalaccounts/consent?"+q.Encode())
 }
 
 // accounts are the external accounts of the participant. Their IDs are numbers.

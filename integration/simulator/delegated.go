@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/caddy-delegate/caddy-delegate/integration/simulator/control"
 )
 
 const v1, v2 = "api/v1/delegated/", "api/v2/delegated/"
@@ -167,7 +169,7 @@ func (c *call) showLogo() {
 }
 
 func (c *call) showView() {
-	c.json(http.StatusOK, map[string]any{"key": c.args[1], "url": c.base() + "/views/" + c.args[0] + "/" + c.args[1]})
+	c.json(http.StatusOK, map[string]any{"key": c.args[1], "url": control.Base(c.Request) + "/views/" + c.args[0] + "/" + c.args[1]})
 }
 
 func (c *call) publicProviders() { c.json(http.StatusOK, c.providers()) }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/integration/simulator/control"
 )
 
 // tokenPath is the token endpoint's path.
@@ -132,7 +134,7 @@ func (c *call) tokenClient(form url.Values) (kind string, refusal *oauthError) {
 		if form.Has("client_id") && form.Get("client_id") != c.sim.account {
 			return "", &oauthError{"invalid_client", "client_id is not the service account"}
 		}
-		if err := c.checkAssertion(form.Get("client_assertion"), c.base()+tokenPath); err != nil {
+		if err := c.checkAssertion(form.Get("client_assertion"), control.Base(c.Request)+tokenPath); err != nil {
 			return "", &oauthError{"invalid_client", err.Error()}
 		}
 		return kindService, nil

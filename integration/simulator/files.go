@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/caddy-delegate/caddy-delegate/integration/simulator/control"
 )
 
 // maxFile bounds an uploaded file.
@@ -70,7 +72,7 @@ func (c *call) deleteFile() {
 // preSigned returns a URL that needs no token, as object stores make them.
 func (c *call) preSigned(method, key string) string {
 	u := url.URL{Path: "/_files/" + key, RawQuery: "signature=" + c.sim.sign(method, key)}
-	return c.base() + u.String()
+	return control.Base(c.Request) + u.String()
 }
 
 func (m *MyDataHelps) sign(method, key string) string {

@@ -14,23 +14,47 @@ import (
 // sameOrigin keeps web pages from driving the simulator of whoever visits them.
 var sameOrigin = http.NewCrossOriginProtection()
 
-// Admit refuses control calls that are not from loopback and the same origin.
-func Admit(w http.ResponseWriter, r *http.Request) bool {
+// ErrUnknown tells that there is no such control call.
+var ErrUnknown = errors.New("no such control call")
+
+// Serve answers a control call with what it returns, if that is something. Only
+// loopback and the same origin may make it.
+func Serve(w http.ResponseWriter, r *http.Request, call func() (any, error)) {
 	host, _, _ := net.SplitHostPort(r.RemoteAddr)
 	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() || sameOrigin.Check(r) != nil {
-		Reply(w, http.StatusForbidden, map[string]string{"message": "control is for loopback and the same origin only"})
-		return false
+		reply(w, http.StatusForbidden, message{"control is for loopback and the same origin only"})
+		return
 	}
-	return true
+	switch answer, err := call(); {
+	case errors.Is(err, ErrUnknown):
+		reply(w, http.StatusNotFound, message{err.Error()})
+	case err != nil:
+		reply(w, http.StatusBadRequest, message{err.Error()})
+	case answer == nil:
+		w.WriteHeader(http.StatusNoContent)
+	default:
+		reply(w, http.StatusOK, answer)
+	}
 }
 
-// After is the query parameter of that name, 0 if there is none.
-func After(r *http.Request) (int64, error) {
-	n, err := strconv.ParseInt(r.URL.Query().Get("after"), 10, 64)
-	if err != nil && r.URL.Query().Has("after") {
-		return 0, errors.New("after is a whole number")
+// Common are the control calls that every simulator has.
+func Common[S, R, C any](r *http.Request, name string, settings *Settings[S], records *Records[R, C]) (any, error) {
+	switch name {
+	case "GET settings":
+		return settings.Get(), nil
+	case "PATCH settings":
+		err := settings.Change(func(s *S) error { return Decode(r, s) })
+		return settings.Get(), err
+	case "GET records":
+		after, err := strconv.ParseInt(r.URL.Query().Get("after"), 10, 64)
+		if err != nil && r.URL.Query().Has("after") {
+			return nil, errors.New("after is a whole number")
+		}
+		return records.After(after), nil
+	case "GET counts":
+		return records.Counts(), nil
 	}
-	return n, nil
+	return nil, ErrUnknown
 }
 
 // Decode reads a JSON body; none at all changes nothing.
@@ -43,8 +67,11 @@ func Decode(r *http.Request, v any) error {
 	return nil
 }
 
-// Reply answers with JSON.
-func Reply(w http.ResponseWriter, status int, v any) {
+type message struct {
+	Message string `json:"message"`
+}
+
+func reply(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(v)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -29,10 +30,10 @@ type Outage struct {
 	Body string `json:"body,omitempty"`
 }
 
-// Pass does to a call what the outage says, once it is not held back. drop ends
-// its connection, fail answers with the platform's own error. It returns
-// whether the call is to be served.
-func (o Outage) Pass(ctx context.Context, w http.ResponseWriter, drop func(), fail func(status int, message string)) bool {
+// Pass does to a call what the outage says, once it is not held back. fail
+// answers with the platform's own error. It returns whether the call is to be
+// served.
+func (o Outage) Pass(ctx context.Context, w http.ResponseWriter, fail func(status int, message string)) bool {
 	if o.Delay > 0 {
 		t := time.NewTimer(time.Duration(o.Delay) * time.Millisecond)
 		defer t.Stop()
@@ -44,7 +45,7 @@ func (o Outage) Pass(ctx context.Context, w http.ResponseWriter, drop func(), fa
 	}
 	switch {
 	case o.Reset:
-		drop()
+		drop(w)
 		return false
 	case o.Status == 0:
 		return true
@@ -59,6 +60,21 @@ func (o Outage) Pass(ctx context.Context, w http.ResponseWriter, drop func(), fa
 	w.WriteHeader(o.Status)
 	_, _ = w.Write([]byte(o.Body))
 	return false
+}
+
+// drop ends a connection without an answer.
+func drop(w http.ResponseWriter) {
+	if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+		if t, ok := conn.(interface{ NetConn() net.Conn }); ok {
+			conn = t.NetConn()
+		}
+		if t, ok := conn.(*net.TCPConn); ok {
+			_ = t.SetLinger(0) // RST, not FIN
+		}
+		_ = conn.Close()
+		return
+	}
+	panic(http.ErrAbortHandler) // HTTP/2 and 3: resets the stream
 }
 
 // Outages are by area.

@@ -3,14 +3,12 @@
 package mydex
 
 import (
-	"bytes"
-	"encoding/json"
-	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/integration/simulator/control"
 )
 
 // The hosts that Mydex consists of.
@@ -32,7 +30,7 @@ const (
 // call is one request on its way through the simulator.
 type call struct {
 	*http.Request
-	w        http.ResponseWriter // records the status
+	w        *control.Answer
 	sim      *Mydex
 	settings *Settings
 	now      time.Time
@@ -40,7 +38,6 @@ type call struct {
 	area     string
 	segments []string // of the path, decoded
 	record   *Record
-	body     *recordedBody
 }
 
 // begin makes the call and its record.
@@ -54,9 +51,7 @@ func (m *Mydex) begin(w http.ResponseWriter, r *http.Request, role string, segme
 		area:     areaOf(role, r.Method, segments),
 		segments: segments,
 	}
-	c.body = &recordedBody{ReadCloser: r.Body}
-	r.Body = c.body
-	c.w = &answer{ResponseWriter: w, call: c}
+	c.w = control.Watch(w, r, maxKeptBody, c.answering)
 	c.record = &Record{
 		Time: c.now, Role: role, Area: c.area, Method: r.Method, URI: r.RequestURI, RawQuery: r.URL.RawQuery,
 		Host: r.Host, Proto: r.Proto, Header: r.Header.Clone(),
@@ -104,22 +99,17 @@ func (c *call) path() string { return "/" + strings.Join(c.segments, "/") }
 func (c *call) end() {
 	c.count(func(n *Counts) {
 		n.InFlight--
-		c.record.Body, c.record.BodySize = c.body.kept.String(), c.body.n
+		c.record.Body, c.record.BodySize = c.w.Body.Kept.String(), c.w.Body.N
 	})
 }
 
 func (c *call) count(change func(*Counts)) { c.sim.records.Update(change) }
 
-// answering is called when the answer's status is known, before it is sent:
-// whoever has seen an answer finds it in the records.
+// answering is called when the answer's status is known, before it is sent.
 func (c *call) answering(status int) {
-	// The server discards what a handler leaves of a short body, unrecorded.
-	if c.ContentLength > 0 && c.ContentLength <= maxBody {
-		_, _ = io.Copy(io.Discard, c.body)
-	}
 	c.count(func(n *Counts) {
 		c.record.Status = status
-		c.record.Body, c.record.BodySize = c.body.kept.String(), c.body.n
+		c.record.Body, c.record.BodySize = c.w.Body.Kept.String(), c.w.Body.N
 		if status == http.StatusUnauthorized && (c.area == areaPDX || c.area == areaSetup) {
 			n.Unauthorized++
 		}
@@ -135,13 +125,7 @@ func (c *call) refused(reason string) {
 func (c *call) json(status int, v any) { c.jsonAs("application/json", status, v) }
 
 func (c *call) jsonAs(contentType string, status int, v any) {
-	var b bytes.Buffer
-	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(v); err != nil {
-		panic("mydex: answer cannot be marshalled: " + err.Error())
-	}
-	c.send(status, contentType, bytes.TrimSpace(b.Bytes()))
+	c.send(status, contentType, control.Marshal(v))
 }
 
 func (c *call) send(status int, contentType string, body []byte) {
@@ -168,66 +152,5 @@ func (c *call) notAllowed(methods ...string) {
 	c.fail(http.StatusMethodNotAllowed, "this resource does not know the method")
 }
 
-// base is the address at which the client reached the simulator.
-func (c *call) base() string {
-	if c.TLS != nil {
-		return "https://" + c.Host
-	}
-	return "http://" + c.Host
-}
-
-// drop ends the connection without an answer.
-func (c *call) drop() {
-	if conn, _, err := http.NewResponseController(c.w).Hijack(); err == nil {
-		if t, ok := conn.(interface{ NetConn() net.Conn }); ok {
-			conn = t.NetConn()
-		}
-		if t, ok := conn.(*net.TCPConn); ok {
-			_ = t.SetLinger(0) // RST, not FIN
-		}
-		_ = conn.Close()
-		return
-	}
-	panic(http.ErrAbortHandler) // HTTP/2 and 3: resets the stream
-}
-
 // maxBody bounds what is read of a request's body.
 const maxBody = 1 << 20
-
-// recordedBody counts what is read of a request's body and keeps its beginning.
-type recordedBody struct {
-	io.ReadCloser
-	n    int64
-	kept bytes.Buffer
-}
-
-func (b *recordedBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	b.n += int64(n)
-	b.kept.Write(p[:min(n, maxKeptBody-b.kept.Len())])
-	return n, err
-}
-
-// answer tells its call when the status is known.
-type answer struct {
-	http.ResponseWriter
-	call  *call
-	begun bool
-}
-
-func (a *answer) WriteHeader(status int) {
-	if status >= 200 && !a.begun {
-		a.begun = true
-		a.call.answering(status)
-	}
-	a.ResponseWriter.WriteHeader(status)
-}
-
-func (a *answer) Write(b []byte) (int, error) {
-	if !a.begun {
-		a.WriteHeader(http.StatusOK)
-	}
-	return a.ResponseWriter.Write(b)
-}
-
-func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }

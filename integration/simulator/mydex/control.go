@@ -3,7 +3,6 @@
 package mydex
 
 import (
-	"errors"
 	"net/http"
 	"strings"
 
@@ -29,42 +28,12 @@ import (
 //	POST  callback          {"url": …}: where callbacks go from now on
 //	POST  reset             records, counts and deliveries
 func (m *Mydex) control(w http.ResponseWriter, r *http.Request, segments []string) {
-	if !control.Admit(w, r) {
-		return
-	}
-	answer, err := m.command(r, r.Method+" "+strings.Join(segments, "/"))
-	switch {
-	case errors.Is(err, errUnknown):
-		control.Reply(w, http.StatusNotFound, map[string]string{"message": err.Error()})
-	case err != nil:
-		control.Reply(w, http.StatusBadRequest, map[string]string{"message": err.Error()})
-	case answer == nil:
-		w.WriteHeader(http.StatusNoContent)
-	default:
-		control.Reply(w, http.StatusOK, answer)
-	}
+	control.Serve(w, r, func() (any, error) { return m.command(r, r.Method+" "+strings.Join(segments, "/")) })
 }
-
-var errUnknown = errors.New("no such control call")
 
 // command does what a control call says and returns its answer, if it has one.
 func (m *Mydex) command(r *http.Request, name string) (any, error) {
 	switch name {
-	case "GET settings":
-		return m.Settings(), nil
-	case "PATCH settings":
-		if err := m.settings.Change(func(s *Settings) error { return control.Decode(r, s) }); err != nil {
-			return nil, err
-		}
-		return m.Settings(), nil
-	case "GET records":
-		after, err := control.After(r)
-		if err != nil {
-			return nil, err
-		}
-		return m.records.After(after), nil
-	case "GET counts":
-		return m.Counts(), nil
 	case "GET deliveries":
 		return m.Deliveries(), nil
 	case "GET members":
@@ -124,5 +93,5 @@ func (m *Mydex) commandWithBody(r *http.Request, name string) (any, error) {
 		m.SetCallbackURL(to.URL)
 		return nil, nil
 	}
-	return nil, errUnknown
+	return control.Common(r, name, m.settings, &m.records)
 }

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+
+	"github.com/caddy-delegate/caddy-delegate/integration/simulator/control"
 )
 
 // setup asks for a link that a member connects by. Null and absent are one.
@@ -81,7 +83,7 @@ func (c *call) link(kind string, s setup) (string, *refusal) {
 	}
 	base := *c.sim.loginURL.Load()
 	if base == "" {
-		base = c.base()
+		base = control.Base(c.Request)
 	}
 	token := c.sim.journeys.add(j, c.now)
 	if kind == kindIdentify {

@@ -3,11 +3,11 @@
 package mydex
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"sync"
+
+	"github.com/caddy-delegate/caddy-delegate/integration/simulator/control"
 )
 
 // fields are the fields of one item, as they were sent.
@@ -75,13 +75,7 @@ func (v *visit) serve(handle func(*visit) (any, *refusal)) ([]byte, *refusal) {
 	if refused != nil {
 		return nil, refused
 	}
-	var b bytes.Buffer
-	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(answer); err != nil {
-		panic("mydex: answer cannot be marshalled: " + err.Error())
-	}
-	return bytes.TrimSpace(b.Bytes()), nil
+	return control.Marshal(answer), nil
 }
 
 // add makes a row of fields with the next ID.
