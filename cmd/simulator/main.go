@@ -7,6 +7,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -41,6 +42,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	switch err := platform(ctx, os.Args[2:], os.Stdout, os.Stderr); {
+	case errors.Is(err, flag.ErrHelp): // it is on the screen
 	case errors.Is(err, errUsage):
 		os.Exit(2)
 	case err != nil:

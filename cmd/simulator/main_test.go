@@ -20,6 +20,8 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
+
+	"github.com/caddy-delegate/caddy-delegate/integration/simulator"
 )
 
 func run(t *testing.T, args ...string) (base string, stop func() error) {
@@ -194,7 +196,7 @@ func TestParticipantsFile(t *testing.T) {
 	if err := os.WriteFile(file, []byte(`[{"id":"aaaaaaaa-1111-4111-8111-111111111111","participantIdentifier":"alice","customFields":{"a":"b"}},{"participantIdentifier":"bob"}]`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ps, err := readParticipants(file)
+	ps, err := people("participants", file, 0, simulator.SampleParticipants)
 	if err != nil || len(ps) != 2 || ps[0].Identifier != "alice" || ps[0].CustomFields["a"] != "b" || ps[1].ID != "" {
 		t.Errorf("%+v, %v", ps, err)
 	}

@@ -4,14 +4,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"net"
-	"os"
-	"strconv"
 
 	"github.com/caddy-delegate/caddy-delegate/integration/simulator"
 )
@@ -19,7 +14,6 @@ import (
 // myDataHelps serves a simulated MyDataHelps until ctx ends.
 func myDataHelps(ctx context.Context, args []string, out, errOut io.Writer) error {
 	flags := flag.NewFlagSet("simulator mydatahelps", flag.ContinueOnError)
-	flags.SetOutput(errOut)
 	listen := flags.String("listen", "127.0.0.1:8080", "`address` to listen on; port 0 picks a free one")
 	account := flags.String("account", "MyDataHelps.Simulator.App", "`name` of the service account")
 	project := flags.String("project", "5e1f0000-0000-4000-8000-000000000001", "`ID` of the project")
@@ -30,55 +24,21 @@ func myDataHelps(ctx context.Context, args []string, out, errOut io.Writer) erro
 		public = append(public, file)
 		return nil
 	})
-	switch err := flags.Parse(args); {
-	case errors.Is(err, flag.ErrHelp):
-		return nil
-	case err != nil:
-		return errUsage
+	if err := parse(flags, args, errOut); err != nil {
+		return err
 	}
-	if flags.NArg() > 0 {
-		return fmt.Errorf("%q is no flag", flags.Arg(0))
-	}
-
 	keys, err := accountKeys(public, *privateKey)
 	if err != nil {
 		return err
 	}
-	participants, err := readParticipants(*who)
-	if err != nil {
-		return err
-	}
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", *listen)
+	participants, err := people("participants", *who, 1000000, simulator.SampleParticipants)
 	if err != nil {
 		return err
 	}
 	sim := simulator.NewMyDataHelps(simulator.Options{Account: *account, Keys: keys, ProjectID: *project, Participants: participants})
-	printWelcome(out, "http://"+l.Addr().String(), *account, *project, *privateKey, sim.Participants())
-	return serve(ctx, l, sim)
-}
-
-// readParticipants takes a number or the name of a JSON file.
-func readParticipants(s string) ([]simulator.Participant, error) {
-	if n, err := strconv.Atoi(s); err == nil {
-		if n < 0 || n > 1000000 {
-			return nil, errors.New("--participants: want a number between 0 and 1000000")
-		}
-		return simulator.SampleParticipants(n), nil
-	}
-	b, err := os.ReadFile(s)
-	if err != nil {
-		return nil, fmt.Errorf("--participants: neither a number nor a readable file: %w", err)
-	}
-	var ps []simulator.Participant
-	if err := json.Unmarshal(b, &ps); err != nil {
-		return nil, fmt.Errorf("--participants: %s: want a JSON list of participants: %w", s, err)
-	}
-	for i, p := range ps {
-		if err := p.Check(); err != nil {
-			return nil, fmt.Errorf("--participants: %s: entry %d: %w", s, i+1, err)
-		}
-	}
-	return ps, nil
+	return serve(ctx, *listen, sim, func(base string) {
+		printWelcome(out, base, *account, *project, *privateKey, sim.Participants())
+	})
 }
 
 func printWelcome(out io.Writer, base, account, project, privateKey string, ps []simulator.Participant) {

@@ -4,14 +4,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"net"
-	"os"
-	"strconv"
 
 	"github.com/caddy-delegate/caddy-delegate/integration/simulator/mydex"
 )
@@ -19,7 +14,6 @@ import (
 // mydexCommand serves a simulated Mydex, all its hosts on one address, until ctx ends.
 func mydexCommand(ctx context.Context, args []string, out, errOut io.Writer) error {
 	flags := flag.NewFlagSet("simulator mydex", flag.ContinueOnError)
-	flags.SetOutput(errOut)
 	var o mydex.Options
 	listen := flags.String("listen", "127.0.0.1:8081", "`address` to listen on; port 0 picks a free one")
 	flags.StringVar(&o.ClientID, "client-id", "5e1f0000-0000-4000-8000-00000000c11e", "`ID` of the OAuth 2.0 client")
@@ -33,52 +27,17 @@ func mydexCommand(ctx context.Context, args []string, out, errOut io.Writer) err
 		o.Scopes = append(o.Scopes, scope)
 		return nil
 	})
-	switch err := flags.Parse(args); {
-	case errors.Is(err, flag.ErrHelp):
-		return nil
-	case err != nil:
-		return errUsage
-	}
-	if flags.NArg() > 0 {
-		return fmt.Errorf("%q is no flag", flags.Arg(0))
+	if err := parse(flags, args, errOut); err != nil {
+		return err
 	}
 	if o.Scopes == nil {
 		o.Scopes = mydex.AllScopes()
 	}
 	var err error
-	if o.Members, err = readMembers(*who); err != nil {
+	if o.Members, err = people("members", *who, 100000, mydex.SampleMembers); err != nil {
 		return err
 	}
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", *listen)
-	if err != nil {
-		return err
-	}
-	printMydex(out, "http://"+l.Addr().String(), o)
-	return serve(ctx, l, mydex.New(o))
-}
-
-// readMembers takes a number or the name of a JSON file.
-func readMembers(s string) ([]mydex.Member, error) {
-	if n, err := strconv.Atoi(s); err == nil {
-		if n < 0 || n > 100000 {
-			return nil, errors.New("--members: want a number between 0 and 100000")
-		}
-		return mydex.SampleMembers(n), nil
-	}
-	b, err := os.ReadFile(s)
-	if err != nil {
-		return nil, fmt.Errorf("--members: neither a number nor a readable file: %w", err)
-	}
-	var members []mydex.Member
-	if err := json.Unmarshal(b, &members); err != nil {
-		return nil, fmt.Errorf("--members: %s: want a JSON list of members: %w", s, err)
-	}
-	for i, p := range members {
-		if err := p.Check(); err != nil {
-			return nil, fmt.Errorf("--members: %s: entry %d: %w", s, i+1, err)
-		}
-	}
-	return members, nil
+	return serve(ctx, *listen, mydex.New(o), func(base string) { printMydex(out, base, o) })
 }
 
 func printMydex(out io.Writer, base string, o mydex.Options) {

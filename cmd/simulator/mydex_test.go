@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/caddy-delegate/caddy-delegate/integration/simulator/mydex"
 )
 
 // What it prints must open it: a token comes out, for every feature block.
@@ -63,7 +65,7 @@ func TestMydexBadFlags(t *testing.T) {
 			t.Errorf("%s: %v, want an error with %q", name, err, tt.want)
 		}
 	}
-	members, err := readMembers(write(`[{"uid":"7","mydexid":"Ann7"}]`))
+	members, err := people("members", write(`[{"uid":"7","mydexid":"Ann7"}]`), 0, mydex.SampleMembers)
 	if err != nil || len(members) != 1 || members[0].MydexID != "Ann7" {
 		t.Errorf("%+v, %v", members, err)
 	}
