@@ -4,28 +4,15 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { check, click, open, page, picture, url } from './page.mjs'
+import { check, click, fits, open, page, parts, picture, reach, says, signIn, text, url } from './page.mjs'
 
 const alice = 'aaaaaaaa-1111-4111-8111-111111111111'
 const bob = 'bbbbbbbb-2222-4222-8222-222222222222'
-
-const text = (p, id) => p.locator(`#${id}`).textContent()
-
-async function signIn(p, name) {
-	await click(p, `sign-in-${name}`)
-	assert.match(await text(p, 'user'), new RegExp(`^Signed in as ${name}`, 'i'))
-}
 
 async function counter(p, label) {
 	const row = p.locator('#counts tr').filter({ has: p.getByRole('rowheader', { name: label, exact: true }) })
 	const [was, now, change] = await row.locator('td').allTextContents()
 	return { was: Number(was), now: Number(now), change }
-}
-
-// headers reads one side of the comparison: name to text of value and note.
-async function headers(p, side) {
-	const lines = await p.locator(`#${side} li`).allTextContents()
-	return Object.fromEntries(lines.map((l) => [l.slice(0, l.indexOf(':')).toLowerCase(), l.slice(l.indexOf(':') + 1).trim()]))
 }
 
 // One person's data on another's screen would be the end of this project.
@@ -69,14 +56,14 @@ test('the comparison shows the cookie that stays and the token that is added', a
 	const [cookie] = await page.context().cookies()
 	assert.equal(cookie.httpOnly, true)
 
-	const sent = await headers(page, 'sent')
+	const sent = await parts(page, 'sent')
 	assert.equal(sent.cookie, `session=${cookie.value.slice(0, 6)}… stays here: your session with the app`)
 	assert.match(sent.referer, /stays here$/)
 	assert.match(sent['sec-fetch-site'], /^same-origin stays here$/)
 	assert.match(sent['user-agent'], /passed on$/)
 	assert.equal('authorization' in sent, false)
 
-	const received = await headers(page, 'received')
+	const received = await parts(page, 'received')
 	assert.match(received.authorization, /^Bearer [0-9a-f]{6}… added by Caddy: your token, never in your browser$/)
 	assert.match(received['user-agent'], /from your browser$/)
 	for (const name of Object.keys(received)) {
@@ -166,24 +153,10 @@ test('the page keeps to its own files', async () => {
 
 // Who uses no mouse has to get everywhere, and to see where they are.
 test('every button is reached by Tab, with a visible focus, and works by key', async () => {
-	const buttons = await page.locator('button').evaluateAll((all) => all.map((b) => b.id))
-	const reached = new Set()
-	for (let n = 0; n < 40 && reached.size < buttons.length; n++) {
-		await page.keyboard.press('Tab')
-		const focus = await page.evaluate(() => {
-			const e = document.activeElement
-			const style = getComputedStyle(e)
-			return { tag: e.tagName, id: e.id, outline: style.outlineStyle, width: parseFloat(style.outlineWidth) }
-		})
-		if (focus.tag === 'BUTTON') {
-			reached.add(focus.id)
-			assert.ok(focus.outline !== 'none' && focus.width >= 2, `${focus.id}: the focus is invisible`)
-		}
-	}
-	assert.deepEqual([...reached].sort(), buttons.sort())
+	await reach(page, 'button')
 	await page.locator('#sign-in-alice').focus()
 	await page.keyboard.press('Enter')
-	await page.locator('#user').filter({ hasText: 'Signed in as Alice.' }).waitFor()
+	await says(page, 'user', 'Signed in as Alice.')
 	assert.equal(await page.evaluate(() => document.activeElement.id), 'sign-in-alice')
 })
 
@@ -211,8 +184,7 @@ test('the page fits a screen of 360 pixels', async () => {
 	await signIn(p, 'alice')
 	await click(p, 'call-answers')
 	await click(p, 'get-token')
-	const { wide, widest } = await p.evaluate(() => ({ wide: document.documentElement.scrollWidth, widest: innerWidth }))
-	assert.ok(wide <= widest, `${wide} pixels wide`)
+	await fits(p)
 	await picture(p, 'phone')
 	await p.context().close()
 })

@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { check, open, page, picture } from './page.mjs'
+import { check, fits, open, page, picture, says } from './page.mjs'
 
 // tile reads the number, or the word, under a label.
 async function tile(p, label) {
@@ -28,8 +28,6 @@ async function flip(p, id, on) {
 	await press(p, id, on ? 'Space' : 'Enter')
 	await p.locator(`#${id}[aria-checked=${on}]`).waitFor()
 }
-
-const says = (p, id, what) => p.locator(`#${id}`).filter({ hasText: what }).waitFor()
 
 // The section claims that nobody notices when the issuer is down. It has to be
 // seen on the page, with numbers of the running Caddy.
@@ -68,8 +66,7 @@ test('the token engine works while the issuer is down, and the page shows it', a
 	await check(page, 'issuer down, dark')
 	await picture(page, 'refused-from-memory-dark')
 	await page.emulateMedia({ colorScheme: null })
-	await page.setViewportSize({ width: 360, height: 740 })
-	assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'wider than a phone')
+	await fits(page)
 	await picture(page, 'refused-from-memory-phone')
 
 	await flip(page, 'switch-short-tokens', true)

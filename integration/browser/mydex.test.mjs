@@ -5,18 +5,11 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { check, click, open, picture, url } from './page.mjs'
+import { check, click, fits, open, parts, picture, reach, says, signIn, text, url } from './page.mjs'
 
 const platform = /^http:\/\/localhost:\d+\/ftc\/|^data:,$/
 
 const visit = (options) => open(options, 'mydex.html', platform)
-const text = (p, id) => p.locator(`#${id}`).textContent()
-const says = (p, id, what) => p.locator(`#${id}`).filter({ hasText: what }).waitFor()
-
-async function signIn(p, name) {
-	await click(p, `sign-in-${name}`)
-	assert.match(await text(p, 'user'), new RegExp(`^Signed in as ${name}`, 'i'))
-}
 
 // depart clicks Connect and is at the platform, where it signs in as a member.
 async function depart(p, member) {
@@ -35,12 +28,6 @@ async function connect(p, member) {
 	await picture(p, 'mydex-agreement')
 	await p.getByRole('button', { name: 'Agree' }).click()
 	await says(p, 'connect-outcome', 'You are back')
-}
-
-// parts reads a list of the comparison: name to value and note.
-async function parts(p, id) {
-	const lines = await p.locator(`#${id} li`).allTextContents()
-	return Object.fromEntries(lines.map((l) => [l.slice(0, l.indexOf(':')).toLowerCase(), l.slice(l.indexOf(':') + 1).trim()]))
 }
 
 // listen remembers all that the browser sends, in full.
@@ -183,21 +170,7 @@ test('the tabs and every control are reached by key, with a visible focus', asyn
 	await p.locator('#caddyfile').filter({ hasText: 'delegate_connect mydex' }).waitFor()
 	assert.equal(await p.locator('nav [aria-current=page]').textContent(), 'Mydex')
 	assert.equal(await p.locator('[style], style, script:not([src])').count(), 0)
-	const controls = await p.locator('a, button, input').evaluateAll((all) => all.map((e) => e.id || e.textContent))
-	const reached = new Set()
-	for (let n = 0; n < 40 && reached.size < controls.length; n++) {
-		await p.keyboard.press('Tab')
-		const focus = await p.evaluate(() => {
-			const e = document.activeElement
-			const style = getComputedStyle(e)
-			return { tag: e.tagName, name: e.id || e.textContent, seen: style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2 }
-		})
-		if (['A', 'BUTTON', 'INPUT'].includes(focus.tag)) {
-			reached.add(focus.name)
-			assert.ok(focus.seen, `${focus.name}: the focus is invisible`)
-		}
-	}
-	assert.deepEqual([...reached].sort(), controls.sort())
+	await reach(p, 'a, button, input')
 	await p.context().close()
 })
 
@@ -213,9 +186,7 @@ for (const colorScheme of ['light', 'dark']) {
 		await click(p, 'call-add')
 		await check(p, 'connected')
 		await picture(p, `mydex-${colorScheme}`)
-		await p.setViewportSize({ width: 360, height: 740 })
-		const { wide, widest } = await p.evaluate(() => ({ wide: document.documentElement.scrollWidth, widest: innerWidth }))
-		assert.ok(wide <= widest, `${wide} pixels wide`)
+		await fits(p)
 		await picture(p, `mydex-phone-${colorScheme}`)
 		await click(p, 'disconnect')
 		await p.context().close()

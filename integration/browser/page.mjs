@@ -63,6 +63,47 @@ export async function click(p, button) {
 	await p.locator('main:not([aria-busy=true])').waitFor()
 }
 
+export async function signIn(p, name) {
+	await click(p, `sign-in-${name}`)
+	assert.match(await text(p, 'user'), new RegExp(`^Signed in as ${name}`, 'i'))
+}
+
+export const text = (p, id) => p.locator(`#${id}`).textContent()
+export const says = (p, id, what) => p.locator(`#${id}`).filter({ hasText: what }).waitFor()
+
+// parts reads a list of the comparison: name to value and note.
+export async function parts(p, id) {
+	const lines = await p.locator(`#${id} li`).allTextContents()
+	return Object.fromEntries(lines.map((l) => [l.slice(0, l.indexOf(':')).toLowerCase(), l.slice(l.indexOf(':') + 1).trim()]))
+}
+
+// reach presses Tab until every one of the controls had the focus, and it was
+// seen.
+export async function reach(p, controls) {
+	const names = await p.locator(controls).evaluateAll((all) => all.map((e) => e.id || e.textContent))
+	const reached = new Set()
+	for (let n = 0; n < 40 && reached.size < names.length; n++) {
+		await p.keyboard.press('Tab')
+		const focus = await p.evaluate((wanted) => {
+			const e = document.activeElement
+			const style = getComputedStyle(e)
+			return { wanted: e.matches(wanted), name: e.id || e.textContent, seen: style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2 }
+		}, controls)
+		if (focus.wanted) {
+			reached.add(focus.name)
+			assert.ok(focus.seen, `${focus.name}: the focus is invisible`)
+		}
+	}
+	assert.deepEqual([...reached].sort(), names.sort())
+}
+
+// fits wants that nobody has to scroll sideways on a phone.
+export async function fits(p) {
+	await p.setViewportSize({ width: 360, height: 740 })
+	const { wide, widest } = await p.evaluate(() => ({ wide: document.documentElement.scrollWidth, widest: innerWidth }))
+	assert.ok(wide <= widest, `${wide} pixels wide`)
+}
+
 export async function picture(p, name) {
 	if (process.env.SCREENSHOT_DIR) {
 		await p.screenshot({ path: join(process.env.SCREENSHOT_DIR, `demo-${name}.png`), fullPage: true })
