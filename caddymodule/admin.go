@@ -100,13 +100,22 @@ func liveApp(w http.ResponseWriter, r *http.Request, method string) (*App, error
 	return app, nil
 }
 
-// orderBody is what a request orders by, as JSON. A page of another site can
-// post a form or plain text to localhost without asking, but no JSON.
-func orderBody(w http.ResponseWriter, r *http.Request) (io.Reader, error) {
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		return nil, errors.New("send the header Content-Type: application/json")
+// readOrder reads what the app that is running is ordered to do, by POST with a
+// JSON object of the given form. A page of another site can post a form or
+// plain text to localhost without asking, but no JSON.
+func readOrder[T any](w http.ResponseWriter, r *http.Request, form string) (*App, *T, error) {
+	app, err := liveApp(w, r, http.MethodPost)
+	if err != nil {
+		return nil, nil, err
 	}
-	return http.MaxBytesReader(w, r.Body, maxOrder), nil
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		return nil, nil, badRequest(errors.New("send the header Content-Type: application/json"))
+	}
+	order, err := decodeOrder[T](http.MaxBytesReader(w, r.Body, maxOrder), form)
+	if err != nil {
+		return nil, nil, badRequest(err)
+	}
+	return app, order, nil
 }
 
 // decodeOrder reads one JSON object of the given form. There may be none. Its

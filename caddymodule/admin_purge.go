@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -33,16 +32,11 @@ const purgeForm = "the strings provider, realm, subject and participant, and of 
 
 // purge answers POST /delegate/purge.
 func (adminAPI) purge(w http.ResponseWriter, r *http.Request) error {
-	app, err := liveApp(w, r, http.MethodPost)
+	app, order, err := readOrder[purgeOrder](w, r, purgeForm)
 	if err != nil {
 		return err
 	}
-	body, err := orderBody(w, r)
-	if err != nil {
-		return badRequest(err)
-	}
-	order, err := readPurge(body)
-	if err != nil {
+	if err := order.check(); err != nil {
 		return badRequest(err)
 	}
 	names, err := order.providers(app)
@@ -97,15 +91,6 @@ type choice struct {
 func (c *choice) UnmarshalJSON(text []byte) error {
 	c.given = true
 	return json.Unmarshal(text, &c.name)
-}
-
-// readPurge reads and checks a purge.
-func readPurge(body io.Reader) (*purgeOrder, error) {
-	order, err := decodeOrder[purgeOrder](body, purgeForm)
-	if err != nil {
-		return nil, err
-	}
-	return order, order.check()
 }
 
 func (o *purgeOrder) check() error {

@@ -5,6 +5,7 @@ package caddymodule
 import (
 	"bytes"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -17,6 +18,15 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
+
+// readPurge reads and checks a purge.
+func readPurge(body io.Reader) (*purgeOrder, error) {
+	order, err := decodeOrder[purgeOrder](body, purgeForm)
+	if err != nil {
+		return nil, err
+	}
+	return order, order.check()
+}
 
 // TestReadPurge protects from a purge of everybody that was meant for one, and
 // from one that silently does nothing.

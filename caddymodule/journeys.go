@@ -123,17 +123,9 @@ const journeyForm = "the strings provider, realm and subject, of url, a delegate
 // depart answers POST /delegate/journeys: it begins a journey for somebody whom
 // the operator names, and who has to sign in to end it.
 func (adminAPI) depart(w http.ResponseWriter, r *http.Request) error {
-	app, err := liveApp(w, r, http.MethodPost)
+	app, order, err := readOrder[journeyOrder](w, r, journeyForm)
 	if err != nil {
 		return err
-	}
-	body, err := orderBody(w, r)
-	if err != nil {
-		return badRequest(err)
-	}
-	order, err := decodeOrder[journeyOrder](body, journeyForm)
-	if err != nil {
-		return badRequest(err)
 	}
 	if order.Provider == "" || order.Realm == "" || order.Subject == "" {
 		return badRequest(errors.New("provider, realm and subject are needed: realm and subject are the app's names of the user; without app_session the realm is default"))
