@@ -40,8 +40,8 @@ func (s *Store) Each(ctx context.Context, tell func(*Grant) error) error {
 const pageSize = 500
 
 func (s *Store) page(ctx context.Context, db doer, created int64, after string) ([]*Grant, error) {
-	text, args := s.sql("SELECT id, provider, source, state, owner, sealed_by, created, changed FROM grants WHERE created > ", created,
-		" OR created = ", created, " AND id > ", after, fmt.Sprintf(" ORDER BY created, id LIMIT %d", pageSize))
+	text, args := s.sql("SELECT id, provider, source, state, owner, sealed_by, created, changed FROM grants WHERE (created, id) > (", created,
+		", ", after, fmt.Sprintf(") ORDER BY created, id LIMIT %d", pageSize))
 	rows, err := db.QueryContext(ctx, text, args...)
 	if err != nil {
 		return nil, err
