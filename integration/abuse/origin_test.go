@@ -20,14 +20,9 @@ func evils(authority string) []string {
 	}
 }
 
-// TestT49_OtherSitesPages protects against pages of other sites that use the
-// user's cookie: by a form, an image, a script, from a sandbox or a subdomain.
-// Nothing is asked of the platform, no token is minted, for reads neither: they
-// answer with health data.
-func TestT49_OtherSitesPages(t *testing.T) {
-	r := start(t, caddyfile("", site(""), passing))
-	alice := r.cookie("alice")
-	form := []string{"Content-Type: text/plain", "Content-Length: 0"}
+// strangers are the headers by which a browser tells of a request that it came
+// from a page of another site, or that leave it in doubt.
+func strangers(r *rig) [][]string {
 	cases := [][]string{
 		{"Sec-Fetch-Site: cross-site"},
 		{"Sec-Fetch-Site: same-site"},
@@ -48,7 +43,18 @@ func TestT49_OtherSitesPages(t *testing.T) {
 			cases = append(cases, []string{"Origin: " + origin})
 		}
 	}
-	for _, lines := range cases {
+	return cases
+}
+
+// TestT49_OtherSitesPages protects against pages of other sites that use the
+// user's cookie: by a form, an image, a script, from a sandbox or a subdomain.
+// Nothing is asked of the platform, no token is minted, for reads neither: they
+// answer with health data.
+func TestT49_OtherSitesPages(t *testing.T) {
+	r := start(t, caddyfile("", site(""), passing))
+	alice := r.cookie("alice")
+	form := []string{"Content-Type: text/plain", "Content-Length: 0"}
+	for _, lines := range strangers(r) {
 		what := strings.Join(lines, ", ")
 		lines = append(lines, alice)
 		for _, path := range []string{"/mdh-token", "/fa-token", "/mdh" + apiEcho, "/fa" + apiEcho} {

@@ -20,9 +20,10 @@ const patience = 20 * time.Second
 // reply is an answer that was read to its end. Its status is 0 if the server
 // hung up without one.
 type reply struct {
-	status int
-	header http.Header
-	body   string
+	status  int
+	header  http.Header
+	body    string
+	trailer http.Header
 }
 
 // code is that of a refusal of ours.
@@ -56,11 +57,32 @@ func (r *rig) send(request string) reply {
 	defer conn.Close()
 	// A server that has seen enough hangs up on the rest: the answer tells.
 	_, _ = io.WriteString(conn, request)
+	return r.read(conn, request)
+}
+
+// sendAndEnd is send by somebody who then hangs up in one direction, so that
+// what they announced never comes.
+func (r *rig) sendAndEnd(request string) reply {
+	r.t.Helper()
+	conn := r.dial()
+	defer conn.Close()
+	_, _ = io.WriteString(conn, request)
+	_ = conn.(*net.TCPConn).CloseWrite()
+	return r.read(conn, request)
+}
+
+// read reads the answer to a request, and skips that it may go on.
+func (r *rig) read(conn net.Conn, request string) reply {
+	r.t.Helper()
 	method, _, _ := strings.Cut(request, " ")
-	res, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method})
+	reader, asked := bufio.NewReader(conn), &http.Request{Method: method}
+	res, err := http.ReadResponse(reader, asked)
+	for err == nil && res.StatusCode == http.StatusContinue {
+		res, err = http.ReadResponse(reader, asked)
+	}
 	if err != nil {
 		if late(err) {
-			r.t.Fatalf("no answer to %q", request)
+			r.t.Fatalf("no answer to %.2000q", request)
 		}
 		return reply{}
 	}
@@ -69,7 +91,7 @@ func (r *rig) send(request string) reply {
 	if err != nil && res.StatusCode < 300 {
 		r.t.Fatal(err)
 	}
-	return reply{res.StatusCode, res.Header, string(body)}
+	return reply{res.StatusCode, res.Header, string(body), res.Trailer}
 }
 
 // late tells a server that does not answer from one that hangs up.

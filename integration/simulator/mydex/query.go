@@ -33,6 +33,10 @@ func readQuery(raw string) phpArray {
 	return query
 }
 
+// ReadQuery is what the API reads a raw query as, PHP's $_GET: values are
+// strings, or arrays of their own.
+func ReadQuery(raw string) map[string]any { return readQuery(raw) }
+
 // phpDecode is urldecode: what is no escape stays as it is.
 func phpDecode(s string) string {
 	var b strings.Builder
