@@ -117,7 +117,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	res, err := t.send(p, req, body)
 	if err != nil {
-		return broken(req, body, err)
+		return p.broken(req, body, err)
 	}
 	if !p.stale(res) {
 		p.provider.shared.doubts.clear(&p.delegation)
@@ -157,7 +157,7 @@ func (t *Transport) heal(p *passage, req *http.Request, body *body, res *http.Re
 	}
 	res, err = t.send(p, req, body)
 	if err != nil {
-		return broken(req, body, err)
+		return p.broken(req, body, err)
 	}
 	if !p.stale(res) {
 		doubts.clear(&p.delegation)
@@ -173,7 +173,8 @@ func (t *Transport) heal(p *passage, req *http.Request, body *body, res *http.Re
 	return p.gate.response(req, unauthorized), nil
 }
 
-// send puts the request on the wire, once.
+// send puts the request on the wire, once. A [delegation.Refusal] means that it
+// must not go there, and the upstream has said nothing.
 func (t *Transport) send(p *passage, req *http.Request, body *body) (*http.Response, error) {
 	a := p.attempt(req)
 	out := req.WithContext(a)
@@ -186,7 +187,7 @@ func (t *Transport) send(p *passage, req *http.Request, body *body) (*http.Respo
 	body.attach(out, req)
 	if p.credential != nil {
 		if err := p.credential.Apply(out); err != nil {
-			return p.gate.response(req, err), nil
+			return nil, delegation.AsRefusal(err)
 		}
 	}
 	if pool, ok := t.pools[p.provider.name]; ok {
@@ -203,8 +204,12 @@ func (p *passage) stale(res *http.Response) bool {
 	return p.credential.Stale(res)
 }
 
-// broken tells a client that broke off from an upstream that did.
-func broken(req *http.Request, body *body, err error) (*http.Response, error) {
+// broken tells what was refused before it was sent, and a client that broke
+// off, from an upstream that did.
+func (p *passage) broken(req *http.Request, body *body, err error) (*http.Response, error) {
+	if refusal, ok := errors.AsType[*delegation.Refusal](err); ok {
+		return p.gate.response(req, refusal), nil
+	}
 	if fault := body.failure(); fault != nil {
 		return clientFailed(req, fault)
 	}

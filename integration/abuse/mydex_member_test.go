@@ -30,8 +30,10 @@ func TestT25_MydexSomebodyElses(t *testing.T) {
 	before := m.last()
 	for _, prefix := range proxies {
 		for what, ask := range map[string]func() reply{
-			"query, dataset":  func() reply { return m.ask("GET", prefix+datasetPath+"&"+bobs, alice) },
-			"query first":     func() reply { return m.ask("GET", prefix+"/api/pds/pds/me.json?"+bobs+"&dataset=ds_personal_details", alice) },
+			"query, dataset": func() reply { return m.ask("GET", prefix+datasetPath+"&"+bobs, alice) },
+			"query first": func() reply {
+				return m.ask("GET", prefix+"/api/pds/pds/me.json?"+bobs+"&dataset=ds_personal_details", alice)
+			},
 			"query, block":    func() reply { return m.ask("GET", prefix+eventsPath+"?"+bobs, alice) },
 			"header, dataset": func() reply { return m.ask("GET", prefix+datasetPath, alice, "Connection-Token: "+wren.Key) },
 			"header, block": func() reply {

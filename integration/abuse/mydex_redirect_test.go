@@ -140,7 +140,9 @@ func TestT47_MydexAddressOfTheJourney(t *testing.T) {
 			}
 		}
 	}
-	r := m.reached("the host", func() reply { return m.askHome("POST", "/ftc/setup", "X-Forwarded-Host: evil.example", "Content-Length: 0") })
+	r := m.reached("the host", func() reply {
+		return m.askHome("POST", "/ftc/setup", "X-Forwarded-Host: evil.example", "Content-Length: 0")
+	})
 	if r.Header.Get("X-Return-To") != "https://evil.example/return" {
 		t.Errorf("control: %v", r.Header)
 	}

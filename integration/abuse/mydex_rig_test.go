@@ -219,12 +219,14 @@ func (m *mydexRig) theirs(what string, c mydex.Connection, r mydex.Record) {
 	if len(bearer) != 1 || !strings.HasPrefix(bearer[0], "Bearer ory_at_") || r.UID != c.UID {
 		m.t.Errorf("%s: %d credentials, of %q; want one of %s: %s", what, len(bearer), r.UID, c.UID, r.URI)
 	}
-	uid, key := query["uid"], query["key"]
+	uid, key, source := query["uid"], query["key"], query["source_type"]
 	if strings.HasPrefix(r.URI, "/api/pds/") {
-		if len(tokens) > 0 || uid != nil || key != any(c.Key) || query["source_type"] != any("connection") || !strings.HasPrefix(r.URI, "/api/pds/pds/"+c.UID+".json?") {
+		byPath := uid == nil && strings.HasPrefix(r.URI, "/api/pds/pds/"+c.UID+".json?")
+		byQuery := uid == any(c.UID) && strings.HasPrefix(r.URI, "/api/pds/transaction?")
+		if len(tokens) > 0 || !byPath && !byQuery || key != any(c.Key) || source != any("connection") {
 			m.t.Errorf("%s: a dataset was asked for by %s, Connection-Token %q", what, r.URI, tokens)
 		}
-	} else if !slices.Equal(tokens, []string{c.Key}) || uid != any(c.UID) || key != nil || query["source_type"] != nil {
+	} else if !slices.Equal(tokens, []string{c.Key}) || uid != any(c.UID) || key != nil || source != nil {
 		m.t.Errorf("%s: a block was asked for by %s, Connection-Token %q", what, r.URI, tokens)
 	}
 	if query["con_id"] != any(c.ConID) || strings.Count(r.URI, c.ConID) != 1 || strings.Count(r.URI, c.Key)+len(tokens) != 1 {
