@@ -148,8 +148,13 @@ func (c *Connect) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 		return c.listen(w, r, strings.TrimPrefix(path, "/callback"))
 	}
 	v := &visit{Connect: c, w: w, r: r, repl: repl}
-	if r.URL.Path == "/return" && r.Method == http.MethodGet {
-		return v.arrive() // from the platform's page: another site's
+	if r.URL.Path == "/return" {
+		// Its address has the state, which nobody but the browser that set out
+		// may know.
+		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
+		if r.Method == http.MethodGet {
+			return v.arrive() // from the platform's page: another site's
+		}
 	}
 	if done, err := c.admit(w, r, false); err != nil {
 		return c.refuse(w, r, err)
