@@ -75,7 +75,12 @@ func (p *Provider) Told(ctx context.Context, r *http.Request) (delegation.Word, 
 
 var errWord = errors.New("the callback is neither a form nor a JSON object, or has a field twice")
 
+var errPacked = errors.New("the callback is packed (Content-Encoding), which is not read")
+
 func readWord(r *http.Request) (*word, error) {
+	if len(r.Header["Content-Encoding"]) > 0 {
+		return nil, errPacked // as a form it could seem to say nothing, and be taken
+	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return nil, errors.New("the callback could not be read to its end, or is too large")

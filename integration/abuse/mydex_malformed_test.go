@@ -177,6 +177,8 @@ func TestT19_MydexWordsOfTwoReadings(t *testing.T) {
 	_ = w.Close()
 	told("packed", formType+"\r\nContent-Encoding: gzip", packed.String(), 400)
 	told("packed, as JSON", jsonType+"\r\nContent-Encoding: gzip", packed.String(), 400)
+	told("packed, it says", formType+"\r\nContent-Encoding: gzip", word, 400)
+	told("packed twice, it says", jsonType+"\r\nContent-Encoding: identity\r\nContent-Encoding: br", object(), 400)
 	for _, kind := range []string{
 		"X: y", "Content-Type:", "Content-Type: text/plain", "Content-Type: application/xml", "Content-Type: multipart/form-data; boundary=x", "Content-Type: application/jsonp", "Content-Type: application/x-www-form-urlencodedx", "Content-Type: application/json, text/plain",
 		"Content-Type: x; application/x-www-form-urlencoded", "Content_Type: application/x-www-form-urlencoded", "Content-Type: application/octet-stream", jsonType,

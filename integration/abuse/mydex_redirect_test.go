@@ -147,3 +147,35 @@ func TestT47_MydexAddressOfTheJourney(t *testing.T) {
 		t.Errorf("control: %v", r.Header)
 	}
 }
+
+// TestT47_MydexRedirectsOfThePlatform protects browsers from redirects of
+// Mydex's API, to another site or within its own: the address that it repeats
+// has the member key. None is passed on, nor is its address.
+func TestT47_MydexRedirectsOfThePlatform(t *testing.T) {
+	m := startMydex(t, mydexCaddyfile("", passingToMydex))
+	alice := m.connected("alice", m.member(0))
+	location := ""
+	m.intercept(func(w http.ResponseWriter, r *http.Request, mydex http.Handler) {
+		if r.URL.Path == "/oauth2/token" {
+			mydex.ServeHTTP(w, r)
+			return
+		}
+		for _, name := range []string{"Location", "Content-Location", "Link"} {
+			w.Header()[name] = []string{location + "?" + r.URL.RawQuery}
+		}
+		w.WriteHeader(http.StatusFound)
+	})
+	for _, location = range []string{"//evil.example", "/\\evil.example", "https://evil.example", "/api/pds/pds/4020.json", "", "javascript:evil", m.MydexURL + "/api/pds/pds/4020.json", "/pdx/x", "/\t/evil.example"} {
+		for _, prefix := range proxies {
+			for _, path := range []string{datasetPath, eventsPath} {
+				got := m.ask("GET", prefix+path, alice)
+				if got.code() != "upstream_redirected" || got.header.Get("Location")+got.header.Get("Content-Location")+got.header.Get("Link") != "" || says(got, "evil") || says(got, "con_id") {
+					t.Errorf("%q: %d %v", location, got.status, got.header)
+				}
+			}
+		}
+		if got := m.askHome("GET", eventsPath+"?con_id=1"); !strings.Contains(got.header.Get("Location"), "con_id=1") {
+			t.Errorf("control: %q: %d to %q", location, got.status, got.header.Get("Location"))
+		}
+	}
+}
