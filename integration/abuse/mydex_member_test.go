@@ -3,6 +3,7 @@
 package abuse
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -53,7 +54,7 @@ func TestT25_MydexSomebodyElses(t *testing.T) {
 		for _, path := range []string{
 			"/api/pds/pds/" + wren.UID + ".json?dataset=ds_personal_details&" + bobs, "/api/pds/pds/" + wren.UID, "/api/pds/pds/" + wren.ConID + ".json", "/api/pds/transaction/" + wren.UID + ".json",
 			"/api/pds/pds/me.json/" + wren.UID, "/api/pds/pds/" + wren.UID + "/me.json", "/api/pds/pds/ME.json", "/api/pds/pds/you.json", "/api/pds/pds/me.jsonp", "/API/PDS/PDS/" + wren.UID + ".json",
-			"/calendar/" + wren.UID, "/calendar/get-events/" + wren.ConID, "/timeline/" + wren.UID + ".json", "/api/pds", "/api/connection", "/access-token/" + mydexNID, "/identify", "/ftc/setup", "/members/" + wren.UID,
+			"/calendar/get-events.jsonp", "/timeline.JSONP", "/calendar/" + wren.UID, "/calendar/get-events/" + wren.ConID, "/timeline/" + wren.UID + ".json", "/api/pds", "/api/connection", "/access-token/" + mydexNID, "/identify", "/ftc/setup", "/members/" + wren.UID,
 		} {
 			m.refused(prefix+path, http.StatusForbidden, "route_denied", func() reply { return m.ask("GET", prefix+path, alice) })
 		}
@@ -146,4 +147,46 @@ func TestT25_MydexForgetsOneself(t *testing.T) {
 	}
 	m.status("alice", alice, "none")
 	m.refused("alice", http.StatusForbidden, "consent_required", func() reply { return m.do("GET", "/pdx"+datasetPath, "", alice) })
+}
+
+// TestT20_MydexWaysAroundTheSignIn protects delegate_connect from paths that
+// the authenticator's matcher takes for the callback, which it leaves alone,
+// and delegate_connect for something else: nobody is signed in there, whatever
+// headers and cookies say.
+func TestT20_MydexWaysAroundTheSignIn(t *testing.T) {
+	m := startMydex(t, mydexCaddyfile("", `
+	@closed not path /callback/* /ftc/*
+	respond @closed 401
+	uri path_regexp ^/callback/\.\. ""
+	reverse_proxy [[.MydexURL]]`))
+	robin := m.member(0)
+	alice := m.connected("alice", robin)
+	forged := []string{"Remote-User: alice", "X-Forwarded-User: alice", "X-Forwarded-Uri: /callback/x", "X-Original-Url: /callback/x"}
+	for _, at := range connects {
+		for _, path := range []string{
+			"/callback/../%s", "/callback/..%%2f%s", "/callback/%%2e%%2e/%s", "/callback/x/../../%s", "/CALLBACK/../%s", "//callback/../%s", "/./callback/../%s", "/x/../callback/../%s", "/callback//../../%s", "/callback/..;/%s", "/callback/..\\%s",
+			"/Callback/%s", "/callback/%s", "/callback%%2f%s", "/%s/../callback/x", "/%s/..%%2fcallback/x", "/%s%%2f..%%2fcallback/x", "/%s;/callback/x", "/%s?/callback/x", "/%s%%3f/callback/x", "/%s%%00/callback/x", "/%s#/callback/x",
+		} {
+			for method, end := range map[string]string{"POST": "start", "GET": "status", "DELETE": ""} {
+				target := at + fmt.Sprintf(path, end)
+				m.untouched(method+" "+target, func() {
+					got := m.do(method, target, "", forged...)
+					nowhere := got.status == http.StatusOK && got.body == "" && got.header.Get("Cache-Control") == "" // no directive is there
+					if got.status/100 != 4 && !nowhere || len(got.header["Set-Cookie"]) > 0 {
+						t.Errorf("%s %s: %d %s", method, target, got.status, got.body)
+					}
+				})
+			}
+			target := at + fmt.Sprintf(path, "return") + "?state=x"
+			m.untouched(target, func() {
+				if got := m.do("GET", target, "", forged...); strings.HasSuffix(got.header.Get("Location"), "=connected") {
+					t.Errorf("%s: %d to %q", target, got.status, got.header.Get("Location"))
+				}
+			})
+		}
+	}
+	m.status("alice", alice, "connected")
+	if r := m.reached("two dots", func() reply { return m.askHome("POST", "/callback/../ftc/setup", "Content-Length: 0") }); r.Area != "setup" {
+		t.Errorf("control: %s", r.URI)
+	}
 }
