@@ -41,8 +41,8 @@ func (p *Provider) Told(ctx context.Context, r *http.Request) (delegation.Word, 
 		return "", err
 	case w.kind == "notification":
 		return delegation.WordNotification, nil
-	case w.kind == "" && w.key == "":
-		return delegation.WordOther, nil
+	case w.kind == "" && w.key == "" && w.mydexID != "":
+		return delegation.WordOther, nil // who somebody is
 	case w.kind != "":
 		return "", errors.New("the callback is of a type that is not known")
 	}
