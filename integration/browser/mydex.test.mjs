@@ -149,7 +149,7 @@ test('a member who declines is not connected, and one who is taken stays with th
 	await click(alice, 'call-read')
 	assert.match(await text(alice, 'call-answer'), /"value": "Heron"/)
 	await click(bob, 'call-read')
-	assert.match(await text(bob, 'call-outcome'), /code consent_required\.$/)
+	assert.match(await text(bob, 'call-outcome'), /code account_conflict\.$/)
 	assert.equal((await bob.content()).includes('4022.json'), false, 'somebody else\'s call is on the page')
 
 	// Nor does the next user in the same browser see anything of it.
