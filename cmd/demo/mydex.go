@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/integration/simulator/mydex"
 	"github.com/caddy-delegate/caddy-delegate/integration/stack"
@@ -30,9 +31,16 @@ type consented struct {
 	platform *mydex.Mydex
 	server   *httptest.Server
 
-	mu     sync.Mutex
-	latest map[string]sight   // call, by session
-	trips  map[string]journey // by the member's uid
+	mu         sync.Mutex
+	latest     map[string]sight // call, by session
+	departures []departure
+	trips      map[string]journey // by the member's uid
+}
+
+// departure is that somebody set out.
+type departure struct {
+	user string
+	at   time.Time
 }
 
 // newConsented starts the platform. Its secrets are made up anew each time, and
@@ -105,8 +113,8 @@ func (c *consented) members(user string) []string {
 	return uids
 }
 
-// watch notes the latest call of each session, who came back from Mydex, and
-// who wants to be forgotten.
+// watch notes the latest call of each session, who sets out for Mydex and comes
+// back, and who wants to be forgotten.
 func (c *consented) watch(session, user string, r *http.Request) {
 	s := see(r)
 	c.mu.Lock()
@@ -115,7 +123,9 @@ func (c *consented) watch(session, user string, r *http.Request) {
 	case !journeys:
 		c.latest[session] = s
 	case user == "":
-	case s.method == http.MethodGet && strings.HasPrefix(rest, "return?"):
+	case s.method == http.MethodPost:
+		c.departures = append(c.departures, departure{user, s.at})
+	case s.method == http.MethodGet:
 		c.arrived(user, s)
 	case s.method == http.MethodDelete && rest == "":
 		delete(c.latest, session)
@@ -128,15 +138,30 @@ func (c *consented) watch(session, user string, r *http.Request) {
 }
 
 // arrived finds out which member's journey ends. Whose member is another
-// user's already gets none of theirs: Caddy refuses it as well.
+// user's already, and whoever comes back from another's journey, gets none of
+// theirs: Caddy refuses it as well.
 func (c *consented) arrived(user string, back sight) {
-	t, ok := findJourney(back, c.platform.Records(), c.platform.Deliveries())
-	if !ok {
+	state := back.state()
+	if state == "" {
+		return
+	}
+	t, ok := findJourney(state, c.platform.Records(), c.platform.Deliveries())
+	if !ok || c.setOut(t.setup.Time) != user {
 		return
 	}
 	if old, taken := c.trips[t.callback.UID]; taken && old.user != user {
 		return
 	}
-	t.user = user
+	t.user, t.back = user, back
 	c.trips[t.callback.UID] = t
+}
+
+// setOut tells who had set out last when Caddy asked Mydex for a journey.
+func (c *consented) setOut(asked time.Time) string {
+	for _, s := range slices.Backward(c.departures) {
+		if s.at.Before(asked) {
+			return s.user
+		}
+	}
+	return ""
 }

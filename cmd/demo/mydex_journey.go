@@ -4,6 +4,7 @@ package main
 
 import (
 	"encoding/json"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -19,13 +20,25 @@ type journey struct {
 	back     sight // the browser's return
 }
 
-// findJourney finds the journey that a browser comes back from: the return
-// address has its state, which the setup had, whose linking token the callback
-// has.
-func findJourney(back sight, records []mydex.Record, deliveries []mydex.Delivery) (journey, bool) {
-	state := stateOf(back.uri)
+// state is that of the journey that a browser comes back from: in the address
+// or, for who signs in only then, in the cookie in which Caddy has kept it.
+func (s sight) state() string {
+	if state := stateOf(s.uri); state != "" {
+		return state
+	}
+	c, err := (&http.Request{Header: s.header}).Cookie("delegate_mydex")
+	if err != nil {
+		return ""
+	}
+	_, state, _ := strings.Cut(c.Value, ".")
+	return state
+}
+
+// findJourney finds a journey by its state, which the setup had, whose linking
+// token the callback has.
+func findJourney(state string, records []mydex.Record, deliveries []mydex.Delivery) (journey, bool) {
 	for _, r := range slices.Backward(records) {
-		if r.Area != "setup" || state == "" {
+		if r.Area != "setup" {
 			continue
 		}
 		asked := fieldsOf(r.Body)
@@ -34,7 +47,7 @@ func findJourney(back sight, records []mydex.Record, deliveries []mydex.Delivery
 		}
 		for _, d := range slices.Backward(deliveries) {
 			if form, err := url.ParseQuery(d.Body); err == nil && form.Get("linking_token") == asked["linking_token"] {
-				return journey{setup: r, callback: d, back: back}, true
+				return journey{setup: r, callback: d}, true
 			}
 		}
 	}

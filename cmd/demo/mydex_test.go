@@ -34,10 +34,9 @@ func (d *demo) visitor(t *testing.T, user string) *visitor {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v := &visitor{d, t, &http.Client{Jar: jar}, d.stack.App.SignIn(user, time.Time{})}
+	v := &visitor{demo: d, t: t, client: &http.Client{Jar: jar}}
 	t.Cleanup(v.client.CloseIdleConnections)
-	site, _ := url.Parse(d.stack.URL())
-	jar.SetCookies(site, []*http.Cookie{{Name: stack.CookieName, Value: v.session, Path: "/"}})
+	v.signIn(user)
 	return v
 }
 
@@ -67,16 +66,35 @@ func (v *visitor) send(method, address string, form url.Values) (res *http.Respo
 
 var journeyInput = regexp.MustCompile(`name="journey" value="([\w-]+)"`)
 
+// signIn gives the browser a session.
+func (v *visitor) signIn(user string) {
+	v.session = v.stack.App.SignIn(user, time.Time{})
+	site, _ := url.Parse(v.stack.URL())
+	v.client.Jar.SetCookies(site, []*http.Cookie{{Name: stack.CookieName, Value: v.session, Path: "/"}})
+}
+
 // connect clicks through consent and returns what the app's page is told.
 func (v *visitor) connect(uid string) (outcome string) {
 	v.t.Helper()
-	_, body := v.send(http.MethodPost, connectPath+"start", nil)
+	return v.agree(v.begin("start"), uid)
+}
+
+// begin returns the platform's page.
+func (v *visitor) begin(how string) string {
+	v.t.Helper()
+	_, body := v.send(http.MethodPost, connectPath+how, nil)
 	var start struct{ URL string }
 	if err := json.Unmarshal([]byte(body), &start); err != nil || !strings.HasPrefix(start.URL, "http://localhost:") {
 		v.t.Fatalf("start: %v, %s", err, body)
 	}
-	origin := start.URL[:strings.Index(start.URL, "/ftc/")]
-	_, body = v.send(http.MethodGet, start.URL, nil)
+	return start.URL
+}
+
+// agree clicks through the platform's pages.
+func (v *visitor) agree(page, uid string) (outcome string) {
+	v.t.Helper()
+	origin := page[:strings.Index(page, "/ftc/")]
+	_, body := v.send(http.MethodGet, page, nil)
 	_, body = v.send(http.MethodPost, origin+"/ftc/sign-in", url.Values{"journey": {journeyOn(v.t, body)}, "member": {uid}})
 	res, _ := v.send(http.MethodPost, origin+"/ftc/agreement", url.Values{"journey": {journeyOn(v.t, body)}, "decision": {"agree"}})
 	if res.Request.URL.Path != "/mydex.html" || res.StatusCode != http.StatusOK {
@@ -176,6 +194,31 @@ func TestMydexExchangeIsOfOnePerson(t *testing.T) {
 	}
 	if outcome := bob.connect("4020"); outcome != "connected" {
 		t.Errorf("then bob: %s", outcome)
+	}
+}
+
+// How the key came is shown to who began on another device, however they come
+// back, and never to who comes back from somebody else's journey.
+func TestMydexExchangeOfAnotherDevice(t *testing.T) {
+	d := running(t)
+	desk, phone := d.visitor(t, "alice"), d.visitor(t, "bob")
+	if outcome := phone.agree(desk.begin("start?device=other"), "4020"); outcome != "consent_required" {
+		t.Fatalf("bob comes back %s", outcome)
+	}
+	if x, body := phone.exchange(); x.Callback != nil || strings.Contains(body, "4020") {
+		t.Errorf("bob is shown %s", body)
+	}
+	phone.signIn("")
+	if outcome := phone.agree(desk.begin("start?device=other"), "4020"); outcome != "session_required" {
+		t.Fatalf("nobody comes back %s", outcome)
+	}
+	phone.signIn("alice")
+	if _, body := phone.send(http.MethodGet, connectPath+"status", nil); !strings.Contains(body, `"connected"`) {
+		t.Fatal(body)
+	}
+	desk.send(http.MethodGet, detailsPath, nil)
+	if x, body := desk.exchange(); len(x.Callback) == 0 || x.Received == nil {
+		t.Errorf("alice is shown %s", body)
 	}
 }
 
