@@ -7,13 +7,17 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { check, click, fits, open, parts, picture, reach, says, signIn, text, url } from './page.mjs'
 
-const platform = /^http:\/\/localhost:\d+\/ftc\/|^data:,$/
+const platform = /^http:\/\/localhost:\d+\/ftc\/|^data:(,$|image\/png;)/
 
 const visit = (options) => open(options, 'mydex.html', platform)
 
 // depart clicks Connect and is at the platform, where it signs in as a member.
 async function depart(p, member) {
 	await p.locator('#connect').click()
+	await choose(p, member)
+}
+
+async function choose(p, member) {
 	await p.waitForURL(/^http:\/\/localhost:\d+\/ftc\/begin\//)
 	await check(p, 'signing in at the platform')
 	await p.getByLabel('MydexID').selectOption(member)
@@ -29,6 +33,23 @@ async function connect(p, member) {
 	await p.getByRole('button', { name: 'Agree' }).click()
 	await says(p, 'connect-outcome', 'You are back')
 }
+
+// enter signs in as somebody whom no button is for: how often a user may begin
+// is bounded.
+async function enter(p, user) {
+	await p.evaluate((name) => fetch('/login', { method: 'POST', body: new URLSearchParams({ user: name }) }), user.toLowerCase())
+	await says(p, 'user', `Signed in as ${user}.`)
+}
+
+// opens has another device open the link beside the code, and agree.
+async function opens(phone, desk, member) {
+	await phone.goto(await desk.locator('#code a').textContent())
+	await choose(phone, member)
+	await phone.getByRole('button', { name: 'Agree' }).click()
+}
+
+// stopped is when a page gives up waiting for the other device.
+const stopped = (p) => p.waitForEvent('requestfailed', (r) => r.url().includes('/status?wait='))
 
 // listen remembers all that the browser sends, in full.
 function listen(p) {
@@ -111,6 +132,82 @@ test('a member connects, reads, writes and disconnects, and the browser never ha
 	await p.context().close()
 })
 
+// The code is for whoever has a phone in their hand, and their desk in front.
+test('who agrees on another device is connected on the first, which need not be touched', async () => {
+	const desk = await visit()
+	await enter(desk, 'Carla')
+	await click(desk, 'other')
+	const size = await desk.getByAltText(/^QR code/).evaluate(async (e) => (await e.decode(), [e.naturalWidth, e.clientWidth, e.clientHeight]))
+	assert.ok(size[0] > 100 && size[1] % size[0] === 0 && size[1] === size[2], `${size} pixels`)
+	assert.match(await text(desk, 'code'), /good for 15 minutes.*a phone cannot reach it/)
+	assert.equal(await desk.locator('#code a').getAttribute('href'), await desk.locator('#code a').textContent())
+	await check(desk, 'the code')
+	await reach(desk, 'a, button, input')
+	await picture(desk, 'mydex-code')
+
+	const phone = await visit()
+	await enter(phone, 'Carla')
+	await opens(phone, desk, 'Heron103')
+	await says(phone, 'connect-outcome', 'You are back, and connected.')
+	await says(desk, 'connect-outcome', 'You are connected, by the other device.')
+	assert.equal(await desk.locator('#code').isVisible(), false)
+	assert.equal(await text(desk, 'consent'), 'connected')
+	await desk.locator('#callback').filter({ hasText: '4022' }).waitFor()
+	await click(desk, 'call-read')
+	assert.match(await text(desk, 'call-answer'), /"value": "Heron"/)
+	await click(desk, 'other')
+	assert.match(await text(desk, 'connect-outcome'), /disconnect first/)
+
+	// Who is connected can be asked for more.
+	await desk.getByRole('button', { name: 'Ask for more' }).click()
+	await choose(desk, 'Heron103')
+	await desk.getByText('What the connection 45678 may do has changed.').waitFor()
+	await desk.getByRole('button', { name: 'Agree' }).click()
+	await says(desk, 'connect-outcome', 'You are back, and connected.')
+	await click(desk, 'call-read')
+	assert.match(await text(desk, 'call-answer'), /"value": "Heron"/)
+	await click(desk, 'disconnect')
+	assert.equal(await desk.locator('#more').isVisible(), false)
+	await phone.context().close()
+	await desk.context().close()
+})
+
+// Few are signed in on their phone. Nothing waits for a code that is gone.
+test('a phone that signs in only when it is back is connected too, and the page waits once at most', async () => {
+	const desk = await visit()
+	let waits = 0
+	let most = 0
+	desk.on('request', (r) => { if (r.url().includes('?wait=')) most = Math.max(most, ++waits) })
+	for (const end of ['requestfailed', 'requestfinished']) desk.on(end, (r) => { if (r.url().includes('?wait=')) waits-- })
+	await enter(desk, 'Dora')
+	await click(desk, 'other')
+	const first = await desk.locator('#code a').textContent()
+	await Promise.all([stopped(desk), click(desk, 'other')])
+	assert.notEqual(await desk.locator('#code a').textContent(), first)
+	await Promise.all([stopped(desk), signIn(desk, 'alice')])
+	assert.equal(await text(desk, 'code'), '')
+	await enter(desk, 'Dora')
+	await click(desk, 'other')
+
+	const phone = await visit()
+	await opens(phone, desk, 'Wren102')
+	await says(phone, 'connect-outcome', 'You came back signed out: sign in as the same user, and you are connected.')
+	assert.equal(await text(desk, 'consent'), 'pending')
+	assert.equal(await desk.locator('#code').isVisible(), true)
+	await enter(phone, 'Dora')
+	await says(phone, 'consent', 'connected')
+	await says(desk, 'connect-outcome', 'You are connected, by the other device.')
+	for (const p of [desk, phone]) {
+		await p.locator('#callback').filter({ hasText: '4021' }).waitFor()
+		await click(p, 'call-read')
+		assert.match(await text(p, 'call-answer'), /"value": "Wren"/)
+	}
+	assert.deepEqual([waits, most], [0, 1])
+	await click(desk, 'disconnect')
+	await phone.context().close()
+	await desk.context().close()
+})
+
 // A member who withdraws is heard at the next call, and can come back.
 test('a withdrawal leads to update_required, and connecting again back to the data', async () => {
 	const p = await visit()
@@ -189,6 +286,10 @@ for (const colorScheme of ['light', 'dark']) {
 		await fits(p)
 		await picture(p, `mydex-phone-${colorScheme}`)
 		await click(p, 'disconnect')
+		await click(p, 'other')
+		await check(p, 'the code')
+		await fits(p)
+		await picture(p, `mydex-code-phone-${colorScheme}`)
 		await p.context().close()
 	})
 }

@@ -80,7 +80,7 @@ export async function parts(p, id) {
 // reach presses Tab until every one of the controls had the focus, and it was
 // seen.
 export async function reach(p, controls) {
-	const names = await p.locator(controls).evaluateAll((all) => all.map((e) => e.id || e.textContent))
+	const names = await p.locator(controls).evaluateAll((all) => all.filter((e) => e.checkVisibility()).map((e) => e.id || e.textContent))
 	const reached = new Set()
 	for (let n = 0; n < 40 && reached.size < names.length; n++) {
 		await p.keyboard.press('Tab')

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// What an app does with Mydex is in connect(), disconnect() and call(): fetches
-// of its own origin. All the rest shows what happened.
+// What an app does with Mydex is in begin(), disconnect(), call() and, in
+// device.js, wait(): fetches of its own origin. All the rest shows what happened.
 
+import { hide, offer } from './device.js'
 import { compare } from './letters.js'
 import { queue } from './queue.js'
 import { byId, parse, say, show } from './show.js'
@@ -28,11 +29,12 @@ const outcomes = {
 	connected: 'You are back, and connected.',
 	pending: 'You are back. Mydex has not told Caddy yet, or the member declined.',
 	account_conflict: 'This member is connected by another user of the app.',
-	consent_required: 'This browser did not begin that journey.',
-	session_required: 'You came back signed out: sign in, and connect again.',
+	consent_required: 'That journey was begun in another browser, or by another user.',
+	session_required: 'You came back signed out: sign in as the same user, and you are connected.',
 }
 
 let shownUser // undefined: not known yet
+let shownStatus
 
 const { on, later } = queue(() => {
 	shownUser = undefined
@@ -42,7 +44,9 @@ const { on, later } = queue(() => {
 on('sign-in-alice', () => signIn('alice'))
 on('sign-in-bob', () => signIn('bob'))
 on('sign-out', signOut)
-on('connect', connect)
+on('connect', () => leave('start'))
+on('other', other)
+on('more', () => leave('update'))
 on('disconnect', disconnect)
 on('withdraw', withdraw)
 for (const name of Object.keys(calls)) {
@@ -80,15 +84,44 @@ async function signOut() {
 	await refresh()
 }
 
-async function connect() {
-	const response = await fetch('/connect/mydex/start', { method: 'POST' })
+// begin asks for the platform's page; undefined is a refusal, which is shown.
+async function begin(how) {
+	hide()
+	const response = await fetch(`/connect/mydex/${how}`, { method: 'POST' })
 	const answer = parse(await response.text())
-	if (!response.ok) {
-		say('connect-outcome', refused(response, answer), true)
-		return
-	}
+	if (response.ok) return answer
+	say('connect-outcome', refused(response, answer), true)
+}
+
+async function leave(how) {
+	const answer = await begin(how)
+	if (!answer) return
 	location.assign(answer.url)
 	await new Promise(() => {}) // nothing more on this page
+}
+
+async function other() {
+	if (shownStatus === 'connected') { // it would not change when the other device is back
+		say('connect-outcome', 'You are connected: disconnect first.', true)
+		return
+	}
+	const answer = await begin('start?device=other')
+	if (!answer) return
+	say('connect-outcome', 'Waiting for the other device.')
+	offer(answer, later, ended)
+	await refresh()
+}
+
+// ended tells what the waiting came to.
+async function ended({ response, answer }) {
+	if (!response.ok) {
+		say('connect-outcome', refused(response, answer), true)
+	} else if (answer.status === 'connected') {
+		say('connect-outcome', 'You are connected, by the other device.')
+	} else {
+		say('connect-outcome', 'The other device did not come back in time: begin again.', true)
+	}
+	await refresh()
 }
 
 async function disconnect() {
@@ -151,19 +184,25 @@ async function refresh() {
 		forget()
 		say('connect-outcome', '')
 		shownUser = user
+		shownStatus = undefined
 		say('user', user ? `Signed in as ${user[0].toUpperCase()}${user.slice(1)}.` : 'Nobody is signed in.')
-		await compare(false)
 	}
 	let status = user ? 'unknown' : 'none'
 	if (user) {
 		const response = await fetch('/connect/mydex/status')
 		if (response.ok) status = (await response.json()).status
 	}
+	if (status !== shownStatus) {
+		shownStatus = status
+		await compare(false)
+	}
+	byId('more').hidden = status !== 'connected'
 	say('consent', status)
 	say('consent-meaning', user ? meanings[status] ?? 'Caddy cannot tell.' : 'Sign in first.')
 }
 
 function forget() {
+	hide()
 	say('call-outcome', '')
 	show('call-answer', '')
 	byId('comparison').hidden = true
