@@ -77,7 +77,7 @@ func (f *office) connect(subject, account string) (id string) {
 	if err := f.store.Stage(ctx, j.Provider, j.Source, j.Link.Reveal(), what); err != nil {
 		f.t.Fatal(err)
 	}
-	_, _, _ = f.store.Activate(ctx, j.Owner, j.Back.Reveal(), j.Browser.Reveal())
+	_, _, _ = f.store.Activate(ctx, grants.Arrival{Owner: j.Owner, Back: j.Back.Reveal(), Browser: j.Browser.Reveal(), AnyBrowser: true})
 	_ = f.store.Each(ctx, func(g *grants.Grant) error {
 		if g.Subject == subject && g.Account == account {
 			id = g.ID

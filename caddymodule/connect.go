@@ -197,7 +197,7 @@ func (c *Connect) listen(w http.ResponseWriter, r *http.Request, rest string) er
 	var refusal *delegation.Refusal
 	switch {
 	case err == nil:
-		c.provider.consent(string(word), byPlatform, delegation.Person{})
+		c.provider.told(word)
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	case errors.Is(err, delegation.ErrForged):
@@ -208,7 +208,7 @@ func (c *Connect) listen(w http.ResponseWriter, r *http.Request, rest string) er
 	default:
 		w.WriteHeader(http.StatusBadRequest)
 	}
-	consentsTotal.WithLabelValues(c.Provider, consentNotTaken).Inc()
+	consentsTotal.WithLabelValues(c.Provider, string(consentNotTaken)).Inc()
 	c.provider.logger.Warn("a callback was not taken", zap.NamedError("cause", err))
 	return nil
 }

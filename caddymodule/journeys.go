@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -17,26 +16,50 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// Who does something to a consent, and what is done.
+// Who does something to a consent.
 const (
 	byUser     = "user"
 	byOperator = "operator"
 	byPlatform = "platform"
+)
 
-	consentBegun     = "begun"
-	consentConnected = "connected"
-	consentConflict  = "conflict"
-	consentForgotten = "forgotten"
-	consentNotTaken  = "not_taken" // a callback
+// What is done, besides what providers note.
+const (
+	consentBegun        delegation.ConsentEvent = "begun"
+	consentTold         delegation.ConsentEvent = "told"
+	consentConnected    delegation.ConsentEvent = "connected"
+	consentRefused      delegation.ConsentEvent = "refused"
+	consentConflict     delegation.ConsentEvent = "conflict"
+	consentForgotten    delegation.ConsentEvent = "forgotten"
+	consentNotification delegation.ConsentEvent = "notification"
+	consentOther        delegation.ConsentEvent = "other"
+	consentNotTaken     delegation.ConsentEvent = "not_taken"
 )
 
 // consent counts what happens to somebody's consent, and notes it for who has
 // to account for it.
-func (p *provider) consent(what, by string, who delegation.Person) {
-	consentsTotal.WithLabelValues(p.name, what).Inc()
+func (p *provider) consent(what delegation.ConsentEvent, by string, who delegation.Person) {
+	consentsTotal.WithLabelValues(p.name, string(what)).Inc()
 	p.logger.Info("consent", append([]zap.Field{
-		zap.String("provider", p.name), zap.String("event", what), zap.String("by", by),
+		zap.String("provider", p.name), zap.String("event", string(what)), zap.String("by", by),
 	}, p.naming.fields(who)...)...)
+}
+
+// Note implements [grants.Host].
+func (p *provider) Note(what delegation.ConsentEvent, who delegation.Person) {
+	p.consent(what, byPlatform, who)
+}
+
+// told notes what the platform has told.
+func (p *provider) told(word delegation.Word) {
+	event := consentOther
+	switch word {
+	case delegation.WordConsent:
+		event = consentTold
+	case delegation.WordNotification:
+		event = consentNotification
+	}
+	p.consent(event, byPlatform, delegation.Person{})
 }
 
 // begin has somebody set out.
@@ -154,20 +177,18 @@ func (o *journeyOrder) connect(app *App) (*Connect, error) {
 	if !ok {
 		return nil, caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("there is no such provider")}
 	}
-	var fits []*Connect
+	var found *Connect
 	for _, c := range p.connects {
-		if o.URL == "" || o.URL == c.base.String() {
-			fits = append(fits, c)
+		switch {
+		case o.URL != "" && o.URL != c.base.String(), c.Realm != "" && c.Realm != o.Realm:
+		case found != nil && found.base.String() != c.base.String():
+			return nil, badRequest(errors.New("several delegate_connect of the provider have cross_device: name one by its url"))
+		case found == nil || c.CrossDevice < found.CrossDevice:
+			found = c
 		}
 	}
-	switch {
-	case len(p.connects) == 0:
-		return nil, caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("no delegate_connect of the provider has cross_device")}
-	case len(fits) == 0:
-		return nil, caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("no delegate_connect of the provider with cross_device has that url")}
-	case slices.ContainsFunc(fits, func(c *Connect) bool { return c.base.String() != fits[0].base.String() }):
-		return nil, badRequest(errors.New("several delegate_connect of the provider have cross_device: name one by its url"))
-	default:
-		return fits[0], nil
+	if found == nil {
+		return nil, caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("no delegate_connect of the provider has cross_device, that url and that realm")}
 	}
+	return found, nil
 }

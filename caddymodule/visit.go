@@ -7,8 +7,8 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -67,103 +67,53 @@ func (v *visit) depart(update bool) error {
 		refusal.RetryAfter = paceEvery
 		return refusal
 	}
-	before, back := v.tokens() // another tab's journey can be ended as well
+	t := v.trail() // another tab's journey can be ended as well
 	d, err := v.begin(v.r.Context(), delegation.Journey{
-		Person: v.who, Update: update, Browser: delegation.NewSecret(before), AnyBrowser: other,
+		Person: v.who, Update: update, Browser: delegation.NewSecret(t.browser), AnyBrowser: other,
 	}, byUser)
 	if err != nil {
 		return err
 	}
 	if !other {
-		v.keep(join(d.Browser.Reveal(), back))
+		t.browser = d.Browser.Reveal()
+		v.save(t)
 	}
 	return answerJSON(v.w, http.StatusOK, departed(d))
 }
 
-// journeyLife is for how long a browser may come back. What the platform has
-// told waits for as long.
-const journeyLife = 7 * 24 * time.Hour
-
-// journeyCookie ties a journey to its browser. The prefix keeps subdomains
-// from setting it. Lax, because the browser comes back from another site.
-func journeyCookie(provider string, secure bool) http.Cookie {
-	//nolint:gosec // Secure wherever the address is https
-	c := http.Cookie{Name: "delegate_" + provider, Path: "/", HttpOnly: true, Secure: secure, SameSite: http.SameSiteLaxMode}
-	if secure {
-		c.Name = "__Host-" + c.Name
-	}
-	return c
-}
-
-// keep has the browser remember a journey, if there is one.
-func (v *visit) keep(value string) {
-	if value == "" {
-		v.over()
-		return
-	}
-	v.setCookie(value, int(journeyLife.Seconds()))
-}
-
-// over has the browser forget it.
-func (v *visit) over() { v.setCookie("", -1) }
-
-func (v *visit) setCookie(value string, seconds int) {
-	cookie := v.cookie //nolint:gosec // see journeyCookie
-	cookie.Value, cookie.MaxAge = value, seconds
-	http.SetCookie(v.w, &cookie)
-}
-
-// tokens are the journey's, as the browser has them: the one that it set out
-// with, and that of the address once it has come back. Not before: whoever has
-// both ends the journey, and somebody who sends another to the platform's page
-// must not. Two cookies of the name are none.
-func (v *visit) tokens() (browser, back string) {
-	cookies := v.r.CookiesNamed(v.cookie.Name)
-	if len(cookies) != 1 {
-		return "", ""
-	}
-	browser, back, _ = strings.Cut(cookies[0].Value, ".")
-	return browser, back
-}
-
-// isState tells whether something can be what an address to come back to has:
-// it goes into a cookie.
-func isState(s string) bool {
-	return len(s) <= 128 && s != "" && !strings.ContainsFunc(s, func(r rune) bool {
-		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+// finish ends a journey that the browser comes back from.
+func (v *visit) finish(t *trail, back string) error {
+	ctx := v.r.Context()
+	first, err := v.connector.Arrive(ctx, delegation.Arrival{
+		Person: v.who, Back: back, Browser: t.browser, AnyBrowser: v.CrossDevice > 0,
 	})
-}
-
-func join(browser, back string) string {
-	if back == "" {
-		return browser
+	if err == nil || first {
+		// Only then: it may be another user's who is signed in here at times, and
+		// anybody's page can send a browser here with any address.
+		t.drop(back)
 	}
-	return browser + "." + back
-}
-
-// finish ends the journey that the browser is on.
-func (v *visit) finish(ctx context.Context, back, browser string) error {
-	first, err := v.connector.Arrive(ctx, v.who, back, browser)
-	conflict := err != nil && delegation.AsRefusal(err).Code == delegation.AccountConflict
-	if err == nil || conflict {
-		// Only then: anybody's page can send a browser here with another address.
-		// What the browser set out with stays, for what other tabs have begun.
-		v.keep(browser)
+	if !first {
+		return err
 	}
-	switch {
-	case conflict:
-		v.provider.consent(consentConflict, byUser, v.who)
-	case first:
-		v.provider.consent(consentConnected, byUser, v.who)
-		// Other machines may know that there was none, or another one.
-		_ = v.provider.purge(context.WithoutCancel(ctx), delegation.Selection{Realm: v.who.Realm, Subject: v.who.Subject}, false, "connect")
+	event := consentConnected
+	if err != nil {
+		if event = consentRefused; delegation.AsRefusal(err).Code == delegation.AccountConflict {
+			event = consentConflict
+		}
 	}
+	v.provider.consent(event, byUser, v.who)
+	// Other machines may know that there was none, or another one.
+	_ = v.provider.purge(context.WithoutCancel(ctx), delegation.Selection{Realm: v.who.Realm, Subject: v.who.Subject}, false, "connect")
 	return err
 }
 
 // arrive takes the browser that comes back, and sends it on to the app. The
 // address alone ends nothing: the cookie has to fit, and the person.
 func (v *visit) arrive() error {
+	// Pages come here, and nothing that a page has in it.
+	if dest := v.r.Header.Values("Sec-Fetch-Dest"); len(dest) > 0 && !slices.Equal(dest, []string{"document"}) {
+		return v.refuse(v.w, v.r, delegation.Refuse(delegation.CrossOrigin, errors.New("it is not a page that comes back")))
+	}
 	outcome := string(delegation.ConsentConnected)
 	err := v.land()
 	switch {
@@ -181,22 +131,23 @@ func (v *visit) arrive() error {
 }
 
 func (v *visit) land() (err error) {
-	browser, _ := v.tokens()
+	t := v.trail()
+	defer func() { v.save(t) }()
 	state := v.r.URL.Query()["state"]
-	if len(state) != 1 || !isState(state[0]) || browser == "" && v.CrossDevice == 0 {
+	if len(state) != 1 || !isToken(state[0]) || t.browser == "" && v.CrossDevice == 0 {
 		state = nil
 	}
 	if v.who, err = v.person(v.r, v.repl); err != nil {
 		if state != nil {
-			v.keep(join(browser, state[0])) // the status ends it, for who signs in now
+			t.add(state[0]) // the status ends it, for who signs in now
 		}
 		return err
 	}
 	if state == nil {
 		return delegation.Refuse(delegation.ConsentRequired, errors.New("the browser that came back has not set out"))
 	}
-	if err = v.finish(v.r.Context(), state[0], browser); errors.Is(err, delegation.ErrPending) {
-		v.keep(join(browser, state[0])) // the status ends it
+	if err = v.finish(t, state[0]); errors.Is(err, delegation.ErrPending) {
+		t.add(state[0]) // the status ends it
 	}
 	return err
 }
@@ -217,27 +168,35 @@ func (v *visit) status() error {
 			defer v.provider.waits.leave(v.who)
 		}
 	}
-	deadline := time.Now().Add(min(time.Duration(max(seconds, 0))*time.Second, maxWait))
-	browser, back := v.tokens()
-	under := back != ""
+	t := v.trail()
+	how, err := v.await(t, time.Now().Add(min(time.Duration(max(seconds, 0))*time.Second, maxWait)))
+	v.save(t)
+	if err != nil {
+		return err
+	}
+	return answerJSON(v.w, http.StatusOK, map[string]string{"status": string(how)})
+}
+
+func (v *visit) await(t *trail, deadline time.Time) (delegation.Consent, error) {
+	under := slices.Clone(t.backs)
 	for {
-		if under {
-			err := v.finish(v.r.Context(), back, browser)
-			under = errors.Is(err, delegation.ErrPending)
-			if err != nil && !under && delegation.AsRefusal(err).Code != delegation.ConsentRequired {
-				return err
+		var still []string
+		for _, back := range under {
+			err := v.finish(t, back)
+			if errors.Is(err, delegation.ErrPending) {
+				still = append(still, back)
+			} else if err != nil && delegation.AsRefusal(err).Code != delegation.ConsentRequired {
+				return "", err
 			}
 		}
+		under = still
 		how, err := v.connector.Consent(v.r.Context(), v.who)
-		if err != nil {
-			return err
-		}
-		if how != delegation.ConsentPending || time.Until(deadline) < waitPause {
-			return answerJSON(v.w, http.StatusOK, map[string]string{"status": string(how)})
+		if err != nil || how != delegation.ConsentPending || time.Until(deadline) < waitPause {
+			return how, err
 		}
 		select {
 		case <-v.r.Context().Done():
-			return v.r.Context().Err()
+			return "", v.r.Context().Err()
 		case <-time.After(waitPause):
 		}
 	}
@@ -280,7 +239,6 @@ func (v *visit) part() error {
 	if err := v.connector.Part(v.r.Context(), v.who); err != nil {
 		return err
 	}
-	v.over()
 	v.provider.consent(consentForgotten, byUser, v.who)
 	_ = v.provider.purge(context.WithoutCancel(v.r.Context()), delegation.Selection{Realm: v.who.Realm, Subject: v.who.Subject}, false, "connect")
 	v.w.WriteHeader(http.StatusNoContent)

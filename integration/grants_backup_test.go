@@ -56,8 +56,7 @@ func TestBackupSQLite(t *testing.T) {
 	}
 	program(t, "cp", filepath.Join(kept, "grants.backup.db"), database)
 	program(t, "cp", filepath.Join(kept, "keyset.json"), folder)
-	load(t, c.Stack, c.caddyfile("", ""))
-	c.mydex.SetCallbackURL(c.URL() + "/connect/mydex/callback/" + mydexSegment)
+	c.load("", "")
 	c.restored()
 }
 
@@ -84,7 +83,6 @@ func TestBackupPostgres(t *testing.T) {
 		t.Fatal(err)
 	}
 	program(t, server.Program("pg_restore"), "--clean", "--dbname", address, dump)
-	load(t, c.Stack, c.caddyfile(lines, ""))
-	c.mydex.SetCallbackURL(c.URL() + "/connect/mydex/callback/" + mydexSegment)
+	c.load(lines, "")
 	c.restored()
 }

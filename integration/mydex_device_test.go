@@ -11,6 +11,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-delegate/caddy-delegate/integration/simulator/mydex"
 	"github.com/caddy-delegate/caddy-delegate/integration/stack"
 )
 
@@ -59,31 +62,6 @@ func TestMydexOtherDevice(t *testing.T) {
 	}
 }
 
-// TestMydexSignedOutMeanwhile protects a journey from a session that is not
-// there when the browser comes back: it has ended, or is sent to pages of the
-// app alone (SameSite=Strict). The app's next question ends the journey.
-func TestMydexSignedOutMeanwhile(t *testing.T) {
-	c := mydexed(t, "", "")
-	alice := c.browser("alice")
-	to := alice.agree(alice.depart("/start"), c.mydex.Members()[0].UID)
-	at, _ := url.Parse(c.URL())
-	alice.client.Jar.SetCookies(at, []*http.Cookie{{Name: stack.CookieName, Path: "/", MaxAge: -1}})
-	alice.back(to, "session_required")
-	alice.signIn("alice")
-	alice.status("connected")
-	alice.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
-
-	// Who signs in there instead gets nothing of it.
-	bob := c.browser("bob")
-	to = bob.agree(bob.depart("/start"), c.mydex.Members()[1].UID)
-	bob.client.Jar.SetCookies(at, []*http.Cookie{{Name: stack.CookieName, Path: "/", MaxAge: -1}})
-	bob.back(to, "session_required")
-	bob.signIn("mallory")
-	bob.status("none")
-	bob.signIn("bob")
-	bob.status("connected")
-}
-
 // TestT56_MydexOtherDevice protects a member who is sent the code of somebody
 // else's journey: wherever and as whomever they come back, the other does not
 // get their store. Without cross_device, nobody can begin so.
@@ -127,6 +105,100 @@ func (a answer) has(t testing.TB, status int, text string) {
 	}
 }
 
+// TestMydexLetterReadByAnother protects somebody who is connected, and to whom
+// the operator has written, from whoever reads the letter first and consents
+// with an account of their own.
+func TestMydexLetterReadByAnother(t *testing.T) {
+	c := mydexed(t, "", "cross_device 5m")
+	alice := c.browser("alice")
+	alice.connect(c.mydex.Members()[0].UID)
+	letter := newAdmin(t, c.Stack).send(http.MethodPost, "/delegate/journeys", `{"provider":"mydex","realm":"default","subject":"alice"}`).departs(t)
+	to := c.browser("").agree(letter.URL, c.mydex.Members()[1].UID)
+	alice.back(to, "account_conflict")
+	alice.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
+	if uri := c.crossed().URI; !strings.Contains(uri, "/"+c.mydex.Members()[0].UID+".json") {
+		t.Errorf("alice's data went to %s", uri)
+	}
+	alice.status("connected")
+}
+
+// TestMydexNoLongerElsewhere protects operators who take cross_device away:
+// what was begun before does not end after.
+func TestMydexNoLongerElsewhere(t *testing.T) {
+	c := mydexed(t, "", "cross_device 5m")
+	before := c.URL()
+	d := c.browser("alice").do(http.MethodPost, "/connect/mydex/start?device=other", "").departs(t)
+	c.load("", "")
+	phone := c.browser("alice")
+	_ = phone.depart("/start") // so that it has a cookie
+	to := strings.Replace(phone.agree(d.URL, c.mydex.Members()[0].UID), before, c.URL(), 1)
+	phone.back(to, "consent_required")
+	phone.status("pending") // by its own start
+}
+
+// TestMydexWait protects a page that shows the code from asking over and over:
+// one question waits until the phone is back, also for somebody who consents
+// again.
+func TestMydexWait(t *testing.T) {
+	c := mydexed(t, "", "cross_device")
+	desk, uid := c.browser("alice"), c.mydex.Members()[0].UID
+	for range 2 {
+		d := desk.do(http.MethodPost, "/connect/mydex/start?device=other", "").departs(t)
+		desk.status("pending")
+		asked := make(chan answer)
+		go func() { asked <- desk.do(http.MethodGet, "/connect/mydex/status?wait=20", "") }()
+		phone := c.browser("alice")
+		phone.back(phone.agree(d.URL, uid), "connected")
+		if a := <-asked; !strings.Contains(a.body, `"connected"`) {
+			t.Errorf("%d %s", a.StatusCode, a.body)
+		}
+		desk.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
+		c.mydex.Withdraw(uid)
+		desk.do(http.MethodGet, dataset, "").want(t, http.StatusForbidden, "consent_required")
+		desk.status("update_required")
+	}
+}
+
+// TestMydexOfficeOfSeveral protects operators with several delegate_connect
+// from a letter that leads to the wrong one, or that nobody can end.
+func TestMydexOfficeOfSeveral(t *testing.T) {
+	c := mydexed(t, "", "")
+	one := c.caddyfile("", "cross_device 2m\n\t\t\trealm staff")
+	site := one[strings.Index(one, "http://127.0.0.1:[[.Port]] {"):]
+	longer := strings.NewReplacer("http://127.0.0.1:[[.Port]] {", "http://localhost:[[.Port]] {", "cross_device 2m", "cross_device 1h").Replace(site)
+	other := strings.NewReplacer("http://127.0.0.1:[[.Port]] {", "http://another.localhost:[[.Port]] {", "[[.Port]]/connect/mydex", "[[.Port]]/connect/another").Replace(site)
+	load(t, c.Stack, one+longer+other)
+	office := newAdmin(t, c.Stack)
+	order := func(rest string) answer {
+		return office.send(http.MethodPost, "/delegate/journeys", `{"provider":"mydex","subject":"alice",`+rest+`}`)
+	}
+	order(`"realm":"staff"`).has(t, http.StatusBadRequest, "name one by its url")
+	order(`"realm":"default"`).has(t, http.StatusNotFound, "that realm")
+	if d := order(`"realm":"staff","url":"` + c.URL() + `/connect/mydex"`).departs(t); d.ExpiresIn > 120 {
+		t.Errorf("of two of the same address, the one of %d s", d.ExpiresIn)
+	}
+	// A configuration in JSON is held to the same limits.
+	err := c.Load(c.caddyfile("", "cross_device 1m"))
+	if err != nil {
+		t.Error(err)
+	}
+	text, err := c.Render(c.caddyfile("", "cross_device 1m"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := stack.Adapt(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed := new(caddy.Config)
+	if err := caddy.StrictUnmarshalJSON([]byte(strings.Replace(string(config), "60000000000", "1000000000", 1)), parsed); err != nil {
+		t.Fatal(err)
+	}
+	if err := caddy.Validate(parsed); err == nil || !strings.Contains(err.Error(), "from 1m to 24h") {
+		t.Error(err)
+	}
+}
+
 // TestMydexOffice protects a member whom the operator writes to: the link is
 // theirs alone, and what is ordered by mistake is said. Each step is in the log
 // and counted, and names nobody unless the operator says so.
@@ -159,7 +231,7 @@ func TestMydexOffice(t *testing.T) {
 		`{"provider":"mydex","realm":"default","subject":"CANARY"}{}`:                    "there is more",
 		`{"provider":"nobodys","realm":"default","subject":"alice"}`:                     "there is no such provider",
 		`{"provider":"mydex","realm":"default","subject":"bob","update":true}`:           "consent_required",
-		`{"provider":"mydex","realm":"default","subject":"bob","url":"https://x.test/"}`: "has that url",
+		`{"provider":"mydex","realm":"default","subject":"bob","url":"https://x.test/"}`: "that url",
 	} {
 		if a := office.send(http.MethodPost, "/delegate/journeys", body); a.StatusCode/100 != 4 || !strings.Contains(a.body, want) || strings.Contains(a.body, "CANARY") {
 			t.Errorf("%s: %d %s; want %s", body, a.StatusCode, a.body, want)
@@ -181,6 +253,47 @@ func TestMydexOffice(t *testing.T) {
 	}
 	want := []string{"begun operator alice", "told platform <nil>", "connected user alice"}
 	if !slices.Equal(events, slices.Concat(want, want)) {
+		t.Errorf("%q", events)
+	}
+}
+
+// TestMydexConsentLog protects operators who have to account for who gave what
+// up, and members, whom no line names.
+func TestMydexConsentLog(t *testing.T) {
+	c := mydexed(t, "", "")
+	text, file := logged(t, c.caddyfile("", ""))
+	load(t, c.Stack, text)
+	c.mydex.SetCallbackURL(c.URL() + "/connect/mydex/callback/" + mydexSegment)
+	c.mydex.Set(func(s *mydex.Settings) { s.KeepKey = true })
+	uid := c.mydex.Members()[0].UID
+	alice, mallory := c.browser("alice-canary"), c.browser("mallory-canary")
+	alice.connect(uid)
+	alice.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
+	mallory.back(mallory.agree(mallory.depart("/start"), uid), "account_conflict")
+	c.mydex.Withdraw(uid)
+	alice.do(http.MethodGet, dataset, "").want(t, http.StatusForbidden, "consent_required")
+	if a := alice.do(http.MethodDelete, "/connect/mydex/", "", "Sec-Fetch-Site", "same-origin"); a.StatusCode != http.StatusNoContent {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+	counted := func(event string) bool {
+		return strings.Contains(newAdmin(t, c.Stack).send(http.MethodGet, "/metrics", "").body, `caddy_delegate_consents_total{event="`+event+`",provider="mydex"}`)
+	}
+	c.browser("").do(http.MethodPost, "/connect/mydex/callback/"+mydexSegment, "{}")
+	for _, event := range []string{"conflict", "suspended", "forgotten", "not_taken"} {
+		if !counted(event) {
+			t.Errorf("%s is not counted", event)
+		}
+	}
+	found, _ := lines(t, file, "consent")
+	var events []string
+	for _, line := range found {
+		events = append(events, fmt.Sprint(line["event"], " ", line["by"]))
+		if text := fmt.Sprint(line); strings.Contains(text, "canary") || strings.Contains(text, uid) {
+			t.Errorf("a line names somebody: %s", text)
+		}
+	}
+	want := []string{"begun user", "told platform", "connected user", "begun user", "told platform", "conflict user", "suspended platform", "forgotten user"}
+	if !slices.Equal(events, want) {
 		t.Errorf("%q", events)
 	}
 }

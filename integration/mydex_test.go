@@ -64,9 +64,15 @@ func mydexed(t testing.TB, lines, connect string) *connection {
 	c.url = server.URL
 	t.Setenv("MYDEX_SECRET", mydexSecret)
 	t.Setenv("MYDEX_CONNECTION", mydexToken)
-	load(t, s, c.caddyfile(lines, connect))
-	m.SetCallbackURL(s.URL() + "/connect/mydex/callback/" + mydexSegment)
+	c.load(lines, connect)
 	return c
+}
+
+// load has Caddy run with other lines, on another port.
+func (c *connection) load(lines, connect string) {
+	c.t.Helper()
+	load(c.t, c.Stack, c.caddyfile(lines, connect))
+	c.mydex.SetCallbackURL(c.URL() + "/connect/mydex/callback/" + mydexSegment)
 }
 
 func (c *connection) caddyfile(lines, connect string) string {

@@ -22,10 +22,11 @@ type Connector interface {
 	// does not come from the platform.
 	Told(ctx context.Context, r *http.Request) (Word, error)
 
-	// Arrive ends a journey in the browser that comes back; browser is empty if
-	// that did not set out. first is false if it had ended before. The error is
-	// [ErrPending] as long as the platform has not told.
-	Arrive(ctx context.Context, who Person, back, browser string) (first bool, err error)
+	// Arrive ends a journey in the browser that comes back. first tells whether
+	// it has ended by that, also where the error says that somebody is not
+	// connected by it. The error is [ErrPending] as long as the platform has not
+	// told.
+	Arrive(ctx context.Context, a Arrival) (first bool, err error)
 
 	// Consent tells how it stands with somebody.
 	Consent(ctx context.Context, who Person) (Consent, error)
@@ -64,14 +65,36 @@ type Departure struct {
 	Expires time.Time
 }
 
+// Arrival is a browser that comes back.
+type Arrival struct {
+	Person
+	// Back is the query parameter state of the address that it comes to, and
+	// Browser the token that it set out with; empty if it did not.
+	Back, Browser string
+	// AnyBrowser allows a journey to end here that may end in any browser.
+	AnyBrowser bool
+}
+
+// ConsentEvent is what happens to somebody's consent, for the log and to be
+// counted.
+type ConsentEvent string
+
+// What a provider notes by itself; the rest is known from what is asked of it.
+const (
+	// ConsentSuspended is a consent that the platform does not accept any more.
+	ConsentSuspended ConsentEvent = "suspended"
+	// ConsentResumed is one that it accepts after all.
+	ConsentResumed ConsentEvent = "resumed"
+)
+
 // Word is what a platform has told.
-type Word string
+type Word int
 
 // What it was.
 const (
-	WordConsent      Word = "told"
-	WordNotification Word = "notification" // nothing is done with it
-	WordOther        Word = "other"        // of no consent, such as who somebody is
+	WordOther        Word = iota // of no consent, such as who somebody is
+	WordConsent                  // by somebody, to be ended by their browser
+	WordNotification             // nothing is done with it
 )
 
 // Consent is how it stands with somebody.

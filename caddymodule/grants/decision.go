@@ -67,6 +67,7 @@ func (s *Store) decide(ctx context.Context, action, id, by string, f func(ctx co
 		if err := f(ctx, tx, g); err != nil {
 			return err
 		}
+		persons = append(persons, s.persons(g.Owner)...) // whose it is now
 		if err := s.endJourneys(ctx, tx, g.Provider, g.Source, persons); err != nil {
 			return err
 		}

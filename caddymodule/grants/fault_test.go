@@ -135,7 +135,7 @@ func TestCallbacksInACrowd(t *testing.T) {
 		})
 		crowd(members*2, func(n int) {
 			j := journeys[n%members]
-			if _, _, err := s.Activate(context.Background(), j.Owner, j.Back.Reveal(), j.Browser.Reveal()); err != nil {
+			if _, _, err := s.Activate(context.Background(), Arrival{Owner: j.Owner, Back: j.Back.Reveal(), Browser: j.Browser.Reveal(), AnyBrowser: true}); err != nil {
 				failed.Add(1)
 			}
 		})

@@ -52,6 +52,7 @@ type Grant struct {
 	Created time.Time
 	Changed time.Time
 
+	told     int64 // when the platform did
 	sealedBy string
 }
 
@@ -62,17 +63,25 @@ const grantColumns = "id, provider, source, state, owner, secret, sealed_by, cre
 // somebody else, [ErrDamaged] or [ErrUnavailable].
 func (s *Store) Find(ctx context.Context, o Owner) (g *Grant, err error) {
 	err = s.read(ctx, "looking for a grant", func(ctx context.Context, db doer) (err error) {
-		if g, err = s.held(ctx, db, o); !errors.Is(err, ErrNone) {
-			return err
-		}
-		var id string
-		if err := s.row(ctx, db, func(row scanner) error { return row.Scan(&id) }, "SELECT id FROM grants WHERE provider = ", o.Provider,
-			" AND source = ", o.Source, " AND state = 'conflict' AND person IN ", s.persons(o), " LIMIT 1"); err != nil {
-			return err
-		}
-		return ErrConflict
+		g, err = s.find(ctx, db, o)
+		return err
 	})
 	return g, err
+}
+
+func (s *Store) find(ctx context.Context, db doer, o Owner) (*Grant, error) {
+	g, err := s.held(ctx, db, o)
+	if !errors.Is(err, ErrNone) {
+		return g, err
+	}
+	// A conflict lasts as long as another holds the account.
+	var id string
+	if err := s.row(ctx, db, func(row scanner) error { return row.Scan(&id) }, "SELECT id FROM grants c WHERE provider = ", o.Provider,
+		" AND source = ", o.Source, " AND state = 'conflict' AND person IN ", s.persons(o), " AND EXISTS (SELECT 1 FROM grants h WHERE"+
+			" h.provider = c.provider AND h.source = c.source AND h.account = c.account AND h.state IN ('active', 'suspended')) LIMIT 1"); err != nil {
+		return nil, err
+	}
+	return nil, ErrConflict
 }
 
 // held is the grant that an owner has.
@@ -117,38 +126,43 @@ func (s *Store) scan(row scanner) (*Grant, error) {
 	return g, s.openSecret(g, secret)
 }
 
-// bind makes what somebody has consented to theirs. If the account belongs to
-// somebody else, what they brought is kept for an operator to decide, and
-// conflict is true.
-func (s *Store) bind(ctx context.Context, tx doer, o Owner, account string, secret delegation.Secret) (g *Grant, conflict bool, err error) {
-	now := time.Now()
-	g = &Grant{ID: newID(), Owner: o, Account: account, State: Active, Secret: secret, Created: now, Changed: now}
-	other, err := s.holder(ctx, tx, o.Provider, o.Source, account)
+// bind makes what somebody has consented to theirs, in place of what they had.
+// If the account belongs to somebody else, it is kept for an operator to decide,
+// and becomes a conflict.
+func (s *Store) bind(ctx context.Context, tx doer, g *Grant) error {
+	other, err := s.holder(ctx, tx, g.Provider, g.Source, g.Account)
 	switch {
-	case err == nil && other.Owner == o:
+	case err == nil && other.Owner == g.Owner:
 		g.ID, g.Created = other.ID, other.Created
-		return g, false, s.replace(ctx, tx, g)
+		return s.replace(ctx, tx, g)
 	case err == nil:
 		g.State = Conflict
-		return g, true, s.file(ctx, tx, g)
+		return s.file(ctx, tx, g)
 	case !errors.Is(err, ErrNone):
-		return nil, false, err
+		return err
 	}
 	// Somebody who connects another account has no more use of the one before.
-	if _, err := s.run(ctx, tx, "UPDATE grants SET state = 'retired', changed = ", millis(now), " WHERE provider = ", o.Provider,
-		" AND source = ", o.Source, " AND state IN ('active', 'suspended') AND person IN ", s.persons(o), ""); err != nil {
-		return nil, false, err
+	if _, err := s.run(ctx, tx, "UPDATE grants SET state = 'retired', changed = ", millis(g.Changed), " WHERE provider = ", g.Provider,
+		" AND source = ", g.Source, " AND state IN ('active', 'suspended') AND person IN ", s.persons(g.Owner), ""); err != nil {
+		return err
 	}
-	return g, false, s.file(ctx, tx, g)
+	return s.file(ctx, tx, g)
 }
 
 // file keeps a grant, in place of one in conflict of the same person and account.
 func (s *Store) file(ctx context.Context, tx doer, g *Grant) error {
-	if _, err := s.run(ctx, tx, "DELETE FROM grants WHERE provider = ", g.Provider, " AND source = ", g.Source,
-		" AND state = 'conflict' AND account IN ", s.accounts(g.Provider, g.Source, g.Account), " AND person IN ", s.persons(g.Owner), ""); err != nil {
+	if err := s.settle(ctx, tx, g); err != nil {
 		return err
 	}
 	return s.insert(ctx, tx, g)
+}
+
+// settle drops the conflicts that a grant ends: those of its owner for its
+// account.
+func (s *Store) settle(ctx context.Context, tx doer, g *Grant) error {
+	_, err := s.run(ctx, tx, "DELETE FROM grants WHERE provider = ", g.Provider, " AND source = ", g.Source, " AND id <> ", g.ID,
+		" AND state = 'conflict' AND account IN ", s.accounts(g.Provider, g.Source, g.Account), " AND person IN ", s.persons(g.Owner), "")
+	return err
 }
 
 func (s *Store) insert(ctx context.Context, tx doer, g *Grant) error {

@@ -134,7 +134,7 @@ func TestOwnersAreApart(t *testing.T) {
 			if err := s.Stage(t.Context(), o.Provider, o.Source, j.Link.Reveal(), set(account, account)); err != nil {
 				t.Fatal(err)
 			}
-			if g, _, err := s.Activate(t.Context(), o, j.Back.Reveal(), j.Browser.Reveal()); err != nil || g.Secret.Reveal() != account {
+			if g, _, err := s.Activate(t.Context(), Arrival{Owner: o, Back: j.Back.Reveal(), Browser: j.Browser.Reveal(), AnyBrowser: true}); err != nil || g.Secret.Reveal() != account {
 				t.Fatal(err)
 			}
 		}

@@ -77,6 +77,12 @@ var (
 	ErrPending = errors.New("grants: the platform has not answered yet")
 	// ErrOther says that another browser or person has begun the journey.
 	ErrOther = errors.New("grants: the journey was begun elsewhere")
+	// ErrRefused says that the platform does not accept what it has told.
+	ErrRefused = errors.New("grants: the platform does not accept what it has told")
+	// ErrConnected says that somebody is connected with another account, which a
+	// journey that may end in any browser does not replace: the account may be
+	// that of whoever read the code.
+	ErrConnected = errors.New("grants: another account is connected, which a journey from another device does not replace")
 )
 
 const (
@@ -115,14 +121,17 @@ func (s *Store) Begin(ctx context.Context, j *Journey) error {
 		if err := s.makeRoom(ctx, tx, j.Owner, now); err != nil {
 			return err
 		}
-		id := newID()
-		owner, err := s.sealJSON(identityOf(j.Owner, j.Kind), (&record{id: id, provider: j.Provider, source: j.Source}).ownerPlace()...)
+		r := &record{
+			id: newID(), provider: j.Provider, source: j.Source, browser: browser,
+			link: s.token("link", j.Link.Reveal()), back: s.token("back", j.Back.Reveal()),
+		}
+		owner, err := s.sealJSON(identityOf(j.Owner, j.Kind), r.ownerPlace()...)
 		if err != nil {
 			return err
 		}
 		_, err = s.run(ctx, tx, "INSERT INTO journeys (id, provider, source, person, link, back, browser, state, owner, staged, sealed_by, created, expires) VALUES (",
-			id, ", ", j.Provider, ", ", j.Source, ", ", s.person(j.Owner), ", ", s.token("link", j.Link.Reveal()), ", ", s.token("back", j.Back.Reveal()), ", ",
-			browser, ", ", open, ", ", owner, ", ", []byte{}, ", ", s.keyName(), ", ", millis(now), ", ", millis(j.Expires), ")")
+			r.id, ", ", r.provider, ", ", r.source, ", ", s.person(j.Owner), ", ", r.link, ", ", r.back, ", ",
+			r.browser, ", ", open, ", ", owner, ", ", []byte{}, ", ", s.keyName(), ", ", millis(now), ", ", millis(j.Expires), ")")
 		return err
 	})
 }
@@ -136,24 +145,26 @@ func (s *Store) Abandon(ctx context.Context, j *Journey) error {
 	})
 }
 
-// makeRoom drops what is long over, and the oldest open ones of somebody who
-// has too many.
+// makeRoom drops what is long over, and of somebody who has too many open ones
+// those that are over, or will be, the soonest.
 func (s *Store) makeRoom(ctx context.Context, tx doer, o Owner, now time.Time) error {
 	if _, err := s.run(ctx, tx, "DELETE FROM journeys WHERE expires < ", millis(now.Add(-kept)), ""); err != nil {
 		return err
 	}
 	_, err := s.run(ctx, tx, "DELETE FROM journeys WHERE id IN (SELECT id FROM journeys WHERE provider = ", o.Provider, " AND source = ", o.Source,
-		" AND state = 'open' AND person IN ", s.persons(o), " ORDER BY created DESC LIMIT 1000000 OFFSET ", maxOpen-1, ")")
+		" AND state = 'open' AND person IN ", s.persons(o), " ORDER BY expires DESC LIMIT 1000000 OFFSET ", maxOpen-1, ")")
 	return err
 }
 
 // record is a journey as the database has it.
 type record struct {
-	id, provider, source, browser, state string
-	owner                                Owner
-	kind                                 Kind
-	staged                               []byte
-	expires                              time.Time
+	id, provider, source string
+	link, back, browser  string // as the database names them
+	state                string
+	owner                Owner
+	kind                 Kind
+	staged               []byte
+	expires              time.Time
 }
 
 func (s *Store) journey(ctx context.Context, db doer, provider, source, column, token string) (*record, error) {
@@ -161,8 +172,8 @@ func (s *Store) journey(ctx context.Context, db doer, provider, source, column, 
 	var sealed []byte
 	var expires int64
 	err := s.row(ctx, db, func(row scanner) error {
-		return row.Scan(&r.id, &r.provider, &r.source, &r.browser, &r.state, &sealed, &r.staged, &expires)
-	}, "SELECT id, provider, source, browser, state, owner, staged, expires FROM journeys WHERE provider = ", provider, " AND source = ", source,
+		return row.Scan(&r.id, &r.provider, &r.source, &r.link, &r.back, &r.browser, &r.state, &sealed, &r.staged, &expires)
+	}, "SELECT id, provider, source, link, back, browser, state, owner, staged, expires FROM journeys WHERE provider = ", provider, " AND source = ", source,
 		" AND "+column+" IN ", s.tokens(column, token), "")
 	if err != nil {
 		return nil, err
@@ -185,13 +196,17 @@ func (r *record) late(now time.Time) bool {
 		return now.After(r.expires)
 	case r.state == staged && r.browser == "":
 		return now.After(r.expires.Add(keptAny))
+	case r.state == staged:
+		return now.After(r.expires.Add(kept))
 	default:
 		return false
 	}
 }
 
+// ownerPlace has the tokens in it: a row whose tokens somebody has exchanged for
+// ones they know does not open.
 func (r *record) ownerPlace() []string {
-	return []string{"owner of journey", r.provider, r.source, r.id}
+	return []string{"owner of journey", r.provider, r.source, r.id, r.link, r.back, r.browser}
 }
 
 func (r *record) place() []string { return []string{"staged of journey", r.provider, r.source, r.id} }
@@ -200,14 +215,15 @@ func (r *record) place() []string { return []string{"staged of journey", r.provi
 type said struct {
 	Account string `json:"account"`
 	Secret  []byte `json:"secret"` // bytes, because JSON mends what is not UTF-8
+	At      int64  `json:"at"`     // when, in nanoseconds since 1970
 }
 
-func (s *Store) said(r *record) (Staged, error) {
-	var told said
-	if err := s.openJSON(r.staged, &told, r.place()...); err != nil {
-		return Staged{}, err
-	}
-	return Staged{Account: told.Account, Secret: delegation.NewSecret(string(told.Secret))}, nil
+func (s *Store) said(r *record) (told said, err error) {
+	return told, s.openJSON(r.staged, &told, r.place()...)
+}
+
+func (t said) staged() Staged {
+	return Staged{Account: t.Account, Secret: delegation.NewSecret(string(t.Secret))}
 }
 
 // Stage notes what the platform says that somebody has consented to, by the
@@ -225,7 +241,7 @@ func (s *Store) Stage(ctx context.Context, provider, source, link string, what S
 			if r.late(time.Now()) {
 				return ErrNone
 			}
-			sealed, err := s.sealJSON(said{what.Account, []byte(what.Secret.Reveal())}, r.place()...)
+			sealed, err := s.sealJSON(said{what.Account, []byte(what.Secret.Reveal()), time.Now().UnixNano()}, r.place()...)
 			if err != nil {
 				return err
 			}
@@ -248,7 +264,7 @@ func (s *Store) Stage(ctx context.Context, provider, source, link string, what S
 		if err != nil {
 			return err
 		}
-		if before.Account != what.Account || !before.Secret.Equal(what.Secret) {
+		if before.Account != what.Account || !before.staged().Secret.Equal(what.Secret) {
 			return ErrNone
 		}
 		return nil

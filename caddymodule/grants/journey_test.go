@@ -40,10 +40,10 @@ func TestT56_ConsentLinkOfAnother(t *testing.T) {
 			"mallory's name, no cookie":            {owner("mallory"), attack.Back.Reveal(), ""},
 			"the tokens the wrong way round":       {owner("mallory"), attack.Back.Reveal(), attack.Back.Reveal()},
 		} {
-			_, _, err := s.Activate(t.Context(), c.who, c.back, c.browser)
+			_, _, err := s.Activate(t.Context(), Arrival{Owner: c.who, Back: c.back, Browser: c.browser, AnyBrowser: true})
 			want(t, what, err, ErrOther)
 		}
-		_, _, err := s.Activate(t.Context(), owner("mallory"), attack.Link.Reveal(), attack.Browser.Reveal())
+		_, _, err := s.Activate(t.Context(), Arrival{Owner: owner("mallory"), Back: attack.Link.Reveal(), Browser: attack.Browser.Reveal(), AnyBrowser: true})
 		want(t, "the platform's token", err, ErrNone)
 		holds(t, s, "mallory", "", "")
 		holds(t, s, "victim", "", "")
@@ -56,9 +56,9 @@ func TestT56_ConsentLinkOfAnother(t *testing.T) {
 		if err := s.Stage(t.Context(), "mydex", "", phone.Link.Reveal(), set("c", "key")); err != nil {
 			t.Fatal(err)
 		}
-		_, _, err = s.Activate(t.Context(), owner("mallory"), phone.Back.Reveal(), "")
+		_, _, err = s.Activate(t.Context(), Arrival{Owner: owner("mallory"), Back: phone.Back.Reveal(), Browser: "", AnyBrowser: true})
 		want(t, "another person's phone", err, ErrOther)
-		if _, _, err := s.Activate(t.Context(), owner("carol"), phone.Back.Reveal(), ""); err != nil {
+		if _, _, err := s.Activate(t.Context(), Arrival{Owner: owner("carol"), Back: phone.Back.Reveal(), Browser: "", AnyBrowser: true}); err != nil {
 			t.Error(err)
 		}
 	})
@@ -73,7 +73,7 @@ func TestDisorder(t *testing.T) {
 		j := begun(t, s, &Journey{Owner: owner("alice"), Kind: Connect})
 		link, back, browser := j.Link.Reveal(), j.Back.Reveal(), j.Browser.Reveal()
 		activate := func() (*Grant, error) {
-			g, _, err := s.Activate(t.Context(), owner("alice"), back, browser)
+			g, _, err := s.Activate(t.Context(), Arrival{Owner: owner("alice"), Back: back, Browser: browser, AnyBrowser: true})
 			return g, err
 		}
 
@@ -106,7 +106,7 @@ func TestDisorder(t *testing.T) {
 		late := begun(t, s, &Journey{Owner: owner("alice"), Kind: Connect})
 		alter(t, s, "UPDATE journeys SET expires = 1 WHERE state = 'open'")
 		want(t, "expired", stage(late.Link.Reveal(), set("3", "key")), ErrNone)
-		_, _, err = s.Activate(t.Context(), owner("alice"), late.Back.Reveal(), late.Browser.Reveal())
+		_, _, err = s.Activate(t.Context(), Arrival{Owner: owner("alice"), Back: late.Back.Reveal(), Browser: late.Browser.Reveal(), AnyBrowser: true})
 		want(t, "back too late", err, ErrNone)
 		holds(t, s, "alice", "1", "key")
 	})
@@ -131,15 +131,15 @@ func TestAnyBrowser(t *testing.T) {
 		expire(keptAny + time.Minute)
 		_, err = s.Pending(t.Context(), owner("carol"))
 		want(t, "after it", err, ErrNone)
-		_, _, err = s.Activate(t.Context(), owner("carol"), phone.Back.Reveal(), "")
+		_, _, err = s.Activate(t.Context(), Arrival{Owner: owner("carol"), Back: phone.Back.Reveal(), Browser: "", AnyBrowser: true})
 		want(t, "after it", err, ErrNone)
-		_, _, err = s.Activate(t.Context(), owner("dave"), home.Back.Reveal(), home.Browser.Reveal())
+		_, _, err = s.Activate(t.Context(), Arrival{Owner: owner("dave"), Back: home.Back.Reveal(), Browser: home.Browser.Reveal(), AnyBrowser: true})
 		want(t, "the browser that set out", err, nil)
 
 		again := begun(t, s, &Journey{Owner: owner("carol"), Kind: Connect, AnyBrowser: true, Life: time.Minute})
 		want(t, "told", s.Stage(t.Context(), "mydex", "", again.Link.Reveal(), set("c", "key-2")), nil)
 		expire(keptAny - time.Minute)
-		_, _, err = s.Activate(t.Context(), owner("carol"), again.Back.Reveal(), "")
+		_, _, err = s.Activate(t.Context(), Arrival{Owner: owner("carol"), Back: again.Back.Reveal(), Browser: "", AnyBrowser: true})
 		want(t, "within the hour", err, nil)
 		holds(t, s, "carol", "c", "key-2")
 	})
@@ -158,7 +158,7 @@ func TestAbandon(t *testing.T) {
 		j = begun(t, s, &Journey{Owner: owner("alice"), Kind: Connect})
 		want(t, "told", s.Stage(t.Context(), "mydex", "", j.Link.Reveal(), set("1", "key")), nil)
 		want(t, "given up too late", s.Abandon(t.Context(), j), nil)
-		_, _, err = s.Activate(t.Context(), owner("alice"), j.Back.Reveal(), j.Browser.Reveal())
+		_, _, err = s.Activate(t.Context(), Arrival{Owner: owner("alice"), Back: j.Back.Reveal(), Browser: j.Browser.Reveal(), AnyBrowser: true})
 		want(t, "back", err, nil)
 	})
 }
@@ -175,7 +175,7 @@ func TestUpdate(t *testing.T) {
 			if err := s.Stage(t.Context(), "mydex", "", j.Link.Reveal(), set(account, secret)); err != nil {
 				return err
 			}
-			_, _, err := s.Activate(t.Context(), owner("alice"), j.Back.Reveal(), j.Browser.Reveal())
+			_, _, err := s.Activate(t.Context(), Arrival{Owner: owner("alice"), Back: j.Back.Reveal(), Browser: j.Browser.Reveal(), AnyBrowser: true})
 			return err
 		}
 		want(t, "of another account", update("2", "key-2"), ErrNone)

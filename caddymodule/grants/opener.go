@@ -7,6 +7,8 @@ import (
 	"errors"
 	"os"
 	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
 // Opener opens a store when it is first needed: a configuration that is only
@@ -89,4 +91,6 @@ func (o *Opener) Close() error {
 type Host interface {
 	// Grants are where the provider keeps its grants, in its own name.
 	Grants() *Opener
+	// Note has the log tell, and the metrics count, what happened to somebody's.
+	Note(what delegation.ConsentEvent, who delegation.Person)
 }

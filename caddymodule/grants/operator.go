@@ -116,6 +116,9 @@ func (s *Store) Move(ctx context.Context, id string, to Owner, by string) error 
 			return err
 		}
 		g.Owner, g.State, g.Changed = to, Active, time.Now()
+		if err := s.settle(ctx, tx, g); err != nil {
+			return err
+		}
 		return s.replace(ctx, tx, g)
 	})
 }
@@ -234,8 +237,10 @@ func (s *Store) resealJourneys(ctx context.Context, tx doer) (int, error) {
 	for _, id := range ids {
 		r := &record{id: id}
 		var owner, staged []byte
-		if err := s.row(ctx, tx, func(row scanner) error { return row.Scan(&r.provider, &r.source, &r.state, &owner, &staged) },
-			"SELECT provider, source, state, owner, staged FROM journeys WHERE id = ", id, ""); err != nil {
+		if err := s.row(ctx, tx, func(row scanner) error {
+			return row.Scan(&r.provider, &r.source, &r.link, &r.back, &r.browser, &r.state, &owner, &staged)
+		},
+			"SELECT provider, source, link, back, browser, state, owner, staged FROM journeys WHERE id = ", id, ""); err != nil {
 			return 0, err
 		}
 		var who identity

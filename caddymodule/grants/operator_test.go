@@ -71,3 +71,45 @@ func TestDelete(t *testing.T) {
 		}
 	})
 }
+
+// TestDecisionsEndJourneys protects what an operator has decided from a browser
+// that comes back later, of who had the grant and of who has it now.
+func TestDecisionsEndJourneys(t *testing.T) {
+	each(t, func(t *testing.T, at Options) {
+		s := opened(t, at)
+		g := connected(t, s, "alice", "1", "key-1")
+		hers, his := told(t, s, setOut("alice"), "1", "key-2"), told(t, s, setOut("bob"), "2", "key-3")
+		want(t, "moved", s.Move(t.Context(), g.ID, owner("bob"), "root"), nil)
+		for _, j := range []*Journey{hers, his} {
+			_, _, err := s.Activate(t.Context(), j.back())
+			want(t, j.Subject, err, ErrNone)
+		}
+		holds(t, s, "bob", "1", "key-1")
+		holds(t, s, "alice", "", "")
+	})
+}
+
+// TestConflictEnds protects the second user of an account from being in
+// conflict with nobody: the holder is gone, or the grant was moved to them.
+func TestConflictEnds(t *testing.T) {
+	each(t, func(t *testing.T, at Options) {
+		s := opened(t, at)
+		g := connected(t, s, "alice", "1", "key-1")
+		j := told(t, s, setOut("bob"), "1", "key-2")
+		for range 2 { // the page is loaded again
+			_, _, err := s.Activate(t.Context(), j.back())
+			want(t, "bob comes back", err, ErrConflict)
+		}
+		want(t, "moved", s.Move(t.Context(), g.ID, owner("bob"), "root"), nil)
+		want(t, "released", s.Release(t.Context(), g.ID, "root"), nil)
+		_, err := s.Find(t.Context(), owner("bob"))
+		want(t, "bob, after it was his", err, ErrNone)
+
+		connected(t, s, "carol", "3", "key-3")
+		_, err = connect(s, "dave", "3", "key-4")
+		want(t, "dave", err, ErrConflict)
+		want(t, "carol leaves", s.Forget(t.Context(), owner("carol")), nil)
+		_, err = s.Find(t.Context(), owner("dave"))
+		want(t, "dave, with the account free", err, ErrNone)
+	})
+}

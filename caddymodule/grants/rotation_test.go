@@ -71,7 +71,7 @@ func TestRotation(t *testing.T) {
 		if err := s.Stage(t.Context(), "mydex", "", pending.Link.Reveal(), set("2", "key-2")); err != nil {
 			t.Errorf("what was under way: %v", err)
 		}
-		if _, _, err := s.Activate(t.Context(), owner("bob"), pending.Back.Reveal(), pending.Browser.Reveal()); err != nil {
+		if _, _, err := s.Activate(t.Context(), Arrival{Owner: owner("bob"), Back: pending.Back.Reveal(), Browser: pending.Browser.Reveal(), AnyBrowser: true}); err != nil {
 			t.Error(err)
 		}
 		// Four steps later the first key is gone.
@@ -159,7 +159,7 @@ func TestToldDuringRotation(t *testing.T) {
 			t.Fatalf("%d are left of the older key, %v", n, err)
 		}
 		for i, j := range journeys {
-			if _, _, err := b.Activate(t.Context(), j.Owner, j.Back.Reveal(), j.Browser.Reveal()); err != nil {
+			if _, _, err := b.Activate(t.Context(), Arrival{Owner: j.Owner, Back: j.Back.Reveal(), Browser: j.Browser.Reveal(), AnyBrowser: true}); err != nil {
 				t.Errorf("%d: %v", i, err)
 			}
 		}

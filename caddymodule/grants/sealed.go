@@ -16,6 +16,7 @@ type identity struct {
 	Slot    string `json:"slot,omitempty"`
 	Account string `json:"account,omitempty"`
 	Kind    Kind   `json:"kind,omitempty"`
+	Told    int64  `json:"told,omitempty"` // when the platform did, in nanoseconds since 1970
 }
 
 func (i identity) owner(provider, source string) Owner {
@@ -55,7 +56,7 @@ func (s *Store) openJSON(sealed []byte, v any, place ...string) error {
 }
 
 func (s *Store) sealGrant(g *Grant) (owner, secret []byte, err error) {
-	if owner, err = s.sealJSON(identity{Realm: g.Realm, Subject: g.Subject, Slot: g.Slot, Account: g.Account}, g.ownerPlace()...); err != nil {
+	if owner, err = s.sealJSON(identity{Realm: g.Realm, Subject: g.Subject, Slot: g.Slot, Account: g.Account, Told: g.told}, g.ownerPlace()...); err != nil {
 		return nil, nil, err
 	}
 	secret, err = s.keys.Seal([]byte(g.Secret.Reveal()), associated(g.secretPlace()...))
@@ -73,7 +74,7 @@ func (s *Store) openOwner(g *Grant, sealed []byte) error {
 	if err := s.openJSON(sealed, &who, g.ownerPlace()...); err != nil {
 		return err
 	}
-	g.Owner, g.Account = who.owner(g.Provider, g.Source), who.Account
+	g.Owner, g.Account, g.told = who.owner(g.Provider, g.Source), who.Account, who.Told
 	return nil
 }
 

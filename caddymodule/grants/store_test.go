@@ -98,7 +98,7 @@ func connect(s *Store, who, account, secret string) (*Grant, error) {
 	if err := s.Stage(context.Background(), j.Provider, j.Source, j.Link.Reveal(), set(account, secret)); err != nil {
 		return nil, err
 	}
-	g, _, err := s.Activate(context.Background(), j.Owner, j.Back.Reveal(), j.Browser.Reveal())
+	g, _, err := s.Activate(context.Background(), Arrival{Owner: j.Owner, Back: j.Back.Reveal(), Browser: j.Browser.Reveal(), AnyBrowser: true})
 	return g, err
 }
 

@@ -33,42 +33,42 @@ func (p *Provider) Told(ctx context.Context, r *http.Request) (delegation.Word, 
 	// It is the same each time, and nothing else shows who speaks.
 	sent := r.Header["Authentication"]
 	if len(sent) != 1 || subtle.ConstantTimeCompare([]byte(sent[0]), []byte(p.hash)) != 1 {
-		return "", delegation.ErrForged
+		return delegation.WordOther, delegation.ErrForged
 	}
 	w, err := readWord(r)
 	switch {
 	case err != nil:
-		return "", err
+		return delegation.WordOther, err
 	case w.kind == "notification":
 		return delegation.WordNotification, nil
 	case w.kind == "" && w.key == "" && w.mydexID != "":
 		return delegation.WordOther, nil // who somebody is
 	case w.kind != "":
-		return "", errors.New("the callback is of a type that is not known")
+		return delegation.WordOther, errors.New("the callback is of a type that is not known")
 	}
 	member := Member{UID: w.uid, ConnectionID: w.connectionID, Key: delegation.NewSecret(w.key)}
 	switch {
 	case member.Check() != nil:
-		return "", errors.New("uid, connection_id or key of the callback is none")
+		return delegation.WordOther, errors.New("uid, connection_id or key of the callback is none")
 	case w.connectionID != w.uid+"-"+p.config.NID:
-		return "", errors.New("connection_id of the callback is not that of the member and this connection")
+		return delegation.WordOther, errors.New("connection_id of the callback is not that of the member and this connection")
 	case w.link == "":
-		return "", errors.New("the callback has no linking_token: nobody can tell whose it is")
+		return delegation.WordOther, errors.New("the callback has no linking_token: nobody can tell whose it is")
 	}
 	text, err := json.Marshal(secret{Key: w.key, ConnectionID: w.connectionID, MydexID: w.mydexID, Datasets: w.reads})
 	if err != nil {
-		return "", err
+		return delegation.WordOther, err
 	}
 	store, err := p.opener.Store(ctx)
 	if err != nil {
-		return "", refuse(err)
+		return delegation.WordOther, refuse(err)
 	}
 	err = store.Stage(ctx, p.host.Name(), "", w.link, grants.Staged{Account: w.uid, Secret: delegation.NewSecret(string(text))})
 	if errors.Is(err, grants.ErrNone) {
-		return "", errors.New("there is no journey of this linking_token, or it is over")
+		return delegation.WordOther, errors.New("there is no journey of this linking_token, or it is over")
 	}
 	if err != nil {
-		return "", refuse(err)
+		return delegation.WordOther, refuse(err)
 	}
 	return delegation.WordConsent, nil
 }

@@ -35,12 +35,17 @@ func (p *Provider) Examine(ctx context.Context, d *delegation.Delegation, refuse
 		return nil
 	}
 	p.members.drop(d.Person)
+	p.keeper.Note(delegation.ConsentSuspended, d.Person)
 	return delegation.Refuse(delegation.ConsentRequired, errors.New("the platform does not accept the member's key any more"))
 }
 
-// resumeAfter is how long a grant is left alone that the platform did not
-// accept. Then it is tried again: it may have been the platform.
-const resumeAfter = 10 * time.Minute
+const (
+	// resumeAfter is how long a grant is left alone that the platform did not
+	// accept. Then it is tried again: it may have been the platform.
+	resumeAfter = 10 * time.Minute
+	// retryAfter is the same where the platform could not be asked.
+	retryAfter = 30 * time.Second
+)
 
 // resume tries a suspended grant again, and returns it if it is accepted.
 // Otherwise the error is [grants.ErrNone].
@@ -49,11 +54,25 @@ func (p *Provider) resume(ctx context.Context, store *grants.Store, g *grants.Gr
 		return nil, grants.ErrNone
 	}
 	h, err := hold(g)
-	if err != nil || len(h.reads) == 0 {
+	if err != nil || len(h.reads) == 0 || !p.members.mayTry(g.Person) {
 		return nil, grants.ErrNone
 	}
-	status, _ := p.try(ctx, h)
-	return store.Resume(ctx, g, status/100 == 2)
+	status, err := p.try(ctx, h)
+	if err != nil {
+		return nil, grants.ErrNone
+	}
+	now, err := store.Resume(ctx, g, status/100 == 2)
+	if err == nil {
+		p.keeper.Note(delegation.ConsentResumed, g.Person)
+	}
+	if !errors.Is(err, grants.ErrNone) {
+		return now, err
+	}
+	// It is not accepted; or another machine was first.
+	if now, err = store.Find(ctx, g.Owner); err == nil && now.State != grants.Active {
+		err = grants.ErrNone
+	}
+	return now, err
 }
 
 // try reads a dataset that the member has opened, with a new token if that at

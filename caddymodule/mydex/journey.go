@@ -157,42 +157,40 @@ func checkPage(page string) error {
 }
 
 // Arrive implements [delegation.Connector]. The key is tried once, where the
-// member has opened a dataset to be read.
-func (p *Provider) Arrive(ctx context.Context, who delegation.Person, back, browser string) (first bool, err error) {
+// member has opened a dataset to be read, before it takes another one's place.
+func (p *Provider) Arrive(ctx context.Context, a delegation.Arrival) (first bool, err error) {
 	store, err := p.opener.Store(ctx)
 	if err != nil {
 		return false, refuse(err)
 	}
-	g, fresh, err := store.Activate(ctx, p.owner(who), back, browser)
-	if fresh {
-		p.members.drop(who)
+	g, first, err := store.Activate(ctx, grants.Arrival{
+		Owner: p.owner(a.Person), Back: a.Back, Browser: a.Browser, AnyBrowser: a.AnyBrowser, Try: p.accepts,
+	})
+	if first {
+		p.members.drop(a.Person)
 	}
 	switch {
 	case errors.Is(err, grants.ErrPending):
 		return false, delegation.ErrPending
+	case errors.Is(err, grants.ErrRefused):
+		return first, delegation.Refuse(delegation.ConsentRequired, errors.New("the platform does not accept the key that it gave"))
 	case err != nil:
-		return false, refuse(err)
+		return first, refuse(err)
 	case g.State != grants.Active:
-		return false, refuse(grants.ErrNone)
-	case !fresh:
-		return false, nil
+		return first, refuse(grants.ErrNone)
+	default:
+		return first, nil
 	}
+}
+
+// accepts tells whether the platform accepts a grant, as far as can be known.
+func (p *Provider) accepts(ctx context.Context, g *grants.Grant) bool {
 	h, err := hold(g)
-	if err != nil {
-		return false, refuse(err)
+	if err != nil || len(h.reads) == 0 {
+		return true // found out when it is used
 	}
-	if len(h.reads) == 0 {
-		return true, nil
-	}
-	if status, err := p.try(ctx, h); err != nil || status != http.StatusUnauthorized {
-		return true, nil // it is accepted, or found out when it is used
-	}
-	err = store.Suspend(ctx, g)
-	p.members.drop(who) // another request may have read it meanwhile
-	if err != nil {
-		return false, refuse(err)
-	}
-	return false, delegation.Refuse(delegation.ConsentRequired, errors.New("the platform does not accept the key that it gave"))
+	status, err := p.try(ctx, h)
+	return err != nil || status != http.StatusUnauthorized || !p.members.suspensions.Allow()
 }
 
 // Consent implements [delegation.Connector].
@@ -202,15 +200,17 @@ func (p *Provider) Consent(ctx context.Context, who delegation.Person) (delegati
 		return "", refuse(err)
 	}
 	g, err := store.Find(ctx, p.owner(who))
-	if err == nil && g.State != grants.Active {
-		if _, err = p.resume(ctx, store, g); errors.Is(err, grants.ErrNone) {
-			return delegation.ConsentUpdate, nil
-		}
+	suspended := err == nil && g.State != grants.Active
+	if suspended {
+		// It may be time to try it again, together with the calls that do.
+		_, err = p.member(ctx, who)
 	}
 	switch {
 	case err == nil:
 		return delegation.ConsentConnected, nil
-	case !errors.Is(err, grants.ErrNone) && !errors.Is(err, grants.ErrConflict):
+	case errors.Is(err, grants.ErrNone), errors.Is(err, grants.ErrConflict):
+	case suspended && delegation.AsRefusal(err).Code == delegation.ConsentRequired:
+	default:
 		return "", refuse(err)
 	}
 	switch _, pending := store.Pending(ctx, p.owner(who)); {
@@ -218,6 +218,8 @@ func (p *Provider) Consent(ctx context.Context, who delegation.Person) (delegati
 		return delegation.ConsentPending, nil
 	case !errors.Is(pending, grants.ErrNone):
 		return "", refuse(pending)
+	case suspended:
+		return delegation.ConsentUpdate, nil
 	case errors.Is(err, grants.ErrConflict):
 		return "", refuse(err)
 	default:

@@ -55,6 +55,8 @@ type members struct {
 	// suspensions are paced: a platform that for a moment refuses everybody must
 	// not have everybody asked to consent anew.
 	suspensions *rate.Limiter
+	// tried are whose grants were tried again a moment ago.
+	tried *memory.Store[delegation.Person, struct{}]
 
 	mu    sync.Mutex
 	seed  maphash.Seed
@@ -69,7 +71,18 @@ func newMembers() *members {
 		}),
 		seed:        maphash.MakeSeed(),
 		suspensions: rate.NewLimiter(rate.Every(20*time.Second), 3),
+		tried:       memory.New[delegation.Person, struct{}](maxMembers / 10),
 	}
+}
+
+// mayTry tells whether somebody's grant may be tried again now. It is called by
+// one at a time of each person.
+func (m *members) mayTry(who delegation.Person) bool {
+	if _, ok := m.tried.Get(who, memberKey(who), time.Now()); ok {
+		return false
+	}
+	m.tried.Set(who, memberKey(who), struct{}{}, retryAfter, false)
+	return true
 }
 
 // Close implements [io.Closer].
@@ -209,7 +222,7 @@ func refuse(err error) *delegation.Refusal {
 	switch {
 	case errors.Is(err, grants.ErrNone), errors.Is(err, grants.ErrOther):
 		return delegation.Refuse(delegation.ConsentRequired, errNotConnected)
-	case errors.Is(err, grants.ErrConflict):
+	case errors.Is(err, grants.ErrConflict), errors.Is(err, grants.ErrConnected):
 		return delegation.Refuse(delegation.AccountConflict, err)
 	default:
 		if r, ok := errors.AsType[*delegation.Refusal](err); ok {

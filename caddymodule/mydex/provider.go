@@ -23,6 +23,7 @@ type Provider struct {
 	traits   delegation.Traits
 
 	host    delegation.Host
+	keeper  grants.Host
 	tokens  delegation.Tokens
 	client  *http.Client
 	opener  *grants.Opener
@@ -70,7 +71,7 @@ func (p *Provider) Open(host delegation.Host) error {
 	if !ok {
 		return errors.New("this build keeps no grants, which provider mydex needs")
 	}
-	p.host = host
+	p.host, p.keeper = host, keeper
 	p.opener = keeper.Grants()
 	// Of this database: a reload that fails, with another, must not touch them.
 	state := fmt.Sprintf("members %s %p", p.traits.Fingerprint, p.opener)

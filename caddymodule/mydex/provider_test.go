@@ -27,6 +27,7 @@ type host struct{ opener *grants.Opener }
 
 func (host) Name() string                                     { return "mydex" }
 func (h host) Grants() *grants.Opener                         { return h.opener }
+func (host) Note(delegation.ConsentEvent, delegation.Person)  {}
 func (host) State(_ string, build func() io.Closer) io.Closer { return build() }
 func (host) Logger() *zap.Logger                              { return zap.NewNop() }
 func (host) Tokens(delegation.Mint) delegation.Tokens         { return bearer{} }
@@ -93,18 +94,25 @@ func newRig(t *testing.T) *rig {
 
 func someone(name string) delegation.Person { return delegation.Person{Realm: "r", Subject: name} }
 
-// connect makes somebody a member.
-func (r *rig) connect(name, uid string) *grants.Grant {
+// staged has the platform tell that somebody has consented with a key.
+func (r *rig) staged(name, uid, key string) *grants.Journey {
 	r.t.Helper()
 	j := &grants.Journey{Owner: r.owner(someone(name)), Kind: grants.Connect}
 	if err := r.store.Begin(r.t.Context(), j); err != nil {
 		r.t.Fatal(err)
 	}
-	text, _ := json.Marshal(secret{Key: "key-" + uid, ConnectionID: uid + "-45678", Datasets: []string{"ds_a"}})
+	text, _ := json.Marshal(secret{Key: key, ConnectionID: uid + "-45678", Datasets: []string{"ds_a"}})
 	if err := r.store.Stage(r.t.Context(), "mydex", "", j.Link.Reveal(), grants.Staged{Account: uid, Secret: delegation.NewSecret(string(text))}); err != nil {
 		r.t.Fatal(err)
 	}
-	g, _, err := r.store.Activate(r.t.Context(), j.Owner, j.Back.Reveal(), j.Browser.Reveal())
+	return j
+}
+
+// connect makes somebody a member.
+func (r *rig) connect(name, uid string) *grants.Grant {
+	r.t.Helper()
+	j := r.staged(name, uid, "key-"+uid)
+	g, _, err := r.store.Activate(r.t.Context(), grants.Arrival{Owner: j.Owner, Back: j.Back.Reveal(), Browser: j.Browser.Reveal()})
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -66,12 +66,18 @@ func TestT49_MydexOtherSitesPages(t *testing.T) {
 		}
 	}
 	// The one address that other sites send a browser to ends nothing that it
-	// has not begun.
+	// has not begun, and is for no image.
 	m.untouched("return", func() {
 		for _, at := range connects {
-			got := m.do("GET", at+"/return?state=x", "", alice, "Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: no-cors", "Sec-Fetch-Dest: image", "Origin: null")
+			got := m.do("GET", at+"/return?state=x", "", alice, "Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document", "Origin: null")
 			if got.header.Get("Location") != "/profile?connect=consent_required" || len(got.header["Set-Cookie"]) > 0 {
 				t.Errorf("%s/return: %d %v", at, got.status, got.header)
+			}
+			for _, dest := range []string{"image", "iframe", "empty", "Document", "document, image", "document\r\nSec-Fetch-Dest: image", ""} {
+				got := m.do("GET", at+"/return?state=x", "", alice, "Sec-Fetch-Site: cross-site", "Sec-Fetch-Dest: "+dest)
+				if got.code() != "cross_origin" || len(got.header["Set-Cookie"]) > 0 {
+					t.Errorf("%s/return as %q: %d %v", at, dest, got.status, got.header)
+				}
 			}
 		}
 	})

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mydex
+
+import (
+	"database/sql"
+	"fmt"
+	"net/http"
+	"sync"
+	"testing"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
+)
+
+// arrive has the browser of a journey come back.
+func (r *rig) arrive(j *grants.Journey) (first bool, err error) {
+	return r.Arrive(r.t.Context(), delegation.Arrival{Person: j.Person, Back: j.Back.Reveal(), Browser: j.Browser.Reveal()})
+}
+
+// A key that the platform does not accept takes no good one's place, of the
+// same account or of another; and whatever it accepts counts at once, though
+// something else is in memory.
+func TestArriveTriesFirst(t *testing.T) {
+	r := newRig(t)
+	r.connect("alice", "1")
+	if uid := r.uid("alice"); uid != "1" {
+		t.Fatal(uid)
+	}
+	for _, uid := range []string{"1", "2"} {
+		r.status.Store(http.StatusUnauthorized)
+		first, err := r.arrive(r.staged("alice", uid, "bad"))
+		if !first || delegation.AsRefusal(err).Code != delegation.ConsentRequired {
+			t.Errorf("%s: %t %v", uid, first, err)
+		}
+		h, err := r.member(t.Context(), someone("alice"))
+		if err != nil || h.member.UID != "1" || h.member.Key.Reveal() != "key-1" {
+			t.Errorf("%s: %+v %v", uid, h, err)
+		}
+	}
+	for _, status := range []int64{200, 403, 404, 500, 0} { // but for 401, nothing is said of the key
+		r.status.Store(status)
+		key := fmt.Sprint("key-", status)
+		if first, err := r.arrive(r.staged("alice", "3", key)); !first || err != nil {
+			t.Errorf("%d: %t %v", status, first, err)
+		}
+		if h, err := r.member(t.Context(), someone("alice")); err != nil || h.member.Key.Reveal() != key {
+			t.Errorf("%d: %+v %v", status, h, err)
+		}
+	}
+}
+
+// A platform that for a moment refuses everybody does not have everybody who
+// comes back in it consent anew.
+func TestArriveDuringAnOutage(t *testing.T) {
+	r := newRig(t)
+	r.status.Store(http.StatusUnauthorized)
+	aside := 0
+	for i := range 6 {
+		name := fmt.Sprint("user-", i)
+		if _, err := r.arrive(r.staged(name, fmt.Sprint(i+1), "key")); err != nil {
+			aside++
+		}
+	}
+	if aside > 3 {
+		t.Errorf("%d of 6 were put aside", aside)
+	}
+}
+
+// A page that asks many times at once how it stands has a suspended grant tried
+// once, and each question the same answer.
+func TestManyAskAtOnce(t *testing.T) {
+	r := newRig(t)
+	if err := r.store.Suspend(t.Context(), r.connect("alice", "1")); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", r.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec("UPDATE grants SET changed = changed - 600000"); err != nil {
+		t.Fatal(err)
+	}
+	// The platform answers once all have asked, or have an answer.
+	var asked sync.WaitGroup
+	r.during = asked.Wait
+	asked.Add(20)
+	how := make([]delegation.Consent, 20)
+	var all sync.WaitGroup
+	for i := range how {
+		all.Go(func() {
+			asked.Done()
+			how[i], _ = r.Consent(t.Context(), someone("alice"))
+		})
+	}
+	all.Wait()
+	for _, h := range how {
+		if h != delegation.ConsentConnected {
+			t.Error(h)
+		}
+	}
+	if n := r.probes.Load(); n != 1 {
+		t.Errorf("%d probes", n)
+	}
+}
+
+// Who cannot be asked about is asked about again, a little later: that the
+// platform is away says nothing of a key.
+func TestResumeAfterAnOutage(t *testing.T) {
+	r := newRig(t)
+	if err := r.store.Suspend(t.Context(), r.connect("alice", "1")); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", r.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec("UPDATE grants SET changed = changed - 600000"); err != nil {
+		t.Fatal(err)
+	}
+	r.status.Store(0)
+	for range 5 {
+		if r.uid("alice") != "" {
+			t.Error("it is used")
+		}
+	}
+	if n := r.probes.Load(); n != 1 {
+		t.Errorf("%d probes", n)
+	}
+	r.status.Store(200)
+	r.members.tried.DeleteFunc(func(struct{}) bool { return true }) // half a minute later
+	if uid := r.uid("alice"); uid != "1" {
+		t.Errorf("it is not used: %q", uid)
+	}
+}
