@@ -190,8 +190,9 @@ which grant, and by which account on the machine. It names no user of the app.`,
 	cmd.Flags().BoolVar(&asJSON, "json", false, "Print a line of JSON for each")
 	runGrants(cmd, 0, func(ctx context.Context, _ string) error {
 		return c.with(ctx, func(s *grants.Store) error {
-			line := json.NewEncoder(cmd.OutOrStdout())
-			return explain(s.Decisions(ctx, func(d grants.Decision) error {
+			line, n := json.NewEncoder(cmd.OutOrStdout()), 0
+			err := s.Decisions(ctx, func(d grants.Decision) error {
+				n++
 				if asJSON {
 					return line.Encode(struct {
 						At     time.Time `json:"at"`
@@ -202,7 +203,11 @@ which grant, and by which account on the machine. It names no user of the app.`,
 				}
 				_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s  %-7s  %-26s  %s\n", d.At.UTC().Format(time.RFC3339), d.Action, d.Grant, printable(d.By))
 				return err
-			}), "")
+			})
+			if err == nil && n == 0 && !asJSON {
+				_, err = fmt.Fprintln(cmd.OutOrStdout(), "Nothing was decided yet.")
+			}
+			return explain(err, "")
 		})
 	})
 	return cmd

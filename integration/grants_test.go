@@ -84,6 +84,9 @@ func TestGrantsCommand(t *testing.T) {
 	if err := json.Unmarshal([]byte(run(true, "list", "--json")), &list); err != nil || len(list) != 1 || list[0].Subject != "alice" || list[0].Account != uid || list[0].State != "active" {
 		t.Fatalf("%v %+v", err, list)
 	}
+	if out := run(true, "decisions"); !strings.Contains(out, "Nothing was decided yet.") {
+		t.Error(out)
+	}
 	run(true, "move", list[0].ID, "--subject", "bob")
 	alice.status("none")
 	bob.status("connected")
