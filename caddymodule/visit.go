@@ -76,6 +76,7 @@ func (v *visit) depart(update bool) error {
 	}
 	if !other {
 		t.browser = d.Browser.Reveal()
+		t.saved = "" // it lives as long as what has just begun
 		v.save(t)
 	}
 	return answerJSON(v.w, http.StatusOK, departed(d))
@@ -139,17 +140,26 @@ func (v *visit) land() (err error) {
 	}
 	if v.who, err = v.person(v.r, v.repl); err != nil {
 		if state != nil {
-			t.add(state[0]) // the status ends it, for who signs in now
+			v.remember(t, state[0], v.finish(t, state[0])) // nobody ends none
 		}
 		return err
 	}
 	if state == nil {
 		return delegation.Refuse(delegation.ConsentRequired, errors.New("the browser that came back has not set out"))
 	}
-	if err = v.finish(t, state[0]); errors.Is(err, delegation.ErrPending) {
-		t.add(state[0]) // the status ends it
-	}
+	err = v.finish(t, state[0])
+	v.remember(t, state[0], err)
 	return err
+}
+
+// remember has the status end a journey that cannot end now: the platform has
+// not told, its owner is not signed in, or the database is away. What there is
+// no journey of is not remembered: anybody's page can send a browser here.
+func (v *visit) remember(t *trail, state string, err error) {
+	if errors.Is(err, delegation.ErrPending) || errors.Is(err, delegation.ErrElsewhere) ||
+		err != nil && delegation.AsRefusal(err).Code == delegation.GrantsUnavailable {
+		t.add(state)
+	}
 }
 
 const (

@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-delegate/caddy-delegate/integration/simulator"
 	"github.com/caddy-delegate/caddy-delegate/integration/simulator/mydex"
 	"github.com/caddy-delegate/caddy-delegate/integration/stack"
 )
@@ -112,14 +113,23 @@ func TestMydexLetterReadByAnother(t *testing.T) {
 	c := mydexed(t, "", "cross_device 5m")
 	alice := c.browser("alice")
 	alice.connect(c.mydex.Members()[0].UID)
-	letter := newAdmin(t, c.Stack).send(http.MethodPost, "/delegate/journeys", `{"provider":"mydex","realm":"default","subject":"alice"}`).departs(t)
-	to := c.browser("").agree(letter.URL, c.mydex.Members()[1].UID)
-	alice.back(to, "account_conflict")
+	letter := func(uid string) {
+		t.Helper()
+		d := newAdmin(t, c.Stack).send(http.MethodPost, "/delegate/journeys", `{"provider":"mydex","realm":"default","subject":"alice"}`).departs(t)
+		alice.back(c.browser("").agree(d.URL, uid), "account_conflict")
+	}
+	letter(c.mydex.Members()[1].UID)
 	alice.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
+	// Not either while what she has is put aside.
+	c.mydex.Set(func(s *mydex.Settings) { s.Outages = map[string]simulator.Outage{"pdx": {Status: 401}} })
+	alice.do(http.MethodGet, dataset, "").want(t, http.StatusForbidden, "consent_required")
+	c.mydex.Set(func(s *mydex.Settings) { s.Outages = nil })
+	letter(c.mydex.Members()[2].UID)
+	alice.do(http.MethodGet, dataset, "").want(t, http.StatusForbidden, "consent_required")
 	if uri := c.crossed().URI; !strings.Contains(uri, "/"+c.mydex.Members()[0].UID+".json") {
 		t.Errorf("alice's data went to %s", uri)
 	}
-	alice.status("connected")
+	alice.status("update_required")
 }
 
 // TestMydexNoLongerElsewhere protects operators who take cross_device away:

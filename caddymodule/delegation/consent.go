@@ -25,7 +25,8 @@ type Connector interface {
 	// Arrive ends a journey in the browser that comes back. first tells whether
 	// it has ended by that, also where the error says that somebody is not
 	// connected by it. The error is [ErrPending] as long as the platform has not
-	// told.
+	// told, and wraps [ErrElsewhere] for who cannot end it. The person may be
+	// nobody.
 	Arrive(ctx context.Context, a Arrival) (first bool, err error)
 
 	// Consent tells how it stands with somebody.
@@ -113,6 +114,9 @@ const (
 var (
 	// ErrPending says that the platform has not told yet.
 	ErrPending = errors.New("the platform has not told yet")
+	// ErrElsewhere says that there is such a journey, and that it was begun by
+	// somebody else, or in another browser.
+	ErrElsewhere = errors.New("the journey was begun by another user, or in another browser")
 	// ErrForged says that something does not come from the platform.
 	ErrForged = errors.New("this does not come from the platform")
 )

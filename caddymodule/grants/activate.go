@@ -19,20 +19,34 @@ type Arrival struct {
 	// AnyBrowser allows a journey to end here that was begun as one for any
 	// browser.
 	AnyBrowser bool
-	// Try tells whether the platform accepts what it has told. It is asked before
-	// anything is changed, and without holding anybody up. Default: it does.
-	Try func(context.Context, *Grant) bool
+	// Try tells whether the platform accepts what it has told; better, whether
+	// somebody has a grant that counts, which a refused one does not touch. It is
+	// asked before anything is changed, without holding anybody up, and only if
+	// it matters. It goes on if who asked leaves. Default: it is accepted.
+	Try func(ctx context.Context, told *Grant, better bool) Verdict
 }
 
+// Verdict is what a platform says of what it has told.
+type Verdict int
+
+// The verdicts.
+const (
+	// Accepted is what works.
+	Accepted Verdict = iota
+	// Unknown is what cannot be tried now. It counts, and what it takes the place
+	// of is kept aside.
+	Unknown
+	// Refused does not count. It is kept aside.
+	Refused
+)
+
 // Activate ends a journey, and makes the grant count. first is false if it had
-// ended before; then the grant is the one that there is. The error is
-// [ErrNone], [ErrPending], [ErrOther], [ErrConflict], [ErrConnected],
-// [ErrRefused], [ErrDamaged] or [ErrUnavailable].
-//
-// A grant that counts gives way to what the platform has told later, and
-// accepts. What it does not accept is kept aside.
+// ended before, or something later counts; then the grant is the one that there
+// is. The error is [ErrNone], [ErrPending], [ErrOther], [ErrConflict],
+// [ErrConnected], [ErrRefused], [ErrDamaged] or [ErrUnavailable].
 func (s *Store) Activate(ctx context.Context, a Arrival) (g *Grant, first bool, err error) {
-	accepted, err := s.try(ctx, a)
+	ctx = context.WithoutCancel(ctx)
+	verdict, err := s.try(ctx, a)
 	if err != nil {
 		return nil, false, err
 	}
@@ -46,7 +60,7 @@ func (s *Store) Activate(ctx context.Context, a Arrival) (g *Grant, first bool, 
 			g, err = s.find(ctx, tx, a.Owner)
 			return err
 		}
-		if g, first, outcome, err = s.end(ctx, tx, r, accepted); err != nil {
+		if g, first, outcome, err = s.end(ctx, tx, r, verdict); err != nil {
 			return err
 		}
 		_, err = s.run(ctx, tx, "UPDATE journeys SET state = 'done' WHERE id = ", r.id, "")
@@ -60,23 +74,26 @@ func (s *Store) Activate(ctx context.Context, a Arrival) (g *Grant, first bool, 
 
 // try asks whether the platform accepts what it has told. Who asks whether it
 // is time yet does not have writers wait.
-func (s *Store) try(ctx context.Context, a Arrival) (accepted bool, err error) {
-	var g *Grant
-	err = s.read(ctx, "looking for a journey", func(ctx context.Context, db doer) error {
+func (s *Store) try(ctx context.Context, a Arrival) (Verdict, error) {
+	var ask func() Verdict
+	err := s.read(ctx, "looking for a journey", func(_ context.Context, db doer) error {
 		r, err := s.arrived(ctx, db, a)
-		if err != nil || r.state == done {
+		if err != nil || r.state == done || a.Try == nil {
 			return err
 		}
-		told, err := s.said(r)
-		if err == nil {
-			g = r.grant(told)
+		g, before, err := s.both(ctx, db, r)
+		if err != nil {
+			return err
 		}
-		return err
+		if _, _, over := r.overruled(g, before); !over {
+			ask = func() Verdict { return a.Try(ctx, g, before != nil && before.State == Active) }
+		}
+		return nil
 	})
-	if err != nil || g == nil || a.Try == nil {
-		return true, err
+	if err != nil || ask == nil {
+		return Accepted, err
 	}
-	return a.Try(ctx, g), nil
+	return ask(), nil
 }
 
 // arrived is the journey that a browser comes back from, if it may end there.
@@ -104,50 +121,75 @@ func (r *record) grant(told said) *Grant {
 	return &Grant{ID: newID(), Owner: r.owner, Account: what.Account, State: Active, Secret: what.Secret, Created: now, Changed: now, told: told.At}
 }
 
-// end makes what the platform has told count, if it may.
-func (s *Store) end(ctx context.Context, tx doer, r *record, accepted bool) (g *Grant, first bool, outcome, err error) {
+// both are what a journey leads to, and what its owner has; nil if nothing.
+func (s *Store) both(ctx context.Context, db doer, r *record) (g, before *Grant, err error) {
 	told, err := s.said(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	before, err = s.held(ctx, db, r.owner)
+	if errors.Is(err, ErrNone) {
+		before, err = nil, nil
+	}
+	return r.grant(told), before, err
+}
+
+// overruled tells whether what a journey leads to does not count, whatever the
+// platform says of it.
+func (r *record) overruled(g, before *Grant) (first bool, outcome error, over bool) {
+	other := before == nil || before.Account != g.Account
+	switch {
+	case r.kind == Update && other:
+		return true, ErrNone, true // consent to something more of somebody else
+	case before == nil:
+		return false, nil, false
+	case before.State == Active && before.told > g.told:
+		return false, nil, true // of two tabs, the one in which it was consented to last
+	case r.browser == "" && other:
+		return true, ErrConnected, true
+	default:
+		return false, nil, false
+	}
+}
+
+// end makes what the platform has told count, if it may.
+func (s *Store) end(ctx context.Context, tx doer, r *record, verdict Verdict) (g *Grant, first bool, outcome, err error) {
+	g, before, err := s.both(ctx, tx, r)
 	if err != nil {
 		return nil, false, nil, err
 	}
-	g = r.grant(told)
-	before, err := s.held(ctx, tx, r.owner)
-	switch {
-	case err != nil && !errors.Is(err, ErrNone), err != nil && r.kind == Update:
-		return nil, false, nil, err
-	case r.kind == Update && before.Account != g.Account:
-		return nil, false, nil, ErrNone // consent to something more of somebody else
-	case err != nil || before.State != Active:
-		if !accepted {
-			g.State, outcome = Suspended, ErrRefused
+	if first, outcome, over := r.overruled(g, before); over {
+		return before, first, outcome, nil
+	}
+	if verdict != Refused {
+		if err = s.bind(ctx, tx, g, verdict == Accepted); err == nil && g.State == Conflict {
+			outcome = ErrConflict
 		}
-		err = s.bind(ctx, tx, g)
-	case before.told > g.told:
-		return before, false, nil, nil // of two tabs, the one in which it was consented to last
-	case r.browser == "" && before.Account != g.Account:
-		return before, true, ErrConnected, nil
-	case !accepted:
-		g.State = Retired
-		return before, true, ErrRefused, s.file(ctx, tx, g)
+		return g, true, outcome, err
+	}
+	switch {
+	case before == nil:
+		g.State = Suspended // to be tried again
+		return g, true, ErrRefused, s.bind(ctx, tx, g, false)
+	case before.State != Active && before.Account == g.Account && before.told < g.told:
+		g.State = Suspended
+		return g, true, ErrRefused, s.bind(ctx, tx, g, false)
 	default:
-		err = s.bind(ctx, tx, g)
+		g.State = Retired
+		return before, true, ErrRefused, s.insert(ctx, tx, g)
 	}
-	if g.State == Conflict {
-		outcome = ErrConflict
-	}
-	return g, true, outcome, err
 }
 
-// Pending tells whether somebody is on the way: until when, at the latest. The
-// error is [ErrNone] if not.
+// Pending tells whether somebody is on the way: until when, at the latest. What
+// the platform has told counts as that for an hour; after, nobody should be
+// kept from beginning anew. The error is [ErrNone] if not.
 func (s *Store) Pending(ctx context.Context, o Owner) (until time.Time, err error) {
 	now := time.Now()
 	err = s.read(ctx, "looking for a journey", func(ctx context.Context, db doer) error {
 		var expires int64
 		if err := s.row(ctx, db, func(row scanner) error { return row.Scan(&expires) },
 			"SELECT expires FROM journeys WHERE provider = ", o.Provider, " AND source = ", o.Source, " AND person IN ", s.persons(o),
-			" AND (state = 'open' AND expires > ", millis(now), " OR state = 'staged' AND expires > ", millis(now.Add(-keptAny)),
-			" OR state = 'staged' AND browser <> '' AND expires > ", millis(now.Add(-kept)), ") ORDER BY expires DESC LIMIT 1"); err != nil {
+			" AND (state = 'open' AND expires > ", millis(now), " OR state = 'staged' AND expires > ", millis(now.Add(-keptAny)), ") ORDER BY expires DESC LIMIT 1"); err != nil {
 			return err
 		}
 		until = time.UnixMilli(expires)

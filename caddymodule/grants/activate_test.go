@@ -24,7 +24,7 @@ func (j *Journey) back() Arrival {
 	return Arrival{Owner: j.Owner, Back: j.Back.Reveal(), Browser: j.Browser.Reveal(), AnyBrowser: j.AnyBrowser}
 }
 
-func refused(context.Context, *Grant) bool { return false }
+func refused(context.Context, *Grant, bool) Verdict { return Refused }
 
 // states counts the grants by their state.
 func states(t *testing.T, s *Store) string {
@@ -98,7 +98,7 @@ func TestRefused(t *testing.T) {
 		}
 		// Nobody is asked of what is over, of another's, or of what is not told.
 		over := j.back()
-		over.Try = func(context.Context, *Grant) bool { t.Error("tried"); return true }
+		over.Try = func(context.Context, *Grant, bool) Verdict { t.Error("tried"); return Accepted }
 		_, _, _ = s.Activate(t.Context(), over)
 		open := begun(t, s, setOut("alice")).back()
 		open.Try = over.Try
@@ -175,9 +175,12 @@ func TestWhatWaits(t *testing.T) {
 			t.Helper()
 			alter(t, s, fmt.Sprintf("UPDATE journeys SET expires = %d", millis(time.Now().Add(-ago))))
 		}
-		expire(kept - time.Minute)
+		expire(keptAny - time.Minute)
 		_, err := s.Pending(t.Context(), owner("dave"))
-		want(t, "within the week", err, nil)
+		want(t, "within the hour", err, nil)
+		expire(kept - time.Minute)
+		_, err = s.Pending(t.Context(), owner("dave"))
+		want(t, "nobody is kept from beginning anew", err, ErrNone)
 		begun(t, s, setOut("erin")) // which deletes what is over
 		_, _, err = s.Activate(t.Context(), j.back())
 		want(t, "within the week", err, nil)

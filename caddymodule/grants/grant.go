@@ -74,14 +74,40 @@ func (s *Store) find(ctx context.Context, db doer, o Owner) (*Grant, error) {
 	if !errors.Is(err, ErrNone) {
 		return g, err
 	}
-	// A conflict lasts as long as another holds the account.
-	var id string
-	if err := s.row(ctx, db, func(row scanner) error { return row.Scan(&id) }, "SELECT id FROM grants c WHERE provider = ", o.Provider,
-		" AND source = ", o.Source, " AND state = 'conflict' AND person IN ", s.persons(o), " AND EXISTS (SELECT 1 FROM grants h WHERE"+
-			" h.provider = c.provider AND h.source = c.source AND h.account = c.account AND h.state IN ('active', 'suspended')) LIMIT 1"); err != nil {
+	all, err := s.conflicts(ctx, db, o)
+	if err != nil {
 		return nil, err
 	}
-	return nil, ErrConflict
+	for _, c := range all {
+		// It lasts as long as another holds the account.
+		other, err := s.holder(ctx, db, c.Provider, c.Source, c.Account)
+		if err == nil && other.Owner != o {
+			return nil, ErrConflict
+		}
+		if err != nil && !errors.Is(err, ErrNone) {
+			return nil, err
+		}
+	}
+	return nil, ErrNone
+}
+
+// conflicts are somebody's. They are few.
+func (s *Store) conflicts(ctx context.Context, db doer, o Owner) (all []*Grant, err error) {
+	text, args := s.sql("SELECT "+grantColumns+" FROM grants WHERE provider = ", o.Provider, " AND source = ", o.Source,
+		" AND state = 'conflict' AND person IN ", s.persons(o), "")
+	rows, err := db.QueryContext(ctx, text, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		g, err := s.scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, g)
+	}
+	return all, rows.Err()
 }
 
 // held is the grant that an owner has.
@@ -127,42 +153,54 @@ func (s *Store) scan(row scanner) (*Grant, error) {
 }
 
 // bind makes what somebody has consented to theirs, in place of what they had.
-// If the account belongs to somebody else, it is kept for an operator to decide,
-// and becomes a conflict.
-func (s *Store) bind(ctx context.Context, tx doer, g *Grant) error {
+// That is kept aside, unless it is the same account and proven tells that the
+// new one works. If the account belongs to somebody else, it becomes a
+// conflict, for an operator to decide.
+func (s *Store) bind(ctx context.Context, tx doer, g *Grant, proven bool) error {
 	other, err := s.holder(ctx, tx, g.Provider, g.Source, g.Account)
 	switch {
-	case err == nil && other.Owner == g.Owner:
+	case err == nil && other.Owner == g.Owner && proven:
 		g.ID, g.Created = other.ID, other.Created
 		return s.replace(ctx, tx, g)
-	case err == nil:
+	case err == nil && other.Owner != g.Owner:
 		g.State = Conflict
-		return s.file(ctx, tx, g)
-	case !errors.Is(err, ErrNone):
+		if proven {
+			if err := s.settle(ctx, tx, g); err != nil {
+				return err
+			}
+		}
+		return s.insert(ctx, tx, g)
+	case err != nil && !errors.Is(err, ErrNone):
 		return err
 	}
-	// Somebody who connects another account has no more use of the one before.
 	if _, err := s.run(ctx, tx, "UPDATE grants SET state = 'retired', changed = ", millis(g.Changed), " WHERE provider = ", g.Provider,
 		" AND source = ", g.Source, " AND state IN ('active', 'suspended') AND person IN ", s.persons(g.Owner), ""); err != nil {
 		return err
 	}
-	return s.file(ctx, tx, g)
-}
-
-// file keeps a grant, in place of one in conflict of the same person and account.
-func (s *Store) file(ctx context.Context, tx doer, g *Grant) error {
-	if err := s.settle(ctx, tx, g); err != nil {
-		return err
+	if proven {
+		if err := s.settle(ctx, tx, g); err != nil {
+			return err
+		}
 	}
 	return s.insert(ctx, tx, g)
 }
 
 // settle drops the conflicts that a grant ends: those of its owner for its
-// account.
+// account, unless one was told later.
 func (s *Store) settle(ctx context.Context, tx doer, g *Grant) error {
-	_, err := s.run(ctx, tx, "DELETE FROM grants WHERE provider = ", g.Provider, " AND source = ", g.Source, " AND id <> ", g.ID,
-		" AND state = 'conflict' AND account IN ", s.accounts(g.Provider, g.Source, g.Account), " AND person IN ", s.persons(g.Owner), "")
-	return err
+	all, err := s.conflicts(ctx, tx, g.Owner)
+	if err != nil {
+		return err
+	}
+	for _, c := range all {
+		if c.ID == g.ID || c.Account != g.Account || c.told > g.told {
+			continue
+		}
+		if _, err := s.run(ctx, tx, "DELETE FROM grants WHERE id = ", c.ID, ""); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *Store) insert(ctx context.Context, tx doer, g *Grant) error {
@@ -188,14 +226,16 @@ func (s *Store) replace(ctx context.Context, tx doer, g *Grant) error {
 	return err
 }
 
-// Suspend notes that the platform does not accept a grant any more. One that
-// was changed since it was read is left as it is.
-func (s *Store) Suspend(ctx context.Context, g *Grant) error {
-	return s.write(ctx, "suspending a grant", func(ctx context.Context, tx doer) error {
-		_, err := s.run(ctx, tx, "UPDATE grants SET state = 'suspended', changed = ", millis(time.Now()),
+// Suspend notes that the platform does not accept a grant any more, and tells
+// whether it did: one that was changed since it was read is left as it is.
+func (s *Store) Suspend(ctx context.Context, g *Grant) (done bool, err error) {
+	err = s.write(ctx, "suspending a grant", func(ctx context.Context, tx doer) error {
+		n, err := s.run(ctx, tx, "UPDATE grants SET state = 'suspended', changed = ", millis(time.Now()),
 			" WHERE id = ", g.ID, " AND state = 'active' AND changed = ", millis(g.Changed), "")
+		done = n == 1
 		return err
 	})
+	return done && err == nil, err
 }
 
 // Resume notes that the platform accepts a suspended grant after all, and

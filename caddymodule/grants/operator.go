@@ -244,8 +244,12 @@ func (s *Store) resealJourneys(ctx context.Context, tx doer) (int, error) {
 			return 0, err
 		}
 		var who identity
-		if err := s.openJSON(owner, &who, r.ownerPlace()...); err != nil {
-			return 0, err
+		if s.openJSON(owner, &who, r.ownerPlace()...) != nil {
+			// Nobody can end it: it was altered, or begun by an older program.
+			if _, err := s.run(ctx, tx, "DELETE FROM journeys WHERE id = ", id, ""); err != nil {
+				return 0, err
+			}
+			continue
 		}
 		if owner, err = s.sealJSON(who, r.ownerPlace()...); err != nil {
 			return 0, err

@@ -165,3 +165,57 @@ func TestToldDuringRotation(t *testing.T) {
 		}
 	})
 }
+
+// TestConflictThroughRotation protects the second user of an account from being
+// told to connect again while names are of different keys.
+func TestConflictThroughRotation(t *testing.T) {
+	each(t, func(t *testing.T, at Options) {
+		old := at.Keyset.(*keyset.Keyset)
+		s := opened(t, at)
+		connected(t, s, "bob", "1", "bob's")
+		_, err := connect(s, "alice", "1", "alice's")
+		want(t, "alice", err, ErrConflict)
+		at.Keyset = rotated(t, old)
+		s = opened(t, at)
+		connected(t, s, "bob", "1", "bob's second") // by the new key
+		_, err = s.Find(t.Context(), owner("alice"))
+		want(t, "alice, when bob has consented again", err, ErrConflict)
+		if _, err := s.Reseal(t.Context(), "root"); err != nil {
+			t.Fatal(err)
+		}
+		_, err = s.Find(t.Context(), owner("alice"))
+		want(t, "alice, sealed anew", err, ErrConflict)
+	})
+}
+
+// TestResealPastDamage protects everybody's grants from one journey that does
+// not open: nobody can end it, and it does not keep the old key in use.
+func TestResealPastDamage(t *testing.T) {
+	each(t, func(t *testing.T, at Options) {
+		s := opened(t, at)
+		begun(t, s, setOut("alice"))
+		alter(t, s, "UPDATE journeys SET browser = 'x'")
+		connected(t, s, "bob", "1", "key")
+		at.Keyset = rotated(t, at.Keyset.(*keyset.Keyset))
+		s = opened(t, at)
+		if _, err := s.Reseal(t.Context(), "root"); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := s.Outdated(t.Context()); n != 0 || err != nil {
+			t.Errorf("%d are of the old key, %v", n, err)
+		}
+		holds(t, s, "bob", "1", "key")
+	})
+}
+
+// rotated is a keyset one rotation further.
+func rotated(t *testing.T, old *keyset.Keyset) *keyset.Keyset {
+	t.Helper()
+	young := copyOf(t, old)
+	for _, step := range []func() error{young.Stage, young.Promote} {
+		if err := step(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return young
+}

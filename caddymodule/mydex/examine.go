@@ -28,14 +28,23 @@ func (p *Provider) Examine(ctx context.Context, d *delegation.Delegation, refuse
 	}
 	c = &Credential{Token: c.Token, Member: h.member, Place: Placement{style: Datasets, inPath: true}}
 	status, err := p.probe(ctx, c, h.reads[0])
-	if err != nil || status != http.StatusUnauthorized || !p.members.suspensions.Allow() {
+	if err != nil || status != http.StatusUnauthorized || !p.members.mayPutAside(d.Person) {
 		return nil
 	}
-	if store, err := p.opener.Store(ctx); err != nil || store.Suspend(ctx, h.grant) != nil {
+	store, err := p.opener.Store(ctx)
+	if err != nil {
+		return nil
+	}
+	done, err := store.Suspend(ctx, h.grant)
+	if err != nil {
 		return nil
 	}
 	p.members.drop(d.Person)
-	p.keeper.Note(delegation.ConsentSuspended, d.Person)
+	if done {
+		p.keeper.Note(delegation.ConsentSuspended, d.Person)
+	} else if _, err := p.member(ctx, d.Person); err == nil {
+		return nil // they have consented anew meanwhile
+	}
 	return delegation.Refuse(delegation.ConsentRequired, errors.New("the platform does not accept the member's key any more"))
 }
 
@@ -43,7 +52,7 @@ const (
 	// resumeAfter is how long a grant is left alone that the platform did not
 	// accept. Then it is tried again: it may have been the platform.
 	resumeAfter = 10 * time.Minute
-	// retryAfter is the same where the platform could not be asked.
+	// retryAfter is the same where the platform could not say.
 	retryAfter = 30 * time.Second
 )
 
@@ -58,8 +67,8 @@ func (p *Provider) resume(ctx context.Context, store *grants.Store, g *grants.Gr
 		return nil, grants.ErrNone
 	}
 	status, err := p.try(ctx, h)
-	if err != nil {
-		return nil, grants.ErrNone
+	if err != nil || status/100 != 2 && status != http.StatusUnauthorized {
+		return nil, grants.ErrNone // nothing is said of the key
 	}
 	now, err := store.Resume(ctx, g, status/100 == 2)
 	if err == nil {

@@ -172,6 +172,8 @@ func (p *Provider) Arrive(ctx context.Context, a delegation.Arrival) (first bool
 	switch {
 	case errors.Is(err, grants.ErrPending):
 		return false, delegation.ErrPending
+	case errors.Is(err, grants.ErrOther):
+		return false, delegation.Refuse(delegation.ConsentRequired, delegation.ErrElsewhere)
 	case errors.Is(err, grants.ErrRefused):
 		return first, delegation.Refuse(delegation.ConsentRequired, errors.New("the platform does not accept the key that it gave"))
 	case err != nil:
@@ -183,14 +185,21 @@ func (p *Provider) Arrive(ctx context.Context, a delegation.Arrival) (first bool
 	}
 }
 
-// accepts tells whether the platform accepts a grant, as far as can be known.
-func (p *Provider) accepts(ctx context.Context, g *grants.Grant) bool {
+// accepts tells whether the platform accepts a grant. If there is nothing
+// better, one that it refuses is put aside, of which there is a bound.
+func (p *Provider) accepts(ctx context.Context, g *grants.Grant, better bool) grants.Verdict {
 	h, err := hold(g)
 	if err != nil || len(h.reads) == 0 {
-		return true // found out when it is used
+		return grants.Unknown // found out when it is used
 	}
-	status, err := p.try(ctx, h)
-	return err != nil || status != http.StatusUnauthorized || !p.members.suspensions.Allow()
+	switch status, err := p.try(ctx, h); {
+	case err == nil && status/100 == 2:
+		return grants.Accepted
+	case err == nil && status == http.StatusUnauthorized && (better || p.members.mayPutAside(g.Person)):
+		return grants.Refused
+	default:
+		return grants.Unknown
+	}
 }
 
 // Consent implements [delegation.Connector].

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
@@ -67,11 +68,90 @@ func TestArriveDuringAnOutage(t *testing.T) {
 	}
 }
 
+// In a long outage a good key is not given up for one that was refused, however
+// many have come back; and who comes back often, or asks in many tabs, does not
+// keep others from being put aside who have withdrawn.
+func TestArriveInALongOutage(t *testing.T) {
+	r := newRig(t)
+	r.connect("alice", "1")
+	r.connect("bob", "5")
+	bob, err := r.member(t.Context(), someone("bob"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.status.Store(http.StatusUnauthorized)
+	for range 6 {
+		_, err := r.arrive(r.staged("alice", "1", "bad"))
+		if h, _ := r.member(t.Context(), someone("alice")); delegation.AsRefusal(err).Code != delegation.ConsentRequired || h.member.Key.Reveal() != "key-1" {
+			t.Fatalf("%v, %+v", err, h)
+		}
+	}
+	if r.examine("bob", bob) == nil {
+		t.Error("bob is not told that he has to consent")
+	}
+}
+
+// examine has the platform have refused a call of somebody's.
+func (r *rig) examine(name string, h *held) *delegation.Refusal {
+	return r.Examine(r.t.Context(), &delegation.Delegation{Person: someone(name)}, &Credential{Token: freshToken, Member: h.member})
+}
+
+// noted counts what a provider notes.
+type noted struct {
+	host
+	n atomic.Int64
+}
+
+func (n *noted) Note(delegation.ConsentEvent, delegation.Person) { n.n.Add(1) }
+
+// What the log tells has happened, and happened once: of calls at the same
+// time, and not of a grant that was replaced meanwhile.
+func TestSuspendedIsNotedOnce(t *testing.T) {
+	r := newRig(t)
+	events := new(noted)
+	r.keeper = events
+	r.connect("alice", "1")
+	h, err := r.member(t.Context(), someone("alice"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.status.Store(http.StatusUnauthorized)
+	r.during = func() { // alice consents anew while her old key is tried
+		r.during = nil
+		r.status.Store(http.StatusOK)
+		if _, err := r.arrive(r.staged("alice", "1", "key-2")); err != nil {
+			t.Error(err)
+		}
+		r.status.Store(http.StatusUnauthorized)
+	}
+	if refusal := r.examine("alice", h); refusal != nil || events.n.Load() != 0 {
+		t.Errorf("%v, %d events", refusal, events.n.Load())
+	}
+
+	if h, err = r.member(t.Context(), someone("alice")); err != nil {
+		t.Fatal(err)
+	}
+	var in, all sync.WaitGroup
+	in.Add(4)
+	r.during = func() { in.Done(); in.Wait() } // all four at once
+	for range 4 {
+		all.Go(func() {
+			if r.examine("alice", h) == nil {
+				t.Error("it is not refused")
+			}
+		})
+	}
+	all.Wait()
+	if n := events.n.Load(); n != 1 {
+		t.Errorf("%d events", n)
+	}
+}
+
 // A page that asks many times at once how it stands has a suspended grant tried
 // once, and each question the same answer.
 func TestManyAskAtOnce(t *testing.T) {
 	r := newRig(t)
-	if err := r.store.Suspend(t.Context(), r.connect("alice", "1")); err != nil {
+	if _, err := r.store.Suspend(t.Context(), r.connect("alice", "1")); err != nil {
 		t.Fatal(err)
 	}
 	db, err := sql.Open("sqlite", r.file)
@@ -109,7 +189,7 @@ func TestManyAskAtOnce(t *testing.T) {
 // platform is away says nothing of a key.
 func TestResumeAfterAnOutage(t *testing.T) {
 	r := newRig(t)
-	if err := r.store.Suspend(t.Context(), r.connect("alice", "1")); err != nil {
+	if _, err := r.store.Suspend(t.Context(), r.connect("alice", "1")); err != nil {
 		t.Fatal(err)
 	}
 	db, err := sql.Open("sqlite", r.file)
@@ -120,17 +200,19 @@ func TestResumeAfterAnOutage(t *testing.T) {
 	if _, err := db.Exec("UPDATE grants SET changed = changed - 600000"); err != nil {
 		t.Fatal(err)
 	}
-	r.status.Store(0)
-	for range 5 {
-		if r.uid("alice") != "" {
-			t.Error("it is used")
+	for i, status := range []int64{0, 500, 503, 403, 404, 429} {
+		r.status.Store(status)
+		for range 5 {
+			if r.uid("alice") != "" {
+				t.Error("it is used")
+			}
 		}
-	}
-	if n := r.probes.Load(); n != 1 {
-		t.Errorf("%d probes", n)
+		if n := int(r.probes.Load()); n != i+1 {
+			t.Errorf("%d: %d probes", status, n)
+		}
+		r.members.tried.DeleteFunc(func(struct{}) bool { return true }) // half a minute later
 	}
 	r.status.Store(200)
-	r.members.tried.DeleteFunc(func(struct{}) bool { return true }) // half a minute later
 	if uid := r.uid("alice"); uid != "1" {
 		t.Errorf("it is not used: %q", uid)
 	}

@@ -25,6 +25,8 @@ const (
 	freshFor = 30 * time.Second
 	// keptFor is how long it goes on if it cannot be read again.
 	keptFor = time.Hour
+	// asideEvery is how often another person may be put aside.
+	asideEvery = 20 * time.Second
 	// maxMembers is how many grants are in memory.
 	maxMembers = 100_000
 )
@@ -55,6 +57,8 @@ type members struct {
 	// suspensions are paced: a platform that for a moment refuses everybody must
 	// not have everybody asked to consent anew.
 	suspensions *rate.Limiter
+	// aside are who was put aside a moment ago: of one person it counts once.
+	aside *memory.Store[delegation.Person, struct{}]
 	// tried are whose grants were tried again a moment ago.
 	tried *memory.Store[delegation.Person, struct{}]
 
@@ -70,9 +74,22 @@ func newMembers() *members {
 			Timeout: 2 * grants.DefaultTimeout, Waiting: 10_000, PerOwner: 100,
 		}),
 		seed:        maphash.MakeSeed(),
-		suspensions: rate.NewLimiter(rate.Every(20*time.Second), 3),
+		suspensions: rate.NewLimiter(rate.Every(asideEvery), 3),
+		aside:       memory.New[delegation.Person, struct{}](maxMembers / 10),
 		tried:       memory.New[delegation.Person, struct{}](maxMembers / 10),
 	}
+}
+
+// mayPutAside tells whether somebody's grant may be suspended now.
+func (m *members) mayPutAside(who delegation.Person) bool {
+	if _, ok := m.aside.Get(who, memberKey(who), time.Now()); ok {
+		return true
+	}
+	if !m.suspensions.Allow() {
+		return false
+	}
+	m.aside.Set(who, memberKey(who), struct{}{}, asideEvery, false)
+	return true
 }
 
 // mayTry tells whether somebody's grant may be tried again now. It is called by

@@ -202,7 +202,7 @@ func TestResume(t *testing.T) {
 		{"refusedAgain", 401, false, byStatus},
 	} {
 		r.status.Store(c.status)
-		if err := r.store.Suspend(t.Context(), r.connect(c.what, c.what)); err != nil {
+		if _, err := r.store.Suspend(t.Context(), r.connect(c.what, c.what)); err != nil {
 			t.Fatal(err)
 		}
 		before := r.probes.Load()
@@ -221,7 +221,7 @@ func TestResume(t *testing.T) {
 		}
 	}
 	r.status.Store(200)
-	if err := r.store.Suspend(t.Context(), r.connect("carol", "7")); err != nil {
+	if _, err := r.store.Suspend(t.Context(), r.connect("carol", "7")); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := db.Exec("UPDATE grants SET changed = changed - 600000"); err != nil {
