@@ -141,19 +141,17 @@ func (c *consented) watch(session, user string, r *http.Request) {
 // user's already, and whoever comes back from another's journey, gets none of
 // theirs: Caddy refuses it as well.
 func (c *consented) arrived(user string, back sight) {
-	state := back.state()
-	if state == "" {
-		return
+	for _, state := range slices.Backward(back.states()) { // the latest last
+		t, ok := findJourney(state, c.platform.Records(), c.platform.Deliveries())
+		if !ok || c.setOut(t.setup.Time) != user {
+			continue
+		}
+		if old, taken := c.trips[t.callback.UID]; taken && old.user != user {
+			continue
+		}
+		t.user, t.back = user, back
+		c.trips[t.callback.UID] = t
 	}
-	t, ok := findJourney(state, c.platform.Records(), c.platform.Deliveries())
-	if !ok || c.setOut(t.setup.Time) != user {
-		return
-	}
-	if old, taken := c.trips[t.callback.UID]; taken && old.user != user {
-		return
-	}
-	t.user, t.back = user, back
-	c.trips[t.callback.UID] = t
 }
 
 // setOut tells who had set out last when Caddy asked Mydex for a journey.

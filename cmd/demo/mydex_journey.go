@@ -20,18 +20,17 @@ type journey struct {
 	back     sight // the browser's return
 }
 
-// state is that of the journey that a browser comes back from: in the address
-// or, for who signs in only then, in the cookie in which Caddy has kept it.
-func (s sight) state() string {
+// states are those of the journeys that a browser comes back from: in the
+// address, or in the cookie, where Caddy keeps them until somebody is signed in.
+func (s sight) states() []string {
 	if state := stateOf(s.uri); state != "" {
-		return state
+		return []string{state}
 	}
 	c, err := (&http.Request{Header: s.header}).Cookie("delegate_mydex")
 	if err != nil {
-		return ""
+		return nil
 	}
-	_, state, _ := strings.Cut(c.Value, ".")
-	return state
+	return strings.Split(c.Value, ".")[1:]
 }
 
 // findJourney finds a journey by its state, which the setup had, whose linking
