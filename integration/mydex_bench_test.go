@@ -5,16 +5,20 @@ package integration
 import (
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/integration/stack"
 )
 
-// BenchmarkPlatforms compares a warm request to Mydex, whose grant is in
-// memory, with one to MyDataHelps: the same sign-in, the same answer, in turn.
+// BenchmarkPlatforms compares the throughput of warm requests to Mydex, whose
+// grant is in memory, with that to MyDataHelps: the same sign-in, query and
+// answer, by so many clients at once, in turn.
 func BenchmarkPlatforms(b *testing.B) {
+	const workers, some = 8, 50
 	c := mydexed(b, "", "")
 	text := strings.Replace(c.caddyfile("\n"+stack.Provider, ""), "\thandle {\n", `	handle_path /mdh/* {`+stack.SignIn+`
 		delegate_proxy mydatahelps {
@@ -46,19 +50,45 @@ func BenchmarkPlatforms(b *testing.B) {
 		}
 		return false
 	})
-	get := func(path string) {
-		if a := alice.do(http.MethodGet, path, ""); a.StatusCode != http.StatusOK {
-			b.Fatalf("%s: %d %s", path, a.StatusCode, a.body)
+	at, _ := url.Parse(c.URL())
+	var cookies []string
+	for _, cookie := range alice.client.Jar.Cookies(at) {
+		if cookie.Name == stack.CookieName {
+			cookies = append(cookies, cookie.String())
 		}
 	}
-	const some = 50
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: workers}}
+	b.Cleanup(client.CloseIdleConnections)
+	get := func(path string) {
+		req, err := http.NewRequestWithContext(b.Context(), http.MethodGet, c.URL()+path, nil)
+		if err != nil {
+			b.Error(err)
+			return
+		}
+		req.Header["Cookie"] = cookies
+		res, err := client.Do(req)
+		if err != nil {
+			b.Error(err)
+			return
+		}
+		_, err = io.Copy(io.Discard, res.Body)
+		if res.Body.Close(); err != nil || res.StatusCode != http.StatusOK {
+			b.Errorf("%s: %d %v", path, res.StatusCode, err)
+		}
+	}
 	var took [2]time.Duration
 	for b.Loop() {
-		for i, path := range []string{participantPath, dataset} {
+		for i, path := range []string{participantPath + "?dataset=ds_personal_details&instance=0", dataset} {
 			begin := time.Now()
-			for range some {
-				get(path)
+			var all sync.WaitGroup
+			for range workers {
+				all.Go(func() {
+					for range some {
+						get(path)
+					}
+				})
 			}
+			all.Wait()
 			took[i] += time.Since(begin)
 		}
 	}
