@@ -24,8 +24,8 @@ func init() {
 const maxOrder = 64 << 10
 
 // adminAPI shows the state of the providers, drops tokens, and begins journeys
-// for people, below /delegate/ of Caddy's admin endpoint. It has no state: Caddy makes one per
-// configuration, before the apps, and never cleans it up.
+// for people, below /delegate/ of Caddy's admin endpoint. It has no state: Caddy
+// makes one per configuration, before the apps, and never cleans it up.
 type adminAPI struct{}
 
 // CaddyModule returns the Caddy module information.

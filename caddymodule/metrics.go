@@ -50,7 +50,7 @@ var (
 	}, []string{"provider"})
 	consentsTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "consents_total",
-		Help: "What happened to people's consents at delegate_connect: begun, told (by the platform), connected, refused (the platform does not accept what it has told), conflict (the account is somebody else's), forgotten (by the user), suspended and resumed (by the platform). Besides, callbacks of the platform: notification and other (nothing is done with them), not_taken.",
+		Help: "What happened to people's consents at delegate_connect: begun, told (by the platform), connected, refused (what was told does not count: the platform does not accept it, or there is nothing to update), conflict (the account is somebody else's), forgotten (by the user), suspended and resumed (by the platform). Besides, callbacks of the platform: notification and other (nothing is done with them), not_taken.",
 	}, []string{"provider", "event"})
 )
 

@@ -60,8 +60,10 @@ func TestBackupSQLite(t *testing.T) {
 	c.restored()
 }
 
-// TestBackupPostgres is the same for PostgreSQL.
-func TestBackupPostgres(t *testing.T) {
+// postgresGrants starts a PostgreSQL, whose address is in DATABASE, and returns
+// the lines that have the grants kept there.
+func postgresGrants(t *testing.T) (server *postgres.Server, lines string) {
+	t.Helper()
 	server, err := postgres.Start()
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +74,13 @@ func TestBackupPostgres(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("DATABASE", address)
-	lines := "\n\t\tkeyset {file." + newKeyset(t) + "}\n\t\tgrants postgres {env.DATABASE}"
+	return server, "\n\t\tkeyset {file." + newKeyset(t) + "}\n\t\tgrants postgres {env.DATABASE}"
+}
+
+// TestBackupPostgres is the same for PostgreSQL.
+func TestBackupPostgres(t *testing.T) {
+	server, lines := postgresGrants(t)
+	address := os.Getenv("DATABASE")
 	c := mydexed(t, lines, "")
 	c.browser("alice").connect(c.mydex.Members()[0].UID)
 	dump := filepath.Join(t.TempDir(), "grants.dump")

@@ -19,7 +19,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-delegate/caddy-delegate/integration/postgres"
 	"github.com/caddy-delegate/caddy-delegate/integration/simulator"
 	"github.com/caddy-delegate/caddy-delegate/integration/simulator/mydex"
 	"github.com/caddy-delegate/caddy-delegate/integration/stack"
@@ -546,17 +545,8 @@ func TestMydexAcrossSites(t *testing.T) {
 // TestMydexPostgresKilled protects people whose grant is known while the
 // database is away, and tells the others what it is.
 func TestMydexPostgresKilled(t *testing.T) {
-	server, err := postgres.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = server.Stop() })
-	address, err := server.Database(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("DATABASE", address)
-	c := mydexed(t, "\n\t\tkeyset {file."+newKeyset(t)+"}\n\t\tgrants postgres {env.DATABASE}", "")
+	server, lines := postgresGrants(t)
+	c := mydexed(t, lines, "")
 	alice, bob := c.browser("alice"), c.browser("bob")
 	alice.connect(c.mydex.Members()[0].UID)
 	alice.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")

@@ -172,8 +172,6 @@ func (p *Provider) Arrive(ctx context.Context, a delegation.Arrival) (first bool
 	switch {
 	case errors.Is(err, grants.ErrPending):
 		return false, delegation.ErrPending
-	case errors.Is(err, grants.ErrOther):
-		return false, delegation.Refuse(delegation.ConsentRequired, delegation.ErrElsewhere)
 	case errors.Is(err, grants.ErrRefused):
 		return first, delegation.Refuse(delegation.ConsentRequired, errors.New("the platform does not accept the key that it gave"))
 	case err != nil:

@@ -3,7 +3,6 @@
 package mydex
 
 import (
-	"database/sql"
 	"fmt"
 	"net/http"
 	"sync"
@@ -154,14 +153,7 @@ func TestManyAskAtOnce(t *testing.T) {
 	if _, err := r.store.Suspend(t.Context(), r.connect("alice", "1")); err != nil {
 		t.Fatal(err)
 	}
-	db, err := sql.Open("sqlite", r.file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	if _, err := db.Exec("UPDATE grants SET changed = changed - 600000"); err != nil {
-		t.Fatal(err)
-	}
+	r.resumable()
 	// The platform answers once all have asked, or have an answer.
 	var asked sync.WaitGroup
 	r.during = asked.Wait
@@ -192,14 +184,7 @@ func TestResumeAfterAnOutage(t *testing.T) {
 	if _, err := r.store.Suspend(t.Context(), r.connect("alice", "1")); err != nil {
 		t.Fatal(err)
 	}
-	db, err := sql.Open("sqlite", r.file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	if _, err := db.Exec("UPDATE grants SET changed = changed - 600000"); err != nil {
-		t.Fatal(err)
-	}
+	r.resumable()
 	for i, status := range []int64{0, 500, 503, 403, 404, 429} {
 		r.status.Store(status)
 		for range 5 {

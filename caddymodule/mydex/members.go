@@ -232,13 +232,15 @@ func hold(g *grants.Grant) (*held, error) {
 	return h, h.member.Check()
 }
 
-var errNotConnected = errors.New("the user has not connected, not in this browser, or what they consented to is no longer accepted")
+var errNotConnected = errors.New("the user has not connected, or what they consented to is no longer accepted")
 
 // refuse tells what the store's errors mean for a request.
 func refuse(err error) *delegation.Refusal {
 	switch {
-	case errors.Is(err, grants.ErrNone), errors.Is(err, grants.ErrOther):
+	case errors.Is(err, grants.ErrNone):
 		return delegation.Refuse(delegation.ConsentRequired, errNotConnected)
+	case errors.Is(err, grants.ErrOther):
+		return delegation.Refuse(delegation.ConsentRequired, delegation.ErrElsewhere)
 	case errors.Is(err, grants.ErrConflict), errors.Is(err, grants.ErrConnected):
 		return delegation.Refuse(delegation.AccountConflict, err)
 	default:

@@ -167,16 +167,24 @@ func TestReadAgain(t *testing.T) {
 	}
 }
 
+// resumable has what was suspended be long enough ago to be tried again.
+func (r *rig) resumable() {
+	r.t.Helper()
+	db, err := sql.Open("sqlite", r.file)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(r.t.Context(), "UPDATE grants SET changed = changed - ?", resumeAfter.Milliseconds()); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
 // TestResume protects a member whose key was refused by mistake, and one who
 // has withdrawn from a platform that is down: only if it is accepted the grant
 // counts again, and not if somebody has changed it meanwhile.
 func TestResume(t *testing.T) {
 	r := newRig(t)
-	db, err := sql.Open("sqlite", r.file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
 	byCall := func(name string) bool { return r.uid(name) != "" }
 	// Who only asks how it stands has it tried as well: "connect again" would be
 	// the wrong answer.
@@ -209,9 +217,7 @@ func TestResume(t *testing.T) {
 		if c.ask(c.what) || r.probes.Load() != before {
 			t.Errorf("%s: tried again at once", c.what)
 		}
-		if _, err := db.Exec("UPDATE grants SET changed = changed - 600000"); err != nil {
-			t.Fatal(err)
-		}
+		r.resumable()
 		if got := c.ask(c.what); got != c.want || r.probes.Load() == before {
 			t.Errorf("%s: used %t after %d probes", c.what, got, r.probes.Load()-before)
 		}
@@ -224,9 +230,7 @@ func TestResume(t *testing.T) {
 	if _, err := r.store.Suspend(t.Context(), r.connect("carol", "7")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := db.Exec("UPDATE grants SET changed = changed - 600000"); err != nil {
-		t.Fatal(err)
-	}
+	r.resumable()
 	r.during = func() { // an operator decides while the platform is asked
 		r.during = nil
 		if err := r.store.Forget(t.Context(), r.owner(someone("carol"))); err != nil {
