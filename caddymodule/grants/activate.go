@@ -180,20 +180,15 @@ func (s *Store) end(ctx context.Context, tx doer, r *record, verdict Verdict) (g
 	}
 }
 
-// Pending tells whether somebody is on the way: until when, at the latest. What
-// the platform has told counts as that for an hour; after, nobody should be
-// kept from beginning anew. The error is [ErrNone] if not.
-func (s *Store) Pending(ctx context.Context, o Owner) (until time.Time, err error) {
+// Pending tells whether somebody is on the way: the error is [ErrNone] if not.
+// What the platform has told counts as that for an hour; after, nobody should
+// be kept from beginning anew.
+func (s *Store) Pending(ctx context.Context, o Owner) error {
 	now := time.Now()
-	err = s.read(ctx, "looking for a journey", func(ctx context.Context, db doer) error {
-		var expires int64
-		if err := s.row(ctx, db, func(row scanner) error { return row.Scan(&expires) },
-			"SELECT expires FROM journeys WHERE provider = ", o.Provider, " AND source = ", o.Source, " AND person IN ", s.persons(o),
-			" AND (state = 'open' AND expires > ", millis(now), " OR state = 'staged' AND expires > ", millis(now.Add(-keptAny)), ") ORDER BY expires DESC LIMIT 1"); err != nil {
-			return err
-		}
-		until = time.UnixMilli(expires)
-		return nil
+	return s.read(ctx, "looking for a journey", func(ctx context.Context, db doer) error {
+		var id string
+		return s.row(ctx, db, func(row scanner) error { return row.Scan(&id) },
+			"SELECT id FROM journeys WHERE provider = ", o.Provider, " AND source = ", o.Source, " AND person IN ", s.persons(o),
+			" AND (state = 'open' AND expires > ", millis(now), " OR state = 'staged' AND expires > ", millis(now.Add(-keptAny)), ") LIMIT 1")
 	})
-	return until, err
 }

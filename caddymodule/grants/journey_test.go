@@ -82,7 +82,7 @@ func TestDisorder(t *testing.T) {
 		want(t, "another provider", s.Stage(t.Context(), "other", "", link, set("1", "key")), ErrNone)
 		_, err := activate()
 		want(t, "back before the platform told", err, ErrPending)
-		if _, err := s.Pending(t.Context(), owner("alice")); err != nil {
+		if err := s.Pending(t.Context(), owner("alice")); err != nil {
 			t.Error(err)
 		}
 		for range 3 {
@@ -100,7 +100,7 @@ func TestDisorder(t *testing.T) {
 			t.Errorf("back again: %+v %v", again, err)
 		}
 		holds(t, s, "alice", "1", "key")
-		_, err = s.Pending(t.Context(), owner("alice"))
+		err = s.Pending(t.Context(), owner("alice"))
 		want(t, "nothing is under way", err, ErrNone)
 
 		late := begun(t, s, &Journey{Owner: owner("alice"), Kind: Connect})
@@ -126,10 +126,10 @@ func TestAnyBrowser(t *testing.T) {
 		want(t, "told", s.Stage(t.Context(), "mydex", "", phone.Link.Reveal(), set("c", "key")), nil)
 		want(t, "told", s.Stage(t.Context(), "mydex", "", home.Link.Reveal(), set("d", "key")), nil)
 		expire(keptAny - time.Minute)
-		_, err := s.Pending(t.Context(), owner("carol"))
+		err := s.Pending(t.Context(), owner("carol"))
 		want(t, "within the hour", err, nil)
 		expire(keptAny + time.Minute)
-		_, err = s.Pending(t.Context(), owner("carol"))
+		err = s.Pending(t.Context(), owner("carol"))
 		want(t, "after it", err, ErrNone)
 		_, _, err = s.Activate(t.Context(), Arrival{Owner: owner("carol"), Back: phone.Back.Reveal(), Browser: "", AnyBrowser: true})
 		want(t, "after it", err, ErrNone)
@@ -152,7 +152,7 @@ func TestAbandon(t *testing.T) {
 		s := opened(t, at)
 		j := begun(t, s, &Journey{Owner: owner("alice"), Kind: Connect})
 		want(t, "given up", s.Abandon(t.Context(), j), nil)
-		_, err := s.Pending(t.Context(), owner("alice"))
+		err := s.Pending(t.Context(), owner("alice"))
 		want(t, "nothing is under way", err, ErrNone)
 		want(t, "told", s.Stage(t.Context(), "mydex", "", j.Link.Reveal(), set("1", "key")), ErrNone)
 		j = begun(t, s, &Journey{Owner: owner("alice"), Kind: Connect})

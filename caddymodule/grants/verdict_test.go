@@ -142,7 +142,7 @@ func TestUpdateOfNothingEnds(t *testing.T) {
 		if want(t, "nothing to update", err, ErrNone); !first {
 			t.Error("it has not ended")
 		}
-		_, err = s.Pending(t.Context(), owner("alice"))
+		err = s.Pending(t.Context(), owner("alice"))
 		want(t, "nobody waits", err, ErrNone)
 	})
 }

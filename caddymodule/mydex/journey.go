@@ -220,7 +220,7 @@ func (p *Provider) Consent(ctx context.Context, who delegation.Person) (delegati
 	default:
 		return "", refuse(err)
 	}
-	switch _, pending := store.Pending(ctx, p.owner(who)); {
+	switch pending := store.Pending(ctx, p.owner(who)); {
 	case pending == nil:
 		return delegation.ConsentPending, nil
 	case !errors.Is(pending, grants.ErrNone):
