@@ -4,6 +4,7 @@ package integration
 
 import (
 	"encoding/json"
+	"fmt"
 	"html"
 	"io"
 	"net/http"
@@ -49,7 +50,7 @@ func mydexed(t testing.TB, lines, connect string) *connection {
 	s := newStack(t)
 	m := mydex.New(mydex.Options{
 		ClientID: "client:1", ClientSecret: mydexSecret, ConnectionNID: mydexNID, ConnectionToken: mydexToken,
-		Scopes:  []string{mydex.ScopePDX, "get:/timeline", "post:/calendar/add-event", "get:/calendar/get-events"},
+		Scopes:  []string{mydex.ScopePDX, "get:/timeline", "post:/calendar/add-event", "get:/calendar/get-events", "delete:/calendar/delete-event"},
 		Members: mydex.SampleMembers(8),
 	})
 	c := &connection{Stack: s, t: t, mydex: m}
@@ -88,7 +89,7 @@ func (c *connection) caddyfile(lines, connect string) string {
 			client_secret    {env.MYDEX_SECRET}
 			connection_nid   ` + mydexNID + `
 			connection_token {env.MYDEX_CONNECTION}
-			scopes           mydex:pdx get:/timeline post:/calendar/add-event get:/calendar/get-events get:/forbidden
+			scopes           mydex:pdx get:/timeline post:/calendar/add-event get:/calendar/get-events delete:/calendar/delete-event get:/forbidden
 		}` + lines + `
 	}
 }
@@ -104,6 +105,7 @@ http://127.0.0.1:[[.Port]] {
 			allow GET /forbidden get:/forbidden
 			allow POST /calendar/add-event post:/calendar/add-event
 			allow GET /calendar/get-events get:/calendar/get-events
+			allow DELETE /calendar/delete-event delete:/calendar/delete-event
 		}
 	}
 	handle_path /connect/mydex/* {
@@ -343,6 +345,32 @@ func TestMydexXML(t *testing.T) {
 	}
 	if after := c.mydex.Counts().PDX; after != before {
 		t.Errorf("%d refused requests reached the API", after-before)
+	}
+}
+
+// TestMydexDelete protects what a member deletes: the platform reads which
+// event it is from the body of a DELETE, and nothing else.
+func TestMydexDelete(t *testing.T) {
+	c := mydexed(t, "", "")
+	alice := c.browser("alice")
+	alice.connect(c.mydex.Members()[0].UID)
+	a := alice.do(http.MethodPost, "/pdx/calendar/add-event", `{"title":"Visit","start_timestamp":1,"end_timestamp":2,"status":"CONFIRMED"}`, "Content-Type", "application/json")
+	var added struct {
+		ID int `json:"last_insert_id"`
+	}
+	if err := json.Unmarshal([]byte(a.body), &added); err != nil || added.ID == 0 {
+		t.Fatalf("%d %s", a.StatusCode, a.body)
+	}
+	body := fmt.Sprintf(`{"id":%d}`, added.ID)
+	a = alice.do(http.MethodDelete, "/pdx/calendar/delete-event", body, "Content-Type", "application/json")
+	if a.StatusCode != http.StatusOK || !strings.Contains(a.body, `"success":1`) {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+	if r := c.crossed(); r.Body != body || r.Method != http.MethodDelete {
+		t.Errorf("%s %q arrived", r.Method, r.Body)
+	}
+	if a := alice.do(http.MethodGet, "/pdx/calendar/get-events", ""); strings.Contains(a.body, "Visit") {
+		t.Errorf("it is still there: %s", a.body)
 	}
 }
 
