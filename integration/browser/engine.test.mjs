@@ -104,8 +104,18 @@ test('no control of the token engine can be pressed while the clients are on the
 		await page.locator(`#${id}`).focus()
 		await page.keyboard.press('Enter')
 	}
+	// On the other page they are shown to be on their way, too. It asks once in a
+	// second, in which they may be over: here its question is asked until they are.
+	await other.route('**/demo/engine', async (route) => {
+		let answer
+		for (const end = Date.now() + 20_000; Date.now() < end;) {
+			answer = await route.fetch()
+			if ((await answer.json()).running) break
+		}
+		await route.fulfill({ response: answer })
+	}, { times: 1 })
+	await other.waitForRequest('**/demo/engine')
 	release()
-	// On the other page they are shown to be on their way, too.
 	await other.locator('#send-crowd[aria-disabled=true]').waitFor()
 	await page.locator('#send-crowd[aria-disabled=false]').waitFor()
 	await other.locator('#send-crowd[aria-disabled=false]').waitFor()
