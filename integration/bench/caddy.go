@@ -47,6 +47,7 @@ func (s *server) cpu() (sum time.Duration, err error) {
 type caddyfile struct {
 	options string // more global options
 	site    string // behind prefix, with who is signed in
+	program string // that plays the role; "" is this one
 }
 
 // caddy starts a Caddy of its own.
@@ -86,11 +87,13 @@ http://127.0.0.1:%d {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
+	program := c.program
+	if program == "" {
+		if program, err = os.Executable(); err != nil {
+			return nil, err
+		}
 	}
-	p, out, err := b.spawn(name, self, "role", "caddy", file)
+	p, out, err := b.spawn(name, program, "role", "caddy", file)
 	if err != nil {
 		return nil, err
 	}

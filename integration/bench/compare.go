@@ -29,7 +29,7 @@ func (b *bench) compare(ctx context.Context) error {
 		return err
 	}
 	up := &upstreams{platform: "http://" + addr, addr: addr, key: key}
-	all := contenders()
+	all := contenders(b.before)
 	for _, c := range all {
 		if c.server, err = c.start(ctx, b, up); err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)

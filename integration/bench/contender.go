@@ -52,14 +52,24 @@ func oursName(users int) string {
 	return fmt.Sprintf("`delegate_proxy`, %s", counted(users, "participant"))
 }
 
-func contenders() []*contender {
-	all := []*contender{
-		{name: stockName, users: 1000, start: startStock},
-		{name: forwardAuthName, users: 1000, start: startForwardAuth},
-		{name: handwrittenName, users: 1000, start: startHandwritten},
+func beforeName(users int) string { return oursName(users) + ", before" }
+
+// contenders are this module and what it is compared with: other ways to do
+// the same or, if there is one, an earlier build of this program alone.
+func contenders(before string) []*contender {
+	var all []*contender
+	if before == "" {
+		all = []*contender{
+			{name: stockName, users: 1000, start: startStock},
+			{name: forwardAuthName, users: 1000, start: startForwardAuth},
+			{name: handwrittenName, users: 1000, start: startHandwritten},
+		}
 	}
 	for _, users := range []int{1, 1000, 100_000} {
-		all = append(all, &contender{name: oursName(users), users: users, ours: true, start: startOurs})
+		if before != "" {
+			all = append(all, &contender{name: beforeName(users), users: users, start: oursBuiltAs(before)})
+		}
+		all = append(all, &contender{name: oursName(users), users: users, ours: true, start: oursBuiltAs("")})
 	}
 	return all
 }
@@ -97,13 +107,18 @@ func startHandwritten(_ context.Context, b *bench, up *upstreams) (*server, erro
 	return &server{addr: addr, processes: []*process{p}}, nil
 }
 
-func startOurs(ctx context.Context, b *bench, up *upstreams) (*server, error) {
-	return b.caddy(ctx, "delegate", delegated{
-		platform: up.platform, key: up.key, by: "participant_id",
-		// The default of 100 000 would drop some of 100 000: its shards do not
-		// fill evenly.
-		options: "\t\ttokens {\n\t\t\tmax_entries 200000\n\t\t}",
-	}.caddyfile())
+// oursBuiltAs starts this module as a program has it; "" is this one.
+func oursBuiltAs(program string) func(context.Context, *bench, *upstreams) (*server, error) {
+	return func(ctx context.Context, b *bench, up *upstreams) (*server, error) {
+		c := delegated{
+			platform: up.platform, key: up.key, by: "participant_id",
+			// The default of 100 000 would drop some of 100 000: its shards do
+			// not fill evenly.
+			options: "\t\ttokens {\n\t\t\tmax_entries 200000\n\t\t}",
+		}.caddyfile()
+		c.program = program
+		return b.caddy(ctx, "delegate", c)
+	}
 }
 
 // userIDs returns n participant IDs, all of them of the same length.

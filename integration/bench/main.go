@@ -58,6 +58,7 @@ type options struct {
 	only     *regexp.Regexp
 	pairs    int
 	duration time.Duration
+	before   string // an earlier build of this program; empty: none
 	out      string // empty: print only
 }
 
@@ -67,6 +68,7 @@ func parseFlags(args []string, stderr io.Writer) (o options, err error) {
 	only := flags.String("only", "", "run the parts whose name matches this `expression`: "+strings.Join(partNames(), ", "))
 	flags.IntVar(&o.pairs, "pairs", 7, "`number` of times the contenders are compared")
 	flags.DurationVar(&o.duration, "duration", 3*time.Second, "`time` each contender is measured in each comparison")
+	flags.StringVar(&o.before, "before", "", "compare with an earlier build of this `program` and nothing else: built by go build -o bench-before ./integration/bench at that commit; goes with -only compare")
 	flags.StringVar(&o.out, "out", "", "`file` for the table; default: "+defaultOut+", or none with -only")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {

@@ -86,19 +86,18 @@ func (r *report) compared(o options, all []*contender, others []float64) {
 			seconds(median(c.of(func(r round) float64 { return r.p50 }))), seconds(median(c.of(func(r round) float64 { return r.p99 }))),
 			seconds(median(c.of(round.cpuPerRequest))), grouped(failed))
 	}
-	for _, base := range []string{stockName, forwardAuthName, handwrittenName} {
-		i := slices.IndexFunc(all, func(c *contender) bool { return c.name == base })
+	for _, base := range all {
 		for _, c := range all {
-			if !c.ours {
+			if base.ours || !c.ours || base.name == beforeName(base.users) && base.users != c.users {
 				continue
 			}
-			s := spreadOf(ratios(c.of(round.rate), all[i].of(round.rate)))
+			s := spreadOf(ratios(c.of(round.rate), base.of(round.rate)))
 			toReach, reached := "", ""
-			if want, ok := least[base]; ok {
+			if want, ok := least[base.name]; ok {
 				toReach, reached = fmt.Sprintf("≥ %.2f", want), yes(s.median >= want)
 			}
-			used := median(ratios(c.of(round.cpuPerRequest), all[i].of(round.cpuPerRequest)))
-			r.ratio.add(c.name, base, decimals(s.median), decimals(s.low)+" – "+decimals(s.high),
+			used := median(ratios(c.of(round.cpuPerRequest), base.of(round.cpuPerRequest)))
+			r.ratio.add(c.name, base.name, decimals(s.median), decimals(s.low)+" – "+decimals(s.high),
 				decimals(s.min)+" – "+decimals(s.max), toReach, reached, decimals(used))
 		}
 	}
