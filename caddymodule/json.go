@@ -3,7 +3,6 @@
 package caddymodule
 
 import (
-	"bytes"
 	"encoding/json"
 	"net/http"
 	"strconv"
@@ -14,11 +13,11 @@ import (
 // answerJSON writes an answer of this server's own. Nothing else here writes
 // JSON to a client, so that none goes without the rules of [headers.SetOwn].
 func answerJSON(w http.ResponseWriter, status int, answer any) error {
-	body := new(bytes.Buffer)
-	if err := json.NewEncoder(body).Encode(answer); err != nil {
+	body, err := json.Marshal(answer)
+	if err != nil {
 		return err
 	}
-	return answerBytes(w, status, "application/json", body.Bytes())
+	return answerBytes(w, status, "application/json", body)
 }
 
 func answerBytes(w http.ResponseWriter, status int, kind string, body []byte) error {
