@@ -144,11 +144,5 @@ func badRequest(err error) error {
 	return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: err}
 }
 
-func answerJSON(w http.ResponseWriter, status int, answer any) error {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	return json.NewEncoder(w).Encode(answer)
-}
-
 // Interface guards
 var _ caddy.AdminRouter = adminAPI{}

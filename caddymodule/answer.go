@@ -3,7 +3,7 @@
 package caddymodule
 
 import (
-	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -14,34 +14,35 @@ import (
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/headers"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/policy"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/redact"
+)
+
+var (
+	errEncoded     = errors.New("the platform compressed an answer that may repeat the credential, though it was asked not to")
+	errUndisclosed = errors.New("the provider keeps its credential in addresses and does not tell what is secret of it: mend the provider")
 )
 
 // clean takes out of the answer what is not the platform's to say under this
-// server's origin, and keeps a redirect here.
+// server's origin, and keeps where it leads to here.
 func (p *passage) clean(req *http.Request, res *http.Response) *http.Response {
-	headers.Clean(res.Header)
-	p.cleanTrailer(res)
+	upgrade := res.StatusCode == http.StatusSwitchingProtocols
+	p.forward.answers.Clean(res.Header, upgrade)
+	headers.SetRules(res.Header, p.delegation.Public, upgrade)
+	var err error
+	if p.upstream.Secretive {
+		err = p.hide(req, res)
+	} else {
+		err = p.localize(req, res)
+	}
+	if err != nil {
+		_ = res.Body.Close()
+		return p.gate.response(req, err)
+	}
+	p.cleanTrailer(res.Trailer)
 	if mayTrail(res) {
 		res.Body = &answerBody{res.Body, p, res}
 	}
-	location := res.Header["Location"]
-	if p.upstream.Secretive {
-		withoutAddresses(res.Header)
-		if len(location) == 0 || res.StatusCode/100 != 3 {
-			return res
-		}
-		_ = res.Body.Close()
-		return p.gate.response(req, delegation.Refuse(delegation.UpstreamRedirected, nil))
-	}
-	if len(location) == 0 {
-		return res
-	}
-	local, ok := p.localize(req, location)
-	if !ok {
-		_ = res.Body.Close()
-		return p.gate.response(req, delegation.Refuse(delegation.UpstreamRedirected, nil))
-	}
-	res.Header["Location"] = []string{local}
 	return res
 }
 
@@ -61,66 +62,131 @@ type answerBody struct {
 func (b *answerBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err == io.EOF {
-		b.passage.cleanTrailer(b.res)
+		b.passage.cleanTrailer(b.res.Trailer)
 	}
 	return n, err
 }
 
-func (p *passage) cleanTrailer(res *http.Response) {
-	headers.CleanTrailer(res.Trailer)
+func (p *passage) cleanTrailer(trailer http.Header) {
+	p.forward.answers.Trailer(trailer)
+	hideIn(trailer, p.secrets)
+}
+
+// hide keeps the credential, which stands in the address of the request, out of
+// an answer that repeats it: an error page, or a redirect.
+func (p *passage) hide(req *http.Request, res *http.Response) error {
+	if len(res.Header["Location"]) > 0 && res.StatusCode/100 == 3 {
+		return delegation.Refuse(delegation.UpstreamRedirected, nil)
+	}
+	for _, name := range [...]string{"Location", "Content-Location", "Link"} {
+		delete(res.Header, name)
+	}
+	if p.credential == nil {
+		return nil
+	}
+	disclosing, ok := p.credential.(delegation.Disclosing)
+	if !ok {
+		return delegation.Refuse(delegation.NotDelegated, errUndisclosed)
+	}
+	if bodied(req, res) && encoded(res.Header) {
+		return delegation.Refuse(delegation.UpstreamUnreadable, errEncoded)
+	}
+	var values []string
+	for _, secret := range disclosing.Secrets() {
+		values = append(values, secret.Reveal())
+	}
+	p.secrets = redact.New(values...)
+	hideIn(res.Header, p.secrets)
+	res.Status = fmt.Sprintf("%d %s", res.StatusCode, http.StatusText(res.StatusCode)) // {rp.status_text}
+	if res.StatusCode != http.StatusSwitchingProtocols {
+		res.Body = p.secrets.Reader(res.Body)
+	}
+	return nil
+}
+
+func hideIn(h http.Header, secrets *redact.Secrets) {
+	if secrets == nil {
+		return
+	}
+	for _, values := range h {
+		for i, value := range values {
+			values[i] = secrets.Text(value)
+		}
+	}
+}
+
+func bodied(req *http.Request, res *http.Response) bool {
+	return req.Method != http.MethodHead && res.StatusCode != http.StatusNoContent && res.StatusCode != http.StatusNotModified && res.Body != http.NoBody
+}
+
+func encoded(h http.Header) bool {
+	encoding := strings.ToLower(strings.Join(h["Content-Encoding"], ","))
+	return strings.Trim(encoding, ", ") != "" && encoding != "identity"
+}
+
+// localize makes where the platform leads to addresses of this server. A
+// redirect to another host, or out of the platform's base path or the path that
+// it is mounted at, is not passed on: the browser would follow it with whatever
+// its path holds, or as the app's own user.
+func (p *passage) localize(req *http.Request, res *http.Response) error {
+	h := res.Header
+	if len(h["Location"])+len(h["Content-Location"])+len(h["Link"]) == 0 {
+		return nil
+	}
+	m := p.mount(req)
+	for _, name := range [...]string{"Location", "Content-Location"} {
+		values := h[name]
+		if len(values) == 0 {
+			continue
+		}
+		if len(values) == 1 {
+			if local, ok := m.Local(values[0]); ok {
+				values[0] = local
+				continue
+			}
+		}
+		if name == "Location" && res.StatusCode/100 == 3 {
+			return delegation.Refuse(delegation.UpstreamRedirected, nil)
+		}
+		delete(h, name) // nobody is led there: the address of what was created
+	}
+	p.localizeLinks(m, h)
+	return nil
+}
+
+func (p *passage) localizeLinks(m policy.Mount, h http.Header) {
+	links, ok := h["Link"]
+	if !ok {
+		return
+	}
+	if links = m.LocalLinks(links); len(links) == 0 {
+		delete(h, "Link")
+		return
+	}
+	h["Link"] = links
+}
+
+// cleanHints cleans an informational answer (1xx).
+func (p *passage) cleanHints(req *http.Request, h http.Header) {
+	headers.Clean1xx(h)
 	if p.upstream.Secretive {
-		withoutAddresses(res.Trailer)
+		delete(h, "Link")
+		return
 	}
+	p.localizeLinks(p.mount(req), h)
 }
 
-// withoutAddresses takes out what may repeat the address of the request.
-func withoutAddresses(h http.Header) {
-	for _, name := range [...]string{"Location", "Content-Location", "Link", "Sourcemap", "X-Sourcemap"} {
-		delete(h, name)
+// mount is where the platform is on this server: what was stripped from the
+// front of the path on its way here, such as /mdh with handle_path /mdh/*.
+func (p *passage) mount(req *http.Request) policy.Mount {
+	m := policy.Mount{
+		Scheme: p.upstream.Scheme, Host: p.upstream.Host, Prefix: p.upstream.Prefix, Path: p.delegation.Path,
+		Received: req.URL.EscapedPath(), Left: req.URL.EscapedPath(),
 	}
-}
-
-// localize makes a redirect of the platform one of this server's. One to
-// another host, or out of the platform's base path, is not passed on: the
-// browser would follow it with whatever its path holds. Browsers read a
-// backslash as a slash, and a path of two as a host.
-func (p *passage) localize(req *http.Request, location []string) (string, bool) {
-	if len(location) != 1 || strings.Contains(location[0], `\`) {
-		return "", false
+	if received, ok := req.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
+		m.Received = received.URL.EscapedPath()
 	}
-	u, err := url.Parse(location[0])
-	if err != nil || u.Opaque != "" || u.User != nil {
-		return "", false
-	}
-	if u.Host == "" && (u.Scheme != "" || strings.HasPrefix(u.Path, "//")) || u.Host != "" && !strings.EqualFold(u.Host, p.upstream.Host) {
-		return "", false
-	}
-	if u.Host == "" && !strings.HasPrefix(u.Path, "/") {
-		return location[0], true // relative to where the browser is
-	}
-	path, ok := strings.CutPrefix(cmp.Or(u.EscapedPath(), "/"), p.upstream.Prefix+"/")
-	if !ok || strings.HasPrefix(path, "/") {
-		return "", false
-	}
-	u.Scheme, u.Host = "", ""
-	if err := setPath(u, mount(req)+"/"+path); err != nil {
-		return "", false
-	}
-	return u.String(), true
-}
-
-// mount is what was stripped from the front of the path on its way here, such
-// as /mdh with handle_path /mdh/*.
-func mount(req *http.Request) string {
-	received, ok := req.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request)
-	if !ok {
-		return ""
-	}
-	prefix, ok := strings.CutSuffix(received.URL.EscapedPath(), req.URL.EscapedPath())
-	if !ok {
-		return ""
-	}
-	return prefix
+	return m
 }
 
 func setPath(u *url.URL, escaped string) error {

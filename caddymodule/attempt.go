@@ -8,8 +8,6 @@ import (
 	"net/http/httptrace"
 	"net/textproto"
 	"net/url"
-
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/headers"
 )
 
 // attempt is one time that a request is put on the wire: where it goes, and
@@ -34,10 +32,7 @@ func (p *passage) attempt(req *http.Request) *attempt {
 		// 1xx answers are cleaned before reverse_proxy's hook passes them on.
 		a.trace = *listening
 		a.trace.Got1xxResponse = func(code int, h textproto.MIMEHeader) error {
-			headers.Clean1xx(http.Header(h))
-			if p.upstream.Secretive {
-				delete(h, "Link")
-			}
+			p.cleanHints(req, http.Header(h))
 			return listening.Got1xxResponse(code, h)
 		}
 	}

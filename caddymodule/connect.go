@@ -20,6 +20,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/headers"
 )
 
 func init() {
@@ -143,7 +144,7 @@ func checkThen(path string) error {
 func (c *Connect) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	repl.Set("http.delegate.provider", c.providerName)
-	w.Header().Set("Cache-Control", "no-store")
+	headers.SetOwn(w.Header()) // of answers without a body as well
 	if path := r.URL.Path; path == "/callback" || strings.HasPrefix(path, "/callback/") {
 		return c.listen(w, r, strings.TrimPrefix(path, "/callback"))
 	}

@@ -155,6 +155,19 @@ func (g *Gate) admit(w http.ResponseWriter, r *http.Request, upgrade bool) (done
 	return false, nil
 }
 
+// admitPublic is admit for a route that needs no session. Its preflights are
+// admit's: nothing is sent without having been asked for as what it is.
+func (g *Gate) admitPublic(w http.ResponseWriter, r *http.Request, upgrade bool) error {
+	g.app.origins.Headers(w.Header(), r)
+	if refusal := policy.Early(r, upgrade); refusal != nil {
+		return refusal
+	}
+	if refusal := g.app.origins.CheckPublic(r); refusal != nil {
+		return refusal
+	}
+	return nil
+}
+
 // parse reads the subdirectives that all directives share. ok tells whether
 // the current word was one of them.
 func (g *Gate) parse(d *caddyfile.Dispenser) (ok bool, err error) {

@@ -13,7 +13,6 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/headers"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/policy"
 )
 
@@ -43,13 +42,9 @@ type Handler struct {
 	// line covers is refused. Default: the provider's own table.
 	Allow []Allow `json:"allow,omitempty"`
 
-	// ForwardHeaders are request headers of the client that cross to the
-	// platform besides the usual ones. Cookies, Authorization, Origin,
-	// Referer, Sec-* and forwarding headers never do.
-	ForwardHeaders []string `json:"forward_headers,omitempty"`
+	Forward
 
 	table *policy.Table
-	cross *headers.Allow
 }
 
 // Allow is one line of a route policy.
@@ -83,10 +78,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.table, err = h.policy(h.provider); err != nil {
 		return err
 	}
-	if h.cross, err = headers.New(h.ForwardHeaders); err != nil {
-		return fmt.Errorf("forward_headers: %w", err)
-	}
-	return nil
+	return h.Forward.provision()
 }
 
 // policy compiles the route policy.
@@ -113,7 +105,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	repl.Set("http.delegate.provider", h.providerName)
 
-	p := &passage{provider: h.provider, gate: &h.Gate}
+	p := &passage{provider: h.provider, gate: &h.Gate, forward: &h.Forward}
 	d := &p.delegation
 	done, err := h.authorize(w, r, repl, d)
 	if err != nil {
@@ -122,7 +114,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if done {
 		return nil
 	}
-	header := h.cross.Filter(r.Header, d.Upgrade)
+	header := h.requests.Filter(r.Header, d.Upgrade)
 	if tooLarge(d.URI, header) {
 		return h.refuse(w, r, delegation.Refuse(delegation.HeadersTooLarge, nil))
 	}
@@ -147,8 +139,8 @@ func (h *Handler) authorize(w http.ResponseWriter, r *http.Request, repl *caddy.
 	method, upgrade := asked(r)
 	path, verdict, denied := h.route(r, method, upgrade)
 	if verdict.Public {
-		if refusal := policy.Early(r, upgrade); refusal != nil {
-			return true, refusal
+		if err = h.admitPublic(w, r, upgrade); err != nil {
+			return true, err
 		}
 	} else if done, err = h.admit(w, r, upgrade); done {
 		return done, err
@@ -230,6 +222,7 @@ func cacheWord(hit bool) any {
 //	    realm             <name>
 //	    allow             [<methods>] <pattern> [<scopes...>]
 //	    forward_headers   <names...>
+//	    forward_response_headers <names...>
 //	    proxy_status_name <name>
 //	}
 func parseHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
@@ -267,17 +260,10 @@ func (h *Handler) parse(d *caddyfile.Dispenser) (ok bool, err error) {
 		}
 		h.Allow = append(h.Allow, Allow{Methods: route.Methods, Path: route.Pattern, Scopes: route.Scopes})
 		return true, nil
-	case "forward_headers":
-		args := d.RemainingArgs()
-		if len(args) == 0 {
-			return true, d.Err("forward_headers needs the names of headers")
-		}
-		h.ForwardHeaders = append(h.ForwardHeaders, args...)
-		if _, err := headers.New(h.ForwardHeaders); err != nil {
-			return true, d.Errf("forward_headers: %v", err)
-		}
-		return true, nil
 	default:
+		if ok, err := h.Forward.parse(d); ok {
+			return true, err
+		}
 		return h.Gate.parse(d)
 	}
 }

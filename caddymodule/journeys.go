@@ -167,7 +167,6 @@ func (adminAPI) depart(w http.ResponseWriter, r *http.Request) error {
 		}
 		return caddy.APIError{HTTPStatus: refusal.Status(), Err: err}
 	}
-	w.Header().Set("Cache-Control", "no-store")
 	return answerJSON(w, http.StatusOK, departed(d))
 }
 

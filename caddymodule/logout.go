@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -17,6 +16,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/headers"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
 
@@ -128,7 +128,7 @@ const maxLogoutBody = 64 << 10
 // listen answers an issuer (section 2.5 to 2.8). It has no session, and is no
 // browser.
 func (l *Logout) listen(w http.ResponseWriter, r *http.Request) error {
-	w.Header().Set("Cache-Control", "no-store")
+	headers.SetOwn(w.Header())
 	if r.Method != http.MethodPost {
 		return l.refuse(w, r, &delegation.Refusal{Code: delegation.MethodNotAllowed, Allow: []string{http.MethodPost}})
 	}
@@ -140,10 +140,7 @@ func (l *Logout) listen(w http.ResponseWriter, r *http.Request) error {
 		return l.refuse(w, r, err) // the issuer may try again
 	default:
 		_ = l.account(r, err) // for the log
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(http.StatusBadRequest)
-		_, err := io.WriteString(w, `{"error":"invalid_request"}`)
-		return err
+		return answerJSON(w, http.StatusBadRequest, map[string]string{"error": "invalid_request"})
 	}
 	ctx := context.WithoutCancel(r.Context())
 	// The realm of tokens may have been given, and that of sessions that are

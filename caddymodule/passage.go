@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/redact"
 )
 
 // passage is what the handler hands to the transport: the delegation and the
@@ -25,7 +26,9 @@ type passage struct {
 	provider   *provider
 	upstream   delegation.Upstream
 	gate       *Gate
-	body       *body // once it was read; nil if it is streamed
+	forward    *Forward
+	secrets    *redact.Secrets // what must not be in the answer; nil if nothing can be
+	body       *body           // once it was read; nil if it is streamed
 	first      attempt
 	attempted  bool
 	refused    string // by the transport: the outcome to count

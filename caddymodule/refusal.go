@@ -20,6 +20,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/headers"
 )
 
 // problem is the body of a refusal (RFC 9457), with the code that frontends
@@ -41,13 +42,7 @@ func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, err error) error {
 		// Only the code: error pages echo the text.
 		return caddyhttp.Error(refusal.Status(), errors.New(string(refusal.Code)))
 	}
-	body := problemBody(refusal)
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(refusal.Status())
-	if r.Method != http.MethodHead {
-		_, _ = w.Write(body)
-	}
+	_ = answerBytes(w, refusal.Status(), "application/problem+json", problemBody(refusal)) // the client has left
 	return nil
 }
 
@@ -65,6 +60,7 @@ func (g *Gate) response(req *http.Request, err error) *http.Response {
 		ContentLength: int64(len(body)),
 		Request:       req,
 	}
+	res.Header.Set("Content-Security-Policy", headers.OwnPolicy)
 	g.describe(res.Header, refusal)
 	return res
 }
@@ -134,9 +130,7 @@ func (g *Gate) whom(r *http.Request) []zap.Field {
 
 func (g *Gate) describe(h http.Header, refusal *delegation.Refusal) {
 	h.Set("Proxy-Status", fmt.Sprintf("%s; error=%s; details=%q", sfName(g.ProxyStatusName), refusal.ProxyError(), string(refusal.Code)))
-	h.Set("Cache-Control", "private, no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	headers.SetOwn(h)
 	if refusal.Status() == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", "Bearer")
 	}

@@ -26,7 +26,7 @@ var noBody = new(body)
 
 // newBody reads a body that can be replayed, and leaves any other in the
 // stream. An error is the client's: it broke off or sent too much.
-func newBody(req *http.Request) (*body, error) {
+func newBody(req *http.Request, cross *headers.Allow) (*body, error) {
 	if req.Body == nil || req.Body == http.NoBody || req.ContentLength == 0 {
 		return noBody, nil
 	}
@@ -34,7 +34,7 @@ func newBody(req *http.Request) (*body, error) {
 		// HTTP/3 delivers these with a length of -1 and a body.
 		return noBody, nil
 	}
-	stream := &clientBody{ReadCloser: req.Body, trailer: req.Trailer}
+	stream := &clientBody{ReadCloser: req.Body, trailer: req.Trailer, cross: cross}
 	if req.ContentLength < 0 || req.ContentLength > maxReplay {
 		return &body{stream: stream, length: req.ContentLength}, nil
 	}
@@ -59,7 +59,7 @@ func (b *body) attach(out *http.Request, from *http.Request) {
 	case b.stream != nil:
 		out.Body = b.stream
 		// The very map of from: its values arrive with the end of the body.
-		headers.Trailer(from.Trailer)
+		b.stream.cross.Trailer(from.Trailer)
 		out.Trailer = from.Trailer
 	case len(b.kept) > 0:
 		// With GetBody, net/http itself gets over a kept connection that has died.
@@ -84,10 +84,11 @@ func (b *body) failure() error {
 }
 
 // clientBody remembers an error in reading, to tell a client that broke off
-// from an upstream that did, and keeps what must not cross out of the trailers.
+// from an upstream that did, and keeps out of the trailers what does not cross.
 type clientBody struct {
 	io.ReadCloser
 	trailer http.Header
+	cross   *headers.Allow
 	err     atomic.Pointer[error]
 }
 
@@ -95,7 +96,7 @@ func (b *clientBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	switch {
 	case err == io.EOF:
-		headers.Trailer(b.trailer)
+		b.cross.Trailer(b.trailer)
 	case err != nil:
 		b.err.Store(&err)
 	}

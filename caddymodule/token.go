@@ -3,7 +3,6 @@
 package caddymodule
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -116,12 +115,7 @@ func (h *TokenHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddy
 		return h.refuse(w, r, err)
 	}
 	requestsTotal.WithLabelValues(h.Provider, answered).Inc()
-	header := w.Header()
-	header.Set("Content-Type", "application/json")
-	header.Set("Cache-Control", "no-store")
-	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("Cross-Origin-Resource-Policy", "same-origin")
-	return json.NewEncoder(w).Encode(answer)
+	return answerJSON(w, http.StatusOK, answer)
 }
 
 func (h *TokenHandler) answer(r *http.Request, repl *caddy.Replacer) (*tokenAnswer, error) {

@@ -108,7 +108,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	body := p.body
 	if body == nil {
 		var err error
-		if body, err = newBody(req); err != nil {
+		if body, err = newBody(req, p.forward.requests); err != nil {
 			return clientFailed(req, err)
 		}
 		if body.replayable() {
@@ -184,6 +184,11 @@ func (t *Transport) send(p *passage, req *http.Request, body *body) (*http.Respo
 	}
 	out.Host = p.upstream.Host
 	out.Header = headers.Enforce(req.Header)
+	if p.upstream.Secretive {
+		// So that the answer can be searched for what must not be in it.
+		out.Header["Accept-Encoding"] = []string{"identity"}
+		delete(out.Header, "Range")
+	}
 	body.attach(out, req)
 	if p.credential != nil {
 		if err := p.credential.Apply(out); err != nil {

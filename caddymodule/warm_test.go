@@ -18,7 +18,6 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"go.uber.org/zap"
 
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/headers"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/mydatahelps"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/policy"
 )
@@ -65,7 +64,7 @@ func warmHandler(b *testing.B) *Handler {
 	if h.table, err = policy.New(p.traits.Routes, p.traits.Scopes); err != nil {
 		b.Fatal(err)
 	}
-	if h.cross, err = headers.New(nil); err != nil {
+	if err = h.Forward.provision(); err != nil {
 		b.Fatal(err)
 	}
 	return h

@@ -82,7 +82,7 @@ func TestReadmeNamesEveryCode(t *testing.T) {
 		delegation.SessionRequired, delegation.CrossOrigin, delegation.PathAmbiguous, delegation.HeadersTooLarge, delegation.RouteDenied, delegation.MethodNotAllowed,
 		delegation.TooEarly, delegation.TooManyRequests, delegation.SessionUnavailable, delegation.ParticipantUnknown, delegation.ParticipantAmbiguous, delegation.ParticipantWithdrawn,
 		delegation.ConsentRequired, delegation.GrantsUnavailable, delegation.AccountConflict, delegation.DelegationRefused, delegation.CredentialsRejected, delegation.ScopeRejected,
-		delegation.NotDelegated, delegation.IssuerUnavailable, delegation.IssuerThrottled, delegation.UpstreamUnauthorized, delegation.UpstreamRedirected,
+		delegation.NotDelegated, delegation.IssuerUnavailable, delegation.IssuerThrottled, delegation.UpstreamUnauthorized, delegation.UpstreamRedirected, delegation.UpstreamUnreadable,
 	} {
 		row := regexp.MustCompile("(?m)^\\| `" + string(code) + "` \\| (\\d+) ").FindStringSubmatch(text)
 		if len(row) != 2 {

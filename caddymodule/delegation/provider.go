@@ -144,6 +144,14 @@ type Upstream struct {
 
 	// Secretive says that the credential stands in the address of requests. A
 	// redirect of the platform is refused then, and an address in its answer
-	// taken out: it may repeat what it was called by.
+	// taken out: it may repeat what it was called by. What of the credential is
+	// secret is made unreadable wherever else it stands in the answer. The
+	// credential has to be [Disclosing].
 	Secretive bool
+}
+
+// Disclosing is a credential that tells what an answer must not repeat of it.
+type Disclosing interface {
+	// Secrets are what was put on the request. They have no spaces and are ASCII.
+	Secrets() []Secret
 }

@@ -38,6 +38,7 @@ const (
 	Overloaded           Code = "overloaded"
 	UpstreamUnauthorized Code = "upstream_unauthorized"
 	UpstreamRedirected   Code = "upstream_redirected"
+	UpstreamUnreadable   Code = "upstream_unreadable"
 )
 
 type meaning struct {
@@ -79,6 +80,7 @@ var meanings = map[Code]meaning{
 	Overloaded:           {http.StatusServiceUnavailable, proxyUnavailable, "This service is busy. Try again in a moment."},
 	UpstreamUnauthorized: {http.StatusBadGateway, "http_response_incomplete", "The platform does not accept the access it gave."},
 	UpstreamRedirected:   {http.StatusBadGateway, "http_response_incomplete", "The platform sent this request elsewhere."},
+	UpstreamUnreadable:   {http.StatusBadGateway, "http_response_incomplete", "The platform's answer cannot be read."},
 }
 
 // The bounds of Retry-After on a 503.

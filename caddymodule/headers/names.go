@@ -51,13 +51,12 @@ func (s *nameSet) holds(name string) bool {
 	return ok
 }
 
-// usual tells whether a name is one of those that most requests and answers
-// have and that no rule here is about. It spares them the rules.
+// usual tells whether a name is one of those that most requests have and that
+// no rule here is about. It spares them the rules.
 func usual(name string) bool {
 	switch name {
 	case "Accept", "Accept-Encoding", "Accept-Language", "Content-Encoding", "Content-Length", "Content-Type",
-		"If-Match", "If-Modified-Since", "If-None-Match",
-		"Age", "Date", "Etag", "Last-Modified", "Ratelimit-Limit", "Ratelimit-Remaining", "Ratelimit-Reset", "Retry-After", "Vary":
+		"If-Match", "If-Modified-Since", "If-None-Match":
 		return true
 	default:
 		return false

@@ -3,7 +3,6 @@
 package headers
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -27,33 +26,37 @@ type Allow struct {
 // TE, Upgrade) and whatever makes a server act on another method or URL
 // (X-HTTP-Method-Override, X-Original-URL, X-Rewrite-URL).
 func New(forward []string) (*Allow, error) {
-	a := &Allow{extra: make(map[string]struct{}, len(forward))}
-	for _, name := range forward {
-		if err := forwardable(name); err != nil {
+	extra, err := named(forward, "Idempotency-Key", func(name string) error {
+		if never.holds(name) {
+			return fmt.Errorf("%s never crosses to a platform: remove it", http.CanonicalHeaderKey(name))
+		}
+		return nil
+	})
+	return &Allow{extra}, err
+}
+
+// named reads the names of headers that an operator lets through.
+func named(names []string, example string, check func(string) error) (map[string]struct{}, error) {
+	extra := make(map[string]struct{}, len(names))
+	for _, name := range names {
+		if name == "" {
+			return nil, fmt.Errorf("the name of a header is empty: write one, such as %s, or remove it", example)
+		}
+		for _, c := range []byte(name) {
+			if l := c | 0x20; (l < 'a' || l > 'z') && (c < '0' || c > '9') && c != '-' {
+				return nil, fmt.Errorf("%q: the name of a header to forward has only letters, digits and hyphens; list every name by itself", name)
+			}
+		}
+		if err := check(name); err != nil {
 			return nil, err
 		}
 		canonical := http.CanonicalHeaderKey(name)
-		if _, ok := a.extra[canonical]; ok {
+		if _, ok := extra[canonical]; ok {
 			return nil, fmt.Errorf("%s is listed twice: remove one", canonical)
 		}
-		a.extra[canonical] = struct{}{}
+		extra[canonical] = struct{}{}
 	}
-	return a, nil
-}
-
-func forwardable(name string) error {
-	if name == "" {
-		return errors.New("the name of a header is empty: write one, such as Idempotency-Key, or remove it")
-	}
-	for _, c := range []byte(name) {
-		if l := c | 0x20; (l < 'a' || l > 'z') && (c < '0' || c > '9') && c != '-' {
-			return fmt.Errorf("%q: the name of a header to forward has only letters, digits and hyphens; list every name by itself", name)
-		}
-	}
-	if never.holds(name) {
-		return fmt.Errorf("%s never crosses to a platform: remove it", http.CanonicalHeaderKey(name))
-	}
-	return nil
+	return extra, nil
 }
 
 // Filter returns a new header with what may cross from the client: Accept,
@@ -146,11 +149,17 @@ func sendable(values []string) bool {
 	return true
 }
 
-// Trailer removes from the trailers of a request whatever must never cross,
-// in place. Some servers merge trailers into the headers.
-func Trailer(t http.Header) {
+// Trailer removes from the trailers of a request, in place, whatever is neither
+// a digest of the content nor among the names given to [New]. Some servers
+// merge trailers into the headers, after all checks.
+func (a *Allow) Trailer(t http.Header) { keepTrailers(t, a.extra) }
+
+// keepTrailers reduces trailers to those that may be one, or are named.
+func keepTrailers(t http.Header, extra map[string]struct{}) {
 	for name, values := range t {
-		if never.holds(name) || !httpguts.ValidHeaderFieldName(name) || !sendable(values) {
+		_, usual := trailing[name]
+		_, named := extra[name]
+		if !usual && !named || !sendable(values) {
 			delete(t, name)
 		}
 	}

@@ -3,67 +3,67 @@
 package headers
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 
 	"golang.org/x/net/http/httpguts"
 )
 
-// removed are response headers by which a platform would act on the origin of
-// the app, where it is only a guest.
-var removed = set(
-	// State and rules that outlast the answer.
-	`set-cookie set-cookie2 clear-site-data strict-transport-security expect-ct
-	 service-worker-allowed nel report-to reporting-endpoints alt-svc
-	 accept-ch critical-ch set-login`+
-		// A challenge makes the browser ask for a password of ours.
-		` www-authenticate authentication-info proxy-authenticate proxy-authentication-info`+
-		// Proxy-Status tells the app that a refusal is ours; the platform must not be able to say so.
-		` proxy-status refresh server via timing-allow-origin`+
-		// They override Cache-Control in a CDN (RFC 9213) or make a proxy in
-		// front of us serve a file of its own.
-		` cdn-cache-control surrogate-control x-accel-redirect x-accel-expires x-sendfile`,
-	"access-control-", "public-key-pins",
-)
+// Answer is the list of response headers that cross from a platform to a
+// client. The zero value is what always crosses; it is safe for concurrent use.
+type Answer struct {
+	extra map[string]struct{}
+}
 
-// Clean makes the answer of a platform fit to be served from the app's
-// origin, in place. It removes Set-Cookie, Access-Control-*,
-// WWW-Authenticate, Clear-Site-Data, Strict-Transport-Security,
-// Service-Worker-Allowed, Refresh, NEL, Report-To, Alt-Svc, Server, Via,
-// Proxy-Status and their like, and sets
+// NewAnswer returns the list of what always crosses plus the names in forward,
+// such as X-Total-Count. A name consists of letters, digits and hyphens; case
+// does not matter. It is an error to repeat a name, or to name a header by
+// which the platform would rule the app's origin, the page, or a cache in
+// front of this server.
+func NewAnswer(forward []string) (*Answer, error) {
+	extra, err := named(forward, "X-Total-Count", func(name string) error {
+		canonical := http.CanonicalHeaderKey(name)
+		if _, ok := crossing[canonical]; ok || limits(canonical) {
+			return fmt.Errorf("%s crosses by itself: remove it", canonical)
+		}
+		if rules(name) {
+			return fmt.Errorf("%s would let the platform speak for this server: remove it", canonical)
+		}
+		return nil
+	})
+	return &Answer{extra}, err
+}
+
+// Clean removes from the headers of an answer, in place, whatever is not on
+// the list. With upgrade, which says that it is 101, the handshake's headers
+// stay.
 //
-//	Cache-Control: private, no-store
-//	X-Content-Type-Options: nosniff
-//	Cross-Origin-Resource-Policy: same-origin
-//
-// Everything else passes, RateLimit-*, Retry-After, ETag and Content-* too.
-func Clean(h http.Header) {
+// Location, Content-Location and Link stay as they are: who knows the request
+// has to judge them.
+func (a *Answer) Clean(h http.Header, upgrade bool) {
 	// reverse_proxy removes what Connection names after us: the platform
 	// could take back what is set here.
-	upgrade := httpguts.HeaderValuesContainsToken(h["Connection"], "upgrade")
+	upgrade = upgrade && httpguts.HeaderValuesContainsToken(h["Connection"], "upgrade")
 	for name := range h {
-		if !usual(name) && (removed.holds(name) || strings.EqualFold(name, "Connection")) {
+		if _, ok := crossing[name]; ok {
+			continue
+		}
+		if _, ok := handshake[name]; ok && upgrade {
+			continue
+		}
+		if _, ok := a.extra[name]; !ok && !limits(name) {
 			delete(h, name)
 		}
 	}
 	if upgrade {
 		h["Connection"] = []string{"Upgrade"}
 	}
-	set := []string{"private, no-store", "nosniff", "same-origin"} // of this answer alone: header_down changes values in place
-	h["Cache-Control"] = set[0:1:1]
-	h["X-Content-Type-Options"] = set[1:2:2]
-	h["Cross-Origin-Resource-Policy"] = set[2:3:3]
 }
 
-// CleanTrailer removes from the trailers of an answer what [Clean] removes from
-// its headers, in place.
-func CleanTrailer(t http.Header) {
-	for name := range t {
-		if removed.holds(name) {
-			delete(t, name)
-		}
-	}
-}
+// Trailer removes from the trailers of an answer, in place, whatever is
+// neither a digest of the content nor among the names given to [NewAnswer].
+func (a *Answer) Trailer(t http.Header) { keepTrailers(t, a.extra) }
 
 // Clean1xx reduces an informational answer to its Link headers, in place.
 func Clean1xx(h http.Header) {
@@ -72,4 +72,63 @@ func Clean1xx(h http.Header) {
 			delete(h, name)
 		}
 	}
+}
+
+// platformPolicy is the Content-Security-Policy of what a platform answers.
+// Opened as a page, which any document or image can be, it has no origin, runs
+// no script, submits nothing, loads nothing and stands in no other site's
+// frame: it must not act as the app. Images, documents and downloads are shown.
+const platformPolicy = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; frame-ancestors 'self'"
+
+// mediaPolicy is that of sound and video, which a browser shows in a page of its
+// own making. That loads them once more, with the user's session: in another
+// origin's name it could not. There is nothing in it that could act.
+const mediaPolicy = "sandbox allow-same-origin; default-src 'none'; style-src 'unsafe-inline'; media-src 'self'; frame-ancestors 'self'"
+
+// SetRules sets what is said of every answer of a platform:
+//
+//	Cache-Control: private, no-store
+//	X-Content-Type-Options: nosniff
+//	Cross-Origin-Resource-Policy: same-origin
+//	Content-Security-Policy: sandbox; …
+//
+// What anybody can have without a session, a public answer, may be shown by
+// pages of any origin. A handshake's answer is no content and has no policy.
+func SetRules(h http.Header, public, upgrade bool) {
+	set := []string{"private, no-store", "nosniff", "same-origin", platformPolicy} // of this answer alone: header_down changes values in place
+	if public {
+		set[2] = "cross-origin"
+	}
+	if media(h["Content-Type"]) {
+		set[3] = mediaPolicy
+	}
+	h["Cache-Control"] = set[0:1:1]
+	h["X-Content-Type-Options"] = set[1:2:2]
+	h["Cross-Origin-Resource-Policy"] = set[2:3:3]
+	if !upgrade {
+		h["Content-Security-Policy"] = set[3:4:4]
+	}
+}
+
+// media tells whether an answer is sound or video, and nothing else.
+func media(types []string) bool {
+	if len(types) != 1 || strings.Contains(types[0], ",") {
+		return false
+	}
+	kind, _, ok := strings.Cut(types[0], "/")
+	return ok && (strings.EqualFold(kind, "audio") || strings.EqualFold(kind, "video"))
+}
+
+// OwnPolicy is the Content-Security-Policy of what this server answers by
+// itself: it is no page.
+const OwnPolicy = "sandbox; default-src 'none'; frame-ancestors 'none'"
+
+// SetOwn sets what is said of every answer that this server makes by itself:
+// it is kept nowhere, is what its Content-Type says, and is nothing that a page
+// of another origin could load without CORS. Error pages of the operator's own
+// are told so as well, so that [OwnPolicy] is not among it.
+func SetOwn(h http.Header) {
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 }

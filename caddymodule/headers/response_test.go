@@ -6,58 +6,135 @@ import (
 	"maps"
 	"net/http"
 	"reflect"
+	"slices"
+	"strings"
 	"testing"
 )
 
-// On the app's origin, the platform's cookies, challenges and rules would be
-// the app's own (T18).
-func TestT18_AnswersAreCleaned(t *testing.T) {
-	h := http.Header{}
-	for _, name := range []string{
-		"Set-Cookie", "Set-Cookie2", "WWW-Authenticate", "Www-Authenticate", "Authentication-Info", "Proxy-Authenticate", "Proxy-Authentication-Info",
-		"Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Access-Control-Expose-Headers", "Access-Control-Max-Age",
-		"Access-Control-Allow-Private-Network", "Timing-Allow-Origin",
-		"Clear-Site-Data", "Strict-Transport-Security", "Service-Worker-Allowed", "Refresh", "Nel", "NEL", "Report-To", "Reporting-Endpoints",
-		"Alt-Svc", "Server", "Via", "Public-Key-Pins", "Public-Key-Pins-Report-Only", "Expect-Ct", "Accept-Ch", "Critical-Ch", "Set-Login",
-		"Proxy-Status", "Cdn-Cache-Control", "Surrogate-Control", "X-Accel-Redirect", "X-Accel-Expires", "X-Sendfile",
-		"set-cookie", "access-control-allow-origin",
-	} {
-		h[name] = []string{"upstream", "upstream"}
+// answered are all response headers that cross.
+func answered() http.Header {
+	return http.Header{
+		"Content-Type": {"application/json"}, "Content-Length": {"2"}, "Content-Encoding": {"gzip"}, "Content-Language": {"de"}, "Content-Disposition": {"attachment"},
+		"Content-Range": {"bytes 0-1/2"}, "Accept-Ranges": {"bytes"}, "Etag": {`"x"`}, "Last-Modified": {"x"}, "Date": {"x"}, "Vary": {"Accept-Encoding"},
+		"Content-Digest": {"x"}, "Repr-Digest": {"x"}, "Digest": {"x"}, "Content-Md5": {"x"}, "X-Checksum": {"x"},
+		"Allow": {"GET"}, "Retry-After": {"3600"}, "Location": {"/x"}, "Content-Location": {"/x"}, "Link": {"</x>; rel=next"},
+		"X-Request-Id": {"1"}, "X-Correlation-Id": {"1"}, "Request-Id": {"1"},
+		"Ratelimit": {"x"}, "Ratelimit-Policy": {"x"}, "Ratelimit-Limit": {"1000"}, "Ratelimit-Remaining": {"999"}, "Ratelimit-Reset": {"1"}, "X-Ratelimit-Limit": {"1000"}, "X-Ratelimit-Remaining": {"1"},
 	}
-	h["Cache-Control"] = []string{"public, max-age=3600", "immutable"}
-	h["X-Content-Type-Options"] = []string{"upstream"}
-	h["Cross-Origin-Resource-Policy"] = []string{"cross-origin"}
-	want := http.Header{
-		"Content-Type": {"application/json"}, "Content-Length": {"2"}, "Content-Encoding": {"gzip"}, "Content-Disposition": {"attachment"},
-		"Etag": {`"x"`}, "Last-Modified": {"x"}, "Vary": {"Accept-Encoding"}, "Location": {"/x"}, "Date": {"x"}, "Allow": {"GET"},
-		"Ratelimit-Limit": {"1000"}, "Ratelimit-Remaining": {"999"}, "Ratelimit-Reset": {"1"}, "Retry-After": {"3600"},
-		"Accept-Ranges": {"bytes"}, "Content-Range": {"bytes 0-1/2"}, "Link": {"</x>; rel=next"}, "X-Request-Id": {"1"},
-		"Content-Security-Policy": {"default-src 'none'"}, "Trailer": {"X-Checksum"}, "X-Accel-Buffering": {"no"},
+}
+
+// dangerous are response headers by which a platform would rule what it is only
+// a guest of: the origin, the page, this server, one connection, caches in front.
+var dangerous = []string{
+	"Set-Cookie", "Set-Cookie2", "WWW-Authenticate", "Authentication-Info", "Proxy-Authenticate", "Proxy-Authentication-Info", "Authorization",
+	"Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Access-Control-Expose-Headers", "Access-Control-Max-Age", "Access-Control-Allow-Private-Network", "Timing-Allow-Origin",
+	"Clear-Site-Data", "Strict-Transport-Security", "Service-Worker-Allowed", "Refresh", "NEL", "Report-To", "Reporting-Endpoints", "Alt-Svc", "Alt-Used",
+	"Public-Key-Pins", "Public-Key-Pins-Report-Only", "Expect-CT", "Accept-CH", "Critical-CH", "Set-Login", "IdP-SignIn-Status", "Sec-Session-Registration", "Secure-Session-Registration", "Secure-Session-Challenge", "Sec-GPC",
+	"Speculation-Rules", "Use-As-Dictionary", "No-Vary-Search", "Supports-Loading-Mode", "Origin-Agent-Cluster", "Origin-Trial", "Activate-Storage-Access", "Observe-Browsing-Topics",
+	"Attribution-Reporting-Register-Source", "Attribution-Reporting-Register-Trigger", "Shared-Storage-Write", "Ad-Auction-Signals", "X-DNS-Prefetch-Control",
+	"Content-Security-Policy", "Content-Security-Policy-Report-Only", "Permissions-Policy", "Permissions-Policy-Report-Only", "Feature-Policy", "Document-Policy", "Require-Document-Policy", "Referrer-Policy", "Integrity-Policy", "Signature-Policy",
+	"Cross-Origin-Opener-Policy", "Cross-Origin-Opener-Policy-Report-Only", "Cross-Origin-Embedder-Policy", "Cross-Origin-Resource-Policy", "Origin-Policy", "X-WebKit-CSP",
+	"X-Frame-Options", "X-XSS-Protection", "X-Content-Type-Options", "X-Permitted-Cross-Domain-Policies", "X-Download-Options", "X-UA-Compatible", "X-Robots-Tag",
+	"SourceMap", "X-SourceMap", "Default-Style", "Content-Script-Type",
+	"Cache-Control", "CDN-Cache-Control", "Surrogate-Control", "Surrogate-Key", "Cloudflare-CDN-Cache-Control", "Vercel-CDN-Cache-Control", "Netlify-CDN-Cache-Control", "Netlify-Vary", "Akamai-Cache-Control", "Fastly-Cache-Control", "Edge-Control", "Edge-Cache-Tag",
+	"Cache-Tag", "Cache-Tags", "Cache-Status", "CDN-Loop", "CF-Cache-Status", "Expires", "Pragma", "Age", "Warning", "X-Key", "xkey", "X-Vercel-Cache",
+	"X-Accel-Redirect", "X-Accel-Expires", "X-Accel-Buffering", "X-Accel-Charset", "X-Accel-Limit-Rate", "X-Sendfile", "X-Sendfile-Temporary", "X-Lighttpd-Send-File", "X-LiteSpeed-Cache-Control", "X-LiteSpeed-Location", "X-LiteSpeed-Purge", "X-Reproxy-URL", "X-Varnish",
+	"Server", "Via", "X-Powered-By", "Proxy-Status", "Host", "X-Forwarded-For", "X-Original-URL", "X-HTTP-Method-Override",
+	"Connection", "Keep-Alive", "Proxy-Connection", "Transfer-Encoding", "TE", "Trailer", "Upgrade", "HTTP2-Settings",
+}
+
+// unlisted are not known to do anything, today.
+var unlisted = []string{"X-Total-Count", "X-Anything", "Server-Timing", "Deprecation", "Content-Anything", "Ratelimited", "Sec-Websocket-Accept", "Sec-Websocket-Protocol", "Unknown", "x", "X_Request_Id", "Content.type", "etag", "content-type", ""}
+
+// On the app's origin, the platform's cookies, challenges and rules would be
+// the app's own, and in front of it a cache's (T18, A12).
+func TestT18_AnswersAreCleaned(t *testing.T) {
+	h, want := http.Header{}, answered()
+	for _, name := range append(slices.Clone(dangerous), unlisted...) {
+		for _, spelled := range []string{name, http.CanonicalHeaderKey(name), strings.ToLower(name), strings.ReplaceAll(name, "-", "_"), strings.ReplaceAll(name, "-", ".")} {
+			h[spelled] = []string{"upstream", "upstream"}
+		}
 	}
 	maps.Copy(h, want)
-	Clean(h)
-	want["Cache-Control"] = []string{"private, no-store"}
-	want["X-Content-Type-Options"] = []string{"nosniff"}
-	want["Cross-Origin-Resource-Policy"] = []string{"same-origin"}
+	a := new(Answer)
+	for range 2 {
+		if a.Clean(h, false); !reflect.DeepEqual(h, want) {
+			t.Errorf("got  %v\nwant %v", h, want)
+		}
+	}
+	SetRules(h, false, false)
+	for name, value := range map[string]string{"Cache-Control": "private, no-store", "X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin", "Content-Security-Policy": platformPolicy} {
+		want[name] = []string{value}
+	}
 	if !reflect.DeepEqual(h, want) {
 		t.Errorf("got  %v\nwant %v", h, want)
 	}
-	Clean(h)
-	if !reflect.DeepEqual(h, want) {
-		t.Errorf("a second time: %v", h)
+	SetRules(h, true, false)
+	if want["Cross-Origin-Resource-Policy"][0] = "cross-origin"; !reflect.DeepEqual(h, want) {
+		t.Errorf("a public answer: %v", h)
+	}
+}
+
+// Only what is sound or video to every browser has the origin that it needs to be
+// played, and nothing else.
+func TestA7_OnlyMediaHaveAnOrigin(t *testing.T) {
+	for kind, played := range map[string]bool{
+		"video/mp4": true, "audio/wav": true, "Video/webm; codecs=vp9": true,
+		"": false, "text/html": false, "image/svg+xml": false, "application/pdf": false, "video": false, "audio/mpeg, text/html": false, " video/mp4": false, "text/video/": false,
+	} {
+		h := http.Header{"Content-Type": {kind}}
+		SetRules(h, false, false)
+		policy := h.Get("Content-Security-Policy")
+		if got := strings.HasPrefix(policy, "sandbox allow-same-origin; default-src 'none'; "); got != played || !got && !strings.HasPrefix(policy, "sandbox; default-src 'none'; ") || strings.Contains(policy, "script") {
+			t.Errorf("%q: %s", kind, policy)
+		}
+	}
+	h := http.Header{"Content-Type": {"video/mp4", "text/html"}}
+	if SetRules(h, false, false); strings.Contains(h.Get("Content-Security-Policy"), "allow") {
+		t.Error(h)
+	}
+}
+
+// An operator can let through what says something about the content, and
+// nothing that rules.
+func TestA12_WhatOperatorsLetThrough(t *testing.T) {
+	a, err := NewAnswer([]string{"X-Total-Count", "server-timing", "Deprecation"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := http.Header{"X-Total-Count": {"7"}, "Server-Timing": {"db"}, "Deprecation": {"x"}, "X_total_count": {"8"}, "X-Other": {"9"}}
+	if a.Clean(h, false); len(h) != 3 || h.Get("X-Total-Count") != "7" {
+		t.Errorf("%v", h)
+	}
+	for _, name := range dangerous {
+		for _, spelled := range []string{name, strings.ToLower(name), strings.ToUpper(name)} {
+			if _, err := NewAnswer([]string{spelled}); err == nil {
+				t.Errorf("%s can be let through", spelled)
+			}
+		}
+	}
+	for _, names := range [][]string{{""}, {"X Y"}, {"X_Y"}, {"X.Y"}, {"X:"}, {"é"}, {"X-A", "x-a"}, {"ETag"}, {"Location"}, {"RateLimit-Reset"}, {"Clear-Site-Cookie"}, {"My-Authenticate"}, {"Any-Cache-Control"}, {"Any-Policy"}} {
+		if _, err := NewAnswer(names); err == nil {
+			t.Errorf("%q can be let through", names)
+		}
 	}
 }
 
 // reverse_proxy removes what Connection names, after we set Cache-Control: an
 // answer could make itself cacheable. A handshake's answer must stay one.
 func TestT12_AnswersNameNothingInConnection(t *testing.T) {
+	a := new(Answer)
 	h := http.Header{"Connection": {"close, Cache-Control", "X-Content-Type-Options"}}
-	Clean(h)
-	if _, ok := h["Connection"]; ok {
-		t.Errorf("Connection is %q", h["Connection"])
+	if a.Clean(h, false); len(h) > 0 {
+		t.Errorf("left: %v", h)
 	}
-	h = http.Header{"Connection": {"upgrade, Cache-Control"}, "Upgrade": {"websocket"}, "Sec-Websocket-Accept": {"x"}, "Sec-Websocket-Protocol": {"chat"}}
-	Clean(h)
+	h = http.Header{"Connection": {"Upgrade"}, "Upgrade": {"h2c"}, "Sec-Websocket-Accept": {"x"}} // not 101
+	if a.Clean(h, false); len(h) > 0 {
+		t.Errorf("left: %v", h)
+	}
+	h = http.Header{"Connection": {"upgrade, Cache-Control"}, "Upgrade": {"websocket"}, "Sec-Websocket-Accept": {"x"}, "Sec-Websocket-Protocol": {"chat"}, "Sec-Session-Registration": {"x"}, "Set-Cookie": {"x"}}
+	a.Clean(h, true)
+	SetRules(h, false, true)
 	want := http.Header{
 		"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Accept": {"x"}, "Sec-Websocket-Protocol": {"chat"},
 		"Cache-Control": {"private, no-store"}, "X-Content-Type-Options": {"nosniff"}, "Cross-Origin-Resource-Policy": {"same-origin"},
@@ -65,6 +142,23 @@ func TestT12_AnswersNameNothingInConnection(t *testing.T) {
 	if !reflect.DeepEqual(h, want) {
 		t.Errorf("got %v", h)
 	}
+}
+
+// Trailers come after all that a client or cache has judged.
+func TestA12_AnswersTrailers(t *testing.T) {
+	a, err := NewAnswer([]string{"X-Total-Count"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	trailer := http.Header{}
+	for _, name := range slices.Concat(dangerous, unlisted, slices.Collect(maps.Keys(answered()))) {
+		trailer[name] = []string{"x"}
+	}
+	a.Trailer(trailer)
+	if got := slices.Sorted(maps.Keys(trailer)); !slices.Equal(got, []string{"Content-Digest", "Content-Md5", "Digest", "Repr-Digest", "X-Checksum", "X-Total-Count"}) {
+		t.Errorf("left: %v", got)
+	}
+	a.Trailer(nil)
 }
 
 // Browsers obey Set-Cookie in a 103 as well.
@@ -78,13 +172,14 @@ func TestInformationalAnswersKeepOnlyLink(t *testing.T) {
 }
 
 func BenchmarkClean(b *testing.B) {
-	h := http.Header{
+	a, h := new(Answer), http.Header{
 		"Content-Type": {"application/json"}, "Content-Length": {"2"}, "Etag": {`"x"`}, "Date": {"x"}, "Vary": {"x"},
 		"Ratelimit-Limit": {"1000"}, "Ratelimit-Remaining": {"999"}, "Ratelimit-Reset": {"1"}, "X-Request-Id": {"1"},
 	}
 	b.ReportAllocs()
 	for b.Loop() {
 		h["Server"], h["Set-Cookie"], h["Strict-Transport-Security"] = nil, nil, nil
-		Clean(h)
+		a.Clean(h, false)
+		SetRules(h, false, false)
 	}
 }

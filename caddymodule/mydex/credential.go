@@ -28,7 +28,10 @@ type Credential struct {
 	Place Placement
 }
 
-var _ delegation.Credential = (*Credential)(nil)
+var (
+	_ delegation.Credential = (*Credential)(nil)
+	_ delegation.Disclosing = (*Credential)(nil)
+)
 
 // Apply puts bearer and identity on the outgoing request, each exactly once.
 //
@@ -92,4 +95,10 @@ func (c *Credential) check() error {
 // or the member key, which the platform's answer does not tell apart.
 func (c *Credential) Stale(res *http.Response) bool {
 	return delegation.Bearer{Token: c.Token}.Stale(res)
+}
+
+// Secrets are the member key, which stands in the query of datasets, and the
+// operator's bearer.
+func (c *Credential) Secrets() []delegation.Secret {
+	return []delegation.Secret{c.Member.Key, c.Token.Access}
 }

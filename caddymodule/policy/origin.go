@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
@@ -17,11 +18,14 @@ var (
 	errOriginRepeated = errors.New("Origin or Sec-Fetch-Site stands in the request twice")
 	errOriginNull     = errors.New("Origin is null: a sandboxed frame, a local file or a redirect")
 	errCrossSite      = errors.New("sent from a page of another origin that is not among trusted_origins")
+	errOpened         = errors.New("opened, or put into a frame, by a page of another origin")
 	errUpgradeOrigin  = errors.New("an upgrade needs an Origin that is this server's or among trusted_origins")
 )
 
-// What scripts of a trusted origin may read besides the safelisted headers.
-const exposed = "RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, Proxy-Status"
+// What scripts of a trusted origin may read besides the safelisted headers:
+// what those of the same origin can, and may need.
+const exposed = "RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, Proxy-Status, " +
+	"Accept-Ranges, Allow, Content-Disposition, Content-Range, ETag, Link, Location, X-Request-Id"
 
 // What scripts of a trusted origin may ask for. Which of it a route is open
 // to is the policy's business, and the request itself is judged again.
@@ -128,6 +132,19 @@ func (o *Origins) Check(r *http.Request, upgrade bool) *delegation.Refusal {
 	// POST stands for "not known to be safe".
 	if err := o.protection.Check(&http.Request{Method: http.MethodPost, Header: r.Header, Host: r.Host}); err != nil {
 		return delegation.Refuse(delegation.CrossOrigin, errCrossSite)
+	}
+	return nil
+}
+
+// CheckPublic refuses, with cross_origin, what a page of another origin opens:
+// as a page of its own or in a frame, where the answer would stand under this
+// server's name. What such a page loads of a route without a session, as an
+// image or by a script, is nobody's and may be had.
+func (o *Origins) CheckPublic(r *http.Request) *delegation.Refusal {
+	for _, site := range r.Header["Sec-Fetch-Site"] {
+		if site != "same-origin" && site != "none" && slices.Contains(r.Header["Sec-Fetch-Mode"], "navigate") {
+			return delegation.Refuse(delegation.CrossOrigin, errOpened)
+		}
 	}
 	return nil
 }

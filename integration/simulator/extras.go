@@ -4,6 +4,7 @@ package simulator
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"io"
 	"net/http"
@@ -91,9 +92,12 @@ func (c *call) hints() {
 
 func (c *call) trailers() {
 	h := c.w.Header()
-	h.Set("Trailer", "X-Simulator-Checksum, X-Simulator-Participant")
+	h.Set("Trailer", "Content-Digest, X-Simulator-Checksum, X-Simulator-Participant")
 	h.Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = io.WriteString(c.w, "trailers follow\n")
+	const body = "trailers follow\n"
+	_, _ = io.WriteString(c.w, body)
+	sum := sha256.Sum256([]byte(body))
+	h.Set("Content-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(sum[:])+":")
 	h.Set("X-Simulator-Checksum", "0123456789abcdef")
 	h.Set("X-Simulator-Participant", c.participant.ID)
 }

@@ -98,6 +98,10 @@ type visit struct {
 }
 
 func (c *call) servePDX() {
+	if status := c.settings.EchoAddress; status != 0 {
+		c.echoAddress(status)
+		return
+	}
 	if c.serveOldForm() {
 		return
 	}

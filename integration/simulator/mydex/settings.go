@@ -38,6 +38,9 @@ type Settings struct {
 	// together: 400, 401 or 403. Which one the platform answers is not
 	// documented. Default: 401.
 	MemberRefusal int `json:"memberRefusal"`
+	// EchoAddress is the status of a page that repeats the address and the
+	// headers of the call, instead of the API's answer; 0: the API answers.
+	EchoAddress int `json:"echoAddress"`
 	// UnderscoreHeaders takes Connection_Token for Connection-Token, as PHP
 	// does behind web servers that let underscores pass.
 	UnderscoreHeaders bool `json:"underscoreHeaders"`
@@ -131,6 +134,9 @@ func (s *Settings) validate() error {
 	}
 	if !slices.Contains([]int{400, 401, 403}, s.MemberRefusal) {
 		return fmt.Errorf("memberRefusal: %d is none of 400, 401, 403", s.MemberRefusal)
+	}
+	if s.EchoAddress != 0 && !control.IsStatus(s.EchoAddress) {
+		return fmt.Errorf("echoAddress: %d is no status between 200 and 599", s.EchoAddress)
 	}
 	if s.TokenErrorStatus != 0 && !control.IsStatus(s.TokenErrorStatus) {
 		return fmt.Errorf("tokenErrorStatus: %d is no status between 200 and 599", s.TokenErrorStatus)

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package headers
+
+import "strings"
+
+// crossing are the response headers that always cross, as net/http spells
+// them: what describes the content, and what a client has to know to ask
+// again. All other headers could rule a cache in front of this server, the
+// page, or the app's origin, and new ones that do are invented every year.
+var crossing = map[string]struct{}{
+	// What the content is (RFC 9110 sections 8 and 14, RFC 9530).
+	"Content-Type": {}, "Content-Length": {}, "Content-Encoding": {}, "Content-Language": {}, "Content-Disposition": {},
+	"Content-Range": {}, "Accept-Ranges": {}, "Etag": {}, "Last-Modified": {}, "Date": {}, "Vary": {},
+	"Content-Digest": {}, "Repr-Digest": {}, "Digest": {}, "Content-Md5": {}, "X-Checksum": {},
+	// When and how to ask again. See also limits.
+	"Allow": {}, "Retry-After": {},
+	// Where to go on. Whoever cleans the answer keeps them within this server.
+	"Location": {}, "Content-Location": {}, "Link": {},
+	// By which the platform's support finds a request.
+	"X-Request-Id": {}, "X-Correlation-Id": {}, "Request-Id": {},
+}
+
+// limits tells whether a header says how much may be asked for: RateLimit,
+// RateLimit-* or X-RateLimit-*.
+func limits(name string) bool {
+	rest, ok := strings.CutPrefix(strings.TrimPrefix(name, "X-"), "Ratelimit")
+	return ok && (rest == "" || rest[0] == '-') && plain(rest)
+}
+
+// trailing are the names that may stand in trailers, of requests and answers:
+// only what can be told at the end alone.
+var trailing = map[string]struct{}{"Content-Digest": {}, "Repr-Digest": {}, "Digest": {}, "Content-Md5": {}, "X-Checksum": {}}
+
+// handshake are the headers of the answer 101 besides (RFC 6455).
+var handshake = map[string]struct{}{
+	"Upgrade": {}, "Sec-Websocket-Accept": {}, "Sec-Websocket-Protocol": {}, "Sec-Websocket-Extensions": {}, "Sec-Websocket-Version": {},
+}
+
+// ruling are response headers that no operator can let through: by them the
+// platform would act as the app, or as this server.
+var ruling = set(
+	// State and rules of the origin, and of the page.
+	`set-cookie set-cookie2 clear-site-data strict-transport-security expect-ct public-key-pins
+	 service-worker-allowed nel report-to alt-svc alt-used accept-ch critical-ch set-login idp-signin-status
+	 activate-storage-access observe-browsing-topics origin-trial origin-agent-cluster supports-loading-mode
+	 speculation-rules use-as-dictionary no-vary-search x-dns-prefetch-control timing-allow-origin
+	 x-frame-options x-content-type-options x-xss-protection x-download-options x-permitted-cross-domain-policies
+	 x-webkit-csp x-ua-compatible x-robots-tag refresh sourcemap x-sourcemap default-style
+	 content-script-type content-style-type`+
+		// Challenges, credentials, and what this server says of itself.
+		` authentication-info authorization server via host x-powered-by`+
+		// One connection only.
+		` connection keep-alive te trailer transfer-encoding upgrade http2-settings`+
+		// Caches and servers in front of us obey or believe them.
+		` pragma expires age warning cache-status cache-tag cache-tags x-cache-tags xkey x-key
+	 x-lighttpd-send-file x-lighttpd-send-tempfile x-reproxy-url`,
+	"access-control-", "attribution-reporting-", "proxy-", "public-key-pins-", "reporting-", "sec-", "secure-session-", "shared-storage-", "ad-auction-",
+	"akamai-", "cdn-", "cf-", "cloudflare-", "edge-", "fastly-", "netlify-", "surrogate-", "vercel-",
+	"x-accel-", "x-edge-", "x-fastly-", "x-litespeed-", "x-lsadc-", "x-nf-", "x-sendfile", "x-varnish", "x-vercel-",
+	"x-forwarded", "x-http-method", "x-method-override", "x-middleware-", "x-original-", "x-rewrite-",
+)
+
+// rules tells whether a name, in any spelling, is one of [ruling]: the listed
+// ones, and those whose ending says what they are.
+func rules(name string) bool {
+	if ruling.holds(name) {
+		return true
+	}
+	folded := strings.ToLower(name)
+	for _, end := range [...]string{"-policy", "-policy-report-only", "cache-control", "-authenticate", "-authentication-info", "-cookie"} {
+		if strings.HasSuffix(folded, end) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package policy
+
+import (
+	"net/url"
+	"strings"
+)
+
+// Mount is where on this server the addresses of a platform are, for one
+// request that was forwarded.
+type Mount struct {
+	// Scheme, Host and Prefix are the platform's: of what is sent there, every
+	// address is below them.
+	Scheme, Host, Prefix string
+
+	// Path is what was asked for there, below Prefix, as [Canonical] returned it.
+	Path string
+
+	// Received is the path that the client asked for, escaped as it was
+	// received, and Left what was left of it to be forwarded: what was taken off
+	// the front, as by handle_path, is where the platform is mounted.
+	Received, Left string
+}
+
+// Local makes an address that the platform refers to, such as a redirect's,
+// one of this server's, as the client has to read it. ok is false if it leads
+// anywhere else than to the platform's own paths below the mount, however a
+// browser might read it (RFC 3986 section 5, WHATWG URL): another host, scheme
+// or port, a path that is not below the base path, or one that [Canonical]
+// refuses. An absolute path with dot segments is refused as well, and a
+// relative one that climbs out of the mount.
+func (m Mount) Local(reference string) (local string, ok bool) {
+	// Browsers read a backslash as a slash, cut blanks off, and leave tabs and
+	// line breaks out.
+	if strings.ContainsFunc(reference, func(c rune) bool { return c <= ' ' || c == '\\' || c == 0x7f }) {
+		return "", false
+	}
+	u, err := url.Parse(reference)
+	if err != nil || u.Opaque != "" || u.User != nil {
+		return "", false
+	}
+	mounted, ok := m.at()
+	escaped := u.EscapedPath()
+	switch {
+	case u.Scheme == "" && u.Host == "" && escaped == "":
+		return u.String(), !strings.HasPrefix(reference, "/") // of this very path
+	case !ok, u.Host == "" && (u.Scheme != "" || strings.HasPrefix(reference, "//")), u.Host != "" && !m.theirs(u):
+		return "", false
+	case u.Host != "" || strings.HasPrefix(escaped, "/"):
+		if escaped, ok = strings.CutPrefix(orRoot(escaped), m.Prefix+"/"); !ok || strings.HasPrefix(escaped, "/") {
+			return "", false
+		}
+		escaped = "/" + escaped
+	default:
+		if escaped, ok = resolve(m.Path, escaped); !ok {
+			return "", false
+		}
+	}
+	path, err := Canonical(escaped)
+	if err != nil {
+		return "", false
+	}
+	if u.Host == "" && !strings.HasPrefix(u.Path, "/") {
+		// As it is, if it leads the client to the same place.
+		if theirs, ok := resolve(m.Received, u.EscapedPath()); ok && theirs == mounted+path {
+			return u.String(), true
+		}
+	}
+	out := url.URL{RawQuery: u.RawQuery, ForceQuery: u.ForceQuery, Fragment: u.Fragment, RawFragment: u.RawFragment}
+	return mounted + path + out.String(), true
+}
+
+// at is where the platform is mounted: "" or /x without a trailing slash. It is
+// not known if the path was rewritten in another way.
+func (m Mount) at() (string, bool) {
+	mounted, ok := strings.CutSuffix(m.Received, m.Left)
+	if !ok || mounted == "" {
+		return "", ok
+	}
+	// One spelling: a browser reads //x as a host.
+	mounted, err := Canonical(mounted)
+	return strings.TrimSuffix(mounted, "/"), err == nil
+}
+
+// theirs tells whether an absolute address is at the platform.
+func (m Mount) theirs(u *url.URL) bool {
+	if u.Scheme != "" && u.Scheme != "https" && u.Scheme != "http" {
+		return false
+	}
+	scheme := u.Scheme
+	if scheme == "" {
+		scheme = m.Scheme
+	}
+	host := url.URL{Scheme: scheme, Host: u.Host}
+	own := url.URL{Scheme: m.Scheme, Host: m.Host}
+	_, asked, _ := strings.Cut(serialize(&host), "://")
+	_, owned, _ := strings.Cut(serialize(&own), "://")
+	return asked == owned
+}
+
+func orRoot(path string) string {
+	if path == "" {
+		return "/"
+	}
+	return path
+}
+
+// resolve merges a relative path with that of a request (RFC 3986 section
+// 5.2). It fails where that says to stay at the root, and at a segment that
+// [Canonical] refuses: one that a later ".." takes back may be one itself to
+// browsers, such as %2e%2e.
+func resolve(base, relative string) (string, bool) {
+	base = base[:strings.LastIndexByte(base, '/')+1]
+	segments := strings.Split(strings.TrimSuffix(base, "/"), "/")
+	parts := strings.Split(relative, "/")
+	for i, part := range parts {
+		switch {
+		case part != "." && part != "..":
+			if _, err := Canonical("/" + part); err != nil {
+				return "", false
+			}
+			segments = append(segments, part)
+			continue
+		case part == ".." && len(segments) < 2:
+			return "", false
+		case part == "..":
+			segments = segments[:len(segments)-1]
+		}
+		if i == len(parts)-1 {
+			segments = append(segments, "")
+		}
+	}
+	return strings.Join(segments, "/"), true
+}
