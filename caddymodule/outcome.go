@@ -83,7 +83,11 @@ func (p *passage) forward(w http.ResponseWriter, r *http.Request, header http.He
 		p.outcome.word = clientLeft
 	}
 	if refusal := p.outcome.refusal(r, err); refusal != nil {
-		return p.gate.refuse(w, r.WithContext(p), refusal)
+		if err := p.gate.refuse(w, r.WithContext(p), refusal); err != nil {
+			return err
+		}
+		// For Caddy's log of errors; that there is an answer already, it bears.
+		return caddyhttp.Error(refusal.Status(), refusal)
 	}
 	if err == nil {
 		err = caughtBy(pages)
