@@ -224,3 +224,14 @@ func TestR10_TooLarge(t *testing.T) {
 		u.do(u.request(http.MethodPost, echoPath, strings.NewReader("abc"))).want(t, http.StatusOK, "")
 	}, "forwarded")
 }
+
+// TestR10_CodesAreDocumented protects frontend developers: what they meet is in
+// the table of codes, with its status.
+func TestR10_CodesAreDocumented(t *testing.T) {
+	text := readme(t)
+	for code, status := range map[string]int{"body_incomplete": 400, "body_too_large": 413, "upstream_unavailable": 502, "upstream_timeout": 504, "upstream_down": 503} {
+		if !strings.Contains(text, fmt.Sprintf("\n| `%s` | %d |", code, status)) {
+			t.Errorf("%s with %d is not in the table", code, status)
+		}
+	}
+}
