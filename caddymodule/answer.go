@@ -5,7 +5,6 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -40,32 +39,16 @@ func (p *passage) clean(req *http.Request, res *http.Response) *http.Response {
 		return p.gate.response(req, err)
 	}
 	p.cleanTrailer(res.Trailer)
-	if mayTrail(res) {
-		res.Body = &answerBody{res.Body, p, res}
+	if !upgrade {
+		p.watched = watchedBody{res.Body, p, res}
+		res.Body = &p.watched
 	}
 	return res
 }
 
 // mayTrail tells whether trailers may follow: not in HTTP/1.1 unless the body
-// is chunked (RFC 9112 section 7.1.2), and not after an upgrade.
-func mayTrail(res *http.Response) bool {
-	return res.StatusCode != http.StatusSwitchingProtocols && (res.ProtoMajor > 1 || res.ContentLength < 0)
-}
-
-// answerBody cleans the trailers, which arrive with the end of the body.
-type answerBody struct {
-	io.ReadCloser
-	passage *passage
-	res     *http.Response
-}
-
-func (b *answerBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	if err == io.EOF {
-		b.passage.cleanTrailer(b.res.Trailer)
-	}
-	return n, err
-}
+// is chunked (RFC 9112 section 7.1.2).
+func mayTrail(res *http.Response) bool { return res.ProtoMajor > 1 || res.ContentLength < 0 }
 
 func (p *passage) cleanTrailer(trailer http.Header) {
 	p.forward.answers.Trailer(trailer)

@@ -4,16 +4,20 @@ package caddymodule
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
 	"net/url"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
 // attempt is one time that a request is put on the wire: where it goes, and
 // the context it goes in.
 type attempt struct {
 	context.Context
+	vars  map[string]any // what a dial reads that is still under way when the answer is handled
 	url   url.URL
 	trace httptrace.ClientTrace
 }
@@ -22,8 +26,8 @@ type attempt struct {
 // earlier one may still be reading.
 func (p *passage) attempt(req *http.Request) *attempt {
 	a := &p.first
-	if p.attempted {
-		a = new(attempt)
+	if a.vars = p.vars; p.attempted {
+		a = &attempt{vars: maps.Clone(p.vars)}
 	}
 	p.attempted = true
 	a.Context = req.Context()
@@ -42,6 +46,9 @@ func (p *passage) attempt(req *http.Request) *attempt {
 // Value implements [context.Context]. The trace in the context is replaced:
 // WithClientTrace would add to it, by reflection, and for every request.
 func (a *attempt) Value(key any) any {
+	if key == caddyhttp.VarsCtxKey && a.vars != nil {
+		return a.vars
+	}
 	v := a.Context.Value(key)
 	if _, ok := v.(*httptrace.ClientTrace); ok && a.trace.Got1xxResponse != nil {
 		return &a.trace

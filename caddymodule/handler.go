@@ -118,6 +118,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if tooLarge(d.URI, header) {
 		return h.refuse(w, r, delegation.Refuse(delegation.HeadersTooLarge, nil))
 	}
+	if err := checkLength(r); err != nil {
+		return h.refuse(w, r, err)
+	}
 	if !d.Public {
 		if p.credential, err = h.provider.Authorize(r.Context(), d); err != nil {
 			return h.refuse(w, r, err)
@@ -125,13 +128,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		repl.Set("http.delegate.cache", cacheWord(d.Cached))
 	}
 	p.upstream = h.provider.Upstream(d)
-
-	// A copy with only what may cross, so that whatever the operator's own
-	// header_up adds behind us can be told from what the client sent.
-	out := r.WithContext(p.within(r.Context()))
-	out.Header = header
-	defer p.count()
-	return next.ServeHTTP(w, out)
+	return p.serve(w, r, header, next)
 }
 
 // authorize judges the request by itself: its origin, its path, its user.

@@ -16,20 +16,13 @@ const (
 	metricsSubsystem = "delegate"
 )
 
-// Outcomes of requests besides the codes of refusals.
-const (
-	forwarded  = "forwarded"
-	answered   = "answered"    // by delegate_token
-	clientLeft = "client_left" // before there was an answer
-)
-
 // The counters are the process's: a registry ends with its configuration, and
 // what is counted must not begin anew with every reload. Their labels are few
 // and never name a person, a path or a scope.
 var (
 	requestsTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "requests_total",
-		Help: "Requests at delegate and delegate_token by outcome: forwarded, answered (by delegate_token), client_left, or the code of the refusal. Also what app_session and delegate_logout refuse, with no provider. Preflights are not among them.",
+		Help: "Requests at delegate and delegate_token by outcome: forwarded (the platform answered), websocket (it did, with a WebSocket that has ended), broken_off (it broke off within its answer), answered (by delegate_token, or another handler behind delegate), client_left (before there was an answer), or the code of the refusal. Also what app_session and delegate_logout refuse, with no provider. Preflights are not among them.",
 	}, []string{"provider", "outcome"})
 	tokensTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "tokens_total",
@@ -58,12 +51,14 @@ var (
 // their labels costs as much as the rest of counting.
 type hot struct {
 	forwarded prometheus.Counter
+	answered  prometheus.Counter
 	hit       prometheus.Counter
 }
 
 func newHot(provider string) hot {
 	return hot{
 		forwarded: requestsTotal.WithLabelValues(provider, forwarded),
+		answered:  requestsTotal.WithLabelValues(provider, answered),
 		hit:       tokensTotal.WithLabelValues(provider, string(tokens.Hit)),
 	}
 }

@@ -19,7 +19,8 @@ import (
 // comes behind the handler.
 type passage struct {
 	context.Context
-	vars map[string]any
+	vars     map[string]any // reverse_proxy's own, until there is an answer
+	answered bool           // reverse_proxy has an answer, the platform's or ours
 
 	delegation delegation.Delegation
 	credential delegation.Credential // nil on a public route
@@ -31,16 +32,9 @@ type passage struct {
 	body       *body           // once it was read; nil if it is streamed
 	first      attempt
 	attempted  bool
-	refused    string // by the transport: the outcome to count
-}
-
-// count counts the request once it has come back.
-func (p *passage) count() {
-	if p.refused != "" {
-		requestsTotal.WithLabelValues(p.provider.name, p.refused).Inc()
-		return
-	}
-	p.provider.hot.forwarded.Inc()
+	watched    watchedBody
+	outcome    outcome
+	refused    *delegation.Refusal // by the transport
 }
 
 // passageKey is unexported so that no other handler, template or log field
@@ -59,11 +53,24 @@ func (p *passage) Value(key any) any {
 	switch {
 	case key == passageKey{}:
 		return p
-	case key == caddyhttp.VarsCtxKey && p.vars != nil:
+	case key == caddyhttp.VarsCtxKey && p.vars != nil && !p.answered:
 		return p.vars
 	default:
 		return p.Context.Value(key)
 	}
+}
+
+// begin notes that reverse_proxy sends the request, once more perhaps.
+func (p *passage) begin() {
+	p.outcome.begin()
+	p.refused = nil
+}
+
+// end notes what came of it. Of a WebSocket over HTTP/2 or 3 reverse_proxy keeps
+// the client's side in its vars (RFC 8441), and has yet to take it out.
+func (p *passage) end(req *http.Request, res *http.Response, err error) {
+	p.outcome.end(req, res, err)
+	p.answered = err == nil && (res.StatusCode != http.StatusSwitchingProtocols || req.ProtoMajor == 1)
 }
 
 func passageFrom(ctx context.Context) *passage {
@@ -71,10 +78,12 @@ func passageFrom(ctx context.Context) *passage {
 	return p
 }
 
-// ownVars gives reverse_proxy a table of vars to itself; nil if there is none.
-// It writes there, while a connection that forward_auth began and did not need
-// may still be dialled in the background, and that reads there: both on one map
-// would end the process (what caddy#7859 left of it, seen with v2.11.9).
+// ownVars gives reverse_proxy a table of vars to itself until there is an
+// answer; nil if there is none. It writes there, while a connection that
+// forward_auth began and did not need may still be dialled in the background,
+// and that reads there: both on one map would end the process (what caddy#7859
+// left of it, seen with v2.11.9). The routes of handle_response have the
+// request's table again, so that Caddy sees what they say, log_skip for one.
 func ownVars(ctx context.Context) map[string]any {
 	vars, _ := ctx.Value(caddyhttp.VarsCtxKey).(map[string]any)
 	return maps.Clone(vars)

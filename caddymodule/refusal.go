@@ -106,7 +106,7 @@ func (g *Gate) count(r *http.Request, refusal *delegation.Refusal) {
 		outcome = clientLeft
 	}
 	if p := passageFrom(r.Context()); p != nil {
-		p.refused = outcome
+		p.outcome.word, p.refused = outcome, refusal
 		return
 	}
 	requestsTotal.WithLabelValues(g.Provider, outcome).Inc()

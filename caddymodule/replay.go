@@ -4,10 +4,12 @@ package caddymodule
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 	"sync/atomic"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/headers"
 )
 
@@ -30,11 +32,10 @@ func newBody(req *http.Request, cross *headers.Allow) (*body, error) {
 	if req.Body == nil || req.Body == http.NoBody || req.ContentLength == 0 {
 		return noBody, nil
 	}
-	if req.ContentLength < 0 && bodiless(req.Method) {
-		// HTTP/3 delivers these with a length of -1 and a body.
-		return noBody, nil
-	}
 	stream := &clientBody{ReadCloser: req.Body, trailer: req.Trailer, cross: cross}
+	if req.ContentLength < 0 && seldomHasBody(req.Method) {
+		return probe(stream)
+	}
 	if req.ContentLength < 0 || req.ContentLength > maxReplay {
 		return &body{stream: stream, length: req.ContentLength}, nil
 	}
@@ -45,8 +46,51 @@ func newBody(req *http.Request, cross *headers.Allow) (*body, error) {
 	return &body{kept: kept, length: req.ContentLength}, nil
 }
 
-func bodiless(method string) bool {
-	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
+// seldomHasBody are the methods whose requests HTTP/2 and 3 deliver with an
+// unknown length where there is no body.
+func seldomHasBody(method string) bool {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodDelete:
+		return true
+	default:
+		return false
+	}
+}
+
+// probe tells a body of unknown length from none, and keeps a small one. A
+// message that says that there is a body and has none, or the other way round,
+// is where two servers disagree about where the next one begins.
+func probe(stream *clientBody) (*body, error) {
+	first := make([]byte, 1)
+	if _, err := io.ReadFull(stream, first); err == io.EOF {
+		return noBody, nil
+	} else if err != nil {
+		return nil, err
+	}
+	kept, err := io.ReadAll(io.MultiReader(bytes.NewReader(first), io.LimitReader(stream, maxReplay)))
+	if err != nil {
+		return nil, err
+	}
+	if len(kept) <= maxReplay && len(stream.trailer) == 0 {
+		return &body{kept: kept, length: int64(len(kept))}, nil
+	}
+	stream.ReadCloser = readCloser{io.MultiReader(bytes.NewReader(kept), stream.ReadCloser), stream.ReadCloser}
+	return &body{stream: stream, length: -1}, nil
+}
+
+type readCloser struct {
+	io.Reader
+	io.Closer
+}
+
+// checkLength refuses a request of HTTP/1.0 with a body of which nothing is
+// known. That version has no chunks (RFC 9112 section 6.1), and net/http takes
+// the header that speaks of them away unread: to others the chunks are the body.
+func checkLength(r *http.Request) error {
+	if r.ProtoAtLeast(1, 1) || seldomHasBody(r.Method) || len(r.Header["Content-Length"]) > 0 {
+		return nil
+	}
+	return delegation.Refuse(delegation.BodyIncomplete, errors.New("a request of HTTP/1.0 without Content-Length: where its body ends cannot be told"))
 }
 
 // replayable tells whether the body can be sent a second time.
@@ -55,6 +99,7 @@ func (b *body) replayable() bool { return b.stream == nil }
 // attach puts the body on a request to be sent.
 func (b *body) attach(out *http.Request, from *http.Request) {
 	out.ContentLength = b.length
+	out.TransferEncoding = nil // the length says it; one beside it would be sent as it is
 	switch {
 	case b.stream != nil:
 		out.Body = b.stream

@@ -14,12 +14,18 @@ const (
 	// told waits for as long.
 	trailLife = 7 * 24 * time.Hour
 
-	// maxBacks is how many addresses are remembered. One more takes the place of
-	// the oldest.
+	// maxBacks is how many addresses are remembered of journeys that this browser
+	// is not known to have set out on. One more takes the place of the oldest.
 	maxBacks = 3
+
+	// maxOwn is how many are remembered of those that it has set out on, back or
+	// not.
+	maxOwn = 24
 )
 
-// trail is what a browser keeps of the journeys it is on, in a cookie.
+// trail is what a browser keeps of the journeys it is on, in a cookie. Pages of
+// other sites can send it to any address, and so to those of other people's
+// journeys: they take no place of its own.
 type trail struct {
 	// browser is what it has set out with; empty if it has not.
 	browser string
@@ -28,6 +34,8 @@ type trail struct {
 	// the journey, and somebody who sends another to the platform's page must
 	// not. They may be of several users of one computer.
 	backs []string
+	// own are the same of journeys that it has set out on, the latest first.
+	own []ownJourney
 
 	saved string
 }
@@ -51,19 +59,21 @@ func (v *visit) trail() *trail {
 		return t
 	}
 	t.saved = cookies[0].Value
-	tokens := strings.Split(t.saved, ".")
+	others, own, _ := strings.Cut(t.saved, "~")
+	tokens := strings.Split(others, ".")
 	for i, token := range tokens {
 		if !isToken(token) && (token != "" || i > 0) {
 			return t
 		}
 	}
 	t.browser, t.backs = tokens[0], tokens[1:min(len(tokens), 1+maxBacks)]
+	t.own = parseOwn(own)
 	return t
 }
 
 // save has the browser keep what has changed.
 func (v *visit) save(t *trail) {
-	value := strings.Join(append([]string{t.browser}, t.backs...), ".")
+	value := strings.Join(append([]string{t.browser}, t.backs...), ".") + formatOwn(t.own)
 	if value == t.saved {
 		return
 	}
@@ -83,6 +93,7 @@ func (t *trail) add(back string) {
 
 func (t *trail) drop(back string) {
 	t.backs = slices.DeleteFunc(slices.Clone(t.backs), func(other string) bool { return other == back })
+	t.own = slices.DeleteFunc(slices.Clone(t.own), func(j ownJourney) bool { return j.is(back) })
 }
 
 // isToken tells whether something can be a journey's token: it goes into a

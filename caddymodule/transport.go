@@ -10,7 +10,6 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"go.uber.org/zap"
 
@@ -102,6 +101,13 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		g := &Gate{ProxyStatusName: defaultStatusName, logger: t.logger}
 		return g.response(req, delegation.Refuse(delegation.NotDelegated, errors.New("no delegate handler ran before this reverse_proxy"))), nil
 	}
+	p.begin()
+	res, err := t.roundTrip(p, req)
+	p.end(req, res, err)
+	return res, err
+}
+
+func (t *Transport) roundTrip(p *passage, req *http.Request) (*http.Response, error) {
 	if !p.covers(req) {
 		return p.gate.response(req, delegation.Refuse(delegation.NotDelegated, errors.New("method, URI or upstream changed after it was authorised"))), nil
 	}
@@ -132,7 +138,7 @@ func (t *Transport) heal(p *passage, req *http.Request, body *body, res *http.Re
 	_ = res.Body.Close() // not read to its end, which may never come
 	unauthorized := delegation.Refuse(delegation.UpstreamUnauthorized, nil)
 	doubts := p.provider.shared.doubts
-	if p.credential == nil {
+	if p.delegation.Public {
 		return p.gate.response(req, unauthorized), nil
 	}
 	pass, leave, ok := doubts.enter(&p.delegation)
@@ -190,7 +196,10 @@ func (t *Transport) send(p *passage, req *http.Request, body *body) (*http.Respo
 		delete(out.Header, "Range")
 	}
 	body.attach(out, req)
-	if p.credential != nil {
+	if !p.delegation.Public {
+		if missing(p.credential) {
+			return nil, noCredential(p.provider.name)
+		}
 		if err := p.credential.Apply(out); err != nil {
 			return nil, delegation.AsRefusal(err)
 		}
@@ -203,7 +212,7 @@ func (t *Transport) send(p *passage, req *http.Request, body *body) (*http.Respo
 
 // stale tells whether the upstream refused the credential.
 func (p *passage) stale(res *http.Response) bool {
-	if p.credential == nil {
+	if p.delegation.Public {
 		return res.StatusCode == http.StatusUnauthorized
 	}
 	return p.credential.Stale(res)
@@ -219,24 +228,6 @@ func (p *passage) broken(req *http.Request, body *body, err error) (*http.Respon
 		return clientFailed(req, fault)
 	}
 	return nil, err
-}
-
-// clientFailed ends a request whose body could not be read. As an error it
-// would count against the upstream.
-func clientFailed(req *http.Request, err error) (*http.Response, error) {
-	status := http.StatusBadRequest
-	var he caddyhttp.HandlerError
-	switch {
-	case req.Context().Err() != nil:
-		return nil, context.Canceled
-	case errors.As(err, &he) && he.StatusCode != 0:
-		status = he.StatusCode // such as 413 of request_body
-	}
-	return &http.Response{
-		StatusCode: status, Status: fmt.Sprintf("%d %s", status, http.StatusText(status)),
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: http.Header{"Cache-Control": {"private, no-store"}}, Body: http.NoBody, Request: req,
-	}, nil
 }
 
 // UnmarshalCaddyfile reads the settings of the http transport:

@@ -37,6 +37,7 @@ func (Upstream) GetUpstreams(r *http.Request) ([]*reverseproxy.Upstream, error) 
 	up := &reverseproxy.Upstream{Dial: nowhere}
 	if p := passageFrom(r.Context()); p != nil {
 		up.Dial = p.upstream.Address
+		p.outcome.chosen = true
 	}
 	return []*reverseproxy.Upstream{up}, nil
 }

@@ -76,6 +76,7 @@ func (v *visit) depart(update bool) error {
 	}
 	if !other {
 		t.browser = d.Browser.Reveal()
+		t.setOut(v.who, d.Back.Reveal())
 		t.saved = "" // it lives as long as what has just begun
 		v.save(t)
 	}
@@ -92,6 +93,9 @@ func (v *visit) finish(t *trail, back string) error {
 		// Only then: it may be another user's who is signed in here at times, and
 		// anybody's page can send a browser here with any address.
 		t.drop(back)
+	}
+	if err != nil && delegation.AsRefusal(err).Code == delegation.ConsentRequired && !errors.Is(err, delegation.ErrPending) && !errors.Is(err, delegation.ErrElsewhere) {
+		t.drop(back) // there is none, or not any more
 	}
 	if !first {
 		return err
@@ -154,12 +158,23 @@ func (v *visit) land() (err error) {
 
 // remember has the status end a journey that cannot end now: the platform has
 // not told, its owner is not signed in, or the database is away. What there is
-// no journey of is not remembered: anybody's page can send a browser here.
+// no journey of is not remembered: anybody's page can send a browser here. What
+// there is, and this browser has not set out on, takes no place of what it has.
 func (v *visit) remember(t *trail, state string, err error) {
-	if errors.Is(err, delegation.ErrPending) || errors.Is(err, delegation.ErrElsewhere) ||
-		err != nil && delegation.AsRefusal(err).Code == delegation.GrantsUnavailable {
-		t.add(state)
+	pending := errors.Is(err, delegation.ErrPending)
+	if !pending && !errors.Is(err, delegation.ErrElsewhere) &&
+		(err == nil || delegation.AsRefusal(err).Code != delegation.GrantsUnavailable) {
+		return
 	}
+	if t.cameBack(state) {
+		return
+	}
+	if pending { // whoever is signed in has begun it, perhaps on another device
+		t.setOut(v.who, state)
+		t.cameBack(state)
+		return
+	}
+	t.add(state)
 }
 
 const (
@@ -188,7 +203,7 @@ func (v *visit) status() error {
 }
 
 func (v *visit) await(t *trail, deadline time.Time) (delegation.Consent, error) {
-	under := slices.Clone(t.backs)
+	under := append(t.ownBacks(v.who), t.backs...)
 	for {
 		var still []string
 		for _, back := range under {

@@ -62,6 +62,9 @@ type Departure struct {
 	// Browser is a token that has to come back with the browser. Empty if any
 	// browser may come back.
 	Browser Secret
+	// Back is the query parameter state of the address that the browser is to
+	// come back to. The browser must not be told.
+	Back Secret
 	// Expires is when it is too late to consent.
 	Expires time.Time
 }

@@ -18,6 +18,8 @@ const (
 	CrossOrigin          Code = "cross_origin"
 	PathAmbiguous        Code = "path_ambiguous"
 	HeadersTooLarge      Code = "headers_too_large"
+	BodyIncomplete       Code = "body_incomplete"
+	BodyTooLarge         Code = "body_too_large"
 	RouteDenied          Code = "route_denied"
 	MethodNotAllowed     Code = "method_not_allowed"
 	TooEarly             Code = "too_early"
@@ -39,6 +41,9 @@ const (
 	UpstreamUnauthorized Code = "upstream_unauthorized"
 	UpstreamRedirected   Code = "upstream_redirected"
 	UpstreamUnreadable   Code = "upstream_unreadable"
+	UpstreamUnavailable  Code = "upstream_unavailable"
+	UpstreamTimeout      Code = "upstream_timeout"
+	UpstreamDown         Code = "upstream_down"
 )
 
 type meaning struct {
@@ -60,6 +65,8 @@ var meanings = map[Code]meaning{
 	CrossOrigin:          {http.StatusForbidden, proxyDenied, "This request came from another site."},
 	PathAmbiguous:        {http.StatusBadRequest, proxyBadRequest, "The path can be read in more than one way."},
 	HeadersTooLarge:      {http.StatusRequestHeaderFieldsTooLarge, proxyBadRequest, "The request's address and headers are too long."},
+	BodyIncomplete:       {http.StatusBadRequest, proxyBadRequest, "The request's body did not arrive whole."},
+	BodyTooLarge:         {http.StatusRequestEntityTooLarge, proxyBadRequest, "The request's body is too large."},
 	RouteDenied:          {http.StatusForbidden, proxyDenied, "This route is not open to apps."},
 	MethodNotAllowed:     {http.StatusMethodNotAllowed, proxyDenied, "This method is not open to apps on this route."},
 	TooEarly:             {http.StatusTooEarly, proxyDenied, "Try again."},
@@ -81,6 +88,9 @@ var meanings = map[Code]meaning{
 	UpstreamUnauthorized: {http.StatusBadGateway, "http_response_incomplete", "The platform does not accept the access it gave."},
 	UpstreamRedirected:   {http.StatusBadGateway, "http_response_incomplete", "The platform sent this request elsewhere."},
 	UpstreamUnreadable:   {http.StatusBadGateway, "http_response_incomplete", "The platform's answer cannot be read."},
+	UpstreamUnavailable:  {http.StatusBadGateway, proxyUnavailable, "The platform cannot be reached. Try again in a moment."},
+	UpstreamTimeout:      {http.StatusGatewayTimeout, "http_response_timeout", "The platform does not answer. Try again in a moment."},
+	UpstreamDown:         {http.StatusServiceUnavailable, proxyUnavailable, "The platform cannot be reached. Try again in a moment."},
 }
 
 // The bounds of Retry-After on a 503.

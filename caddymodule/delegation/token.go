@@ -91,6 +91,9 @@ type Bearer struct {
 
 // Apply sets the Authorization header, replacing any other.
 func (b Bearer) Apply(out *http.Request) error {
+	if b.Token == nil || b.Token.Access.Reveal() == "" {
+		return errors.New("the credential has no token")
+	}
 	v := "Bearer " + b.Token.Access.Reveal()
 	if !httpguts.ValidHeaderFieldValue(v) {
 		return errors.New("the token holds characters that no header may carry")

@@ -17,6 +17,7 @@ import (
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/policy"
 )
 
 const (
@@ -76,7 +77,7 @@ func isSegment(s string) bool {
 			return false
 		}
 	}
-	return true
+	return policy.CheckFolding(s) == nil
 }
 
 var errNotFound = errors.New("not found")

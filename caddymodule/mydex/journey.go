@@ -72,7 +72,7 @@ func (p *Provider) Depart(ctx context.Context, j delegation.Journey) (*delegatio
 		_ = store.Abandon(ctx, journey)
 		return nil, err
 	}
-	d.Browser, d.Expires = journey.Browser, journey.Expires
+	d.Browser, d.Back, d.Expires = journey.Browser, journey.Back, journey.Expires
 	return d, nil
 }
 

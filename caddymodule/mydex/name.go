@@ -5,6 +5,8 @@ package mydex
 import (
 	"strings"
 	"unicode/utf8"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/policy"
 )
 
 // ours are the names of query parameters that no client gets to the platform.
@@ -39,13 +41,14 @@ const maxRounds = 3
 //
 // A name with a malformed escape, or whose text is not UTF-8, is in doubt as
 // every server reads it its own way; so is one that is still escaped after
-// three rounds.
+// three rounds. A name is judged as it is, and as it is where characters are
+// folded (full-width letters, a soft hyphen within).
 func claims(name string) bool {
 	if isPlain(name) {
 		return isOurs(name)
 	}
 	for round := range maxRounds {
-		if readsAsOurs(name) {
+		if readsAsOurs(name) || readsAsOurs(policy.Folded(name)) {
 			return true
 		}
 		text, ok := unescape(name)

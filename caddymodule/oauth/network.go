@@ -15,12 +15,14 @@ import (
 )
 
 // Unreachable returns the error for a call that got no answer. It says why in
-// words of our own: net/http's errors quote what came over the wire.
+// the words of [NetworkCause].
 func Unreachable(err error) *Error {
-	return &Error{Kind: Down, reason: networkReason(err)}
+	return &Error{Kind: Down, reason: NetworkCause(err)}
 }
 
-func networkReason(err error) string {
+// NetworkCause says why a call got no answer, in words of our own: net/http's
+// errors quote what came over the wire.
+func NetworkCause(err error) string {
 	var (
 		timeout     net.Error
 		lookup      *net.DNSError

@@ -3,7 +3,6 @@
 package policy
 
 import (
-	"bytes"
 	"errors"
 	"strings"
 	"unicode"
@@ -26,6 +25,8 @@ var (
 	errControl    = errors.New("control character")
 	errUTF8       = errors.New("not UTF-8")
 	errFullWidth  = errors.New("full-width form of an ASCII character: some servers fold it")
+	errFolding    = errors.New("a character that some servers fold into one of ASCII, such as a fraction slash or a one dot leader")
+	errTrimming   = errors.New("a segment begins or ends in a blank or in a character that is not displayed: some servers cut it off")
 	errDotSegment = errors.New("dot segment")
 	errSegmentEnd = errors.New("a segment ends in a dot or a space: some servers cut it off")
 	errCookieless = errors.New("segment of the form (X(...)): ASP.NET cuts it out of the path")
@@ -67,8 +68,9 @@ var kinds = func() (kinds [256]byte) {
 // Refused are, raw or encoded: backslash, semicolon, "#", "?", control
 // characters; encoded: slash, dot, percent sign; and escapes that are not
 // two hexadecimal digits, decoded text that is not UTF-8, "." and ".."
-// segments, segments that end in a dot or a space, full-width copies of ASCII
-// characters, and the segments (X(...)) that ASP.NET cuts out.
+// segments, segments that end in a dot or a space, the segments (X(...)) that
+// ASP.NET cuts out, and what a server that folds characters reads as any of
+// these, see [CheckFolding].
 //
 // Everything else is brought to one spelling, because the other spellings
 // mean the same to every server: a run of slashes becomes one; letters,
@@ -164,27 +166,33 @@ func secondReading(c byte) error {
 
 // checkText judges the decoded path as a whole.
 func checkText(text []byte) error {
-	for segment := range bytes.SplitSeq(text, []byte("/")) {
-		switch n := len(segment); {
-		case n == 0:
-		case string(segment) == "." || string(segment) == "..":
-			return errDotSegment
-		case segment[n-1] == '.' || segment[n-1] == ' ':
-			return errSegmentEnd
-		case n > 3 && segment[0] == '(' && segment[2] == '(' && strings.HasSuffix(string(segment), "))"):
-			return errCookieless
-		}
-	}
 	if !utf8.Valid(text) {
 		return errUTF8
 	}
-	for _, r := range string(text) {
-		switch {
-		case unicode.IsControl(r):
-			return errControl
-		case '\uff01' <= r && r <= '\uff5e':
-			return errFullWidth
+	for segment := range strings.SplitSeq(string(text), "/") {
+		if err := checkSegment(segment); err != nil {
+			return err
 		}
+		if strings.ContainsFunc(segment, unicode.IsControl) {
+			return errControl
+		}
+		if err := CheckFolding(segment); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkSegment judges a segment as it is read in ASCII.
+func checkSegment(segment string) error {
+	switch n := len(segment); {
+	case n == 0:
+	case segment == "." || segment == "..":
+		return errDotSegment
+	case segment[n-1] == '.' || segment[n-1] == ' ':
+		return errSegmentEnd
+	case n > 3 && segment[0] == '(' && segment[2] == '(' && strings.HasSuffix(segment, "))"):
+		return errCookieless
 	}
 	return nil
 }

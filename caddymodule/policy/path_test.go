@@ -172,6 +172,7 @@ func FuzzCanonical(f *testing.F) {
 	for _, seed := range []string{
 		"/", "//a/", "/a%2fb", "/%C3%A9", "/é", "/a+b|c[d]", "/%41", "/..", "/%2e%2e", "/a./b", "/(S(x))/a",
 		"/100%25", "/a;b", `/a\b`, "/a%EF%BC%8Fb", "/api/v1/delegated/surveyanswers", "/a%C0%AFb", "/ a", "/*/**",
+		"/a\u2044b", "/\u2025/", "/.\u200c.", "/\u00a0", "/a\u3000/b", "/\u212a", "/\u00fc/u\u0308", "/\u65e5\u672c", "/a\u2260b", "/\ufeff..", "/\u037e",
 	} {
 		f.Add(seed)
 	}
@@ -202,6 +203,7 @@ func FuzzCanonical(f *testing.F) {
 		if strings.ContainsAny(text, "\\;#?%\x00\r\n\x7f") || strings.Count(text, "/") != strings.Count(out, "/") {
 			t.Fatalf("%q became %q, which has a second reading", in, out)
 		}
+		checkFolded(t, text)
 		if original, err := url.PathUnescape(in); err != nil || strings.ReplaceAll(original, "/", "") != strings.ReplaceAll(text, "/", "") {
 			t.Fatalf("%q became %q, which is another text", in, out)
 		}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+// errorPages gives refusals that the transport has made to the site's
+// handle_errors. They are answers there, because reverse_proxy would count
+// errors against the upstream; here they become errors, like all others.
+type errorPages struct {
+	http.ResponseWriter
+	request *http.Request
+	passage *passage
+	caught  *delegation.Refusal
+}
+
+// forErrorPages returns w, or what gives refusals to handle_errors.
+func (p *passage) forErrorPages(w http.ResponseWriter, r *http.Request) http.ResponseWriter {
+	if srv, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); !ok || srv.Errors == nil {
+		return w
+	}
+	return &errorPages{ResponseWriter: w, request: r, passage: p}
+}
+
+// WriteHeader passes everything on but a refusal. What the routes of
+// handle_response have made of one is theirs, and has no Proxy-Status.
+func (w *errorPages) WriteHeader(status int) {
+	if w.caught != nil {
+		return
+	}
+	if r := w.passage.refused; r != nil && r.Status() == status && w.Header().Get("Proxy-Status") != "" && handlesErrors(w.request) {
+		w.caught = r
+		return
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements [http.ResponseWriter].
+func (w *errorPages) Write(data []byte) (int, error) {
+	if w.caught != nil {
+		return len(data), nil
+	}
+	return w.ResponseWriter.Write(data)
+}
+
+// FlushError has nothing sent of a refusal.
+func (w *errorPages) FlushError() error {
+	if w.caught != nil {
+		return nil
+	}
+	return http.NewResponseController(w.ResponseWriter).Flush() //nolint:bodyclose // there is no body
+}
+
+// Unwrap is for [http.ResponseController].
+func (w *errorPages) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// caughtBy is the error for handle_errors, if there is one.
+func caughtBy(w http.ResponseWriter) error {
+	pages, ok := w.(*errorPages)
+	if !ok || pages.caught == nil {
+		return nil
+	}
+	for _, name := range [...]string{"Content-Type", "Content-Length", "Via"} { // of the answer that it was
+		delete(pages.Header(), name)
+	}
+	return caddyhttp.Error(pages.caught.Status(), errors.New(string(pages.caught.Code)))
+}
