@@ -93,7 +93,7 @@ func (l *Logout) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 	if err != nil {
 		return next.ServeHTTP(w, r)
 	}
-	ctx := context.WithoutCancel(r.Context()) // who asks may leave
+	ctx := delegation.Detach(r.Context()) // who asks may leave
 	in, paced := l.signedIn(r, repl), l.app.logouts.usual(who)
 	signOut := func() {
 		if in != nil {
@@ -145,7 +145,7 @@ func (l *Logout) listen(w http.ResponseWriter, r *http.Request) error {
 		_, err := io.WriteString(w, `{"error":"invalid_request"}`)
 		return err
 	}
-	ctx := context.WithoutCancel(r.Context())
+	ctx := delegation.Detach(r.Context())
 	// The realm of tokens may have been given, and that of sessions that are
 	// asked about; that of signed ones is their issuer.
 	realms := []string{told.Issuer}

@@ -52,8 +52,6 @@ type TokenHandler struct {
 	// SessionExpires is the placeholder that tells when the session ends, in
 	// seconds since 1970 or as an RFC 3339 time. Default: `{http.auth.user.exp}`.
 	SessionExpires string `json:"session_expires,omitempty"`
-
-	issuer delegation.TokenIssuer
 }
 
 type tokenAnswer struct {
@@ -77,8 +75,7 @@ func (h *TokenHandler) Provision(ctx caddy.Context) error {
 	if err := h.Gate.provision(ctx); err != nil {
 		return err
 	}
-	var ok bool
-	if h.issuer, ok = h.provider.Provider.(delegation.TokenIssuer); !ok {
+	if _, ok := h.provider.Provider.(delegation.TokenIssuer); !ok {
 		return fmt.Errorf("provider %s has no tokens that may be handed out: use delegate_proxy", h.Provider)
 	}
 	if len(h.Scopes) == 0 {
@@ -143,7 +140,7 @@ func (h *TokenHandler) answer(r *http.Request, repl *caddy.Replacer) (*tokenAnsw
 		Provider: h.Provider, Person: person, Claim: h.claim(r, repl, person),
 		Scopes: h.Scopes, Method: r.Method, URI: target(r.URL),
 	}
-	token, err := h.issuer.IssueToken(r.Context(), d, worthHanding)
+	token, err := h.provider.issueToken(r.Context(), d, worthHanding)
 	if err != nil {
 		return nil, err
 	}
