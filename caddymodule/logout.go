@@ -66,7 +66,7 @@ func (l *Logout) Provision(ctx caddy.Context) error {
 		return err
 	}
 	if l.Backchannel != nil {
-		verifier, err := l.Backchannel.verifier(l.HTTP, &l.taken)
+		verifier, _, err := l.Backchannel.verifier(l.HTTP, &l.taken)
 		if err != nil {
 			return fmt.Errorf("backchannel: %w", err)
 		}
