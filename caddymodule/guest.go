@@ -44,9 +44,8 @@ func (p *provider) Forget(s delegation.Selection) {
 	_ = background.Do("forgetting", func() error { p.Provider.Forget(s); return nil })
 }
 
-// Mint implements [tokens.Client].
-func (p *provider) Mint(ctx context.Context, id delegation.Identity) (t *delegation.Token, err error) {
-	defer background.Recover("minting", &err)
+// Mint implements [tokens.Client]. The engine recovers it.
+func (p *provider) Mint(ctx context.Context, id delegation.Identity) (*delegation.Token, error) {
 	return p.mint(ctx, id)
 }
 

@@ -100,6 +100,12 @@ func (d *directory) Close() error {
 // finder looks somebody up at the platform. thrifty asks to do it by the list.
 type finder func(ctx context.Context, thrifty bool) (id string, err error)
 
+// try is a look-up whose panic is a failure, to be remembered as others are.
+func (f finder) try(ctx context.Context, thrifty bool) (id string, err error) {
+	defer background.Recover("looking up a participant", &err)
+	return f(ctx, thrifty)
+}
+
 func lookupKey(who delegation.Person, claim string) string {
 	var space [256]byte // enough for most, without an allocation
 	b := strconv.AppendQuote(space[:0], who.Realm)
@@ -130,7 +136,7 @@ func (d *directory) resolve(ctx context.Context, who delegation.Person, claim st
 		}
 		defer d.life.lookup()()
 		reserved := d.quota.stranger()
-		id, err := find(ctx, !reserved)
+		id, err := find.try(ctx, !reserved)
 		var r *delegation.Refusal
 		if err != nil && !errors.As(err, &r) {
 			err = delegation.Refuse(delegation.IssuerUnavailable, fmt.Errorf("looking up the participant: %w", err))
@@ -162,7 +168,7 @@ func (d *directory) check(key string, h *hit, now time.Time, find finder) {
 		ctx, cancel := context.WithTimeout(d.life.spare.ctx, lookupTimeout)
 		defer cancel()
 		began := d.purges.Of(&delegation.Identity{Person: h.who})
-		id, err := find(ctx, false)
+		id, err := find.try(ctx, false)
 		if err != nil && !isMiss(err) {
 			return // things are left as they were
 		}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
@@ -132,7 +133,10 @@ func (v *View) issue(ctx context.Context, o *order) (t *delegation.Token, err er
 	turn.pass = o.pass
 	begun := time.Now()
 	ctx, done := v.client.Minting(context.WithValue(ctx, turnKey{}, turn), &o.id, o.why)
-	t, err = v.client.Mint(ctx, o.id)
+	err = background.Do("minting", func() (err error) {
+		t, err = v.client.Mint(ctx, o.id)
+		return err
+	})
 	if err == nil && t == nil {
 		err = errors.New("the provider minted no token")
 	}
