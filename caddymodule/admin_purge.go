@@ -44,7 +44,7 @@ func (adminAPI) purge(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	// A purge that has begun goes on if whoever asked for it leaves.
-	answer := app.purge(context.WithoutCancel(r.Context()), names, order)
+	answer := app.purge(delegation.Detach(r.Context()), names, order)
 	status := http.StatusOK
 	if !answer.Complete {
 		status = http.StatusServiceUnavailable

@@ -63,8 +63,9 @@ type App struct {
 	endings   *session.Endings
 	sessions  *fleet.Member // the endings' way to the other machines
 	logouts   *pace
-	fleet     *fleet.Fleet // nil: this machine is alone
-	cacheKey  string       // in the pool
+	realms    map[string]string // that nobody has chosen, and how users are named there
+	fleet     *fleet.Fleet      // nil: this machine is alone
+	cacheKey  string            // in the pool
 	ledger    *grants.Opener
 	taken     taken
 	logger    *zap.Logger

@@ -103,7 +103,7 @@ func TestParseTime(t *testing.T) {
 // subject and scopes all make a difference.
 func TestPaceIsPerPerson(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &provider{shared: &shared{handouts: cache.New(cache.NoExpiration, 0)}}
+		p := &provider{shared: shared{engine: &engine{handouts: cache.New(cache.NoExpiration, 0)}}}
 		h := &TokenHandler{Gate: Gate{provider: p, logger: zap.NewNop()}, Scopes: []string{"a"}}
 		other := &TokenHandler{Gate: Gate{provider: p, logger: zap.NewNop()}, Scopes: []string{"b"}}
 		alice := delegation.Person{Realm: "r", Subject: "alice"}

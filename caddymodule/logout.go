@@ -66,7 +66,7 @@ func (l *Logout) Provision(ctx caddy.Context) error {
 		return err
 	}
 	if l.Backchannel != nil {
-		verifier, err := l.Backchannel.verifier(l.HTTP, &l.taken)
+		verifier, _, err := l.Backchannel.verifier(l.HTTP, &l.taken)
 		if err != nil {
 			return fmt.Errorf("backchannel: %w", err)
 		}
@@ -93,7 +93,7 @@ func (l *Logout) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 	if err != nil {
 		return next.ServeHTTP(w, r)
 	}
-	ctx := context.WithoutCancel(r.Context()) // who asks may leave
+	ctx := delegation.Detach(r.Context()) // who asks may leave
 	in, paced := l.signedIn(r, repl), l.app.logouts.usual(who)
 	signOut := func() {
 		if in != nil {
@@ -142,7 +142,7 @@ func (l *Logout) listen(w http.ResponseWriter, r *http.Request) error {
 		_ = l.account(r, err) // for the log
 		return answerJSON(w, http.StatusBadRequest, map[string]string{"error": "invalid_request"})
 	}
-	ctx := context.WithoutCancel(r.Context())
+	ctx := delegation.Detach(r.Context())
 	// The realm of tokens may have been given, and that of sessions that are
 	// asked about; that of signed ones is their issuer.
 	realms := []string{told.Issuer}

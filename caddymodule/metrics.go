@@ -41,6 +41,10 @@ var (
 		Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "purges_total",
 		Help: "Purges that this machine was asked for.",
 	}, []string{"provider"})
+	panicsTotal = prometheus.NewCounter(prometheus.CounterOpts{
+		Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "panics_total",
+		Help: "Panics that were recovered: faults of this module or of a provider's. Each failed what it was about, and nothing else.",
+	})
 	consentsTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "consents_total",
 		Help: "What happened to people's consents at delegate_connect: begun, told (by the platform), connected, refused (what was told does not count: the platform does not accept it, or there is nothing to update), conflict (the account is somebody else's), forgotten (by the user), suspended and resumed (by the platform). Besides, callbacks of the platform: notification and other (nothing is done with them), not_taken.",
@@ -75,7 +79,7 @@ func (p *provider) Found(how tokens.Found) {
 // registerMetrics has a configuration's registry collect the counters and the
 // state of the configuration's own providers.
 func registerMetrics(registry *prometheus.Registry, providers map[string]*provider) error {
-	for _, c := range []prometheus.Collector{requestsTotal, tokensTotal, mintsTotal, mintDuration, purgesTotal, consentsTotal, gauges(providers)} {
+	for _, c := range []prometheus.Collector{requestsTotal, tokensTotal, mintsTotal, mintDuration, purgesTotal, consentsTotal, panicsTotal, gauges(providers)} {
 		err := registry.Register(c)
 		if _, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); err != nil && !ok {
 			return fmt.Errorf("registering metrics: %w", err)

@@ -3,7 +3,6 @@
 package caddymodule
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +14,7 @@ import (
 	"github.com/patrickmn/go-cache"
 	"go.uber.org/zap"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/fleet"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
@@ -27,13 +27,14 @@ type provider struct {
 	delegation.Provider
 	name   string
 	traits delegation.Traits
-	shared *shared
+	shared shared
 	logger *zap.Logger
 	naming naming // of people in the log
 	hot    hot
 
-	mint delegation.Mint // the guest's
-	view *tokens.View
+	mint    delegation.Mint // the guest's
+	view    *tokens.View
+	options tokens.Options
 
 	ledger      *grants.Opener
 	keepsGrants bool
@@ -44,20 +45,28 @@ type provider struct {
 	taken taken
 }
 
-// shared are a provider's tokens. It holds nothing of any one configuration:
-// no context, logger or metrics.
+// shared is what a provider keeps over reloads. It holds nothing of any one
+// configuration: no context, logger or metrics.
 type shared struct {
+	*engine
+	doubts *doubts // of the settings: changed ones may have mended it
+}
+
+// Destruct implements [caddy.Destructor].
+func (*doubts) Destruct() error { return nil }
+
+// engine are a provider's tokens of one issuer.
+type engine struct {
 	provider string
 	tokens   *tokens.Engine
 	// handouts paces delegate_token: one entry while no other token may be
 	// handed to the same person.
 	handouts *cache.Cache
-	doubts   *doubts
 	member   *fleet.Member // nil: this machine is alone
 }
 
-func newShared(name string, c common) *shared {
-	s := &shared{provider: name, tokens: tokens.New(c.options), handouts: cache.New(cache.NoExpiration, 0), doubts: newDoubts()}
+func newEngine(name string, c common) *engine {
+	s := &engine{provider: name, tokens: tokens.New(c.options), handouts: cache.New(cache.NoExpiration, 0)}
 	if c.fleet != nil {
 		s.member = c.fleet.Join(name, func(selection delegation.Selection, _ time.Time) { s.tokens.Drop(selection) })
 		s.tokens.Share(s.member)
@@ -71,10 +80,10 @@ var retired sync.Map
 
 // siblings are the other engines for a provider of the same name: those that a
 // reload is about to replace, or has replaced.
-func (s *shared) siblings() []*shared {
-	var all []*shared
+func (s *engine) siblings() []*engine {
+	var all []*engine
 	collect := func(_, value any) bool {
-		if other, ok := value.(*shared); ok && other != s && other.provider == s.provider {
+		if other, ok := value.(*engine); ok && other != s && other.provider == s.provider {
 			all = append(all, other)
 		}
 		return true
@@ -85,9 +94,9 @@ func (s *shared) siblings() []*shared {
 }
 
 // Destruct ends what the engine does by itself.
-func (s *shared) Destruct() error {
+func (s *engine) Destruct() error {
 	retired.Store(s, s)
-	time.AfterFunc(maxTokenTimeout, func() { retired.Delete(s) }) // its mints have ended by then
+	background.After(maxTokenTimeout, "letting go of tokens", func() { retired.Delete(s) }) // its mints have ended by then
 	if s.member != nil {
 		s.member.Leave()
 	}
@@ -95,7 +104,7 @@ func (s *shared) Destruct() error {
 }
 
 // GoString keeps the usage pool from printing what it holds when it panics.
-func (*shared) GoString() string { return "delegate tokens" }
+func (*engine) GoString() string { return "delegate tokens" }
 
 // state is what a provider keeps of its own.
 type state struct{ io.Closer }
@@ -125,9 +134,15 @@ func openProvider(name string, guest delegation.Provider, c common, logger *zap.
 			return nil, err
 		}
 	}
-	p.shared = p.take("tokens", fmt.Sprintf("%s %+v %s", p.traits.Fingerprint, c.options, c.cache), func() caddy.Destructor {
-		return newShared(name, c)
-	}).(*shared)
+	issuer := p.traits.Issuer
+	if issuer == "" {
+		issuer = p.traits.Fingerprint
+	}
+	p.shared = shared{
+		engine: p.take("tokens", fmt.Sprintf("%q %s", issuer, c.cache), func() caddy.Destructor { return newEngine(name, c) }).(*engine),
+		doubts: p.take("doubts", p.traits.Fingerprint, func() caddy.Destructor { return newDoubts() }).(*doubts),
+	}
+	p.options = c.options
 	if err := guest.Open(p); err != nil {
 		return nil, errors.Join(err, p.close())
 	}
@@ -157,18 +172,20 @@ func (p *provider) Name() string { return p.name }
 func (p *provider) Tokens(mint delegation.Mint) delegation.Tokens {
 	p.mint = mint
 	p.view = p.shared.tokens.Attach(p)
+	p.view.Configure(p.options, p.traits.Fingerprint)
 	return p.view
-}
-
-// Mint implements [tokens.Client].
-func (p *provider) Mint(ctx context.Context, id delegation.Identity) (*delegation.Token, error) {
-	return p.mint(ctx, id)
 }
 
 // Grants implements [grants.Host].
 func (p *provider) Grants() *grants.Opener {
 	p.keepsGrants = true
 	return p.ledger
+}
+
+// Common implements [delegation.Host].
+func (p *provider) Common(key string, build func() io.Closer) io.Closer {
+	key = strings.Join([]string{"", fmt.Sprintf("%T", p.Provider), "common", key}, "\x00")
+	return p.taken.take(key, func() caddy.Destructor { return state{build()} }).(state).Closer
 }
 
 // Logger implements [delegation.Host].

@@ -78,7 +78,6 @@ type AppSession struct {
 	verifier session.Verifier
 	gate     Gate
 	taken    taken
-	close    func() // may be nil
 }
 
 // CaddyModule returns the Caddy module information.
@@ -116,9 +115,6 @@ func (s *AppSession) Provision(ctx caddy.Context) error {
 
 // Cleanup lets go of what reloads share.
 func (s *AppSession) Cleanup() error {
-	if s.close != nil {
-		s.close()
-	}
 	return s.taken.release()
 }
 

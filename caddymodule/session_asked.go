@@ -46,8 +46,8 @@ type Introspect struct {
 	Audiences []string `json:"audiences,omitempty"`
 
 	// Cache is how long an answer counts; no longer than the session, and at
-	// most 10m. Default: `30s`.
-	Cache caddy.Duration `json:"cache,omitempty"`
+	// most 10m. 0 asks for each request. Default: `30s`.
+	Cache *caddy.Duration `json:"cache,omitempty"`
 }
 
 // SessionEndpoint has the app itself asked who is signed in, with nothing of
@@ -67,8 +67,8 @@ type SessionEndpoint struct {
 	Expires string `json:"expires,omitempty"`
 
 	// Cache is how long an answer counts; no longer than the session, and at
-	// most 10m. Default: `30s`.
-	Cache caddy.Duration `json:"cache,omitempty"`
+	// most 10m. 0 asks for each request. Default: `30s`.
+	Cache *caddy.Duration `json:"cache,omitempty"`
 }
 
 func (i *Introspect) provision(s *AppSession, endings *session.Endings) (session.Verifier, error) {
@@ -107,10 +107,15 @@ func (i *Introspect) provision(s *AppSession, endings *session.Endings) (session
 	if v.Realm = s.Realm; v.Realm == "" {
 		v.Realm = v.Issuer
 	}
+	if s.Realm == "" && v.Issuer != "" {
+		if err := s.gate.app.nameRealm(v.Issuer, "sub"); err != nil {
+			return nil, err
+		}
+	}
 	if v.Client, err = s.client(repl); err != nil {
 		return nil, err
 	}
-	return session.NewCache(session.NewAsked(v, v.Client.Timeout), endings, askedLife(i.Cache)), nil
+	return s.asked(v, v.Client, introspectionSettings(v), askedLife(i.Cache), endings)
 }
 
 func (i *Introspect) check() error {
@@ -141,11 +146,14 @@ func (e *SessionEndpoint) provision(s *AppSession, endings *session.Endings) (se
 	v := &session.Endpoint{URL: address, Cookie: s.Cookie, Subject: e.Subject, Expires: e.Expires, Realm: s.Realm}
 	if v.Realm == "" {
 		v.Realm = u.Scheme + "://" + u.Host
+		if err := s.gate.app.nameRealm(v.Realm, "endpoint", v.URL, v.Subject); err != nil {
+			return nil, err
+		}
 	}
 	if v.Client, err = s.client(repl); err != nil {
 		return nil, err
 	}
-	return session.NewCache(session.NewAsked(v, v.Client.Timeout), endings, askedLife(e.Cache)), nil
+	return s.asked(v, v.Client, endpointSettings(v), askedLife(e.Cache), endings)
 }
 
 func (e *SessionEndpoint) check() error {
@@ -155,16 +163,16 @@ func (e *SessionEndpoint) check() error {
 	return checkLife(e.Cache)
 }
 
-func askedLife(d caddy.Duration) time.Duration {
-	if d == 0 {
+func askedLife(d *caddy.Duration) time.Duration {
+	if d == nil {
 		return defaultAskedLife
 	}
-	return time.Duration(d)
+	return time.Duration(*d)
 }
 
-func checkLife(d caddy.Duration) error {
-	if d < 0 || time.Duration(d) > maxAskedLife {
-		return fmt.Errorf("cache %s: at most %s: for as long nobody notices that the app has signed its user out", time.Duration(d), maxAskedLife)
+func checkLife(d *caddy.Duration) error {
+	if life := askedLife(d); life < 0 || life > maxAskedLife {
+		return fmt.Errorf("cache %s: at most %s: for as long nobody notices that the app has signed its user out", life, maxAskedLife)
 	}
 	return nil
 }
@@ -179,7 +187,6 @@ func (s *AppSession) client(repl *caddy.Replacer) (*http.Client, error) {
 	if settings == nil || settings.Timeout == 0 {
 		client.Timeout = session.DefaultAskTimeout
 	}
-	s.close = client.CloseIdleConnections
 	return client, nil
 }
 
@@ -259,8 +266,8 @@ func parseEndpoint(d *caddyfile.Dispenser) (*SessionEndpoint, error) {
 	return e, nil
 }
 
-func parseLife(d *caddyfile.Dispenser, to *caddy.Duration) error {
-	if *to != 0 {
+func parseLife(d *caddyfile.Dispenser, to **caddy.Duration) error {
+	if *to != nil {
 		return d.Err("cache is set already")
 	}
 	var value string
@@ -268,10 +275,10 @@ func parseLife(d *caddyfile.Dispenser, to *caddy.Duration) error {
 		return err
 	}
 	life, err := caddy.ParseDuration(value)
-	if err != nil || life <= 0 {
-		return d.Errf("cache %q: write a positive duration such as 30s", value)
+	if err != nil || life < 0 {
+		return d.Errf("cache %q: write a duration such as 30s, or 0 to ask for each request", value)
 	}
-	*to = caddy.Duration(life)
+	*to = new(caddy.Duration(life))
 	if err := checkLife(*to); err != nil {
 		return d.WrapErr(err)
 	}

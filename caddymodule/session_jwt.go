@@ -3,12 +3,10 @@
 package caddymodule
 
 import (
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 
@@ -16,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/go-jose/go-jose/v4"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
 
@@ -62,97 +61,99 @@ type remoteKeys struct{ *session.Remote }
 func (k remoteKeys) Destruct() error { return k.Close() }
 
 func (j *SessionJWT) provision(s *AppSession, endings *session.Endings) (session.Verifier, error) {
-	v, err := j.verifier(s.HTTP, &s.taken)
+	v, keys, err := j.verifier(s.HTTP, &s.taken)
 	if err != nil {
 		return nil, err
+	}
+	if s.Realm == "" {
+		if err := s.gate.app.nameRealm(v.Issuer, "sub"); err != nil {
+			return nil, err
+		}
 	}
 	life := session.MaxAge
 	if j.JWKS != "" {
 		life = session.KeysAge // a key that is withdrawn must not be believed for longer
 	}
-	return session.NewCache(v, endings, life), nil
+	return s.verified(jwtSettings(v, keys), life, func() verified {
+		return verified{Verifier: session.NewCache(v, endings, life)}
+	}), nil
 }
 
-func (j *SessionJWT) verifier(http *HTTP, taken *taken) (*session.JWT, error) {
+// verifier also returns what names its keys.
+func (j *SessionJWT) verifier(http *HTTP, taken *taken) (v *session.JWT, keys []string, err error) {
 	if err := j.check(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	repl := caddy.NewReplacer()
-	v := &session.JWT{Type: j.Type}
-	var err error
+	v = &session.JWT{Type: j.Type}
 	if v.Issuer, err = expand(repl, j.Issuer); err != nil {
-		return nil, fmt.Errorf("issuer: %w", err)
+		return nil, nil, fmt.Errorf("issuer: %w", err)
 	}
 	if v.Audiences, err = expandEach(repl, j.Audiences); err != nil {
-		return nil, fmt.Errorf("audience: %w", err)
+		return nil, nil, fmt.Errorf("audience: %w", err)
 	}
 	var fitting []jose.SignatureAlgorithm
 	switch {
 	case j.JWKS != "":
-		v.Keys, err = j.remote(repl, http, taken)
+		v.Keys, keys, err = j.remote(repl, http, taken)
 		fitting, v.Algorithms = session.Asymmetric, session.Asymmetric
 	case len(j.PublicKeys) > 0:
-		texts := make([]string, len(j.PublicKeys))
+		keys = make([]string, len(j.PublicKeys))
 		for i, setting := range j.PublicKeys {
-			if texts[i], err = expandSecret(repl, setting); err != nil {
-				return nil, fmt.Errorf("public_key: %w", err)
+			if keys[i], err = expandSecret(repl, setting); err != nil {
+				return nil, nil, fmt.Errorf("public_key: %w", err)
 			}
 		}
-		v.Keys, fitting, err = session.PublicKeys([]byte(strings.Join(texts, "\n")))
+		v.Keys, fitting, err = session.PublicKeys([]byte(strings.Join(keys, "\n")))
 		v.Algorithms = fitting
 	default:
-		secrets := make([]string, len(j.HMACSecrets))
+		keys = make([]string, len(j.HMACSecrets))
 		for i, setting := range j.HMACSecrets {
-			if secrets[i], err = expandSecret(repl, setting); err != nil {
-				return nil, fmt.Errorf("hmac_secret: %w", err)
+			if keys[i], err = expandSecret(repl, setting); err != nil {
+				return nil, nil, fmt.Errorf("hmac_secret: %w", err)
 			}
 		}
-		v.Keys, err = session.SharedSecrets(secrets...)
+		v.Keys, err = session.SharedSecrets(keys...)
 		fitting, v.Algorithms = session.Symmetric, session.Symmetric[:1]
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", j.source(), err)
+		return nil, nil, fmt.Errorf("%s: %w", j.source(), err)
 	}
 	if len(j.Algorithms) > 0 {
 		v.Algorithms = nil
 	}
 	for _, name := range j.Algorithms {
 		if !slices.Contains(fitting, jose.SignatureAlgorithm(name)) {
-			return nil, fmt.Errorf("algorithm %s does not go with %s: use some of %v", name, j.source(), fitting)
+			return nil, nil, fmt.Errorf("algorithm %s does not go with %s: use some of %v", name, j.source(), fitting)
 		}
 		v.Algorithms = append(v.Algorithms, jose.SignatureAlgorithm(name))
 	}
-	return v, nil
+	return v, append(keys, j.source()), nil
 }
 
-// remote finds or makes the keys that are fetched. A reload does not fetch
-// them again: the issuer may be down just then.
-func (j *SessionJWT) remote(repl *caddy.Replacer, http *HTTP, taken *taken) (session.Keys, error) {
+// remote finds or makes the keys that are fetched, and returns what names them.
+// A reload does not fetch them again: the issuer may be down just then.
+func (j *SessionJWT) remote(repl *caddy.Replacer, http *HTTP, taken *taken) (session.Keys, []string, error) {
 	address, err := expand(repl, j.JWKS)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := checkAddress(address); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	settings, err := http.provision(repl)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	key := fmt.Sprintf("keys\x00%s\x00%+v", address, http)
-	if http != nil && http.CAFile != "" {
-		// By what it holds: a file that was mended is to count.
-		file, err := expand(repl, http.CAFile)
-		if err != nil {
-			return nil, err
-		}
-		text, err := os.ReadFile(file)
-		if err != nil {
-			return nil, err
-		}
-		key += fmt.Sprintf("\x00%x", sha256.Sum256(text))
+	connection, err := http.fingerprint(repl)
+	if err != nil {
+		return nil, nil, err
 	}
-	return taken.take(key, func() caddy.Destructor { return remoteKeys{session.NewRemote(address, settings.Client())} }).(remoteKeys), nil
+	names := append([]string{address}, connection...)
+	pooled := taken.take("keys\x00"+delegation.Fingerprint(names), func() caddy.Destructor {
+		return remoteKeys{session.NewRemote(address, settings.Client())}
+	})
+	return pooled.(remoteKeys), names, nil
 }
 
 // checkAddress refuses an address whose answers somebody on the way could

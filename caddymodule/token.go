@@ -134,7 +134,7 @@ func (h *TokenHandler) answer(r *http.Request, repl *caddy.Replacer) (*tokenAnsw
 		Provider: h.Provider, Person: person, Claim: h.claim(r, repl, person),
 		Scopes: h.Scopes, Method: r.Method, URI: target(r.URL),
 	}
-	token, err := h.provider.IssueToken(r.Context(), d, worthHanding)
+	token, err := h.provider.issueToken(r.Context(), d, worthHanding)
 	if err != nil {
 		return nil, err
 	}

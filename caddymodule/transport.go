@@ -3,7 +3,6 @@
 package caddymodule
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -13,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"go.uber.org/zap"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/headers"
 )
@@ -149,8 +149,8 @@ func (t *Transport) heal(p *passage, req *http.Request, body *body, res *http.Re
 	if !body.replayable() {
 		// The next request will have a new credential.
 		doubts.note(&p.delegation, pass, nil)
-		ctx, stale := context.WithoutCancel(req.Context()), p.credential
-		go func() { _, _ = p.provider.Renew(ctx, &p.delegation, stale) }()
+		ctx, d, stale := delegation.Detach(req.Context()), p.delegation, p.credential
+		background.Go("renewing a credential", func() { _, _ = p.provider.Renew(ctx, &d, stale) })
 		return p.gate.response(req, unauthorized), nil
 	}
 	renewed, err := p.provider.Renew(req.Context(), &p.delegation, p.credential)
@@ -171,10 +171,8 @@ func (t *Transport) heal(p *passage, req *http.Request, body *body, res *http.Re
 	}
 	_ = res.Body.Close()
 	doubts.note(&p.delegation, pass, unauthorized)
-	if examiner, ok := p.provider.Provider.(delegation.Examiner); ok {
-		if found := examiner.Examine(req.Context(), &p.delegation, p.credential); found != nil {
-			return p.gate.response(req, found), nil
-		}
+	if found := p.provider.examine(req.Context(), &p.delegation, p.credential); found != nil {
+		return p.gate.response(req, found), nil
 	}
 	return p.gate.response(req, unauthorized), nil
 }

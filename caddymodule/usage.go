@@ -4,6 +4,7 @@ package caddymodule
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/caddyserver/caddy/v2"
 )
@@ -27,7 +28,7 @@ func (t *taken) take(key string, build func() caddy.Destructor) any {
 // release gives back what was taken.
 func (t *taken) release() error {
 	var errs []error
-	for _, key := range *t {
+	for _, key := range slices.Backward(*t) { // what was taken later may use what was taken before
 		_, err := pool.Delete(key)
 		errs = append(errs, err)
 	}

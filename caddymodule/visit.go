@@ -3,7 +3,6 @@
 package caddymodule
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -108,7 +107,7 @@ func (v *visit) finish(t *trail, back string) error {
 	}
 	v.provider.consent(event, byUser, v.who)
 	// Other machines may know that there was none, or another one.
-	_ = v.provider.purge(context.WithoutCancel(ctx), delegation.Selection{Realm: v.who.Realm, Subject: v.who.Subject}, false, "connect")
+	_ = v.provider.purge(delegation.Detach(ctx), delegation.Selection{Realm: v.who.Realm, Subject: v.who.Subject}, false, "connect")
 	return err
 }
 
@@ -265,7 +264,7 @@ func (v *visit) part() error {
 		return err
 	}
 	v.provider.consent(consentForgotten, byUser, v.who)
-	_ = v.provider.purge(context.WithoutCancel(v.r.Context()), delegation.Selection{Realm: v.who.Realm, Subject: v.who.Subject}, false, "connect")
+	_ = v.provider.purge(delegation.Detach(v.r.Context()), delegation.Selection{Realm: v.who.Realm, Subject: v.who.Subject}, false, "connect")
 	v.w.WriteHeader(http.StatusNoContent)
 	return nil
 }

@@ -86,8 +86,15 @@ type Traits struct {
 	// HTTP are the operator's settings for connections to the platform; may be nil.
 	HTTP *HTTP
 
-	// Fingerprint is a hash over every expanded setting. State is kept across
-	// a reload only while it stays the same.
+	// Issuer is the token endpoint. The token engine of a provider is one for
+	// each: its breaker and its bounds are about that, and each token's
+	// [Identity] names all else that the token depends on. Empty: what depends
+	// on any setting is in the Identity too, but the engine begins anew with
+	// every change of the Fingerprint.
+	Issuer string
+
+	// Fingerprint is a hash over every expanded setting. What was refused is
+	// tried again when it changes.
 	Fingerprint string
 }
 
@@ -97,8 +104,8 @@ type Host interface {
 	Name() string
 
 	// Tokens is the provider's token engine, which has mint make what it lacks.
-	// It outlives a reload that leaves the provider's settings as they were.
-	// To be called once, at the end of Open: mint may be called at once.
+	// It outlives a reload; of each token the [Identity] decides, which names
+	// what the token depends on. To be called once, at the end of Open: mint may be called at once.
 	Tokens(mint Mint) Tokens
 
 	// State returns state of the provider's own that outlives a reload. build
@@ -106,6 +113,10 @@ type Host interface {
 	// same key already. It must not hold on to the logger or anything else of
 	// one configuration. Its Close runs when no configuration uses it any more.
 	State(key string, build func() io.Closer) io.Closer
+
+	// Common is State that providers of other names share, if they are of the
+	// same kind: of what belongs to the platform, such as a quota.
+	Common(key string, build func() io.Closer) io.Closer
 
 	// Logger is the log of the current configuration.
 	Logger() *zap.Logger

@@ -39,13 +39,15 @@ type Identity struct {
 	Provider string // configured name of the provider
 	Issuer   string // token endpoint
 	Client   string // client or service account at the issuer
-	Key      string // fingerprint of the client's secret
-	Person          // whom the app's session names; zero for a service token
+	// Key names the client's secret or key: its fingerprint, or what the
+	// [Succession] of the account's keys calls it.
+	Key    string
+	Person // whom the app's session names; zero for a service token
 	// Participant is the person's name at the platform; empty for a service token.
 	Participant string
 	Audience    string   // where the token is to be used
 	Scopes      []string // sorted
-	Config      string   // fingerprint of the provider's other settings
+	Config      string   // fingerprint of what else a token depends on: no scopes, keys or connections
 }
 
 // IsService tells whether the identity is the operator's own, not a person's.

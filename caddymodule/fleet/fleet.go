@@ -35,6 +35,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/logging"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
@@ -168,7 +169,7 @@ func (f *Fleet) spawn(run func()) bool {
 	if f.closed {
 		return false
 	}
-	f.work.Go(run)
+	background.GoIn(&f.work, "sharing tokens", run)
 	return true
 }
 

@@ -102,7 +102,7 @@ func (l *lease) renew(done <-chan struct{}) {
 
 // release lets the next one try, also after ctx.
 func (l *lease) release(ctx context.Context) {
-	_ = l.do(context.WithoutCancel(ctx), l.link, func(ctx context.Context) error {
+	_ = l.do(delegation.Detach(ctx), l.link, func(ctx context.Context) error {
 		if err := l.lock.Release(ctx); !errors.Is(err, redislock.ErrLockNotHeld) {
 			return err
 		}
@@ -127,7 +127,7 @@ return false`
 // that Redis cannot be used.
 func (l *lease) store(ctx context.Context, t *delegation.Token) (*delegation.Token, error) {
 	// A token that was minted at the last moment is worth keeping.
-	ctx = context.WithoutCancel(ctx)
+	ctx = delegation.Detach(ctx)
 	sealed, err := l.sealToken(t, l.before, l.associated)
 	if err != nil {
 		l.release(ctx)

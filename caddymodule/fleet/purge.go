@@ -108,7 +108,7 @@ func (m *Member) Purge(ctx context.Context, s delegation.Selection) error {
 		return tokens.ErrIncomplete
 	}
 	// Who asked may leave, the purge goes on.
-	ctx = context.WithoutCancel(ctx)
+	ctx = delegation.Detach(ctx)
 	if f.tell(ctx, []*record{r}, func(ctx context.Context, commands func(context.Context) error) error {
 		return f.do(ctx, link, commands)
 	}) != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
@@ -33,13 +34,19 @@ type stream struct {
 func (f *Fleet) watch() {
 	first := true
 	for f.ctx.Err() == nil {
-		l, err := f.connect()
+		// A panic is an outage: the watch goes on, or this machine would no
+		// longer hear of purges.
+		var l *link
+		err := background.Do("connecting to redis", func() (err error) {
+			l, err = f.connect()
+			return err
+		})
 		if first {
 			first = false
 			close(f.tried)
 		}
 		if err == nil {
-			err = f.follow(l)
+			err = background.Do("following redis", func() error { return f.follow(l) })
 		}
 		if f.ctx.Err() == nil && err != nil {
 			f.fall(l, err)

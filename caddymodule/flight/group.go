@@ -6,12 +6,13 @@ package flight
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/singleflight"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
@@ -29,7 +30,7 @@ type Limits struct {
 // detached: they end by their own deadline, a leader who leaves harms nobody,
 // and a waiter who leaves stops waiting at once. One result answers all.
 type Group[O comparable, T any] struct {
-	limits  Limits
+	limits  atomic.Pointer[Limits]
 	flights singleflight.Group
 
 	mu      sync.Mutex
@@ -40,8 +41,13 @@ type Group[O comparable, T any] struct {
 
 // New returns a group without flights.
 func New[O comparable, T any](limits Limits) *Group[O, T] {
-	return &Group[O, T]{limits: limits, owners: make(map[O]int)}
+	g := &Group[O, T]{owners: make(map[O]int)}
+	g.Limit(limits)
+	return g
 }
+
+// Limit sets other limits, for who comes from now on.
+func (g *Group[O, T]) Limit(limits Limits) { g.limits.Store(&limits) }
 
 // Waiting is how many wait now.
 func (g *Group[O, T]) Waiting() int {
@@ -51,7 +57,7 @@ func (g *Group[O, T]) Waiting() int {
 }
 
 // Do returns what fly returns for the key, which runs unless it does already.
-// fly's context has the flight's deadline and ctx's values. The error is
+// fly's context has the flight's deadline, and of ctx the trace span alone. The error is
 // fly's, ctx's, or a refusal with the code overloaded if too many are waiting.
 // The zero owner's waiting is not counted: it is part of other flights.
 func (g *Group[O, T]) Do(ctx context.Context, key string, owner O, fly func(context.Context) (T, error)) (T, error) {
@@ -60,17 +66,19 @@ func (g *Group[O, T]) Do(ctx context.Context, key string, owner O, fly func(cont
 		return none, err
 	}
 	defer g.leave(owner)
-	landed := g.flights.DoChan(key, func() (result any, err error) {
+	limits := g.limits.Load()
+	landed := g.flights.DoChan(key, func() (any, error) {
 		defer g.fly(owner)()
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), g.limits.Timeout)
+		ctx, cancel := context.WithTimeout(delegation.Detach(ctx), limits.Timeout)
 		defer cancel()
-		defer func() {
-			// In a goroutine of its own a panic would end the whole server.
-			if p := recover(); p != nil {
-				result, err = none, fmt.Errorf("panic: %T", p) // its text may hold anything
-			}
-		}()
-		return fly(ctx)
+		result := none
+		// singleflight panics again in a goroutine of its own, where nothing
+		// could recover it.
+		err := background.Do("flight", func() (err error) {
+			result, err = fly(ctx)
+			return err
+		})
+		return result, err
 	})
 	select {
 	case <-ctx.Done():
@@ -84,12 +92,13 @@ func (g *Group[O, T]) join(owner O) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	var nobody O
+	limits := g.limits.Load()
 	switch {
 	case owner == nobody:
 		return nil
-	case max(g.waiting, g.flying) >= g.limits.Waiting: // whoever left has left a flight behind
+	case max(g.waiting, g.flying) >= limits.Waiting: // whoever left has left a flight behind
 		return delegation.Refuse(delegation.Overloaded, errors.New("too many requests are waiting; see max_waiting"))
-	case g.owners[owner] >= g.limits.PerOwner:
+	case g.owners[owner] >= limits.PerOwner:
 		return delegation.Refuse(delegation.Overloaded, errors.New("too many requests of one person are waiting; see max_waiting"))
 	}
 	g.waiting++

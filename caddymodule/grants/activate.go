@@ -7,6 +7,8 @@ import (
 	"errors"
 	"slices"
 	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
 // Arrival is a browser that comes back from a journey.
@@ -45,7 +47,7 @@ const (
 // is. The error is [ErrNone], [ErrPending], [ErrOther], [ErrConflict],
 // [ErrConnected], [ErrRefused], [ErrDamaged] or [ErrUnavailable].
 func (s *Store) Activate(ctx context.Context, a Arrival) (g *Grant, first bool, err error) {
-	ctx = context.WithoutCancel(ctx)
+	ctx = delegation.Detach(ctx)
 	verdict, err := s.try(ctx, a)
 	if err != nil {
 		return nil, false, err

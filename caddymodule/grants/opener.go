@@ -66,7 +66,7 @@ func (o *Opener) Store(ctx context.Context) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(ErrUnavailable, err)
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), opening)
+	ctx, cancel := context.WithTimeout(delegation.Detach(ctx), opening)
 	defer cancel()
 	o.store, o.failed = Open(ctx, options)
 	o.tried = time.Now()

@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
 // DefaultTimeout bounds one operation.
@@ -197,14 +199,14 @@ func (s *Store) read(ctx context.Context, doing string, f func(ctx context.Conte
 
 // alone does something that changes one row at once. Who asked may leave.
 func (s *Store) alone(ctx context.Context, doing string, f func(ctx context.Context, db doer) error) error {
-	return s.read(context.WithoutCancel(ctx), doing, f)
+	return s.read(delegation.Detach(ctx), doing, f)
 }
 
 // write does something in one transaction, while nobody else writes. Either
 // all of it is done, and on the disk, or nothing. Who asked may leave: it goes
 // on, so that nobody has to guess whether it was done.
 func (s *Store) write(ctx context.Context, doing string, f func(ctx context.Context, tx doer) error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
+	ctx, cancel := context.WithTimeout(delegation.Detach(ctx), s.timeout)
 	defer cancel()
 	return s.unavailable(doing, s.transact(ctx, f))
 }

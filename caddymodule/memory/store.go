@@ -7,6 +7,7 @@ package memory
 import (
 	"cmp"
 	"hash/maphash"
+	"math"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -40,8 +41,8 @@ const (
 type Store[O comparable, V any] struct {
 	seed   maphash.Seed
 	shards []shard
-	limit  int
-	fair   int // each shard's part of it
+	limit  atomic.Int64
+	fair   atomic.Int64 // each shard's part of it
 }
 
 type shard struct {
@@ -57,6 +58,10 @@ type item[V any] struct {
 	fixed bool
 }
 
+// spare tells whether the value may be dropped to make room, and when it was
+// used last.
+func (it *item[V]) spare() (int64, bool) { return it.age(), !it.fixed }
+
 func (it *item[V]) age() int64 { return max(it.used.Load(), -it.used.Load()) }
 
 // Place is where a store keeps a value.
@@ -68,13 +73,34 @@ type Place struct {
 // New returns a store for limit values, at least one.
 func New[O comparable, V any](limit int) *Store[O, V] {
 	n := min(max(limit/perShard, 1), maxShards)
-	s := &Store[O, V]{seed: maphash.MakeSeed(), shards: make([]shard, n), limit: limit, fair: max(limit/n, 1)}
+	s := &Store[O, V]{seed: maphash.MakeSeed(), shards: make([]shard, n)}
+	s.setLimit(limit)
 	for i := range s.shards {
 		// No janitor: its goroutine is stopped by a finalizer only, and one
 		// sweep of a million values held the lock for 14 ms.
 		s.shards[i].items = cache.New(cache.NoExpiration, 0)
 	}
 	return s
+}
+
+func (s *Store[O, V]) setLimit(limit int) {
+	s.limit.Store(int64(limit))
+	s.fair.Store(int64(max(limit/len(s.shards), 1)))
+}
+
+// Limit sets another limit, and drops what is too much.
+func (s *Store[O, V]) Limit(limit int) {
+	if int64(limit) == s.limit.Load() {
+		return
+	}
+	s.setLimit(limit)
+	for i := range s.shards {
+		sh := &s.shards[i]
+		if over := sh.items.ItemCount() - int(s.fair.Load()); over > 0 {
+			sh.items.DeleteExpired()
+			sh.drop(over, math.MaxInt)
+		}
+	}
 }
 
 // Place tells where an owner's value is kept, or would be.
@@ -144,8 +170,8 @@ func (sh *shard) sweep(now time.Time) {
 // full tells whether a shard has to make room. Shards do not fill evenly: one
 // may have more than its part as long as the others have less.
 func (s *Store[O, V]) full(sh *shard) bool {
-	n := sh.items.ItemCount()
-	return n >= s.fair && (n >= 2*s.fair || s.Len() >= s.limit)
+	n, fair := sh.items.ItemCount(), int(s.fair.Load())
+	return n >= fair && (n >= 2*fair || s.Len() >= int(s.limit.Load()))
 }
 
 func (s *Store[O, V]) makeRoom(sh *shard) {
@@ -153,22 +179,27 @@ func (s *Store[O, V]) makeRoom(sh *shard) {
 	if !s.full(sh) {
 		return
 	}
+	n := max(int(s.fair.Load())/dropShare, 1)
+	sh.drop(n, n*sampleSize)
+}
+
+// drop drops n values, the least recently used of a sample.
+func (sh *shard) drop(n, size int) {
 	type candidate struct {
 		key  string
 		used int64
 	}
-	drop := max(s.fair/dropShare, 1)
-	sample := make([]candidate, 0, drop*sampleSize)
+	var sample []candidate
 	for key, v := range sh.items.Items() { // in random order
-		if it := v.Object.(*item[V]); !it.fixed {
-			sample = append(sample, candidate{key, it.age()})
+		if used, ok := v.Object.(interface{ spare() (int64, bool) }).spare(); ok {
+			sample = append(sample, candidate{key, used})
 		}
-		if len(sample) == cap(sample) {
+		if len(sample) >= size {
 			break
 		}
 	}
 	slices.SortFunc(sample, func(a, b candidate) int { return cmp.Compare(a.used, b.used) })
-	for _, c := range sample[:min(drop, len(sample))] {
+	for _, c := range sample[:min(n, len(sample))] {
 		sh.items.Delete(c.key)
 	}
 }

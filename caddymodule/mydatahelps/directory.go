@@ -11,9 +11,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/singleflight"
 	"golang.org/x/time/rate"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/flight"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
@@ -41,8 +41,7 @@ const (
 )
 
 // directory is what a provider knows across reloads: who is which participant,
-// what is left of the quota, and which key the platform accepts. It holds
-// nothing of any one configuration.
+// and what is left of the quota. It holds nothing of any one configuration.
 type directory struct {
 	quota *quota
 	pins  *pins
@@ -54,23 +53,18 @@ type directory struct {
 	breaker *tokens.Breaker[string]
 	checks  atomic.Int32
 
-	scans   singleflight.Group
+	scans   *flight.Group[string, *index]
 	mu      sync.Mutex
 	current *index
 	pending *index    // a scan that is not complete
 	scanned time.Time // when a scan last began in the background
-
-	key atomic.Int64 // which private key the platform accepted last
 
 	// How often doubts about the service token may have it renewed: a refused
 	// participant who keeps asking must not.
 	doubts  *rate.Limiter
 	expired *rate.Limiter
 
-	connection connection
-
-	ctx    context.Context
-	cancel context.CancelFunc
+	life life
 }
 
 type hit struct {
@@ -91,20 +85,26 @@ func newDirectory(pins *pins) *directory {
 		purges:  tokens.NewPurges(2 * lookupTimeout),
 		doubts:  rate.NewLimiter(rate.Every(30*time.Second), 3),
 		expired: rate.NewLimiter(rate.Every(30*time.Second), 3),
+		scans:   flight.New[string, *index](flight.Limits{Timeout: scanTimeout}),
+		life:    newLife(),
 	}
-	d.ctx, d.cancel = context.WithCancel(context.Background())
 	return d
 }
 
-// Close ends what runs in the background.
+// Close ends what nobody waits for.
 func (d *directory) Close() error {
-	d.cancel()
-	d.connection.close()
+	d.life.close()
 	return nil
 }
 
 // finder looks somebody up at the platform. thrifty asks to do it by the list.
 type finder func(ctx context.Context, thrifty bool) (id string, err error)
+
+// try is a look-up whose panic is a failure, to be remembered as others are.
+func (f finder) try(ctx context.Context, thrifty bool) (id string, err error) {
+	defer background.Recover("looking up a participant", &err)
+	return f(ctx, thrifty)
+}
 
 func lookupKey(who delegation.Person, claim string) string {
 	var space [256]byte // enough for most, without an allocation
@@ -134,11 +134,9 @@ func (d *directory) resolve(ctx context.Context, who delegation.Person, claim st
 		if h, ok := d.hits.Get(who, key, now); ok {
 			return h.id, nil
 		}
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		defer context.AfterFunc(d.ctx, cancel)()
+		defer d.life.lookup()()
 		reserved := d.quota.stranger()
-		id, err := find(ctx, !reserved)
+		id, err := find.try(ctx, !reserved)
 		var r *delegation.Refusal
 		if err != nil && !errors.As(err, &r) {
 			err = delegation.Refuse(delegation.IssuerUnavailable, fmt.Errorf("looking up the participant: %w", err))
@@ -155,7 +153,7 @@ func (d *directory) resolve(ctx context.Context, who delegation.Person, claim st
 // the quota is far from spent.
 func (d *directory) check(key string, h *hit, now time.Time, find finder) {
 	next := h.next.Load()
-	if now.UnixNano() < next || !d.quota.comfortable() || d.ctx.Err() != nil {
+	if now.UnixNano() < next || !d.quota.comfortable() || d.life.over() {
 		return
 	}
 	if !h.next.CompareAndSwap(next, now.Add(checkAgain).UnixNano()) {
@@ -165,17 +163,17 @@ func (d *directory) check(key string, h *hit, now time.Time, find finder) {
 		d.checks.Add(-1)
 		return
 	}
-	go func() {
+	background.Go("checking a participant", func() {
 		defer d.checks.Add(-1)
-		ctx, cancel := context.WithTimeout(d.ctx, lookupTimeout)
+		ctx, cancel := context.WithTimeout(d.life.spare.ctx, lookupTimeout)
 		defer cancel()
 		began := d.purges.Of(&delegation.Identity{Person: h.who})
-		id, err := find(ctx, false)
+		id, err := find.try(ctx, false)
 		if err != nil && !isMiss(err) {
 			return // things are left as they were
 		}
 		d.note(key, h.who, id, err, began)
-	}()
+	})
 }
 
 // isMiss tells whether a lookup found that there is nobody to act as.

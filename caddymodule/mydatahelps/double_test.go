@@ -83,6 +83,8 @@ func (h *host) State(key string, build func() io.Closer) io.Closer {
 	return h.state[key]
 }
 
+func (h *host) Common(key string, build func() io.Closer) io.Closer { return h.State(key, build) }
+
 // close ends all state, as when no configuration uses it any more.
 func (h *host) close() {
 	for _, state := range h.state {

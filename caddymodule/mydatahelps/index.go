@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
@@ -165,21 +166,15 @@ func (d *directory) ready(ctx context.Context, claim func(*participant) string, 
 	if x != nil {
 		return x, nil
 	}
-	select {
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case res := <-d.scans.DoChan("scan", func() (any, error) { return d.scan(claim, read) }):
-		if res.Err != nil {
-			return nil, res.Err
-		}
-		return res.Val.(*index), nil
-	}
+	return d.scans.Do(ctx, "scan", "", func(context.Context) (*index, error) {
+		return d.scan(d.life.reading(), claim, read)
+	})
 }
 
 // scan reads the whole list into a new index, or goes on with one that a spent
 // quota had stopped.
-func (d *directory) scan(claim func(*participant) string, read page) (*index, error) {
-	ctx, cancel := context.WithTimeout(d.ctx, scanTimeout)
+func (d *directory) scan(ctx context.Context, claim func(*participant) string, read page) (*index, error) {
+	ctx, cancel := context.WithTimeout(ctx, scanTimeout)
 	defer cancel()
 	d.mu.Lock()
 	if d.pending == nil {
@@ -205,14 +200,11 @@ func (d *directory) refresh(ctx context.Context, x *index, read page) error {
 	if due, failed := d.refreshDue(x); !due {
 		return failed
 	}
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case res := <-d.scans.DoChan("refresh", func() (any, error) {
+	_, err := d.scans.Do(ctx, "refresh", "", func(context.Context) (*index, error) {
 		if due, failed := d.refreshDue(x); !due {
 			return nil, failed
 		}
-		ctx, cancel := context.WithTimeout(d.ctx, scanTimeout)
+		ctx, cancel := context.WithTimeout(d.life.reading(), scanTimeout)
 		defer cancel()
 		err := x.advance(ctx, read)
 		var r *delegation.Refusal
@@ -223,9 +215,8 @@ func (d *directory) refresh(ctx context.Context, x *index, read page) error {
 		x.tried, x.failed = time.Now(), err
 		x.mu.Unlock()
 		return nil, err
-	}):
-		return res.Err
-	}
+	})
+	return err
 }
 
 func (d *directory) refreshDue(x *index) (bool, error) {
@@ -243,7 +234,7 @@ func (d *directory) rescan(x *index, read page) {
 	x.mu.RUnlock()
 	every := max(rescanEvery, d.quota.spread(pages, rescanShare))
 	d.mu.Lock()
-	due := d.current == x && d.ctx.Err() == nil && time.Since(x.began) > every && time.Since(d.scanned) > rescanEvery
+	due := d.current == x && !d.life.over() && time.Since(x.began) > every && time.Since(d.scanned) > rescanEvery
 	if due {
 		d.scanned = time.Now()
 	}
@@ -255,7 +246,11 @@ func (d *directory) rescan(x *index, read page) {
 			}
 			return read(ctx, number)
 		}
-		d.scans.DoChan("scan", func() (any, error) { return d.scan(x.claim, spare) })
+		background.Go("reading the participant list", func() {
+			_, _ = d.scans.Do(d.life.spare.ctx, "scan", "", func(context.Context) (*index, error) {
+				return d.scan(d.life.spare.ctx, x.claim, spare)
+			})
+		})
 	}
 }
 

@@ -5,7 +5,6 @@ package mydatahelps
 import (
 	"crypto/rsa"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -16,37 +15,27 @@ import (
 // rotated. Where they come from files it notices when those change.
 type keyring struct {
 	load func() ([]*rsa.PrivateKey, error) // nil: they do not change
-	now  atomic.Pointer[keys]
+	now  atomic.Pointer[[]*rsa.PrivateKey]
 
 	reading sync.Mutex
 	lost    bool // the files cannot be read any more
 }
 
-type keys struct {
-	keys  []*rsa.PrivateKey
-	print string
-}
-
-func newKeys(k []*rsa.PrivateKey) *keys { return &keys{k, strings.Join(keyFingerprints(k), " ")} }
-
 func newKeyring(keys []*rsa.PrivateKey, load func() ([]*rsa.PrivateKey, error)) *keyring {
 	k := &keyring{load: load}
-	k.now.Store(newKeys(keys))
+	k.now.Store(&keys)
 	return k
 }
-
-// fingerprint names the keys in use. It never waits for a file.
-func (k *keyring) fingerprint() string { return k.now.Load().print }
 
 // read returns the keys as they are now. Keys that cannot be read, such as a
 // file that is just being written, leave the old ones in use.
 func (k *keyring) read(logger *zap.Logger) []*rsa.PrivateKey {
 	if k.load == nil {
-		return k.now.Load().keys
+		return *k.now.Load()
 	}
 	k.reading.Lock()
 	defer k.reading.Unlock()
-	old := k.now.Load().keys
+	old := *k.now.Load()
 	keys, err := k.load()
 	if err == nil {
 		err = checkKeys(keys)
@@ -61,7 +50,7 @@ func (k *keyring) read(logger *zap.Logger) []*rsa.PrivateKey {
 	k.lost = false
 	if !slices.EqualFunc(keys, old, func(a, b *rsa.PrivateKey) bool { return a.Equal(b) }) {
 		logger.Info("the private key has changed and is used from now on")
-		k.now.Store(newKeys(keys))
+		k.now.Store(&keys)
 	}
 	return keys
 }

@@ -334,20 +334,26 @@ func TestCachesAreBounded(t *testing.T) {
 	}
 }
 
-// Closing the last configuration ends what runs in the background.
-func TestClose(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		pf := newPlatform(people(1)...)
-		pf.delay = 5 * time.Second
-		p, h := open(t, testConfig(ByIdentifier), pf)
-		begin := time.Now()
-		go func() {
-			time.Sleep(time.Second)
-			h.close()
-		}()
-		want(t, p, "planted-0", "", delegation.IssuerUnavailable)
-		if waited := time.Since(begin); waited != time.Second {
-			t.Errorf("went on for %v", waited)
-		}
-	})
+// TestR4_LookupsOutliveConfigurations protects who waits while a reload leaves
+// the directory behind: the look-up goes on, the reading of a whole list too,
+// and one that begins only then. Afterwards nothing runs by itself.
+func TestR4_LookupsOutliveConfigurations(t *testing.T) {
+	for _, by := range []string{ByIdentifier, ByField} {
+		t.Run(by, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				pf := newPlatform(people(250)...)
+				pf.delay = 2 * time.Second
+				p, h := open(t, testConfig(by), pf)
+				go func() {
+					time.Sleep(time.Second)
+					h.close()
+				}()
+				want(t, p, "planted-0", guid(0), "")
+				want(t, p, "planted-1", guid(1), "")
+				if !p.directory.life.over() || p.directory.life.needed.ctx.Err() == nil {
+					t.Error("something would go on")
+				}
+			})
+		})
+	}
 }

@@ -8,7 +8,6 @@ package mydatahelps
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -22,6 +21,7 @@ type Provider struct {
 	upstream     delegation.Upstream
 	tokenURL     string
 	participants string // the administrative API's participants of the project
+	binding      string // what else tokens depend on
 	account      string // client and service account, as identities name them
 	keys         *keyring
 	traits       delegation.Traits
@@ -29,6 +29,8 @@ type Provider struct {
 	host      delegation.Host
 	tokens    delegation.Tokens
 	directory *directory
+	service   *account
+	key       string // what the keys in use go by
 	client    *http.Client
 }
 
@@ -46,6 +48,7 @@ func New(config Config) (*Provider, error) {
 		upstream:     delegation.UpstreamAt(base),
 		tokenURL:     config.BaseURL + "/identityserver/connect/token",
 		participants: config.BaseURL + "/api/v1/administration/projects/" + url.PathEscape(config.Project) + "/participants",
+		binding:      config.mapping(),
 		account:      config.ClientID + " " + config.Account,
 		keys:         newKeyring(config.Keys, config.LoadKeys),
 		traits: delegation.Traits{
@@ -54,6 +57,7 @@ func New(config Config) (*Provider, error) {
 			Claim:       config.Participant.Claim,
 			BaseURL:     config.BaseURL + "/",
 			HTTP:        config.HTTP,
+			Issuer:      config.BaseURL + "/identityserver/connect/token",
 			Fingerprint: config.fingerprint(),
 		},
 	}, nil
@@ -69,9 +73,7 @@ func (p *Provider) Traits() delegation.Traits {
 // Open implements [delegation.Provider].
 func (p *Provider) Open(host delegation.Host) error {
 	p.host = host
-	pins := host.State(p.config.pinKey(), func() io.Closer { return newPins() }).(*pins)
-	p.directory = host.State(p.traits.Fingerprint, func() io.Closer { return newDirectory(pins) }).(*directory)
-	p.client = p.directory.connection.client(p.config.HTTP)
+	p.open(host)
 	p.tokens = host.Tokens(p.mint)
 	return nil
 }

@@ -70,7 +70,7 @@ func TestAuthorize(t *testing.T) {
 
 		id := p.bind(d.Person, d.Participant, d.Scopes)
 		if _, cached, err := p.tokens.Get(t.Context(), id); !cached || err != nil || id.Provider != "mdh" || id.Issuer != testBase+"/identityserver/connect/token" || id.Audience != testBase+"/" ||
-			!strings.Contains(id.Client, testAccount) || !strings.Contains(id.Client, DefaultClientID) || id.Key == "" || id.Config != p.Traits().Fingerprint {
+			!strings.Contains(id.Client, testAccount) || !strings.Contains(id.Client, DefaultClientID) || id.Key == "" || id.Config == "" {
 			t.Errorf("identity %+v", id)
 		}
 	})

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
@@ -35,13 +36,18 @@ func (p *Provider) serviceIdentity() delegation.Identity {
 // them the platform has.
 func (p *Provider) mintService(ctx context.Context) (*delegation.Token, error) {
 	keys := p.keys.read(p.host.Logger())
-	first := int(p.directory.key.Load()) % len(keys)
+	prints := keyFingerprints(keys)
+	p.service.Replace(p.key, prints...) // read anew, they may have taken the place of others
+	first := 0
+	if accepted := p.service.accepted.Load(); accepted != nil {
+		first = max(slices.Index(prints, *accepted), 0)
+	}
 	token, err := p.assert(ctx, keys[first])
 	if len(keys) == 2 && isInvalidClient(err) {
 		other := 1 - first
 		var second error
 		if token, second = p.assert(ctx, keys[other]); second == nil {
-			p.directory.key.Store(int64(other))
+			p.service.accepted.Store(&prints[other])
 			p.host.Logger().Warn("the platform does not accept one of the two private keys; the other is used from now on, remove the old one when the rotation is over")
 			return token, nil
 		} else if !isInvalidClient(second) {

@@ -229,8 +229,8 @@ func TestKeysAreReadAgain(t *testing.T) {
 		pf.change(func() { pf.keys = []*rsa.PublicKey{&testKeys()[1].PublicKey} })
 		time.Sleep(2 * time.Hour)
 		want(t, p, guid(0), guid(0), "")
-		if after := p.identity(request(guid(0))); after.Key == before.Key {
-			t.Error("what was minted with the old key is still reachable")
+		if after := p.identity(request(guid(0))); after.Key != before.Key {
+			t.Error("R13: a rotation has made everybody's token unreachable")
 		}
 	})
 }

@@ -34,12 +34,12 @@ func (p *Provider) bind(who delegation.Person, participant string, scopes []stri
 		Provider:    p.host.Name(),
 		Issuer:      p.tokenURL,
 		Client:      p.account,
-		Key:         p.keys.fingerprint(),
+		Key:         p.key,
 		Person:      who,
 		Participant: participant,
 		Audience:    p.traits.BaseURL,
 		Scopes:      scopes,
-		Config:      p.traits.Fingerprint,
+		Config:      p.binding,
 	}
 }
 

@@ -153,7 +153,11 @@ func (p *Provider) owner(who delegation.Person) grants.Owner {
 }
 
 // memberKey names the one value that a person has in memory.
-func memberKey(who delegation.Person) string { return who.Realm + "\x00" + who.Subject }
+// With the realm's length, so that no two people's are ever the same, whatever
+// their names hold.
+func memberKey(who delegation.Person) string {
+	return strconv.Itoa(len(who.Realm)) + ":" + who.Realm + who.Subject
+}
 
 // member returns whose request it is: consent_required if they have not
 // consented, or the platform does not accept it any more. What was dropped
@@ -187,7 +191,7 @@ func (p *Provider) find(ctx context.Context, who delegation.Person, since uint64
 		m.keep(who, &again, since)
 	}
 	// Who comes after a drop does not join a flight from before.
-	key := memberKey(who) + "\x00" + strconv.FormatUint(since, 36)
+	key := strconv.FormatUint(since, 36) + " " + memberKey(who)
 	h, err := m.flights.Do(ctx, key, who, func(ctx context.Context) (*held, error) { return p.read(ctx, who, since) })
 	if ok && err != nil && delegation.AsRefusal(err).Code == delegation.GrantsUnavailable {
 		return known, nil

@@ -28,6 +28,8 @@ type Provider struct {
 	client  *http.Client
 	opener  *grants.Opener
 	members *members
+	keys    *delegation.Succession
+	key     string // what the client secret in use goes by
 }
 
 // New checks the configuration and makes a provider of it. It touches neither
@@ -53,6 +55,7 @@ func New(config Config) (*Provider, error) {
 			Scopes:      config.Scopes,
 			HTTP:        config.HTTP,
 			BaseURL:     config.APIURL + "/",
+			Issuer:      config.TokenURL,
 			Fingerprint: config.fingerprint(),
 		},
 	}, nil
@@ -73,9 +76,13 @@ func (p *Provider) Open(host delegation.Host) error {
 	}
 	p.host, p.keeper = host, keeper
 	p.opener = keeper.Grants()
-	// Of this database: a reload that fails, with another, must not touch them.
-	state := fmt.Sprintf("members %s %p", p.traits.Fingerprint, p.opener)
+	// Of this connection's members, in this database: a reload that fails, with
+	// another, must not touch them.
+	state := fmt.Sprintf("members %q %s %p", p.config.APIURL, p.config.NID, p.opener)
 	p.members = host.State(state, func() io.Closer { return newMembers() }).(*members)
+	account := delegation.Fingerprint([]string{"account", p.config.TokenURL, p.config.account()})
+	p.keys = host.State(account, func() io.Closer { return new(delegation.Succession) }).(*delegation.Succession)
+	p.key = p.keys.Load(fingerprintOf(p.config.ClientSecret))
 	p.client = p.config.HTTP.Client()
 	p.tokens = host.Tokens(p.mint)
 	return nil

@@ -25,12 +25,13 @@ import (
 // host is what a provider gets, with a database of its own.
 type host struct{ opener *grants.Opener }
 
-func (host) Name() string                                     { return "mydex" }
-func (h host) Grants() *grants.Opener                         { return h.opener }
-func (host) Note(delegation.ConsentEvent, delegation.Person)  {}
-func (host) State(_ string, build func() io.Closer) io.Closer { return build() }
-func (host) Logger() *zap.Logger                              { return zap.NewNop() }
-func (host) Tokens(delegation.Mint) delegation.Tokens         { return bearer{} }
+func (host) Name() string                                      { return "mydex" }
+func (h host) Grants() *grants.Opener                          { return h.opener }
+func (host) Note(delegation.ConsentEvent, delegation.Person)   {}
+func (host) State(_ string, build func() io.Closer) io.Closer  { return build() }
+func (host) Common(_ string, build func() io.Closer) io.Closer { return build() }
+func (host) Logger() *zap.Logger                               { return zap.NewNop() }
+func (host) Tokens(delegation.Mint) delegation.Tokens          { return bearer{} }
 
 // bearer has one token.
 type bearer struct{}

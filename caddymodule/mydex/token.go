@@ -28,10 +28,9 @@ func (p *Provider) identity(scopes []string) delegation.Identity {
 		Provider: p.host.Name(),
 		Issuer:   p.config.TokenURL,
 		Client:   p.config.account(),
-		Key:      fingerprintOf(p.config.ClientSecret),
+		Key:      p.key,
 		Audience: p.config.APIURL,
 		Scopes:   scopes,
-		Config:   p.traits.Fingerprint,
 	}
 }
 
@@ -43,6 +42,7 @@ func (p *Provider) mint(ctx context.Context, id delegation.Identity) (*delegatio
 	if p.config.LoadSecret != nil {
 		if fresh, err := p.config.LoadSecret(); err == nil {
 			secret = fresh
+			p.keys.Replace(p.key, fingerprintOf(fresh))
 		} else {
 			p.host.Logger().Warn("client_secret cannot be read; the one from before is used: " + err.Error())
 		}

@@ -14,6 +14,8 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/flight"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
 )
@@ -72,7 +74,8 @@ func (r *Remote) Close() error {
 func (r *Remote) Payload(ctx context.Context, token *jose.JSONWebSignature) ([]byte, error) {
 	set, due := r.known()
 	if due {
-		go func() { _, _ = r.fetch(context.WithoutCancel(ctx)) }()
+		detached := delegation.Detach(ctx)
+		background.Go("fetching an issuer's keys", func() { _, _ = r.fetch(detached) })
 	}
 	payload, named := set.try(token)
 	switch {

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
 )
 
@@ -58,7 +59,7 @@ func (a *agenda) wind() {
 	if a.timer != nil {
 		a.timer.Stop()
 	}
-	a.timer = time.AfterFunc(time.Until(time.Unix(0, a.order[0]*int64(grain))), a.keep)
+	a.timer = background.After(time.Until(time.Unix(0, a.order[0]*int64(grain))), "renewing ahead", a.keep)
 }
 
 // keep visits what is due and winds the timer again.
@@ -73,13 +74,21 @@ func (a *agenda) keep() {
 	a.count -= len(now)
 	a.mu.Unlock()
 	for _, what := range now {
-		a.visit(what)
+		// One after another: who follows must not be left out.
+		_ = background.Do("renewing ahead", func() error { a.visit(what); return nil })
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.order) > 0 {
 		a.wind()
 	}
+}
+
+// bound sets another limit.
+func (a *agenda) bound(limit int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.limit = limit
 }
 
 // close forgets all appointments.

@@ -63,11 +63,23 @@ func (o *Options) complete() {
 	}
 }
 
-// Engine is one provider's tokens. It outlives configurations and holds
-// nothing of any one of them but what is attached, see [Engine.Attach].
+func (o *Options) limits() flight.Limits {
+	return flight.Limits{Timeout: o.Timeout, Waiting: o.MaxWaiting, PerOwner: o.MaxWaitingPerPerson}
+}
+
+func (o *Options) maxFailures() int { return max(o.MaxEntries/10, 1000) }
+
+// maxAppointments are more than there are tokens: those of evicted and purged
+// ones stay until they are due.
+func (o *Options) maxAppointments() int { return 2*o.MaxEntries + 1000 }
+
+// Engine is one provider's tokens at one issuer. It outlives configurations
+// and holds nothing of any one of them but what is attached, see
+// [Engine.Attach]. Settings of which a token depends are in its identity: those
+// of a configuration that has changed them are not found by others.
 type Engine struct {
-	options  Options
-	shared   Shared // nil: this process is alone
+	options  atomic.Pointer[Options] // of the view that came last
+	shared   Shared                  // nil: this process is alone
 	entries  *memory.Store[delegation.Person, *entry]
 	failures failures
 	flights  *flight.Group[delegation.Person, landing]
@@ -76,12 +88,22 @@ type Engine struct {
 	agenda   *agenda
 	keys     keys
 
+	places atomic.Pointer[places]
+
+	mu       sync.Mutex
+	views    []*View
+	settings string // the fingerprint of the view that came last
+}
+
+// places bound what is at the issuer at once. When the bound changes there are
+// others; what has a place already gives that one back.
+type places struct {
 	slots chan struct{} // mints at the issuer
 	ahead chan struct{} // the part of them that nobody waits for
+}
 
-	mu     sync.Mutex
-	views  []*View
-	active atomic.Pointer[View] // the latest
+func newPlaces(n int) *places {
+	return &places{slots: make(chan struct{}, n), ahead: make(chan struct{}, max(n/2, 1))}
 }
 
 // entry is a token that is kept. The tuple is kept with it and compared on
@@ -118,19 +140,15 @@ func (en *entry) identity() delegation.Identity {
 func New(o Options) *Engine {
 	o.complete()
 	e := &Engine{
-		options:  o,
 		entries:  memory.New[delegation.Person, *entry](o.MaxEntries),
-		failures: failures{memory.New[delegation.Person, failure](max(o.MaxEntries/10, 1000))},
-		flights: flight.New[delegation.Person, landing](flight.Limits{
-			Timeout: o.Timeout, Waiting: o.MaxWaiting, PerOwner: o.MaxWaitingPerPerson,
-		}),
-		breaker: NewBreaker[delegation.Person](),
-		purges:  NewPurges(2 * o.Timeout),
-		slots:   make(chan struct{}, o.Concurrency),
-		ahead:   make(chan struct{}, max(o.Concurrency/2, 1)),
+		failures: failures{memory.New[delegation.Person, failure](o.maxFailures())},
+		flights:  flight.New[delegation.Person, landing](o.limits()),
+		breaker:  NewBreaker[delegation.Person](),
+		purges:   NewPurges(2 * o.Timeout),
 	}
-	// More than there are tokens: those of evicted and purged ones stay until they are due.
-	e.agenda = newAgenda(2*o.MaxEntries+1000, e.visit)
+	e.options.Store(&o)
+	e.places.Store(newPlaces(o.Concurrency))
+	e.agenda = newAgenda(o.maxAppointments(), e.visit)
 	return e
 }
 
@@ -156,7 +174,7 @@ func (e *Engine) lookup(k string, id *delegation.Identity, now time.Time) *entry
 // store keeps a token and arranges for its renewal, unless the identity was
 // purged since the generation began.
 func (e *Engine) store(k string, id *delegation.Identity, t *delegation.Token, began uint64) error {
-	at := e.options.RenewAt - 0.1*rand.Float64() //nolint:gosec // it spreads, it protects nothing
+	at := e.options.Load().RenewAt - 0.1*rand.Float64() //nolint:gosec // it spreads, it protects nothing
 	renew := t.Minted.Add(time.Duration(at * float64(t.Lifetime())))
 	return e.purges.Unless(id, began, func() {
 		if keep := time.Until(usable(t)); keep > 0 {

@@ -119,13 +119,16 @@ func TestMintHasADeadline(t *testing.T) {
 }
 
 // TestPanickingMint protects the server from a provider that panics: in a
-// goroutine of its own that would end the process.
+// goroutine of its own that would end the process. It is a failure as others
+// are, and remembered as long (R14).
 func TestPanickingMint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, i := start(t, Options{}, time.Hour)
 		i.mint = func(context.Context, delegation.Identity) (*delegation.Token, error) { panic("planted") }
 		i.want(t, alice, false, delegation.IssuerUnavailable)
 		i.mint = nil
+		i.want(t, alice, false, delegation.IssuerUnavailable)
+		time.Sleep(2 * time.Second)
 		i.want(t, alice, false, "")
 		if s := e.Status(); s.Minting != 0 || s.Waiting != 0 {
 			t.Errorf("%+v", s)

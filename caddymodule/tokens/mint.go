@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
@@ -115,7 +116,7 @@ func (v *View) land(ctx context.Context, o *order) (t *delegation.Token, err err
 // issue asks the issuer, in its turn and if the breaker allows.
 func (v *View) issue(ctx context.Context, o *order) (t *delegation.Token, err error) {
 	e := v.engine
-	turn := &turn{slots: e.slots}
+	turn := &turn{slots: e.places.Load().slots}
 	if err := turn.begin(ctx); err != nil {
 		return nil, err
 	}
@@ -132,11 +133,14 @@ func (v *View) issue(ctx context.Context, o *order) (t *delegation.Token, err er
 	turn.pass = o.pass
 	begun := time.Now()
 	ctx, done := v.client.Minting(context.WithValue(ctx, turnKey{}, turn), &o.id, o.why)
-	t, err = v.client.Mint(ctx, o.id)
+	err = background.Do("minting", func() (err error) {
+		t, err = v.client.Mint(ctx, o.id)
+		return err
+	})
 	if err == nil && t == nil {
 		err = errors.New("the provider minted no token")
 	}
-	if err != nil && ctx.Err() != nil && time.Since(begun) < e.options.Timeout/2 {
+	if err != nil && ctx.Err() != nil && time.Since(begun) < e.options.Load().Timeout/2 {
 		// It was the queue that took the time.
 		err = delegation.Refuse(delegation.Overloaded, fmt.Errorf("too little time was left at the issuer: %w; see concurrency", ctx.Err()))
 	}

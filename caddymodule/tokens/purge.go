@@ -39,6 +39,13 @@ func NewPurges(keep time.Duration) *Purges {
 	return &Purges{keep: keep, latest: make(map[delegation.Selection]purge)}
 }
 
+// Keep changes for how long they are remembered, for those to come.
+func (p *Purges) Keep(keep time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.keep = max(p.keep, keep)
+}
+
 // Add notes a purge.
 func (p *Purges) Add(s delegation.Selection) {
 	now := time.Now()

@@ -7,6 +7,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
 )
@@ -33,19 +34,21 @@ func (e *Engine) visit(what memory.Place) {
 }
 
 // renewAhead renews a token in the background, once, while it goes on being
-// used. at is what en.renew was.
+// used. at is what en.renew was. One of settings that no configuration has any
+// more is left to expire.
 func (e *Engine) renewAhead(en *entry, at int64) {
-	v := e.active.Load()
+	v := e.viewOf(en.account)
 	if v == nil || !en.renew.CompareAndSwap(at, math.MaxInt64) {
 		return
 	}
-	go func() {
+	background.Go("renewing ahead", func() {
 		// Only a part of the turns: those who wait come first.
+		ahead := e.places.Load().ahead
 		wait := time.NewTimer(time.Until(en.usable()))
 		defer wait.Stop()
 		select {
-		case e.ahead <- struct{}{}:
-			defer func() { <-e.ahead }()
+		case ahead <- struct{}{}:
+			defer func() { <-ahead }()
 		case <-wait.C:
 			return
 		}
@@ -54,7 +57,7 @@ func (e *Engine) renewAhead(en *entry, at int64) {
 		if _, err := v.fly(context.Background(), o); err != nil {
 			e.retry(o, en, delegation.AsRefusal(err))
 		}
-	}()
+	})
 }
 
 // retry arranges for another attempt at a renewal, as long as the token at

@@ -24,7 +24,7 @@ func (e *Engine) Status() Status {
 		Entries:    e.entries.Len(),
 		Remembered: e.failures.store.Len(),
 		Waiting:    e.flights.Waiting(),
-		Minting:    len(e.slots),
+		Minting:    len(e.places.Load().slots),
 		Issuer:     e.breaker.Status(),
 	}
 	if e.shared != nil {

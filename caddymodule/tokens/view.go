@@ -5,6 +5,8 @@ package tokens
 import (
 	"context"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
@@ -52,17 +54,39 @@ const (
 type View struct {
 	engine *Engine
 	client Client
+
+	options  *Options // nil: it leaves the engine's as they are
+	settings string
+
+	last     atomic.Pointer[account] // asked for
+	accounts sync.Map                // all that were
 }
 
-// Attach lends a configuration's client to the engine. Renewals in the
-// background use the latest one's.
+// Attach lends a configuration's client to the engine.
 func (e *Engine) Attach(c Client) *View {
-	v := &View{e, c}
+	v := &View{engine: e, client: c}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.views = append(e.views, v)
-	e.active.Store(v)
 	return v
+}
+
+// Configure has the engine work by the options of the view's configuration,
+// until another one comes or the view is detached. settings are its
+// fingerprint: where they are other ones, whatever the issuer has against the
+// operator's credentials is asked anew.
+func (v *View) Configure(o Options, settings string) {
+	o.complete()
+	e := v.engine
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, other := range e.views {
+		if other != v && other.settings == settings { // the same configuration, loaded again
+			other.accounts.Range(func(a, _ any) bool { v.accounts.Store(a, nil); return true })
+		}
+	}
+	v.options, v.settings = &o, settings
+	e.apply(v)
 }
 
 // Detach ends what Attach began.
@@ -72,15 +96,66 @@ func (v *View) Detach() {
 	defer e.mu.Unlock()
 	e.views = slices.DeleteFunc(e.views, func(other *View) bool { return other == v })
 	if n := len(e.views); n > 0 {
-		e.active.Store(e.views[n-1])
-	} else {
-		e.active.Store(nil)
+		e.apply(e.views[n-1]) // a reload has failed, perhaps
 	}
+}
+
+// apply makes a view's options the engine's. Its caller holds mu.
+func (e *Engine) apply(v *View) {
+	if v.options == nil {
+		return
+	}
+	if old, now := e.options.Load(), v.options; *old != *now {
+		e.options.Store(now)
+		e.entries.Limit(now.MaxEntries)
+		e.failures.store.Limit(now.maxFailures())
+		e.flights.Limit(now.limits())
+		e.agenda.bound(now.maxAppointments())
+		e.purges.Keep(2 * now.Timeout)
+		if old.Concurrency != now.Concurrency {
+			e.places.Store(newPlaces(now.Concurrency))
+		}
+	}
+	if e.settings != v.settings {
+		e.settings = v.settings
+		e.reconsider()
+	}
+}
+
+// reconsider forgets that the issuer does not accept the operator's
+// credentials: they may have been mended.
+func (e *Engine) reconsider() {
+	e.failures.store.DeleteFunc(func(f failure) bool { return f.refusal.Code == delegation.CredentialsRejected })
+	if e.breaker.Status().Code == delegation.CredentialsRejected {
+		e.breaker.Succeed()
+	}
+}
+
+// viewOf returns the latest view that asks for tokens of an account, or nil.
+func (e *Engine) viewOf(a *account) *View {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, v := range slices.Backward(e.views) {
+		if _, ok := v.accounts.Load(*a); ok {
+			return v
+		}
+	}
+	return nil
+}
+
+// asks notes that tokens of an account are asked for.
+func (v *View) asks(a *account) {
+	if last := v.last.Load(); last == a || last != nil && *last == *a {
+		return
+	}
+	v.accounts.Store(*a, nil)
+	v.last.Store(a)
 }
 
 // Get implements [delegation.Tokens].
 func (v *View) Get(ctx context.Context, id delegation.Identity) (*delegation.Token, bool, error) {
 	k, now := v.engine.keys.of(&id), time.Now()
+	v.asks(v.engine.keys.account(&id))
 	if en := v.engine.lookup(k, &id, now); en != nil {
 		if at := en.renew.Load(); now.UnixNano() >= at {
 			v.engine.renewAhead(en, at)
@@ -95,6 +170,7 @@ func (v *View) Get(ctx context.Context, id delegation.Identity) (*delegation.Tok
 // Renew implements [delegation.Tokens].
 func (v *View) Renew(ctx context.Context, id delegation.Identity, stale *delegation.Token) (*delegation.Token, error) {
 	k := v.engine.keys.of(&id)
+	v.asks(v.engine.keys.account(&id))
 	if en := v.engine.lookup(k, &id, time.Now()); en != nil && !en.token.Same(stale) {
 		v.client.Found(Hit)
 		return en.token, nil

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package delegation
+
+import "sync"
+
+// Succession names the keys of one account, so that [Identity.Key] stays the
+// same while they are rotated. A token belongs to the account and not to the
+// key that it was obtained with: a key that replaces one while the server runs,
+// or that was listed beside it in an earlier configuration, takes its name
+// over. A configuration whose first key was not known before begins with a
+// name, and so with tokens, of its own.
+//
+// The zero value knows no key. It is for [Host.State], keyed by the account.
+type Succession struct {
+	mu    sync.Mutex
+	names map[string]string // by a key's fingerprint
+}
+
+// Load returns the name for the keys of a configuration, by their
+// fingerprints: what its first key is known by, or that key's own.
+func (s *Succession) Load(keys ...string) (name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	name, known := s.names[keys[0]]
+	if !known {
+		name = keys[0]
+	}
+	s.adopt(name, keys)
+	return name
+}
+
+// Replace has keys that took the place of others, under which tokens go by the
+// name, take the name over.
+func (s *Succession) Replace(name string, keys ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.adopt(name, keys)
+}
+
+func (s *Succession) adopt(name string, keys []string) {
+	if s.names == nil {
+		s.names = make(map[string]string)
+	}
+	for _, key := range keys {
+		if _, known := s.names[key]; !known {
+			s.names[key] = name
+		}
+	}
+}
+
+// Close implements [io.Closer]; there is nothing to end.
+func (*Succession) Close() error { return nil }

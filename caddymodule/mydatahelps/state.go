@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mydatahelps
+
+import (
+	"context"
+	"io"
+	"sync"
+	"sync/atomic"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+// What outlives a reload, each keyed by what it depends on and nothing else:
+//
+//   - the quota by project, also where two providers share that
+//   - who is which participant, the list among it, by project and mapping
+//   - the keys' names by service account
+//   - connections by the HTTP settings
+//
+// A change of scopes, keys or connections so leaves all look-ups as they are.
+
+// account is what is known of a service account.
+type account struct {
+	delegation.Succession
+	accepted atomic.Pointer[string] // fingerprint of the key that the platform accepted last
+}
+
+// Close implements [io.Closer]; there is nothing to end.
+func (q *quota) Close() error { return nil }
+
+// Close implements [io.Closer].
+func (c *connection) Close() error {
+	c.close()
+	return nil
+}
+
+func (c *Config) platformKey() string {
+	return delegation.Fingerprint([]string{"platform", c.BaseURL, c.Project})
+}
+
+// mapping is a hash over what makes somebody a participant.
+func (c *Config) mapping() string {
+	return delegation.Fingerprint([]string{
+		"mapping", c.BaseURL, c.Project, c.Participant.By, c.Participant.Field, c.Participant.Query, c.Participant.Claim,
+	})
+}
+
+// open takes what other configurations have left.
+func (p *Provider) open(host delegation.Host) {
+	c := &p.config
+	quota := host.Common(c.platformKey(), func() io.Closer { return newQuota() }).(*quota)
+	pins := host.State(c.pinKey(), func() io.Closer { return newPins() }).(*pins)
+	p.directory = host.State(p.binding, func() io.Closer {
+		d := newDirectory(pins)
+		d.quota = quota
+		return d
+	}).(*directory)
+	p.service = host.State(delegation.Fingerprint([]string{"account", c.BaseURL, c.Account}), func() io.Closer { return new(account) }).(*account)
+	p.key = p.service.Load(keyFingerprints(c.Keys)...)
+	http := delegation.Fingerprint([]string{"http"}, c.HTTP.Settings())
+	p.client = host.State(http, func() io.Closer { return new(connection) }).(*connection).client(c.HTTP)
+}
+
+// life is how long a directory works: what nobody waits for ends when no
+// configuration uses it any more, reading the list for people who wait when the
+// last of them has been answered. They may be waiting in a configuration that a
+// reload has replaced, and their look-ups end by a deadline of their own.
+type life struct {
+	mu      sync.Mutex
+	closed  bool
+	lookups int
+	spare   span // what nobody waits for
+	needed  span
+}
+
+type span struct {
+	ctx    context.Context
+	cancel context.CancelFunc
+}
+
+func newSpan() span {
+	ctx, cancel := context.WithCancel(context.Background())
+	return span{ctx, cancel}
+}
+
+func newLife() life { return life{spare: newSpan(), needed: newSpan()} }
+
+// lookup begins a look-up and returns how to end it.
+func (l *life) lookup() (end func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lookups++
+	if l.needed.ctx.Err() != nil {
+		l.needed = newSpan()
+	}
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.lookups--
+		l.settle()
+	}
+}
+
+// reading is the context for reading the list.
+func (l *life) reading() context.Context {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.needed.ctx
+}
+
+func (l *life) settle() {
+	if l.closed && l.lookups == 0 {
+		l.needed.cancel()
+	}
+}
+
+// over tells whether no configuration uses the directory any more.
+func (l *life) over() bool { return l.spare.ctx.Err() != nil }
+
+func (l *life) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	l.spare.cancel()
+	l.settle()
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
+)
+
+// verified are sessions of one way to verify them, in the pool: the answers
+// that were given about them, who is being asked and has failed to answer, and
+// the connections for it. A reload asks nothing again. They hold nothing of any
+// one configuration.
+type verified struct {
+	session.Verifier
+	client *http.Client // nil: nobody is asked, or keys that are in the pool by themselves
+}
+
+// Destruct runs when no configuration verifies sessions in this way any more.
+func (v verified) Destruct() error {
+	if v.client != nil {
+		v.client.CloseIdleConnections()
+	}
+	return nil
+}
+
+// GoString keeps the usage pool from printing what it holds when it panics.
+func (verified) GoString() string { return "delegate sessions" }
+
+// verified finds or makes what is pooled by these settings, which have to be
+// all that an answer depends on: a field of the verifier that is not among them
+// would have sessions outlive its change.
+func (s *AppSession) verified(settings [][]string, life time.Duration, build func() verified) session.Verifier {
+	key := delegation.Fingerprint(append(settings, []string{life.String()})...)
+	return s.taken.take("sessions\x00"+key, func() caddy.Destructor { return build() }).(verified)
+}
+
+// asked pools a verifier that asks somebody.
+func (s *AppSession) asked(v session.Verifier, client *http.Client, settings [][]string, life time.Duration, endings *session.Endings) (session.Verifier, error) {
+	connection, err := s.HTTP.fingerprint(caddy.NewReplacer())
+	if err != nil {
+		return nil, err
+	}
+	return s.verified(append(settings, connection), life, func() verified {
+		return verified{session.NewCache(session.NewAsked(v, client.Timeout), endings, life), client}
+	}), nil
+}
+
+func introspectionSettings(i *session.Introspection) [][]string {
+	return [][]string{{"introspect", i.URL, i.ClientID, i.ClientSecret.Reveal(), i.Realm, i.Issuer}, i.Audiences}
+}
+
+func endpointSettings(e *session.Endpoint) [][]string {
+	return [][]string{{"endpoint", e.URL, e.Cookie, e.Subject, e.Expires, e.Realm}}
+}
+
+// jwtSettings has keys name the verifier's keys.
+func jwtSettings(j *session.JWT, keys []string) [][]string {
+	algorithms := make([]string, len(j.Algorithms))
+	for i, algorithm := range j.Algorithms {
+		algorithms[i] = string(algorithm)
+	}
+	return [][]string{{"jwt", j.Issuer, j.Type}, j.Audiences, algorithms, keys}
+}
+
+// fingerprint is what connections depend on: of certificates what the file
+// holds, because a file that was mended is to count.
+func (h *HTTP) fingerprint(repl *caddy.Replacer) ([]string, error) {
+	settings, err := h.provision(repl)
+	if err != nil {
+		return nil, err
+	}
+	all := settings.Settings()
+	if h != nil && h.CAFile != "" {
+		file, err := expand(repl, h.CAFile)
+		if err != nil {
+			return nil, err
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		sum := sha256.Sum256(text)
+		all = append(all, hex.EncodeToString(sum[:]))
+	}
+	return all, nil
+}
+
+// nameRealm notes how users are named in a realm that nobody has chosen: the
+// default. Two ways there would take two people for one where the same name
+// means one user at the one and another at the other.
+func (a *App) nameRealm(realm string, way ...string) error {
+	key := strings.Join(way, " ")
+	if other, ok := a.realms[realm]; ok && other != key {
+		return fmt.Errorf("two app_session name users in different ways and would share the realm %s: write `realm %s` in both if a name means the same user in both, otherwise a realm of its own in one of them", realm, realm)
+	}
+	if a.realms == nil {
+		a.realms = make(map[string]string)
+	}
+	a.realms[realm] = key
+	return nil
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"reflect"
+	"testing"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
+)
+
+// TestR8_EverySettingIsInTheKey protects against sessions that outlive a change
+// of what they were verified by: each field of a verifier is part of the key
+// that its answers are pooled by, and one that is added later fails here until
+// it is as well.
+func TestR8_EverySettingIsInTheKey(t *testing.T) {
+	// The keys are named beside the verifier; who calls is part of the key by
+	// the HTTP settings.
+	elsewhere := map[string]bool{"Keys": true, "Client": true}
+	set := func(field reflect.Value) {
+		switch field.Interface().(type) {
+		case string:
+			field.SetString("changed")
+		case []string:
+			field.Set(reflect.ValueOf([]string{"changed"}))
+		case []jose.SignatureAlgorithm:
+			field.Set(reflect.ValueOf([]jose.SignatureAlgorithm{"changed"}))
+		case delegation.Secret:
+			field.Set(reflect.ValueOf(delegation.NewSecret("changed")))
+		case bool:
+			field.SetBool(true)
+		default:
+			t.Fatalf("a field of type %s: say here how to change it", field.Type())
+		}
+	}
+	for _, c := range []struct {
+		verifier any
+		key      func(any) string
+	}{
+		{new(session.JWT), func(v any) string { return delegation.Fingerprint(jwtSettings(v.(*session.JWT), nil)...) }},
+		{new(session.Introspection), func(v any) string {
+			return delegation.Fingerprint(introspectionSettings(v.(*session.Introspection))...)
+		}},
+		{new(session.Endpoint), func(v any) string { return delegation.Fingerprint(endpointSettings(v.(*session.Endpoint))...) }},
+	} {
+		kind := reflect.TypeOf(c.verifier).Elem()
+		before := c.key(c.verifier)
+		for i := range kind.NumField() {
+			if elsewhere[kind.Field(i).Name] {
+				continue
+			}
+			changed := reflect.New(kind)
+			set(changed.Elem().Field(i))
+			if c.key(changed.Interface()) == before {
+				t.Errorf("%s.%s is not part of the key", kind.Name(), kind.Field(i).Name)
+			}
+		}
+	}
+}
