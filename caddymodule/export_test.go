@@ -4,4 +4,3 @@ package caddymodule
 
 // Pooled is how many states outlive the configurations that used them.
 func Pooled() int { return references() }
-
