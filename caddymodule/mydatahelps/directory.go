@@ -165,7 +165,7 @@ func (d *directory) check(key string, h *hit, now time.Time, find finder) {
 	}
 	background.Go("checking a participant", func() {
 		defer d.checks.Add(-1)
-		ctx, cancel := context.WithTimeout(d.life.spare.ctx, lookupTimeout)
+		ctx, cancel := context.WithTimeout(d.life.unattended.ctx, lookupTimeout)
 		defer cancel()
 		began := d.purges.Of(&delegation.Identity{Person: h.who})
 		id, err := find.try(ctx, false)

@@ -247,8 +247,8 @@ func (d *directory) rescan(x *index, read page) {
 			return read(ctx, number)
 		}
 		background.Go("reading the participant list", func() {
-			_, _ = d.scans.Do(d.life.spare.ctx, "scan", "", func(context.Context) (*index, error) {
-				return d.scan(d.life.spare.ctx, x.claim, spare)
+			_, _ = d.scans.Do(d.life.unattended.ctx, "scan", "", func(context.Context) (*index, error) {
+				return d.scan(d.life.unattended.ctx, x.claim, spare)
 			})
 		})
 	}

@@ -350,7 +350,7 @@ func TestR4_LookupsOutliveConfigurations(t *testing.T) {
 				}()
 				want(t, p, "planted-0", guid(0), "")
 				want(t, p, "planted-1", guid(1), "")
-				if !p.directory.life.over() || p.directory.life.needed.ctx.Err() == nil {
+				if !p.directory.life.over() || p.directory.life.awaited.ctx.Err() == nil {
 					t.Error("something would go on")
 				}
 			})

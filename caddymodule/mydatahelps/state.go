@@ -67,32 +67,33 @@ func (p *Provider) open(host delegation.Host) {
 // last of them has been answered. They may be waiting in a configuration that a
 // reload has replaced, and their look-ups end by a deadline of their own.
 type life struct {
-	mu      sync.Mutex
-	closed  bool
-	lookups int
-	spare   span // what nobody waits for
-	needed  span
+	mu         sync.Mutex
+	closed     bool
+	lookups    int
+	unattended work // what nobody waits for
+	awaited    work
 }
 
-type span struct {
+// work is ended by its cancel.
+type work struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 }
 
-func newSpan() span {
+func newWork() work {
 	ctx, cancel := context.WithCancel(context.Background())
-	return span{ctx, cancel}
+	return work{ctx, cancel}
 }
 
-func newLife() life { return life{spare: newSpan(), needed: newSpan()} }
+func newLife() life { return life{unattended: newWork(), awaited: newWork()} }
 
 // lookup begins a look-up and returns how to end it.
 func (l *life) lookup() (end func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.lookups++
-	if l.needed.ctx.Err() != nil {
-		l.needed = newSpan()
+	if l.awaited.ctx.Err() != nil {
+		l.awaited = newWork()
 	}
 	return func() {
 		l.mu.Lock()
@@ -106,22 +107,22 @@ func (l *life) lookup() (end func()) {
 func (l *life) reading() context.Context {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.needed.ctx
+	return l.awaited.ctx
 }
 
 func (l *life) settle() {
 	if l.closed && l.lookups == 0 {
-		l.needed.cancel()
+		l.awaited.cancel()
 	}
 }
 
 // over tells whether no configuration uses the directory any more.
-func (l *life) over() bool { return l.spare.ctx.Err() != nil }
+func (l *life) over() bool { return l.unattended.ctx.Err() != nil }
 
 func (l *life) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true
-	l.spare.cancel()
+	l.unattended.cancel()
 	l.settle()
 }

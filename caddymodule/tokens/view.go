@@ -118,13 +118,13 @@ func (e *Engine) apply(v *View) {
 	}
 	if e.settings != v.settings {
 		e.settings = v.settings
-		e.reconsider()
+		e.retryCredentials()
 	}
 }
 
-// reconsider forgets that the issuer does not accept the operator's
+// retryCredentials forgets that the issuer does not accept the operator's
 // credentials: they may have been mended.
-func (e *Engine) reconsider() {
+func (e *Engine) retryCredentials() {
 	e.failures.store.DeleteFunc(func(f failure) bool { return f.refusal.Code == delegation.CredentialsRejected })
 	if e.breaker.Status().Code == delegation.CredentialsRejected {
 		e.breaker.Succeed()
@@ -143,8 +143,8 @@ func (e *Engine) viewOf(a *account) *View {
 	return nil
 }
 
-// asks notes that tokens of an account are asked for.
-func (v *View) asks(a *account) {
+// noteAccount notes that tokens of an account are asked for.
+func (v *View) noteAccount(a *account) {
 	if last := v.last.Load(); last == a || last != nil && *last == *a {
 		return
 	}
@@ -155,7 +155,7 @@ func (v *View) asks(a *account) {
 // Get implements [delegation.Tokens].
 func (v *View) Get(ctx context.Context, id delegation.Identity) (*delegation.Token, bool, error) {
 	k, now := v.engine.keys.of(&id), time.Now()
-	v.asks(v.engine.keys.account(&id))
+	v.noteAccount(v.engine.keys.account(&id))
 	if en := v.engine.lookup(k, &id, now); en != nil {
 		if at := en.renew.Load(); now.UnixNano() >= at {
 			v.engine.renewAhead(en, at)
@@ -170,7 +170,7 @@ func (v *View) Get(ctx context.Context, id delegation.Identity) (*delegation.Tok
 // Renew implements [delegation.Tokens].
 func (v *View) Renew(ctx context.Context, id delegation.Identity, stale *delegation.Token) (*delegation.Token, error) {
 	k := v.engine.keys.of(&id)
-	v.asks(v.engine.keys.account(&id))
+	v.noteAccount(v.engine.keys.account(&id))
 	if en := v.engine.lookup(k, &id, time.Now()); en != nil && !en.token.Same(stale) {
 		v.client.Found(Hit)
 		return en.token, nil
