@@ -5,6 +5,7 @@ package grants
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 
@@ -21,7 +22,7 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true), goose.WithTableName("delegate_migrations")}
+	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true), goose.WithTableName("delegate_migrations"), goose.WithGoMigrations(s.rowKeysMigration())}
 	if s.dialect.goose == "postgres" {
 		locker, err := lock.NewPostgresSessionLocker()
 		if err != nil {
@@ -37,6 +38,9 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err == nil && behind {
 		_, err = p.Up(ctx)
 	}
+	if errors.Is(err, ErrDamaged) {
+		return err
+	}
 	if err != nil {
 		return s.unavailable("bringing the tables up to date", err)
 	}
@@ -50,19 +54,21 @@ func (s *Store) migrate(ctx context.Context) error {
 // checkKeyset refuses a keyset that does not open what is there: with a wrong
 // one nobody would be found, and everybody would be asked to consent anew.
 func (s *Store) checkKeyset(ctx context.Context) error {
-	return s.read(ctx, "checking the keyset", func(ctx context.Context, db doer) error {
-		for _, table := range []string{"grants", "journeys"} {
-			text, args := s.sql("SELECT count(*) FROM "+table+" WHERE sealed_by NOT IN ", s.keyNames())
-			var foreign int
-			if err := db.QueryRowContext(ctx, text, args...).Scan(&foreign); err != nil {
-				return err
-			}
-			if foreign > 0 {
-				return fmt.Errorf("%w: %d rows of %s are sealed by keys that this keyset does not have: put back the keyset file they were written with; nothing was changed", ErrDamaged, foreign, table)
-			}
+	return s.read(ctx, "checking the keyset", s.fits)
+}
+
+func (s *Store) fits(ctx context.Context, db doer) error {
+	for _, table := range []string{"grants", "journeys"} {
+		text, args := s.sql("SELECT count(*) FROM "+table+" WHERE sealed_by NOT IN ", s.keyNames(), "")
+		var foreign int
+		if err := db.QueryRowContext(ctx, text, args...).Scan(&foreign); err != nil {
+			return err
 		}
-		return nil
-	})
+		if foreign > 0 {
+			return fmt.Errorf("%w: %d rows of %s are sealed by keys that this keyset does not have: put back the keyset file they were written with; nothing was changed", ErrDamaged, foreign, table)
+		}
+	}
+	return nil
 }
 
 // keyName tells rows of one primary key from those of others.

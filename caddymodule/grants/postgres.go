@@ -44,7 +44,9 @@ func (s *Store) openPostgres(address string) error {
 		goose:  "postgres",
 		mark:   func(n int) string { return "$" + strconv.Itoa(n) },
 		lock:   fmt.Sprintf("SELECT pg_advisory_xact_lock(%d)", int64(writing)),
+		clock:  "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint",
 		reason: postgresReason,
+		erase:  erasePostgres, truncateLog: truncateLogPostgres,
 	}
 	return nil
 }

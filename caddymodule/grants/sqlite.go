@@ -50,6 +50,7 @@ func (s *Store) openSQLite(file string) error {
 		"_txlock": {"immediate"}, // two that read first and write then would both wait in vain
 		"_pragma": {
 			"busy_timeout(" + busyTimeout + ")", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)",
+			"secure_delete(1)", "temp_store(2)", // nothing deleted stays in a page, and nothing is written beside the file
 			"cache_size(-8000)", // KiB of each connection: a million grants' indexes, but for their leaves
 		},
 	}
@@ -62,6 +63,7 @@ func (s *Store) openSQLite(file string) error {
 		goose:  "sqlite3",
 		mark:   func(int) string { return "?" },
 		reason: sqliteReason,
+		erase:  eraseSQLite, truncateLog: truncateLogSQLite,
 	}
 	return nil
 }
