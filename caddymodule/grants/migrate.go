@@ -18,6 +18,10 @@ var migrations embed.FS
 
 // migrate brings the tables up to date. Several machines may do it at once.
 func (s *Store) migrate(ctx context.Context) error {
+	short, cancel := context.WithTimeout(ctx, opening)
+	defer cancel()
+	long, cancel := context.WithTimeout(ctx, migrating)
+	defer cancel()
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return err
@@ -34,9 +38,9 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err != nil {
 		return s.unavailable("preparing the tables", err)
 	}
-	behind, err := p.HasPending(ctx)
+	behind, err := p.HasPending(short)
 	if err == nil && behind {
-		_, err = p.Up(ctx)
+		_, err = p.Up(long)
 	}
 	if errors.Is(err, ErrDamaged) {
 		return err
@@ -44,7 +48,7 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err != nil {
 		return s.unavailable("bringing the tables up to date", err)
 	}
-	now, newest, err := p.GetVersions(ctx)
+	now, newest, err := p.GetVersions(long)
 	if err == nil && now > newest {
 		return fmt.Errorf("grants: the tables are of version %d, and this program knows %d: use the newer program", now, newest)
 	}

@@ -68,24 +68,30 @@ func (s *Store) openSQLite(file string) error {
 	return nil
 }
 
-// sqliteReason is what may be told of an error.
-func sqliteReason(err error) string {
+// sqliteReason is what may be told of an error, and whether it is one of the
+// settings.
+func sqliteReason(err error) (text string, mistaken bool) {
+	if errors.Is(err, errInUse) {
+		return errInUse.Error(), false
+	}
 	e, ok := errors.AsType[*sqlite.Error](err)
 	if !ok {
-		return reason(err)
+		return reason(err), false
 	}
 	switch e.Code() & 0xff {
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
-		return "another program holds it locked"
+		return "another program holds it locked", false
 	case sqlite3.SQLITE_FULL:
-		return "the disk is full"
+		return "the disk is full", false
 	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN:
-		return "it may not be written to: check the file and its folder"
+		return "it may not be written to: check the file and its folder", true
 	case sqlite3.SQLITE_IOERR:
-		return "reading or writing the disk failed"
-	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
-		return "the file is damaged, or no database: put back a backup"
+		return "reading or writing the disk failed", false
+	case sqlite3.SQLITE_NOTADB:
+		return "the file is damaged, or no database: put back a backup", true
+	case sqlite3.SQLITE_CORRUPT:
+		return "the file is damaged, or no database: put back a backup", false
 	default:
-		return fmt.Sprintf("SQLite's error %d", e.Code())
+		return fmt.Sprintf("SQLite's error %d", e.Code()), false
 	}
 }

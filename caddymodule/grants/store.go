@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 )
@@ -15,8 +14,12 @@ import (
 // DefaultTimeout bounds one operation.
 const DefaultTimeout = 5 * time.Second
 
-// opening is what opening a store may take, its tables included.
-const opening = time.Minute
+// opening is what opening a store may take, and migrating what bringing a
+// database of an older program up to date may take.
+const (
+	opening   = time.Minute
+	migrating = 15 * time.Minute
+)
 
 // Keyset seals and names. It is implemented by the package keyset.
 type Keyset interface {
@@ -60,11 +63,12 @@ type Store struct {
 
 // dialect is in what the two databases differ.
 type dialect struct {
-	goose  string                 // its name there
-	mark   func(n int) string     // the n-th parameter
-	lock   string                 // has writers wait for each other; may be empty
-	clock  string                 // asks for the time in milliseconds; empty: this machine's
-	reason func(err error) string // what may be told of an error
+	goose string             // its name there
+	mark  func(n int) string // the n-th parameter
+	lock  string             // has writers wait for each other; may be empty
+	clock string             // asks for the time in milliseconds; empty: this machine's
+	// What may be told of an error, and whether it is one of the settings.
+	reason func(err error) (text string, mistaken bool)
 
 	erase       func(ctx context.Context, s *Store, what string) error
 	truncateLog func(ctx context.Context, s *Store) error
@@ -130,15 +134,35 @@ var (
 	ErrDamaged = errors.New("grants: what is kept cannot be opened")
 )
 
+// unavailable is an [ErrUnavailable] and what may be told of it.
+type unavailable struct {
+	doing, reason string
+	mistaken      bool
+}
+
+func (e *unavailable) Error() string {
+	return ErrUnavailable.Error() + ": " + e.doing + ": " + e.reason
+}
+
+func (e *unavailable) Unwrap() error { return ErrUnavailable }
+
+// Mistaken tells whether an error of [Open] or [Opener.Store] needs somebody to
+// change something: the settings, the keyset or the program. Otherwise the
+// database is away, and may be back at any moment.
+func Mistaken(err error) bool {
+	if away, ok := errors.AsType[*unavailable](err); ok {
+		return away.mistaken
+	}
+	return err != nil && !errors.Is(err, ErrUnavailable)
+}
+
 // unavailable hides what a database says: it may quote what it was given.
 func (s *Store) unavailable(doing string, err error) error {
-	if known(err) {
+	if err == nil || known(err) {
 		return err
 	}
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%w: %s: %s", ErrUnavailable, doing, s.dialect.reason(err))
+	reason, mistaken := s.dialect.reason(err)
+	return &unavailable{doing, reason, mistaken}
 }
 
 // known tells whether an error is one of ours.
