@@ -62,7 +62,7 @@ type Examiner interface {
 // good.
 type Releaser interface {
 	// Release ends the binding of a person, whom the operator has made sure of.
-	Release(p Person)
+	Release(p Person) error
 }
 
 // Traits are the facts of a configured provider that are needed before the

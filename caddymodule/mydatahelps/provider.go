@@ -14,6 +14,7 @@ import (
 	"slices"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 )
 
 // Provider is one account at MyDataHelps. Make it with [New].
@@ -30,6 +31,8 @@ type Provider struct {
 	tokens    delegation.Tokens
 	directory *directory
 	client    *http.Client
+	bindings  *grants.Opener // with participant_field; nil if the host keeps no grants
+	checking  bool           // nobody is bound
 }
 
 // New checks the configuration and makes a provider of it. It touches neither
@@ -69,6 +72,9 @@ func (p *Provider) Traits() delegation.Traits {
 // Open implements [delegation.Provider].
 func (p *Provider) Open(host delegation.Host) error {
 	p.host = host
+	if keeper, ok := host.(grants.Host); ok && p.config.Participant.By == ByField {
+		p.bindings = keeper.Grants()
+	}
 	pins := host.State(p.config.pinKey(), func() io.Closer { return newPins() }).(*pins)
 	p.directory = host.State(p.traits.Fingerprint, func() io.Closer { return newDirectory(pins) }).(*directory)
 	p.client = p.directory.connection.client(p.config.HTTP)
@@ -137,13 +143,8 @@ func (p *Provider) Upstream(*delegation.Delegation) delegation.Upstream { return
 // signing out and in again must not make somebody another participant.
 func (p *Provider) Forget(s delegation.Selection) { p.directory.forget(s) }
 
-// Release implements [delegation.Releaser]: it ends the binding of a person to
-// the participant they were first found to be by a custom field.
-func (p *Provider) Release(who delegation.Person) { p.directory.pins.release(who) }
-
 // Interface guards
 var (
 	_ delegation.Provider    = (*Provider)(nil)
 	_ delegation.TokenIssuer = (*Provider)(nil)
-	_ delegation.Releaser    = (*Provider)(nil)
 )
