@@ -22,6 +22,7 @@ import (
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/keyset"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/permission"
 )
 
 // Grants is where it is kept what people have consented to, for providers that
@@ -178,7 +179,11 @@ func keysetBeside(database string) (*keyset.Keyset, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
-		return keys, nil
+		exposed, err := permission.Restrict(file)
+		if exposed {
+			caddy.Log().Named("delegate").Warn("the keyset of the grants could be opened by every user of this machine: rotate it, unless you trust them all", zap.String("file", file))
+		}
+		return keys, err
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("reading the keyset: %w", err)

@@ -62,7 +62,14 @@ type Examiner interface {
 // good.
 type Releaser interface {
 	// Release ends the binding of a person, whom the operator has made sure of.
-	Release(p Person) error
+	Release(p Person)
+}
+
+// Unbinder is a [Releaser] whose bindings are kept where that can fail. Unbind
+// is called instead of Release.
+type Unbinder interface {
+	Releaser
+	Unbind(ctx context.Context, p Person) error
 }
 
 // Traits are the facts of a configured provider that are needed before the

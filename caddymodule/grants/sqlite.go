@@ -12,6 +12,8 @@ import (
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/permission"
 )
 
 // busyTimeout is how long a writer waits for another one, in milliseconds. It
@@ -45,6 +47,16 @@ func (s *Store) openSQLite(file string) error {
 	}
 	if err := f.Close(); err != nil {
 		return fmt.Errorf("opening the grants: %w", err)
+	}
+	// A copy or a restored backup may have been open to everybody.
+	for _, name := range []string{file, file + "-wal", file + "-shm"} {
+		exposed, err := permission.Restrict(name)
+		if err != nil {
+			return fmt.Errorf("opening the grants: %w", err)
+		}
+		if exposed {
+			s.warn("a file of the grants could be opened by every user of this machine: it is for this one alone now; its backups may be open too", errors.New(name))
+		}
 	}
 	settings := url.Values{
 		"_txlock": {"immediate"}, // two that read first and write then would both wait in vain

@@ -26,7 +26,7 @@ func (p *Provider) bindingOf(who delegation.Person) grants.Owner {
 // known to contradict is what the attacker waits for.
 func (p *Provider) bindParticipant(ctx context.Context, who delegation.Person, id string) error {
 	id = strings.ToLower(id)
-	if p.bindings == nil {
+	if p.bindings == nil || p.checking && !p.bindings.Made() {
 		if !p.directory.pins.bind(who, id) {
 			return grants.ErrConflict
 		}
@@ -60,14 +60,16 @@ func (p *Provider) pin(ctx context.Context, store *grants.Store, who delegation.
 	return err
 }
 
-// Release implements [delegation.Releaser]: it ends the binding of a person to
+// Release implements [delegation.Releaser].
+func (p *Provider) Release(who delegation.Person) { _ = p.Unbind(context.Background(), who) }
+
+// Unbind implements [delegation.Unbinder]: it ends the binding of a person to
 // the participant they were first found to be by a custom field.
-func (p *Provider) Release(who delegation.Person) error {
+func (p *Provider) Unbind(ctx context.Context, who delegation.Person) error {
 	p.directory.pins.release(who)
 	if p.bindings == nil {
 		return nil
 	}
-	ctx := context.Background() // it is bounded, and done if whoever asked leaves
 	store, err := p.bindings.Store(ctx)
 	if err != nil {
 		return err
@@ -75,4 +77,4 @@ func (p *Provider) Release(who delegation.Person) error {
 	return store.Forget(ctx, p.bindingOf(who))
 }
 
-var _ delegation.Releaser = (*Provider)(nil)
+var _ delegation.Unbinder = (*Provider)(nil)
