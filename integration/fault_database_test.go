@@ -11,18 +11,9 @@ import (
 	"strings"
 	"testing"
 	"time"
-)
 
-// logged has Caddy log to a file, and returns it.
-func logged(t *testing.T, caddyfile string) (text, file string) {
-	t.Helper()
-	file = filepath.Join(t.TempDir(), "caddy.log")
-	text = strings.Replace(caddyfile, "\tdelegate {", "\tlog {\n\t\toutput file "+file+"\n\t}\n\tdelegate {", 1)
-	if text == caddyfile {
-		t.Fatal("no delegate in the Caddyfile")
-	}
-	return text, file
-}
+	"github.com/caddyserver/caddy/v2"
+)
 
 // says tells how often something is in the log.
 func says(t *testing.T, file, what string) int {
@@ -103,8 +94,10 @@ func TestRc_WrongKeysetLater(t *testing.T) {
 // TestRc_SQLiteLocked is the same for a file that another program has locked.
 func TestRc_SQLiteLocked(t *testing.T) {
 	c := mydexed(t, "", "")
-	dir := t.TempDir()
-	file := filepath.Join(dir, "grants.db")
+	if err := caddy.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(c.Dir, "grants", "grants.db")
 	cmd := exec.CommandContext(t.Context(), "sqlite3", file)
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -117,11 +110,11 @@ func TestRc_SQLiteLocked(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	_, _ = io.WriteString(in, "BEGIN EXCLUSIVE; SELECT 1;\n")
+	_, _ = io.WriteString(in, "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; SELECT 1;\n")
 	if _, err := out.Read(make([]byte, 2)); err != nil {
 		t.Fatal(err)
 	}
-	text, log := logged(t, c.caddyfile("\n\t\tgrants sqlite "+file, ""))
+	text, log := logged(t, c.caddyfile("", ""))
 	load(t, c.Stack, text)
 	alice := c.browser("alice")
 	alice.do(http.MethodGet, dataset, "").want(t, http.StatusServiceUnavailable, "grants_unavailable")
