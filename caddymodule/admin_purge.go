@@ -63,9 +63,12 @@ func (a *App) purge(ctx context.Context, names []string, order *purgeOrder) purg
 	for _, name := range names {
 		errs = append(errs, a.providers[name].purge(ctx, s, order.Release, "admin"))
 	}
-	if errors.Join(errs...) != nil {
+	if err := errors.Join(errs...); err != nil {
 		answer.Code, answer.Message, _ = strings.Cut(tokens.ErrIncomplete.Error(), ": ")
 		answer.Complete = false
+		if errors.Is(err, errNotReleased) {
+			answer.Code, answer.Message, _ = strings.Cut(errNotReleased.Error(), ": ")
+		}
 	}
 	return answer
 }

@@ -7,7 +7,6 @@
 package caddymodule
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -146,15 +145,7 @@ func (a *App) Start() error {
 		tellChange(a.fleet, a.logger)
 		a.fleet.Start()
 	}
-	for name, p := range a.providers {
-		if !p.keepsGrants {
-			continue
-		}
-		if _, err := a.ledger.Store(context.Background()); err != nil {
-			return fmt.Errorf("the grants of provider %s: %w", name, err)
-		}
-	}
-	return nil
+	return a.startGrants()
 }
 
 // Stop does nothing: requests may still be draining. See Cleanup.

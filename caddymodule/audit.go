@@ -97,17 +97,36 @@ func (p *provider) Minting(ctx context.Context, id *delegation.Identity, why tok
 	}
 }
 
+// errNotReleased is a purge that has not ended a binding.
+var errNotReleased = errors.New("not_released: this machine has purged, but the grants cannot be used, where the user is bound to their participant; purge with release again when they can")
+
+// release ends the binding of a person to their participant, if the provider
+// binds anybody.
+func (p *provider) release(ctx context.Context, who delegation.Person) error {
+	switch guest := p.Provider.(type) {
+	case delegation.Unbinder:
+		return guest.Unbind(ctx, who)
+	case delegation.Releaser:
+		guest.Release(who)
+	}
+	return nil
+}
+
 // purge drops who is selected, here and on the machines that share tokens.
 // release also ends the binding of the one person to their participant. by is
-// who asked for it. The error is [tokens.ErrIncomplete].
+// who asked for it. The error is [tokens.ErrIncomplete] or errNotReleased.
 func (p *provider) purge(ctx context.Context, s delegation.Selection, release bool, by string) error {
 	who := delegation.Person{Realm: s.Realm, Subject: s.Subject}
-	if r, ok := p.Provider.(delegation.Releaser); ok && release {
+	var notReleased error
+	if release {
 		// First: a lookup in between would find the old binding in its way, and
 		// that be remembered.
-		r.Release(who)
+		if err := p.release(ctx, who); err != nil {
+			p.logger.Error("releasing the participant of a user", zap.String("provider", p.name), zap.Error(err))
+			notReleased = errNotReleased
+		}
 	}
-	err := p.shared.tokens.Purge(ctx, s)
+	err := errors.Join(p.shared.tokens.Purge(ctx, s), notReleased)
 	for _, other := range p.shared.siblings() {
 		other.tokens.Drop(s)
 	}
@@ -120,7 +139,7 @@ func (p *provider) purge(ctx context.Context, s delegation.Selection, release bo
 		zap.String("provider", p.name),
 		zap.String("by", by),
 		zap.String("selected", selected(s)),
-		zap.Bool("released", release),
+		zap.Bool("released", release && notReleased == nil),
 		zap.Bool("complete", err == nil),
 	}, p.naming.fields(who)...)...)
 	return err

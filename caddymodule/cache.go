@@ -51,6 +51,7 @@ func openKeyset(setting string) (*keyset.Keyset, error) {
 	}
 	text := setting
 	if strings.HasPrefix(setting, "{env.") || strings.HasPrefix(setting, "{file.") {
+		warnExposed(setting)
 		var err error
 		if text, err = expand(caddy.NewReplacer(), setting); err != nil {
 			return nil, err

@@ -154,7 +154,7 @@ func (c *check) try(ctx context.Context, p *provider, tables []*policy.Table, te
 		return
 	}
 	q := delegation.Question{Read: c.read}
-	if c.subject != "" && p.keepsGrants && !p.ledger.Made() {
+	if _, connects := p.Provider.(delegation.Connector); connects && c.subject != "" && p.keepsGrants && !p.ledger.Made() {
 		tell(delegation.Finding{Step: "grants", Detail: "there is no database yet: start Caddy once, and have somebody connect"})
 		return
 	}

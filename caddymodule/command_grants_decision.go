@@ -27,7 +27,7 @@ func (c *grantsConfig) deleteCommand() *cobra.Command {
 Deletes a grant, in whatever state, and the key it holds. The platform may be
 unable to give that key again: the owner has to consent anew, and some platforms
 then begin another connection. To end its use and keep it, release it. Backups
-of the database still hold it.`,
+that were made before still hold it.`,
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "Yes, the key may be lost")
 	runGrants(cmd, 1, func(ctx context.Context, id string) error {
@@ -50,7 +50,8 @@ func (c *grantsConfig) releaseCommand() *cobra.Command {
 		Use:   "release <id>",
 		Short: "Ends a grant's hold on its account",
 		Long: `
-Retires a grant: it is not used any more, and its account at the platform may be
+Retires a grant, or what binds a user to a participant by participant_field: it
+is not used any more, and its account at the platform may be
 connected by, or moved to, somebody else. The key is kept, and move can bring
 the grant back.`,
 	}

@@ -3,14 +3,18 @@
 package caddymodule
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -18,6 +22,7 @@ import (
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/keyset"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/permission"
 )
 
 // Grants is where it is kept what people have consented to, for providers that
@@ -51,6 +56,7 @@ func (a *App) openGrants(keys *keyset.Keyset) error {
 	name := []string{"grants", o.Postgres, o.File, fingerprintOf(keys, o.File)}
 	sum := sha256.Sum256([]byte(strings.Join(name, "\x00")))
 	a.ledger = a.taken.take("grants\x00"+hex.EncodeToString(sum[:]), func() caddy.Destructor {
+		o.Warn = warnGrants
 		return ledger{grants.NewOpener(o.File, func() (grants.Options, error) {
 			if o.Keyset != nil {
 				return o, nil
@@ -60,8 +66,48 @@ func (a *App) openGrants(keys *keyset.Keyset) error {
 			made, err := keysetBeside(o.File)
 			o.Keyset = made
 			return o, err
-		})}
+		}).Tell(tellGrants)}
 	}).(ledger).Opener
+	return nil
+}
+
+// The store outlives configurations, so it has none of their loggers.
+
+func warnGrants(what string, err error) { caddy.Log().Named("delegate").Warn(what, zap.Error(err)) }
+
+func tellGrants(err error) {
+	if err == nil {
+		caddy.Log().Named("delegate").Info("the grants are open")
+		return
+	}
+	caddy.Log().Named("delegate").Error(grantsAway, zap.Error(err))
+}
+
+const grantsAway = "the grants cannot be used: requests that need them are answered grants_unavailable until they can; it is tried again by itself"
+
+// grantsPatience is how long a load waits for the grants: a database that does
+// not answer must not keep all sites from starting.
+const grantsPatience = 6 * time.Second
+
+// startGrants opens the grants if a provider needs them. Only what somebody has
+// to change refuses the load: settings, keyset or program. A database that is
+// away is the trouble of those requests that need it.
+func (a *App) startGrants() error {
+	for _, name := range slices.Sorted(maps.Keys(a.providers)) {
+		if !a.providers[name].keepsGrants {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), grantsPatience)
+		defer cancel()
+		switch _, err := a.ledger.Store(ctx); {
+		case err == nil:
+		case grants.Mistaken(err):
+			return fmt.Errorf("the grants of provider %s: %w", name, err)
+		default:
+			a.logger.Warn(grantsAway+"; see that the database runs, and can be reached from here", zap.String("provider", name), zap.Error(err))
+		}
+		return nil // they are the same for all
+	}
 	return nil
 }
 
@@ -133,7 +179,11 @@ func keysetBeside(database string) (*keyset.Keyset, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
-		return keys, nil
+		exposed, err := permission.Restrict(file)
+		if exposed {
+			caddy.Log().Named("delegate").Warn("the keyset of the grants could be opened by every user of this machine: rotate it, unless you trust them all", zap.String("file", file))
+		}
+		return keys, err
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("reading the keyset: %w", err)

@@ -65,6 +65,13 @@ type Releaser interface {
 	Release(p Person)
 }
 
+// Unbinder is a [Releaser] whose bindings are kept where that can fail. Unbind
+// is called instead of Release.
+type Unbinder interface {
+	Releaser
+	Unbind(ctx context.Context, p Person) error
+}
+
 // Traits are the facts of a configured provider that are needed before the
 // first request.
 type Traits struct {

@@ -58,15 +58,15 @@ func (s *Store) Activate(ctx context.Context, a Arrival) (g *Grant, first bool, 
 		if err != nil {
 			return err
 		}
-		if r.state == done {
+		if r.state == stateDone {
 			g, err = s.find(ctx, tx, a.Owner)
 			return err
 		}
 		if g, first, outcome, err = s.end(ctx, tx, r, verdict); err != nil {
 			return err
 		}
-		_, err = s.run(ctx, tx, "UPDATE journeys SET state = 'done' WHERE id = ", r.id, "")
-		return err
+		r.state, r.told = stateDone, r.told.over() // what it has is the grant's now
+		return s.replaceJourney(ctx, tx, r)
 	})
 	if err != nil {
 		return nil, false, err
@@ -80,7 +80,7 @@ func (s *Store) try(ctx context.Context, a Arrival) (Verdict, error) {
 	var ask func() Verdict
 	err := s.read(ctx, "looking for a journey", func(_ context.Context, db doer) error {
 		r, err := s.arrived(ctx, db, a)
-		if err != nil || r.state == done || a.Try == nil {
+		if err != nil || r.state == stateDone || a.Try == nil {
 			return err
 		}
 		g, before, err := s.both(ctx, db, r)
@@ -104,13 +104,17 @@ func (s *Store) arrived(ctx context.Context, db doer, a Arrival) (*record, error
 	if err != nil {
 		return nil, err
 	}
+	now, err := s.now(ctx, db)
+	if err != nil {
+		return nil, err
+	}
 	there := r.browser == "" && a.AnyBrowser || r.browser != "" && slices.Contains(s.tokens("browser", a.Browser), r.browser)
 	switch {
 	case r.owner != a.Owner || !there:
 		return nil, ErrOther
-	case r.late(time.Now()):
+	case r.late(now):
 		return nil, ErrNone
-	case r.state == open:
+	case r.state == stateOpen:
 		return nil, ErrPending
 	default:
 		return r, nil
@@ -118,22 +122,18 @@ func (s *Store) arrived(ctx context.Context, db doer, a Arrival) (*record, error
 }
 
 // grant is what a journey leads to.
-func (r *record) grant(told said) *Grant {
-	now, what := time.Now(), told.staged()
-	return &Grant{ID: newID(), Owner: r.owner, Account: what.Account, State: Active, Secret: what.Secret, Created: now, Changed: now, told: told.At}
+func (r *record) grant() *Grant {
+	now, what := time.Now(), r.told.staged()
+	return &Grant{ID: newID(), Owner: r.owner, Account: what.Account, State: Active, Secret: what.Secret, Created: now, Changed: now, told: r.told.At}
 }
 
 // both are what a journey leads to, and what its owner has; nil if nothing.
 func (s *Store) both(ctx context.Context, db doer, r *record) (g, before *Grant, err error) {
-	told, err := s.said(r)
-	if err != nil {
-		return nil, nil, err
-	}
 	before, err = s.held(ctx, db, r.owner)
 	if errors.Is(err, ErrNone) {
 		before, err = nil, nil
 	}
-	return r.grant(told), before, err
+	return r.grant(), before, err
 }
 
 // overruled tells whether what a journey leads to does not count, whatever the
@@ -186,8 +186,11 @@ func (s *Store) end(ctx context.Context, tx doer, r *record, verdict Verdict) (g
 // What the platform has told counts as that for an hour; after, nobody should
 // be kept from beginning anew.
 func (s *Store) Pending(ctx context.Context, o Owner) error {
-	now := time.Now()
 	return s.read(ctx, "looking for a journey", func(ctx context.Context, db doer) error {
+		now, err := s.now(ctx, db)
+		if err != nil {
+			return err
+		}
 		var id string
 		return s.row(ctx, db, func(row scanner) error { return row.Scan(&id) },
 			"SELECT id FROM journeys WHERE provider = ", o.Provider, " AND source = ", o.Source, " AND person IN ", s.persons(o),

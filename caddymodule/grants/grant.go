@@ -52,11 +52,12 @@ type Grant struct {
 	Created time.Time
 	Changed time.Time
 
-	told     int64 // when the platform did
-	sealedBy string
+	told    int64  // when the platform did: a number of [Store.next]
+	version int64  // of the row: each change makes it another
+	rowKey  string // the id of the key that seals it
 }
 
-const grantColumns = "id, provider, source, state, owner, secret, sealed_by, created, changed"
+const grantColumns = "id, provider, source, state, owner, secret, row_key, version, created, changed"
 
 // Find returns somebody's grant, active or suspended. The error is [ErrNone],
 // [ErrConflict] if all they have connected is an account that belongs to
@@ -99,15 +100,24 @@ func (s *Store) conflicts(ctx context.Context, db doer, o Owner) (all []*Grant, 
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		g, err := s.scan(rows)
+	found, err := scanGrants(rows)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range found {
+		g, err := s.open(ctx, db, r)
+		if errors.Is(err, errNoRowKey) {
+			g, err = s.byID(ctx, db, r.ID) // it was changed meanwhile
+		}
+		if errors.Is(err, ErrNone) {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, g)
 	}
-	return all, rows.Err()
+	return all, nil
 }
 
 // held is the grant that an owner has.
@@ -130,26 +140,20 @@ func (s *Store) holder(ctx context.Context, db doer, provider, source, account s
 }
 
 func (s *Store) grant(ctx context.Context, db doer, pieces ...any) (g *Grant, err error) {
-	err = s.row(ctx, db, func(row scanner) (err error) {
-		g, err = s.scan(row)
-		return err
-	}, pieces...)
-	return g, err
-}
-
-// scan reads a grant and opens it.
-func (s *Store) scan(row scanner) (*Grant, error) {
-	g := new(Grant)
-	var owner, secret []byte
-	var created, changed int64
-	if err := row.Scan(&g.ID, &g.Provider, &g.Source, &g.State, &owner, &secret, &g.sealedBy, &created, &changed); err != nil {
-		return nil, err
+	// Its key is gone if it was replaced after it was read.
+	for range readAgain {
+		var r *sealedGrant
+		if err = s.row(ctx, db, func(row scanner) (err error) {
+			r, err = scanGrant(row)
+			return err
+		}, pieces...); err != nil {
+			return nil, err
+		}
+		if g, err = s.open(ctx, db, r); !errors.Is(err, errNoRowKey) {
+			return g, err
+		}
 	}
-	g.Created, g.Changed = time.UnixMilli(created), time.UnixMilli(changed)
-	if err := s.openOwner(g, owner); err != nil {
-		return nil, err
-	}
-	return g, s.openSecret(g, secret)
+	return nil, ErrDamaged
 }
 
 // bind makes what somebody has consented to theirs, in place of what they had.
@@ -160,7 +164,7 @@ func (s *Store) bind(ctx context.Context, tx doer, g *Grant, proven bool) error 
 	other, err := s.holder(ctx, tx, g.Provider, g.Source, g.Account)
 	switch {
 	case err == nil && other.Owner == g.Owner && proven:
-		g.ID, g.Created = other.ID, other.Created
+		g.ID, g.Created, g.rowKey = other.ID, other.Created, other.rowKey
 		return s.replace(ctx, tx, g)
 	case err == nil && other.Owner != g.Owner:
 		g.State = Conflict
@@ -173,7 +177,7 @@ func (s *Store) bind(ctx context.Context, tx doer, g *Grant, proven bool) error 
 	case err != nil && !errors.Is(err, ErrNone):
 		return err
 	}
-	if _, err := s.run(ctx, tx, "UPDATE grants SET state = 'retired', changed = ", millis(g.Changed), " WHERE provider = ", g.Provider,
+	if _, err := s.run(ctx, tx, "UPDATE grants SET state = 'retired', version = version + 1, changed = ", millis(g.Changed), " WHERE provider = ", g.Provider,
 		" AND source = ", g.Source, " AND state IN ('active', 'suspended') AND person IN ", s.persons(g.Owner), ""); err != nil {
 		return err
 	}
@@ -196,7 +200,7 @@ func (s *Store) settle(ctx context.Context, tx doer, g *Grant) error {
 		if c.ID == g.ID || c.Account != g.Account || c.told > g.told {
 			continue
 		}
-		if _, err := s.run(ctx, tx, "DELETE FROM grants WHERE id = ", c.ID, ""); err != nil {
+		if err := s.deleteRows(ctx, tx, "DELETE FROM grants WHERE id = ", c.ID, ""); err != nil {
 			return err
 		}
 	}
@@ -204,34 +208,40 @@ func (s *Store) settle(ctx context.Context, tx doer, g *Grant) error {
 }
 
 func (s *Store) insert(ctx context.Context, tx doer, g *Grant) error {
-	owner, secret, err := s.sealGrant(g)
+	owner, secret, err := s.seal(ctx, tx, g)
 	if err != nil {
 		return err
 	}
-	_, err = s.run(ctx, tx, "INSERT INTO grants (id, provider, source, person, account, state, owner, secret, sealed_by, created, changed) VALUES (",
+	g.version = 1
+	_, err = s.run(ctx, tx, "INSERT INTO grants (id, provider, source, person, account, state, owner, secret, row_key, sealed_by, version, created, changed) VALUES (",
 		g.ID, ", ", g.Provider, ", ", g.Source, ", ", s.person(g.Owner), ", ", s.account(g.Provider, g.Source, g.Account), ", ", string(g.State), ", ",
-		owner, ", ", secret, ", ", s.keyName(), ", ", millis(g.Created), ", ", millis(g.Changed), ")")
+		owner, ", ", secret, ", ", g.rowKey, ", ", s.keyName(), ", ", g.version, ", ", millis(g.Created), ", ", millis(g.Changed), ")")
 	return err
 }
 
-// replace writes a grant that is there, by the primary key.
+// replace writes a grant that is there, by a new key and the primary key of the
+// keyset. What was there does not open any more.
 func (s *Store) replace(ctx context.Context, tx doer, g *Grant) error {
-	owner, secret, err := s.sealGrant(g)
+	before := g.rowKey
+	owner, secret, err := s.seal(ctx, tx, g)
 	if err != nil {
 		return err
 	}
-	_, err = s.run(ctx, tx, "UPDATE grants SET person = ", s.person(g.Owner), ", account = ", s.account(g.Provider, g.Source, g.Account),
-		", state = ", string(g.State), ", owner = ", owner, ", secret = ", secret, ", sealed_by = ", s.keyName(), ", changed = ", millis(g.Changed),
-		" WHERE id = ", g.ID, "")
-	return err
+	if err := s.row(ctx, tx, func(row scanner) error { return row.Scan(&g.version) },
+		"UPDATE grants SET person = ", s.person(g.Owner), ", account = ", s.account(g.Provider, g.Source, g.Account),
+		", state = ", string(g.State), ", owner = ", owner, ", secret = ", secret, ", row_key = ", g.rowKey, ", sealed_by = ", s.keyName(),
+		", version = version + 1, changed = ", millis(g.Changed), " WHERE id = ", g.ID, " RETURNING version"); err != nil {
+		return err
+	}
+	return s.dropRowKeys(ctx, tx, before)
 }
 
 // Suspend notes that the platform does not accept a grant any more, and tells
 // whether it did: one that was changed since it was read is left as it is.
 func (s *Store) Suspend(ctx context.Context, g *Grant) (done bool, err error) {
 	err = s.write(ctx, "suspending a grant", func(ctx context.Context, tx doer) error {
-		n, err := s.run(ctx, tx, "UPDATE grants SET state = 'suspended', changed = ", millis(time.Now()),
-			" WHERE id = ", g.ID, " AND state = 'active' AND changed = ", millis(g.Changed), "")
+		n, err := s.run(ctx, tx, "UPDATE grants SET state = 'suspended', version = version + 1, changed = ", millis(time.Now()),
+			" WHERE id = ", g.ID, " AND state = 'active' AND version = ", g.version, "")
 		done = n == 1
 		return err
 	})
@@ -247,8 +257,8 @@ func (s *Store) Resume(ctx context.Context, g *Grant, accepted bool) (now *Grant
 		state = Active
 	}
 	err = s.write(ctx, "trying a grant again", func(ctx context.Context, tx doer) error {
-		n, err := s.run(ctx, tx, "UPDATE grants SET state = ", string(state), ", changed = ", millis(time.Now()),
-			" WHERE id = ", g.ID, " AND state = 'suspended' AND changed = ", millis(g.Changed), "")
+		n, err := s.run(ctx, tx, "UPDATE grants SET state = ", string(state), ", version = version + 1, changed = ", millis(time.Now()),
+			" WHERE id = ", g.ID, " AND state = 'suspended' AND version = ", g.version, "")
 		if err == nil && n == 1 && accepted {
 			now, err = s.held(ctx, tx, g.Owner)
 		}
@@ -261,15 +271,20 @@ func (s *Store) Resume(ctx context.Context, g *Grant, accepted bool) (now *Grant
 }
 
 // Forget deletes all that is kept of an owner, journeys too. What is forgotten
-// cannot be had back from the platform.
+// cannot be had back from the platform, nor read from the files of the database:
+// if a backup that is being made keeps them in use, it is erased after.
 func (s *Store) Forget(ctx context.Context, o Owner) error {
-	return s.write(ctx, "forgetting a grant", func(ctx context.Context, tx doer) error {
+	err := s.write(ctx, "forgetting a grant", func(ctx context.Context, tx doer) error {
 		for _, table := range []string{"grants", "journeys"} {
-			if _, err := s.run(ctx, tx, "DELETE FROM "+table+" WHERE provider = ", o.Provider, " AND source = ", o.Source,
+			if err := s.deleteRows(ctx, tx, "DELETE FROM "+table+" WHERE provider = ", o.Provider, " AND source = ", o.Source,
 				" AND person IN ", s.persons(o), ""); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+	if err == nil {
+		s.eraseNow(ctx)
+	}
+	return err
 }

@@ -86,9 +86,9 @@ var (
 )
 
 const (
-	open   = "open"
-	staged = "staged"
-	done   = "done"
+	stateOpen   = "open"
+	stateStaged = "staged"
+	stateDone   = "done"
 )
 
 func (s *Store) token(use, value string) string    { return s.keys.Name("journey "+use, value) }
@@ -100,9 +100,8 @@ func (s *Store) Begin(ctx context.Context, j *Journey) error {
 	if j.Life <= 0 {
 		j.Life = journeyLife
 	}
-	now := time.Now()
 	j.Link, j.Back = delegation.NewSecret(rand.Text()), delegation.NewSecret(rand.Text())
-	j.Expires = now.Add(j.Life)
+	j.Expires = time.Now().Add(j.Life)
 	browser := ""
 	if j.AnyBrowser {
 		j.Browser = delegation.Secret{}
@@ -118,20 +117,24 @@ func (s *Store) Begin(ctx context.Context, j *Journey) error {
 				return err
 			}
 		}
+		now, err := s.now(ctx, tx)
+		if err != nil {
+			return err
+		}
 		if err := s.makeRoom(ctx, tx, j.Owner, now); err != nil {
 			return err
 		}
 		r := &record{
-			id: newID(), provider: j.Provider, source: j.Source, browser: browser,
+			id: newID(), provider: j.Provider, source: j.Source, browser: browser, owner: j.Owner, kind: j.Kind,
 			link: s.token("link", j.Link.Reveal()), back: s.token("back", j.Back.Reveal()),
 		}
-		owner, err := s.sealJSON(identityOf(j.Owner, j.Kind), r.ownerPlace()...)
+		owner, staged, err := s.sealJourney(ctx, tx, r)
 		if err != nil {
 			return err
 		}
-		_, err = s.run(ctx, tx, "INSERT INTO journeys (id, provider, source, person, link, back, browser, state, owner, staged, sealed_by, created, expires) VALUES (",
+		_, err = s.run(ctx, tx, "INSERT INTO journeys (id, provider, source, person, link, back, browser, state, owner, staged, row_key, sealed_by, created, expires) VALUES (",
 			r.id, ", ", r.provider, ", ", r.source, ", ", s.person(j.Owner), ", ", r.link, ", ", r.back, ", ",
-			r.browser, ", ", open, ", ", owner, ", ", []byte{}, ", ", s.keyName(), ", ", millis(now), ", ", millis(j.Expires), ")")
+			r.browser, ", ", stateOpen, ", ", owner, ", ", staged, ", ", r.rowKey, ", ", s.keyName(), ", ", millis(now), ", ", millis(now.Add(j.Life)), ")")
 		return err
 	})
 }
@@ -139,91 +142,24 @@ func (s *Store) Begin(ctx context.Context, j *Journey) error {
 // Abandon ends a journey that the platform does not know of, so that nobody
 // waits for it.
 func (s *Store) Abandon(ctx context.Context, j *Journey) error {
-	return s.alone(ctx, "giving a journey up", func(ctx context.Context, db doer) error {
-		_, err := s.run(ctx, db, "DELETE FROM journeys WHERE state = 'open' AND link = ", s.token("link", j.Link.Reveal()), "")
-		return err
+	return s.write(ctx, "giving a journey up", func(ctx context.Context, tx doer) error {
+		return s.deleteRows(ctx, tx, "DELETE FROM journeys WHERE state = 'open' AND link = ", s.token("link", j.Link.Reveal()), "")
 	})
 }
 
 // makeRoom drops what is long over, and of somebody who has too many open ones
 // those that are over, or will be, the soonest.
 func (s *Store) makeRoom(ctx context.Context, tx doer, o Owner, now time.Time) error {
-	if _, err := s.run(ctx, tx, "DELETE FROM journeys WHERE expires < ", millis(now.Add(-kept)), ""); err != nil {
+	if err := s.dropOld(ctx, tx, now); err != nil {
 		return err
 	}
-	_, err := s.run(ctx, tx, "DELETE FROM journeys WHERE id IN (SELECT id FROM journeys WHERE provider = ", o.Provider, " AND source = ", o.Source,
+	return s.deleteRows(ctx, tx, "DELETE FROM journeys WHERE id IN (SELECT id FROM journeys WHERE provider = ", o.Provider, " AND source = ", o.Source,
 		" AND state = 'open' AND person IN ", s.persons(o), " ORDER BY expires DESC LIMIT 1000000 OFFSET ", maxOpen-1, ")")
-	return err
 }
 
-// record is a journey as the database has it.
-type record struct {
-	id, provider, source string
-	link, back, browser  string // as the database names them
-	state                string
-	owner                Owner
-	kind                 Kind
-	staged               []byte
-	expires              time.Time
-}
-
-func (s *Store) journey(ctx context.Context, db doer, provider, source, column, token string) (*record, error) {
-	r := new(record)
-	var sealed []byte
-	var expires int64
-	err := s.row(ctx, db, func(row scanner) error {
-		return row.Scan(&r.id, &r.provider, &r.source, &r.link, &r.back, &r.browser, &r.state, &sealed, &r.staged, &expires)
-	}, "SELECT id, provider, source, link, back, browser, state, owner, staged, expires FROM journeys WHERE provider = ", provider, " AND source = ", source,
-		" AND "+column+" IN ", s.tokens(column, token), "")
-	if err != nil {
-		return nil, err
-	}
-	r.expires = time.UnixMilli(expires)
-	var who identity
-	if err := s.openJSON(sealed, &who, r.ownerPlace()...); err != nil {
-		return nil, err
-	}
-	r.kind = who.Kind
-	r.owner = who.owner(provider, source)
-	return r, nil
-}
-
-// late tells whether it is too late to end a journey. What the platform has
-// told waits for longer: it may be unable to tell a second time.
-func (r *record) late(now time.Time) bool {
-	switch {
-	case r.state == open:
-		return now.After(r.expires)
-	case r.state == staged && r.browser == "":
-		return now.After(r.expires.Add(keptAny))
-	case r.state == staged:
-		return now.After(r.expires.Add(kept))
-	default:
-		return false
-	}
-}
-
-// ownerPlace has the tokens in it: a row whose tokens somebody has exchanged for
-// ones they know does not open.
-func (r *record) ownerPlace() []string {
-	return []string{"owner of journey", r.provider, r.source, r.id, r.link, r.back, r.browser}
-}
-
-func (r *record) place() []string { return []string{"staged of journey", r.provider, r.source, r.id} }
-
-// said is what was staged.
-type said struct {
-	Account string `json:"account"`
-	Secret  []byte `json:"secret"` // bytes, because JSON mends what is not UTF-8
-	At      int64  `json:"at"`     // when, in nanoseconds since 1970
-}
-
-func (s *Store) said(r *record) (told said, err error) {
-	return told, s.openJSON(r.staged, &told, r.place()...)
-}
-
-func (t said) staged() Staged {
-	return Staged{Account: t.Account, Secret: delegation.NewSecret(string(t.Secret))}
+// dropOld drops what is long over.
+func (s *Store) dropOld(ctx context.Context, tx doer, now time.Time) error {
+	return s.deleteRows(ctx, tx, "DELETE FROM journeys WHERE expires < ", millis(now.Add(-kept)), "")
 }
 
 // Stage notes what the platform says that somebody has consented to, by the
@@ -231,42 +167,45 @@ func (t said) staged() Staged {
 // word again is taken, and changes nothing; another word for the same journey,
 // or one for a journey that there is not or that has expired, is [ErrNone].
 func (s *Store) Stage(ctx context.Context, provider, source, link string, what Staged) error {
-	// Not in turn with other writers: it changes one row, if that is open.
-	return s.alone(ctx, "noting what was consented to", func(ctx context.Context, db doer) error {
-		r, err := s.journey(ctx, db, provider, source, "link", link)
-		if err != nil {
+	const doing = "noting what was consented to"
+	ctx = delegation.Detach(ctx)
+	// Who knows no link, or tells a second time, does not have writers wait.
+	var r *record
+	if err := s.read(ctx, doing, func(ctx context.Context, db doer) (err error) {
+		r, err = s.stageable(ctx, db, provider, source, link, what)
+		return err
+	}); err != nil || r.state != stateOpen {
+		return err
+	}
+	return s.write(ctx, doing, func(ctx context.Context, tx doer) error {
+		r, err := s.stageable(ctx, tx, provider, source, link, what)
+		if err != nil || r.state != stateOpen {
 			return err
 		}
-		if r.state == open {
-			if r.late(time.Now()) {
-				return ErrNone
-			}
-			sealed, err := s.sealJSON(said{what.Account, []byte(what.Secret.Reveal()), time.Now().UnixNano()}, r.place()...)
-			if err != nil {
-				return err
-			}
-			// All of a row is sealed by one key, or Reseal would leave some of it.
-			owner, err := s.sealJSON(identityOf(r.owner, r.kind), r.ownerPlace()...)
-			if err != nil {
-				return err
-			}
-			n, err := s.run(ctx, db, "UPDATE journeys SET state = 'staged', staged = ", sealed, ", person = ", s.person(r.owner), ", owner = ", owner,
-				", sealed_by = ", s.keyName(), " WHERE state = 'open' AND id = ", r.id, "")
-			if err != nil || n == 1 {
-				return err
-			}
-			// Somebody else was told at the same time.
-			if r, err = s.journey(ctx, db, provider, source, "link", link); err != nil {
-				return err
-			}
-		}
-		before, err := s.said(r)
-		if err != nil {
+		r.state, r.told = stateStaged, said{Account: what.Account, Secret: []byte(what.Secret.Reveal())}
+		if r.told.At, err = s.next(ctx, tx); err != nil {
 			return err
 		}
-		if before.Account != what.Account || !before.staged().Secret.Equal(what.Secret) {
-			return ErrNone
-		}
-		return nil
+		return s.replaceJourney(ctx, tx, r)
 	})
+}
+
+// stageable is the journey that a platform's word is for: open, or one for which
+// it has told the same before.
+func (s *Store) stageable(ctx context.Context, db doer, provider, source, link string, what Staged) (*record, error) {
+	r, err := s.journey(ctx, db, provider, source, "link", link)
+	if err != nil {
+		return nil, err
+	}
+	if r.state != stateOpen {
+		if !r.told.is(what) {
+			return nil, ErrNone
+		}
+		return r, nil
+	}
+	now, err := s.now(ctx, db)
+	if err == nil && r.late(now) {
+		err = ErrNone
+	}
+	return r, err
 }

@@ -5,6 +5,7 @@ package grants
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 
@@ -17,11 +18,15 @@ var migrations embed.FS
 
 // migrate brings the tables up to date. Several machines may do it at once.
 func (s *Store) migrate(ctx context.Context) error {
+	short, cancel := context.WithTimeout(ctx, opening)
+	defer cancel()
+	long, cancel := context.WithTimeout(ctx, migrating)
+	defer cancel()
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return err
 	}
-	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true), goose.WithTableName("delegate_migrations")}
+	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true), goose.WithTableName("delegate_migrations"), goose.WithGoMigrations(s.rowKeysMigration())}
 	if s.dialect.goose == "postgres" {
 		locker, err := lock.NewPostgresSessionLocker()
 		if err != nil {
@@ -33,14 +38,17 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err != nil {
 		return s.unavailable("preparing the tables", err)
 	}
-	behind, err := p.HasPending(ctx)
+	behind, err := p.HasPending(short)
 	if err == nil && behind {
-		_, err = p.Up(ctx)
+		_, err = p.Up(long)
+	}
+	if errors.Is(err, ErrDamaged) {
+		return err
 	}
 	if err != nil {
 		return s.unavailable("bringing the tables up to date", err)
 	}
-	now, newest, err := p.GetVersions(ctx)
+	now, newest, err := p.GetVersions(long)
 	if err == nil && now > newest {
 		return fmt.Errorf("grants: the tables are of version %d, and this program knows %d: use the newer program", now, newest)
 	}
@@ -50,19 +58,21 @@ func (s *Store) migrate(ctx context.Context) error {
 // checkKeyset refuses a keyset that does not open what is there: with a wrong
 // one nobody would be found, and everybody would be asked to consent anew.
 func (s *Store) checkKeyset(ctx context.Context) error {
-	return s.read(ctx, "checking the keyset", func(ctx context.Context, db doer) error {
-		for _, table := range []string{"grants", "journeys"} {
-			text, args := s.sql("SELECT count(*) FROM "+table+" WHERE sealed_by NOT IN ", s.keyNames())
-			var foreign int
-			if err := db.QueryRowContext(ctx, text, args...).Scan(&foreign); err != nil {
-				return err
-			}
-			if foreign > 0 {
-				return fmt.Errorf("%w: %d rows of %s are sealed by keys that this keyset does not have: put back the keyset file they were written with; nothing was changed", ErrDamaged, foreign, table)
-			}
+	return s.read(ctx, "checking the keyset", s.fits)
+}
+
+func (s *Store) fits(ctx context.Context, db doer) error {
+	for _, table := range []string{"grants", "journeys"} {
+		text, args := s.sql("SELECT count(*) FROM "+table+" WHERE sealed_by NOT IN ", s.keyNames(), "")
+		var foreign int
+		if err := db.QueryRowContext(ctx, text, args...).Scan(&foreign); err != nil {
+			return err
 		}
-		return nil
-	})
+		if foreign > 0 {
+			return fmt.Errorf("%w: %d rows of %s are sealed by keys that this keyset does not have: put back the keyset file they were written with; nothing was changed", ErrDamaged, foreign, table)
+		}
+	}
+	return nil
 }
 
 // keyName tells rows of one primary key from those of others.

@@ -31,7 +31,7 @@ func (s *Store) openPostgres(address string) error {
 		return errors.New("grants: the address of PostgreSQL cannot be read: write postgres://user:password@host:5432/database?sslmode=verify-full")
 	}
 	if !private(config) {
-		return errors.New("grants: the connection to PostgreSQL would not be private: add sslmode=verify-full to its address, and sslrootcert=<file> if its authority is your own")
+		return errors.New("grants: the connection to PostgreSQL would not be private, or not be with the server that is named (sslmode=verify-ca takes any of the authority): add sslmode=verify-full to its address, and sslrootcert=<file> if its authority is your own")
 	}
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = s.timeout
@@ -44,17 +44,21 @@ func (s *Store) openPostgres(address string) error {
 		goose:  "postgres",
 		mark:   func(n int) string { return "$" + strconv.Itoa(n) },
 		lock:   fmt.Sprintf("SELECT pg_advisory_xact_lock(%d)", int64(writing)),
+		clock:  "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint",
 		reason: postgresReason,
+		erase:  erasePostgres, truncateLog: truncateLogPostgres,
 	}
 	return nil
 }
 
 // private tells whether nobody on the way can read or answer: by TLS with a
-// server that is verified, and nothing else if that fails; or on this machine.
+// server of that name, and nothing else if that fails; or on this machine.
+// verify-ca is not enough: any server with a certificate of that authority could
+// answer, and with one of the public ones that is everybody.
 func private(c *pgx.ConnConfig) bool {
 	secure := func(host string, t *tls.Config) bool {
 		ip := net.ParseIP(host)
-		return strings.HasPrefix(host, "/") || host == "localhost" || ip.IsLoopback() || t != nil && (!t.InsecureSkipVerify || t.VerifyPeerCertificate != nil)
+		return strings.HasPrefix(host, "/") || host == "localhost" || ip.IsLoopback() || t != nil && !t.InsecureSkipVerify
 	}
 	if !secure(c.Host, c.TLSConfig) {
 		return false
@@ -67,13 +71,31 @@ func private(c *pgx.ConnConfig) bool {
 	return true
 }
 
-// postgresReason is what may be told of an error.
-func postgresReason(err error) string {
-	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
-		// Its message may quote values.
-		return "PostgreSQL's error " + e.Code
+// postgresReason is what may be told of an error, and whether it is one of the
+// settings: what the server says of the address or its user's rights. Its
+// message may quote values.
+func postgresReason(err error) (text string, mistaken bool) {
+	if errors.Is(err, errInUse) {
+		return errInUse.Error(), false
 	}
-	return reason(err)
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
+		return reason(err), false
+	}
+	switch text := "PostgreSQL's error " + e.Code; {
+	case strings.HasPrefix(e.Code, "28"):
+		return text + ", the user or password is not accepted: check the address", true
+	case e.Code == "3D000":
+		return text + ", there is no such database: check the address, or create it", true
+	case e.Code == "42501", e.Code == "3F000":
+		return text + ", the user may not make tables there: GRANT USAGE, CREATE ON SCHEMA public to it", true
+	case e.Code == "57P03":
+		return text + ", it is starting or stopping", false
+	case e.Code == "55P03":
+		return errInUse.Error(), false
+	default:
+		return text, false
+	}
 }
 
 // reason is what may be told of an error of either.

@@ -3,8 +3,8 @@
 package grants
 
 import (
+	"context"
 	"encoding/binary"
-	"encoding/json"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
@@ -16,7 +16,7 @@ type identity struct {
 	Slot    string `json:"slot,omitempty"`
 	Account string `json:"account,omitempty"`
 	Kind    Kind   `json:"kind,omitempty"`
-	Told    int64  `json:"told,omitempty"` // when the platform did, in nanoseconds since 1970
+	Told    int64  `json:"told,omitempty"` // when the platform did: a number of [Store.next]
 }
 
 func (i identity) owner(provider, source string) Owner {
@@ -36,31 +36,18 @@ func associated(parts ...string) []byte {
 	return b
 }
 
-func (s *Store) sealJSON(v any, place ...string) ([]byte, error) {
-	plain, err := json.Marshal(v)
+// seal seals a grant by a new key, which is kept with it.
+func (s *Store) seal(ctx context.Context, tx doer, g *Grant) (owner, secret []byte, err error) {
+	k, err := s.newRowKey(ctx, tx)
 	if err != nil {
-		return nil, err
-	}
-	return s.keys.Seal(plain, associated(place...))
-}
-
-func (s *Store) openJSON(sealed []byte, v any, place ...string) error {
-	plain, err := s.keys.Open(sealed, associated(place...))
-	if err == nil {
-		err = json.Unmarshal(plain, v)
-	}
-	if err != nil {
-		return ErrDamaged
-	}
-	return nil
-}
-
-func (s *Store) sealGrant(g *Grant) (owner, secret []byte, err error) {
-	if owner, err = s.sealJSON(identity{Realm: g.Realm, Subject: g.Subject, Slot: g.Slot, Account: g.Account, Told: g.told}, g.ownerPlace()...); err != nil {
 		return nil, nil, err
 	}
-	secret, err = s.keys.Seal([]byte(g.Secret.Reveal()), associated(g.secretPlace()...))
-	return owner, secret, err
+	owner, err = k.sealJSON(identity{Realm: g.Realm, Subject: g.Subject, Slot: g.Slot, Account: g.Account, Told: g.told}, g.ownerPlace()...)
+	if err != nil {
+		return nil, nil, err
+	}
+	g.rowKey = k.id
+	return owner, k.seal([]byte(g.Secret.Reveal()), g.secretPlace()...), nil
 }
 
 func (g *Grant) ownerPlace() []string { return []string{"owner of grant", g.Provider, g.Source, g.ID} }
@@ -69,19 +56,19 @@ func (g *Grant) secretPlace() []string {
 	return []string{"secret of grant", g.Provider, g.Source, g.ID, g.Realm, g.Subject, g.Slot, g.Account}
 }
 
-func (s *Store) openOwner(g *Grant, sealed []byte) error {
+func (g *Grant) openOwner(k *rowKey, sealed []byte) error {
 	var who identity
-	if err := s.openJSON(sealed, &who, g.ownerPlace()...); err != nil {
+	if err := k.openJSON(sealed, &who, g.ownerPlace()...); err != nil {
 		return err
 	}
 	g.Owner, g.Account, g.told = who.owner(g.Provider, g.Source), who.Account, who.Told
 	return nil
 }
 
-func (s *Store) openSecret(g *Grant, sealed []byte) error {
-	plain, err := s.keys.Open(sealed, associated(g.secretPlace()...))
+func (g *Grant) openSecret(k *rowKey, sealed []byte) error {
+	plain, err := k.open(sealed, g.secretPlace()...)
 	if err != nil {
-		return ErrDamaged
+		return err
 	}
 	g.Secret = delegation.NewSecret(string(plain))
 	return nil

@@ -12,6 +12,8 @@ import (
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/permission"
 )
 
 // busyTimeout is how long a writer waits for another one, in milliseconds. It
@@ -46,10 +48,21 @@ func (s *Store) openSQLite(file string) error {
 	if err := f.Close(); err != nil {
 		return fmt.Errorf("opening the grants: %w", err)
 	}
+	// A copy or a restored backup may have been open to everybody.
+	for _, name := range []string{file, file + "-wal", file + "-shm"} {
+		exposed, err := permission.Restrict(name)
+		if err != nil {
+			return fmt.Errorf("opening the grants: %w", err)
+		}
+		if exposed {
+			s.warn("a file of the grants could be opened by every user of this machine: it is for this one alone now; its backups may be open too", errors.New(name))
+		}
+	}
 	settings := url.Values{
 		"_txlock": {"immediate"}, // two that read first and write then would both wait in vain
 		"_pragma": {
 			"busy_timeout(" + busyTimeout + ")", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)",
+			"secure_delete(1)", "temp_store(2)", // nothing deleted stays in a page, and nothing is written beside the file
 			"cache_size(-8000)", // KiB of each connection: a million grants' indexes, but for their leaves
 		},
 	}
@@ -62,28 +75,35 @@ func (s *Store) openSQLite(file string) error {
 		goose:  "sqlite3",
 		mark:   func(int) string { return "?" },
 		reason: sqliteReason,
+		erase:  eraseSQLite, truncateLog: truncateLogSQLite,
 	}
 	return nil
 }
 
-// sqliteReason is what may be told of an error.
-func sqliteReason(err error) string {
+// sqliteReason is what may be told of an error, and whether it is one of the
+// settings.
+func sqliteReason(err error) (text string, mistaken bool) {
+	if errors.Is(err, errInUse) {
+		return errInUse.Error(), false
+	}
 	e, ok := errors.AsType[*sqlite.Error](err)
 	if !ok {
-		return reason(err)
+		return reason(err), false
 	}
 	switch e.Code() & 0xff {
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
-		return "another program holds it locked"
+		return "another program holds it locked", false
 	case sqlite3.SQLITE_FULL:
-		return "the disk is full"
+		return "the disk is full", false
 	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN:
-		return "it may not be written to: check the file and its folder"
+		return "it may not be written to: check the file and its folder", true
 	case sqlite3.SQLITE_IOERR:
-		return "reading or writing the disk failed"
-	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
-		return "the file is damaged, or no database: put back a backup"
+		return "reading or writing the disk failed", false
+	case sqlite3.SQLITE_NOTADB:
+		return "the file is damaged, or no database: put back a backup", true
+	case sqlite3.SQLITE_CORRUPT:
+		return "the file is damaged, or no database: put back a backup", false
 	default:
-		return fmt.Sprintf("SQLite's error %d", e.Code())
+		return fmt.Sprintf("SQLite's error %d", e.Code()), false
 	}
 }

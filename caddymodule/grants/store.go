@@ -7,18 +7,22 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
 // DefaultTimeout bounds one operation.
 const DefaultTimeout = 5 * time.Second
 
-// opening is what opening a store may take, its tables included.
-const opening = time.Minute
+// opening is what opening a store may take, and migrating what bringing a
+// database of an older program up to date may take.
+const (
+	opening   = time.Minute
+	migrating = 15 * time.Minute
+)
 
 // Keyset seals and names. It is implemented by the package keyset.
 type Keyset interface {
@@ -41,6 +45,9 @@ type Options struct {
 	Keyset Keyset
 	// Timeout bounds one operation. Default: 5 s.
 	Timeout time.Duration
+	// Warn is told what an operator should know and no caller is waiting for.
+	// Default: nobody is.
+	Warn func(what string, err error)
 }
 
 // Store keeps grants. Safe for concurrent use, also of several processes.
@@ -49,14 +56,25 @@ type Store struct {
 	dialect dialect
 	keys    Keyset
 	timeout time.Duration
+	warn    func(what string, err error)
+
+	erasing chan struct{} // one at a time
+	due     chan struct{} // something was deleted
+	stop    context.CancelFunc
+	stopped chan struct{} // nothing runs in the background any more
 }
 
 // dialect is in what the two databases differ.
 type dialect struct {
-	goose  string                 // its name there
-	mark   func(n int) string     // the n-th parameter
-	lock   string                 // has writers wait for each other; may be empty
-	reason func(err error) string // what may be told of an error
+	goose string             // its name there
+	mark  func(n int) string // the n-th parameter
+	lock  string             // has writers wait for each other; may be empty
+	clock string             // asks for the time in milliseconds; empty: this machine's
+	// What may be told of an error, and whether it is one of the settings.
+	reason func(err error) (text string, mistaken bool)
+
+	erase       func(ctx context.Context, s *Store, what string) error
+	truncateLog func(ctx context.Context, s *Store) error
 }
 
 // Open opens the database, brings its tables up to date, and makes sure that
@@ -66,7 +84,13 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Keyset == nil {
 		return nil, errors.New("grants are sealed: add a keyset")
 	}
-	s := &Store{keys: o.Keyset, timeout: o.Timeout}
+	s := &Store{
+		keys: o.Keyset, timeout: o.Timeout, warn: o.Warn,
+		erasing: make(chan struct{}, 1), due: make(chan struct{}, 1), stopped: make(chan struct{}),
+	}
+	if s.warn == nil {
+		s.warn = func(string, error) {}
+	}
 	if s.timeout <= 0 {
 		s.timeout = DefaultTimeout
 	}
@@ -85,11 +109,18 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(err, s.db.Close())
 	}
+	life, stop := context.WithCancel(delegation.Detach(ctx))
+	s.stop = stop
+	background.Go("erasing what was deleted", func() { s.keepErasing(life) })
 	return s, nil
 }
 
 // Close lets go of the database.
-func (s *Store) Close() error { return s.db.Close() }
+func (s *Store) Close() error {
+	s.stop()
+	<-s.stopped
+	return s.db.Close()
+}
 
 // The errors by which callers decide. Any other means that the database cannot
 // be used now; see [ErrUnavailable].
@@ -106,15 +137,35 @@ var (
 	ErrDamaged = errors.New("grants: what is kept cannot be opened")
 )
 
+// unavailable is an [ErrUnavailable] and what may be told of it.
+type unavailable struct {
+	doing, reason string
+	mistaken      bool
+}
+
+func (e *unavailable) Error() string {
+	return ErrUnavailable.Error() + ": " + e.doing + ": " + e.reason
+}
+
+func (e *unavailable) Unwrap() error { return ErrUnavailable }
+
+// Mistaken tells whether an error of [Open] or [Opener.Store] needs somebody to
+// change something: the settings, the keyset or the program. Otherwise the
+// database is away, and may be back at any moment.
+func Mistaken(err error) bool {
+	if away, ok := errors.AsType[*unavailable](err); ok {
+		return away.mistaken
+	}
+	return err != nil && !errors.Is(err, ErrUnavailable)
+}
+
 // unavailable hides what a database says: it may quote what it was given.
 func (s *Store) unavailable(doing string, err error) error {
-	if known(err) {
+	if err == nil || known(err) {
 		return err
 	}
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%w: %s: %s", ErrUnavailable, doing, s.dialect.reason(err))
+	reason, mistaken := s.dialect.reason(err)
+	return &unavailable{doing, reason, mistaken}
 }
 
 // known tells whether an error is one of ours.
@@ -197,18 +248,17 @@ func (s *Store) read(ctx context.Context, doing string, f func(ctx context.Conte
 	return s.unavailable(doing, f(ctx, s.db))
 }
 
-// alone does something that changes one row at once. Who asked may leave.
-func (s *Store) alone(ctx context.Context, doing string, f func(ctx context.Context, db doer) error) error {
-	return s.read(delegation.Detach(ctx), doing, f)
-}
-
 // write does something in one transaction, while nobody else writes. Either
 // all of it is done, and on the disk, or nothing. Who asked may leave: it goes
 // on, so that nobody has to guess whether it was done.
 func (s *Store) write(ctx context.Context, doing string, f func(ctx context.Context, tx doer) error) error {
 	ctx, cancel := context.WithTimeout(delegation.Detach(ctx), s.timeout)
 	defer cancel()
-	return s.unavailable(doing, s.transact(ctx, f))
+	err := s.unavailable(doing, s.transact(ctx, f))
+	if err == nil {
+		s.eraseSoon()
+	}
+	return err
 }
 
 func (s *Store) transact(ctx context.Context, f func(ctx context.Context, tx doer) error) (err error) {
@@ -226,6 +276,23 @@ func (s *Store) transact(ctx context.Context, f func(ctx context.Context, tx doe
 		return err
 	}
 	return tx.Commit()
+}
+
+// next numbers what happens, in the order of the database: the clocks of two
+// machines do not tell what was first.
+func (s *Store) next(ctx context.Context, tx doer) (n int64, err error) {
+	err = s.row(ctx, tx, func(row scanner) error { return row.Scan(&n) }, "UPDATE counters SET value = value + 1 WHERE name = 'order' RETURNING value")
+	return n, err
+}
+
+// now is the time by the database, which is the same for all machines.
+func (s *Store) now(ctx context.Context, db doer) (time.Time, error) {
+	if s.dialect.clock == "" {
+		return time.Now(), nil
+	}
+	var at int64
+	err := s.row(ctx, db, func(row scanner) error { return row.Scan(&at) }, s.dialect.clock)
+	return time.UnixMilli(at), err
 }
 
 // newID is the name of a row.

@@ -21,6 +21,7 @@ const tolerated = 30 * time.Second
 
 // Check implements [delegation.Checker].
 func (p *Provider) Check(ctx context.Context, q delegation.Question, tell func(delegation.Finding)) {
+	p.checking = true // who only looks binds nobody
 	d := q.Delegation
 	var token *delegation.Token
 	steps := []delegation.Step{

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 )
 
 var (
@@ -82,9 +83,11 @@ func (p *Provider) findByField(ctx context.Context, who delegation.Person, claim
 	if err != nil {
 		return "", err
 	}
-	if !p.directory.pins.bind(who, id) {
+	if err := p.bindParticipant(ctx, who, id); errors.Is(err, grants.ErrConflict) {
 		p.host.Logger().Error("a signed-in user and the participant whose custom field names them do not belong together by what was seen first; the user is refused until the pin is released")
 		return "", delegation.Refuse(delegation.AccountConflict, errors.New("the user or the participant is pinned otherwise"))
+	} else if err != nil {
+		return "", err
 	}
 	return id, nil
 }

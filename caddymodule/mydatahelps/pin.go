@@ -12,7 +12,8 @@ import (
 // pins binds a person to the first participant they were found to be, both
 // ways. Participants can probably write their own custom fields: without pins
 // anybody could become somebody else by writing that person's value, and two
-// accounts of an app could share one participant.
+// accounts of an app could share one participant. The grants keep them for good,
+// these are what is known of them here.
 type pins struct {
 	mu   sync.Mutex
 	ids  map[delegation.Person]string // lower case
@@ -47,4 +48,20 @@ func (p *pins) release(who delegation.Person) {
 	defer p.mu.Unlock()
 	delete(p.held, p.ids[who])
 	delete(p.ids, who)
+}
+
+// set pins the person to the participant, whatever was known before.
+func (p *pins) set(who delegation.Person, id string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.held, p.ids[who])
+	delete(p.ids, p.held[id])
+	p.ids[who], p.held[id] = id, who
+}
+
+// bound tells whether the person is pinned to the participant.
+func (p *pins) bound(who delegation.Person, id string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.ids[who] == id
 }

@@ -13,6 +13,7 @@ import (
 	"slices"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 )
 
 // Provider is one account at MyDataHelps. Make it with [New].
@@ -32,6 +33,8 @@ type Provider struct {
 	service   *account
 	key       string // what the keys in use go by
 	client    *http.Client
+	bindings  *grants.Opener // with participant_field; nil if the host keeps no grants
+	checking  bool           // nobody is bound
 }
 
 // New checks the configuration and makes a provider of it. It touches neither
@@ -73,6 +76,9 @@ func (p *Provider) Traits() delegation.Traits {
 // Open implements [delegation.Provider].
 func (p *Provider) Open(host delegation.Host) error {
 	p.host = host
+	if keeper, ok := host.(grants.Host); ok && p.config.Participant.By == ByField {
+		p.bindings = keeper.Grants()
+	}
 	p.open(host)
 	p.tokens = host.Tokens(p.mint)
 	return nil
@@ -139,13 +145,8 @@ func (p *Provider) Upstream(*delegation.Delegation) delegation.Upstream { return
 // signing out and in again must not make somebody another participant.
 func (p *Provider) Forget(s delegation.Selection) { p.directory.forget(s) }
 
-// Release implements [delegation.Releaser]: it ends the binding of a person to
-// the participant they were first found to be by a custom field.
-func (p *Provider) Release(who delegation.Person) { p.directory.pins.release(who) }
-
 // Interface guards
 var (
 	_ delegation.Provider    = (*Provider)(nil)
 	_ delegation.TokenIssuer = (*Provider)(nil)
-	_ delegation.Releaser    = (*Provider)(nil)
 )

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"sync/atomic"
 	"text/template"
@@ -72,6 +73,10 @@ func New(dir string, participants ...simulator.Participant) (*Stack, error) {
 		Storage:     filepath.Join(dir, "caddy"),
 		Admin:       filepath.Join(dir, "admin.sock"),
 		App:         NewApp(),
+	}
+	// Where grants are kept by default: no test finds another's.
+	if err := os.Setenv("XDG_DATA_HOME", filepath.Join(dir, "data")); err != nil {
+		return nil, err
 	}
 	if err := s.writeCertificate(); err != nil {
 		return nil, err

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package grants
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/pressly/goose/v3"
+)
+
+// firstOrder is more than the nanoseconds since 1970 by which older programs
+// told what was first: what happens from now on is later.
+const firstOrder = 4_000_000_000_000_000_000
+
+// rowKeysMigration is the third: keys of rows, versions, and an order that no
+// clock decides. It is no SQL, because each row is sealed anew. The tables are
+// made anew, so that nothing of what older programs have deleted stays in their
+// files.
+func (s *Store) rowKeysMigration() *goose.Migration {
+	return goose.NewGoMigration(3, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
+		if err := s.fits(ctx, tx); err != nil {
+			return err
+		}
+		for _, text := range rowKeysSchema() {
+			if _, err := tx.ExecContext(ctx, text); err != nil {
+				return err
+			}
+		}
+		if err := s.moveGrants(ctx, tx); err != nil {
+			return err
+		}
+		if err := s.moveJourneys(ctx, tx); err != nil {
+			return err
+		}
+		for _, text := range append([]string{"DROP TABLE old_grants", "DROP TABLE old_journeys"}, rowKeysIndexes...) {
+			if _, err := tx.ExecContext(ctx, text); err != nil {
+				return err
+			}
+		}
+		return s.noteErasure(ctx, tx, wholeFile)
+	}}, nil)
+}
+
+func rowKeysSchema() []string {
+	all := []string{
+		"ALTER TABLE grants RENAME TO old_grants",
+		"ALTER TABLE journeys RENAME TO old_journeys",
+		`CREATE TABLE grants (
+	id        TEXT    NOT NULL PRIMARY KEY,
+	provider  TEXT    NOT NULL,
+	source    TEXT    NOT NULL,
+	person    TEXT    NOT NULL, -- pseudonym of realm, subject and slot
+	account   TEXT    NOT NULL, -- pseudonym of the account at the platform
+	state     TEXT    NOT NULL, -- active, suspended, conflict or retired
+	owner     BYTEA   NOT NULL, -- sealed by the row's key: whose it is
+	secret    BYTEA   NOT NULL, -- sealed by the row's key: what the provider keeps
+	row_key   TEXT    NOT NULL, -- the id of the key, in the table of its first digit
+	sealed_by TEXT    NOT NULL, -- pseudonym of the keyset's key that seals the row's
+	version   BIGINT  NOT NULL, -- another after each change
+	created   BIGINT  NOT NULL, -- milliseconds since 1970
+	changed   BIGINT  NOT NULL
+)`,
+		`CREATE TABLE journeys (
+	id        TEXT    NOT NULL PRIMARY KEY,
+	provider  TEXT    NOT NULL,
+	source    TEXT    NOT NULL,
+	person    TEXT    NOT NULL,
+	link      TEXT    NOT NULL, -- pseudonym of the token that the platform is given
+	back      TEXT    NOT NULL, -- pseudonym of the token that the browser comes back with
+	browser   TEXT    NOT NULL, -- pseudonym of the token that the browser keeps
+	state     TEXT    NOT NULL, -- open, staged or done
+	owner     BYTEA   NOT NULL, -- sealed by the row's key: who set out
+	staged    BYTEA   NOT NULL, -- sealed by the row's key: what the platform said; empty before
+	row_key   TEXT    NOT NULL,
+	sealed_by TEXT    NOT NULL,
+	created   BIGINT  NOT NULL,
+	expires   BIGINT  NOT NULL
+)`,
+		// What has to be cleaned of what was deleted: a table of row keys, or the file.
+		"CREATE TABLE erasures (id TEXT NOT NULL PRIMARY KEY, what TEXT NOT NULL)",
+		"CREATE TABLE counters (name TEXT NOT NULL PRIMARY KEY, value BIGINT NOT NULL)",
+		fmt.Sprintf("INSERT INTO counters (name, value) VALUES ('order', %d)", int64(firstOrder)),
+	}
+	for _, digit := range hexDigits {
+		all = append(all, fmt.Sprintf("CREATE TABLE row_keys_%c (id TEXT NOT NULL PRIMARY KEY, sealed BYTEA NOT NULL)", digit))
+	}
+	return all
+}
+
+// The old tables had indexes of the same names.
+var rowKeysIndexes = []string{
+	"CREATE UNIQUE INDEX grants_person  ON grants (provider, source, person)  WHERE state IN ('active', 'suspended')",
+	"CREATE UNIQUE INDEX grants_account ON grants (provider, source, account) WHERE state IN ('active', 'suspended')",
+	"CREATE INDEX grants_of_person ON grants (provider, source, person)",
+	"CREATE INDEX grants_created ON grants (created, id)",
+	"CREATE INDEX grants_sealed_by ON grants (sealed_by)",
+	"CREATE UNIQUE INDEX journeys_link ON journeys (link)",
+	"CREATE UNIQUE INDEX journeys_back ON journeys (back)",
+	"CREATE INDEX journeys_person ON journeys (provider, source, person)",
+	"CREATE INDEX journeys_expires ON journeys (expires)",
+}
+
+// moveGrants seals all grants anew. One that does not open is kept as it is, for
+// an operator to see and to delete.
+func (s *Store) moveGrants(ctx context.Context, tx doer) error {
+	return s.eachOld(ctx, tx, "old_grants", func(id string) error {
+		g := new(Grant)
+		var owner, secret []byte
+		var person, account, sealedBy string
+		var created, changed int64
+		if err := s.row(ctx, tx, func(row scanner) error {
+			return row.Scan(&g.ID, &g.Provider, &g.Source, &person, &account, &g.State, &owner, &secret, &sealedBy, &created, &changed)
+		}, "SELECT id, provider, source, person, account, state, owner, secret, sealed_by, created, changed FROM old_grants WHERE id = ", id, ""); err != nil {
+			return err
+		}
+		var who identity
+		var plain []byte
+		err := s.openOld(owner, &who, g.ownerPlace()...)
+		if err == nil {
+			g.Owner, g.Account = who.owner(g.Provider, g.Source), who.Account
+			plain, err = s.keys.Open(secret, associated(g.secretPlace()...))
+		}
+		key := ""
+		if err == nil {
+			k, err := s.newRowKey(ctx, tx)
+			if err != nil {
+				return err
+			}
+			if owner, err = k.sealJSON(who, g.ownerPlace()...); err != nil {
+				return err
+			}
+			key, secret, sealedBy = k.id, k.seal(plain, g.secretPlace()...), s.keyName()
+			person, account = s.person(g.Owner), s.account(g.Provider, g.Source, g.Account)
+		}
+		_, err = s.run(ctx, tx, "INSERT INTO grants (id, provider, source, person, account, state, owner, secret, row_key, sealed_by, version, created, changed) VALUES (",
+			g.ID, ", ", g.Provider, ", ", g.Source, ", ", person, ", ", account, ", ", string(g.State), ", ",
+			owner, ", ", secret, ", ", key, ", ", sealedBy, ", ", 1, ", ", created, ", ", changed, ")")
+		return err
+	})
+}
+
+// moveJourneys seals the journeys anew. One that does not open can be ended by
+// nobody.
+func (s *Store) moveJourneys(ctx context.Context, tx doer) error {
+	return s.eachOld(ctx, tx, "old_journeys", func(id string) error {
+		r := new(record)
+		var owner, staged []byte
+		var created, expires int64
+		if err := s.row(ctx, tx, func(row scanner) error {
+			return row.Scan(&r.id, &r.provider, &r.source, &r.link, &r.back, &r.browser, &r.state, &owner, &staged, &created, &expires)
+		}, "SELECT id, provider, source, link, back, browser, state, owner, staged, created, expires FROM old_journeys WHERE id = ", id, ""); err != nil {
+			return err
+		}
+		var who identity
+		err := s.openOld(owner, &who, r.ownerPlace()...)
+		if err == nil && len(staged) > 0 {
+			err = s.openOld(staged, &r.told, r.place()...)
+		}
+		if err != nil {
+			return nil //nolint:nilerr // as said above
+		}
+		r.owner, r.kind = who.owner(r.provider, r.source), who.Kind
+		if r.state == stateDone {
+			r.told = r.told.over()
+		}
+		if owner, staged, err = s.sealJourney(ctx, tx, r); err != nil {
+			return err
+		}
+		_, err = s.run(ctx, tx, "INSERT INTO journeys (id, provider, source, person, link, back, browser, state, owner, staged, row_key, sealed_by, created, expires) VALUES (",
+			r.id, ", ", r.provider, ", ", r.source, ", ", s.person(r.owner), ", ", r.link, ", ", r.back, ", ",
+			r.browser, ", ", r.state, ", ", owner, ", ", staged, ", ", r.rowKey, ", ", s.keyName(), ", ", created, ", ", expires, ")")
+		return err
+	})
+}
+
+// eachOld does something with each row of a table, by its id.
+func (s *Store) eachOld(ctx context.Context, tx doer, table string, do func(id string) error) error {
+	for after := ""; ; {
+		text, args := s.sql("SELECT id FROM "+table+" WHERE id > ", after, " ORDER BY id LIMIT 1000")
+		ids, err := texts(tx.QueryContext(ctx, text, args...))
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		for _, id := range ids {
+			if err := do(id); err != nil {
+				return err
+			}
+		}
+		after = ids[len(ids)-1]
+	}
+}
+
+// openOld opens what the keyset itself has sealed.
+func (s *Store) openOld(sealed []byte, v any, place ...string) error {
+	plain, err := s.keys.Open(sealed, associated(place...))
+	if err != nil {
+		return err
+	}
+	if json.Unmarshal(plain, v) != nil {
+		return errors.New("it is no JSON")
+	}
+	return nil
+}

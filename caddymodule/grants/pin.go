@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package grants
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Pin binds an owner to an account at the platform without any consent and
+// without a secret: who somebody was first found to be. It stays until it is
+// forgotten, released or moved. The error is [ErrConflict] if the owner or the
+// account is bound otherwise, on whatever machine; [ErrDamaged] or
+// [ErrUnavailable].
+func (s *Store) Pin(ctx context.Context, o Owner, account string) error {
+	const doing = "binding a person"
+	// Who is bound does not have writers wait.
+	err := s.read(ctx, doing, func(ctx context.Context, db doer) error { return s.pinned(ctx, db, o, account) })
+	if !errors.Is(err, ErrNone) {
+		return err
+	}
+	return s.write(ctx, doing, func(ctx context.Context, tx doer) error {
+		if err := s.pinned(ctx, tx, o, account); !errors.Is(err, ErrNone) {
+			return err
+		}
+		now := time.Now()
+		return s.insert(ctx, tx, &Grant{ID: newID(), Owner: o, Account: account, State: Active, Created: now, Changed: now})
+	})
+}
+
+// Pinned tells what Pin would, and changes nothing: the error is [ErrNone] if
+// neither is bound.
+func (s *Store) Pinned(ctx context.Context, o Owner, account string) error {
+	return s.read(ctx, "looking for a binding", func(ctx context.Context, db doer) error { return s.pinned(ctx, db, o, account) })
+}
+
+func (s *Store) pinned(ctx context.Context, db doer, o Owner, account string) error {
+	g, err := s.held(ctx, db, o)
+	if err == nil && g.Account != account {
+		return ErrConflict
+	}
+	if !errors.Is(err, ErrNone) {
+		return err
+	}
+	if _, err = s.holder(ctx, db, o.Provider, o.Source, account); err == nil {
+		return ErrConflict
+	}
+	return err
+}

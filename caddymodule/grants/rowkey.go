@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package grants
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+)
+
+// A row of grants or journeys is sealed by a key of its own, a new one each time
+// that it is sealed. The keyset seals these keys, and they are in small tables
+// beside the rows. So what a database leaves behind of a deleted or replaced row
+// (free space in its pages, its log, an index) opens no more once its key is
+// gone, and only the small tables have to be cleaned of what was deleted: see
+// [Store.Erase].
+
+// rowKeyTables is how many tables of keys there are. One of them is written
+// anew for each deletion: of a million rows that is 60,000 keys, a tenth of a
+// second.
+const rowKeyTables = len(hexDigits)
+
+const hexDigits = "0123456789abcdef"
+
+// errNoRowKey says that a row's key is gone: the row was deleted or replaced
+// since it was read.
+var errNoRowKey = errors.New("the row's key is gone")
+
+// rowKey seals one version of one row.
+type rowKey struct {
+	id   string
+	aead cipher.AEAD
+}
+
+// rowKeyTable is the table that has a key, by the first digit of its id. The id
+// is what the database says, so it is not taken for granted.
+func rowKeyTable(id string) (table string, ok bool) {
+	if len(id) < 2 || !strings.Contains(hexDigits, id[:1]) {
+		return "", false
+	}
+	return "row_keys_" + id[:1], true
+}
+
+func isRowKeyTable(name string) bool {
+	digit, ok := strings.CutPrefix(name, "row_keys_")
+	return ok && len(digit) == 1 && strings.Contains(hexDigits, digit)
+}
+
+func rowKeyPlace(id string) []byte { return associated("key of row", id) }
+
+func openRowKey(id string, key []byte) (*rowKey, error) {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	return &rowKey{id: id, aead: aead}, err
+}
+
+// newRowKey makes a key and keeps it.
+func (s *Store) newRowKey(ctx context.Context, tx doer) (*rowKey, error) {
+	key := make([]byte, 33)
+	_, _ = rand.Read(key) // never fails
+	id := string(hexDigits[int(key[32])%rowKeyTables]) + newID()
+	k, err := openRowKey(id, key[:32])
+	if err != nil {
+		return nil, err
+	}
+	sealed, err := s.keys.Seal(key[:32], rowKeyPlace(id))
+	if err != nil {
+		return nil, err
+	}
+	table, _ := rowKeyTable(id)
+	_, err = s.run(ctx, tx, "INSERT INTO "+table+" (id, sealed) VALUES (", id, ", ", sealed, ")")
+	return k, err
+}
+
+// rowKey reads a key. The error is errNoRowKey or [ErrDamaged], or the
+// database's.
+func (s *Store) rowKey(ctx context.Context, db doer, id string) (*rowKey, error) {
+	found, err := s.rowKeys(ctx, db, []string{id})
+	if err != nil {
+		return nil, err
+	}
+	sealed, ok := found[id]
+	if !ok {
+		return nil, errNoRowKey
+	}
+	return s.unsealRowKey(id, sealed)
+}
+
+func (s *Store) unsealRowKey(id string, sealed []byte) (*rowKey, error) {
+	key, err := s.keys.Open(sealed, rowKeyPlace(id))
+	if err != nil {
+		return nil, ErrDamaged
+	}
+	k, err := openRowKey(id, key)
+	if err != nil {
+		return nil, ErrDamaged
+	}
+	return k, nil
+}
+
+// rowKeys reads many keys, sealed as they are.
+func (s *Store) rowKeys(ctx context.Context, db doer, ids []string) (map[string][]byte, error) {
+	found := make(map[string][]byte, len(ids))
+	err := eachRowKeyTable(ids, func(table string, ids []string) error {
+		text, args := s.sql("SELECT id, sealed FROM "+table+" WHERE id IN ", ids, "")
+		rows, err := db.QueryContext(ctx, text, args...)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = rows.Close() }()
+		for rows.Next() {
+			var id string
+			var sealed []byte
+			if err := rows.Scan(&id, &sealed); err != nil {
+				return err
+			}
+			found[id] = sealed
+		}
+		return rows.Err()
+	})
+	return found, err
+}
+
+// eachRowKeyTable does something for each table that has some of the keys, with
+// no more of them at a time than a statement may have parameters.
+func eachRowKeyTable(ids []string, do func(table string, ids []string) error) error {
+	byTable := make(map[string][]string)
+	for _, id := range ids {
+		if table, ok := rowKeyTable(id); ok {
+			byTable[table] = append(byTable[table], id)
+		}
+	}
+	for table, ids := range byTable {
+		for some := range slices.Chunk(ids, 500) {
+			if err := do(table, some); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// dropRowKeys deletes keys, and notes that their tables have to be cleaned.
+func (s *Store) dropRowKeys(ctx context.Context, tx doer, ids ...string) error {
+	return eachRowKeyTable(ids, func(table string, ids []string) error {
+		if _, err := s.run(ctx, tx, "DELETE FROM "+table+" WHERE id IN ", ids, ""); err != nil {
+			return err
+		}
+		return s.noteErasure(ctx, tx, table)
+	})
+}
+
+// deleteRows deletes rows of grants or journeys for good, with their keys. The
+// pieces are a DELETE.
+func (s *Store) deleteRows(ctx context.Context, tx doer, pieces ...any) error {
+	pieces = slices.Clone(pieces)
+	last := len(pieces) - 1
+	pieces[last] = pieces[last].(string) + " RETURNING row_key"
+	text, args := s.sql(pieces...)
+	ids, err := texts(tx.QueryContext(ctx, text, args...))
+	if err != nil {
+		return err
+	}
+	return s.dropRowKeys(ctx, tx, ids...)
+}
+
+func (k *rowKey) seal(plain []byte, place ...string) []byte {
+	return k.aead.Seal(nil, nil, plain, associated(place...))
+}
+
+func (k *rowKey) open(sealed []byte, place ...string) ([]byte, error) {
+	plain, err := k.aead.Open(nil, nil, sealed, associated(place...))
+	if err != nil {
+		return nil, ErrDamaged
+	}
+	return plain, nil
+}
+
+func (k *rowKey) sealJSON(v any, place ...string) ([]byte, error) {
+	plain, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	return k.seal(plain, place...), nil
+}
+
+func (k *rowKey) openJSON(sealed []byte, v any, place ...string) error {
+	plain, err := k.open(sealed, place...)
+	if err == nil && json.Unmarshal(plain, v) != nil {
+		err = ErrDamaged
+	}
+	return err
+}

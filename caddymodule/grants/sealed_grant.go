@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package grants
+
+import (
+	"context"
+	"database/sql"
+	"time"
+)
+
+// readAgain is how often a row is read that is replaced each time.
+const readAgain = 5
+
+// sealedGrant is a grant as the database has it.
+type sealedGrant struct {
+	Grant
+	owner, secret []byte
+}
+
+func scanGrant(row scanner) (*sealedGrant, error) {
+	r := new(sealedGrant)
+	var created, changed int64
+	if err := row.Scan(&r.ID, &r.Provider, &r.Source, &r.State, &r.owner, &r.secret, &r.rowKey, &r.version, &created, &changed); err != nil {
+		return nil, err
+	}
+	r.Created, r.Changed = time.UnixMilli(created), time.UnixMilli(changed)
+	return r, nil
+}
+
+// scanGrants reads all rows, and closes them: their keys are another query.
+func scanGrants(rows *sql.Rows) (all []*sealedGrant, err error) {
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		r, err := scanGrant(rows)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, r)
+	}
+	return all, rows.Err()
+}
+
+// open opens a grant. The error is errNoRowKey if it was replaced since.
+func (s *Store) open(ctx context.Context, db doer, r *sealedGrant) (*Grant, error) {
+	k, err := s.rowKey(ctx, db, r.rowKey)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.openOwner(k, r.owner); err != nil {
+		return nil, err
+	}
+	return &r.Grant, r.openSecret(k, r.secret)
+}
