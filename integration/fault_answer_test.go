@@ -46,7 +46,7 @@ func TestA12_AnswersHeadersAreAnAllowList(t *testing.T) {
 			w.WriteHeader(http.StatusEarlyHints)
 			h.Set("Cache-Control", "public, max-age=600")
 			h.Set("Content-Security-Policy", "default-src *; evil")
-			h.Set("X_Accel_Redirect", "evil")
+			h["X_accel_redirect"] = []string{"evil"}
 			for name, value := range needed {
 				h.Set(name, value)
 			}

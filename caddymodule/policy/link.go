@@ -82,17 +82,16 @@ func plainParameters(s string) bool {
 		if s[0] != ';' {
 			return false
 		}
-		name, rest, hasValue := strings.TrimLeft(s[1:], " \t"), "", false
-		end := strings.IndexAny(name, "=; \t")
-		if end >= 0 {
+		name, rest := strings.TrimLeft(s[1:], " \t"), ""
+		if end := strings.IndexAny(name, "=; \t"); end >= 0 {
 			name, rest = name[:end], name[end:]
 		}
 		if !linkParameters[strings.ToLower(name)] {
 			return false
 		}
 		rest = strings.TrimLeft(rest, " \t")
-		if rest, hasValue = strings.CutPrefix(rest, "="); hasValue {
-			rest = afterValue(strings.TrimLeft(rest, " \t"))
+		if value, ok := strings.CutPrefix(rest, "="); ok {
+			rest = afterValue(strings.TrimLeft(value, " \t"))
 		}
 		s = strings.TrimLeft(rest, " \t")
 	}

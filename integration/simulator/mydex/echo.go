@@ -16,7 +16,7 @@ func (c *call) echoAddress(status int) {
 	dump, _ := json.MarshalIndent(map[string]any{"uri": c.RequestURI, "query": readQuery(c.URL.RawQuery), "headers": c.Header}, "", "  ")
 	page := fmt.Sprintf("<!DOCTYPE html><title>%d %s %s</title>\n<p>%s\n<p><a href=\"/retry?to=%s\">again</a>\n<script>var request = %s</script>\n<pre>%s</pre>\n",
 		status, http.StatusText(status), html.EscapeString(c.RequestURI), html.EscapeString(c.URL.String()), url.QueryEscape(c.RequestURI), dump, html.EscapeString(string(dump)))
-	c.w.Header().Set("X-Request-Id", c.RequestURI)
+	c.w.Header().Set("X-Request-ID", c.RequestURI)
 	c.w.Header().Set("Trailer", "X-Checksum")
 	c.send(status, "text/html; charset=utf-8", []byte(page))
 	c.w.Header().Set("X-Checksum", c.RequestURI)
