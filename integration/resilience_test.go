@@ -126,11 +126,11 @@ func TestResponseTrailersAreCleaned(t *testing.T) {
 
 // TestPinsOutliveSettings protects T55 across reloads: whoever moves the custom
 // field to another record does not become, or get, somebody else when the
-// operator changes an unrelated setting.
+// operator changes an unrelated setting. That does not look anybody up anew (R3).
 func TestPinsOutliveSettings(t *testing.T) {
 	alice, mallory := stack.Alice, stack.Bob
 	alice.CustomFields = map[string]string{"user": "u-1"}
-	caddyfile := strings.Replace(stack.Caddyfile, "participant_identifier", "participant_field user\n\t\t\tparticipant_query user", 1)
+	caddyfile := administered(strings.Replace(stack.Caddyfile, "participant_identifier", "participant_field user\n\t\t\tparticipant_query user", 1))
 	s := start(t, caddyfile, alice, mallory)
 	s.Platform.Set(func(set *simulator.Settings) { set.ListFilterParam, set.ListFilterField = "user", "user" })
 	u := signIn(t, s, "u-1")
@@ -139,6 +139,10 @@ func TestPinsOutliveSettings(t *testing.T) {
 	s.Platform.UpdateParticipant(alice.ID, func(p *simulator.Participant) { p.CustomFields = nil })
 	s.Platform.UpdateParticipant(mallory.ID, func(p *simulator.Participant) { p.CustomFields = map[string]string{"user": "u-1"} })
 	load(t, s, strings.Replace(caddyfile, "scopes          api ", "scopes          ", 1))
+	if a := u.get(participantPath); a.owner() != alice.ID {
+		t.Errorf("status %d, the record of %q", a.StatusCode, a.owner())
+	}
+	newAdmin(t, s).purge(`{"realm":"default","subject":"u-1"}`, `"mydatahelps"`)
 	u.get(participantPath).want(t, http.StatusConflict, "account_conflict")
 }
 

@@ -64,7 +64,8 @@ type directory struct {
 	doubts  *rate.Limiter
 	expired *rate.Limiter
 
-	life life
+	settings string // the fingerprint of those that came last
+	life     life
 }
 
 type hit struct {

@@ -167,6 +167,9 @@ func (d *directory) ready(ctx context.Context, claim func(*participant) string, 
 		return x, nil
 	}
 	return d.scans.Do(ctx, "scan", "", func(context.Context) (*index, error) {
+		if x := d.index(); x != nil { // it was read just before
+			return x, nil
+		}
 		return d.scan(d.life.reading(), claim, read)
 	})
 }

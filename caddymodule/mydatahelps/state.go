@@ -56,10 +56,24 @@ func (p *Provider) open(host delegation.Host) {
 		d.quota = quota
 		return d
 	}).(*directory)
+	p.directory.configure(p.traits.Fingerprint)
 	p.service = host.State(delegation.Fingerprint([]string{"account", c.BaseURL, c.Account}), func() io.Closer { return new(account) }).(*account)
 	p.key = p.service.Load(keyFingerprints(c.Keys)...)
 	http := delegation.Fingerprint([]string{"http"}, c.HTTP.Settings())
 	p.client = host.State(http, func() io.Closer { return new(connection) }).(*connection).client(c.HTTP)
+}
+
+// configure has what failed tried anew where the settings are other ones: a
+// key, an authority or a proxy may have been mended. What was found out stays.
+func (d *directory) configure(settings string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.settings == settings {
+		return
+	}
+	d.settings = settings
+	d.misses.DeleteFunc(func(r *delegation.Refusal) bool { return !isMiss(r) })
+	d.breaker.Succeed()
 }
 
 // life is how long a directory works: what nobody waits for ends when no

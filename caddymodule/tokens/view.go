@@ -73,8 +73,7 @@ func (e *Engine) Attach(c Client) *View {
 
 // Configure has the engine work by the options of the view's configuration,
 // until another one comes or the view is detached. settings are its
-// fingerprint: where they are other ones, whatever the issuer has against the
-// operator's credentials is asked anew.
+// fingerprint: where they are other ones, what has failed is tried anew.
 func (v *View) Configure(o Options, settings string) {
 	o.complete()
 	e := v.engine
@@ -118,17 +117,15 @@ func (e *Engine) apply(v *View) {
 	}
 	if e.settings != v.settings {
 		e.settings = v.settings
-		e.retryCredentials()
+		e.retryFailed()
 	}
 }
 
-// retryCredentials forgets that the issuer does not accept the operator's
-// credentials: they may have been mended.
-func (e *Engine) retryCredentials() {
-	e.failures.store.DeleteFunc(func(f failure) bool { return f.refusal.Code == delegation.CredentialsRejected })
-	if e.breaker.Status().Code == delegation.CredentialsRejected {
-		e.breaker.Succeed()
-	}
+// retryFailed forgets what has failed: a key, an authority or a proxy may have been
+// mended.
+func (e *Engine) retryFailed() {
+	e.failures.store.DeleteFunc(func(failure) bool { return true })
+	e.breaker.Succeed()
 }
 
 // viewOf returns the latest view that asks for tokens of an account, or nil.
