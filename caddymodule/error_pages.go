@@ -55,7 +55,7 @@ func (w *errorPages) FlushError() error {
 	if w.caught != nil {
 		return nil
 	}
-	return http.NewResponseController(w.ResponseWriter).Flush() //nolint:bodyclose // there is no body
+	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
 // Unwrap is for [http.ResponseController].

@@ -161,7 +161,7 @@ func TestR10_Unreachable(t *testing.T) {
 	u.get(echoPath).want(t, http.StatusOK, "")
 	inner := platform.Config.Handler
 	platform.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Last-Event-Id") == "" {
+		if r.Header.Get("Last-Event-ID") == "" {
 			inner.ServeHTTP(w, r)
 			return
 		}
