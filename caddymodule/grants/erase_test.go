@@ -58,8 +58,8 @@ func files(t *testing.T, at Options) []byte {
 func sealedKeys(t *testing.T, s *Store) map[string][]byte {
 	t.Helper()
 	all := make(map[string][]byte)
-	for _, digit := range hexDigits {
-		keys, err := keysIn(t.Context(), s.db, "row_keys_"+string(digit))
+	for _, name := range rowKeyTableNames {
+		keys, err := keysIn(t.Context(), s.db, name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -222,8 +222,8 @@ func TestEraseDuringDump(t *testing.T) {
 	}
 	erased(t, s) // it has not locked the tables yet
 	found := 0
-	for _, digit := range hexDigits {
-		keys, err := keysIn(t.Context(), dump, "row_keys_"+string(digit)) // and has from now on
+	for _, name := range rowKeyTableNames {
+		keys, err := keysIn(t.Context(), dump, name) // and has from now on
 		if err != nil {
 			t.Fatal(err)
 		}

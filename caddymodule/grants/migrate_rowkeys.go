@@ -58,7 +58,7 @@ func rowKeysSchema() []string {
 	state     TEXT    NOT NULL, -- active, suspended, conflict or retired
 	owner     BYTEA   NOT NULL, -- sealed by the row's key: whose it is
 	secret    BYTEA   NOT NULL, -- sealed by the row's key: what the provider keeps
-	row_key   TEXT    NOT NULL, -- the id of the key, in the table of its first digit
+	row_key   TEXT    NOT NULL, -- the id of the key, in the table of its first two digits
 	sealed_by TEXT    NOT NULL, -- pseudonym of the keyset's key that seals the row's
 	version   BIGINT  NOT NULL, -- another after each change
 	created   BIGINT  NOT NULL, -- milliseconds since 1970
@@ -85,8 +85,8 @@ func rowKeysSchema() []string {
 		"CREATE TABLE counters (name TEXT NOT NULL PRIMARY KEY, value BIGINT NOT NULL)",
 		fmt.Sprintf("INSERT INTO counters (name, value) VALUES ('order', %d)", int64(firstOrder)),
 	}
-	for _, digit := range hexDigits {
-		all = append(all, fmt.Sprintf("CREATE TABLE row_keys_%c (id TEXT NOT NULL PRIMARY KEY, sealed BYTEA NOT NULL)", digit))
+	for _, name := range rowKeyTableNames {
+		all = append(all, "CREATE TABLE "+name+" (id TEXT NOT NULL PRIMARY KEY, sealed BYTEA NOT NULL)")
 	}
 	return all
 }
