@@ -13,7 +13,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/fair"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/flight"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
 )
@@ -71,13 +73,13 @@ type Engine struct {
 	entries  *memory.Store[delegation.Person, *entry]
 	failures failures
 	flights  *flight.Group[delegation.Person, landing]
-	breaker  *Breaker[delegation.Person]
+	breaker  *blame.Breaker
 	purges   *Purges
 	agenda   *agenda
 	keys     keys
 
-	slots chan struct{} // mints at the issuer
-	ahead chan struct{} // the part of them that nobody waits for
+	slots *fair.Queue[delegation.Person] // mints at the issuer
+	ahead *fair.Queue[delegation.Person] // the part of them that nobody waits for
 
 	mu     sync.Mutex
 	views  []*View
@@ -124,14 +126,21 @@ func New(o Options) *Engine {
 		flights: flight.New[delegation.Person, landing](flight.Limits{
 			Timeout: o.Timeout, Waiting: o.MaxWaiting, PerOwner: o.MaxWaitingPerPerson,
 		}),
-		breaker: NewBreaker[delegation.Person](),
+		breaker: blame.NewBreaker(),
 		purges:  NewPurges(2 * o.Timeout),
-		slots:   make(chan struct{}, o.Concurrency),
-		ahead:   make(chan struct{}, max(o.Concurrency/2, 1)),
+		slots:   turns(o.Concurrency),
+		ahead:   turns(o.Concurrency / 2),
 	}
 	// More than there are tokens: those of evicted and purged ones stay until they are due.
 	e.agenda = newAgenda(2*o.MaxEntries+1000, e.visit)
 	return e
+}
+
+// turns are n, of which one person gets a quarter: their mints may all be slow,
+// and their tokens as many as there are sets of scopes.
+func turns(n int) *fair.Queue[delegation.Person] {
+	n = max(n, 1)
+	return fair.New[delegation.Person](fair.Limits{Slots: n, PerOwner: max(n/4, 1)})
 }
 
 // Share puts a level behind the engine that other machines use as well. To be
@@ -195,7 +204,7 @@ func (e *Engine) Drop(s delegation.Selection) {
 		e.failures.store.DeleteFunc(failed)
 	}
 	if s == (delegation.Selection{}) {
-		e.breaker.Succeed() // the operator wants it tried again
+		e.breaker.Reset()
 	}
 	e.mu.Lock()
 	views := append([]*View(nil), e.views...)
