@@ -192,7 +192,9 @@ func (b *Breaker) failedBefore(o Owner) bool {
 			clear(b.remembered)
 		}
 	}
-	last.n++
+	if last.n++; o == Strangers {
+		last.n = 1 // many people, who must not wait for the others' pauses
+	}
 	last.last, last.next = now, now.Add(growing(last.n))
 	b.remembered[o] = last
 	return again
