@@ -51,13 +51,13 @@ type shared struct {
 	tokens   *tokens.Engine
 	// handouts paces delegate_token: one entry while no other token may be
 	// handed to the same person.
-	handouts *cache.Cache
-	doubts   *doubts
-	member   *fleet.Member // nil: this machine is alone
+	handouts     *cache.Cache
+	unauthorized *unauthorizedHistory
+	member       *fleet.Member // nil: this machine is alone
 }
 
 func newShared(name string, c common) *shared {
-	s := &shared{provider: name, tokens: tokens.New(c.options), handouts: cache.New(cache.NoExpiration, 0), doubts: newDoubts()}
+	s := &shared{provider: name, tokens: tokens.New(c.options), handouts: cache.New(cache.NoExpiration, 0), unauthorized: newUnauthorizedHistory()}
 	if c.fleet != nil {
 		s.member = c.fleet.Join(name, func(selection delegation.Selection, _ time.Time) { s.tokens.Drop(selection) })
 		s.tokens.Share(s.member)

@@ -153,7 +153,8 @@ func (s *AppSession) verify(r *http.Request) (*signedIn, error) {
 	if others := s.gate.app.sessions; others != nil {
 		others.Await(r.Context()) // who has signed out before this process began
 	}
-	verified, err := s.verifier.Verify(r.Context(), credential)
+	address, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	verified, err := s.verifier.Verify(session.WithClient(r.Context(), address), credential)
 	if err != nil {
 		return nil, err
 	}

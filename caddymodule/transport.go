@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -120,7 +121,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return p.broken(req, body, err)
 	}
 	if !p.stale(res) {
-		p.provider.shared.doubts.clear(&p.delegation)
+		p.provider.shared.unauthorized.recordSuccess(&p.delegation)
 		return p.clean(req, res), nil
 	}
 	return t.heal(p, req, body, res)
@@ -131,20 +132,21 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 func (t *Transport) heal(p *passage, req *http.Request, body *body, res *http.Response) (*http.Response, error) {
 	_ = res.Body.Close() // not read to its end, which may never come
 	unauthorized := delegation.Refuse(delegation.UpstreamUnauthorized, nil)
-	doubts := p.provider.shared.doubts
+	history := p.provider.shared.unauthorized
 	if p.credential == nil {
 		return p.gate.response(req, unauthorized), nil
 	}
-	pass, leave, ok := doubts.enter(&p.delegation)
+	pass, leave, ok := history.mayRenew(&p.delegation)
 	if !ok {
 		return p.gate.response(req, unauthorized), nil
 	}
 	defer leave()
 	if !body.replayable() {
-		// The next request will have a new credential.
-		doubts.note(&p.delegation, pass, nil)
-		ctx, stale := context.WithoutCancel(req.Context()), p.credential
-		go func() { _, _ = p.provider.Renew(ctx, &p.delegation, stale) }()
+		if history.wasRenewed(&p.delegation, p.credential) {
+			history.recordFailure(&p.delegation, pass, unauthorized)
+		} else {
+			p.renewUnseen(req)
+		}
 		return p.gate.response(req, unauthorized), nil
 	}
 	renewed, err := p.provider.Renew(req.Context(), &p.delegation, p.credential)
@@ -160,17 +162,49 @@ func (t *Transport) heal(p *passage, req *http.Request, body *body, res *http.Re
 		return p.broken(req, body, err)
 	}
 	if !p.stale(res) {
-		doubts.clear(&p.delegation)
+		history.recordSuccess(&p.delegation)
 		return p.clean(req, res), nil
 	}
 	_ = res.Body.Close()
-	doubts.note(&p.delegation, pass, unauthorized)
+	history.recordFailure(&p.delegation, pass, unauthorized)
 	if examiner, ok := p.provider.Provider.(delegation.Examiner); ok {
 		if found := examiner.Examine(req.Context(), &p.delegation, p.credential); found != nil {
 			return p.gate.response(req, found), nil
 		}
 	}
 	return p.gate.response(req, unauthorized), nil
+}
+
+// renewals bounds those that nobody waits for, of all providers together.
+var renewals = make(chan struct{}, 64)
+
+// renewUnseen renews the credential in the background, so that the next
+// request has a new one: this one's body cannot be sent again.
+func (p *passage) renewUnseen(req *http.Request) {
+	history := p.provider.shared.unauthorized
+	if !history.mayRenewUnseen(&p.delegation) {
+		return
+	}
+	select {
+	case renewals <- struct{}{}:
+	default:
+		return // the next request will do it
+	}
+	ctx, provider, d, stale := context.WithoutCancel(req.Context()), p.provider, p.delegation, p.credential
+	go func() {
+		defer func() { <-renewals }()
+		defer func() {
+			// In a goroutine of its own a panic would end the whole server.
+			if fault := recover(); fault != nil {
+				provider.logger.Error("renewing a credential panicked", zap.String("kind", fmt.Sprintf("%T", fault)))
+			}
+		}()
+		ctx, cancel := context.WithTimeout(ctx, maxTokenTimeout)
+		defer cancel()
+		if renewed, err := provider.Renew(ctx, &d, stale); err == nil && !reflect.DeepEqual(renewed, stale) {
+			history.recordUnseen(&d, stale)
+		}
+	}()
 }
 
 // send puts the request on the wire, once. A [delegation.Refusal] means that it

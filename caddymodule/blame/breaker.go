@@ -134,7 +134,7 @@ func (b *Breaker) Record(p Pass, o Owner, v Verdict) {
 		return
 	}
 	b.failures++
-	wait := growing(b.failures)
+	wait := Backoff(b.failures)
 	if !owned && v.about == service || v.refusal.Code == delegation.CredentialsRejected {
 		// What is said of the operator's own account, which is everybody's.
 		wait = Pause(v.refusal, b.failures)
@@ -195,7 +195,7 @@ func (b *Breaker) failedBefore(o Owner) bool {
 	if last.n++; o == Strangers {
 		last.n = 1 // many people, who must not wait for the others' pauses
 	}
-	last.last, last.next = now, now.Add(growing(last.n))
+	last.last, last.next = now, now.Add(Backoff(last.n))
 	b.remembered[o] = last
 	return again
 }

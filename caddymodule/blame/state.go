@@ -55,12 +55,12 @@ func Pause(r *delegation.Refusal, n int) time.Duration {
 	if r.Code == delegation.CredentialsRejected {
 		return rejectedPause
 	}
-	return max(growing(n), min(r.RetryAfter, delegation.MaxRetryAfter))
+	return max(Backoff(n), min(r.RetryAfter, delegation.MaxRetryAfter))
 }
 
-// growing doubles with n, with jitter so that several servers do not come back
-// at once.
-func growing(n int) time.Duration {
+// Backoff is how long to pause after n failures in a row: from a second to
+// thirty, with jitter so that several servers do not come back at once.
+func Backoff(n int) time.Duration {
 	d := min(firstPause<<min(n-1, 10), maxPause)
 	return d - time.Duration(rand.Int64N(int64(d/4))) //nolint:gosec // it spreads, it protects nothing
 }

@@ -49,6 +49,7 @@ type index struct {
 type entry struct {
 	id, identifier, claim string
 	withdrawn             bool
+	read                  time.Time
 }
 
 func newIndex(claim func(*participant) string) *index {
@@ -91,7 +92,7 @@ func (x *index) put(p *participant) bool {
 			x.byClaim[old.claim] = rest
 		}
 	}
-	e := &entry{id: p.ID, identifier: p.Identifier, claim: x.claim(p), withdrawn: p.withdrawn()}
+	e := &entry{id: p.ID, identifier: p.Identifier, claim: x.claim(p), withdrawn: p.withdrawn(), read: time.Now()}
 	x.people[key] = e
 	if e.claim != "" {
 		x.byClaim[e.claim] = append(x.byClaim[e.claim], e)
@@ -157,6 +158,33 @@ func (x *index) shorter(total *int) (page int, ok bool) {
 	return page, page < x.next
 }
 
+// errNoList is the error for a list of which not all can be read without what
+// is reserved for single lookups.
+var errNoList = errors.New("the participant list takes more than is left of the hourly limit of administrative requests")
+
+// whole begins to read the list only if what is left of the quota is enough for
+// all of it: a part of it answers for nobody.
+func (d *directory) whole(read page) page {
+	return func(ctx context.Context, number int) ([]participant, *int, error) {
+		d.mu.Lock()
+		left := max(d.pages-number, 1)
+		d.mu.Unlock()
+		if !d.quota.affords(left) {
+			return nil, nil, errNoList
+		}
+		people, total, err := read(ctx, number)
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		switch {
+		case errors.Is(err, errNoList): // the platform does not tell how long it is
+			d.pages = number + d.quota.half()
+		case err == nil && total != nil && number == 0 && len(people) > 0:
+			d.pages = (*total-1)/len(people) + 1
+		}
+		return people, total, err
+	}
+}
+
 // ready returns the index, reading the whole list first if there is none.
 func (d *directory) ready(ctx context.Context, claim func(*participant) string, read page) (*index, error) {
 	d.mu.Lock()
@@ -216,7 +244,7 @@ func (d *directory) refresh(ctx context.Context, x *index, read page) error {
 		defer cancel()
 		err := x.advance(ctx, read)
 		var r *delegation.Refusal
-		if errors.As(err, &r) && r.Code == delegation.IssuerThrottled {
+		if errors.Is(err, errNoList) || errors.As(err, &r) && r.Code == delegation.IssuerThrottled {
 			return nil, err // to be tried as soon as the quota allows
 		}
 		x.mu.Lock()

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -41,7 +42,7 @@ const (
 type Remote struct {
 	url     string
 	client  *http.Client
-	flights *flight.Group[string, *keySet]
+	flights *flight.Group[netip.Prefix, *keySet]
 
 	mu      sync.Mutex
 	set     *keySet   // what was fetched last; nil if nothing was
@@ -57,8 +58,8 @@ type keySet struct {
 
 // NewRemote returns the keys at an address, fetched by the client.
 func NewRemote(address string, client *http.Client) *Remote {
-	return &Remote{url: address, client: client, flights: flight.New[string, *keySet](flight.Limits{
-		Timeout: client.Timeout, Waiting: 1000, PerOwner: 1000,
+	return &Remote{url: address, client: client, flights: flight.New[netip.Prefix, *keySet](flight.Limits{
+		Timeout: client.Timeout, Waiting: 10 * maxWaiting, PerOwner: maxWaiting, // of one address: anybody can name a key
 	})}
 }
 
@@ -130,7 +131,7 @@ func (s *keySet) try(token *jose.JSONWebSignature) (payload []byte, named bool) 
 // fetch asks the issuer for its keys, unless that was tried a moment ago. The
 // keys at hand stay if it fails.
 func (r *Remote) fetch(ctx context.Context) (*keySet, error) {
-	return r.flights.Do(ctx, "keys", "keys", func(ctx context.Context) (*keySet, error) {
+	return r.flights.Do(ctx, "keys", clientOf(ctx), func(ctx context.Context) (*keySet, error) {
 		if r.begin() {
 			keys, err := r.get(ctx)
 			r.mu.Lock()
