@@ -153,8 +153,7 @@ func (s *AppSession) verify(r *http.Request) (*signedIn, error) {
 	if others := s.gate.app.sessions; others != nil {
 		others.Await(r.Context()) // who has signed out before this process began
 	}
-	address, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
-	verified, err := s.verifier.Verify(session.WithClient(r.Context(), address), credential)
+	verified, err := s.verifier.Verify(r.Context(), credential)
 	if err != nil {
 		return nil, err
 	}
@@ -163,6 +162,13 @@ func (s *AppSession) verify(r *http.Request) (*signedIn, error) {
 		in.realm = verified.Realm
 	}
 	return in, nil
+}
+
+// clientAddress is a [session.Client]: what Caddy takes for the client's
+// address, with trusted_proxies what a proxy in front says.
+func clientAddress(ctx context.Context) string {
+	address, _ := caddyhttp.GetVar(ctx, caddyhttp.ClientIPVarKey).(string)
+	return address
 }
 
 // parseSession reads:

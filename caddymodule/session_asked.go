@@ -110,7 +110,9 @@ func (i *Introspect) provision(s *AppSession, endings *session.Endings) (session
 	if v.Client, err = s.client(repl); err != nil {
 		return nil, err
 	}
-	return session.NewCache(session.NewAsked(v, v.Client.Timeout), endings, askedLife(i.Cache)), nil
+	asked := session.NewAsked(v, v.Client.Timeout)
+	asked.Client = clientAddress
+	return session.NewCache(asked, endings, askedLife(i.Cache)), nil
 }
 
 func (i *Introspect) check() error {
@@ -145,7 +147,9 @@ func (e *SessionEndpoint) provision(s *AppSession, endings *session.Endings) (se
 	if v.Client, err = s.client(repl); err != nil {
 		return nil, err
 	}
-	return session.NewCache(session.NewAsked(v, v.Client.Timeout), endings, askedLife(e.Cache)), nil
+	asked := session.NewAsked(v, v.Client.Timeout)
+	asked.Client = clientAddress
+	return session.NewCache(asked, endings, askedLife(e.Cache)), nil
 }
 
 func (e *SessionEndpoint) check() error {

@@ -152,7 +152,11 @@ func (j *SessionJWT) remote(repl *caddy.Replacer, http *HTTP, taken *taken) (ses
 		}
 		key += fmt.Sprintf("\x00%x", sha256.Sum256(text))
 	}
-	return taken.take(key, func() caddy.Destructor { return remoteKeys{session.NewRemote(address, settings.Client())} }).(remoteKeys), nil
+	return taken.take(key, func() caddy.Destructor {
+		keys := session.NewRemote(address, settings.Client())
+		keys.Client = clientAddress
+		return remoteKeys{keys}
+	}).(remoteKeys), nil
 }
 
 // checkAddress refuses an address whose answers somebody on the way could

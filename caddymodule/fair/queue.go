@@ -24,6 +24,11 @@ type Limits struct {
 	Last int
 	// Waiting is how many may wait. 0: any number.
 	Waiting int
+	// Newest has whoever came last go first, of owners who have as many slots:
+	// in an overload who has waited longest is the next to give up, and what
+	// somebody leaves lying in the queue delays nobody. For what anybody can
+	// send.
+	Newest bool
 }
 
 // Rank orders owners: who is of a lower one goes first.
@@ -36,10 +41,7 @@ const (
 	Last
 )
 
-// Queue gives slots to owners in turn, in the order of their ranks. Of one
-// owner's the newest goes first: in an overload who has waited longest is the
-// next to give up, and what one leaves lying in the queue does not delay the
-// others of the same address.
+// Queue gives slots to owners in turn, in the order of their ranks.
 type Queue[O comparable] struct {
 	limits Limits
 
@@ -162,29 +164,47 @@ func (q *Queue[O]) release(owner O, rank Rank) {
 // dispatch gives free slots away.
 func (q *Queue[O]) dispatch() {
 	for q.running < q.limits.Slots {
-		var next *line[O]
-		for _, l := range q.ring {
-			if (next == nil || l.rank < next.rank) && q.may(l) {
-				if next = l; l.rank == First {
-					break
-				}
-			}
-		}
+		next := q.next()
 		if next == nil {
 			return
 		}
 		next.running++
 		q.running++
-		newest := len(next.waiting) - 1
-		if next.waiting[newest].rank = next.rank; next.rank == Last {
+		i := 0
+		if q.limits.Newest {
+			i = len(next.waiting) - 1
+		}
+		if next.waiting[i].rank = next.rank; next.rank == Last {
 			q.last++
 		}
-		q.settle(next, newest, nil)
+		q.settle(next, i, nil)
 		if len(next.waiting) > 0 { // it is the others' turn
 			i := slices.Index(q.ring, next)
 			q.ring = append(slices.Delete(q.ring, i, i+1), next)
 		}
 	}
+}
+
+// next is the line whose turn it is; nil if nobody waits who may have a slot.
+func (q *Queue[O]) next() (next *line[O]) {
+	for _, l := range q.ring {
+		if q.may(l) && (next == nil || q.before(l, next)) {
+			if next = l; l.rank == First && !q.limits.Newest {
+				break
+			}
+		}
+	}
+	return next
+}
+
+func (q *Queue[O]) before(l, other *line[O]) bool {
+	if l.rank != other.rank || !q.limits.Newest {
+		return l.rank < other.rank
+	}
+	if l.running != other.running {
+		return l.running < other.running
+	}
+	return l.waiting[len(l.waiting)-1].number > other.waiting[len(other.waiting)-1].number
 }
 
 func (q *Queue[O]) may(l *line[O]) bool {

@@ -32,7 +32,7 @@ func in(t *testing.T, q *Queue[string], owner string, rank Rank) error {
 // the queue, and one owner's newest from what they have left lying there.
 func TestOthersTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := New[string](Limits{Slots: 4, PerOwner: 3, Waiting: 100})
+		q := New[string](Limits{Slots: 4, PerOwner: 3, Waiting: 100, Newest: true})
 		var all sync.WaitGroup
 		for range 90 {
 			all.Go(func() { _ = in(t, q, "flood", Middle) })
@@ -143,5 +143,33 @@ func TestGivenUp(t *testing.T) {
 	all.Wait()
 	if q.Running() != 0 || len(q.lines) != 0 {
 		t.Errorf("%d slots are lost", q.Running())
+	}
+}
+
+// TestNewest protects who comes now from any number of owners who wait already
+// where that is wanted, and otherwise those who wait from being passed.
+func TestNewest(t *testing.T) {
+	for _, newest := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			q := New[string](Limits{Slots: 10, PerOwner: 5, Newest: newest})
+			var all sync.WaitGroup
+			for n := range 100 {
+				all.Go(func() {
+					began := time.Now()
+					err := in(t, q, fmt.Sprint("there", n), Middle)
+					if took := time.Since(began); !newest && n < 40 && (err != nil || took > time.Duration(n/10+1)*time.Second) {
+						t.Errorf("the %dth in turn: %v after %s", n, err, took)
+					}
+				})
+				synctest.Wait()
+			}
+			all.Go(func() {
+				began := time.Now()
+				if err := in(t, q, "now", Middle); newest && (err != nil || time.Since(began) > 2*time.Second) {
+					t.Errorf("the newest: %v after %s", err, time.Since(began))
+				}
+			})
+			all.Wait()
+		})
 	}
 }

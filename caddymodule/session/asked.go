@@ -36,6 +36,9 @@ const (
 // What is answered about a credential is remembered for it alone. Of silence,
 // the people are counted for whom there was none: see [blame.Breaker].
 type Asked struct {
+	// Client tells whose turn it is. Nil: everybody comes from one address.
+	Client Client
+
 	verifier Verifier
 	timeout  time.Duration
 	unknown  lane // for credentials that were not valid yet
@@ -93,7 +96,7 @@ func (a *Asked) Verify(ctx context.Context, credential Credential) (*Session, er
 	if who, ok := a.seen.person(q.sum); ok {
 		w, q.by, q.owner = &a.known, place{person: who}, blame.Known(who)
 	} else {
-		q.by, q.owner = place{client: clientOf(ctx)}, blame.Strangers
+		q.by, q.owner = place{client: a.Client.of(ctx)}, blame.Strangers
 	}
 	s, err := w.flights.Do(ctx, string(q.sum[:]), q.sum, func(ctx context.Context) (*Session, error) {
 		return a.ask(ctx, w, q)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/netip"
 	"runtime"
 	"strconv"
 	"sync"
@@ -21,7 +22,9 @@ import (
 const aliceIsIn = `{"active":true,"sub":"alice"}`
 
 func asking(j *judge) *Asked {
-	return NewAsked(&Introspection{URL: testIssuer, Realm: "r", Client: j.client()}, 0)
+	a := NewAsked(&Introspection{URL: testIssuer, Realm: "r", Client: j.client()}, 0)
+	a.Client = clientFrom
+	return a
 }
 
 // TestSingleFlight protects who is asked from a page that sends a hundred
@@ -74,10 +77,17 @@ func TestLeaderLeaves(t *testing.T) {
 	})
 }
 
-// from is a request's context, from one of 250 addresses.
+// from is a request's context, from the nth address.
 func from(t *testing.T, n int) context.Context {
 	t.Helper()
-	return WithClient(t.Context(), "192.0.2."+strconv.Itoa(n%250))
+	return context.WithValue(t.Context(), clientKey{}, netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)}).String())
+}
+
+type clientKey struct{}
+
+func clientFrom(ctx context.Context) string {
+	address, _ := ctx.Value(clientKey{}).(string)
+	return address
 }
 
 // TestSlow protects requests from waiting for ever, and an app from more

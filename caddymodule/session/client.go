@@ -25,16 +25,21 @@ const (
 	maxAddresses = 10_000
 )
 
-type clientKey struct{}
+// Client tells from which address a request came, by its context; "" if that is
+// not known. It decides in whose turn a credential is asked about that was not
+// valid yet.
+type Client func(context.Context) string
 
-// WithClient returns a context that tells from which address the request came.
-// It decides in whose turn a credential is asked about that was not valid yet.
-func WithClient(ctx context.Context, address string) context.Context {
-	ip, err := netip.ParseAddr(address)
-	if err != nil {
-		return ctx
+// of is the zero prefix if that is not known.
+func (c Client) of(ctx context.Context) netip.Prefix {
+	if c == nil {
+		return netip.Prefix{}
 	}
-	return context.WithValue(ctx, clientKey{}, network(ip))
+	ip, err := netip.ParseAddr(c(ctx))
+	if err != nil {
+		return netip.Prefix{}
+	}
+	return network(ip)
 }
 
 // network is what one client can send from: of IPv6, 64 bits are theirs.
@@ -45,12 +50,6 @@ func network(ip netip.Addr) netip.Prefix {
 	}
 	prefix, _ := ip.Prefix(bits) // never fails
 	return prefix
-}
-
-// clientOf is the zero prefix if that is not known.
-func clientOf(ctx context.Context) netip.Prefix {
-	client, _ := ctx.Value(clientKey{}).(netip.Prefix)
-	return client
 }
 
 // reputations are what came from addresses lately. They order who waits, and

@@ -40,6 +40,9 @@ const (
 // token names a key that is not among them, and every hour. It implements
 // [Keys]. It has no goroutine of its own.
 type Remote struct {
+	// Client tells who waits. Nil: nobody is told from anybody.
+	Client Client
+
 	url     string
 	client  *http.Client
 	flights *flight.Group[netip.Prefix, *keySet]
@@ -131,7 +134,7 @@ func (s *keySet) try(token *jose.JSONWebSignature) (payload []byte, named bool) 
 // fetch asks the issuer for its keys, unless that was tried a moment ago. The
 // keys at hand stay if it fails.
 func (r *Remote) fetch(ctx context.Context) (*keySet, error) {
-	return r.flights.Do(ctx, "keys", clientOf(ctx), func(ctx context.Context) (*keySet, error) {
+	return r.flights.Do(ctx, "keys", r.Client.of(ctx), func(ctx context.Context) (*keySet, error) {
 		if r.begin() {
 			keys, err := r.get(ctx)
 			r.mu.Lock()

@@ -27,7 +27,7 @@ const (
 var (
 	// unknownLimits leave slots to others while the credentials of one address
 	// are all asked about in vain, and to new addresses while those of many are.
-	unknownLimits = fair.Limits{Slots: maxAsking, PerOwner: maxAsking * 3 / 4, Last: maxAsking / 2, Waiting: maxWaiting}
+	unknownLimits = fair.Limits{Slots: maxAsking, PerOwner: maxAsking * 3 / 4, Last: maxAsking / 2, Waiting: maxWaiting, Newest: true}
 
 	// knownLimits leave slots to others while the app hangs for all sessions of
 	// one person, or of three.
