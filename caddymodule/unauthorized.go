@@ -106,7 +106,7 @@ func (h *unauthorizedHistory) recordFailure(d *delegation.Delegation, p blame.Pa
 		return
 	}
 	h.theirs.Set(d.Person, key.both, struct{}{}, unauthorizedLife, false)
-	allow(h.people, d.Person, key.person, now)
+	take(h.people, d.Person, key.person, now)
 	breaker, ok := h.routes.Get(key.route, key.route, now)
 	if !ok {
 		breaker = blame.NewBreaker()
@@ -133,17 +133,19 @@ func (h *unauthorizedHistory) recordSuccess(d *delegation.Delegation) {
 // mayRenewUnseen tells whether a credential may be renewed for a request that
 // cannot be sent again.
 func (h *unauthorizedHistory) mayRenewUnseen(d *delegation.Delegation) bool {
-	key := unauthorizedKeysOf(d)
-	h.recording.Lock()
-	defer h.recording.Unlock()
-	return allow(h.background, d.Person, key.person, time.Now())
+	limiter, ok := h.background.Get(d.Person, unauthorizedKeysOf(d).person, time.Now())
+	return !ok || limiter.Tokens() >= 1
 }
 
 // recordUnseen notes that a credential was renewed for a request that could not
 // be sent again: whether that helps, the next one shows.
 func (h *unauthorizedHistory) recordUnseen(d *delegation.Delegation, stale delegation.Credential) {
-	h.unseen.Set(d.Person, unauthorizedKeysOf(d).both, stale, unauthorizedLife, false)
-	h.until.Store(time.Now().Add(unauthorizedLife).UnixNano())
+	key, now := unauthorizedKeysOf(d), time.Now()
+	h.recording.Lock()
+	defer h.recording.Unlock()
+	take(h.background, d.Person, key.person, now)
+	h.unseen.Set(d.Person, key.both, stale, unauthorizedLife, false)
+	h.until.Store(now.Add(unauthorizedLife).UnixNano())
 }
 
 // wasRenewed tells whether a credential that met a 401 is one that was renewed
@@ -153,12 +155,12 @@ func (h *unauthorizedHistory) wasRenewed(d *delegation.Delegation, c delegation.
 	return ok && !reflect.DeepEqual(stale, c)
 }
 
-// allow takes one of a person's renewals.
-func allow(limiters *memory.Store[delegation.Person, *rate.Limiter], who delegation.Person, key string, now time.Time) bool {
+// take takes one of a person's renewals.
+func take(limiters *memory.Store[delegation.Person, *rate.Limiter], who delegation.Person, key string, now time.Time) {
 	limiter, ok := limiters.Get(who, key, now)
 	if !ok {
 		limiter = rate.NewLimiter(rate.Every(renewEvery), renewBurst)
 	}
+	limiter.Allow()
 	limiters.Set(who, key, limiter, unauthorizedLife, false)
-	return limiter.Allow()
 }
