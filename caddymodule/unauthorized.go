@@ -77,18 +77,18 @@ func unauthorizedKeysOf(d *delegation.Delegation) unauthorizedKeys {
 // or recordSuccess should follow, and leave has to.
 func (h *unauthorizedHistory) mayRenew(d *delegation.Delegation) (p blame.Pass, leave func(), ok bool) {
 	if h.until.Load() == 0 {
-		return 0, func() {}, true
+		return blame.Pass{}, func() {}, true
 	}
 	key, now := unauthorizedKeysOf(d), time.Now()
 	if _, ok := h.theirs.Get(d.Person, key.both, now); ok {
-		return 0, nil, false
+		return blame.Pass{}, nil, false
 	}
 	if limiter, ok := h.people.Get(d.Person, key.person, now); ok && limiter.Tokens() < 1 {
-		return 0, nil, false
+		return blame.Pass{}, nil, false
 	}
 	breaker, ok := h.routes.Get(key.route, key.route, now)
 	if !ok {
-		return 0, func() {}, true
+		return blame.Pass{}, func() {}, true
 	}
 	p, refusal := breaker.Enter(blame.Known(d.Person))
 	return p, func() { breaker.Leave(p) }, refusal == nil
@@ -126,7 +126,7 @@ func (h *unauthorizedHistory) recordSuccess(d *delegation.Delegation) {
 	h.theirs.Delete(d.Person, key.both)
 	h.unseen.Delete(d.Person, key.both)
 	if breaker, ok := h.routes.Get(key.route, key.route, now); ok {
-		breaker.Record(0, blame.Known(d.Person), blame.Well())
+		breaker.Record(blame.Pass{}, blame.Known(d.Person), blame.Well())
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
@@ -35,7 +36,7 @@ func TestUnauthorizedOfARoute(t *testing.T) {
 			if d := doubtful(subject, "/x"); !renewable(s, d) {
 				t.Fatalf("%s is not tried", subject)
 			} else {
-				s.recordFailure(d, 0, refused)
+				s.recordFailure(d, blame.Pass{}, refused)
 			}
 		}
 		if renewable(s, doubtful("d", "/x")) {
@@ -74,7 +75,7 @@ func TestUnauthorizedOfOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, refused := newUnauthorizedHistory(), delegation.Refuse(delegation.UpstreamUnauthorized, nil)
 		for range 10 {
-			s.recordFailure(doubtful("a", "/x"), 0, refused)
+			s.recordFailure(doubtful("a", "/x"), blame.Pass{}, refused)
 		}
 		for _, subject := range []string{"b", "c", "d", "e"} {
 			s.recordUnseen(doubtful(subject, "/x"), delegation.Bearer{})
@@ -91,8 +92,8 @@ func TestUnauthorizedOfOne(t *testing.T) {
 		if !renewable(s, doubtful("a", "/y")) {
 			t.Error("10 requests to one route counted more than once")
 		}
-		s.recordFailure(doubtful("a", "/y"), 0, refused)
-		s.recordFailure(doubtful("a", "/z"), 0, refused)
+		s.recordFailure(doubtful("a", "/y"), blame.Pass{}, refused)
+		s.recordFailure(doubtful("a", "/z"), blame.Pass{}, refused)
 		if renewable(s, doubtful("a", "/w")) {
 			t.Error("a fourth route is tried")
 		}
@@ -112,7 +113,7 @@ func TestUnauthorizedOfOne(t *testing.T) {
 func TestUnauthorizedAreTheirs(t *testing.T) {
 	s, refused := newUnauthorizedHistory(), delegation.Refuse(delegation.UpstreamUnauthorized, nil)
 	for _, path := range []string{"/x", "/y", "/z"} {
-		s.recordFailure(doubtful("a", path), 0, refused)
+		s.recordFailure(doubtful("a", path), blame.Pass{}, refused)
 	}
 	for n := range 500 {
 		d := doubtful(strconv.Itoa(n), "/x")

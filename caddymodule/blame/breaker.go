@@ -39,12 +39,13 @@ type Breaker struct {
 	unreachable int                // the same, of whoever asked
 	remembered  map[Owner]failed
 
+	wells    uint64              // answers as they should be, and one
 	failures int                 // openings in a row
 	refusal  *delegation.Refusal // while open or half open
 	until    time.Time           // when somebody for whom it did not fail may try
 	retry    time.Time           // when anybody for whom it did may
-	passes   Pass                // how many have tried
-	probing  map[Pass]bool       // under way; whether by somebody for whom it did not fail
+	probes   uint64              // how many have tried
+	probing  map[uint64]bool     // under way; whether by somebody for whom it did not fail
 }
 
 // failed is what is remembered of an owner's failures.
@@ -54,13 +55,18 @@ type failed struct {
 	next time.Time // when they may try whether the service is back
 }
 
-// Pass is the leave to ask the service once. Those of a closed breaker are 0;
-// one that finds out whether the service is back has a number of its own.
-type Pass uint64
+// Pass is the leave to ask the service once.
+type Pass struct {
+	probe uint64 // of one that finds out whether the service is back, or 0
+	wells uint64 // of the breaker's, when it was given
+}
+
+// Probe tells whether it is to find out if the service is back.
+func (p Pass) Probe() bool { return p.probe != 0 }
 
 // NewBreaker returns a closed breaker.
 func NewBreaker() *Breaker {
-	return &Breaker{struck: make(map[Owner]struct{}), remembered: make(map[Owner]failed), probing: make(map[Pass]bool)}
+	return &Breaker{struck: make(map[Owner]struct{}), remembered: make(map[Owner]failed), probing: make(map[uint64]bool), wells: 1}
 }
 
 // Enter tells whether the service may be asked for an owner. If it returns no
@@ -73,7 +79,7 @@ func (b *Breaker) Enter(o Owner) (Pass, *delegation.Refusal) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.refusal == nil {
-		return 0, nil
+		return Pass{0, b.wells}, nil
 	}
 	now, until := time.Now(), b.until
 	last, ok := b.remembered[o]
@@ -86,27 +92,28 @@ func (b *Breaker) Enter(o Owner) (Pass, *delegation.Refusal) {
 		}
 	}
 	if now.Before(until) {
-		return 0, Again(b.refusal, until.Sub(now))
+		return Pass{}, Again(b.refusal, until.Sub(now))
 	}
 	for _, other := range b.probing {
 		if other == fresh {
-			return 0, Again(b.refusal, firstPause)
+			return Pass{}, Again(b.refusal, firstPause)
 		}
 	}
-	b.passes++
-	b.probing[b.passes] = fresh
-	return b.passes, nil
+	b.probes++
+	b.probing[b.probes] = fresh
+	return Pass{b.probes, b.wells}, nil
 }
 
 // Leave lets somebody else find out, if this one has learnt nothing.
 func (b *Breaker) Leave(p Pass) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	delete(b.probing, p)
+	delete(b.probing, p.probe)
 }
 
 // Record learns from how a question for an owner ended. Verdicts about a
-// credential or a person neither open the breaker nor keep it open.
+// credential or a person neither open the breaker nor keep it open, nor does a
+// question that has led to nothing while others were answered.
 func (b *Breaker) Record(p Pass, o Owner, v Verdict) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -114,17 +121,21 @@ func (b *Breaker) Record(p Pass, o Owner, v Verdict) {
 	case nobody, credential:
 		return
 	case well, person:
+		b.wells++
 		b.close()
 		return
 	}
+	if p.wells != 0 && p.wells != b.wells {
+		return // it has answered others meanwhile
+	}
 	owned := v.about == service && o != Everybody
 	again := owned && b.failedBefore(o)
-	_, probe := b.probing[p]
+	_, probe := b.probing[p.probe]
 	switch {
 	case b.refusal != nil && !probe:
 		return // it began before the breaker opened, and tells nothing new
 	case b.refusal != nil && again:
-		delete(b.probing, p)
+		delete(b.probing, p.probe)
 		b.retry = time.Now().Add(firstPause)
 		return
 	case b.refusal == nil && again:

@@ -82,6 +82,30 @@ func TestA5_MissesLiveLonger(t *testing.T) {
 	})
 }
 
+// One who signs out and in again all the time is looked up each time as long as
+// the strangers' share lasts, and keeps no newcomer from being found.
+func TestA5_SignsOutAndIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pf := newPlatform(people(200_000)...)
+		p, h := open(t, testConfig(ByIdentifier), pf)
+		for n := range 3500 {
+			for i := range 3 {
+				if _, code := act(t, p, fmt.Sprintf("planted-no-%d", i)); code == "" {
+					t.Fatal("found")
+				}
+				h.purge(t, fmt.Sprintf("planted-no-%d", i))
+			}
+			if n%30 == 29 {
+				want(t, p, fmt.Sprintf("planted-%d", n), guid(n), "")
+			}
+			time.Sleep(time.Second)
+		}
+		if left := pf.limit - pf.used; left < pf.limit/reservedShare {
+			t.Errorf("%d are left", left)
+		}
+	})
+}
+
 // Misses are a person's, whatever their session says of them: somebody who can
 // choose what it says has no more of them looked up.
 func TestA5_MissesAreAPersons(t *testing.T) {

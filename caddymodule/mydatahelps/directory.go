@@ -197,7 +197,7 @@ func (d *directory) note(key string, who delegation.Person, claim, id string, er
 		h := &hit{who: who, id: id, found: time.Now()}
 		h.next.Store(h.found.Add(hitCheck).UnixNano())
 		d.hits.Set(who, key, h, hitLife, false)
-		d.misses.forget(who)
+		d.misses.found(who)
 	})
 }
 

@@ -3,8 +3,11 @@
 package mydatahelps
 
 import (
+	"crypto/rand"
 	"errors"
 	"time"
+
+	"golang.org/x/crypto/blake2b"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
@@ -29,7 +32,8 @@ const (
 // misses are why people could not be found, one record a person. They are of
 // their own so that strangers push no participant out.
 type misses struct {
-	store *memory.Store[delegation.Person, *miss]
+	store  *memory.Store[delegation.Person, *miss]
+	secret []byte
 }
 
 type miss struct {
@@ -43,13 +47,15 @@ type miss struct {
 var errManyClaims = errors.New("the person was looked up by several values in vain")
 
 func newMisses() misses {
-	return misses{memory.New[delegation.Person, *miss](maxMisses)}
+	secret := make([]byte, 32)
+	_, _ = rand.Read(secret) // never fails
+	return misses{memory.New[delegation.Person, *miss](maxMisses), secret}
 }
 
 // recall returns the refusal that is remembered for a person.
 func (m misses) recall(who delegation.Person, claim string) *delegation.Refusal {
 	now := time.Now()
-	last, ok := m.store.Get(who, lookupKey(who, who.Subject), now)
+	last, ok := m.store.Get(who, m.key(who), now)
 	switch {
 	case !ok || !now.Before(last.until):
 		return nil
@@ -67,7 +73,7 @@ func (m misses) recall(who delegation.Person, claim string) *delegation.Refusal 
 
 // record remembers why a person was not found.
 func (m misses) record(who delegation.Person, claim string, r *delegation.Refusal) {
-	key, now := lookupKey(who, who.Subject), time.Now()
+	key, now := m.key(who), time.Now()
 	last := &miss{claim: claim, refusal: r}
 	if before, ok := m.store.Get(who, key, now); ok {
 		last.missed, last.failed = before.missed, before.failed
@@ -97,12 +103,28 @@ func (m misses) record(who delegation.Person, claim string, r *delegation.Refusa
 // seen tells whether somebody was looked up in vain, or could not be looked up
 // for want of quota.
 func (m misses) seen(who delegation.Person) bool {
-	last, ok := m.store.Get(who, lookupKey(who, who.Subject), time.Now())
+	last, ok := m.store.Get(who, m.key(who), time.Now())
 	return ok && (last.missed > 0 || last.refusal.Code == delegation.IssuerThrottled)
 }
 
+// forget has a person looked up again as soon as they come. That there was no
+// quota for them, or how often they were none, stays: signing out and in again
+// must not make somebody new each time.
 func (m misses) forget(who delegation.Person) {
-	m.store.Delete(who, lookupKey(who, who.Subject))
+	key := m.key(who)
+	if last, ok := m.store.Get(who, key, time.Now()); ok {
+		m.store.Set(who, key, &miss{refusal: last.refusal, missed: last.missed}, maxMissLife, false)
+	}
+}
+
+// found ends what is remembered of a person who is a participant.
+func (m misses) found(who delegation.Person) { m.store.Delete(who, m.key(who)) }
+
+// key names nobody: counts outlive what is forgotten of a person.
+func (m misses) key(who delegation.Person) string {
+	h, _ := blake2b.New256(m.secret) // never fails with a key of 32 bytes
+	_, _ = h.Write([]byte(lookupKey(who, who.Subject)))
+	return string(h.Sum(nil))
 }
 
 func (m misses) forgetAll() {

@@ -122,7 +122,7 @@ func (a *Asked) ask(ctx context.Context, w *lane, q *question) (*Session, error)
 		return nil, unavailable(errors.New("too many sessions are being asked about"))
 	}
 	defer leave()
-	if pass == 0 { // much may have failed while it queued
+	if !pass.Probe() { // much may have failed while it queued
 		if pass, r = a.breaker.Enter(q.owner); r != nil {
 			return nil, r
 		}
@@ -134,6 +134,8 @@ func (a *Asked) ask(ctx context.Context, w *lane, q *question) (*Session, error)
 	}
 	if q.owner == blame.Strangers {
 		a.clients.record(q.by.client, err == nil)
+	} else {
+		a.seen.answered(q.by.person, err == nil || !verdictOf(err).OfService())
 	}
 	if err != nil {
 		return nil, a.judge(pass, q, err)
@@ -149,14 +151,23 @@ func (a *Asked) judge(pass blame.Pass, q *question, err error) *delegation.Refus
 	if !ok {
 		r = unavailable(err)
 	}
-	verdict, life := blame.Credential(), failedLife
-	if f, ok := errors.AsType[*failure](err); ok {
-		verdict = f.verdict(r)
-		life = max(life, min(f.wait, delegation.MaxRetryAfter))
-	} else if r.Code == delegation.SessionRequired {
-		verdict, life = blame.Well(), refusedLife
+	life := max(failedLife, min(r.RetryAfter, delegation.MaxRetryAfter))
+	if r.Code == delegation.SessionRequired {
+		life = refusedLife
 	}
-	a.breaker.Record(pass, q.owner, verdict)
+	a.breaker.Record(pass, q.owner, verdictOf(r))
 	a.refused.Set(q.sum, string(q.sum[:]), refusal{r, time.Now().Add(life)}, life, false)
 	return r
+}
+
+// verdictOf tells whom a question is about that led to no session.
+func verdictOf(err error) blame.Verdict {
+	r, ok := errors.AsType[*delegation.Refusal](err)
+	if f, ok := errors.AsType[*failure](err); ok {
+		return f.verdict(r)
+	}
+	if ok && r.Code == delegation.SessionRequired {
+		return blame.Well()
+	}
+	return blame.Credential()
 }

@@ -22,6 +22,10 @@ const (
 	// known: one log-in must not let a flood go first.
 	maxRefusedSinceValid = 16
 
+	// maxRefusedNew is the same of one from which none was valid yet: somebody
+	// has to sign in whose session has ended.
+	maxRefusedNew = 3
+
 	maxAddresses = 10_000
 )
 
@@ -68,11 +72,11 @@ func newReputations() reputations {
 }
 
 func (r reputations) rank(client netip.Prefix) fair.Rank {
-	known, ok := r.store.Get(client, client.String(), time.Now())
+	known, _ := r.store.Get(client, client.String(), time.Now())
 	switch {
 	case known.valid && known.refused < maxRefusedSinceValid:
 		return fair.First
-	case known.valid || !ok:
+	case known.valid || known.refused <= maxRefusedNew:
 		return fair.Middle
 	default:
 		return fair.Last

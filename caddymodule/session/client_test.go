@@ -50,6 +50,10 @@ func TestReputations(t *testing.T) {
 			}
 		}
 		want(fair.Middle)
+		for range maxRefusedNew {
+			r.record(client, false)
+		}
+		want(fair.Middle)
 		r.record(client, false)
 		want(fair.Last)
 		r.record(client, true)
@@ -240,8 +244,8 @@ func TestAc_Forgeries(t *testing.T) {
 					return from(t, n)
 				}
 				if c.before {
-					for n := range c.addresses {
-						_, _ = a.Verify(client(n), bearer(fmt.Sprintf("forged-before-%d", n)))
+					for n := range c.addresses * (maxRefusedNew + 1) {
+						_, _ = a.Verify(client(n%c.addresses), bearer(fmt.Sprintf("forged-before-%d", n)))
 					}
 				}
 				var all sync.WaitGroup
@@ -270,3 +274,44 @@ func TestAc_Forgeries(t *testing.T) {
 }
 
 func inactive() io.ReadCloser { return io.NopCloser(strings.NewReader(`{"active":false}`)) }
+
+// TestA1_ManyPeopleHang protects who is signed in from any number of others for
+// whom the app hangs, one after the other: once it did, they share a half of
+// the questions.
+func TestA1_ManyPeopleHang(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var hanging atomic.Int64
+		o := &others{judge: judge{body: anybodysIn}}
+		o.odd = func(credential string, ctx context.Context) (*http.Response, error) {
+			if n, err := strconv.Atoi(credential); err == nil && int64(n) < hanging.Load() {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+			return nil, nil
+		}
+		a := NewAsked(&Introspection{URL: testIssuer, Realm: "r", Client: &http.Client{Transport: o}}, 0)
+		verify := func(credential string) error {
+			_, err := a.Verify(t.Context(), bearer(credential))
+			return err
+		}
+		for n := range 20 {
+			_, _ = verify(strconv.Itoa(n)), verify(fmt.Sprint("well", n))
+		}
+		var all sync.WaitGroup
+		for second := range 300 {
+			hanging.Store(int64(second / 10))
+			for n := range min(second/10, 20) {
+				all.Go(func() { _ = verify(strconv.Itoa(n)) })
+			}
+			synctest.Wait()
+			for n := range 20 {
+				began := time.Now()
+				if err := verify(fmt.Sprint("well", n)); err != nil || time.Since(began) > 0 {
+					t.Errorf("%v after %s", err, time.Since(began))
+				}
+			}
+			time.Sleep(time.Second)
+		}
+		all.Wait()
+	})
+}

@@ -29,9 +29,9 @@ var (
 	// are all asked about in vain, and to new addresses while those of many are.
 	unknownLimits = fair.Limits{Slots: maxAsking, PerOwner: maxAsking * 3 / 4, Last: maxAsking / 2, Waiting: maxWaiting, Newest: true}
 
-	// knownLimits leave slots to others while the app hangs for all sessions of
-	// one person, or of three.
-	knownLimits = fair.Limits{Slots: maxKnown, PerOwner: maxKnown / 4, Waiting: maxWaiting}
+	// knownLimits do the same while the app hangs for all sessions of one
+	// person, and of many.
+	knownLimits = fair.Limits{Slots: maxKnown, PerOwner: maxKnown / 4, Last: maxKnown / 2, Waiting: maxWaiting}
 )
 
 // place is in whose turn a question is asked: a person's whose session was
@@ -61,7 +61,7 @@ func newLane(limits fair.Limits, timeout time.Duration) lane {
 // rank is when a question is asked, compared with others that wait.
 func (a *Asked) rank(q *question) fair.Rank {
 	if q.owner != blame.Strangers {
-		return fair.First
+		return a.seen.rank(q.by.person)
 	}
 	return a.clients.rank(q.by.client)
 }

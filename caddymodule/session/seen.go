@@ -4,10 +4,13 @@ package session
 
 import (
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/fair"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
 )
 
@@ -26,12 +29,14 @@ type seen struct {
 	mu          sync.Mutex
 	credentials *memory.Store[digest, delegation.Person]
 	people      *memory.Store[delegation.Person, []digest]
+	silent      *memory.Store[delegation.Person, struct{}] // for whom there was no answer last
 }
 
 func newSeen() *seen {
 	return &seen{
 		credentials: memory.New[digest, delegation.Person](maxSessions),
 		people:      memory.New[delegation.Person, []digest](maxSessions),
+		silent:      memory.New[delegation.Person, struct{}](maxSessions),
 	}
 }
 
@@ -39,10 +44,32 @@ func (s *seen) person(of digest) (who delegation.Person, ok bool) {
 	return s.credentials.Get(of, string(of[:]), time.Now())
 }
 
+// answered notes whether there was an answer for a person.
+func (s *seen) answered(who delegation.Person, ok bool) {
+	if ok {
+		s.silent.Delete(who, nameOf(who))
+	} else {
+		s.silent.Set(who, nameOf(who), struct{}{}, blame.FailureLife, false)
+	}
+}
+
+// rank puts those last for whom there was no answer: who is asked may always
+// hang for them.
+func (s *seen) rank(who delegation.Person) fair.Rank {
+	if _, silent := s.silent.Get(who, nameOf(who), time.Now()); silent {
+		return fair.Last
+	}
+	return fair.First
+}
+
+func nameOf(who delegation.Person) string {
+	return strconv.Quote(who.Realm) + strconv.Quote(who.Subject)
+}
+
 func (s *seen) add(of digest, who delegation.Person) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	name := who.Realm + "\x00" + who.Subject
+	name := nameOf(who)
 	theirs, _ := s.people.Get(who, name, time.Now())
 	theirs = append(slices.DeleteFunc(slices.Clone(theirs), func(d digest) bool { return d == of }), of)
 	if len(theirs) > maxSeenPerPerson {
