@@ -53,7 +53,8 @@ type Asked struct {
 // refusal is what is remembered of a credential.
 type refusal struct {
 	*delegation.Refusal
-	until time.Time
+	until  time.Time
+	silent int // questions in a row to which there was no answer
 }
 
 // NewAsked returns one for a verifier that may take the timeout to answer; 0 is
@@ -86,7 +87,7 @@ type question struct {
 // Verify implements [Verifier].
 func (a *Asked) Verify(ctx context.Context, credential Credential) (*Session, error) {
 	q := &question{sum: a.digests.of(credential), credential: credential}
-	if r, ok := a.refused.Get(q.sum, string(q.sum[:]), time.Now()); ok {
+	if r, ok := a.refused.Get(q.sum, string(q.sum[:]), time.Now()); ok && !time.Now().After(r.until) {
 		if r.Code == delegation.SessionUnavailable {
 			return nil, blame.Again(r.Refusal, time.Until(r.until))
 		}
@@ -141,6 +142,7 @@ func (a *Asked) ask(ctx context.Context, w *lane, q *question) (*Session, error)
 		return nil, a.judge(pass, q, err)
 	}
 	a.breaker.Record(pass, q.owner, blame.Well())
+	a.refused.Delete(q.sum, string(q.sum[:]))
 	a.seen.add(q.sum, delegation.Person{Realm: s.Realm, Subject: s.Subject})
 	return s, nil
 }
@@ -151,12 +153,23 @@ func (a *Asked) judge(pass blame.Pass, q *question, err error) *delegation.Refus
 	if !ok {
 		r = unavailable(err)
 	}
-	life := max(failedLife, min(r.RetryAfter, delegation.MaxRetryAfter))
-	if r.Code == delegation.SessionRequired {
+	name, now, verdict := string(q.sum[:]), time.Now(), verdictOf(r)
+	life, silent := max(failedLife, min(r.RetryAfter, delegation.MaxRetryAfter)), 0
+	switch {
+	case r.Code == delegation.SessionRequired:
 		life = refusedLife
+	case verdict.OfService():
+		// Who is asked may hang for this one for ever, each time in a slot.
+		last, _ := a.refused.Get(q.sum, name, now)
+		silent = last.silent + 1
+		life = max(life, blame.Backoff(silent))
 	}
-	a.breaker.Record(pass, q.owner, verdictOf(r))
-	a.refused.Set(q.sum, string(q.sum[:]), refusal{r, time.Now().Add(life)}, life, false)
+	a.breaker.Record(pass, q.owner, verdict)
+	keep := life
+	if silent > 0 {
+		keep += time.Minute
+	}
+	a.refused.Set(q.sum, name, refusal{r, now.Add(life), silent}, keep, false)
 	return r
 }
 

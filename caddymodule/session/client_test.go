@@ -315,3 +315,24 @@ func TestA1_ManyPeopleHang(t *testing.T) {
 		all.Wait()
 	})
 }
+
+// TestA1_SilentSessionsAreAskedAboutLess protects the slots of an address from
+// sessions for which the app always hangs, and whose requests keep coming.
+func TestA1_SilentSessionsAreAskedAboutLess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := &judge{delay: time.Minute, body: aliceIsIn}
+		a := asking(j)
+		for range 120 {
+			_, _ = a.Verify(t.Context(), bearer("hangs"))
+			time.Sleep(time.Second)
+		}
+		if n := j.count(); n > 9 {
+			t.Errorf("asked %d times", n)
+		}
+		j.mu.Lock()
+		j.delay = 0
+		j.mu.Unlock()
+		time.Sleep(31 * time.Second)
+		expect(t, a, j, "hangs", "", -1)
+	})
+}
