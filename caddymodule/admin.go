@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
 )
@@ -66,7 +67,7 @@ func (p *provider) status() providerStatus {
 	if m, ok := p.Provider.(caddy.Module); ok {
 		s.Kind = m.CaddyModule().ID.Name()
 	}
-	s.Ready, s.Reason = s.Issuer.State == tokens.Closed, s.Issuer.Code
+	s.Ready, s.Reason = s.Issuer.State == blame.Closed, s.Issuer.Code
 	if s.Shared != nil {
 		s.PurgeScope = "fleet"
 	}

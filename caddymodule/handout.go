@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -77,8 +78,8 @@ func (h *TokenHandler) pace(p delegation.Person, wait time.Duration) error {
 }
 
 // sessionLimit is how long a token may be said to live.
-func (h *TokenHandler) sessionLimit(repl *caddy.Replacer) (time.Duration, error) {
-	value := repl.ReplaceAll(h.SessionExpires, "")
+func (h *TokenHandler) sessionLimit(r *http.Request, repl *caddy.Replacer) (time.Duration, error) {
+	value := h.signedIn(r, repl).valueOf(repl, h.SessionExpires)
 	if value == "" {
 		return maxExpiresIn, nil
 	}

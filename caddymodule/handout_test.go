@@ -4,6 +4,8 @@ package caddymodule
 
 import (
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"testing"
 	"testing/synctest"
@@ -146,7 +148,7 @@ func TestSessionLimit(t *testing.T) {
 		} {
 			repl := caddy.NewReplacer()
 			repl.Set("http.auth.user.exp", value)
-			got, err := h.sessionLimit(repl)
+			got, err := h.sessionLimit(httptest.NewRequest(http.MethodPost, "/", nil), repl)
 			if got != want || (err != nil) != (want == 0) || err != nil && delegation.AsRefusal(err).Code != delegation.SessionRequired {
 				t.Errorf("%q: %s, %v; want %s", value, got, err, want)
 			}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
 )
 
@@ -127,7 +128,7 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 		send(rememberedGauge, prometheus.GaugeValue, float64(s.Remembered))
 		send(waitingGauge, prometheus.GaugeValue, float64(s.Waiting))
 		send(mintingGauge, prometheus.GaugeValue, float64(s.Minting))
-		for _, state := range []tokens.State{tokens.Closed, tokens.Open, tokens.HalfOpen} {
+		for _, state := range []blame.State{blame.Closed, blame.Open, blame.HalfOpen} {
 			send(breakerGauge, prometheus.GaugeValue, truth(s.Issuer.State == state), string(state))
 		}
 		if s.Shared != nil {

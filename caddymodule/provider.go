@@ -49,11 +49,11 @@ type provider struct {
 // configuration: no context, logger or metrics.
 type shared struct {
 	*engine
-	doubts *doubts // of the settings: changed ones may have mended it
+	unauthorized *unauthorizedHistory // of the settings: changed ones may have mended it
 }
 
 // Destruct implements [caddy.Destructor].
-func (*doubts) Destruct() error { return nil }
+func (*unauthorizedHistory) Destruct() error { return nil }
 
 // engine are a provider's tokens of one issuer.
 type engine struct {
@@ -139,8 +139,8 @@ func openProvider(name string, guest delegation.Provider, c common, logger *zap.
 		issuer = p.traits.Fingerprint
 	}
 	p.shared = shared{
-		engine: p.take("tokens", fmt.Sprintf("%q %s", issuer, c.cache), func() caddy.Destructor { return newEngine(name, c) }).(*engine),
-		doubts: p.take("doubts", p.traits.Fingerprint, func() caddy.Destructor { return newDoubts() }).(*doubts),
+		engine:       p.take("tokens", fmt.Sprintf("%q %s", issuer, c.cache), func() caddy.Destructor { return newEngine(name, c) }).(*engine),
+		unauthorized: p.take("unauthorized", p.traits.Fingerprint, func() caddy.Destructor { return newUnauthorizedHistory() }).(*unauthorizedHistory),
 	}
 	p.options = c.options
 	if err := guest.Open(p); err != nil {

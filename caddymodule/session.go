@@ -160,6 +160,13 @@ func (s *AppSession) verify(r *http.Request) (*signedIn, error) {
 	return in, nil
 }
 
+// clientAddress is a [session.Client]: what Caddy takes for the client's
+// address, with trusted_proxies what a proxy in front says.
+func clientAddress(ctx context.Context) string {
+	address, _ := caddyhttp.GetVar(ctx, caddyhttp.ClientIPVarKey).(string)
+	return address
+}
+
 // parseSession reads:
 //
 //	app_session [<matcher>] {

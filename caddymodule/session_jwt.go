@@ -151,7 +151,9 @@ func (j *SessionJWT) remote(repl *caddy.Replacer, http *HTTP, taken *taken) (ses
 	}
 	names := append([]string{address}, connection...)
 	pooled := taken.take("keys\x00"+delegation.Fingerprint(names), func() caddy.Destructor {
-		return remoteKeys{session.NewRemote(address, settings.Client())}
+		keys := session.NewRemote(address, settings.Client())
+		keys.Client = clientAddress
+		return remoteKeys{keys}
 	})
 	return pooled.(remoteKeys), names, nil
 }

@@ -52,7 +52,9 @@ func (s *AppSession) asked(v session.Verifier, client *http.Client, settings [][
 		return nil, err
 	}
 	return s.verified(append(settings, connection), life, func() verified {
-		return verified{session.NewCache(session.NewAsked(v, client.Timeout), endings, life), client}
+		asked := session.NewAsked(v, client.Timeout)
+		asked.Client = clientAddress
+		return verified{session.NewCache(asked, endings, life), client}
 	}), nil
 }
 

@@ -120,7 +120,7 @@ func (h *TokenHandler) answer(r *http.Request, repl *caddy.Replacer) (*tokenAnsw
 	if err != nil {
 		return nil, err
 	}
-	limit, err := h.sessionLimit(repl)
+	limit, err := h.sessionLimit(r, repl)
 	if err != nil {
 		return nil, err
 	}

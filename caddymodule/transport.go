@@ -3,9 +3,11 @@
 package caddymodule
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -126,7 +128,7 @@ func (t *Transport) roundTrip(p *passage, req *http.Request) (*http.Response, er
 		return p.broken(req, body, err)
 	}
 	if !p.stale(res) {
-		p.provider.shared.doubts.clear(&p.delegation)
+		p.provider.shared.unauthorized.recordSuccess(&p.delegation)
 		return p.clean(req, res), nil
 	}
 	return t.heal(p, req, body, res)
@@ -137,20 +139,21 @@ func (t *Transport) roundTrip(p *passage, req *http.Request) (*http.Response, er
 func (t *Transport) heal(p *passage, req *http.Request, body *body, res *http.Response) (*http.Response, error) {
 	_ = res.Body.Close() // not read to its end, which may never come
 	unauthorized := delegation.Refuse(delegation.UpstreamUnauthorized, nil)
-	doubts := p.provider.shared.doubts
+	history := p.provider.shared.unauthorized
 	if p.delegation.Public {
 		return p.gate.response(req, unauthorized), nil
 	}
-	pass, leave, ok := doubts.enter(&p.delegation)
+	pass, leave, ok := history.mayRenew(&p.delegation)
 	if !ok {
 		return p.gate.response(req, unauthorized), nil
 	}
 	defer leave()
 	if !body.replayable() {
-		// The next request will have a new credential.
-		doubts.note(&p.delegation, pass, nil)
-		ctx, d, stale := delegation.Detach(req.Context()), p.delegation, p.credential
-		background.Go("renewing a credential", func() { _, _ = p.provider.Renew(ctx, &d, stale) })
+		if history.wasRenewed(&p.delegation, p.credential) {
+			history.recordFailure(&p.delegation, pass, unauthorized)
+		} else {
+			p.renewUnseen(req)
+		}
 		return p.gate.response(req, unauthorized), nil
 	}
 	renewed, err := p.provider.Renew(req.Context(), &p.delegation, p.credential)
@@ -166,15 +169,41 @@ func (t *Transport) heal(p *passage, req *http.Request, body *body, res *http.Re
 		return p.broken(req, body, err)
 	}
 	if !p.stale(res) {
-		doubts.clear(&p.delegation)
+		history.recordSuccess(&p.delegation)
 		return p.clean(req, res), nil
 	}
 	_ = res.Body.Close()
-	doubts.note(&p.delegation, pass, unauthorized)
+	history.recordFailure(&p.delegation, pass, unauthorized)
 	if found := p.provider.examine(req.Context(), &p.delegation, p.credential); found != nil {
 		return p.gate.response(req, found), nil
 	}
 	return p.gate.response(req, unauthorized), nil
+}
+
+// renewals bounds those that nobody waits for, of all providers together.
+var renewals = make(chan struct{}, 64)
+
+// renewUnseen renews the credential in the background, so that the next
+// request has a new one: this one's body cannot be sent again.
+func (p *passage) renewUnseen(req *http.Request) {
+	history := p.provider.shared.unauthorized
+	if !history.mayRenewUnseen(&p.delegation) {
+		return
+	}
+	select {
+	case renewals <- struct{}{}:
+	default:
+		return // the next request will do it
+	}
+	ctx, provider, d, stale := delegation.Detach(req.Context()), p.provider, p.delegation, p.credential
+	background.Go("renewing a credential", func() {
+		defer func() { <-renewals }()
+		ctx, cancel := context.WithTimeout(ctx, maxTokenTimeout)
+		defer cancel()
+		if renewed, err := provider.Renew(ctx, &d, stale); err == nil && !reflect.DeepEqual(renewed, stale) {
+			history.recordUnseen(&d, stale)
+		}
+	})
 }
 
 // send puts the request on the wire, once. A [delegation.Refusal] means that it

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/flight"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
@@ -24,11 +25,8 @@ const (
 	hitLife    = 24 * time.Hour
 	hitCheck   = time.Hour       // from this age on a hit is checked in the background
 	checkAgain = 5 * time.Minute // after a check that failed
-	missLife   = 30 * time.Second
-	failLife   = time.Second // of a lookup that failed: nothing is known of the person
 
 	maxHits   = 100_000
-	maxMisses = 10_000
 	maxChecks = 4 // at a time
 
 	// lookupTimeout bounds one lookup, detached from whoever waits for it.
@@ -47,16 +45,17 @@ type directory struct {
 	pins  *pins
 
 	hits    *memory.Store[delegation.Person, *hit]
-	misses  *memory.Store[delegation.Person, *delegation.Refusal] // of their own so that strangers push nobody out
+	misses  misses
 	flights *flight.Group[delegation.Person, string]
 	purges  *tokens.Purges
-	breaker *tokens.Breaker[string]
+	breaker *blame.Breaker
 	checks  atomic.Int32
 
 	scans   *flight.Group[string, *index]
 	mu      sync.Mutex
 	current *index
 	pending *index    // a scan that is not complete
+	pages   int       // what the list takes, as far as is known
 	scanned time.Time // when a scan last began in the background
 
 	// How often doubts about the service token may have it renewed: a refused
@@ -80,9 +79,9 @@ func newDirectory(pins *pins) *directory {
 		quota:   newQuota(),
 		pins:    pins,
 		hits:    memory.New[delegation.Person, *hit](maxHits),
-		misses:  memory.New[delegation.Person, *delegation.Refusal](maxMisses),
+		misses:  newMisses(),
 		flights: flight.New[delegation.Person, string](flight.Limits{Timeout: lookupTimeout, Waiting: maxWaiting, PerOwner: maxWaitingPerPerson}),
-		breaker: tokens.NewBreaker[string](),
+		breaker: blame.NewBreaker(),
 		purges:  tokens.NewPurges(2 * lookupTimeout),
 		doubts:  rate.NewLimiter(rate.Every(30*time.Second), 3),
 		expired: rate.NewLimiter(rate.Every(30*time.Second), 3),
@@ -121,10 +120,10 @@ func lookupKey(who delegation.Person, claim string) string {
 func (d *directory) resolve(ctx context.Context, who delegation.Person, claim string, find finder) (string, error) {
 	key, now := lookupKey(who, claim), time.Now()
 	if h, ok := d.hits.Get(who, key, now); ok {
-		d.check(key, h, now, find)
+		d.check(key, claim, h, now, find)
 		return h.id, nil
 	}
-	if r, ok := d.misses.Get(who, key, now); ok {
+	if r := d.misses.recall(who, claim); r != nil {
 		return "", r
 	}
 	// Who asks after a purge must not get what was being looked up before it.
@@ -145,14 +144,14 @@ func (d *directory) resolve(ctx context.Context, who delegation.Person, claim st
 		if reserved && !isMiss(err) {
 			d.quota.acquaint()
 		}
-		d.note(key, who, id, err, began)
+		d.note(key, who, claim, id, err, began)
 		return id, err
 	})
 }
 
 // check looks a hit up anew in the background once it is an hour old, while
 // the quota is far from spent.
-func (d *directory) check(key string, h *hit, now time.Time, find finder) {
+func (d *directory) check(key, claim string, h *hit, now time.Time, find finder) {
 	next := h.next.Load()
 	if now.UnixNano() < next || !d.quota.comfortable() || d.life.over() {
 		return
@@ -173,41 +172,41 @@ func (d *directory) check(key string, h *hit, now time.Time, find finder) {
 		if err != nil && !isMiss(err) {
 			return // things are left as they were
 		}
-		d.note(key, h.who, id, err, began)
+		d.note(key, h.who, claim, id, err, began)
 	})
 }
 
 // isMiss tells whether a lookup found that there is nobody to act as.
 func isMiss(err error) bool {
-	var r *delegation.Refusal
-	if !errors.As(err, &r) {
-		return false
-	}
-	switch r.Code {
-	case delegation.ParticipantUnknown, delegation.ParticipantAmbiguous, delegation.ParticipantWithdrawn, delegation.AccountConflict:
-		return true
-	default:
-		return false
-	}
+	r, ok := errors.AsType[*delegation.Refusal](err)
+	return ok && blame.Of(r) == blame.Person()
 }
 
 // note remembers a lookup's outcome, unless the person was purged since it
 // began.
-func (d *directory) note(key string, who delegation.Person, id string, err error, began uint64) {
+func (d *directory) note(key string, who delegation.Person, claim, id string, err error, began uint64) {
 	_ = d.purges.Unless(&delegation.Identity{Person: who}, began, func() {
 		if err != nil {
-			life := failLife
 			if isMiss(err) {
-				life = missLife
 				d.hits.Delete(who, key)
 			}
-			d.misses.Set(who, key, delegation.AsRefusal(err), life, false)
+			d.misses.record(who, claim, delegation.AsRefusal(err))
 			return
 		}
 		h := &hit{who: who, id: id, found: time.Now()}
 		h.next.Store(h.found.Add(hitCheck).UnixNano())
 		d.hits.Set(who, key, h, hitLife, false)
+		d.misses.found(who)
 	})
+}
+
+// owner is for whom the platform is asked: somebody whom it knew as a
+// participant, or one of all those whom it never knew.
+func (d *directory) owner(who delegation.Person, claim string) blame.Owner {
+	if _, _, ok := d.hits.Peek(d.hits.Place(who, lookupKey(who, claim))); ok {
+		return blame.Known(who)
+	}
+	return blame.Newcomer(who)
 }
 
 // doubt drops a hit whose participant the issuer refuses, so that somebody who
@@ -230,13 +229,12 @@ func (d *directory) forget(s delegation.Selection) {
 	}
 	d.purges.Add(lookups)
 	covered := func(h *hit) bool { return s.Covers(h.who, h.id) }
-	all := func(*delegation.Refusal) bool { return true }
 	if s.Realm != "" && s.Subject != "" {
 		who := delegation.Person{Realm: s.Realm, Subject: s.Subject}
 		d.hits.DeleteOf(who, covered)
-		d.misses.DeleteOf(who, all)
+		d.misses.forget(who)
 		return
 	}
 	d.hits.DeleteFunc(covered)
-	d.misses.DeleteFunc(all)
+	d.misses.forgetAll()
 }

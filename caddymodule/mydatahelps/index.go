@@ -50,6 +50,7 @@ type index struct {
 type entry struct {
 	id, identifier, claim string
 	withdrawn             bool
+	read                  time.Time
 }
 
 func newIndex(claim func(*participant) string) *index {
@@ -92,7 +93,7 @@ func (x *index) put(p *participant) bool {
 			x.byClaim[old.claim] = rest
 		}
 	}
-	e := &entry{id: p.ID, identifier: p.Identifier, claim: x.claim(p), withdrawn: p.withdrawn()}
+	e := &entry{id: p.ID, identifier: p.Identifier, claim: x.claim(p), withdrawn: p.withdrawn(), read: time.Now()}
 	x.people[key] = e
 	if e.claim != "" {
 		x.byClaim[e.claim] = append(x.byClaim[e.claim], e)
@@ -211,7 +212,7 @@ func (d *directory) refresh(ctx context.Context, x *index, read page) error {
 		defer cancel()
 		err := x.advance(ctx, read)
 		var r *delegation.Refusal
-		if errors.As(err, &r) && r.Code == delegation.IssuerThrottled {
+		if errors.Is(err, errNoList) || errors.As(err, &r) && r.Code == delegation.IssuerThrottled {
 			return nil, err // to be tried as soon as the quota allows
 		}
 		x.mu.Lock()

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.uber.org/zap"
@@ -32,24 +33,46 @@ func (p *Provider) participantID(ctx context.Context, who delegation.Person, cla
 		return "", delegation.Refuse(delegation.ParticipantUnknown, errors.New("the session's value is empty or cannot be a participantIdentifier"))
 	}
 	return p.directory.resolve(ctx, who, claim, func(ctx context.Context, thrifty bool) (id string, err error) {
+		ctx = withOwner(ctx, p.directory.owner(who, claim))
 		ctx, end := delegation.Span(ctx, "delegate.lookup", attribute.String("delegate.provider", p.host.Name()))
 		defer func() { end(err) }()
 		if p.config.Participant.By == ByField {
 			return p.findByField(ctx, who, claim, thrifty)
 		}
-		return p.findByIdentifier(ctx, claim, thrifty)
+		return p.findByIdentifier(ctx, who, claim, thrifty)
 	})
 }
 
-func (p *Provider) findByIdentifier(ctx context.Context, claim string, thrifty bool) (string, error) {
-	if thrifty {
-		// The list tells all that the single participant would.
-		e, err := p.listed(ctx, claim)
-		if err != nil {
+func (p *Provider) findByIdentifier(ctx context.Context, who delegation.Person, claim string, thrifty bool) (string, error) {
+	if !thrifty {
+		return p.findSingle(ctx, claim)
+	}
+	e, err := p.listed(ctx, claim)
+	switch {
+	case errors.Is(err, errNoList):
+		// The list takes more than there is. What there is, is for people who
+		// may be participants.
+		if err := p.directory.quota.beyond(p.directory.misses.seen(who)); err != nil {
 			return "", err
 		}
+		id, err := p.findSingle(ctx, claim)
+		if err == nil {
+			p.directory.quota.found()
+		}
+		return id, err
+	case err != nil:
+		return "", err
+	case time.Since(e.read) >= hitCheck:
+		// The list tells all that the single participant would, of when it was
+		// read. That is believed for as long as what was found singly.
+		return p.findSingle(ctx, claim)
+	default:
 		return active(e.id, e.withdrawn)
 	}
+}
+
+// findSingle looks one participant up by a request of their own.
+func (p *Provider) findSingle(ctx context.Context, claim string) (string, error) {
 	found, err := p.participantByIdentifier(ctx, claim)
 	switch {
 	case errors.Is(err, errNotFound):
@@ -125,6 +148,9 @@ func (p *Provider) findQueried(ctx context.Context, claim string) (string, error
 func (p *Provider) findListed(ctx context.Context, claim string) (string, error) {
 	for range 2 {
 		e, err := p.listed(ctx, claim)
+		if errors.Is(err, errNoList) {
+			return "", throttled(p.directory.quota.untilReset(), errNoList)
+		}
 		if err != nil {
 			return "", err
 		}
@@ -154,9 +180,16 @@ func (p *Provider) findListed(ctx context.Context, claim string) (string, error)
 // listed returns the one participant whom the index has for the claim.
 func (p *Provider) listed(ctx context.Context, claim string) (entry, error) {
 	read := func(ctx context.Context, number int) ([]participant, *int, error) {
+		if !p.directory.quota.affords(1) {
+			return nil, nil, errNoList
+		}
 		return p.participantList(ctx, number, "", "")
 	}
-	x, err := p.directory.ready(ctx, claimOf(p.config.Participant), read)
+	whole := read
+	if p.config.Participant.By == ByIdentifier {
+		whole = p.directory.whole(read) // there is another way
+	}
+	x, err := p.directory.ready(ctx, claimOf(p.config.Participant), whole)
 	if err != nil {
 		return entry{}, err
 	}

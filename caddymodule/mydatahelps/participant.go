@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -15,6 +16,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/policy"
@@ -149,8 +151,8 @@ func (p *Provider) administer(ctx context.Context, rest string, limit int64, int
 
 // get makes one call. Only an answer of status 200 is read.
 func (p *Provider) get(ctx context.Context, rest string, token *delegation.Token, limit int64, into any) (status int, err error) {
-	quota, breaker := p.directory.quota, p.directory.breaker
-	pass, refused := breaker.Enter()
+	quota, breaker, owner := p.directory.quota, p.directory.breaker, ownerFrom(ctx)
+	pass, refused := breaker.Enter(owner)
 	if refused != nil {
 		return 0, refused
 	}
@@ -170,23 +172,30 @@ func (p *Provider) get(ctx context.Context, rest string, token *delegation.Token
 	res, err := p.client.Do(req)
 	if err != nil {
 		r := unread(err)
-		breaker.Fail(pass, rest, r)
+		breaker.Record(pass, owner, silence(err, r))
 		return 0, r
 	}
 	defer res.Body.Close()
 	quota.observe(res.Header)
-	if res.StatusCode >= http.StatusInternalServerError {
-		breaker.Fail(pass, rest, delegation.Refuse(delegation.IssuerUnavailable, errors.New("reading participants: the platform keeps failing")))
+	switch {
+	case res.StatusCode == http.StatusTooManyRequests:
+		// The project's limit is said to be spent; any other is the person's,
+		// or theirs who happened to ask.
+		wait := oauth.RetryAfter(res.Header, time.Now())
+		r := throttled(wait, errors.New("the platform limits administrative requests"))
+		if remaining, ok := count(res.Header, "RateLimit-Remaining"); ok && remaining == 0 {
+			quota.exhaust(wait)
+			breaker.Record(pass, owner, blame.Well())
+		} else {
+			breaker.Record(pass, owner, blame.Service(r))
+		}
+		return 0, r
+	case res.StatusCode >= http.StatusInternalServerError:
+		breaker.Record(pass, owner, blame.Service(delegation.Refuse(delegation.IssuerUnavailable, errors.New("reading participants: the platform keeps failing"))))
 		return res.StatusCode, nil
 	}
-	breaker.Succeed()
-	switch res.StatusCode {
-	case http.StatusOK:
-	case http.StatusTooManyRequests:
-		wait := oauth.RetryAfter(res.Header, time.Now())
-		quota.exhaust(wait)
-		return 0, throttled(wait, errors.New("the platform limits administrative requests"))
-	default:
+	breaker.Record(pass, owner, blame.Well())
+	if res.StatusCode != http.StatusOK {
 		return res.StatusCode, nil
 	}
 	body, err := io.ReadAll(io.LimitReader(res.Body, limit+1))
@@ -200,6 +209,30 @@ func (p *Provider) get(ctx context.Context, rest string, token *delegation.Token
 		return 0, delegation.Refuse(delegation.IssuerUnavailable, errors.New("reading participants: the answer is not what the platform documents; check base_url"))
 	}
 	return http.StatusOK, nil
+}
+
+// silence is the verdict of a call that got no answer.
+func silence(err error, r *delegation.Refusal) blame.Verdict {
+	if operation, ok := errors.AsType[*net.OpError](err); ok && operation.Op == "dial" {
+		return blame.Unreachable(r)
+	}
+	return blame.Service(r)
+}
+
+type ownerKey struct{}
+
+// withOwner returns a context that tells for whom the platform is asked.
+func withOwner(ctx context.Context, o blame.Owner) context.Context {
+	return context.WithValue(ctx, ownerKey{}, o)
+}
+
+// ownerFrom is nobody we know of if the context does not tell: reading the list
+// is for people whom nobody has found yet.
+func ownerFrom(ctx context.Context) blame.Owner {
+	if o, ok := ctx.Value(ownerKey{}).(blame.Owner); ok {
+		return o
+	}
+	return blame.Strangers
 }
 
 // unread never wraps net/http's errors: they hold the address, and it the person.

@@ -20,9 +20,22 @@ const (
 	window = time.Hour
 
 	// strangersShare of the limit (1/5) is what lookups that find nobody may
-	// spend, and what is kept back for reading the list: people who are not
-	// participants must not lock out those who are.
+	// spend at any pace. What is left then is low, whoever spent it.
 	strangersShare = 5
+
+	// reservedShare of the limit (1/10) is kept back for looking up people of
+	// whom nothing is known: they may be participants. Reading the list never
+	// touches it, nor do people who were looked up in vain.
+	reservedShare = 10
+
+	// burstShare of the limit (1/4) is what may be spent at once on people of
+	// whom nothing is known, beyond the strangers' share. What is then left,
+	// without twice what is reserved, is spread over the rest of the window.
+	burstShare = 4
+
+	// maxDeferral is how long somebody waits at most to be tried again who
+	// could not be looked up while there is quota left.
+	maxDeferral = 30 * time.Second
 )
 
 // quota follows the hourly limit of administrative requests, which all of the
@@ -35,6 +48,9 @@ type quota struct {
 
 	strangers      int // what lookups that found nobody have spent
 	strangersReset time.Time
+
+	paced    float64 // lookups beyond the strangers' share that may be made now
+	refilled time.Time
 }
 
 func newQuota() *quota {
@@ -126,6 +142,70 @@ func (q *quota) acquaint() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.strangers = max(0, q.strangers-1)
+}
+
+// beyond takes one of the lookups that are made beyond the strangers' share, of
+// somebody of whom it is not known whether they are a participant. What is left
+// of the limit is spread over what is left of its window, and some saved for
+// those who come for the first time: people who keep coming, and whom there was
+// no quota for, or who were none, have the rest.
+func (q *quota) beyond(seen bool) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := time.Now()
+	q.roll(now)
+	reserved, burst := float64(q.limit/reservedShare), float64(q.limit/burstShare)
+	rate := max(float64(q.remaining)-2*reserved, 0) / max(q.reset.Sub(now).Seconds(), 1)
+	if q.refilled.IsZero() {
+		q.paced = burst
+	}
+	q.paced = min(q.paced+rate*now.Sub(q.refilled).Seconds(), burst, float64(q.remaining))
+	q.refilled = now
+	needed := 1.0
+	if seen {
+		needed += reserved / 2
+	}
+	if q.paced >= needed && (!seen || q.remaining > int(reserved)) {
+		q.paced--
+		return nil
+	}
+	wait := q.reset.Sub(now)
+	if rate > 0 {
+		wait = min(wait, maxDeferral, max(time.Duration((needed-q.paced)/rate*float64(time.Second)), time.Second))
+	}
+	return throttled(wait, errors.New("the hourly limit of administrative requests leaves little for people who are not known"))
+}
+
+// found gives back what beyond took, for a lookup that found somebody.
+func (q *quota) found() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.paced++
+}
+
+// affords tells whether reading so many pages of the list leaves what is
+// reserved.
+func (q *quota) affords(pages int) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.roll(time.Now())
+	return q.remaining-pages >= q.limit/reservedShare
+}
+
+// half of the limit.
+func (q *quota) half() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.limit / 2
+}
+
+// untilReset is how long the window lasts.
+func (q *quota) untilReset() time.Duration {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	now := time.Now()
+	q.roll(now)
+	return q.reset.Sub(now)
 }
 
 // comfortable tells whether there is enough for what could as well wait.

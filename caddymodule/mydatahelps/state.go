@@ -72,8 +72,8 @@ func (d *directory) configure(settings string) {
 		return
 	}
 	d.settings = settings
-	d.misses.DeleteFunc(func(r *delegation.Refusal) bool { return !isMiss(r) })
-	d.breaker.Succeed()
+	d.misses.retry()
+	d.breaker.Reset()
 }
 
 // life is how long a directory works: what nobody waits for ends when no

@@ -9,8 +9,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
 	"time"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
 )
@@ -41,9 +44,15 @@ func ask(client *http.Client, req *http.Request) (*answer, error) {
 	c.Jar = nil
 	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	a := &answer{asked: time.Now()}
-	res, err := c.Do(req)
+	// Without a connection nothing was sent, and no credential is to blame.
+	var wanted, connected atomic.Bool
+	trace := &httptrace.ClientTrace{
+		GetConn: func(string) { wanted.Store(true) },
+		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
+	}
+	res, err := c.Do(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
 	if err != nil {
-		return nil, unanswered(err)
+		return nil, unanswered(err, connected.Load() || !wanted.Load())
 	}
 	defer res.Body.Close()
 	a.status, a.header = res.StatusCode, res.Header
@@ -53,7 +62,7 @@ func ask(client *http.Client, req *http.Request) (*answer, error) {
 	}
 	a.body, err = io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
 	if err != nil {
-		return nil, unanswered(err)
+		return nil, unanswered(err, true)
 	}
 	if len(a.body) > maxAnswer {
 		return nil, fmt.Errorf("the answer is larger than %d bytes", maxAnswer)
@@ -66,54 +75,57 @@ func (a *answer) session(credential Credential, d document) *Session {
 	return &Session{Vouched: a.asked, asked: true, claims: d, digest: digestOf(credential.Text)}
 }
 
-// useless is the error for an answer that says nothing of the session.
-func (a *answer) useless() error {
-	u := &unusable{fmt.Errorf("the answer has status %d", a.status), oauth.RetryAfter(a.header, time.Now())}
+// useless is the error for an answer that says nothing of the session. Most may
+// be made by the one credential, at which an app stumbles (status 500), or of
+// which it has enough (429).
+func (a *answer) useless() *failure {
+	f := &failure{error: fmt.Errorf("the answer has status %d", a.status), wait: oauth.RetryAfter(a.header, time.Now())}
 	switch a.status {
-	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		return outage{u}
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		f.about = blame.Service
 	}
-	return u
+	return f
 }
 
-// unusable is an answer that asks to wait.
-type unusable struct {
+// failure is a question that has not led to an answer about the session.
+type failure struct {
 	error
-	wait time.Duration
+	about func(*delegation.Refusal) blame.Verdict // nil: the credential
+	wait  time.Duration                           // until it may be asked again, if that was said
 }
 
-// outage is trouble that is everybody's. Other trouble may be made by one
-// credential, at which an app stumbles (status 500) or a firewall hangs up, and
-// anybody can send as many of those as they like: it must keep nobody else's
-// session from being verified.
-type outage struct{ error }
+func (f *failure) Unwrap() error { return f.error }
 
-func (o outage) Unwrap() error { return o.error }
-
-// silent tells whether it is not an answer that says so.
-func (o outage) silent() bool {
-	_, answered := errors.AsType[*unusable](o.error)
-	return !answered
+func (f *failure) verdict(r *delegation.Refusal) blame.Verdict {
+	if f.about == nil {
+		return blame.Credential()
+	}
+	return f.about(r)
 }
 
-// unanswered is the error for a call that got no answer.
-func unanswered(err error) error {
-	cause := oauth.Unreachable(err)
+// unanswered is the error for a call that got no answer. connected tells
+// whether there was a connection to send it by.
+func unanswered(err error, connected bool) *failure {
+	f := &failure{error: oauth.Unreachable(err)}
 	var timeout net.Error
 	var operation *net.OpError
-	if errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout() ||
-		errors.As(err, &operation) && operation.Op == "dial" {
-		return outage{cause}
+	switch {
+	case !connected, errors.As(err, &operation) && operation.Op == "dial":
+		f.about = blame.Unreachable
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout(),
+		operation != nil, errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF): // it does not say why
+
+		f.about = blame.Service
 	}
-	return cause
+	return f
 }
 
 // doubt is the refusal for who could not be asked. what was done is for the
 // operator's log.
 func doubt(what string, err error) *delegation.Refusal {
 	r := unavailable(fmt.Errorf("%s: %w", what, err))
-	if u, ok := errors.AsType[*unusable](err); ok {
-		r.RetryAfter = u.wait
+	if f, ok := errors.AsType[*failure](err); ok {
+		r.RetryAfter = f.wait
 	}
 	return r
 }

@@ -64,7 +64,7 @@ func TestUnanswered(t *testing.T) {
 	}{
 		"refuses connections":  {&net.OpError{Op: "dial", Err: errors.New("leak")}, nobodyKnows},
 		"too late":             {context.DeadlineExceeded, nobodyKnows},
-		"breaks the call":      {&net.OpError{Op: "read", Err: errors.New("leak")}, unknowable},
+		"breaks the call":      {&net.OpError{Op: "read", Err: errors.New("leak")}, nobodyKnows},
 		"speaks something odd": {errors.New(`malformed HTTP response "leak"`), unknowable},
 	} {
 		j := &judge{err: c.err}

@@ -7,34 +7,21 @@ import (
 	"errors"
 	"time"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/flight"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
 )
 
 const (
 	// DefaultAskTimeout bounds a question about a session.
 	DefaultAskTimeout = 5 * time.Second
 
-	// maxAsking is how many questions are under way at once: who is asked has
-	// the app's own users to serve. maxKnown are as many more for sessions that
-	// were good a while ago: strangers must not keep them from being asked
-	// about again.
-	maxAsking = 24
-	maxKnown  = 8
-
-	// knownLife is how long a session counts as good a while ago.
-	knownLife = time.Hour
-
-	maxWaiting           = 1000
-	maxWaitingPerSession = 50
-
 	// refusedLife is how long a credential that is worth nothing is not asked
 	// about again. Who signs in and keeps the session's name waits for as long.
 	refusedLife = 10 * time.Second
 
-	// failedLife is the same for one that could not be asked about.
+	// failedLife is the same for one that could not be asked about, if no
+	// answer asks for more.
 	failedLife = time.Second
 
 	maxRefused = 10_000
@@ -45,28 +32,29 @@ const (
 // credential at the same time, not again a moment after a refusal, not much at
 // once, and not while nobody answers. It does not remember sessions: that is
 // what a [Cache] around it is for. It implements [Verifier].
+//
+// What is answered about a credential is remembered for it alone. Of silence,
+// the people are counted for whom there was none: see [blame.Breaker].
 type Asked struct {
+	// Client tells whose turn it is. Nil: everybody comes from one address.
+	Client Client
+
 	verifier Verifier
 	timeout  time.Duration
-	strange  way                                        // for credentials that were not good yet
-	known    way                                        // for the others
-	good     *memory.Store[digest, struct{}]            // which these are
-	refused  *memory.Store[digest, *delegation.Refusal] // of their own so that forgeries push no session out
-	breaker  *tokens.Breaker[digest]
+	unknown  lane // for credentials that were not valid yet
+	known    lane // for the others
+	seen     *seen
+	clients  reputations
+	refused  *memory.Store[digest, refusal] // of their own so that forgeries push no session out
+	breaker  *blame.Breaker
 	digests  *digests
 }
 
-// way is how a question gets to who is asked.
-type way struct {
-	flights *flight.Group[digest, *Session]
-	slots   chan struct{}
-}
-
-func newWay(slots int, timeout time.Duration) way {
-	return way{
-		flights: flight.New[digest, *Session](flight.Limits{Timeout: timeout, Waiting: maxWaiting, PerOwner: maxWaitingPerSession}),
-		slots:   make(chan struct{}, slots),
-	}
+// refusal is what is remembered of a credential.
+type refusal struct {
+	*delegation.Refusal
+	until  time.Time
+	silent int // questions in a row to which there was no answer
 }
 
 // NewAsked returns one for a verifier that may take the timeout to answer; 0 is
@@ -78,29 +66,41 @@ func NewAsked(v Verifier, timeout time.Duration) *Asked {
 	return &Asked{
 		verifier: v,
 		timeout:  timeout,
-		strange:  newWay(maxAsking, timeout),
-		known:    newWay(maxKnown, timeout),
-		good:     memory.New[digest, struct{}](maxSessions),
-		refused:  memory.New[digest, *delegation.Refusal](maxRefused),
-		breaker:  tokens.NewBreaker[digest](),
+		unknown:  newLane(unknownLimits, timeout),
+		known:    newLane(knownLimits, timeout),
+		seen:     newSeen(),
+		clients:  newReputations(),
+		refused:  memory.New[digest, refusal](maxRefused),
+		breaker:  blame.NewBreaker(),
 		digests:  newDigests(),
 	}
 }
 
+// question is one about a credential.
+type question struct {
+	sum        digest
+	credential Credential
+	by         place
+	owner      blame.Owner
+}
+
 // Verify implements [Verifier].
 func (a *Asked) Verify(ctx context.Context, credential Credential) (*Session, error) {
-	sum := a.digests.of(credential)
-	name := string(sum[:])
-	if r, ok := a.refused.Get(sum, name, time.Now()); ok {
-		return nil, r
+	q := &question{sum: a.digests.of(credential), credential: credential}
+	if r, ok := a.refused.Get(q.sum, string(q.sum[:]), time.Now()); ok && !time.Now().After(r.until) {
+		if r.Code == delegation.SessionUnavailable {
+			return nil, blame.Again(r.Refusal, time.Until(r.until))
+		}
+		return nil, r.Refusal
 	}
-	_, known := a.good.Get(sum, name, time.Now())
-	w := &a.strange
-	if known {
-		w = &a.known
+	w := &a.unknown
+	if who, ok := a.seen.person(q.sum); ok {
+		w, q.by, q.owner = &a.known, place{person: who}, blame.Known(who)
+	} else {
+		q.by, q.owner = place{client: a.Client.of(ctx)}, blame.Strangers
 	}
-	s, err := w.flights.Do(ctx, name, sum, func(ctx context.Context) (*Session, error) {
-		return a.ask(ctx, w, sum, credential)
+	s, err := w.flights.Do(ctx, string(q.sum[:]), q.sum, func(ctx context.Context) (*Session, error) {
+		return a.ask(ctx, w, q)
 	})
 	if err == nil {
 		return s, nil
@@ -112,51 +112,75 @@ func (a *Asked) Verify(ctx context.Context, credential Credential) (*Session, er
 }
 
 // ask asks when it is its turn.
-func (a *Asked) ask(ctx context.Context, w *way, sum digest, credential Credential) (*Session, error) {
-	pass, r := a.breaker.Enter()
+func (a *Asked) ask(ctx context.Context, w *lane, q *question) (*Session, error) {
+	pass, r := a.breaker.Enter(q.owner)
 	if r != nil {
 		return nil, r
 	}
 	defer func() { a.breaker.Leave(pass) }()
-	select {
-	case w.slots <- struct{}{}:
-		defer func() { <-w.slots }()
-	case <-ctx.Done():
+	leave, err := w.queue.Acquire(ctx, q.by, a.rank(q))
+	if err != nil {
 		return nil, unavailable(errors.New("too many sessions are being asked about"))
 	}
-	if pass == 0 { // much may have failed while it queued
-		if pass, r = a.breaker.Enter(); r != nil {
+	defer leave()
+	if !pass.Probe() { // much may have failed while it queued
+		if pass, r = a.breaker.Enter(q.owner); r != nil {
 			return nil, r
 		}
 	}
 	begun := time.Now()
-	s, err := a.verifier.Verify(ctx, credential)
-	if err == nil {
-		a.breaker.Succeed()
-		a.good.Set(sum, string(sum[:]), struct{}{}, knownLife, false)
-		return s, nil
-	}
-	if ctx.Err() != nil && time.Since(begun) < a.timeout/2 {
+	s, err := a.verifier.Verify(ctx, q.credential)
+	if err != nil && ctx.Err() != nil && time.Since(begun) < a.timeout/2 {
 		return nil, unavailable(errors.New("too many sessions are being asked about: little time was left for this one"))
 	}
-	return nil, a.judge(pass, sum, err, w == &a.known)
+	if q.owner == blame.Strangers {
+		a.clients.record(q.by.client, err == nil)
+	} else {
+		a.seen.answered(q.by.person, err == nil || !verdictOf(err).OfService())
+	}
+	if err != nil {
+		return nil, a.judge(pass, q, err)
+	}
+	a.breaker.Record(pass, q.owner, blame.Well())
+	a.refused.Delete(q.sum, string(q.sum[:]))
+	a.seen.add(q.sum, delegation.Person{Realm: s.Realm, Subject: s.Subject})
+	return s, nil
 }
 
-// judge learns from a question that led to no session. Of a stranger's only
-// that nobody answers: whatever is answered may be about the credential, and
-// anybody can send one.
-func (a *Asked) judge(pass tokens.Pass, sum digest, err error, known bool) *delegation.Refusal {
+// judge learns from a question that led to no session.
+func (a *Asked) judge(pass blame.Pass, q *question, err error) *delegation.Refusal {
 	r, ok := errors.AsType[*delegation.Refusal](err)
 	if !ok {
 		r = unavailable(err)
 	}
-	life := failedLife
-	if o, down := errors.AsType[outage](err); down && (known || o.silent()) {
-		a.breaker.Fail(pass, sum, r)
-	} else if r.Code == delegation.SessionRequired {
+	name, now, verdict := string(q.sum[:]), time.Now(), verdictOf(r)
+	life, silent := max(failedLife, min(r.RetryAfter, delegation.MaxRetryAfter)), 0
+	switch {
+	case r.Code == delegation.SessionRequired:
 		life = refusedLife
-		a.breaker.Succeed()
+	case verdict.OfService():
+		// Who is asked may hang for this one for ever, each time in a slot.
+		last, _ := a.refused.Get(q.sum, name, now)
+		silent = last.silent + 1
+		life = max(life, blame.Backoff(silent))
 	}
-	a.refused.Set(sum, string(sum[:]), r, life, false)
+	a.breaker.Record(pass, q.owner, verdict)
+	keep := life
+	if silent > 0 {
+		keep += time.Minute
+	}
+	a.refused.Set(q.sum, name, refusal{r, now.Add(life), silent}, keep, false)
 	return r
+}
+
+// verdictOf tells whom a question is about that led to no session.
+func verdictOf(err error) blame.Verdict {
+	r, ok := errors.AsType[*delegation.Refusal](err)
+	if f, ok := errors.AsType[*failure](err); ok {
+		return f.verdict(r)
+	}
+	if ok && r.Code == delegation.SessionRequired {
+		return blame.Well()
+	}
+	return blame.Credential()
 }

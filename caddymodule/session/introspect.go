@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
@@ -54,9 +55,12 @@ func (i *Introspection) Verify(ctx context.Context, credential Credential) (*Ses
 		return i.read(a, credential)
 	case http.StatusUnauthorized:
 		// Section 2.3: it is this server that is not signed in.
-		return nil, doubt(introspecting, outage{errors.New("the issuer does not accept this server (status 401): check client_id and client_secret")})
+		return nil, doubt(introspecting, &failure{
+			error: errors.New("the issuer does not accept this server (status 401): check client_id and client_secret"),
+			about: blame.Service,
+		})
 	case http.StatusForbidden:
-		// No outage: a firewall says the same of a token it does not like.
+		// The credential's: a firewall says the same of a token it does not like.
 		return nil, doubt(introspecting, errors.New("the issuer does not let this server ask (status 403): check client_id and client_secret, and that this client may introspect tokens"))
 	default:
 		return nil, doubt(introspecting, a.useless())

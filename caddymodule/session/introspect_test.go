@@ -45,7 +45,7 @@ func outcome(t testing.TB, s *Session, err error) string {
 	t.Helper()
 	silent(t, err)
 	code := string(codeOf(t, s, err))
-	if _, down := errors.AsType[outage](err); down {
+	if f, ok := errors.AsType[*failure](err); ok && f.verdict(delegation.AsRefusal(err)).OfService() {
 		code += "*"
 	}
 	return code
@@ -128,7 +128,7 @@ func TestIntrospection(t *testing.T) {
 		"our secret is wrong":  {status: 401, body: `{"error":"invalid_client","x":"` + askedSecret + `"}`, want: nobodyKnows},
 		"we may not":           {status: 403, body: `leak`, want: unknowable},
 		"not found":            {status: 404, body: `leak`, want: unknowable},
-		"throttled":            {status: 429, body: `leak`, want: nobodyKnows},
+		"throttled":            {status: 429, body: `leak`, want: unknowable},
 		"it stumbles":          {status: 500, body: good(""), want: unknowable},
 		"its app is down":      {status: 502, body: `leak`, want: nobodyKnows},
 		"it has no time":       {status: 503, body: good(""), want: nobodyKnows},

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -41,9 +42,12 @@ const (
 // token names a key that is not among them, and every hour. It implements
 // [Keys]. It has no goroutine of its own.
 type Remote struct {
+	// Client tells who waits. Nil: nobody is told from anybody.
+	Client Client
+
 	url     string
 	client  *http.Client
-	flights *flight.Group[string, *keySet]
+	flights *flight.Group[netip.Prefix, *keySet]
 
 	mu      sync.Mutex
 	set     *keySet   // what was fetched last; nil if nothing was
@@ -59,8 +63,8 @@ type keySet struct {
 
 // NewRemote returns the keys at an address, fetched by the client.
 func NewRemote(address string, client *http.Client) *Remote {
-	return &Remote{url: address, client: client, flights: flight.New[string, *keySet](flight.Limits{
-		Timeout: client.Timeout, Waiting: 1000, PerOwner: 1000,
+	return &Remote{url: address, client: client, flights: flight.New[netip.Prefix, *keySet](flight.Limits{
+		Timeout: client.Timeout, Waiting: 10 * maxWaiting, PerOwner: maxWaiting, // of one address: anybody can name a key
 	})}
 }
 
@@ -133,7 +137,7 @@ func (s *keySet) try(token *jose.JSONWebSignature) (payload []byte, named bool) 
 // fetch asks the issuer for its keys, unless that was tried a moment ago. The
 // keys at hand stay if it fails.
 func (r *Remote) fetch(ctx context.Context) (*keySet, error) {
-	return r.flights.Do(ctx, "keys", "keys", func(ctx context.Context) (*keySet, error) {
+	return r.flights.Do(ctx, "keys", r.Client.of(ctx), func(ctx context.Context) (*keySet, error) {
 		if r.begin() {
 			keys, err := r.get(ctx)
 			r.mu.Lock()

@@ -13,7 +13,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/fair"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/flight"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
 )
@@ -83,7 +85,7 @@ type Engine struct {
 	entries  *memory.Store[delegation.Person, *entry]
 	failures failures
 	flights  *flight.Group[delegation.Person, landing]
-	breaker  *Breaker[delegation.Person]
+	breaker  *blame.Breaker
 	purges   *Purges
 	agenda   *agenda
 	keys     keys
@@ -98,12 +100,12 @@ type Engine struct {
 // places bound what is at the issuer at once. When the bound changes there are
 // others; what has a place already gives that one back.
 type places struct {
-	slots chan struct{} // mints at the issuer
-	ahead chan struct{} // the part of them that nobody waits for
+	slots *fair.Queue[delegation.Person] // mints at the issuer
+	ahead *fair.Queue[delegation.Person] // the part of them that nobody waits for
 }
 
 func newPlaces(n int) *places {
-	return &places{slots: make(chan struct{}, n), ahead: make(chan struct{}, max(n/2, 1))}
+	return &places{slots: turns(n), ahead: turns(n / 2)}
 }
 
 // entry is a token that is kept. The tuple is kept with it and compared on
@@ -143,13 +145,20 @@ func New(o Options) *Engine {
 		entries:  memory.New[delegation.Person, *entry](o.MaxEntries),
 		failures: failures{memory.New[delegation.Person, failure](o.maxFailures())},
 		flights:  flight.New[delegation.Person, landing](o.limits()),
-		breaker:  NewBreaker[delegation.Person](),
+		breaker:  blame.NewBreaker(),
 		purges:   NewPurges(2 * o.Timeout),
 	}
 	e.options.Store(&o)
 	e.places.Store(newPlaces(o.Concurrency))
 	e.agenda = newAgenda(o.maxAppointments(), e.visit)
 	return e
+}
+
+// turns are n, of which one person gets a quarter: their mints may all be slow,
+// and their tokens as many as there are sets of scopes.
+func turns(n int) *fair.Queue[delegation.Person] {
+	n = max(n, 1)
+	return fair.New[delegation.Person](fair.Limits{Slots: n, PerOwner: max(n/4, 1)})
 }
 
 // Share puts a level behind the engine that other machines use as well. To be
@@ -213,7 +222,7 @@ func (e *Engine) Drop(s delegation.Selection) {
 		e.failures.store.DeleteFunc(failed)
 	}
 	if s == (delegation.Selection{}) {
-		e.breaker.Succeed() // the operator wants it tried again
+		e.breaker.Reset()
 	}
 	e.mu.Lock()
 	views := append([]*View(nil), e.views...)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
 )
@@ -13,34 +14,6 @@ import (
 // refusedPause is how long an issuer's decision about one identity is
 // believed.
 const refusedPause = 30 * time.Second
-
-// failureLife is how long a failure is kept after it has ceased to count: the
-// next one is then known to be no news, and the pause longer.
-const failureLife = 10 * time.Minute
-
-// blame tells whose trouble a failure is.
-type blame int
-
-const (
-	// nobodys are the engine's own decisions, which say nothing of the issuer.
-	nobodys blame = iota
-	// theirs is one identity's: refused, unknown, a scope it may not have.
-	theirs
-	// issuers may be everybody's: down, throttled, the operator's client
-	// rejected. It is the one person's until it hits others too.
-	issuers
-)
-
-func blameFor(code delegation.Code) blame {
-	switch code {
-	case delegation.Overloaded, delegation.SessionRequired:
-		return nobodys
-	case delegation.IssuerUnavailable, delegation.IssuerThrottled, delegation.GrantsUnavailable, delegation.CredentialsRejected:
-		return issuers
-	default:
-		return theirs
-	}
-}
 
 // remembered is a refusal for which nobody was asked.
 type remembered struct{ error }
@@ -77,7 +50,7 @@ func (f *failures) recall(key string, who delegation.Person) *delegation.Refusal
 	if !ok || !now.Before(last.until) {
 		return nil
 	}
-	return again(last.refusal, last.until.Sub(now))
+	return blame.Again(last.refusal, last.until.Sub(now))
 }
 
 // note remembers a refusal and returns until when.
@@ -85,10 +58,10 @@ func (f *failures) note(key string, who delegation.Person, r *delegation.Refusal
 	last, _, _ := f.store.Peek(f.store.Place(who, key))
 	count := last.count + 1
 	d := refusedPause
-	if blameFor(r.Code) == issuers {
-		d = pause(r, count)
+	if blame.Of(r).OfService() {
+		d = blame.Pause(r, count)
 	}
 	until := time.Now().Add(d)
-	f.store.Set(who, key, failure{who, r, until, count}, d+failureLife, false)
+	f.store.Set(who, key, failure{who, r, until, count}, d+blame.FailureLife, false)
 	return until
 }

@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/fair"
 )
 
 // order is a token that is wanted.
@@ -20,10 +22,10 @@ type order struct {
 	why Reason
 	not *delegation.Token // this one will not do; may be nil
 
-	of     *entry // that is renewed ahead; not if it was purged
-	nested bool   // a mint asks
-	pass   Pass   // of the issuer's breaker
-	began  uint64 // the generation of purges it belongs to
+	of     *entry     // that is renewed ahead; not if it was purged
+	nested bool       // a mint asks
+	pass   blame.Pass // of the issuer's breaker
+	began  uint64     // the generation of purges it belongs to
 }
 
 // serves tells whether a token is what was ordered, and not about to expire.
@@ -116,14 +118,14 @@ func (v *View) land(ctx context.Context, o *order) (t *delegation.Token, err err
 // issue asks the issuer, in its turn and if the breaker allows.
 func (v *View) issue(ctx context.Context, o *order) (t *delegation.Token, err error) {
 	e := v.engine
-	turn := &turn{slots: e.places.Load().slots}
+	turn := &turn{slots: e.places.Load().slots, owner: o.id.Person}
 	if err := turn.begin(ctx); err != nil {
 		return nil, err
 	}
 	defer turn.end()
 	if !o.nested {
 		// Asked when it is its turn: much may have failed while it queued.
-		pass, r := e.breaker.Enter()
+		pass, r := e.breaker.Enter(o.owner())
 		if r != nil {
 			return nil, remembered{r}
 		}
@@ -150,32 +152,38 @@ func (v *View) issue(ctx context.Context, o *order) (t *delegation.Token, err er
 
 // judge learns from how a mint ended.
 func (e *Engine) judge(o *order, err error) error {
-	switch {
-	case err == nil:
-		e.breaker.Succeed()
+	if err == nil {
+		e.breaker.Record(o.pass, o.owner(), blame.Well())
 		return nil
-	case is[counted](err):
+	}
+	if is[counted](err) {
 		return err
 	}
 	r := delegation.AsRefusal(err)
-	blame := blameFor(r.Code)
-	if blame == nobodys {
+	verdict := blame.Of(r)
+	if verdict == blame.Nobody() {
 		return r
 	}
 	until := e.failures.note(o.key, o.id.Person, r)
-	if blame == theirs {
-		e.breaker.Succeed() // the issuer is well
-	} else {
-		e.breaker.Fail(o.pass, o.id.Person, r) // the service token is nobody's: everybody's
+	e.breaker.Record(o.pass, o.owner(), verdict)
+	return blame.Again(r, time.Until(until))
+}
+
+// owner is for whom the issuer is asked. The service token is nobody's:
+// everybody's.
+func (o *order) owner() blame.Owner {
+	if o.id.IsService() {
+		return blame.Everybody
 	}
-	return again(r, time.Until(until))
+	return blame.Known(o.id.Person)
 }
 
 // turn is one of the places at the issuer.
 type turn struct {
-	slots chan struct{}
-	taken bool
-	pass  Pass // of the mint that has it
+	slots *fair.Queue[delegation.Person]
+	owner delegation.Person
+	leave func()     // nil: it is not taken
+	pass  blame.Pass // of the mint that has it
 }
 
 type turnKey struct{}
@@ -186,21 +194,20 @@ func turnOf(ctx context.Context) *turn {
 }
 
 func (t *turn) begin(ctx context.Context) error {
-	if t.taken {
+	if t.leave != nil {
 		return nil
 	}
-	select {
-	case t.slots <- struct{}{}:
-		t.taken = true
-		return nil
-	case <-ctx.Done():
-		return delegation.Refuse(delegation.Overloaded, fmt.Errorf("waiting for a turn at the issuer: %w; see concurrency", ctx.Err()))
+	leave, err := t.slots.Acquire(ctx, t.owner, fair.First)
+	if err != nil {
+		return delegation.Refuse(delegation.Overloaded, fmt.Errorf("waiting for a turn at the issuer: %w; see concurrency", err))
 	}
+	t.leave = leave
+	return nil
 }
 
 func (t *turn) end() {
-	if t.taken {
-		t.taken = false
-		<-t.slots
+	if t.leave != nil {
+		t.leave()
+		t.leave = nil
 	}
 }

@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/fair"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
 )
 
@@ -43,15 +45,13 @@ func (e *Engine) renewAhead(en *entry, at int64) {
 	}
 	background.Go("renewing ahead", func() {
 		// Only a part of the turns: those who wait come first.
-		ahead := e.places.Load().ahead
-		wait := time.NewTimer(time.Until(en.usable()))
-		defer wait.Stop()
-		select {
-		case ahead <- struct{}{}:
-			defer func() { <-ahead }()
-		case <-wait.C:
+		ctx, cancel := context.WithDeadline(context.Background(), en.usable())
+		defer cancel()
+		leave, err := e.places.Load().ahead.Acquire(ctx, en.who, fair.First)
+		if err != nil {
 			return
 		}
+		defer leave()
 		id := en.identity()
 		o := &order{key: e.keys.of(&id), id: id, why: Ahead, not: en.token, of: en}
 		if _, err := v.fly(context.Background(), o); err != nil {
@@ -63,7 +63,7 @@ func (e *Engine) renewAhead(en *entry, at int64) {
 // retry arranges for another attempt at a renewal, as long as the token at
 // hand serves. A failure is nobody's business until then.
 func (e *Engine) retry(o *order, en *entry, r *delegation.Refusal) {
-	wait := max(pause(r, 1), r.RetryAfter)
+	wait := max(blame.Pause(r, 1), r.RetryAfter)
 	if left := time.Until(en.usable()); left/4 > wait {
 		wait = left / 4
 	}

@@ -2,6 +2,8 @@
 
 package tokens
 
+import "github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
+
 // Status is an engine's state for operators. It names nobody.
 type Status struct {
 	// Entries is how many tokens are kept.
@@ -13,7 +15,7 @@ type Status struct {
 	// Minting is how many mints are at the issuer.
 	Minting int `json:"minting"`
 	// Issuer is the state of the breaker.
-	Issuer BreakerStatus `json:"issuer"`
+	Issuer blame.Status `json:"issuer"`
 	// Shared is nil if this machine is alone: purges are then for it only.
 	Shared *SharedStatus `json:"shared,omitempty"`
 }
@@ -24,7 +26,7 @@ func (e *Engine) Status() Status {
 		Entries:    e.entries.Len(),
 		Remembered: e.failures.store.Len(),
 		Waiting:    e.flights.Waiting(),
-		Minting:    len(e.places.Load().slots),
+		Minting:    e.places.Load().slots.Running(),
 		Issuer:     e.breaker.Status(),
 	}
 	if e.shared != nil {

@@ -125,7 +125,7 @@ func (e *Engine) apply(v *View) {
 // mended.
 func (e *Engine) retryFailed() {
 	e.failures.store.DeleteFunc(func(failure) bool { return true })
-	e.breaker.Succeed()
+	e.breaker.Reset()
 }
 
 // viewOf returns the latest view that asks for tokens of an account, or nil.

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package fair
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// in takes a slot and holds it for a second.
+func in(t *testing.T, q *Queue[string], owner string, rank Rank) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	release, err := q.Acquire(ctx, owner, rank)
+	if err != nil {
+		return err
+	}
+	time.Sleep(time.Second)
+	release()
+	release() // twice is once
+	return nil
+}
+
+// TestOthersTurn protects who comes by now and then from one owner who fills
+// the queue, and one owner's newest from what they have left lying there.
+func TestOthersTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := New[string](Limits{Slots: 4, PerOwner: 3, Waiting: 100, Newest: true})
+		var all sync.WaitGroup
+		for range 90 {
+			all.Go(func() { _ = in(t, q, "flood", Middle) })
+		}
+		synctest.Wait()
+		if q.Running() != 3 {
+			t.Errorf("one owner has %d slots", q.Running())
+		}
+		for n := range 10 {
+			all.Go(func() {
+				began := time.Now()
+				if err := in(t, q, fmt.Sprint(n), Middle); err != nil || time.Since(began) > 5*time.Second {
+					t.Errorf("%v after %s", err, time.Since(began))
+				}
+			})
+			all.Go(func() {
+				if n == 0 {
+					if err := in(t, q, "flood", Middle); err != nil {
+						t.Errorf("the newest of the flood: %v", err)
+					}
+				}
+			})
+		}
+		all.Wait()
+		if len(q.lines) != 0 || q.waiting != 0 || q.running != 0 || q.last != 0 || len(q.ring) != 0 {
+			t.Errorf("something is left: %+v", q)
+		}
+	})
+}
+
+// TestRanks protects who is known to be good from who is not.
+func TestRanks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := New[string](Limits{Slots: 3, PerOwner: 3, Last: 2})
+		var all sync.WaitGroup
+		for n := range 8 {
+			all.Go(func() { _ = in(t, q, fmt.Sprint("bad", n), Last) })
+		}
+		synctest.Wait()
+		if q.Running() != 2 {
+			t.Errorf("%d slots are of the last rank", q.Running())
+		}
+		all.Go(func() { _ = in(t, q, "first there", First) })
+		synctest.Wait()
+		began := time.Now()
+		for n := range 9 {
+			rank := []Rank{Last, Middle, First}[n/3]
+			all.Go(func() {
+				if err := in(t, q, fmt.Sprint(n), rank); rank == First && (err != nil || time.Since(began) > 2*time.Second) {
+					t.Errorf("the first rank: %v after %s", err, time.Since(began))
+				}
+			})
+			synctest.Wait()
+		}
+		all.Wait()
+	})
+}
+
+// TestFull protects memory, and the few of an address from the many of another.
+func TestFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := New[string](Limits{Slots: 1, PerOwner: 1, Waiting: 10})
+		var full atomic.Int64
+		var all sync.WaitGroup
+		wait := func(owner string, rank Rank) {
+			all.Go(func() {
+				if err := in(t, q, owner, rank); errors.Is(err, ErrFull) {
+					full.Add(1)
+					if owner != "flood" {
+						t.Errorf("%s makes room", owner)
+					}
+				}
+			})
+			synctest.Wait()
+		}
+		for range 11 {
+			wait("flood", Middle)
+		}
+		for n := range 5 {
+			wait(fmt.Sprint(n), Middle)
+		}
+		for range 20 {
+			wait("flood", First)
+		}
+		q.mu.Lock()
+		waiting := q.waiting
+		q.mu.Unlock()
+		if waiting != 10 || full.Load() != 25 {
+			t.Errorf("%d wait, %d were sent away", waiting, full.Load())
+		}
+		all.Wait()
+	})
+}
+
+// TestGivenUp protects slots from being lost with who has gone.
+func TestGivenUp(t *testing.T) {
+	q := New[int](Limits{Slots: 2, PerOwner: 1})
+	var all sync.WaitGroup
+	for n := range 200 {
+		all.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(n%7)*time.Microsecond)
+			defer cancel()
+			if release, err := q.Acquire(ctx, n%5, Rank(n%3)); err == nil {
+				release()
+			}
+		})
+	}
+	all.Wait()
+	if q.Running() != 0 || len(q.lines) != 0 {
+		t.Errorf("%d slots are lost", q.Running())
+	}
+}
+
+// TestNewest protects who comes now from any number of owners who wait already
+// where that is wanted, and otherwise those who wait from being passed.
+func TestNewest(t *testing.T) {
+	for _, newest := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			q := New[string](Limits{Slots: 10, PerOwner: 5, Newest: newest})
+			var all sync.WaitGroup
+			for n := range 100 {
+				all.Go(func() {
+					began := time.Now()
+					err := in(t, q, fmt.Sprint("there", n), Middle)
+					if took := time.Since(began); !newest && n < 40 && (err != nil || took > time.Duration(n/10+1)*time.Second) {
+						t.Errorf("the %dth in turn: %v after %s", n, err, took)
+					}
+				})
+				synctest.Wait()
+			}
+			all.Go(func() {
+				began := time.Now()
+				if err := in(t, q, "now", Middle); newest && (err != nil || time.Since(began) > 2*time.Second) {
+					t.Errorf("the newest: %v after %s", err, time.Since(began))
+				}
+			})
+			all.Wait()
+		})
+	}
+}
