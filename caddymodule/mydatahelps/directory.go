@@ -88,7 +88,7 @@ func newDirectory(pins *pins) *directory {
 		misses:  memory.New[delegation.Person, *delegation.Refusal](maxMisses),
 		flights: flight.New[delegation.Person, string](flight.Limits{Timeout: lookupTimeout, Waiting: maxWaiting, PerOwner: maxWaitingPerPerson}),
 		breaker: tokens.NewBreaker[string](),
-		purges:  tokens.NewPurges(2 * lookupTimeout),
+		purges:  tokens.NewPurges(),
 		doubts:  rate.NewLimiter(rate.Every(30*time.Second), 3),
 		expired: rate.NewLimiter(rate.Every(30*time.Second), 3),
 	}
@@ -127,9 +127,15 @@ func (d *directory) resolve(ctx context.Context, who delegation.Person, claim st
 		return "", r
 	}
 	// Who asks after a purge must not get what was being looked up before it.
-	began := d.purges.Of(&delegation.Identity{Person: who})
-	flight := key + strconv.FormatUint(began, 10)
+	op := d.purges.Begin(&delegation.Identity{Person: who})
+	defer op.End()
+	flight := key + strconv.FormatUint(op.Generation(), 10)
 	return d.flights.Do(ctx, flight, who, func(ctx context.Context) (string, error) {
+		op, err := op.Resume()
+		if err != nil {
+			return "", err // whoever asked has left
+		}
+		defer op.End()
 		// Who arrives just after a flight has landed finds its outcome here.
 		if h, ok := d.hits.Get(who, key, now); ok {
 			return h.id, nil
@@ -146,7 +152,10 @@ func (d *directory) resolve(ctx context.Context, who delegation.Person, claim st
 		if reserved && !isMiss(err) {
 			d.quota.acquaint()
 		}
-		d.note(key, who, id, err, began)
+		d.note(key, who, id, err, op)
+		if err == nil && op.Purged() {
+			return "", tokens.ErrPurged // nor is a token minted for who waited
+		}
 		return id, err
 	})
 }
@@ -165,16 +174,17 @@ func (d *directory) check(key string, h *hit, now time.Time, find finder) {
 		d.checks.Add(-1)
 		return
 	}
+	op := d.purges.Begin(&delegation.Identity{Person: h.who})
 	go func() {
 		defer d.checks.Add(-1)
+		defer op.End()
 		ctx, cancel := context.WithTimeout(d.ctx, lookupTimeout)
 		defer cancel()
-		began := d.purges.Of(&delegation.Identity{Person: h.who})
 		id, err := find(ctx, false)
 		if err != nil && !isMiss(err) {
 			return // things are left as they were
 		}
-		d.note(key, h.who, id, err, began)
+		d.note(key, h.who, id, err, op)
 	}()
 }
 
@@ -194,8 +204,8 @@ func isMiss(err error) bool {
 
 // note remembers a lookup's outcome, unless the person was purged since it
 // began.
-func (d *directory) note(key string, who delegation.Person, id string, err error, began uint64) {
-	_ = d.purges.Unless(&delegation.Identity{Person: who}, began, func() {
+func (d *directory) note(key string, who delegation.Person, id string, err error, op *tokens.Operation) {
+	_ = op.Unless(func() {
 		if err != nil {
 			life := failLife
 			if isMiss(err) {
@@ -229,7 +239,7 @@ func (d *directory) forget(s delegation.Selection) {
 	if s.Participant != "" {
 		lookups = delegation.Selection{} // nobody knows yet whom a lookup will find
 	}
-	d.purges.Add(lookups)
+	defer d.purges.Add(lookups)()
 	covered := func(h *hit) bool { return s.Covers(h.who, h.id) }
 	all := func(*delegation.Refusal) bool { return true }
 	if s.Realm != "" && s.Subject != "" {

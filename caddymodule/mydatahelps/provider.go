@@ -137,6 +137,11 @@ func (p *Provider) Upstream(*delegation.Delegation) delegation.Upstream { return
 // signing out and in again must not make somebody another participant.
 func (p *Provider) Forget(s delegation.Selection) { p.directory.forget(s) }
 
+// Lookups implements [delegation.LookupCounter].
+func (p *Provider) Lookups(s delegation.Selection) int {
+	return p.directory.hits.CountFunc(func(h *hit) bool { return s.Covers(h.who, h.id) })
+}
+
 // Release implements [delegation.Releaser]: it ends the binding of a person to
 // the participant they were first found to be by a custom field.
 func (p *Provider) Release(who delegation.Person) { p.directory.pins.release(who) }
