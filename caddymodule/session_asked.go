@@ -71,7 +71,7 @@ type SessionEndpoint struct {
 	Cache caddy.Duration `json:"cache,omitempty"`
 }
 
-func (i *Introspect) provision(s *AppSession, endings *session.Endings) (session.Verifier, error) {
+func (i *Introspect) provision(s *AppSession, revocations *session.Revocations) (session.Verifier, error) {
 	if err := i.check(); err != nil {
 		return nil, err
 	}
@@ -110,7 +110,7 @@ func (i *Introspect) provision(s *AppSession, endings *session.Endings) (session
 	if v.Client, err = s.client(repl); err != nil {
 		return nil, err
 	}
-	return session.NewCache(session.NewAsked(v, v.Client.Timeout), endings, askedLife(i.Cache)), nil
+	return session.NewCache(session.NewAsked(v, v.Client.Timeout), revocations, askedLife(i.Cache)), nil
 }
 
 func (i *Introspect) check() error {
@@ -125,7 +125,7 @@ func (i *Introspect) check() error {
 	return checkLife(i.Cache)
 }
 
-func (e *SessionEndpoint) provision(s *AppSession, endings *session.Endings) (session.Verifier, error) {
+func (e *SessionEndpoint) provision(s *AppSession, revocations *session.Revocations) (session.Verifier, error) {
 	if err := e.check(); err != nil {
 		return nil, err
 	}
@@ -145,7 +145,7 @@ func (e *SessionEndpoint) provision(s *AppSession, endings *session.Endings) (se
 	if v.Client, err = s.client(repl); err != nil {
 		return nil, err
 	}
-	return session.NewCache(session.NewAsked(v, v.Client.Timeout), endings, askedLife(e.Cache)), nil
+	return session.NewCache(session.NewAsked(v, v.Client.Timeout), revocations, askedLife(e.Cache)), nil
 }
 
 func (e *SessionEndpoint) check() error {

@@ -61,7 +61,7 @@ type remoteKeys struct{ *session.Remote }
 // Destruct runs when no configuration uses the keys any more.
 func (k remoteKeys) Destruct() error { return k.Close() }
 
-func (j *SessionJWT) provision(s *AppSession, endings *session.Endings) (session.Verifier, error) {
+func (j *SessionJWT) provision(s *AppSession, revocations *session.Revocations) (session.Verifier, error) {
 	v, err := j.verifier(s.HTTP, &s.taken)
 	if err != nil {
 		return nil, err
@@ -70,7 +70,7 @@ func (j *SessionJWT) provision(s *AppSession, endings *session.Endings) (session
 	if j.JWKS != "" {
 		life = session.KeysAge // a key that is withdrawn must not be believed for longer
 	}
-	return session.NewCache(v, endings, life), nil
+	return session.NewCache(v, revocations, life), nil
 }
 
 func (j *SessionJWT) verifier(http *HTTP, taken *taken) (*session.JWT, error) {
