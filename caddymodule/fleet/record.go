@@ -20,6 +20,7 @@ import (
 // field of the hash is "<microseconds> <milliseconds> <sealed>": the moment by
 // which it is compared, and when a single session (fields "s…") need not be
 // listed any longer. Of too many they become the moment "m" that covers them.
+//
 //nolint:dupword // Lua ends each block so
 const revoking = `
 local key, life = KEYS[1], tonumber(ARGV[1])
