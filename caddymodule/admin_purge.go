@@ -15,16 +15,31 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
 )
 
-// purgeAnswer is what a purge is answered with.
+// purgeAnswer is what a purge is answered with: what it met on this machine, so
+// that one of a misspelt name is seen.
 type purgeAnswer struct {
 	Code     string   `json:"code,omitempty"`
 	Purged   []string `json:"purged"`
 	Complete bool     `json:"complete"`
-	Message  string   `json:"message,omitempty"`
+
+	Sessions int `json:"sessions"` // that were good and remembered here; 0 if they were not to end
+	Tokens   int `json:"tokens"`
+	Lookups  int `json:"lookups"`
+	Machines int `json:"machines"` // others that listen
+
+	// Providers is what of these was whose, where there is more than one.
+	Providers map[string]met `json:"providers,omitempty"`
+
+	Message string `json:"message,omitempty"`
+}
+
+// met is what a purge met of one provider.
+type met struct {
+	Tokens  int `json:"tokens"`
+	Lookups int `json:"lookups"`
 }
 
 // purgeForm is what a purge may hold.
@@ -58,10 +73,32 @@ func (a *App) purge(ctx context.Context, names []string, order *purgeOrder) purg
 	s, answer := order.selection(), purgeAnswer{Purged: names, Complete: true}
 	var errs []error
 	if order.Sessions {
-		errs = append(errs, a.end(ctx, true, session.Ending{Realm: s.Realm, Subject: s.Subject}))
+		who := delegation.Person{Realm: s.Realm, Subject: s.Subject}
+		// What is known here by other names too ends by all of them.
+		n, others := a.revocations.Forget(who)
+		answer.Sessions = n
+		names := a.revocations.Revoke(who)
+		for _, other := range others {
+			names = append(names, a.revocations.Revoke(other)...)
+		}
+		errs = append(errs, a.tell(ctx, true, names...))
 	}
+	of := make(map[string]met)
 	for _, name := range names {
-		errs = append(errs, a.providers[name].purge(ctx, s, order.Release, "admin"))
+		p := a.providers[name]
+		of[name] = p.met(s)
+		answer.Tokens += of[name].Tokens
+		answer.Lookups += of[name].Lookups
+		errs = append(errs, p.purge(ctx, s, order.Release, "admin"))
+	}
+	if len(names) > 1 {
+		answer.Providers = of
+	}
+	if a.fleet != nil {
+		answer.Machines = a.fleet.Machines(ctx)
+	}
+	if s != (delegation.Selection{}) && answer.Sessions+answer.Tokens+answer.Lookups == 0 {
+		answer.Message = a.nobodyMet(s)
 	}
 	if err := errors.Join(errs...); err != nil {
 		answer.Code, answer.Message, _ = strings.Cut(tokens.ErrIncomplete.Error(), ": ")
@@ -71,6 +108,18 @@ func (a *App) purge(ctx context.Context, names []string, order *purgeOrder) purg
 		}
 	}
 	return answer
+}
+
+// met counts what a purge is about to meet.
+func (p *provider) met(s delegation.Selection) (m met) {
+	m.Tokens = p.shared.tokens.Count(s)
+	for _, other := range p.shared.siblings() {
+		m.Tokens += other.tokens.Count(s)
+	}
+	if c, ok := p.Provider.(delegation.LookupCounter); ok {
+		m.Lookups = c.Lookups(s)
+	}
+	return m
 }
 
 // purgeOrder is the body of a purge.

@@ -157,9 +157,9 @@ func TestIncompletePurge(t *testing.T) {
 // TestPurgeEndsSessions protects everybody after a mistake in the app's login:
 // sessions end where the operator says so, and only then.
 func TestPurgeEndsSessions(t *testing.T) {
-	app := &App{endings: session.NewEndings()}
-	alice := &session.Session{Realm: "r", Subject: "alice", Vouched: time.Now()}
-	bob := &session.Session{Realm: "r", Subject: "bob", Vouched: time.Now()}
+	app := &App{revocations: session.NewRevocations(), realms: new(realms)}
+	alice := &session.Session{Realm: "r", Subject: "alice", IssuedBefore: time.Now()}
+	bob := &session.Session{Realm: "r", Subject: "bob", IssuedBefore: time.Now()}
 	for _, step := range []struct {
 		order      string
 		alice, bob bool // ended
@@ -176,11 +176,11 @@ func TestPurgeEndsSessions(t *testing.T) {
 		if got := app.purge(t.Context(), nil, order); !got.Complete {
 			t.Errorf("%s: %+v", step.order, got)
 		}
-		if a, b := app.endings.Ended(alice), app.endings.Ended(bob); a != step.alice || b != step.bob {
+		if a, b := app.revocations.Revoked(alice), app.revocations.Revoked(bob); a != step.alice || b != step.bob {
 			t.Errorf("%s: alice's ended %t, bob's %t", step.order, a, b)
 		}
 	}
-	if late := (&session.Session{Realm: "r", Subject: "bob", Vouched: time.Now().Add(time.Second)}); app.endings.Ended(late) {
+	if late := (&session.Session{Realm: "r", Subject: "bob", IssuedBefore: time.Now().Add(time.Second)}); app.revocations.Revoked(late) {
 		t.Error("who signs in anew is signed out")
 	}
 }

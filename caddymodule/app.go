@@ -59,15 +59,18 @@ type App struct {
 
 	providers map[string]*provider
 	origins   *policy.Origins
-	endings   *session.Endings
-	sessions  *fleet.Member // the endings' way to the other machines
 	logouts   *pace
-	realms    map[string]string // that nobody has chosen, and how users are named there
+	ways      map[string]string // that nobody has chosen, and how users are named there
 	fleet     *fleet.Fleet      // nil: this machine is alone
 	cacheKey  string            // in the pool
 	ledger    *grants.Opener
 	taken     taken
 	logger    *zap.Logger
+
+	revocations *session.Revocations
+	sessions    *fleet.Sessions // their way to the other machines
+	quiet       func()          // has nobody told of Redis any longer
+	realms      *realms
 }
 
 // CaddyModule returns the Caddy module information.
@@ -90,7 +93,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	a.joinEndings()
+	a.joinRevocations()
 	mods, err := ctx.LoadModule(a, "ProvidersRaw")
 	if err != nil {
 		return fmt.Errorf("loading providers: %w", err)
@@ -142,7 +145,7 @@ func (a *App) common() (c common, err error) {
 // then.
 func (a *App) Start() error {
 	if a.fleet != nil {
-		tellChange(a.fleet, a.logger)
+		a.quiet = tellChange(a.fleet, a.logger)
 		a.fleet.Start()
 	}
 	return a.startGrants()
@@ -157,7 +160,10 @@ func (a *App) Cleanup() error {
 	for _, p := range a.providers {
 		errs = append(errs, p.close())
 	}
-	a.leaveEndings()
+	a.leaveRevocations()
+	if a.quiet != nil {
+		a.quiet()
+	}
 	errs = append(errs, a.taken.release())
 	if a.cacheKey != "" {
 		_, err := pool.Delete(a.cacheKey)

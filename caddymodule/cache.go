@@ -100,9 +100,9 @@ func openCache(c *Cache, keys *keyset.Keyset) (shared *fleet.Fleet, name string,
 }
 
 // tellChange has the current configuration's log tell when Redis goes down and
-// when it is back.
-func tellChange(f *fleet.Fleet, logger *zap.Logger) {
-	f.OnChange(func(up bool, cause string) {
+// when it is back, until release is called.
+func tellChange(f *fleet.Fleet, logger *zap.Logger) (release func()) {
+	return f.OnChange(func(up bool, cause string) {
 		if up {
 			logger.Info("the shared cache is back; tokens are shared again")
 			return

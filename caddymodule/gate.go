@@ -73,6 +73,7 @@ func (g *Gate) settle(ctx caddy.Context) error {
 	if g.ProxyStatusName == "" {
 		g.ProxyStatusName = defaultStatusName
 	}
+	g.app.realms.add(g.Realm)
 	g.providerName = g.Provider
 	g.logger = ctx.Logger()
 	return nil
@@ -85,15 +86,21 @@ func (g *Gate) person(r *http.Request, repl *caddy.Replacer) (delegation.Person,
 	if subject == "" {
 		return delegation.Person{}, delegation.Refuse(delegation.SessionRequired, fmt.Errorf("%s is empty", g.Subject))
 	}
-	realm := g.Realm
-	if realm == "" {
-		if in != nil {
-			realm = in.realm
-		} else {
-			realm = defaultRealm
+	who := delegation.Person{Realm: g.Realm, Subject: subject}
+	switch {
+	case who.Realm != "":
+	case in != nil:
+		who.Realm = in.realm
+	default:
+		who.Realm = defaultRealm
+		g.app.realms.defaulted.Store(true)
+	}
+	if in != nil {
+		if err := in.good(r.Context(), who); err != nil {
+			return delegation.Person{}, err
 		}
 	}
-	return delegation.Person{Realm: realm, Subject: subject}, nil
+	return who, nil
 }
 
 // signedIn returns who app_session found signed in, if it is by that session
@@ -144,7 +151,7 @@ func (g *Gate) admit(w http.ResponseWriter, r *http.Request, upgrade bool) (done
 		return true, refusal
 	}
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	if in := g.signedIn(r, repl); in != nil && in.slot == session.InBearer {
+	if in := g.signedIn(r, repl); in != nil && in.credential.Slot == session.InBearer {
 		// No browser adds that by itself. It is the session that counts, not
 		// whether there is such a header: beside a cookie it is not read.
 		return false, nil

@@ -97,11 +97,12 @@ func (l *Logout) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 	in, paced := l.signedIn(r, repl), l.app.logouts.usual(who)
 	signOut := func() {
 		if in != nil {
-			// What is signed was good until now, so that there is a new one each time.
-			_ = l.app.end(ctx, paced || !in.session.Asked(), in.session.Endings()...)
+			_ = l.app.tell(ctx, paced, l.app.revokeUsed(in)...)
 		}
 		if paced {
-			l.app.signOut(ctx, who)
+			for _, person := range in.people(who) {
+				l.app.signOut(ctx, person)
+			}
 		}
 	}
 	signOut()
@@ -150,7 +151,11 @@ func (l *Logout) listen(w http.ResponseWriter, r *http.Request) error {
 		realms = append(realms, l.Realm)
 	}
 	for _, realm := range realms {
-		_ = l.app.end(ctx, true, told.Endings(realm)...)
+		names, err := told.Revoke(l.app.revocations, realm)
+		if err != nil {
+			return l.refuse(w, r, err)
+		}
+		_ = l.app.tell(ctx, told.Subject == "" || l.app.logouts.usual(delegation.Person{Realm: realm, Subject: told.Subject}), names...)
 		if told.Subject != "" {
 			l.app.signOut(ctx, delegation.Person{Realm: realm, Subject: told.Subject})
 		}

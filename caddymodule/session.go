@@ -109,7 +109,7 @@ func (s *AppSession) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	s.verifier, err = kind.provision(s, app.endings)
+	s.verifier, err = kind.provision(s, app.revocations)
 	return err
 }
 
@@ -153,11 +153,12 @@ func (s *AppSession) verify(r *http.Request) (*signedIn, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := &signedIn{session: verified, slot: credential.Slot, realm: s.Realm}
+	in := &signedIn{session: verified, credential: credential, verifier: s.verifier, revocations: s.gate.app.revocations, realm: s.Realm}
 	if in.realm == "" {
 		in.realm = verified.Realm
+		return in, nil
 	}
-	return in, nil
+	return in, in.good(r.Context(), delegation.Person{Realm: in.realm, Subject: verified.Subject})
 }
 
 // clientAddress is a [session.Client]: what Caddy takes for the client's

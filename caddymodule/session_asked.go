@@ -71,7 +71,7 @@ type SessionEndpoint struct {
 	Cache *caddy.Duration `json:"cache,omitempty"`
 }
 
-func (i *Introspect) provision(s *AppSession, endings *session.Endings) (session.Verifier, error) {
+func (i *Introspect) provision(s *AppSession, revocations *session.Revocations) (session.Verifier, error) {
 	if err := i.check(); err != nil {
 		return nil, err
 	}
@@ -115,7 +115,7 @@ func (i *Introspect) provision(s *AppSession, endings *session.Endings) (session
 	if v.Client, err = s.client(repl); err != nil {
 		return nil, err
 	}
-	return s.asked(v, v.Client, introspectionSettings(v), askedLife(i.Cache), endings)
+	return s.asked(v, v.Client, introspectionSettings(v), askedLife(i.Cache), revocations)
 }
 
 func (i *Introspect) check() error {
@@ -130,7 +130,7 @@ func (i *Introspect) check() error {
 	return checkLife(i.Cache)
 }
 
-func (e *SessionEndpoint) provision(s *AppSession, endings *session.Endings) (session.Verifier, error) {
+func (e *SessionEndpoint) provision(s *AppSession, revocations *session.Revocations) (session.Verifier, error) {
 	if err := e.check(); err != nil {
 		return nil, err
 	}
@@ -153,7 +153,7 @@ func (e *SessionEndpoint) provision(s *AppSession, endings *session.Endings) (se
 	if v.Client, err = s.client(repl); err != nil {
 		return nil, err
 	}
-	return s.asked(v, v.Client, endpointSettings(v), askedLife(e.Cache), endings)
+	return s.asked(v, v.Client, endpointSettings(v), askedLife(e.Cache), revocations)
 }
 
 func (e *SessionEndpoint) check() error {

@@ -60,7 +60,7 @@ type remoteKeys struct{ *session.Remote }
 // Destruct runs when no configuration uses the keys any more.
 func (k remoteKeys) Destruct() error { return k.Close() }
 
-func (j *SessionJWT) provision(s *AppSession, endings *session.Endings) (session.Verifier, error) {
+func (j *SessionJWT) provision(s *AppSession, revocations *session.Revocations) (session.Verifier, error) {
 	v, keys, err := j.verifier(s.HTTP, &s.taken)
 	if err != nil {
 		return nil, err
@@ -75,7 +75,7 @@ func (j *SessionJWT) provision(s *AppSession, endings *session.Endings) (session
 		life = session.KeysAge // a key that is withdrawn must not be believed for longer
 	}
 	return s.verified(jwtSettings(v, keys), life, func() verified {
-		return verified{Verifier: session.NewCache(v, endings, life)}
+		return verified{Verifier: session.NewCache(v, revocations, life)}
 	}), nil
 }
 

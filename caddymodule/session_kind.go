@@ -10,7 +10,7 @@ import (
 
 // sessionKind is a way to tell what a session is worth.
 type sessionKind interface {
-	provision(*AppSession, *session.Endings) (session.Verifier, error)
+	provision(*AppSession, *session.Revocations) (session.Verifier, error)
 	check() error
 }
 

@@ -46,7 +46,7 @@ func (s *AppSession) verified(settings [][]string, life time.Duration, build fun
 }
 
 // asked pools a verifier that asks somebody.
-func (s *AppSession) asked(v session.Verifier, client *http.Client, settings [][]string, life time.Duration, endings *session.Endings) (session.Verifier, error) {
+func (s *AppSession) asked(v session.Verifier, client *http.Client, settings [][]string, life time.Duration, revocations *session.Revocations) (session.Verifier, error) {
 	connection, err := s.HTTP.fingerprint(caddy.NewReplacer())
 	if err != nil {
 		return nil, err
@@ -54,7 +54,7 @@ func (s *AppSession) asked(v session.Verifier, client *http.Client, settings [][
 	return s.verified(append(settings, connection), life, func() verified {
 		asked := session.NewAsked(v, client.Timeout)
 		asked.Client = clientAddress
-		return verified{session.NewCache(asked, endings, life), client}
+		return verified{session.NewCache(asked, revocations, life), client}
 	}), nil
 }
 
@@ -103,12 +103,12 @@ func (h *HTTP) fingerprint(repl *caddy.Replacer) ([]string, error) {
 // means one user at the one and another at the other.
 func (a *App) nameRealm(realm string, way ...string) error {
 	key := strings.Join(way, " ")
-	if other, ok := a.realms[realm]; ok && other != key {
+	if other, ok := a.ways[realm]; ok && other != key {
 		return fmt.Errorf("two app_session name users in different ways and would share the realm %s: write `realm %s` in both if a name means the same user in both, otherwise a realm of its own in one of them", realm, realm)
 	}
-	if a.realms == nil {
-		a.realms = make(map[string]string)
+	if a.ways == nil {
+		a.ways = make(map[string]string)
 	}
-	a.realms[realm] = key
+	a.ways[realm] = key
 	return nil
 }

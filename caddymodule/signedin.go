@@ -3,21 +3,61 @@
 package caddymodule
 
 import (
+	"context"
 	"strconv"
 	"strings"
 	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
 
 // signedIn is who app_session found signed in.
 type signedIn struct {
-	session *session.Session
-	slot    session.Slot
-	realm   string
-	last    *atomic.Pointer[signedIn] // of all app_session of the request
+	session     *session.Session
+	credential  session.Credential
+	verifier    session.Verifier // of the credential
+	revocations *session.Revocations
+	realm       string
+	last        *atomic.Pointer[signedIn] // of all app_session of the request
+}
+
+// good refuses a session that is revoked by a name that it is used by: that of
+// a configured realm, or of another claim. Who was asked about it before that
+// is asked again.
+func (in *signedIn) good(ctx context.Context, who delegation.Person) error {
+	if !in.revocations.RevokedAs(in.session, who) {
+		return nil
+	}
+	if !in.session.Asked() {
+		return session.Ended()
+	}
+	again, err := in.verifier.Verify(ctx, in.credential)
+	if err != nil {
+		return err
+	}
+	if again.Subject != in.session.Subject || in.revocations.RevokedAs(again, who) {
+		return session.Ended()
+	}
+	return nil
+}
+
+// people are the names by which the user is known: the session's, or else the
+// one.
+func (in *signedIn) people(who delegation.Person) []delegation.Person {
+	if in == nil {
+		return []delegation.Person{who}
+	}
+	return in.session.People()
+}
+
+// forget drops the session from memory: it is not needed any longer.
+func (in *signedIn) forget() {
+	if c, ok := in.verifier.(*session.Cache); ok {
+		c.Forget(in.credential)
+	}
 }
 
 // signedInKey is unexported so that no other handler can sign anybody in.

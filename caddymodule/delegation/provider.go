@@ -72,6 +72,13 @@ type Unbinder interface {
 	Unbind(ctx context.Context, p Person) error
 }
 
+// LookupCounter is implemented by a provider that remembers who is which
+// participant or member.
+type LookupCounter interface {
+	// Lookups is how many of them a purge would drop.
+	Lookups(s Selection) int
+}
+
 // Traits are the facts of a configured provider that are needed before the
 // first request.
 type Traits struct {

@@ -16,6 +16,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
 
 // shares fails unless two machines share a token and a purge.
@@ -38,6 +41,23 @@ func shares(t *testing.T, o Options) {
 	if a.get(t, person("alice")) != b.get(t, person("alice")) {
 		t.Error("not shared after a purge")
 	}
+	// With people enough for all nodes of a cluster.
+	before := time.Now()
+	sender := &revoker{session.NewRevocations(), nil, a.fleet}
+	sender.sessions = a.fleet.JoinSessions(sender.Revocations)
+	defer sender.sessions.Leave()
+	for n := range 20 {
+		sender.revoke(t, delegation.Person{Realm: "r", Subject: fmt.Sprint(n)})
+	}
+	late := newRevokerOf(t, o)
+	for n := range 20 {
+		if !late.is(delegation.Person{Realm: "r", Subject: fmt.Sprint(n)}, before) {
+			t.Error("a machine that begins does not know what is revoked")
+		}
+	}
+	if n := late.fleet.Machines(t.Context()); n != 2 {
+		t.Errorf("%d other machines", n)
+	}
 	for _, m := range []*machine{a, b} {
 		if st := m.member.Status(); !st.Up || st.Failures != 0 {
 			t.Errorf("status %+v", st)
@@ -54,7 +74,8 @@ func TestACL(t *testing.T) {
 	s.do("ACL", "SETUSER", "default", "off")
 	rules := []any{"ACL", "SETUSER", "delegate", "on", ">p@ss/word?", "resetkeys", "~delegate:*"}
 	for _, command := range []string{
-		"get", "mget", "set", "del", "exists", "getrange", "pexpire", "eval", "evalsha", "xadd", "xread", "xrange", "time", "select",
+		"get", "mget", "set", "del", "getrange", "pexpire", "pttl", "hget", "hset", "hdel", "hgetall", "scan", "eval", "evalsha",
+		"xadd", "xread", "xrange", "xrevrange", "xtrim", "zadd", "zcount", "zrem", "zremrangebyscore", "time", "select",
 	} {
 		rules = append(rules, "+"+command)
 	}

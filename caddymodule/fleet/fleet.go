@@ -11,13 +11,25 @@
 //	token        a token until it expires, sealed
 //	lease        who mints it now
 //	purged       the generation of the latest purge of one selection, for 31 days
-//	purges       the stream of the latest 100 000 purges and logouts, sealed
+//	revoked      whose sessions are revoked: a hash for each person, for as long
+//	             as one of their sessions may live
+//	purges       the stream of the latest 100 000 purges and revocations of a
+//	             day, sealed
 //	incarnation  changes when Redis loses its data
+//	machines     which machines listen, by random names
 //
-// An ACL user needs the keys ~delegate:* and the commands get, mget,
-// set, del, exists, getrange, pexpire, eval, evalsha, xadd, xread, xrange, time and
-// select; in a cluster cluster|slots and command as well. Redis should not evict purges before tokens: maxmemory-policy
-// noeviction, which is its default, or volatile-ttl.
+// The stream is the fast path. What has to be known for long is in the keyed
+// records: a machine reads them when it begins, and when it may have missed
+// something. Beside each sealed value of "revoked" stand its moment and its end
+// in clear, so that the later one wins whichever machine writes last; a TTL
+// tells as much.
+//
+// An ACL user needs the keys ~delegate:* and the commands get, mget, set, del,
+// getrange, pexpire, pttl, hget, hset, hdel, hgetall, scan, eval, evalsha,
+// xadd, xread, xrange, xrevrange, xtrim, zadd, zcount, zrem, zremrangebyscore, time
+// and select; in a cluster cluster|slots and command as well. Redis should not
+// evict purges before tokens: maxmemory-policy noeviction, which is its
+// default, or volatile-ttl.
 package fleet
 
 import (
@@ -37,6 +49,7 @@ import (
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
 
 // Sealer seals what Redis keeps and makes its pseudonyms. A keyset is one.
@@ -99,6 +112,10 @@ type Fleet struct {
 	health health
 	queue  queue
 	stream stream
+	outbox outbox
+
+	offset    atomic.Int64 // how far the server's clock is ahead, in nanoseconds
+	presented time.Time
 
 	failures   atomic.Int64
 	unreadable atomic.Int64
@@ -145,11 +162,12 @@ func Open(o Options) (*Fleet, error) {
 		tried:   make(chan struct{}),
 		turns:   make(chan struct{}, turns),
 		journal: newJournal(),
-		queue:   queue{waiting: make(map[*place]chan struct{})},
+		queue:   queue{waiting: make(map[*place]chan error)},
 	}
 	f.locks = redislock.New(f.client)
 	f.ctx, f.cancel = context.WithCancel(context.Background())
-	f.stream.contact = f.opened
+	f.stream = newStream(f.opened)
+	f.outbox.names = make(map[session.Name]struct{})
 	return f, nil
 }
 
@@ -182,6 +200,7 @@ func (f *Fleet) Close() error {
 	if closed {
 		return nil
 	}
+	f.absent()
 	f.cancel()
 	f.health.end()
 	err := f.client.Close()

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,15 +43,31 @@ type health struct {
 	mu       sync.Mutex // one change at a time, and told in their order
 	outage   bool
 	ended    bool
-	onChange func(up bool, cause string)
+	onChange []*func(up bool, cause string) // the latest counts
 }
 
 // OnChange sets what is called when Redis goes down, with the cause, and when
-// it is back. It replaces what was set before; nil is nothing. It must not wait.
-func (f *Fleet) OnChange(call func(up bool, cause string)) {
-	f.health.mu.Lock()
-	defer f.health.mu.Unlock()
-	f.health.onChange = call
+// it is back; nil is nothing. It must not wait. It counts instead of what was
+// set before, which counts again once release is called: the one who set it
+// may be a configuration that is refused in the end.
+func (f *Fleet) OnChange(call func(up bool, cause string)) (release func()) {
+	h := &f.health
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	one := &call
+	h.onChange = append(h.onChange, one)
+	return func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.onChange = slices.DeleteFunc(h.onChange, func(other *func(bool, string)) bool { return other == one })
+	}
+}
+
+// tell is for who holds the lock.
+func (h *health) tell(up bool, cause string) {
+	if n := len(h.onChange); n > 0 && *h.onChange[n-1] != nil {
+		(*h.onChange[n-1])(up, cause)
+	}
 }
 
 // Up tells whether Redis is in use.
@@ -73,9 +90,7 @@ func (f *Fleet) fall(l *link, err error) {
 	}
 	h.outage = true
 	f.failures.Add(1)
-	if h.onChange != nil {
-		h.onChange(false, cause(err))
-	}
+	h.tell(false, cause(err))
 }
 
 // rise begins a link, unless there are purges that the others do not know of:
@@ -94,8 +109,8 @@ func (f *Fleet) rise() *link {
 	if !ready {
 		return nil
 	}
-	if h.outage && h.onChange != nil {
-		h.onChange(true, "")
+	if h.outage {
+		h.tell(true, "")
 	}
 	h.outage = false
 	return l

@@ -54,7 +54,7 @@ func (m *Member) Token(
 	p := &place{Fleet: m.fleet, link: link, space: m.space, key: key, id: id}
 	lease, found, err := p.await(ctx, serves)
 	switch {
-	case errors.Is(err, errDown):
+	case errors.Is(err, errDown), errors.Is(err, errAlone):
 		return mint(ctx)
 	case err != nil:
 		return nil, err
@@ -159,6 +159,10 @@ func execute(ctx context.Context, pipe redis.Pipeliner) error {
 
 // await returns the token once there is one that serves, or the lease to mint it.
 func (p *place) await(ctx context.Context, serves func(*delegation.Token) bool) (*lease, *delegation.Token, error) {
+	var half <-chan time.Time
+	if deadline, ok := ctx.Deadline(); ok {
+		half = time.After(time.Until(deadline) / 2)
+	}
 	for {
 		seen, err := p.look(ctx)
 		if err != nil {
@@ -173,7 +177,7 @@ func (p *place) await(ctx context.Context, serves func(*delegation.Token) bool) 
 				return lease, found, err
 			}
 		}
-		if err := p.wait(ctx); err != nil {
+		if err := p.wait(ctx, half); err != nil {
 			return nil, nil, err
 		}
 	}

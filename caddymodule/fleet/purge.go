@@ -21,6 +21,8 @@ const (
 	purgedFor = 31 * 24 * time.Hour
 	// streamed is how many purges a machine may miss before it has to drop all.
 	streamed = 100_000
+	// streamedFor is for how long at most.
+	streamedFor = 24 * time.Hour
 	// repeated is for how long purges are told again after an outage: Redis
 	// may have lost them before the other machines have read them.
 	repeated = time.Minute
@@ -70,7 +72,7 @@ func (j *journal) note(p purge) *record {
 	if old := j.records[p]; old == nil || old.told {
 		j.pending[p.Space]++
 	}
-	r := &record{note: note{p, time.Now()}}
+	r := &record{note: note{purge: p, At: time.Now()}}
 	j.records[p] = r
 	return r
 }
@@ -97,7 +99,7 @@ func (j *journal) sweep() {
 func (m *Member) Purge(ctx context.Context, s delegation.Selection) error {
 	f := m.fleet
 	p := purge{m.space, s}
-	f.drop(note{p, time.Now()}, m)
+	f.drop(note{purge: p, At: time.Now()}, m)
 	f.reach(ctx)
 	f.mu.Lock()
 	r := f.journal.note(p)
@@ -117,13 +119,18 @@ func (m *Member) Purge(ctx context.Context, s delegation.Selection) error {
 	return nil
 }
 
-// replay tells the journal, which after an outage is all that the others may
-// not know.
-func (f *Fleet) replay() error {
+// replay tells what the journal has that is not told; if Redis may have lost
+// it, all.
+func (f *Fleet) replay(all bool) error {
+	var records []*record
 	f.mu.Lock()
-	all := slices.Collect(maps.Values(f.journal.records))
+	for _, r := range f.journal.records {
+		if all || !r.told {
+			records = append(records, r)
+		}
+	}
 	f.mu.Unlock()
-	return f.tell(f.ctx, all, f.try)
+	return f.tell(f.ctx, records, f.try)
 }
 
 // tell raises the generations of purges and then has the other machines drop
@@ -147,19 +154,19 @@ func (f *Fleet) tell(ctx context.Context, records []*record, run func(context.Co
 		}
 		if err := run(ctx, func(ctx context.Context) error {
 			pipe := f.client.Pipeline()
+			var own []*redis.StringCmd
 			for _, r := range some {
 				sealed, err := f.sealPurge(r.note)
 				if err != nil {
 					return err
 				}
-				for _, name := range f.sealer.Names(streamName) {
-					pipe.XAdd(ctx, &redis.XAddArgs{
-						Stream: kind(name, "purges"), MaxLen: streamed, Approx: true,
-						Values: []string{"by", f.machine, "purge", sealed},
-					})
-				}
+				own = append(own, f.queueNote(ctx, pipe, sealed))
 			}
-			return execute(ctx, pipe)
+			if err := execute(ctx, pipe); err != nil {
+				return err
+			}
+			f.stream.expect(own)
+			return nil
 		}); err != nil {
 			return err
 		}
@@ -168,4 +175,21 @@ func (f *Fleet) tell(ctx context.Context, records []*record, run func(context.Co
 		f.mu.Unlock()
 	}
 	return nil
+}
+
+// queueNote queues an entry of the stream, under each of its names, and returns
+// the one that this machine reads.
+func (f *Fleet) queueNote(ctx context.Context, pipe redis.Pipeliner, sealed string) (own *redis.StringCmd) {
+	mine := f.streamKey("purges")
+	for _, name := range f.sealer.Names(streamName) {
+		key := kind(name, "purges")
+		added := pipe.XAdd(ctx, &redis.XAddArgs{
+			Stream: key, MaxLen: streamed, Approx: true,
+			Values: []string{"by", f.machine, "purge", sealed},
+		})
+		if key == mine {
+			own = added
+		}
+	}
+	return own
 }

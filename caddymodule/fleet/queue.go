@@ -4,6 +4,7 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -21,19 +22,24 @@ const (
 	askingFor = 20 * time.Microsecond
 )
 
+// errAlone is why a lease is not waited for any longer: this machine mints
+// without it.
+var errAlone = errors.New("the lease is not waited for")
+
 // queue are the flights that wait for another machine's mint. One goroutine
 // asks for all of them, while there are any.
 type queue struct {
 	mu      sync.Mutex
-	waiting map[*place]chan struct{} // closed when the lease is gone
+	waiting map[*place]chan error // gets nil when the lease is gone
 	asked   bool
 }
 
 // wait returns when the lease is gone: its holder has stored the token, has
-// failed, or has died.
-func (p *place) wait(ctx context.Context) error {
+// failed, or has died. The error is errAlone if it is not one of ours, or half
+// of the flight's time is over: Redis is no reason for a request to fail.
+func (p *place) wait(ctx context.Context, half <-chan time.Time) error {
 	q := &p.queue
-	gone := make(chan struct{})
+	gone := make(chan error, 1)
 	q.mu.Lock()
 	q.waiting[p] = gone
 	if !q.asked {
@@ -46,8 +52,10 @@ func (p *place) wait(ctx context.Context) error {
 		delete(q.waiting, p)
 	}()
 	select {
-	case <-gone:
-		return nil
+	case err := <-gone:
+		return err
+	case <-half:
+		return errAlone
 	case <-p.link.down:
 		return errDown
 	case <-ctx.Done():
@@ -89,11 +97,11 @@ func (f *Fleet) askFor(places []*place) {
 	if l == nil {
 		return // they leave by themselves
 	}
-	leased := make([]*redis.IntCmd, len(places))
+	left := make([]*redis.DurationCmd, len(places))
 	if f.do(f.ctx, l, func(ctx context.Context) error {
 		pipe := f.client.Pipeline()
 		for i, p := range places {
-			leased[i] = pipe.Exists(ctx, p.lease)
+			left[i] = pipe.PTTL(ctx, p.lease)
 		}
 		return execute(ctx, pipe)
 	}) != nil {
@@ -102,9 +110,18 @@ func (f *Fleet) askFor(places []*place) {
 	f.queue.mu.Lock()
 	defer f.queue.mu.Unlock()
 	for i, p := range places {
-		if gone, ok := f.queue.waiting[p]; ok && leased[i].Val() == 0 {
-			close(gone)
-			delete(f.queue.waiting, p)
+		gone, ok := f.queue.waiting[p]
+		if !ok {
+			continue
 		}
+		switch left := left[i].Val(); {
+		case left == -2: // there is none
+			gone <- nil
+		case left < 0 || left > f.term: // no machine of ours gives it so long
+			gone <- errAlone
+		default:
+			continue
+		}
+		delete(f.queue.waiting, p)
 	}
 }

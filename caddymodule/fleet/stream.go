@@ -6,193 +6,157 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"strconv"
+	"hash/maphash"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// streamName is what the stream's pseudonym is made of.
-const streamName = "purges"
+const (
+	// streamName is what the stream's pseudonym is made of.
+	streamName = "purges"
 
-// atOnce is how many purges are read in one step.
-const atOnce = 1000
+	// atOnce is how many purges are read in one step.
+	atOnce = 1000
+
+	// stepBack is how much is read again after each connect: a Redis that took
+	// over may have lost the latest, and its clock may be behind.
+	stepBack = time.Minute
+
+	// maxApplied is how many of the latest purges are recognised when they are
+	// read again.
+	maxApplied = 4096
+
+	// ownWithin is how long a machine's own entries may take to come back.
+	ownWithin = 3 * time.Second
+)
 
 // stream is how far this machine has read the purges of the others. Only the
-// watch uses it.
+// watch uses it, but for own.
 type stream struct {
 	incarnation string    // of the data in Redis
 	position    string    // after which to read on
 	read        bool      // position is an entry that was read
 	contact     time.Time // when everything was read
+	unsure      bool      // something was missed, nobody knows what
+
+	seed    maphash.Seed
+	applied map[uint64]struct{}
+	order   []uint64 // of applied, the next one to be replaced at next
+	next    int
+
+	own own
 }
 
-// watch connects, follows the purges, and connects again.
-func (f *Fleet) watch() {
-	first := true
-	for f.ctx.Err() == nil {
-		// A panic is an outage: the watch goes on, or this machine would no
-		// longer hear of purges.
-		var l *link
-		err := background.Do("connecting to redis", func() (err error) {
-			l, err = f.connect()
-			return err
-		})
-		if first {
-			first = false
-			close(f.tried)
-		}
-		if err == nil {
-			err = background.Do("following redis", func() error { return f.follow(l) })
-		}
-		if f.ctx.Err() == nil && err != nil {
-			f.fall(l, err)
-		}
-		select {
-		case <-time.After(every):
-		case <-f.ctx.Done():
-		}
-	}
-	if first {
-		close(f.tried) // nobody waits for what will not be tried
-	}
-}
-
-// connect begins a link once this machine and the others know of each other's
-// purges.
-func (f *Fleet) connect() (*link, error) {
-	now, err := f.greet()
-	if err != nil {
-		return nil, err
-	}
-	if f.stream.incarnation != now {
-		if err := f.rewind(); err != nil {
-			return nil, err
-		}
-		f.stream.incarnation = now
-	}
-	if err := f.checkTrimmed(); err != nil {
-		return nil, err
-	}
-	for {
-		if err := f.replay(); err != nil {
-			return nil, err
-		}
-		for more := true; more; {
-			if more, err = f.advance(-1); err != nil {
-				return nil, err
-			}
-		}
-		if l := f.rise(); l != nil || f.ctx.Err() != nil {
-			return l, f.ctx.Err()
-		}
-	}
-}
-
-// greet writes, so that a Redis that is full or a replica is found out, and
-// returns the incarnation of its data.
-func (f *Fleet) greet() (string, error) {
-	write := func(ctx context.Context) error {
-		return f.client.SetNX(ctx, f.streamKey("incarnation"), rand.Text(), 0).Err()
-	}
-	// The first time may include the connection's making. The second may not:
-	// requests will not wait for longer either.
-	ctx, cancel := context.WithTimeout(f.ctx, patience*f.timeout)
-	defer cancel()
-	if err := write(ctx); err != nil {
-		return "", err
-	}
-	if err := f.try(f.ctx, write); err != nil {
-		return "", err
-	}
-	return f.incarnation()
-}
-
-func (f *Fleet) incarnation() (now string, err error) {
-	err = f.try(f.ctx, func(ctx context.Context) (err error) {
-		now, err = f.client.Get(ctx, f.streamKey("incarnation")).Result()
-		return err
-	})
-	if errors.Is(err, redis.Nil) {
-		return "", errLost
-	}
-	return now, err
-}
-
-// rewind reads from where this machine was last in contact, by the server's
-// clock: it may be another server than then. A machine that was never reads
-// all there is: of tokens it has none, but who has signed out has to be known.
-func (f *Fleet) rewind() error {
-	if f.stream.incarnation == "" {
-		f.stream.position, f.stream.read = "0-0", false
-		return nil
-	}
-	return f.try(f.ctx, func(ctx context.Context) error {
-		now, err := f.client.Time(ctx).Result()
-		if err != nil {
-			return err
-		}
-		since := now.Add(-time.Since(f.stream.contact) - every)
-		f.stream.position = strconv.FormatInt(since.UnixMilli(), 10) + "-0"
-		f.stream.read = false
-		return nil
-	})
-}
-
-// checkTrimmed drops everything if more purges were missed than Redis keeps.
-func (f *Fleet) checkTrimmed() error {
-	if !f.stream.read {
-		return nil
-	}
-	var until []redis.XMessage
-	err := f.try(f.ctx, func(ctx context.Context) (err error) {
-		until, err = f.client.XRangeN(ctx, f.streamKey("purges"), "-", f.stream.position, 1).Result()
-		return err
-	})
-	if err != nil || len(until) > 0 {
-		return err
-	}
-	for _, m := range f.joined() {
-		m.drop(delegation.Selection{}, time.Now())
-	}
-	f.stream.read = false
-	return nil
+func newStream(opened time.Time) stream {
+	return stream{contact: opened, seed: maphash.MakeSeed(), applied: make(map[uint64]struct{})}
 }
 
 func (f *Fleet) streamKey(of string) string { return kind(f.sealer.Name(streamName), of) }
 
-// follow applies the others' purges as they come, until the link ends.
-func (f *Fleet) follow(l *link) error {
-	checked := time.Now()
-	for f.health.link.Load() == l {
-		if _, err := f.advance(every); err != nil {
-			return err
+// position prepares to read on, from a while before where this machine was: by
+// the server's clock, and never from behind what there is.
+func (f *Fleet) position() error {
+	s := &f.stream
+	if s.incarnation == "" {
+		// All there is: of tokens this machine has none, but earlier versions
+		// have nothing else that tells who has signed out.
+		s.position, s.read = "0-0", false
+		return nil
+	}
+	var last []redis.XMessage
+	if err := f.try(f.ctx, func(ctx context.Context) (err error) {
+		last, err = f.client.XRevRangeN(ctx, f.streamKey("purges"), "+", "-", 1).Result()
+		return err
+	}); err != nil {
+		return err
+	}
+	from := f.serverTime().Add(-time.Since(s.contact))
+	if at, _ := parseID(s.position); s.read && int64(at) < from.UnixMilli() { //nolint:gosec // a moment in milliseconds
+		from = time.UnixMilli(int64(at)) //nolint:gosec // as above
+	}
+	if len(last) > 0 {
+		if at, _ := parseID(last[0].ID); int64(at) < from.UnixMilli() { //nolint:gosec // as above
+			from = time.UnixMilli(int64(at)) //nolint:gosec // as above
 		}
-		if time.Since(checked) < every {
-			continue
-		}
-		checked = time.Now()
-		now, err := f.incarnation()
-		if err == nil && now != f.stream.incarnation {
-			err = errLost
-		}
-		if err != nil {
-			return err
-		}
-		f.mu.Lock()
-		f.journal.sweep()
-		pending := len(f.journal.pending)
-		f.mu.Unlock()
-		if pending > 0 { // of just before the link began
-			if err := f.replay(); err != nil {
+	}
+	s.position, s.read = idAt(from.Add(-stepBack)), false
+	return nil
+}
+
+// checkMissed finds out whether entries are gone that this machine has not
+// read, or those that it has written.
+func (f *Fleet) checkMissed() error {
+	s := &f.stream
+	own := s.own.latest(s.contact)
+	if !s.read && own == "" {
+		return nil
+	}
+	var until, written []redis.XMessage
+	err := f.try(f.ctx, func(ctx context.Context) (err error) {
+		if s.read {
+			if until, err = f.client.XRangeN(ctx, f.streamKey("purges"), "-", s.position, 1).Result(); err != nil {
 				return err
 			}
 		}
+		if own != "" {
+			written, err = f.client.XRangeN(ctx, f.streamKey("purges"), own, own, 1).Result()
+		}
+		return err
+	})
+	if err == nil && (s.read && len(until) == 0 || own != "" && len(written) == 0) {
+		s.unsure = true
 	}
-	return nil
+	return err
+}
+
+// dropAll has the members drop everything: which of it was purged is not known.
+func (f *Fleet) dropAll() {
+	for _, m := range f.joined() {
+		m.drop(delegation.Selection{}, time.Now())
+	}
+}
+
+// mending begins the stream anew if its entries are from the future: what is
+// written next would have an ID that nobody can tell from another's, or none
+// is left.
+const mending = `
+local last = redis.call("xrevrange", KEYS[1], "+", "-", "count", 1)
+if #last == 0 then return 0 end
+local time = redis.call("time")
+if tonumber(string.match(last[1][1], "^%d+")) <= time[1] * 1000 + tonumber(ARGV[1]) then return 0 end
+redis.call("del", KEYS[1])
+redis.call("set", KEYS[2], ARGV[2])
+return 1`
+
+// mend tells whether the stream was begun anew; the other machines notice.
+func (f *Fleet) mend() (mended bool, err error) {
+	err = f.try(f.ctx, func(ctx context.Context) (err error) {
+		mended, err = f.client.Eval(ctx, mending, []string{f.streamKey("purges"), f.streamKey("incarnation")}, stepBack.Milliseconds(), rand.Text()).Bool()
+		if errors.Is(err, redis.Nil) {
+			err = nil
+		}
+		return err
+	})
+	return mended, err
+}
+
+// exhausted tells whether nothing can be added to the stream any more.
+func exhausted(err error) bool {
+	return err != nil && (strings.Contains(err.Error(), "exhausted the last possible ID") || strings.Contains(err.Error(), "equal or smaller than the target stream"))
+}
+
+// restart begins the stream anew.
+func (f *Fleet) restart() error {
+	return f.try(f.ctx, func(ctx context.Context) error {
+		pipe := f.client.Pipeline()
+		pipe.Del(ctx, f.streamKey("purges"))
+		pipe.Set(ctx, f.streamKey("incarnation"), rand.Text(), 0)
+		return execute(ctx, pipe)
+	})
 }
 
 // advance applies the next purges, for which it waits at most so long; not at
@@ -222,10 +186,37 @@ func (f *Fleet) advance(wait time.Duration) (more bool, err error) {
 
 func (f *Fleet) apply(entry redis.XMessage) {
 	if by, _ := entry.Values["by"].(string); by == f.machine {
+		f.stream.own.saw(entry.ID)
 		return
 	}
 	sealed, _ := entry.Values["purge"].(string)
-	if n, ok := f.openPurge(sealed); ok {
+	if !f.stream.fresh(sealed) {
+		return
+	}
+	n, ok := f.openPurge(sealed)
+	switch {
+	case !ok:
+	case n.Space == sessionSpace:
+		f.applyRevoked(&n)
+		fallthrough
+	default:
 		f.drop(n, nil)
 	}
+}
+
+// fresh tells whether an entry was not applied just before.
+func (s *stream) fresh(sealed string) bool {
+	sum := maphash.String(s.seed, sealed)
+	if _, again := s.applied[sum]; again {
+		return false
+	}
+	s.applied[sum] = struct{}{}
+	if len(s.order) < maxApplied {
+		s.order = append(s.order, sum)
+		return true
+	}
+	delete(s.applied, s.order[s.next])
+	s.order[s.next] = sum
+	s.next = (s.next + 1) % maxApplied
+	return true
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
 
 // value is a token as Redis keeps it, before it is sealed.
@@ -77,6 +78,8 @@ func (f *Fleet) openToken(sealed string, purges generations, place []byte) *dele
 type note struct {
 	purge
 	At time.Time `json:"at"` // by the clock of the machine that was asked
+
+	Revocation *session.Revocation `json:"revocation,omitempty"` // all that is revoked by the name
 }
 
 func (f *Fleet) sealPurge(n note) (string, error) {

@@ -229,6 +229,19 @@ func (sh *shard) deleteFunc(f func(any) bool) {
 	}
 }
 
+// CountFunc counts the values for which f is true.
+func (s *Store[O, V]) CountFunc(f func(V) bool) (n int) {
+	of := valueFunc(f)
+	for i := range s.shards {
+		for _, v := range s.shards[i].items.Items() {
+			if of(v.Object) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // Len counts the values, those included that have expired and are not dropped yet.
 func (s *Store[O, V]) Len() int {
 	n := 0

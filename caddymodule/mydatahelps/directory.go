@@ -82,7 +82,7 @@ func newDirectory(pins *pins) *directory {
 		misses:  newMisses(),
 		flights: flight.New[delegation.Person, string](flight.Limits{Timeout: lookupTimeout, Waiting: maxWaiting, PerOwner: maxWaitingPerPerson}),
 		breaker: blame.NewBreaker(),
-		purges:  tokens.NewPurges(2 * lookupTimeout),
+		purges:  tokens.NewPurges(),
 		doubts:  rate.NewLimiter(rate.Every(30*time.Second), 3),
 		expired: rate.NewLimiter(rate.Every(30*time.Second), 3),
 		scans:   flight.New[string, *index](flight.Limits{Timeout: scanTimeout}),
@@ -127,9 +127,15 @@ func (d *directory) resolve(ctx context.Context, who delegation.Person, claim st
 		return "", r
 	}
 	// Who asks after a purge must not get what was being looked up before it.
-	began := d.purges.Of(&delegation.Identity{Person: who})
-	flight := key + strconv.FormatUint(began, 10)
+	op := d.purges.Begin(&delegation.Identity{Person: who})
+	defer op.End()
+	flight := key + strconv.FormatUint(op.Generation(), 10)
 	return d.flights.Do(ctx, flight, who, func(ctx context.Context) (string, error) {
+		op, err := op.Resume()
+		if err != nil {
+			return "", err // whoever asked has left
+		}
+		defer op.End()
 		// Who arrives just after a flight has landed finds its outcome here.
 		if h, ok := d.hits.Get(who, key, now); ok {
 			return h.id, nil
@@ -144,7 +150,10 @@ func (d *directory) resolve(ctx context.Context, who delegation.Person, claim st
 		if reserved && !isMiss(err) {
 			d.quota.acquaint()
 		}
-		d.note(key, who, claim, id, err, began)
+		d.note(key, who, claim, id, err, op)
+		if err == nil && op.Purged() {
+			return "", tokens.ErrPurged // nor is a token minted for who waited
+		}
 		return id, err
 	})
 }
@@ -163,16 +172,17 @@ func (d *directory) check(key, claim string, h *hit, now time.Time, find finder)
 		d.checks.Add(-1)
 		return
 	}
+	op := d.purges.Begin(&delegation.Identity{Person: h.who})
 	background.Go("checking a participant", func() {
 		defer d.checks.Add(-1)
+		defer op.End()
 		ctx, cancel := context.WithTimeout(d.life.unattended.ctx, lookupTimeout)
 		defer cancel()
-		began := d.purges.Of(&delegation.Identity{Person: h.who})
 		id, err := find.try(ctx, false)
 		if err != nil && !isMiss(err) {
 			return // things are left as they were
 		}
-		d.note(key, h.who, claim, id, err, began)
+		d.note(key, h.who, claim, id, err, op)
 	})
 }
 
@@ -184,8 +194,8 @@ func isMiss(err error) bool {
 
 // note remembers a lookup's outcome, unless the person was purged since it
 // began.
-func (d *directory) note(key string, who delegation.Person, claim, id string, err error, began uint64) {
-	_ = d.purges.Unless(&delegation.Identity{Person: who}, began, func() {
+func (d *directory) note(key string, who delegation.Person, claim, id string, err error, op *tokens.Operation) {
+	_ = op.Unless(func() {
 		if err != nil {
 			if isMiss(err) {
 				d.hits.Delete(who, key)
@@ -227,7 +237,7 @@ func (d *directory) forget(s delegation.Selection) {
 	if s.Participant != "" {
 		lookups = delegation.Selection{} // nobody knows yet whom a lookup will find
 	}
-	d.purges.Add(lookups)
+	defer d.purges.Add(lookups)()
 	covered := func(h *hit) bool { return s.Covers(h.who, h.id) }
 	if s.Realm != "" && s.Subject != "" {
 		who := delegation.Person{Realm: s.Realm, Subject: s.Subject}

@@ -317,10 +317,12 @@ func TestCachesAreBounded(t *testing.T) {
 	d := newDirectory(newPins())
 	defer d.Close()
 	known := delegation.Person{Subject: "known"}
-	d.note("known", known, "known", guid(0), nil, 0)
+	op := d.purges.Begin(new(delegation.Identity))
+	defer op.End()
+	d.note("known", known, "known", guid(0), nil, op)
 	unknown := delegation.Refuse(delegation.ParticipantUnknown, errors.New("x"))
 	for i := range maxMisses + 500 {
-		d.note(guid(i), delegation.Person{Subject: guid(i)}, guid(i), "", unknown, 0)
+		d.note(guid(i), delegation.Person{Subject: guid(i)}, guid(i), "", unknown, op)
 	}
 	if n := d.misses.store.Len(); n > maxMisses || n < maxMisses*8/10 {
 		t.Errorf("%d misses kept", n)
@@ -329,7 +331,7 @@ func TestCachesAreBounded(t *testing.T) {
 		t.Error("a hit was pushed out by misses")
 	}
 	for i := range maxHits + 500 {
-		d.note(guid(i), delegation.Person{Subject: guid(i)}, guid(i), guid(i), nil, 0)
+		d.note(guid(i), delegation.Person{Subject: guid(i)}, guid(i), guid(i), nil, op)
 	}
 	if n := d.hits.Len(); n > maxHits || n < maxHits*8/10 {
 		t.Errorf("%d hits kept", n)

@@ -145,6 +145,11 @@ func (p *Provider) Upstream(*delegation.Delegation) delegation.Upstream { return
 // signing out and in again must not make somebody another participant.
 func (p *Provider) Forget(s delegation.Selection) { p.directory.forget(s) }
 
+// Lookups implements [delegation.LookupCounter].
+func (p *Provider) Lookups(s delegation.Selection) int {
+	return p.directory.hits.CountFunc(func(h *hit) bool { return s.Covers(h.who, h.id) })
+}
+
 // Interface guards
 var (
 	_ delegation.Provider    = (*Provider)(nil)

@@ -144,6 +144,11 @@ func (p *Provider) Upstream(*delegation.Delegation) delegation.Upstream { return
 // [Provider.Part] alone.
 func (p *Provider) Forget(s delegation.Selection) { p.members.forget(s) }
 
+// Lookups implements [delegation.LookupCounter].
+func (p *Provider) Lookups(s delegation.Selection) int {
+	return p.members.store.CountFunc(func(h *held) bool { return s.Covers(h.grant.Person, h.member.UID) })
+}
+
 // Interface guards
 var (
 	_ delegation.Provider  = (*Provider)(nil)

@@ -72,7 +72,7 @@ func ask(client *http.Client, req *http.Request) (*answer, error) {
 
 // session is what the answer says of a credential.
 func (a *answer) session(credential Credential, d document) *Session {
-	return &Session{Vouched: a.asked, asked: true, claims: d, digest: digestOf(credential.Text)}
+	return &Session{IssuedBefore: a.asked, asked: true, claims: d, digest: digestOf(credential.Text)}
 }
 
 // useless is the error for an answer that says nothing of the session. Most may

@@ -16,7 +16,7 @@ import (
 func TestAskedSessionsRemembered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := &judge{body: aliceIsIn}
-		c := NewCache(asking(j), NewEndings(), time.Minute)
+		c := NewCache(asking(j), NewRevocations(), time.Minute)
 		for range 3 {
 			expect(t, c, j, askedCredential, "", 1)
 		}
@@ -41,7 +41,7 @@ func TestAskedLogout(t *testing.T) {
 	for _, body := range []string{aliceIsIn, `{"active":true,"sub":"alice","sid":"s1"}`} {
 		synctest.Test(t, func(t *testing.T) {
 			j := &judge{body: body}
-			e := NewEndings()
+			e := NewRevocations()
 			c := NewCache(asking(j), e, time.Hour)
 
 			// Remembered.
@@ -82,7 +82,7 @@ func TestAskedLogout(t *testing.T) {
 func TestAskedEndedWhileAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := &judge{body: aliceIsIn}
-		e := NewEndings()
+		e := NewRevocations()
 		c := NewCache(asking(j), e, time.Hour)
 		s := expect(t, c, j, askedCredential, "", 1)
 		signOut(e, s)
@@ -96,7 +96,7 @@ func TestAskedEndedWhileAway(t *testing.T) {
 func TestAskedLogoutThere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := &judge{body: aliceIsIn}
-		e := NewEndings()
+		e := NewRevocations()
 		c := NewCache(asking(j), e, time.Hour)
 		s := expect(t, c, j, askedCredential, "", 1)
 		signOut(e, s)
@@ -124,7 +124,7 @@ func TestSignedOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Second)
-		signOut(c.endings, s)
+		signOut(c.revocations, s)
 		s, err = c.Verify(t.Context(), bearer(text))
 		if code := codeOf(t, s, err); code != delegation.SessionRequired || v.calls != 2 {
 			t.Errorf("%q after %d calls", code, v.calls)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
 )
 
@@ -42,20 +43,21 @@ type Logout struct {
 	Issuer  string
 	Subject string // may be empty
 	ID      string // `sid`; may be empty
+	Issued  time.Time
 }
 
-// Endings are what ends, of sessions in a realm: the session of the name, and
-// those of the same user that have no name, of which any may be it; or else
-// all of theirs.
-func (l *Logout) Endings(realm string) []Ending {
-	switch {
-	case l.ID == "":
-		return []Ending{{Realm: realm, Subject: l.Subject}}
-	case l.Subject == "":
-		return []Ending{{Realm: realm, ID: l.ID}}
-	default:
-		return []Ending{{Realm: realm, ID: l.ID}, {Realm: realm, Subject: l.Subject, ID: Nameless}}
+// Revoke revokes what has ended, of sessions in a realm: the session of the
+// name, and those of the same user that have no name, of which any may be it;
+// or else all of theirs. The error is a refusal: there is no room.
+func (l *Logout) Revoke(r *Revocations, realm string) ([]Name, error) {
+	if l.ID == "" {
+		return r.Revoke(delegation.Person{Realm: realm, Subject: l.Subject}), nil
 	}
+	names, err := r.RevokeSession(realm, l.Subject, l.ID, l.Issued)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	return names, nil
 }
 
 // Read verifies a logout token (section 2.6). The error is a refusal: of code
@@ -80,6 +82,7 @@ func (b *Backchannel) check(d document) (l *Logout, err error) {
 	id := read(&err, d.text, "jti")
 	audiences := read(&err, d.strings, "aud")
 	issued := read(&err, d.time, "iat")
+	l.Issued = issued
 	expires := read(&err, d.time, "exp")
 	if err != nil {
 		return nil, err

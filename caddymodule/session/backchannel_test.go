@@ -33,41 +33,43 @@ func TestBackchannel(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		token string
-		want  Ending // zero: refused
+		want  Name // zero: refused
 	}{
-		{"sub and sid", token(typ("logout+jwt"), nil), Ending{Realm: testIssuer, ID: "s1"}},
-		{"sub alone", token(nil, map[string]any{"sid": nil}), Ending{Realm: testIssuer, Subject: "alice"}},
-		{"sid alone", token(nil, map[string]any{"sub": nil}), Ending{Realm: testIssuer, ID: "s1"}},
-		{"no exp", token(nil, map[string]any{"exp": nil}), Ending{Realm: testIssuer, ID: "s1"}},
-		{"once", once, Ending{Realm: testIssuer, ID: "s1"}},
-		{"again", once, Ending{}},
-		{"a session", sign(t, jose.ES256, key, nil, claims(nil)), Ending{}},
-		{"an access token", token(typ("at+jwt"), nil), Ending{}},
-		{"an ID token", token(nil, map[string]any{"nonce": "n"}), Ending{}},
-		{"another event", token(nil, map[string]any{"events": map[string]any{"http://other": map[string]any{}}}), Ending{}},
-		{"an event that is none", token(nil, map[string]any{"events": map[string]any{logoutEvent: true}}), Ending{}},
-		{"events a list", token(nil, map[string]any{"events": []string{logoutEvent}}), Ending{}},
-		{"nobody", token(nil, map[string]any{"sub": nil, "sid": nil}), Ending{}},
-		{"sid a number", token(nil, map[string]any{"sid": 1}), Ending{}},
-		{"no jti", token(nil, map[string]any{"jti": nil}), Ending{}},
-		{"another issuer", token(nil, map[string]any{"iss": "https://evil.example"}), Ending{}},
-		{"another audience", token(nil, map[string]any{"aud": "other"}), Ending{}},
-		{"no iat", token(nil, map[string]any{"iat": nil}), Ending{}},
-		{"old", token(nil, map[string]any{"iat": time.Now().Add(-logoutAge - time.Minute).Unix()}), Ending{}},
-		{"expired", token(nil, map[string]any{"exp": time.Now().Add(-time.Minute).Unix()}), Ending{}},
-		{"another key", sign(t, jose.ES256, newKey(t), nil, claims(map[string]any{"jti": "x", "events": map[string]any{logoutEvent: map[string]any{}}})), Ending{}},
-		{"garbage", "garbage", Ending{}},
+		{"sub and sid", token(typ("logout+jwt"), nil), Name{Realm: testIssuer, Subject: "alice"}},
+		{"sub alone", token(nil, map[string]any{"sid": nil}), Name{Realm: testIssuer, Subject: "alice"}},
+		{"sid alone", token(nil, map[string]any{"sub": nil}), Name{Realm: testIssuer, SessionID: "s1"}},
+		{"no exp", token(nil, map[string]any{"exp": nil}), Name{Realm: testIssuer, Subject: "alice"}},
+		{"once", once, Name{Realm: testIssuer, Subject: "alice"}},
+		{"again", once, Name{}},
+		{"a session", sign(t, jose.ES256, key, nil, claims(nil)), Name{}},
+		{"an access token", token(typ("at+jwt"), nil), Name{}},
+		{"an ID token", token(nil, map[string]any{"nonce": "n"}), Name{}},
+		{"another event", token(nil, map[string]any{"events": map[string]any{"http://other": map[string]any{}}}), Name{}},
+		{"an event that is none", token(nil, map[string]any{"events": map[string]any{logoutEvent: true}}), Name{}},
+		{"events a list", token(nil, map[string]any{"events": []string{logoutEvent}}), Name{}},
+		{"nobody", token(nil, map[string]any{"sub": nil, "sid": nil}), Name{}},
+		{"sid a number", token(nil, map[string]any{"sid": 1}), Name{}},
+		{"no jti", token(nil, map[string]any{"jti": nil}), Name{}},
+		{"another issuer", token(nil, map[string]any{"iss": "https://evil.example"}), Name{}},
+		{"another audience", token(nil, map[string]any{"aud": "other"}), Name{}},
+		{"no iat", token(nil, map[string]any{"iat": nil}), Name{}},
+		{"old", token(nil, map[string]any{"iat": time.Now().Add(-logoutAge - time.Minute).Unix()}), Name{}},
+		{"expired", token(nil, map[string]any{"exp": time.Now().Add(-time.Minute).Unix()}), Name{}},
+		{"another key", sign(t, jose.ES256, newKey(t), nil, claims(map[string]any{"jti": "x", "events": map[string]any{logoutEvent: map[string]any{}}})), Name{}},
+		{"garbage", "garbage", Name{}},
 	} {
 		l, err := b.Read(t.Context(), c.token)
 		switch {
-		case c.want == (Ending{}):
+		case c.want == (Name{}):
 			if err == nil || delegation.AsRefusal(err).Code != delegation.SessionRequired {
 				t.Errorf("%s: %+v, %v", c.name, l, err)
 			}
 		case err != nil:
 			t.Errorf("%s: %v", c.name, delegation.AsRefusal(err).Unwrap())
-		case l.Endings(l.Issuer)[0] != c.want:
-			t.Errorf("%s: %+v", c.name, l.Endings(l.Issuer))
+		default:
+			if names, err := l.Revoke(NewRevocations(), l.Issuer); err != nil || len(names) != 1 || names[0] != c.want {
+				t.Errorf("%s: %+v, %v", c.name, names, err)
+			}
 		}
 	}
 }

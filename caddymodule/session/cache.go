@@ -4,9 +4,12 @@ package session
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"time"
+	"weak"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
 )
 
@@ -17,23 +20,27 @@ const maxSessions = 10_000
 // Cache remembers sessions that were verified, until they end. Only those: who
 // sends forgeries would push the others out. It implements [Verifier].
 type Cache struct {
-	verifier Verifier
-	endings  *Endings
-	life     time.Duration
-	sessions *memory.Store[digest, *verified]
-	digests  *digests
+	verifier    Verifier
+	revocations *Revocations
+	life        time.Duration
+	sessions    *memory.Store[digest, *verified]
+	digests     *digests
 }
 
 // verified is a session that is remembered.
 type verified struct {
 	*Session
-	current atomic.Uint64 // the generation of endings, and one, that it was looked up in
+	current atomic.Uint64 // the generation of revocations, and one, that it was looked up in
 }
 
 // NewCache remembers what the verifier says for as long as life at most,
-// unless the endings say otherwise.
-func NewCache(v Verifier, e *Endings, life time.Duration) *Cache {
-	return &Cache{verifier: v, endings: e, life: life, sessions: memory.New[digest, *verified](maxSessions), digests: newDigests()}
+// unless it is revoked.
+func NewCache(v Verifier, r *Revocations, life time.Duration) *Cache {
+	c := &Cache{verifier: v, revocations: r, life: life, sessions: memory.New[digest, *verified](maxSessions), digests: newDigests()}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.caches = append(r.caches, weak.Make(c))
+	return c
 }
 
 // Verify implements [Verifier].
@@ -48,7 +55,7 @@ func (c *Cache) Verify(ctx context.Context, credential Credential) (*Session, er
 		return nil, err
 	}
 	v := &verified{Session: s}
-	if s.asked && s.Vouched.Before(now) && !c.current(v) {
+	if s.asked && s.IssuedBefore.Before(now) && !c.current(v) {
 		// The answer is to a question that somebody else had asked before, and
 		// a logout came in between: this request may well be from after it.
 		if s, err = c.verifier.Verify(ctx, credential); err != nil {
@@ -60,7 +67,7 @@ func (c *Cache) Verify(ctx context.Context, credential Credential) (*Session, er
 	case s.ends(time.Now()):
 		return nil, refuse("the session has ended")
 	case !c.current(v):
-		return nil, refuse("the session was ended by a logout")
+		return nil, Ended()
 	}
 	life := c.life
 	if !s.Expires.IsZero() {
@@ -72,15 +79,63 @@ func (c *Cache) Verify(ctx context.Context, credential Credential) (*Session, er
 	return s, nil
 }
 
-// current tells whether no logout has ended the session.
+// Forget drops what is remembered of a credential.
+func (c *Cache) Forget(credential Credential) {
+	sum := c.digests.of(credential)
+	c.sessions.Delete(sum, string(sum[:]))
+}
+
+// forgetPerson drops the sessions of a person, and returns those that were good.
+func (c *Cache) forgetPerson(who delegation.Person) (good []*Session) {
+	c.sessions.DeleteFunc(func(v *verified) bool {
+		if who != (delegation.Person{}) && v.use(who) == nil {
+			return false
+		}
+		if c.current(v) {
+			good = append(good, v.Session)
+		}
+		return true
+	})
+	return good
+}
+
+// Ended is the refusal of a session that is revoked.
+func Ended() error { return refuse("the session was ended by a logout") }
+
+// current tells whether the session is not revoked.
 func (c *Cache) current(v *verified) bool {
-	generation := c.endings.generation.Load() + 1
+	generation := c.revocations.generation.Load() + 1
 	if v.current.Load() == generation {
 		return true
 	}
-	if c.endings.Ended(v.Session) {
+	if c.revocations.Revoked(v.Session) {
 		return false
 	}
 	v.current.Store(generation)
 	return true
+}
+
+// Forget drops the sessions that are remembered by a person's name, and counts
+// those that were not revoked yet. It returns the other names that these are
+// used by. The zero person is everybody.
+func (r *Revocations) Forget(who delegation.Person) (n int, others []delegation.Person) {
+	r.mu.Lock()
+	r.caches = slices.DeleteFunc(r.caches, func(p weak.Pointer[Cache]) bool { return p.Value() == nil })
+	caches := slices.Clone(r.caches)
+	r.mu.Unlock()
+	for _, p := range caches {
+		c := p.Value()
+		if c == nil {
+			continue
+		}
+		for _, s := range c.forgetPerson(who) {
+			n++
+			for _, other := range s.People() {
+				if who != (delegation.Person{}) && other != who && !slices.Contains(others, other) {
+					others = append(others, other)
+				}
+			}
+		}
+	}
+	return n, others
 }

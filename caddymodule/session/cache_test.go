@@ -34,7 +34,7 @@ func (c *counted) Verify(ctx context.Context, credential Credential) (*Session, 
 func cached(t testing.TB, life time.Duration) (*Cache, *counted, func(change map[string]any) string) {
 	key := newKey(t)
 	v := &counted{Verifier: verifierOf(&Fixed{[]any{key.Public()}})}
-	return NewCache(v, NewEndings(), life), v, func(change map[string]any) string { return sign(t, jose.ES256, key, nil, claims(change)) }
+	return NewCache(v, NewRevocations(), life), v, func(change map[string]any) string { return sign(t, jose.ES256, key, nil, claims(change)) }
 }
 
 // TestCache protects from sessions that outlive their end in memory, and from
@@ -81,7 +81,7 @@ func TestLogout(t *testing.T) {
 		mine := token(nil)
 		want("another device", other, "")
 		want("bob", bob, "")
-		signOut(c.endings, want("mine", mine, ""))
+		signOut(c.revocations, want("mine", mine, ""))
 		again := token(map[string]any{"x": "again"}) // in the same second
 		want("mine after logout", mine, delegation.SessionRequired)
 		want("mine, its signature written in another way", rewritten(t, mine), delegation.SessionRequired)
@@ -94,25 +94,29 @@ func TestLogout(t *testing.T) {
 		time.Sleep(2 * time.Hour) // what was in memory is forgotten
 		want("mine later", token(map[string]any{"iat": time.Now().Add(-2*time.Hour - time.Second).Unix()}), delegation.SessionRequired)
 
-		c.endings.End(Ending{Realm: testIssuer, ID: "s1"}, time.Now().Add(time.Second))
+		if _, err := c.revocations.RevokeSession(testIssuer, "", "s1", time.Now()); err != nil {
+			t.Fatal(err)
+		}
 		want("its sid was ended", token(map[string]any{"sid": "s1"}), delegation.SessionRequired)
 		want("another sid", token(map[string]any{"sid": "s2"}), "")
 		time.Sleep(2 * time.Second)
 		want("the same sid later", token(map[string]any{"sid": "s1"}), delegation.SessionRequired)
-		c.endings.End(Ending{Realm: testIssuer, Subject: "carol", ID: Nameless}, time.Now())
+		if _, err := c.revocations.RevokeSession(testIssuer, "carol", "another", time.Now()); err != nil {
+			t.Fatal(err)
+		}
 		carol := map[string]any{"sub": "carol", "iat": time.Now().Add(-time.Minute).Unix(), "sid": "s3"}
 		want("of a name", token(carol), "")
 		carol["sid"] = nil
 		want("without a name", token(carol), delegation.SessionRequired)
-		c.endings.End(Ending{}, time.Now())
+		c.revocations.Revoke(delegation.Person{})
 		want("everybody's were ended", token(map[string]any{"sub": "bob", "iat": time.Now().Add(-time.Second).Unix()}), delegation.SessionRequired)
 	})
 }
 
-// signOut ends what a logout with the session ends.
-func signOut(e *Endings, s *Session) {
-	for _, what := range s.Endings() {
-		e.End(what, time.Now())
+// signOut does what a logout with the session does.
+func signOut(r *Revocations, s *Session) {
+	for _, who := range s.People() {
+		r.Revoke(who)
 	}
 }
 
@@ -146,21 +150,21 @@ func rewritten(t *testing.T, token string) string {
 	return token[:i] + base64.RawURLEncoding.EncodeToString(signature)
 }
 
-// TestEndingsAreForgotten protects memory from logouts that no session can be
-// from before any more.
-func TestEndingsAreForgotten(t *testing.T) {
+// TestRevocationsAreForgotten protects memory from logouts that no session can
+// be from before any more.
+func TestRevocationsAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := NewEndings()
-		e.End(Ending{Realm: "r", Subject: "alice"}, time.Now())
+		r := NewRevocations()
+		r.Revoke(delegation.Person{Realm: "r", Subject: "alice"})
 		time.Sleep(MaxAge)
-		e.End(Ending{Realm: "r", Subject: "bob"}, time.Now())
-		if len(e.ends) != 2 {
-			t.Fatalf("%d endings", len(e.ends))
+		r.Revoke(delegation.Person{Realm: "r", Subject: "bob"})
+		if len(r.records) != 2 {
+			t.Fatalf("%d revocations", len(r.records))
 		}
 		time.Sleep(sweepEvery)
-		e.End(Ending{Realm: "r", Subject: "carol"}, time.Now())
-		if len(e.ends) != 2 || !e.Ended(&Session{Realm: "r", Subject: "bob"}) {
-			t.Errorf("%d endings", len(e.ends))
+		r.Revoke(delegation.Person{Realm: "r", Subject: "carol"})
+		if len(r.records) != 2 || !r.Revoked(&Session{Realm: "r", Subject: "bob"}) {
+			t.Errorf("%d revocations", len(r.records))
 		}
 	})
 }
@@ -179,8 +183,8 @@ func BenchmarkVerify(b *testing.B) {
 	}{{jose.RS256, rsaKey, rsaKey.Public()}, {jose.ES256, ecKey, ecKey.Public()}} {
 		j := verifierOf(&Fixed{[]any{c.public}})
 		token := sign(b, c.algorithm, c.private, nil, claims(map[string]any{"name": "Alice Example", "email": "alice@example.org", "exp": time.Now().Add(time.Hour).Unix()}))
-		cache := NewCache(j, NewEndings(), time.Hour)
-		cache.endings.End(Ending{Realm: testIssuer, Subject: "bob"}, time.Now())
+		cache := NewCache(j, NewRevocations(), time.Hour)
+		cache.revocations.Revoke(delegation.Person{Realm: testIssuer, Subject: "bob"})
 		run := func(name string, f func() error) {
 			b.Run(string(c.algorithm)+"/"+name, func(b *testing.B) {
 				b.ReportAllocs()

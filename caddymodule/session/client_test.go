@@ -125,7 +125,7 @@ func TestA1_OnePersonsSessions(t *testing.T) {
 				}
 				a := NewAsked(&Introspection{URL: testIssuer, Realm: "r", Client: &http.Client{Transport: o}}, 0)
 				a.Client = clientFrom
-				c := NewCache(a, NewEndings(), 30*time.Second)
+				c := NewCache(a, NewRevocations(), 30*time.Second)
 				verify := func(n int, credential string) error {
 					_, err := c.Verify(from(t, n), bearer(credential))
 					return err

@@ -4,6 +4,7 @@ package session
 
 import (
 	"crypto/rand"
+	"encoding/base64"
 
 	"golang.org/x/crypto/blake2b"
 )
@@ -27,8 +28,11 @@ func (d *digests) of(credential Credential) digest {
 	return blake2b.Sum256(append(b, credential.Text...))
 }
 
-// digestOf names a session that its issuer has no name for.
+// digestOf names a session that its issuer has no name for. It is text, to be
+// told to other machines.
 func digestOf(credential string) string {
 	sum := blake2b.Sum256([]byte(credential))
-	return string(sum[:])
+	return textOf(sum[:])
 }
+
+func textOf(digest []byte) string { return base64.RawURLEncoding.EncodeToString(digest) }

@@ -90,7 +90,7 @@ func TestEndpoint(t *testing.T) {
 			if c.want != "" {
 				return
 			}
-			if s.Realm != "app" || s.Subject != "alice" || s.digest != digestOf(askedCredential) || !s.asked || s.Vouched.Before(before) || s.Vouched.After(j.heard) {
+			if s.Realm != "app" || s.Subject != "alice" || s.digest != digestOf(askedCredential) || !s.asked || s.IssuedBefore.Before(before) || s.IssuedBefore.After(j.heard) {
 				t.Errorf("%+v", s)
 			}
 			if mail, _ := s.Claim("user.mail"); mail != "a@example.org" {

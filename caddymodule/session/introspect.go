@@ -127,6 +127,9 @@ func (i *Introspection) read(a *answer, credential Credential) (*Session, error)
 	if s.Realm = i.Realm; s.Realm == "" {
 		s.Realm = issuer
 	}
+	if issuer != s.Realm {
+		s.issuer = issuer // by which it tells of logouts
+	}
 	if s.Realm == "" {
 		return nil, doubt(introspecting, errors.New("the answer has no iss: give the sessions a realm"))
 	}

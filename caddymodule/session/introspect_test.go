@@ -152,7 +152,7 @@ func TestIntrospection(t *testing.T) {
 			if c.want != "" {
 				return
 			}
-			if s.Realm != "people" || s.Subject != "alice" || s.digest != digestOf(askedCredential) || !s.asked || s.Vouched.Before(before) || s.Vouched.After(j.heard) {
+			if s.Realm != "people" || s.Subject != "alice" || s.digest != digestOf(askedCredential) || !s.asked || s.IssuedBefore.Before(before) || s.IssuedBefore.After(j.heard) {
 				t.Errorf("%+v", s)
 			}
 			if n, ok := s.Claim("n"); ok && (n != "12345678901234567890" || s.ID != "s1") {

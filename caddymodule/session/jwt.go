@@ -190,9 +190,8 @@ func (j *JWT) read(d document) (s *Session, err error) {
 		s.Expires = end // by then a logout is forgotten
 	}
 	// iat is in whole seconds: who signs in anew right after a logout must not
-	// be signed out. The session that the logout came with ends by its own
-	// digest.
-	s.Vouched = issued.Truncate(time.Second).Add(time.Second - 1)
+	// be signed out. Sessions that were seen before it end by their digests.
+	s.IssuedBefore = endOfSecond(issued)
 	s.claims = d
 	return s, nil
 }

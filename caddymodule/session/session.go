@@ -7,6 +7,7 @@ package session
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
@@ -21,9 +22,9 @@ type Session struct {
 	Subject string
 	// ID is the issuer's name of this one session (`sid`), if it says.
 	ID string
-	// Vouched is the latest moment at which its issuer may have vouched for it:
-	// what a logout after it ends. Zero if that is not known: any does.
-	Vouched time.Time
+	// IssuedBefore is the latest moment at which its issuer may have issued it:
+	// what a revocation after it revokes. Zero if that is not known: any does.
+	IssuedBefore time.Time
 	// Expires is when it ends; zero if the issuer does not say.
 	Expires time.Time
 	claims  document // what else the issuer says
@@ -32,9 +33,13 @@ type Session struct {
 	// because a signature can be written in more than one way.
 	digest string
 
-	// asked is whether somebody was asked, at Vouched. Their next answer may be
-	// another one, while a signature says the same for ever.
+	// asked is whether somebody was asked, at IssuedBefore. Their next answer may
+	// be another one, while a signature says the same for ever.
 	asked bool
+
+	// issuer is another name of the realm, if there is one.
+	issuer string
+	uses   atomic.Pointer[[]*use] // the names that it is used by
 }
 
 // Claim returns what the issuer says by a name, or by name.name in an object: a

@@ -116,7 +116,7 @@ type entry struct {
 	participant string
 	scopes      []string
 	token       *delegation.Token
-	generation  uint64       // of purges
+	since       uint64       // purges after that one concern it
 	renew       atomic.Int64 // when it may be renewed, in Unix nanoseconds
 }
 
@@ -146,7 +146,7 @@ func New(o Options) *Engine {
 		failures: failures{memory.New[delegation.Person, failure](o.maxFailures())},
 		flights:  flight.New[delegation.Person, landing](o.limits()),
 		breaker:  blame.NewBreaker(),
-		purges:   NewPurges(2 * o.Timeout),
+		purges:   NewPurges(),
 	}
 	e.options.Store(&o)
 	e.places.Store(newPlaces(o.Concurrency))
@@ -181,13 +181,13 @@ func (e *Engine) lookup(k string, id *delegation.Identity, now time.Time) *entry
 }
 
 // store keeps a token and arranges for its renewal, unless the identity was
-// purged since the generation began.
-func (e *Engine) store(k string, id *delegation.Identity, t *delegation.Token, began uint64) error {
+// purged since the operation began.
+func (e *Engine) store(k string, id *delegation.Identity, t *delegation.Token, op *Operation) error {
 	at := e.options.Load().RenewAt - 0.1*rand.Float64() //nolint:gosec // it spreads, it protects nothing
 	renew := t.Minted.Add(time.Duration(at * float64(t.Lifetime())))
-	return e.purges.Unless(id, began, func() {
+	return op.Unless(func() {
 		if keep := time.Until(usable(t)); keep > 0 {
-			en := &entry{account: e.keys.account(id), who: id.Person, participant: id.Participant, scopes: id.Scopes, token: t, generation: began}
+			en := &entry{account: e.keys.account(id), who: id.Person, participant: id.Participant, scopes: id.Scopes, token: t, since: op.since}
 			en.renew.Store(renew.UnixNano())
 			e.entries.Set(id.Person, k, en, keep, id.IsService())
 			e.agenda.add(renew, e.entries.Place(id.Person, k))
@@ -208,9 +208,14 @@ func (e *Engine) Purge(ctx context.Context, s delegation.Selection) error {
 	return e.shared.Purge(ctx, s)
 }
 
+// Count is how many tokens a purge would drop here.
+func (e *Engine) Count(s delegation.Selection) int {
+	return e.entries.CountFunc(func(en *entry) bool { return s.Covers(en.who, en.participant) })
+}
+
 // Drop is Purge for this machine alone.
 func (e *Engine) Drop(s delegation.Selection) {
-	e.purges.Add(s)
+	defer e.purges.Add(s)()
 	covered := func(en *entry) bool { return s.Covers(en.who, en.participant) }
 	failed := func(f failure) bool { return s.Covers(f.who, s.Participant) }
 	if s.Realm != "" && s.Subject != "" {

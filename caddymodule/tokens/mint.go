@@ -22,10 +22,9 @@ type order struct {
 	why Reason
 	not *delegation.Token // this one will not do; may be nil
 
-	of     *entry     // that is renewed ahead; not if it was purged
+	of     *Operation // that it is a part of; not if it was purged; may be nil
 	nested bool       // a mint asks
 	pass   blame.Pass // of the issuer's breaker
-	began  uint64     // the generation of purges it belongs to
 }
 
 // serves tells whether a token is what was ordered, and not about to expire.
@@ -68,22 +67,35 @@ func (v *View) fly(ctx context.Context, o *order) (t *delegation.Token, err erro
 		return nil, remembered{r}
 	}
 	for {
-		o.began = e.purges.Of(&o.id)
-		if o.of != nil && o.began > o.of.generation {
-			return nil, ErrPurged
-		}
-		// Who asks after a purge must not get what began before it.
-		flight := string(binary.BigEndian.AppendUint64([]byte(o.key), o.began))
-		l, err := e.flights.Do(ctx, flight, o.id.Person, func(ctx context.Context) (landing, error) {
-			t, err := v.land(ctx, o)
-			return landing{t, o.not}, err
-		})
+		l, err := v.join(ctx, o)
 		// A flight begun by somebody who did not know that the token is stale
 		// may answer with just that one. An issuer may, too, whoever asks.
 		if err != nil || o.serves(l.token) || o.not.Same(l.not) {
 			return l.token, err
 		}
 	}
+}
+
+// join waits for the flight of an order, or begins one.
+func (v *View) join(ctx context.Context, o *order) (landing, error) {
+	e := v.engine
+	op := e.purges.Begin(&o.id)
+	defer op.End()
+	if o.of != nil && o.of.Purged() {
+		return landing{}, ErrPurged
+	}
+	// Who asks after a purge must not get what began before it.
+	flight := string(binary.BigEndian.AppendUint64([]byte(o.key), op.Generation()))
+	return e.flights.Do(ctx, flight, o.id.Person, func(ctx context.Context) (landing, error) {
+		// Whoever asked may have left.
+		op, err := op.Resume()
+		if err != nil {
+			return landing{}, err
+		}
+		defer op.End()
+		t, err := v.land(ctx, o, op)
+		return landing{t, o.not}, err
+	})
 }
 
 // landing is what a flight ends with.
@@ -93,7 +105,7 @@ type landing struct {
 }
 
 // land is what one flight does.
-func (v *View) land(ctx context.Context, o *order) (t *delegation.Token, err error) {
+func (v *View) land(ctx context.Context, o *order, op *Operation) (t *delegation.Token, err error) {
 	e := v.engine
 	// Who arrives just after a flight has landed finds its outcome here.
 	if en := e.lookup(o.key, &o.id, time.Now()); en != nil && o.serves(en.token) {
@@ -112,7 +124,7 @@ func (v *View) land(ctx context.Context, o *order) (t *delegation.Token, err err
 		return nil, err
 	}
 	e.failures.store.Delete(o.id.Person, o.key)
-	return t, e.store(o.key, &o.id, t, o.began)
+	return t, e.store(o.key, &o.id, t, op)
 }
 
 // issue asks the issuer, in its turn and if the breaker allows.

@@ -21,7 +21,9 @@ func TestJustLanded(t *testing.T) {
 			e, i := start(t, Options{}, time.Hour)
 			i.failing(code, 0)
 			want, _, _ := i.get(t, alice)
-			l, err := i.view.land(t.Context(), &order{key: e.keys.of(&alice), id: alice, why: First})
+			op := e.purges.Begin(&alice)
+			defer op.End()
+			l, err := i.view.land(t.Context(), &order{key: e.keys.of(&alice), id: alice, why: First}, op)
 			if l != want || is[remembered](err) != (code != "") || i.count() != 1 {
 				t.Errorf("%q: %v, %d mints", code, err, i.count())
 			}

@@ -113,17 +113,45 @@ func TestPurgeOfEverybodyTriesAgain(t *testing.T) {
 }
 
 // TestPurgesAreForgotten protects memory from every logout being remembered
-// for ever: a purge matters as long as a mint from before it may go on.
+// for ever: a purge matters as long as an operation from before it goes on, and
+// not for a moment longer.
 func TestPurgesAreForgotten(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		e, _ := start(t, Options{}, time.Hour)
-		for n := range 1000 {
-			e.Drop(delegation.Selection{Subject: fmt.Sprint(n)})
+	p := NewPurges()
+	purge := func(subject string) { p.Add(delegation.Selection{Subject: subject})() }
+	want := func(what string, remembered int) {
+		t.Helper()
+		if n := len(p.latest); n != remembered || p.order.Len() > n {
+			t.Errorf("%s: %d purges are remembered, want %d", what, n, remembered)
 		}
-		time.Sleep(time.Minute)
-		e.Drop(delegation.Selection{Subject: "last"})
-		if n := len(e.purges.latest); n != 1 {
-			t.Errorf("%d purges are remembered", n)
-		}
-	})
+	}
+	for n := range 1000 {
+		purge(fmt.Sprint(n))
+	}
+	want("nothing goes on", 0)
+	first := p.Begin(&alice)
+	for n := range 1000 {
+		purge(fmt.Sprint(n))
+		purge("bob") // again and again
+	}
+	second := p.Begin(&alice)
+	want("an operation goes on", 1001)
+	purge("alice")
+	third := p.Begin(&alice)
+	if !first.Purged() || !second.Purged() || third.Purged() {
+		t.Error("not those from before are purged")
+	}
+	first.End()
+	want("the first has ended", 1)
+	if _, err := first.Resume(); err == nil {
+		t.Error("what has ended is taken up again, and nobody knows whether it was purged")
+	}
+	second.End()
+	want("the third has to be told from those before", 1)
+	again := p.Begin(&alice)
+	if again.Generation() != third.Generation() {
+		t.Error("two of the same time do not share a flight")
+	}
+	third.End()
+	again.End()
+	want("all have ended", 0)
 }

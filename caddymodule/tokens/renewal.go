@@ -43,7 +43,16 @@ func (e *Engine) renewAhead(en *entry, at int64) {
 	if v == nil || !en.renew.CompareAndSwap(at, math.MaxInt64) {
 		return
 	}
+	id := en.identity()
+	key := e.keys.of(&id)
+	// A purge from now on, and one that has just dropped it.
+	op := e.purges.Begin(&id)
+	if now, _, ok := e.entries.Peek(e.entries.Place(id.Person, key)); !ok || now != en || op.Generation() > en.since {
+		op.End()
+		return
+	}
 	background.Go("renewing ahead", func() {
+		defer op.End()
 		// Only a part of the turns: those who wait come first.
 		ctx, cancel := context.WithDeadline(context.Background(), en.usable())
 		defer cancel()
@@ -52,8 +61,7 @@ func (e *Engine) renewAhead(en *entry, at int64) {
 			return
 		}
 		defer leave()
-		id := en.identity()
-		o := &order{key: e.keys.of(&id), id: id, why: Ahead, not: en.token, of: en}
+		o := &order{key: key, id: id, why: Ahead, not: en.token, of: op}
 		if _, err := v.fly(context.Background(), o); err != nil {
 			e.retry(o, en, delegation.AsRefusal(err))
 		}

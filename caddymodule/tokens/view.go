@@ -110,7 +110,6 @@ func (e *Engine) apply(v *View) {
 		e.failures.store.Limit(now.maxFailures())
 		e.flights.Limit(now.limits())
 		e.agenda.bound(now.maxAppointments())
-		e.purges.Keep(2 * now.Timeout)
 		if old.Concurrency != now.Concurrency {
 			e.places.Store(newPlaces(now.Concurrency))
 		}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package fleet
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
+)
+
+// revoking merges what is revoked by one name: the later moment counts,
+// whichever machine writes last, and of single sessions there are few. Each
+// field of the hash is "<microseconds> <milliseconds> <sealed>": the moment by
+// which it is compared, and when a single session (fields "s…") need not be
+// listed any longer. Of too many they become the moment "m" that covers them.
+//
+//nolint:dupword // Lua ends each block so
+const revoking = `
+local key, life = KEYS[1], tonumber(ARGV[1])
+local time = redis.call("time")
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local function numbers(value)
+	local at, ends = string.match(value, "^(%d+) (%d+) ")
+	return tonumber(at) or 0, tonumber(ends) or 0
+end
+local function later(field, value)
+	local old = redis.call("hget", key, field)
+	if not old or numbers(old) <= numbers(value) then redis.call("hset", key, field, value) end
+end
+local function prune()
+	local at, all, n = 0, redis.call("hgetall", key), 0
+	for i = 1, #all, 2 do if all[i] == "m" then at = numbers(all[i + 1]) end end
+	for i = 1, #all, 2 do
+		if string.sub(all[i], 1, 1) == "s" then
+			local issued, ends = numbers(all[i + 1])
+			if issued <= at or ends <= now then redis.call("hdel", key, all[i]) else n = n + 1 end
+		end
+	end
+	return n
+end
+for i = 4, #ARGV, 2 do later(ARGV[i], ARGV[i + 1]) end
+if prune() > tonumber(ARGV[2]) then
+	later("m", ARGV[3])
+	prune()
+end
+if redis.call("pttl", key) < life then redis.call("pexpire", key, life) end
+return 0`
+
+// maxListed is how many single sessions Redis lists for one person.
+const maxListed = 8
+
+// queueRevoked queues one write of the record and one to the stream, under each
+// of its names: during a rotation some machines read by another key. Records
+// are found by looking through all.
+func (f *Fleet) queueRevoked(ctx context.Context, pipe redis.Pipeliner, what *session.Revocation) (own *redis.StringCmd, err error) {
+	n := what.Name
+	key := kind(f.sealer.Name("revoked", n.Realm, n.Subject, n.SessionID, n.Digest), "revoked")
+	fallback, err := f.sealRevoked(key, &session.Revocation{Name: n, At: what.Covering()})
+	if err != nil {
+		return nil, err
+	}
+	args := []any{max(time.Until(what.Ends()).Milliseconds(), 1), maxListed, fallback}
+	for _, part := range what.Parts() {
+		value, err := f.sealRevoked(key, &part)
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, f.field(&part), value)
+	}
+	pipe.Eval(ctx, revoking, []string{key}, args...)
+	sealed, err := f.sealPurge(note{
+		purge:      purge{sessionSpace, selectionOf(n)}, // for earlier versions
+		At:         what.At,
+		Revocation: what,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return f.queueNote(ctx, pipe, sealed), nil
+}
+
+// field is where a part is kept. Redis must not learn a session's name.
+func (f *Fleet) field(part *session.Revocation) string {
+	switch {
+	case len(part.Sessions) > 0:
+		return "s" + f.sealer.Name("revoked session", part.Sessions[0].ID, part.Sessions[0].Digest)
+	case !part.NoSessionID.IsZero():
+		return "n"
+	default:
+		return "m"
+	}
+}
+
+func (f *Fleet) sealRevoked(key string, part *session.Revocation) (string, error) {
+	plain, err := json.Marshal(part)
+	if err != nil {
+		return "", err
+	}
+	sealed, err := f.sealer.Seal(plain, associated("revoked", key))
+	if err != nil {
+		return "", err
+	}
+	at, ends := part.Covering(), part.Ends()
+	if at.IsZero() {
+		at = part.NoSessionID
+	}
+	return strconv.FormatInt(at.UnixMicro(), 10) + " " + strconv.FormatInt(ends.UnixMilli(), 10) + " " + string(sealed), nil
+}
+
+func (f *Fleet) openRevoked(key, value string) (part session.Revocation, ok bool) {
+	_, rest, _ := strings.Cut(value, " ")
+	_, sealed, _ := strings.Cut(rest, " ")
+	plain, err := f.sealer.Open([]byte(sealed), associated("revoked", key))
+	if err == nil {
+		err = json.NewDecoder(bytes.NewReader(plain)).Decode(&part)
+	}
+	if err != nil {
+		f.unreadable.Add(1)
+	}
+	return part, err == nil
+}
