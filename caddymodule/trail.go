@@ -66,8 +66,12 @@ func (v *visit) trail() *trail {
 			return t
 		}
 	}
+	mine, ok := parseOwn(own)
+	if !ok {
+		return t
+	}
+	t.own = mine
 	t.browser, t.backs = tokens[0], tokens[1:min(len(tokens), 1+maxBacks)]
-	t.own = parseOwn(own)
 	return t
 }
 

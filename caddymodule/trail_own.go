@@ -22,7 +22,7 @@ type ownJourney struct {
 	back string
 }
 
-const ownerLen, markLen = 5, 8
+const ownerLen, markLen, stateLen = 5, 8, 26
 
 func short(length int, parts ...string) string {
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
@@ -101,18 +101,23 @@ func formatOwn(own []ownJourney) string {
 	return b.String()
 }
 
-// parseOwn reads them. What cannot have been written by formatOwn is none.
-func parseOwn(text string) []ownJourney {
-	var own []ownJourney
+// parseOwn reads them. What formatOwn cannot have written makes the cookie none.
+func parseOwn(text string) (own []ownJourney, ok bool) {
+	if text == "" {
+		return nil, true
+	}
 	for entry := range strings.SplitSeq(text, ".") {
 		switch {
-		case !isToken(entry) || len(entry) < ownerLen+markLen || len(own) == maxOwn:
+		case !isToken(entry) || len(own) == maxOwn:
+			return nil, false
 		case len(entry) == ownerLen+markLen:
 			own = append(own, ownJourney{owner: entry[:ownerLen], mark: entry[ownerLen:]})
-		default:
+		case len(entry) == ownerLen+stateLen:
 			back := entry[ownerLen:]
 			own = append(own, ownJourney{owner: entry[:ownerLen], mark: short(markLen, back), back: back})
+		default:
+			return nil, false
 		}
 	}
-	return own
+	return own, true
 }

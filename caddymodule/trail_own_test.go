@@ -36,7 +36,7 @@ func TestTrailOfOnesOwn(t *testing.T) {
 	if got := trail.ownBacks(alice); len(got) != 1 || got[0] != pad("ALICE") {
 		t.Errorf("%q", got)
 	}
-	if again := parseOwn(strings.TrimPrefix(formatOwn(trail.own), "~")); formatOwn(again) != formatOwn(trail.own) {
+	if again, _ := parseOwn(strings.TrimPrefix(formatOwn(trail.own), "~")); formatOwn(again) != formatOwn(trail.own) {
 		t.Errorf("%s became %s", formatOwn(trail.own), formatOwn(again))
 	}
 	if trail.drop(pad("ALICE")); len(trail.ownBacks(alice)) > 0 {
