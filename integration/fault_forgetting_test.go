@@ -217,7 +217,7 @@ func TestA4_Forgotten(t *testing.T) {
 		c := mydexed(t, "", "")
 		dir := filepath.Join(c.Dir, "grants")
 		database := filepath.Join(dir, "grants.db")
-		db, err := sql.Open("sqlite", database)
+		db, err := sql.Open("sqlite", "file:"+database+"?_pragma=busy_timeout(10000)")
 		if err != nil {
 			t.Fatal(err)
 		}

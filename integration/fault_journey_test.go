@@ -120,7 +120,7 @@ func TestA10_DatabaseAway(t *testing.T) {
 	c := mydexed(t, "", "")
 	alice := c.browser("alice")
 	to := alice.agree(alice.depart("/start"), c.mydex.Members()[0].UID)
-	db, err := sql.Open("sqlite", filepath.Join(c.Dir, "grants", "grants.db"))
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(c.Dir, "grants", "grants.db")+"?_pragma=busy_timeout(10000)")
 	if err != nil {
 		t.Fatal(err)
 	}

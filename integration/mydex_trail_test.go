@@ -84,7 +84,7 @@ func TestMydexDatabaseAwayAtReturn(t *testing.T) {
 	c := mydexed(t, "", "")
 	b := c.browser("alice")
 	to := b.agree(b.depart("/start"), c.mydex.Members()[0].UID)
-	db, err := sql.Open("sqlite", filepath.Join(c.Dir, "grants", "grants.db"))
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(c.Dir, "grants", "grants.db")+"?_pragma=busy_timeout(10000)")
 	if err != nil {
 		t.Fatal(err)
 	}

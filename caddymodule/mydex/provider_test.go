@@ -171,7 +171,7 @@ func TestReadAgain(t *testing.T) {
 // resumable has what was suspended be long enough ago to be tried again.
 func (r *rig) resumable() {
 	r.t.Helper()
-	db, err := sql.Open("sqlite", r.file)
+	db, err := sql.Open("sqlite", "file:"+r.file+"?_pragma=busy_timeout(10000)") // the store erases in the background
 	if err != nil {
 		r.t.Fatal(err)
 	}
