@@ -37,16 +37,6 @@ type Grants struct {
 	Postgres string `json:"postgres,omitempty"`
 }
 
-// ledger is the pooled store of grants. It outlives configurations that leave
-// its settings as they were.
-type ledger struct{ *grants.Opener }
-
-// Destruct closes the database.
-func (l ledger) Destruct() error { return l.Close() }
-
-// GoString keeps the usage pool from printing what it holds when it panics.
-func (ledger) GoString() string { return "delegate grants" }
-
 // openGrants takes the store from the pool, without opening it yet.
 func (a *App) openGrants(keys *keyset.Keyset) error {
 	o, err := a.Grants.sealed(keys)
@@ -57,7 +47,7 @@ func (a *App) openGrants(keys *keyset.Keyset) error {
 	sum := sha256.Sum256([]byte(strings.Join(name, "\x00")))
 	a.ledger = a.taken.take("grants\x00"+hex.EncodeToString(sum[:]), func() caddy.Destructor {
 		o.Warn = warnGrants
-		return ledger{grants.NewOpener(o.File, func() (grants.Options, error) {
+		return newLedger(grants.NewOpener(o.File, func() (grants.Options, error) {
 			if o.Keyset != nil {
 				return o, nil
 			}
@@ -66,8 +56,8 @@ func (a *App) openGrants(keys *keyset.Keyset) error {
 			made, err := keysetBeside(o.File)
 			o.Keyset = made
 			return o, err
-		}).Tell(tellGrants)}
-	}).(ledger).Opener
+		}).Tell(tellGrants))
+	}).(*ledger).Opener
 	return nil
 }
 

@@ -150,6 +150,13 @@ func (o *Opener) note(ctx context.Context, store *Store, err error, first bool) 
 	return err == nil
 }
 
+// Opened tells whether the store is open.
+func (o *Opener) Opened() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.store != nil
+}
+
 // Close closes the store, if it was opened.
 func (o *Opener) Close() error {
 	o.mu.Lock()
