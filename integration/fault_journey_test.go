@@ -3,10 +3,8 @@
 package integration
 
 import (
-	"database/sql"
 	"net/http"
 	"net/url"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -120,24 +118,11 @@ func TestA10_DatabaseAway(t *testing.T) {
 	c := mydexed(t, "", "")
 	alice := c.browser("alice")
 	to := alice.agree(alice.depart("/start"), c.mydex.Members()[0].UID)
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(c.Dir, "grants", "grants.db")+"?_pragma=busy_timeout(10000)")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	conn, err := db.Conn(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := conn.ExecContext(t.Context(), "BEGIN IMMEDIATE"); err != nil {
-		t.Fatal(err)
-	}
+	unlock := c.lockGrants(t)
 	alice.back(to, "grants_unavailable")
 	for _, state := range []string{"a", "b", "c", "d"} {
 		alice.lead([]string{"/connect/mydex/return?state=" + strings.Repeat(state, 26)})
 	}
-	if _, err := conn.ExecContext(t.Context(), "ROLLBACK"); err != nil {
-		t.Fatal(err)
-	}
+	unlock()
 	alice.status("connected")
 }

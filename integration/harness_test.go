@@ -126,6 +126,8 @@ type answer struct {
 
 // try sends a request. Unlike do it may be called from any goroutine.
 func (u *user) try(req *http.Request) (answer, error) {
+	u.stack.InTurn()
+	defer u.stack.InTurn()
 	res, err := u.client.Do(req)
 	if err != nil {
 		return answer{}, fmt.Errorf("%s %s: %w", req.Method, req.URL, err)

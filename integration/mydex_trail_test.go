@@ -84,22 +84,9 @@ func TestMydexDatabaseAwayAtReturn(t *testing.T) {
 	c := mydexed(t, "", "")
 	b := c.browser("alice")
 	to := b.agree(b.depart("/start"), c.mydex.Members()[0].UID)
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(c.Dir, "grants", "grants.db")+"?_pragma=busy_timeout(10000)")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	conn, err := db.Conn(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := conn.ExecContext(t.Context(), "BEGIN IMMEDIATE"); err != nil {
-		t.Fatal(err)
-	}
+	unlock := c.lockGrants(t)
 	b.back(to, "grants_unavailable")
-	if _, err := conn.ExecContext(t.Context(), "ROLLBACK"); err != nil {
-		t.Fatal(err)
-	}
+	unlock()
 	b.status("connected")
 }
 
@@ -165,5 +152,27 @@ func TestMydexAppSession(t *testing.T) {
 	nobody.back("/connect/mydex/return?state=x", "session_required")
 	for _, r := range [][2]string{{"POST", "/start"}, {"POST", "/update"}, {"GET", "/status"}, {"DELETE", "/"}} {
 		nobody.do(r[0], "/connect/mydex"+r[1], "", "Sec-Fetch-Site", "same-origin").want(t, http.StatusUnauthorized, "session_required")
+	}
+}
+
+// lockGrants has the database of the grants be away until unlock is called.
+func (c *connection) lockGrants(t *testing.T) (unlock func()) {
+	t.Helper()
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(c.Dir, "grants", "grants.db")+"?_pragma=busy_timeout(10000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	conn, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.ExecContext(t.Context(), "BEGIN IMMEDIATE"); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		if _, err := conn.ExecContext(t.Context(), "ROLLBACK"); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -67,11 +67,8 @@ func (f *Fleet) position() error {
 		s.position, s.read = "0-0", false
 		return nil
 	}
-	var last []redis.XMessage
-	if err := f.try(f.ctx, func(ctx context.Context) (err error) {
-		last, err = f.client.XRevRangeN(ctx, f.streamKey("purges"), "+", "-", 1).Result()
-		return err
-	}); err != nil {
+	last, err := f.last()
+	if err != nil {
 		return err
 	}
 	from := f.serverTime().Add(-time.Since(s.contact))
@@ -219,4 +216,13 @@ func (s *stream) fresh(sealed string) bool {
 	s.order[s.next] = sum
 	s.next = (s.next + 1) % maxApplied
 	return true
+}
+
+// last is the stream's latest entry, if there is one.
+func (f *Fleet) last() (entry []redis.XMessage, err error) {
+	err = f.try(f.ctx, func(ctx context.Context) (err error) {
+		entry, err = f.client.XRevRangeN(ctx, f.streamKey("purges"), "+", "-", 1).Result()
+		return err
+	})
+	return entry, err
 }

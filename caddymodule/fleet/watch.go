@@ -8,8 +8,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
 )
 
@@ -217,11 +215,8 @@ func (f *Fleet) check() error {
 	if err != nil {
 		return err
 	}
-	var last []redis.XMessage
-	if err := f.try(f.ctx, func(ctx context.Context) (err error) {
-		last, err = f.client.XRevRangeN(ctx, f.streamKey("purges"), "+", "-", 1).Result()
-		return err
-	}); err != nil {
+	last, err := f.last()
+	if err != nil {
 		return err
 	}
 	latest := idAt(f.serverTime().Add(every)) // of an empty one that goes on

@@ -8,6 +8,7 @@ import (
 	"database/sql"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
@@ -58,6 +59,9 @@ type Store struct {
 	timeout time.Duration
 	warn    func(what string, err error)
 
+	writing chan struct{} // one at a time
+	written atomic.Int64  // when somebody last has, in Unix nanoseconds
+
 	erasing chan struct{} // one at a time
 	due     chan struct{} // something was deleted
 	stop    context.CancelFunc
@@ -86,7 +90,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s := &Store{
 		keys: o.Keyset, timeout: o.Timeout, warn: o.Warn,
-		erasing: make(chan struct{}, 1), due: make(chan struct{}, 1), stopped: make(chan struct{}),
+		writing: make(chan struct{}, 1), erasing: make(chan struct{}, 1), due: make(chan struct{}, 1), stopped: make(chan struct{}),
 	}
 	if s.warn == nil {
 		s.warn = func(string, error) {}
@@ -239,43 +243,6 @@ func (s *Store) run(ctx context.Context, db doer, pieces ...any) (int64, error) 
 		return 0, err
 	}
 	return result.RowsAffected()
-}
-
-// read does something that changes nothing.
-func (s *Store) read(ctx context.Context, doing string, f func(ctx context.Context, db doer) error) error {
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
-	defer cancel()
-	return s.unavailable(doing, f(ctx, s.db))
-}
-
-// write does something in one transaction, while nobody else writes. Either
-// all of it is done, and on the disk, or nothing. Who asked may leave: it goes
-// on, so that nobody has to guess whether it was done.
-func (s *Store) write(ctx context.Context, doing string, f func(ctx context.Context, tx doer) error) error {
-	ctx, cancel := context.WithTimeout(delegation.Detach(ctx), s.timeout)
-	defer cancel()
-	err := s.unavailable(doing, s.transact(ctx, f))
-	if err == nil {
-		s.eraseSoon()
-	}
-	return err
-}
-
-func (s *Store) transact(ctx context.Context, f func(ctx context.Context, tx doer) error) (err error) {
-	tx, err := s.db.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = tx.Rollback() }() // does nothing after a commit
-	if s.dialect.lock != "" {
-		if _, err := tx.ExecContext(ctx, s.dialect.lock); err != nil {
-			return err
-		}
-	}
-	if err := f(ctx, tx); err != nil {
-		return err
-	}
-	return tx.Commit()
 }
 
 // next numbers what happens, in the order of the database: the clocks of two

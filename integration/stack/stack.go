@@ -15,6 +15,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"text/template"
 
@@ -60,6 +61,7 @@ type Stack struct {
 	loaded      bool
 	loads       int
 	interceptor atomic.Pointer[func(http.ResponseWriter, *http.Request, http.Handler)]
+	turn        sync.Mutex
 }
 
 // New starts platform and app in front of which a Caddy can be loaded. Files
@@ -253,6 +255,14 @@ http://127.0.0.1:[[.Port]] {
 }
 `
 
+// InTurn has the race detector know that what a test did before a request comes
+// before what Intercept's function does in it, and that before what the test
+// does then: of datagrams, which HTTP/3 uses, it knows nothing.
+func (s *Stack) InTurn() {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+}
+
 // Intercept has f answer what is sent to the platform. f may hand a request
 // on to the platform itself.
 func (s *Stack) Intercept(f func(w http.ResponseWriter, r *http.Request, platform http.Handler)) {
@@ -261,6 +271,8 @@ func (s *Stack) Intercept(f func(w http.ResponseWriter, r *http.Request, platfor
 
 func (s *Stack) platform(w http.ResponseWriter, r *http.Request) {
 	if f := s.interceptor.Load(); f != nil {
+		s.InTurn()
+		defer s.InTurn()
 		(*f)(w, r, s.Platform)
 		return
 	}
