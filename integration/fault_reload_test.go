@@ -124,7 +124,7 @@ func addKey(t testing.TB, s *stack.Stack) {
 // of the people ask again. Nobody is refused, and about nobody is anything
 // asked twice.
 func TestR3_ReloadsUnderColdLoad(t *testing.T) {
-	const crowdSize, again = 500, 50
+	const crowdSize, again = 500 / slowdown, 50 / slowdown
 	participants := simulator.SampleParticipants(crowdSize)
 	for i := range participants {
 		participants[i].CustomFields = map[string]string{"user": participants[i].Identifier}
@@ -142,7 +142,7 @@ func TestR3_ReloadsUnderColdLoad(t *testing.T) {
 		slow        func(r *http.Request) bool
 		arrive      int64
 	}{
-		"look-ups":           {"participant_identifier", below("/participants/"), 100},
+		"look-ups":           {"participant_identifier", below("/participants/"), 100 / slowdown},
 		"list":               {"participant_field user", below("/participants"), 1},
 		"service token":      {"participant_identifier", form("service"), 1},
 		"participant tokens": {"participant_identifier", form("participant"), 16},
