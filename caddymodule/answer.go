@@ -18,8 +18,9 @@ import (
 )
 
 var (
-	errEncoded     = errors.New("the platform compressed an answer that may repeat the credential, though it was asked not to")
-	errUndisclosed = errors.New("the provider keeps its credential in addresses and does not tell what is secret of it: mend the provider")
+	errEncoded      = errors.New("the platform compressed an answer that may repeat the credential, though it was asked not to")
+	errUnsearchable = errors.New("this provider's credential stands in the address, which the platform may repeat: a WebSocket, masked and compressed, cannot be searched for it")
+	errUndisclosed  = errors.New("the provider keeps its credential in addresses and does not tell what is secret of it: mend the provider")
 )
 
 // clean takes out of the answer what is not the platform's to say under this
@@ -85,9 +86,7 @@ func (p *passage) hide(req *http.Request, res *http.Response) error {
 	p.secrets = redact.New(values...)
 	hideIn(res.Header, p.secrets)
 	res.Status = fmt.Sprintf("%d %s", res.StatusCode, http.StatusText(res.StatusCode)) // {rp.status_text}
-	if res.StatusCode != http.StatusSwitchingProtocols {
-		res.Body = p.secrets.Reader(res.Body)
-	}
+	res.Body = p.secrets.Reader(res.Body)
 	return nil
 }
 
