@@ -18,8 +18,9 @@ import (
 )
 
 var (
-	errEncoded     = errors.New("the platform compressed an answer that may repeat the credential, though it was asked not to")
-	errUndisclosed = errors.New("the provider keeps its credential in addresses and does not tell what is secret of it: mend the provider")
+	errEncoded      = errors.New("the platform compressed an answer that may repeat the credential, though it was asked not to")
+	errUnsearchable = errors.New("this provider's credential stands in the address, which the platform may repeat: a WebSocket, masked and compressed, cannot be searched for it")
+	errUndisclosed  = errors.New("the provider keeps its credential in addresses and does not tell what is secret of it: mend the provider")
 )
 
 // clean takes out of the answer what is not the platform's to say under this
@@ -28,6 +29,10 @@ func (p *passage) clean(req *http.Request, res *http.Response) *http.Response {
 	upgrade := res.StatusCode == http.StatusSwitchingProtocols
 	p.forward.answers.Clean(res.Header, upgrade)
 	headers.SetRules(res.Header, p.delegation.Public, upgrade)
+	if !upgrade && headers.Media(res.Header) {
+		host, path := received(req)
+		headers.SetPlayable(res.Header, host, path)
+	}
 	var err error
 	if p.upstream.Secretive {
 		err = p.hide(req, res)
@@ -81,9 +86,7 @@ func (p *passage) hide(req *http.Request, res *http.Response) error {
 	p.secrets = redact.New(values...)
 	hideIn(res.Header, p.secrets)
 	res.Status = fmt.Sprintf("%d %s", res.StatusCode, http.StatusText(res.StatusCode)) // {rp.status_text}
-	if res.StatusCode != http.StatusSwitchingProtocols {
-		res.Body = p.secrets.Reader(res.Body)
-	}
+	res.Body = p.secrets.Reader(res.Body)
 	return nil
 }
 
@@ -162,14 +165,19 @@ func (p *passage) cleanHints(req *http.Request, h http.Header) {
 // mount is where the platform is on this server: what was stripped from the
 // front of the path on its way here, such as /mdh with handle_path /mdh/*.
 func (p *passage) mount(req *http.Request) policy.Mount {
-	m := policy.Mount{
+	_, path := received(req)
+	return policy.Mount{
 		Scheme: p.upstream.Scheme, Host: p.upstream.Host, Prefix: p.upstream.Prefix, Path: p.delegation.Path,
-		Received: req.URL.EscapedPath(), Left: req.URL.EscapedPath(),
+		Received: path, Left: req.URL.EscapedPath(),
 	}
-	if received, ok := req.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
-		m.Received = received.URL.EscapedPath()
+}
+
+// received is the address by which the client asked, before any rewrite.
+func received(req *http.Request) (host, path string) {
+	if original, ok := req.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
+		return original.Host, original.URL.EscapedPath()
 	}
-	return m
+	return req.Host, req.URL.EscapedPath()
 }
 
 func setPath(u *url.URL, escaped string) error {

@@ -97,6 +97,11 @@ func (h *Handler) policy(p *provider) (*policy.Table, error) {
 	if err != nil {
 		return nil, fmt.Errorf("allow: %w", err)
 	}
+	for i, route := range routes {
+		if table.Upgrades(i) && p.Upstream(&delegation.Delegation{Provider: p.name, Path: route.Pattern, Upgrade: true}).Secretive {
+			return nil, fmt.Errorf("allow: line %d (%s): %w: remove WEBSOCKET", i+1, route.Pattern, errUnsearchable)
+		}
+	}
 	return table, nil
 }
 
@@ -128,6 +133,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		repl.Set("http.delegate.cache", cacheWord(d.Cached))
 	}
 	p.upstream = h.provider.Upstream(d)
+	if d.Upgrade && p.upstream.Secretive {
+		return h.refuse(w, r, delegation.Refuse(delegation.RouteDenied, errUnsearchable))
+	}
 	return p.serve(w, r, header, next)
 }
 

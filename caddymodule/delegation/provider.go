@@ -170,8 +170,8 @@ type Upstream struct {
 	// Secretive says that the credential stands in the address of requests. A
 	// redirect of the platform is refused then, and an address in its answer
 	// taken out: it may repeat what it was called by. What of the credential is
-	// secret is made unreadable wherever else it stands in the answer. The
-	// credential has to be [Disclosing].
+	// secret is made unreadable wherever else it stands in the answer, which
+	// cannot be a WebSocket. The credential has to be [Disclosing].
 	Secretive bool
 }
 

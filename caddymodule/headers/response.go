@@ -5,7 +5,6 @@ package headers
 import (
 	"fmt"
 	"net/http"
-	"strings"
 
 	"golang.org/x/net/http/httpguts"
 )
@@ -80,11 +79,6 @@ func Clean1xx(h http.Header) {
 // frame: it must not act as the app. Images, documents and downloads are shown.
 const platformPolicy = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; frame-ancestors 'self'"
 
-// mediaPolicy is that of sound and video, which a browser shows in a page of its
-// own making. That loads them once more, with the user's session: in another
-// origin's name it could not. There is nothing in it that could act.
-const mediaPolicy = "sandbox allow-same-origin; default-src 'none'; style-src 'unsafe-inline'; media-src 'self'; frame-ancestors 'self'"
-
 // SetRules sets what is said of every answer of a platform:
 //
 //	Cache-Control: private, no-store
@@ -99,24 +93,12 @@ func SetRules(h http.Header, public, upgrade bool) {
 	if public {
 		set[2] = "cross-origin"
 	}
-	if media(h["Content-Type"]) {
-		set[3] = mediaPolicy
-	}
 	h["Cache-Control"] = set[0:1:1]
 	h["X-Content-Type-Options"] = set[1:2:2]
 	h["Cross-Origin-Resource-Policy"] = set[2:3:3]
 	if !upgrade {
 		h["Content-Security-Policy"] = set[3:4:4]
 	}
-}
-
-// media tells whether an answer is sound or video, and nothing else.
-func media(types []string) bool {
-	if len(types) != 1 || strings.Contains(types[0], ",") {
-		return false
-	}
-	kind, _, ok := strings.Cut(types[0], "/")
-	return ok && (strings.EqualFold(kind, "audio") || strings.EqualFold(kind, "video"))
 }
 
 // OwnPolicy is the Content-Security-Policy of what this server answers by

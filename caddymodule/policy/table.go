@@ -158,6 +158,9 @@ func (t *Table) place(pattern string) *[]int {
 	return &n.ends
 }
 
+// Upgrades tells whether a line, from 0, allows a WebSocket.
+func (t *Table) Upgrades(line int) bool { return t.lines[line].methods&webSocket != 0 }
+
 // Match returns what the first line says that covers a request. The path is
 // what [Canonical] returned. With upgrade, which needs the method GET, the
 // line must have WEBSOCKET.

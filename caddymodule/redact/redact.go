@@ -5,32 +5,30 @@
 package redact
 
 import (
-	"html"
 	"io"
 	"slices"
-	"strconv"
-	"strings"
 )
 
 // Secrets are values that must not be seen. The zero value hides nothing; it is
 // safe for concurrent use.
 type Secrets struct {
-	values []string
-	starts [256]bool // what a value can begin with, however it is written
+	runs    [256][]string // what is left of a value from each of its characters on, by that character
+	escapes bool
 }
+
+// least is how many characters of a secret must not be seen in one piece.
+const least = 12
 
 // New returns the secrets to hide. Empty ones are left out.
 func New(values ...string) *Secrets {
 	s := new(Secrets)
 	for _, value := range values {
-		if value == "" {
-			continue
+		for i := range value {
+			if i == 0 || len(value)-i >= least {
+				s.runs[value[i]] = append(s.runs[value[i]], value[i:])
+				s.escapes = true
+			}
 		}
-		s.values = append(s.values, value)
-		s.starts[value[0]] = true
-	}
-	for _, c := range []byte(`%&\`) {
-		s.starts[c] = len(s.values) > 0
 	}
 	return s
 }
@@ -87,19 +85,29 @@ func (r *reader) Read(p []byte) (int, error) {
 // mask overwrites the secrets in p and returns how much of it can be handed on:
 // all, if it is the end.
 func (s *Secrets) mask(p []byte, end bool) int {
+	var buf [2 * maxSlashes]reading
 	for i := 0; i < len(p); {
-		if !s.starts[p[i]] {
+		if len(s.runs[p[i]]) == 0 && (!s.escapes || !escape(p[i])) {
 			i++
 			continue
 		}
+		readings, open := read(p[i:], buf[:0])
+		if open && !end {
+			return i
+		}
 		longest := 0
-		for _, value := range s.values {
-			n, found, open := match(p[i:], value)
-			if open && !end {
-				return i
-			}
-			if found == len(value) || found >= max(half, len(value)/2) {
-				longest = max(longest, n)
+		for _, r := range readings {
+			for _, run := range s.runs[r.c] {
+				if differs(p[i+r.n:], run) {
+					continue
+				}
+				n, found, open := match(p[i+r.n:], run)
+				if open && !end {
+					return i
+				}
+				if found >= min(least, len(run)) {
+					longest = max(longest, r.n+n)
+				}
 			}
 		}
 		for k := range longest {
@@ -110,139 +118,46 @@ func (s *Secrets) mask(p []byte, end bool) int {
 	return len(p)
 }
 
-// half is what at least must be there of a secret that was cut off.
-const half = 12
+// differs tells, of most texts, that what follows the first character of run is
+// not the second one.
+func differs(p []byte, run string) bool {
+	return len(p) > 0 && len(run) > 1 && p[0] != run[1] && !escape(p[0]) && p[0] != 0 && !breaking(p[0])
+}
 
-// match compares the beginning of p with a value: found bytes of it are the
-// first n of p. open says that p ended before they differed.
+// match compares what follows the first character of run with the rest of it:
+// found characters of run are there, in n more bytes of p. open says that p ended
+// before they differed.
 //
-// A percent sign, an ampersand or a backslash of the value may be written as it
-// is or escaped, which begins the same: every reading is followed.
-func match(p []byte, value string) (n, found int, open bool) {
-	at, next := []int{0}, []int(nil)
-	for found < len(value) {
+// A percent sign, an ampersand or a backslash may be itself or begin an escape:
+// every reading is followed.
+func match(p []byte, run string) (n, found int, open bool) {
+	var here, there [8]int
+	var buf [2 * maxSlashes]reading
+	at, next := append(here[:0], 0), there[:0]
+	for found = 1; found < len(run); found++ {
 		next = next[:0]
 		for _, start := range at {
 			zeros := start
-			for found > 0 && zeros < len(p) && zeros < start+3 && p[zeros] == 0 { // UTF-16 and UTF-32
+			for zeros < len(p) && zeros < start+3 && p[zeros] == 0 { // UTF-16 and UTF-32
 				zeros++
 			}
-			lengths, more := spellings(p[zeros:], value[found])
-			open = open || more
-			for _, length := range lengths {
-				if end := zeros + length; !slices.Contains(next, end) {
-					next = append(next, end)
+			broken, cut := lineBreak(p[zeros:])
+			open = open || cut
+			for _, from := range []int{zeros, zeros + broken} {
+				readings, more := read(p[from:], buf[:0])
+				open = open || more
+				for _, r := range readings {
+					if end := from + r.n; r.c == run[found] && !slices.Contains(next, end) {
+						next = append(next, end)
+					}
 				}
 			}
 		}
 		if len(next) == 0 {
 			return n, found, open
 		}
-		at, next, found = next, at, found+1
+		at, next = next, at
 		n = slices.Max(at)
 	}
 	return n, found, false
-}
-
-// Bounds of one byte's spelling, so that little is held back.
-const (
-	maxEscapes   = 4  // %2525…
-	maxSlashes   = 8  // \\\\…
-	maxReference = 12 // &…;
-)
-
-// spellings returns how long c is at the beginning of p, as it is and escaped;
-// nothing if it is not there. open says that p ended too early to tell.
-func spellings(p []byte, c byte) (lengths []int, open bool) {
-	if len(p) == 0 {
-		return nil, true
-	}
-	if p[0] == c {
-		lengths = one
-	}
-	switch p[0] {
-	case '%':
-		return percent(p, c, lengths)
-	case '&':
-		return reference(p, c, lengths)
-	case '\\':
-		return slashes(p, c, lengths)
-	default:
-		return lengths, false
-	}
-}
-
-var one = []int{1}[:1:1]
-
-func percent(p []byte, c byte, lengths []int) ([]int, bool) {
-	for k := 1; k < 1+2*maxEscapes; k += 2 {
-		b, ok, open := hexByte(p[k:], 2)
-		if !ok {
-			return lengths, open
-		}
-		if b == c {
-			lengths = append(lengths, k+2)
-		}
-		if b != '%' {
-			break
-		}
-	}
-	return lengths, false
-}
-
-func reference(p []byte, c byte, lengths []int) ([]int, bool) {
-	for k := 1; k < len(p); k++ {
-		switch {
-		case p[k] == ';':
-			if html.UnescapeString(string(p[:k+1])) == string(rune(c)) {
-				lengths = append(lengths, k+1)
-			}
-			return lengths, false
-		case k == maxReference || p[k] != '#' && !alphanumeric(p[k]):
-			return lengths, false
-		}
-	}
-	return lengths, true
-}
-
-func slashes(p []byte, c byte, lengths []int) ([]int, bool) {
-	k := 1
-	for k < len(p) && k < maxSlashes && p[k] == '\\' {
-		k++
-		if c == '\\' {
-			lengths = append(lengths, k)
-		}
-	}
-	if k == len(p) {
-		return lengths, true
-	}
-	open := false
-	if digits := map[byte]int{'u': 4, 'U': 8, 'x': 2}[p[k]]; digits > 0 {
-		var b byte
-		var ok bool
-		if b, ok, open = hexByte(p[k+1:], digits); ok && b == c {
-			lengths = append(lengths, k+1+digits)
-		}
-	}
-	if p[k] == c {
-		lengths = append(lengths, k+1)
-	}
-	return lengths, open
-}
-
-// hexByte reads a number of hexadecimal digits that is at most 255.
-func hexByte(p []byte, digits int) (b byte, ok, open bool) {
-	text := string(p[:min(len(p), digits)])
-	if strings.Trim(text, "0123456789abcdefABCDEF") != "" {
-		return 0, false, false
-	}
-	if len(text) < digits {
-		return 0, false, true
-	}
-	v, err := strconv.ParseUint(text, 16, 8)
-	return byte(v), err == nil, false
-}
-
-func alphanumeric(c byte) bool {
-	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
 }

@@ -99,6 +99,51 @@ func TestRa_EverySpelling(t *testing.T) {
 	}
 }
 
+// A long address is shown from its end as well, where the key is, and wrapped.
+// No twelve characters of a key are seen in one piece.
+func TestRa_PiecesOfKeys(t *testing.T) {
+	wrap := func(with string) func(string) string {
+		return func(s string) string {
+			var b strings.Builder
+			for i := 0; i < len(s); i += 10 {
+				b.WriteString(s[i:min(i+10, len(s))] + with)
+			}
+			return b.String()
+		}
+	}
+	pieces := map[string]func(string) string{
+		"front":  func(s string) string { return s[5:] },
+		"middle": func(s string) string { return s[9 : len(s)-9] },
+		"twelve": func(s string) string { return s[len(s)-12:] },
+		"lines":  wrap("\n"), "CRLF": wrap("\r\n"), "indented": wrap("\n\t    "), "<br>": wrap("<br />\n"), "<wbr>": wrap("<wbr>"), "json": wrap(`\n`),
+		"spelled": func(s string) string { return url.QueryEscape(s[7:20]) },
+		"lines of entities, cut off": func(s string) string {
+			var b strings.Builder
+			for i, c := range []byte(s[3:]) {
+				fmt.Fprintf(&b, "&#%d;", c)
+				if i%7 == 6 {
+					b.WriteString("\r\n  ")
+				}
+			}
+			return b.String()
+		},
+	}
+	for name, cut := range pieces {
+		echo := cut(key)
+		for how, r := range map[string]io.Reader{"whole": strings.NewReader("…" + echo + "!"), "byte by byte": iotest.OneByteReader(strings.NewReader("…" + echo + "!"))} {
+			got, err := io.ReadAll(New("another", key).Reader(io.NopCloser(r)))
+			if want := "…" + strings.Repeat("*", len(strings.TrimRight(echo, "\r\n\t\\n </>brw"))); err != nil || len(got) != len("…"+echo+"!") || !strings.HasPrefix(string(got), want) || !strings.HasSuffix(string(got), "!") {
+				t.Errorf("%s, %s: %q, %v", name, how, got, err)
+			}
+		}
+	}
+	for _, text := range []string{key[:11], key[3:14] + " " + key[14:25], "a\nb\r\n\n<br><b\\n\\r"} {
+		if got := New(key).Text(text); got != text {
+			t.Errorf("%q became %q", text, got)
+		}
+	}
+}
+
 // What is no secret stays byte for byte, and comes without waiting for the end.
 func TestRa_TheRestStays(t *testing.T) {
 	for _, text := range []string{

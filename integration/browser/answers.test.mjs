@@ -106,6 +106,19 @@ test("A7: what is opened by itself is shown", async () => {
   }
 });
 
+for (const [what, at] of [["a route of the user's", own], ["a public route", open]]) {
+  for (const name of ["mpegurl", "x-mpegurl", "apple", "mp4", "mpeg", "ogg"]) {
+    test(`A7: a playlist, called ${name}, of ${what} asks for nothing`, async () => {
+      const got = page.waitForResponse(at("list-" + name));
+      await page.goto(at("list-" + name), { waitUntil: "commit" }).catch((e) => assert.match(String(e), /Download is starting|ERR_ABORTED/));
+      assert.equal((await got).status(), 200);
+      // The player asks within milliseconds; to play nothing is no event to wait for.
+      await new Promise((later) => setTimeout(later, 700));
+      assert.deepEqual(await probes(), []);
+    });
+  }
+}
+
 // Chromium's viewer of PDFs is a plug-in, which no sandbox has: a page opens
 // them by fetch and a blob, or saves them.
 test("A7: a document is saved, or shown from a blob", async () => {

@@ -53,18 +53,27 @@ func files(t *testing.T) map[string]func(w http.ResponseWriter, r *http.Request)
 			_, _ = io.WriteString(w, "<title>error</title>"+acting)
 		}
 	}
+	// To Chromium it is the content that makes a playlist, whatever it is called.
+	list := []byte("#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-MAP:URI=\"/probe/map\"\n#EXT-X-KEY:METHOD=AES-128,URI=\"/probe/key\"\n#EXTINF:4,\n/probe/segment.ts\n#EXT-X-ENDLIST\n")
+	master := []byte("#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1280000,CODECS=\"avc1.64001f,mp4a.40.2\"\n/probe/variant\n")
 	return map[string]func(http.ResponseWriter, *http.Request){
-		"page":  file("text/html; charset=utf-8", []byte("<title>quiet</title>"+acting)),
-		"xhtml": file("application/xhtml+xml", []byte(`<html xmlns="http://www.w3.org/1999/xhtml"><head><title>quiet</title><script>document.title = "acted"; fetch("/probe/xhtml")</script></head><body/></html>`)),
-		"xml":   file("application/xml", []byte(`<?xml version="1.0"?><?xml-stylesheet type="text/xsl" href="/probe/xsl"?><a xmlns:h="http://www.w3.org/1999/xhtml"><h:script>fetch("/probe/xml")</h:script></a>`)),
-		"drawn": file("image/svg+xml", []byte(fmt.Sprintf(svg, script))),
-		"png":   file("image/png", picture.Bytes()),
-		"json":  file("application/json", []byte(`{"a":1}`)),
-		"sound": file("audio/wav", wav()),
-		"pdf":   file("application/pdf", []byte("%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj 2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj 3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF")),
-		"saved": file("text/html", []byte("<script>fetch('/probe/saved')</script>"), "Content-Disposition", `attachment; filename="report.html"`),
-		"404":   failing(http.StatusNotFound),
-		"500":   failing(http.StatusInternalServerError),
+		"list-mpegurl":   file("audio/mpegurl", list),
+		"list-x-mpegurl": file("audio/x-mpegurl", master),
+		"list-apple":     file("application/vnd.apple.mpegurl", list),
+		"list-mp4":       file("video/mp4", list),
+		"list-mpeg":      file("audio/mpeg", master),
+		"list-ogg":       file("video/ogg", master),
+		"page":           file("text/html; charset=utf-8", []byte("<title>quiet</title>"+acting)),
+		"xhtml":          file("application/xhtml+xml", []byte(`<html xmlns="http://www.w3.org/1999/xhtml"><head><title>quiet</title><script>document.title = "acted"; fetch("/probe/xhtml")</script></head><body/></html>`)),
+		"xml":            file("application/xml", []byte(`<?xml version="1.0"?><?xml-stylesheet type="text/xsl" href="/probe/xsl"?><a xmlns:h="http://www.w3.org/1999/xhtml"><h:script>fetch("/probe/xml")</h:script></a>`)),
+		"drawn":          file("image/svg+xml", []byte(fmt.Sprintf(svg, script))),
+		"png":            file("image/png", picture.Bytes()),
+		"json":           file("application/json", []byte(`{"a":1}`)),
+		"sound":          file("audio/wav", wav()),
+		"pdf":            file("application/pdf", []byte("%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj 2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj 3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF")),
+		"saved":          file("text/html", []byte("<script>fetch('/probe/saved')</script>"), "Content-Disposition", `attachment; filename="report.html"`),
+		"404":            failing(http.StatusNotFound),
+		"500":            failing(http.StatusInternalServerError),
 	}
 }
 
@@ -155,6 +164,11 @@ http://api.example.localhost:[[.Port]] {
 // the platform that are opened as a page: no script runs as the app, nothing is
 // asked for in the user's name; and images, media, documents and downloads work.
 func TestA7_PlatformsPagesDoNotAct(t *testing.T) { answers(t, "A7") }
+
+// TestA7_PlaylistsAskForNothing protects the app from a playlist of the platform
+// (HLS) that is opened by its address: Chromium's player would ask for what
+// stands in it, any path of the app, in the user's name.
+func TestA7_PlaylistsAskForNothing(t *testing.T) { answers(t, "A7: a playlist") }
 
 // TestR1_TrustedOriginsShowAnswers protects pages of a trusted origin: what they
 // show and read of public and other routes works in a real browser, and what

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package redact
+
+import (
+	"bytes"
+	"html"
+	"strconv"
+	"strings"
+)
+
+// lineBreaks are what a program that wraps long lines writes between two
+// characters, as it is and as JSON and HTML have it.
+var lineBreaks = [...]string{"\r\n", "\n", "\r", `\r\n`, `\n`, `\r`, "<br>", "<br/>", "<br />", "<wbr>"}
+
+// breaking tells whether a line break may begin with c, which begins no escape.
+func breaking(c byte) bool { return c == '\r' || c == '\n' || c == '<' }
+
+// maxIndent is how far the next line may be indented.
+const maxIndent = 32
+
+// lineBreak returns how long the line break is that p begins with, with the
+// indentation after it; 0 if there is none. open says that p ended too early to tell.
+func lineBreak(p []byte) (n int, open bool) {
+	if len(p) == 0 || !breaking(p[0]) && p[0] != '\\' {
+		return 0, false
+	}
+	for _, b := range lineBreaks {
+		if n == 0 && bytes.HasPrefix(p, []byte(b)) {
+			n = len(b)
+		}
+		open = open || len(p) < len(b) && b[:len(p)] == string(p)
+	}
+	if n > 0 && p[0] == '<' && n < len(p) && p[n] != '<' {
+		more, cut := lineBreak(p[n:])
+		n, open = n+more, open || cut
+	}
+	for end := n + maxIndent; n > 0 && n < min(len(p), end) && (p[n] == ' ' || p[n] == '\t'); {
+		n++
+	}
+	return n, open
+}
+
+// Bounds of one character's spelling, so that little is held back.
+const (
+	maxEscapes   = 4  // %2525…
+	maxSlashes   = 8  // \\\\…
+	maxReference = 12 // &…;
+)
+
+// reading is a character that a text may begin with, and how long it is there.
+type reading struct {
+	c byte
+	n int
+}
+
+func escape(c byte) bool { return c == '%' || c == '&' || c == '\\' }
+
+// read appends what p can begin with, as it is and escaped. open says that p
+// ended too early to tell.
+func read(p []byte, to []reading) ([]reading, bool) {
+	if len(p) == 0 {
+		return to, true
+	}
+	to = append(to, reading{p[0], 1})
+	switch p[0] {
+	case '%':
+		return percent(p, to)
+	case '&':
+		return reference(p, to)
+	case '\\':
+		return slashes(p, to)
+	default:
+		return to, false
+	}
+}
+
+func percent(p []byte, to []reading) ([]reading, bool) {
+	for k := 1; k < 1+2*maxEscapes; k += 2 {
+		b, ok, open := hexByte(p[k:], 2)
+		if !ok {
+			return to, open
+		}
+		to = append(to, reading{b, k + 2})
+		if b != '%' {
+			break
+		}
+	}
+	return to, false
+}
+
+func reference(p []byte, to []reading) ([]reading, bool) {
+	for k := 1; k < len(p); k++ {
+		switch {
+		case p[k] == ';':
+			if text := html.UnescapeString(string(p[:k+1])); len(text) == 1 {
+				to = append(to, reading{text[0], k + 1})
+			}
+			return to, false
+		case k == maxReference || p[k] != '#' && !alphanumeric(p[k]):
+			return to, false
+		}
+	}
+	return to, true
+}
+
+func slashes(p []byte, to []reading) ([]reading, bool) {
+	k := 1
+	for k < len(p) && k < maxSlashes && p[k] == '\\' {
+		k++
+		to = append(to, reading{'\\', k})
+	}
+	if k == len(p) {
+		return to, true
+	}
+	open := false
+	if digits := map[byte]int{'u': 4, 'U': 8, 'x': 2}[p[k]]; digits > 0 {
+		var b byte
+		var ok bool
+		if b, ok, open = hexByte(p[k+1:], digits); ok {
+			to = append(to, reading{b, k + 1 + digits})
+		}
+	}
+	return append(to, reading{p[k], k + 1}), open
+}
+
+// hexByte reads a number of hexadecimal digits that is at most 255.
+func hexByte(p []byte, digits int) (b byte, ok, open bool) {
+	text := string(p[:min(len(p), digits)])
+	if strings.Trim(text, "0123456789abcdefABCDEF") != "" {
+		return 0, false, false
+	}
+	if len(text) < digits {
+		return 0, false, true
+	}
+	v, err := strconv.ParseUint(text, 16, 8)
+	return byte(v), err == nil, false
+}
+
+func alphanumeric(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
+}
