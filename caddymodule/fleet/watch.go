@@ -153,30 +153,6 @@ func (f *Fleet) incarnation() (now string, err error) {
 	return now, err
 }
 
-// setTime notes what the server's clock said between a moment and now.
-func (f *Fleet) setTime(server, began time.Time) {
-	took := time.Since(began)
-	f.offset.Store(int64(server.Sub(began.Add(took / 2))))
-}
-
-// serverTime is what the server's clock says now.
-func (f *Fleet) serverTime() time.Time {
-	return time.Now().Add(time.Duration(f.offset.Load()))
-}
-
-// maxSkew is more than clocks differ that sessions can be verified by.
-const maxSkew = 30 * time.Second
-
-// Skew is how far the server's clock is ahead of this machine's. It is the one
-// clock of all machines. Less than a second is no difference; more than half a
-// minute is a clock that nobody should go by.
-func (f *Fleet) Skew() time.Duration {
-	if skew := time.Duration(f.offset.Load()); skew.Abs() > time.Second && skew.Abs() <= maxSkew {
-		return skew
-	}
-	return 0
-}
-
 // follow applies the others' purges as they come, until the link ends.
 func (f *Fleet) follow(l *link) error {
 	checked := time.Now()
