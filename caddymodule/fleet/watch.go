@@ -51,7 +51,33 @@ func (f *Fleet) connect() (*link, error) {
 	if exhausted(err) {
 		return nil, errors.Join(errLost, f.restart())
 	}
+	if err != nil {
+		f.listen(err)
+	}
 	return l, err
+}
+
+// listen reads what there is in a Redis that takes no writes, such as one that
+// is full: who has signed out must not be let in by a machine that begins now.
+// What cannot be read is read when it can be.
+func (f *Fleet) listen(refused error) {
+	if _, answers := errors.AsType[redis.Error](refused); !answers {
+		return
+	}
+	_, _ = f.incarnation() // the time
+	s := &f.stream
+	if !s.listened {
+		if f.readRevoked() != nil {
+			return
+		}
+		s.listened = true
+	}
+	if s.position == "" {
+		s.position = "0-0"
+	}
+	for more := true; more; {
+		more, _ = f.advance(-1)
+	}
 }
 
 func (f *Fleet) catchUp() (*link, error) {
