@@ -12,6 +12,7 @@ import (
 	"fmt"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
@@ -71,6 +72,8 @@ type App struct {
 	sessions    *fleet.Sessions // their way to the other machines
 	quiet       func()          // has nobody told of Redis any longer
 	realms      *realms
+	names       *names
+	http        *caddyhttp.App // in which sessions are used
 }
 
 // CaddyModule returns the Caddy module information.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -49,6 +50,7 @@ type Gate struct {
 	provider     *provider
 	providerName any // as a placeholder's value
 	logger       *zap.Logger
+	learnt       *atomic.Pointer[aliases] // whose sessions are known to be used by this name
 }
 
 func (g *Gate) provision(ctx caddy.Context) error {
@@ -74,6 +76,7 @@ func (g *Gate) settle(ctx caddy.Context) error {
 		g.ProxyStatusName = defaultStatusName
 	}
 	g.app.realms.add(g.Realm)
+	g.learnt = new(atomic.Pointer[aliases])
 	g.providerName = g.Provider
 	g.logger = ctx.Logger()
 	return nil
@@ -99,6 +102,7 @@ func (g *Gate) person(r *http.Request, repl *caddy.Replacer) (delegation.Person,
 		if err := in.good(r.Context(), who); err != nil {
 			return delegation.Person{}, err
 		}
+		g.usedBy(in)
 	}
 	return who, nil
 }

@@ -77,6 +77,7 @@ type AppSession struct {
 	carrier  session.Carrier
 	verifier session.Verifier
 	gate     Gate
+	aliases  *aliases
 	taken    taken
 }
 
@@ -109,8 +110,15 @@ func (s *AppSession) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	s.verifier, err = kind.provision(s, app.revocations)
-	return err
+	if s.verifier, err = kind.provision(s, app.revocations); err != nil {
+		return err
+	}
+	app.within(ctx)
+	s.aliases = app.names.of(s.namespace())
+	if s.Realm != "" {
+		s.aliases.add(session.Alias{Realm: s.Realm, Claim: "id"})
+	}
+	return nil
 }
 
 // Cleanup lets go of what reloads share.
@@ -153,12 +161,15 @@ func (s *AppSession) verify(r *http.Request) (*signedIn, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := &signedIn{session: verified, credential: credential, verifier: s.verifier, revocations: s.gate.app.revocations, realm: s.Realm}
+	in := &signedIn{
+		session: verified, credential: credential, verifier: s.verifier, revocations: s.gate.app.revocations,
+		realm: s.Realm, aliases: s.aliases,
+	}
 	if in.realm == "" {
 		in.realm = verified.Realm
-		return in, nil
 	}
-	return in, in.good(r.Context(), delegation.Person{Realm: in.realm, Subject: verified.Subject})
+	s.gate.app.resolve()
+	return in, in.byAllNames(r.Context())
 }
 
 // clientAddress is a [session.Client]: what Caddy takes for the client's

@@ -21,6 +21,7 @@ type signedIn struct {
 	verifier    session.Verifier // of the credential
 	revocations *session.Revocations
 	realm       string
+	aliases     *aliases                  // the names that such sessions are used by
 	last        *atomic.Pointer[signedIn] // of all app_session of the request
 }
 

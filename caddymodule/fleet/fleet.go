@@ -114,7 +114,7 @@ type Fleet struct {
 	stream stream
 	outbox outbox
 
-	offset    atomic.Int64 // how far the server's clock is ahead, in nanoseconds
+	clock
 	presented time.Time
 
 	failures   atomic.Int64

@@ -19,6 +19,7 @@ import (
 type Sessions struct {
 	fleet       *Fleet
 	revocations *session.Revocations
+	unfollow    func()
 }
 
 // outbox are the names of what was revoked here and is not told yet. There is
@@ -58,16 +59,16 @@ func (o *outbox) revocations() *session.Revocations {
 
 // JoinSessions has a process's revocations follow those of other machines.
 func (f *Fleet) JoinSessions(r *session.Revocations) *Sessions {
-	s := &Sessions{f, r}
+	s := &Sessions{f, r, r.Follow(f.Skew)}
 	f.outbox.mu.Lock()
 	defer f.outbox.mu.Unlock()
 	f.outbox.joined = append(f.outbox.joined, s)
-	r.Follow(f.Skew)
 	return s
 }
 
 // Leave ends what [Fleet.JoinSessions] began.
 func (s *Sessions) Leave() {
+	s.unfollow()
 	o := &s.fleet.outbox
 	o.mu.Lock()
 	defer o.mu.Unlock()

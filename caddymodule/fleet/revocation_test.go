@@ -191,21 +191,6 @@ func TestMachines(t *testing.T) {
 	}
 }
 
-// TestSkew protects moments from clocks that differ: the server's counts for
-// all, and milliseconds are no difference.
-func TestSkew(t *testing.T) {
-	f := new(Fleet)
-	for _, c := range []struct{ ahead, want time.Duration }{
-		{20 * time.Millisecond, 0}, {-900 * time.Millisecond, 0}, {20 * time.Second, 20 * time.Second}, {-20 * time.Second, -20 * time.Second}, {-time.Hour, 0},
-	} {
-		began := time.Now()
-		f.setTime(began.Add(c.ahead), began)
-		if got := f.Skew(); (got - c.want).Abs() > time.Millisecond {
-			t.Errorf("%s ahead: %s", c.ahead, got)
-		}
-	}
-}
-
 // TestIDs protects the order of the stream.
 func TestIDs(t *testing.T) {
 	for _, c := range []struct {

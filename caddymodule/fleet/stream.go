@@ -42,6 +42,7 @@ type stream struct {
 	read        bool      // position is an entry that was read
 	contact     time.Time // when everything was read
 	unsure      bool      // something was missed, nobody knows what
+	listened    bool      // the records were read although it takes no writes
 
 	seed    maphash.Seed
 	applied map[uint64]struct{}

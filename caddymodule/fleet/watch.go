@@ -49,7 +49,33 @@ func (f *Fleet) connect() (*link, error) {
 	if exhausted(err) {
 		return nil, errors.Join(errLost, f.restart())
 	}
+	if err != nil {
+		f.listen(err)
+	}
 	return l, err
+}
+
+// listen reads what there is in a Redis that takes no writes, such as one that
+// is full: who has signed out must not be let in by a machine that begins now.
+// What cannot be read is read when it can be.
+func (f *Fleet) listen(refused error) {
+	if _, answers := errors.AsType[redis.Error](refused); !answers {
+		return
+	}
+	_, _ = f.incarnation() // the time
+	s := &f.stream
+	if !s.listened {
+		if f.readRevoked() != nil {
+			return
+		}
+		s.listened = true
+	}
+	if s.position == "" {
+		s.position = "0-0"
+	}
+	for more := true; more; {
+		more, _ = f.advance(-1)
+	}
 }
 
 func (f *Fleet) catchUp() (*link, error) {
@@ -149,30 +175,6 @@ func (f *Fleet) incarnation() (now string, err error) {
 		return "", errLost
 	}
 	return now, err
-}
-
-// setTime notes what the server's clock said between a moment and now.
-func (f *Fleet) setTime(server, began time.Time) {
-	took := time.Since(began)
-	f.offset.Store(int64(server.Sub(began.Add(took / 2))))
-}
-
-// serverTime is what the server's clock says now.
-func (f *Fleet) serverTime() time.Time {
-	return time.Now().Add(time.Duration(f.offset.Load()))
-}
-
-// maxSkew is more than clocks differ that sessions can be verified by.
-const maxSkew = 30 * time.Second
-
-// Skew is how far the server's clock is ahead of this machine's. It is the one
-// clock of all machines. Less than a second is no difference; more than half a
-// minute is a clock that nobody should go by.
-func (f *Fleet) Skew() time.Duration {
-	if skew := time.Duration(f.offset.Load()); skew.Abs() > time.Second && skew.Abs() <= maxSkew {
-		return skew
-	}
-	return 0
 }
 
 // follow applies the others' purges as they come, until the link ends.

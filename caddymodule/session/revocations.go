@@ -47,7 +47,7 @@ type Revocations struct {
 
 	seen *memory.Store[Name, string] // whose a `sid` is
 
-	skew       atomic.Pointer[func() time.Duration]
+	clocks     clocks
 	generation atomic.Uint64 // how many changes there have been
 }
 
@@ -57,18 +57,6 @@ func NewRevocations() *Revocations {
 		records: make(map[Name]*record), swept: time.Now(), realms: make(map[string]struct{}),
 		early: newEarly(), seen: memory.New[Name, string](maxSeen),
 	}
-}
-
-// Follow has the clock run ahead of this machine's by what skew tells: moments
-// are compared with those of issuers and of other machines, so that one clock
-// for all is better than each its own.
-func (r *Revocations) Follow(skew func() time.Duration) { r.skew.Store(&skew) }
-
-func (r *Revocations) clock(now time.Time) time.Time {
-	if skew := r.skew.Load(); skew != nil {
-		return now.Add((*skew)())
-	}
-	return now
 }
 
 // Revoke revokes the sessions of a person that were issued until now, and those

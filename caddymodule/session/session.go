@@ -40,6 +40,8 @@ type Session struct {
 	// issuer is another name of the realm, if there is one.
 	issuer string
 	uses   atomic.Pointer[[]*use] // the names that it is used by
+
+	checked atomic.Pointer[[]Alias] // those of them that are configured
 }
 
 // Claim returns what the issuer says by a name, or by name.name in an object: a

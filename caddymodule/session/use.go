@@ -11,7 +11,17 @@ import (
 )
 
 // maxUses is more names than anybody configures for one user.
-const maxUses = 16
+const maxUses = 256
+
+// Alias is a name that sessions are used by: a realm, or theirs, and the claim
+// that is the subject there.
+type Alias struct{ Realm, Claim string }
+
+// CheckedBy tells whether the session is checked by all of a list already.
+func (s *Session) CheckedBy(list *[]Alias) bool { return s.checked.Load() == list }
+
+// Checked notes that it is.
+func (s *Session) Checked(list *[]Alias) { s.checked.Store(list) }
 
 // use is a name that a session is used by.
 type use struct {
