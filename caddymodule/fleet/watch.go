@@ -8,6 +8,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
 )
 

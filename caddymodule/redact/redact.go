@@ -134,8 +134,9 @@ func match(p []byte, run string) (n, found int, open bool) {
 	var here, there [8]int
 	var buf [2 * maxSlashes]reading
 	at, next := append(here[:0], 0), there[:0]
+	longer := false // the last character's spelling may go on
 	for found = 1; found < len(run); found++ {
-		next = next[:0]
+		next, longer = next[:0], false
 		for _, start := range at {
 			zeros := start
 			for zeros < len(p) && zeros < start+3 && p[zeros] == 0 { // UTF-16 and UTF-32
@@ -145,7 +146,7 @@ func match(p []byte, run string) (n, found int, open bool) {
 			open = open || cut
 			for _, from := range []int{zeros, zeros + broken} {
 				readings, more := read(p[from:], buf[:0])
-				open = open || more
+				open, longer = open || more, longer || more
 				for _, r := range readings {
 					if end := from + r.n; r.c == run[found] && !slices.Contains(next, end) {
 						next = append(next, end)
@@ -159,5 +160,5 @@ func match(p []byte, run string) (n, found int, open bool) {
 		at, next = next, at
 		n = slices.Max(at)
 	}
-	return n, found, false
+	return n, found, longer
 }

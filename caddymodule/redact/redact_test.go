@@ -200,3 +200,24 @@ func BenchmarkReader(b *testing.B) {
 		_, _ = io.Copy(io.Discard, s.Reader(io.NopCloser(bytes.NewReader(text))))
 	}
 }
+
+// TestRa_LastCharacterCut protects the rest of an escape whose beginning reads as
+// the last character of the key: of \u0075, cut in two, `\u` does.
+func TestRa_LastCharacterCut(t *testing.T) {
+	for _, value := range []string{"0123456789abcdef-u", "0123456789abcdef-x", "0123456789abcdef-U", "0123456789abcdef-&", "0123456789abcdef-%"} {
+		for name, write := range writers() {
+			value := value
+			if strings.Contains(name, "lower") {
+				value = strings.ToLower(value)
+			}
+			text := write(value)
+			for at := range text {
+				body := io.NopCloser(io.MultiReader(strings.NewReader(text[:at]), strings.NewReader(text[at:])))
+				got, err := io.ReadAll(New(value).Reader(body))
+				if err != nil || strings.Trim(string(got), "*\x00") != "" {
+					t.Errorf("%s of %s, cut at %d: %q, %v", name, value, at, got, err)
+				}
+			}
+		}
+	}
+}
