@@ -14,6 +14,14 @@ import (
 // account is bound otherwise, on whatever machine; [ErrDamaged] or
 // [ErrUnavailable].
 func (s *Store) Pin(ctx context.Context, o Owner, account string) error {
+	return s.PinWhile(ctx, o, account, func() bool { return true })
+}
+
+// PinWhile is Pin for who was found to be the account a while ago. still is
+// asked when nobody else can write any more; with a no nobody is bound and the
+// error is [ErrNone]: what was found out before a binding was ended must not
+// bring it back.
+func (s *Store) PinWhile(ctx context.Context, o Owner, account string, still func() bool) error {
 	const doing = "binding a person"
 	// Who is bound does not have writers wait.
 	err := s.read(ctx, doing, func(ctx context.Context, db doer) error { return s.pinned(ctx, db, o, account) })
@@ -23,6 +31,9 @@ func (s *Store) Pin(ctx context.Context, o Owner, account string) error {
 	return s.write(ctx, doing, func(ctx context.Context, tx doer) error {
 		if err := s.pinned(ctx, tx, o, account); !errors.Is(err, ErrNone) {
 			return err
+		}
+		if !still() {
+			return ErrNone
 		}
 		now := time.Now()
 		return s.insert(ctx, tx, &Grant{ID: newID(), Owner: o, Account: account, State: Active, Created: now, Changed: now})
@@ -47,4 +58,14 @@ func (s *Store) pinned(ctx context.Context, db doer, o Owner, account string) er
 		return ErrConflict
 	}
 	return err
+}
+
+// Elsewhere counts a provider's grants in use of other sources than one, whose
+// names begin alike.
+func (s *Store) Elsewhere(ctx context.Context, provider, source, alike string) (n int, err error) {
+	err = s.read(ctx, "counting other bindings", func(ctx context.Context, db doer) error {
+		return s.row(ctx, db, func(row scanner) error { return row.Scan(&n) }, "SELECT count(*) FROM grants WHERE provider = ", provider,
+			" AND source <> ", source, " AND substr(source, 1, ", len(alike), ") = ", alike, " AND state IN ('active', 'suspended')")
+	})
+	return n, err
 }

@@ -6,14 +6,25 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
+	"go.uber.org/zap"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
 )
 
-// bindingSource marks the grants that are bindings, by what makes them mean
-// what they mean.
-func (c *Config) bindingSource() string { return "participant_field " + c.pinKey()[:16] }
+// confirmEvery is how long somebody counts as bound without the grants being
+// asked: another machine or an operator may have decided otherwise.
+const confirmEvery = 30 * time.Second
+
+// bindingPrefix is how the source of a grant begins that is a binding.
+const bindingPrefix = "participant_field "
+
+// bindingSource is the source of the grants that are bindings of the project.
+func (c *Config) bindingSource() string { return bindingPrefix + c.pinKey()[:16] }
 
 func (p *Provider) bindingOf(who delegation.Person) grants.Owner {
 	return grants.Owner{Provider: p.host.Name(), Source: p.config.bindingSource(), Person: who}
@@ -23,41 +34,101 @@ func (p *Provider) bindingOf(who delegation.Person) grants.Owner {
 // good and on all machines that share the grants: in this process alone an
 // attacker would wait for a restart. Whom this process has bound goes on while
 // the database is away; nobody else does, because an answer that nothing is
-// known to contradict is what the attacker waits for.
-func (p *Provider) bindParticipant(ctx context.Context, who delegation.Person, id string) error {
+// known to contradict is what the attacker waits for. begun is how many bindings
+// had been ended when the look-up began: it must not bring back one of them.
+func (p *Provider) bindParticipant(ctx context.Context, who delegation.Person, id string, begun uint64) error {
 	id = strings.ToLower(id)
+	pins := p.directory.pins
+	still := func() bool { return pins.releases() == begun }
 	if p.bindings == nil || p.checking && !p.bindings.Made() {
-		if !p.directory.pins.bind(who, id) {
+		if !pins.bind(who, id) {
 			return grants.ErrConflict
+		}
+		if !still() {
+			pins.drop(who)
+			return tokens.ErrPurged
 		}
 		return nil
 	}
 	store, err := p.bindings.Store(ctx)
 	if err == nil {
-		err = p.pin(ctx, store, who, id)
+		err = p.pin(ctx, store, who, id, still)
 	}
 	switch {
 	case err == nil:
-		p.directory.pins.set(who, id)
+		pins.set(who, id)
+		if !still() { // released since it was written, or what was there was found
+			pins.drop(who)
+		}
 		return nil
 	case errors.Is(err, grants.ErrConflict):
+		pins.drop(who)
 		return err
-	case p.directory.pins.bound(who, id):
+	case errors.Is(err, grants.ErrNone):
+		return tokens.ErrPurged
+	case pins.bound(who, id):
 		return nil
 	default:
 		return delegation.Refuse(delegation.GrantsUnavailable, err)
 	}
 }
 
-func (p *Provider) pin(ctx context.Context, store *grants.Store, who delegation.Person, id string) error {
+func (p *Provider) pin(ctx context.Context, store *grants.Store, who delegation.Person, id string, still func() bool) error {
 	if !p.checking {
-		return store.Pin(ctx, p.bindingOf(who), id)
+		return store.PinWhile(ctx, p.bindingOf(who), id, still)
 	}
 	err := store.Pinned(ctx, p.bindingOf(who), id)
 	if errors.Is(err, grants.ErrNone) {
 		err = nil
 	}
 	return err
+}
+
+// confirm has somebody looked up anew who is not bound any more as they were
+// when they were found. A database that is away changes nothing.
+func (p *Provider) confirm(ctx context.Context, who delegation.Person, claim string) error {
+	d, key := p.directory, lookupKey(who, claim)
+	h, _, ok := d.hits.Peek(d.hits.Place(who, key))
+	if !ok || p.bindings == nil || time.Since(time.Unix(0, h.confirmed.Load())) < confirmEvery {
+		return nil
+	}
+	_, err := d.flights.Do(ctx, "confirm "+key, who, func(ctx context.Context) (string, error) {
+		now := time.Now().UnixNano()
+		store, err := p.bindings.Store(ctx)
+		if err == nil {
+			err = store.Pinned(ctx, p.bindingOf(who), strings.ToLower(h.id))
+		}
+		if errors.Is(err, grants.ErrNone) || errors.Is(err, grants.ErrConflict) {
+			d.pins.drop(who)
+			d.hits.Delete(who, key)
+		}
+		h.confirmed.Store(now)
+		return "", nil
+	})
+	return err
+}
+
+// warnOfOthers tells, once for each configuration, that there are bindings which
+// do not count: those of another project.
+func (p *Provider) warnOfOthers(ctx context.Context) {
+	if p.bindings == nil || p.checking || !p.counted.CompareAndSwap(false, true) {
+		return
+	}
+	ctx = delegation.Detach(ctx)
+	background.Go("counting the bindings of other projects", func() {
+		var n int
+		store, err := p.bindings.Store(ctx)
+		if err == nil {
+			n, err = store.Elsewhere(ctx, p.host.Name(), p.config.bindingSource(), bindingPrefix)
+		}
+		switch {
+		case err != nil:
+			p.counted.Store(false) // at the next look-up
+		case n > 0:
+			p.host.Logger().Warn("there are pins of participant_field of another project, which bind nobody in this one: if project is mistaken, correct it; if not, `caddy delegate grants delete` ends them",
+				zap.Int("pins", n))
+		}
+	})
 }
 
 // Release implements [delegation.Releaser].

@@ -30,8 +30,8 @@ const (
 	ByIdentifier = "identifier"
 	// ByField: the claim is the value of a custom field. The first participant
 	// a user is found to be is theirs, and theirs alone, from then on; another
-	// is refused with account_conflict until [Provider.Release] or until the
-	// process ends.
+	// is refused with account_conflict until [Provider.Unbind] or an operator's
+	// decision.
 	ByField = "field"
 )
 
@@ -186,10 +186,12 @@ func (c *Config) fingerprint() string {
 	return delegation.Fingerprint(settings...)
 }
 
-// pinKey is a hash over what makes a pin mean what it means, and nothing else:
-// pins outlive a change of scopes or keys.
+// pinKey is a hash over what makes a pin mean what it means, and nothing else: a
+// person of the app is a participant of a project, by whatever field that was
+// found out and by whatever address it is asked for. A pin that a change of
+// settings ended would let who waits for it become somebody else.
 func (c *Config) pinKey() string {
-	return delegation.Fingerprint([]string{"pins", c.BaseURL, c.Project, c.Participant.By, c.Participant.Field, c.Participant.Claim})
+	return delegation.Fingerprint([]string{"pins", strings.ToLower(c.Project)})
 }
 
 // keyFingerprints names keys by their public halves.

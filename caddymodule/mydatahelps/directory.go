@@ -72,6 +72,8 @@ type hit struct {
 	id    string
 	found time.Time
 	next  atomic.Int64 // when to check it, in Unix nanoseconds
+	// When the grants were last asked whether the person is bound to it, likewise.
+	confirmed atomic.Int64
 }
 
 func newDirectory(pins *pins) *directory {
@@ -205,6 +207,7 @@ func (d *directory) note(key string, who delegation.Person, claim, id string, er
 		}
 		h := &hit{who: who, id: id, found: time.Now()}
 		h.next.Store(h.found.Add(hitCheck).UnixNano())
+		h.confirmed.Store(h.found.UnixNano())
 		d.hits.Set(who, key, h, hitLife, false)
 		d.misses.found(who)
 	})

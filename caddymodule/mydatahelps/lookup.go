@@ -32,6 +32,11 @@ func (p *Provider) participantID(ctx context.Context, who delegation.Person, cla
 	case p.config.Participant.By == ByIdentifier && !isSegment(claim), claim == "":
 		return "", delegation.Refuse(delegation.ParticipantUnknown, errors.New("the session's value is empty or cannot be a participantIdentifier"))
 	}
+	if p.config.Participant.By == ByField {
+		if err := p.confirm(ctx, who, claim); err != nil {
+			return "", err
+		}
+	}
 	return p.directory.resolve(ctx, who, claim, func(ctx context.Context, thrifty bool) (id string, err error) {
 		ctx = withOwner(ctx, p.directory.owner(who, claim))
 		ctx, end := delegation.Span(ctx, "delegate.lookup", attribute.String("delegate.provider", p.host.Name()))
@@ -98,6 +103,8 @@ func active(id string, withdrawn bool) (string, error) {
 }
 
 func (p *Provider) findByField(ctx context.Context, who delegation.Person, claim string, thrifty bool) (string, error) {
+	p.warnOfOthers(ctx)
+	begun := p.directory.pins.releases()
 	find := p.findListed
 	if p.config.Participant.Query != "" && !thrifty {
 		find = p.findQueried
@@ -106,7 +113,7 @@ func (p *Provider) findByField(ctx context.Context, who delegation.Person, claim
 	if err != nil {
 		return "", err
 	}
-	if err := p.bindParticipant(ctx, who, id); errors.Is(err, grants.ErrConflict) {
+	if err := p.bindParticipant(ctx, who, id, begun); errors.Is(err, grants.ErrConflict) {
 		p.host.Logger().Error("a signed-in user and the participant whose custom field names them do not belong together by what was seen first; the user is refused until the pin is released")
 		return "", delegation.Refuse(delegation.AccountConflict, errors.New("the user or the participant is pinned otherwise"))
 	} else if err != nil {

@@ -84,6 +84,9 @@ func (m misses) record(who delegation.Person, claim string, r *delegation.Refusa
 		last.missed++
 		last.failed = 0
 		wait = min(missLife<<min(last.missed-1, 10), maxMissLife)
+		if r.Code == delegation.AccountConflict {
+			wait = confirmEvery // an operator decides
+		}
 	default:
 		last.failed++
 		wait = max(blame.Backoff(last.failed), r.RetryAfter)

@@ -15,9 +15,10 @@ import (
 // accounts of an app could share one participant. The grants keep them for good,
 // these are what is known of them here.
 type pins struct {
-	mu   sync.Mutex
-	ids  map[delegation.Person]string // lower case
-	held map[string]delegation.Person
+	mu       sync.Mutex
+	ids      map[delegation.Person]string // lower case
+	held     map[string]delegation.Person
+	released uint64 // how often a pin was ended here
 }
 
 func newPins() *pins {
@@ -42,12 +43,30 @@ func (p *pins) bind(who delegation.Person, id string) bool {
 	return true
 }
 
-// release ends the person's pin.
+// release ends the person's pin, and keeps look-ups that began before from
+// making it anew.
 func (p *pins) release(who delegation.Person) {
 	p.mu.Lock()
+	p.released++
+	p.mu.Unlock()
+	p.drop(who)
+}
+
+// releases is how often a pin was ended.
+func (p *pins) releases() uint64 {
+	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.held, p.ids[who])
-	delete(p.ids, who)
+	return p.released
+}
+
+// drop forgets what is known of the person here.
+func (p *pins) drop(who delegation.Person) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if id, ok := p.ids[who]; ok {
+		delete(p.held, id)
+		delete(p.ids, who)
+	}
 }
 
 // set pins the person to the participant, whatever was known before.

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"sync/atomic"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
@@ -35,6 +36,7 @@ type Provider struct {
 	client    *http.Client
 	bindings  *grants.Opener // with participant_field; nil if the host keeps no grants
 	checking  bool           // nobody is bound
+	counted   atomic.Bool    // bindings that do not count were
 }
 
 // New checks the configuration and makes a provider of it. It touches neither
