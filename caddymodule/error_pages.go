@@ -5,10 +5,12 @@ package caddymodule
 import (
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/headers"
 )
 
 // errorPages gives refusals that the transport has made to the site's
@@ -67,8 +69,14 @@ func caughtBy(w http.ResponseWriter) error {
 	if !ok || pages.caught == nil {
 		return nil
 	}
+	h := pages.Header()
 	for _, name := range [...]string{"Content-Type", "Content-Length", "Via"} { // of the answer that it was
-		delete(pages.Header(), name)
+		delete(h, name)
+	}
+	// So is the policy, but not what the site has set for all its pages.
+	const policy = "Content-Security-Policy"
+	if h[policy] = slices.DeleteFunc(h[policy], func(value string) bool { return value == headers.OwnPolicy }); len(h[policy]) == 0 {
+		delete(h, policy)
 	}
 	return caddyhttp.Error(pages.caught.Status(), errors.New(string(pages.caught.Code)))
 }
