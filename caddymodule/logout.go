@@ -90,11 +90,20 @@ func (l *Logout) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 	}
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	who, err := l.person(r, repl)
-	if err != nil {
+	in := l.signedIn(r, repl)
+	switch {
+	case err == nil:
+	case delegation.AsRefusal(err).Code == delegation.SessionUnavailable:
+		return l.refuse(w, r, err)
+	case in == nil:
 		return next.ServeHTTP(w, r)
+	default:
+		// By this directive's name nobody is signed in, or no longer. By the
+		// session's own somebody is.
+		who = in.session.People()[0]
 	}
 	ctx := delegation.Detach(r.Context()) // who asks may leave
-	in, paced := l.signedIn(r, repl), l.app.logouts.usual(who)
+	paced := l.app.logouts.usual(who)
 	signOut := func() {
 		if in != nil {
 			_ = l.app.tell(ctx, paced, l.app.revokeUsed(in)...)

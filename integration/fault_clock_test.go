@@ -3,9 +3,11 @@
 package integration
 
 import (
+	"crypto/rand"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -137,4 +139,32 @@ func TestClock_RefusedLoad(t *testing.T) {
 	}
 	m.signOut(phone)
 	m.want("a session with an older iat that was not seen here", laptop, http.StatusUnauthorized)
+}
+
+// TestClock_IssuerAhead protects whom an issuer signs out whose clock is ahead:
+// a session ends that was issued before, by that clock, and was not seen here.
+func TestClock_IssuerAhead(t *testing.T) {
+	l, s := newLogin(t), newStack(t)
+	m := newMachine(t, s, administered(l.caddyfile("")))
+	ahead := func(d time.Duration) int64 { return time.Now().Add(20*time.Second + d).Unix() }
+	for user, sid := range map[string]any{"alice": nil, "bob": "other"} {
+		stolen := l.session(user, map[string]any{"iat": ahead(-10 * time.Second)})
+		told := map[string]any{
+			"iss": l.URL, "aud": "app", "iat": ahead(0), "exp": ahead(time.Minute), "jti": rand.Text(), "sub": user,
+			"events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}},
+		}
+		if sid != nil {
+			told["sid"] = sid
+		}
+		res, err := m.client.PostForm("http://127.0.0.1:"+strconv.Itoa(m.port)+"/backchannel", url.Values{"logout_token": {l.sign(told)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if res.StatusCode != http.StatusOK {
+			t.Fatal(res.Status)
+		}
+		m.want(user+": from before the logout", stolen, http.StatusUnauthorized)
+		m.want(user+": signed in anew", l.session(user, map[string]any{"iat": ahead(time.Second)}), http.StatusOK)
+	}
 }

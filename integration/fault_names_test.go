@@ -138,3 +138,32 @@ http://127.0.0.1:[[.Port]] {`+strings.NewReplacer(
 		})
 	}
 }
+
+// TestNames_SignOutByAnother protects who signs out at a delegate_logout whose
+// name for them was purged before, and where it is open whose name that is: they
+// are signed in by their own, and their sessions end by that.
+func TestNames_SignOutByAnother(t *testing.T) {
+	l, other, s := newLogin(t), newLogin(t), newStack(t)
+	c := administered(l.caddyfile(""))
+	c = strings.Replace(c, "delegate_logout\n\t\trespond \"signed out\"", `@other header Other *
+		app_session @other {
+			bearer
+			jwks     `+other.URL+`/jwks
+			issuer   `+other.URL+`
+			audience app
+		}
+		delegate_logout {
+			realm patients
+		}
+		respond "signed out"`, 1)
+	c = strings.Replace(c, "handle /logout {\n\t\tapp_session {", "handle /logout {\n\t\t@this not header Other *\n\t\tapp_session @this {", 1)
+	a := newMachine(t, s, c)
+	phone, laptop := l.session("alice", ago(time.Minute)), l.session("alice", map[string]any{"iat": ago(time.Minute)["iat"], "x": 1})
+	a.want("before", phone, http.StatusOK)
+	a.purgeSessions("patients", "alice")
+	a.want("it is open whose name that is", phone, http.StatusOK)
+	a.signOut(phone)
+	a.want("who has signed out", phone, http.StatusUnauthorized)
+	a.want("on another device", laptop, http.StatusUnauthorized)
+	a.want("signed in anew", l.session("alice", nil), http.StatusOK)
+}

@@ -44,6 +44,8 @@ type Logout struct {
 	Subject string // may be empty
 	ID      string // `sid`; may be empty
 	Issued  time.Time
+
+	again func() // has the same token taken once more
 }
 
 // Revoke revokes what has ended, of sessions in a realm: the session of the
@@ -51,10 +53,13 @@ type Logout struct {
 // or else all of theirs. The error is a refusal: there is no room.
 func (l *Logout) Revoke(r *Revocations, realm string) ([]Name, error) {
 	if l.ID == "" {
-		return r.Revoke(delegation.Person{Realm: realm, Subject: l.Subject}), nil
+		return r.RevokeTold(delegation.Person{Realm: realm, Subject: l.Subject}, l.Issued), nil
 	}
 	names, err := r.RevokeSession(realm, l.Subject, l.ID, l.Issued)
 	if err != nil {
+		if l.again != nil {
+			l.again() // who is told so may try again
+		}
 		return nil, unavailable(err)
 	}
 	return names, nil
@@ -115,5 +120,6 @@ func (b *Backchannel) check(d document) (l *Logout, err error) {
 		return nil, errors.New("it came before")
 	}
 	b.seen.Set(name, name, struct{}{}, logoutAge+2*leeway, false)
+	l.again = func() { b.seen.Delete(name, name) }
 	return l, nil
 }

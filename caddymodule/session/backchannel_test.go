@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/json"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
@@ -88,6 +89,56 @@ func TestLogoutTokensAreForgotten(t *testing.T) {
 				t.Fatal("it counts twice")
 			}
 			time.Sleep(logoutAge / 50)
+		}
+	})
+}
+
+// TestLogoutAgain protects a logout for which there was no room: the issuer, who
+// is told to try again, may do so with the same token.
+func TestLogoutAgain(t *testing.T) {
+	r, b := NewRevocations(), NewBackchannel(&JWT{Issuer: testIssuer, Audiences: []string{testAudience}})
+	for i := range maxSingle {
+		if _, err := r.RevokeSession(testIssuer, "", itoa(int64(i)), time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d := document(claims(map[string]any{
+		"jti": "1", "sid": "last", "iat": json.Number(itoa(time.Now().Unix())), "exp": nil, "events": map[string]any{logoutEvent: map[string]any{}},
+	}))
+	delete(d, "sub")
+	for range 2 {
+		l, err := b.check(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.Revoke(r, testIssuer); err == nil || delegation.AsRefusal(err).Code != delegation.SessionUnavailable {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestLogoutAhead protects a logout from an issuer whose clock is ahead: it
+// revokes what was issued before it by that clock, and no more than that.
+func TestLogoutAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for name, sid := range map[string]string{"sub alone": "", "sub and sid": "other"} {
+			r := NewRevocations()
+			issued := time.Now().Add(20 * time.Second)
+			l := &Logout{Subject: "alice", ID: sid, Issued: issued}
+			if _, err := l.Revoke(r, "iss"); err != nil {
+				t.Fatal(err)
+			}
+			for ago, want := range map[time.Duration]bool{10 * time.Second: true, time.Second: true, -time.Second: false} {
+				s := &Session{Realm: "iss", Subject: "alice", IssuedBefore: endOfSecond(issued.Add(-ago)), digest: "d"}
+				if got := r.Revoked(s); got != want {
+					t.Errorf("%s: issued %s before: revoked %t", name, ago, got)
+				}
+			}
+		}
+		r := NewRevocations()
+		r.RevokeTold(delegation.Person{Realm: "iss", Subject: "alice"}, time.Now().Add(time.Hour))
+		if r.Revoked(&Session{Realm: "iss", Subject: "alice", IssuedBefore: time.Now().Add(leeway + time.Second)}) {
+			t.Error("a clock that nobody should go by is believed")
 		}
 	})
 }

@@ -62,12 +62,25 @@ func NewRevocations() *Revocations {
 // Revoke revokes the sessions of a person that were issued until now, and those
 // that were seen here until now whatever they say of when they were issued. The
 // zero person is everybody. It returns the names of what has changed.
-func (r *Revocations) Revoke(who delegation.Person) []Name {
+func (r *Revocations) Revoke(who delegation.Person) []Name { return r.RevokeTold(who, time.Time{}) }
+
+// RevokeTold is the same where an issuer tells, at a moment by its clock, which
+// may be ahead: that counts if it is later.
+func (r *Revocations) RevokeTold(who delegation.Person, told time.Time) []Name {
 	now := time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	changed, _ := r.apply(&Revocation{Name: NameOf(who), At: r.clock(now)}, now, true)
+	changed, _ := r.apply(&Revocation{Name: NameOf(who), At: r.told(told, now)}, now, true)
 	return changed
+}
+
+// told is when something was told that is revoked now.
+func (r *Revocations) told(at, now time.Time) time.Time {
+	clock := r.clock(now)
+	if latest := clock.Add(leeway); at.After(latest) {
+		at = latest
+	}
+	return later(clock, at)
 }
 
 // RevokeSession revokes the sessions of a name (`sid`) in a realm, as an issuer
@@ -75,7 +88,7 @@ func (r *Revocations) Revoke(who delegation.Person) []Name {
 // a name as well. The error is that there is no room.
 func (r *Revocations) RevokeSession(realm, subject, id string, told time.Time) ([]Name, error) {
 	now := time.Now()
-	at := r.clock(now)
+	at := r.told(told, now)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	what := &Revocation{Name: Name{Realm: realm, Subject: subject}}
