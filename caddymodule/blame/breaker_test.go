@@ -116,6 +116,36 @@ func TestOthersAreAnswered(t *testing.T) {
 	})
 }
 
+// TestOwnTroubleIsNoNews protects everybody from people for whom a service
+// hangs while it answers others: that they are the next three in a row, while
+// nobody else happens to ask, says nothing of it.
+func TestOwnTroubleIsNoNews(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBreaker()
+		for _, well := range []bool{true, false} {
+			for _, name := range []string{"x", "y", "z"} {
+				p, _ := b.Enter(known(name))
+				if well {
+					ask(b, known("a"), Well())
+				}
+				b.Record(p, known(name), Service(down))
+				b.Leave(p)
+			}
+			state(t, b, Closed)
+		}
+		// Nor does anybody wait for them when it is open.
+		b.Record(Pass{}, Everybody, Service(down))
+		time.Sleep(2 * time.Second)
+		if p, r := b.Enter(known("x")); r != nil || !p.Probe() {
+			t.Errorf("%v", r)
+		}
+		if !ask(b, known("b"), Well()) {
+			t.Error("another waits")
+		}
+		state(t, b, Closed)
+	})
+}
+
 // TestAFewDoNotHoldIt protects everybody from three people for whom a service
 // always fails, slowly, and who are always there first when a pause is over:
 // neither do others wait for them, nor are they kept from trying.

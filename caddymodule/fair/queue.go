@@ -96,6 +96,22 @@ func (q *Queue[O]) Acquire(ctx context.Context, owner O, rank Rank) (release fun
 	return sync.OnceFunc(func() { q.release(owner, w.rank) }), nil
 }
 
+// Try takes a slot if one is free, for an owner that has none. It does not wait.
+func (q *Queue[O]) Try(owner O, rank Rank) (release func(), ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.lines[owner] != nil || q.running >= q.limits.Slots {
+		return nil, false
+	}
+	l := &line[O]{owner: owner, rank: rank}
+	if !q.may(l) {
+		return nil, false
+	}
+	q.lines[owner] = l
+	q.take(l)
+	return sync.OnceFunc(func() { q.release(owner, rank) }), true
+}
+
 func (q *Queue[O]) enter(owner O, rank Rank) *waiter {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -168,20 +184,26 @@ func (q *Queue[O]) dispatch() {
 		if next == nil {
 			return
 		}
-		next.running++
-		q.running++
+		q.take(next)
 		i := 0
 		if q.limits.Newest {
 			i = len(next.waiting) - 1
 		}
-		if next.waiting[i].rank = next.rank; next.rank == Last {
-			q.last++
-		}
+		next.waiting[i].rank = next.rank
 		q.settle(next, i, nil)
 		if len(next.waiting) > 0 { // it is the others' turn
 			i := slices.Index(q.ring, next)
 			q.ring = append(slices.Delete(q.ring, i, i+1), next)
 		}
+	}
+}
+
+// take counts a slot that one of a line has got.
+func (q *Queue[O]) take(l *line[O]) {
+	l.running++
+	q.running++
+	if l.rank == Last {
+		q.last++
 	}
 }
 

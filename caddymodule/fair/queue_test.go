@@ -173,3 +173,29 @@ func TestNewest(t *testing.T) {
 		})
 	}
 }
+
+// TestTry protects those who wait from being passed, and slots from one owner:
+// it takes one that is free, and no second.
+func TestTry(t *testing.T) {
+	q := New[string](Limits{Slots: 3, PerOwner: 2, Last: 1})
+	try := func(owner string, rank Rank, want bool) (release func()) {
+		t.Helper()
+		release, ok := q.Try(owner, rank)
+		if ok != want {
+			t.Errorf("%s: %t", owner, ok)
+		}
+		return release
+	}
+	first := try("a", Last, true)
+	try("a", First, false)
+	try("b", Last, false)
+	second := try("b", First, true)
+	third := try("c", First, true)
+	try("d", First, false)
+	for _, release := range []func(){first, second, third, first} {
+		release()
+	}
+	if q.Running() != 0 || q.last != 0 || len(q.lines) != 0 {
+		t.Errorf("something is left: %+v", q)
+	}
+}
