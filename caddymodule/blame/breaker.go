@@ -141,7 +141,7 @@ func (b *Breaker) Record(p Pass, o Owner, v Verdict) {
 		return
 	}
 	owned := v.about == service && o != Everybody
-	again := owned && b.failedBefore(o) // also if others were answered: then it is their own trouble
+	again := owned && (o == Strangers || b.failedBefore(o)) // also if others were answered: then it is their own trouble
 	if p.wells != 0 && p.wells != b.wells {
 		return // it has answered others meanwhile
 	}
@@ -218,9 +218,7 @@ func (b *Breaker) failedBefore(o Owner) bool {
 			clear(b.remembered)
 		}
 	}
-	if last.n++; o == Strangers {
-		last.n = 1 // many people, who must not wait for the others' pauses
-	}
+	last.n++
 	last.last, last.next = now, now.Add(Backoff(last.n))
 	b.remembered[o] = last
 	return again
