@@ -45,7 +45,7 @@ type Breaker struct {
 	until    time.Time           // when somebody for whom it did not fail may try
 	retry    time.Time           // when anybody for whom it did may
 	probes   uint64              // how many have tried
-	probing  map[uint64]bool     // under way; whether by somebody for whom it did not fail
+	probing  map[uint64]class    // under way
 }
 
 // failed is what is remembered of an owner's failures.
@@ -54,6 +54,16 @@ type failed struct {
 	n    int
 	next time.Time // when they may try whether the service is back
 }
+
+// class is of whom one at a time tries whether the service is back: nobody
+// waits for the question of somebody for whom it may always fail.
+type class int
+
+const (
+	fresh   class = iota // people for whom it did not fail lately
+	failing              // people for whom it did
+	unknown              // [Strangers]
+)
 
 // Pass is the leave to ask the service once.
 type Pass struct {
@@ -66,15 +76,14 @@ func (p Pass) Probe() bool { return p.probe != 0 }
 
 // NewBreaker returns a closed breaker.
 func NewBreaker() *Breaker {
-	return &Breaker{struck: make(map[Owner]struct{}), remembered: make(map[Owner]failed), probing: make(map[uint64]bool), wells: 1}
+	return &Breaker{struck: make(map[Owner]struct{}), remembered: make(map[Owner]failed), probing: make(map[uint64]class), wells: 1}
 }
 
 // Enter tells whether the service may be asked for an owner. If it returns no
 // refusal, Record should follow, and Leave has to.
 //
-// Of those for whom the service failed before, one tries at a time whether it
-// is back, and of all others another one: nobody waits for the question of
-// somebody for whom it may always fail.
+// While it is open few may try whether the service is back, at once: whoever
+// has got a pass for that ([Pass.Probe]) should not wait for others to ask.
 func (b *Breaker) Enter(o Owner) (Pass, *delegation.Refusal) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -83,8 +92,14 @@ func (b *Breaker) Enter(o Owner) (Pass, *delegation.Refusal) {
 	}
 	now, until := time.Now(), b.until
 	last, ok := b.remembered[o]
-	fresh := !ok || now.Sub(last.last) >= FailureLife
-	if !fresh {
+	kind := fresh
+	switch {
+	case o == Strangers:
+		kind = unknown
+	case ok && now.Sub(last.last) < FailureLife:
+		kind = failing
+	}
+	if kind != fresh {
 		for _, t := range []time.Time{b.retry, last.next} {
 			if t.After(until) {
 				until = t
@@ -95,12 +110,12 @@ func (b *Breaker) Enter(o Owner) (Pass, *delegation.Refusal) {
 		return Pass{}, Again(b.refusal, until.Sub(now))
 	}
 	for _, other := range b.probing {
-		if other == fresh {
+		if other == kind {
 			return Pass{}, Again(b.refusal, firstPause)
 		}
 	}
 	b.probes++
-	b.probing[b.probes] = fresh
+	b.probing[b.probes] = kind
 	return Pass{b.probes, b.wells}, nil
 }
 
@@ -125,11 +140,11 @@ func (b *Breaker) Record(p Pass, o Owner, v Verdict) {
 		b.close()
 		return
 	}
+	owned := v.about == service && o != Everybody
+	again := owned && (o == Strangers || b.failedBefore(o)) // also if others were answered: then it is their own trouble
 	if p.wells != 0 && p.wells != b.wells {
 		return // it has answered others meanwhile
 	}
-	owned := v.about == service && o != Everybody
-	again := owned && b.failedBefore(o)
 	_, probe := b.probing[p.probe]
 	switch {
 	case b.refusal != nil && !probe:
@@ -203,9 +218,7 @@ func (b *Breaker) failedBefore(o Owner) bool {
 			clear(b.remembered)
 		}
 	}
-	if last.n++; o == Strangers {
-		last.n = 1 // many people, who must not wait for the others' pauses
-	}
+	last.n++
 	last.last, last.next = now, now.Add(Backoff(last.n))
 	b.remembered[o] = last
 	return again

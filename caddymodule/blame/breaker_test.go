@@ -43,20 +43,21 @@ func TestVerdicts(t *testing.T) {
 		v     Verdict
 		opens bool
 	}{
-		"a credential":          {func(n int) Owner { return known(fmt.Sprint(n)) }, Credential(), false},
-		"people":                {func(n int) Owner { return known(fmt.Sprint(n)) }, Person(), false},
-		"our own":               {func(n int) Owner { return known(fmt.Sprint(n)) }, Nobody(), false},
-		"one person's silence":  {func(int) Owner { return known("a") }, Service(down), false},
-		"two persons'":          {func(n int) Owner { return known(fmt.Sprint(n % 2)) }, Service(down), false},
-		"two and strangers'":    {func(n int) Owner { return []Owner{known("a"), Strangers}[n%2] }, Service(down), false},
-		"strangers'":            {func(int) Owner { return Strangers }, Service(down), false},
-		"some newcomers'":       {func(n int) Owner { return newcomer(fmt.Sprint(n % (DistinctNewcomers - 1))) }, Service(down), false},
-		"everybody's":           {func(int) Owner { return Everybody }, Service(down), true},
-		"three persons'":        {func(n int) Owner { return known(fmt.Sprint(n % 3)) }, Service(down), true},
-		"many newcomers'":       {func(n int) Owner { return newcomer(fmt.Sprint(n)) }, Service(down), true},
-		"two and a newcomer's":  {func(n int) Owner { return []Owner{known("a"), known("b"), newcomer("c")}[n%3] }, Service(down), true},
-		"nobody can connect":    {func(int) Owner { return Strangers }, Unreachable(down), true},
-		"nobody can connect, 2": {func(int) Owner { return known("a") }, Unreachable(down), true},
+		"a credential":              {func(n int) Owner { return known(fmt.Sprint(n)) }, Credential(), false},
+		"people":                    {func(n int) Owner { return known(fmt.Sprint(n)) }, Person(), false},
+		"our own":                   {func(n int) Owner { return known(fmt.Sprint(n)) }, Nobody(), false},
+		"one person's silence":      {func(int) Owner { return known("a") }, Service(down), false},
+		"two persons'":              {func(n int) Owner { return known(fmt.Sprint(n % 2)) }, Service(down), false},
+		"two and strangers'":        {func(n int) Owner { return []Owner{known("a"), Strangers}[n%2] }, Service(down), false},
+		"strangers'":                {func(int) Owner { return Strangers }, Service(down), false},
+		"two people and strangers'": {func(n int) Owner { return []Owner{known("a"), known("b"), Strangers}[n%3] }, Service(down), false},
+		"some newcomers'":           {func(n int) Owner { return newcomer(fmt.Sprint(n % (DistinctNewcomers - 1))) }, Service(down), false},
+		"everybody's":               {func(int) Owner { return Everybody }, Service(down), true},
+		"three persons'":            {func(n int) Owner { return known(fmt.Sprint(n % 3)) }, Service(down), true},
+		"many newcomers'":           {func(n int) Owner { return newcomer(fmt.Sprint(n)) }, Service(down), true},
+		"two and a newcomer's":      {func(n int) Owner { return []Owner{known("a"), known("b"), newcomer("c")}[n%3] }, Service(down), true},
+		"nobody can connect":        {func(int) Owner { return Strangers }, Unreachable(down), true},
+		"nobody can connect, 2":     {func(int) Owner { return known("a") }, Unreachable(down), true},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			b := NewBreaker()
@@ -113,6 +114,58 @@ func TestOthersAreAnswered(t *testing.T) {
 		time.Sleep(4800 * time.Millisecond)
 		state(t, b, Closed)
 		time.Sleep(time.Second) // nobody was answered any more
+	})
+}
+
+// TestOwnTroubleIsNoNews protects everybody from people for whom a service
+// hangs while it answers others: that they are the next three in a row, while
+// nobody else happens to ask, says nothing of it.
+func TestOwnTroubleIsNoNews(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBreaker()
+		for _, well := range []bool{true, false} {
+			for _, name := range []string{"x", "y", "z"} {
+				p, _ := b.Enter(known(name))
+				if well {
+					ask(b, known("a"), Well())
+				}
+				b.Record(p, known(name), Service(down))
+				b.Leave(p)
+			}
+			state(t, b, Closed)
+		}
+		// Nor does anybody wait for them when it is open.
+		b.Record(Pass{}, Everybody, Service(down))
+		time.Sleep(2 * time.Second)
+		if p, r := b.Enter(known("x")); r != nil || !p.Probe() {
+			t.Errorf("%v", r)
+		}
+		if !ask(b, known("b"), Well()) {
+			t.Error("another waits")
+		}
+		state(t, b, Closed)
+	})
+}
+
+// TestStrangersProveNothing protects everybody from questions that anybody can
+// have asked: they neither keep a breaker open nor have others wait for them.
+func TestStrangersProveNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := NewBreaker()
+		ask(b, Everybody, Service(down))
+		time.Sleep(time.Second)
+		if !ask(b, Strangers, Service(down)) || ask(b, Strangers, Service(down)) {
+			t.Error("strangers do not try in turn")
+		}
+		state(t, b, HalfOpen)
+		time.Sleep(time.Second)
+		if p, r := b.Enter(Strangers); r != nil || !p.Probe() {
+			t.Errorf("%v", r)
+		}
+		if !ask(b, known("a"), Well()) {
+			t.Error("who is known waits for a stranger")
+		}
+		state(t, b, Closed)
 	})
 }
 

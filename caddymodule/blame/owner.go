@@ -17,7 +17,8 @@ type Owner struct {
 var Everybody = Owner{}
 
 // Strangers is the owner of all that nobody has ever vouched for, such as
-// sessions that were never valid. Anybody can send any number of them.
+// sessions that were never valid. Anybody can send any number of them: they
+// count for nothing, unless the service cannot be reached at all.
 var Strangers = Owner{some: true}
 
 // Known is somebody whom the service has known before.

@@ -5,6 +5,7 @@
 package fair
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -82,7 +83,7 @@ func (q *Queue[O]) Running() int {
 }
 
 // Acquire waits for a slot, and returns what gives it back. The error is ctx's,
-// or [ErrFull] for the oldest of those of whom most wait, if too many do.
+// or [ErrFull] for who has to make room if too many wait.
 func (q *Queue[O]) Acquire(ctx context.Context, owner O, rank Rank) (release func(), err error) {
 	w := q.enter(owner, rank)
 	select {
@@ -94,6 +95,22 @@ func (q *Queue[O]) Acquire(ctx context.Context, owner O, rank Rank) (release fun
 		return nil, w.err
 	}
 	return sync.OnceFunc(func() { q.release(owner, w.rank) }), nil
+}
+
+// Try takes a slot if one is free, for an owner that has none. It does not wait.
+func (q *Queue[O]) Try(owner O, rank Rank) (release func(), ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.lines[owner] != nil || q.running >= q.limits.Slots {
+		return nil, false
+	}
+	l := &line[O]{owner: owner, rank: rank}
+	if !q.may(l) {
+		return nil, false
+	}
+	q.lines[owner] = l
+	q.take(l)
+	return sync.OnceFunc(func() { q.release(owner, rank) }), true
 }
 
 func (q *Queue[O]) enter(owner O, rank Rank) *waiter {
@@ -114,25 +131,26 @@ func (q *Queue[O]) enter(owner O, rank Rank) *waiter {
 	q.waiting++
 	q.dispatch()
 	if q.limits.Waiting > 0 && q.waiting > q.limits.Waiting {
-		fullest := slices.MaxFunc(q.ring, fuller)
-		q.settle(fullest, 0, ErrFull)
+		q.settle(slices.MaxFunc(q.ring, q.makesRoom), 0, ErrFull)
 	}
 	return w
 }
 
-// fuller orders lines by who has to make room: where most wait, of the last
-// rank, for the longest time.
-func fuller[O comparable](a, b *line[O]) int {
-	if n := len(a.waiting) - len(b.waiting); n != 0 {
-		return n
-	}
-	if n := int(a.rank - b.rank); n != 0 {
-		return n
-	}
-	if a.waiting[0].number < b.waiting[0].number {
-		return 1
-	}
-	return -1
+// ownersShare of the waiting room (a quarter) is what one owner may fill before
+// rank counts no more.
+const ownersShare = 4
+
+// makesRoom orders lines by who has to make room: where more wait than one owner
+// may have, of the last rank, where most wait, for the longest time. A crowd of
+// which each has only one waiting must not have those make room who go first.
+func (q *Queue[O]) makesRoom(a, b *line[O]) int {
+	share := q.limits.Waiting / ownersShare
+	return cmp.Or(
+		max(len(a.waiting), share)-max(len(b.waiting), share),
+		int(a.rank-b.rank),
+		len(a.waiting)-len(b.waiting),
+		cmp.Compare(b.waiting[0].number, a.waiting[0].number),
+	)
 }
 
 // leave ends the waiting of one who gives up, unless it has ended just now.
@@ -168,20 +186,26 @@ func (q *Queue[O]) dispatch() {
 		if next == nil {
 			return
 		}
-		next.running++
-		q.running++
+		q.take(next)
 		i := 0
 		if q.limits.Newest {
 			i = len(next.waiting) - 1
 		}
-		if next.waiting[i].rank = next.rank; next.rank == Last {
-			q.last++
-		}
+		next.waiting[i].rank = next.rank
 		q.settle(next, i, nil)
 		if len(next.waiting) > 0 { // it is the others' turn
 			i := slices.Index(q.ring, next)
 			q.ring = append(slices.Delete(q.ring, i, i+1), next)
 		}
+	}
+}
+
+// take counts a slot that one of a line has got.
+func (q *Queue[O]) take(l *line[O]) {
+	l.running++
+	q.running++
+	if l.rank == Last {
+		q.last++
 	}
 }
 

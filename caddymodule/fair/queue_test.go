@@ -127,6 +127,48 @@ func TestFull(t *testing.T) {
 	})
 }
 
+// TestFirstStayWhenFull protects many who share an owner that goes first, such
+// as an address, from a crowd in which each is an owner of their own.
+func TestFirstStayWhenFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const waiting, shared = 100, 20
+		q := New[string](Limits{Slots: 4, PerOwner: 3, Waiting: waiting, Newest: true})
+		ctx, leave := context.WithCancel(t.Context())
+		var all sync.WaitGroup
+		crowd := func(rank Rank) {
+			for n := range 2 * waiting {
+				all.Go(func() {
+					if release, err := q.Acquire(ctx, fmt.Sprint("crowd", rank, n), rank); err == nil {
+						<-ctx.Done()
+						release()
+					}
+				})
+			}
+			synctest.Wait()
+		}
+		crowd(Middle)
+		var lost atomic.Int64
+		for range shared {
+			all.Go(func() {
+				release, err := q.Acquire(ctx, "shared", First)
+				if errors.Is(err, ErrFull) {
+					lost.Add(1)
+				} else if err == nil {
+					release()
+				}
+			})
+		}
+		synctest.Wait()
+		crowd(Last)
+		crowd(Middle)
+		if n := lost.Load(); n > 0 {
+			t.Errorf("%d of %d who go first made room for a crowd", n, shared)
+		}
+		leave()
+		all.Wait()
+	})
+}
+
 // TestGivenUp protects slots from being lost with who has gone.
 func TestGivenUp(t *testing.T) {
 	q := New[int](Limits{Slots: 2, PerOwner: 1})
@@ -171,5 +213,31 @@ func TestNewest(t *testing.T) {
 			})
 			all.Wait()
 		})
+	}
+}
+
+// TestTry protects those who wait from being passed, and slots from one owner:
+// it takes one that is free, and no second.
+func TestTry(t *testing.T) {
+	q := New[string](Limits{Slots: 3, PerOwner: 2, Last: 1})
+	try := func(owner string, rank Rank, want bool) (release func()) {
+		t.Helper()
+		release, ok := q.Try(owner, rank)
+		if ok != want {
+			t.Errorf("%s: %t", owner, ok)
+		}
+		return release
+	}
+	first := try("a", Last, true)
+	try("a", First, false)
+	try("b", Last, false)
+	second := try("b", First, true)
+	third := try("c", First, true)
+	try("d", First, false)
+	for _, release := range []func(){first, second, third, first} {
+		release()
+	}
+	if q.Running() != 0 || q.last != 0 || len(q.lines) != 0 {
+		t.Errorf("something is left: %+v", q)
 	}
 }

@@ -118,13 +118,16 @@ func (a *Asked) ask(ctx context.Context, w *lane, q *question) (*Session, error)
 		return nil, r
 	}
 	defer func() { a.breaker.Leave(pass) }()
-	leave, err := w.queue.Acquire(ctx, q.by, a.rank(q))
-	if err != nil {
-		return nil, unavailable(errors.New("too many sessions are being asked about"))
-	}
-	defer leave()
-	if !pass.Probe() { // much may have failed while it queued
-		if pass, r = a.breaker.Enter(q.owner); r != nil {
+	// Who finds out whether there are answers again does not queue: those who
+	// wait for theirs may be the reason why there were none. The breaker lets
+	// few do so at once.
+	if !pass.Probe() {
+		leave, err := a.acquire(ctx, w, q)
+		if err != nil {
+			return nil, unavailable(errors.New("too many sessions are being asked about"))
+		}
+		defer leave()
+		if pass, r = a.breaker.Enter(q.owner); r != nil { // much may have failed while it queued
 			return nil, r
 		}
 	}

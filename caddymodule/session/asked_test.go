@@ -141,7 +141,7 @@ func TestQueueOfAnOutage(t *testing.T) {
 		}
 		all.Wait()
 		// Up to three have taken the places of the first to fail.
-		if n := j.count() - 200; n > maxKnown+3 || a.breaker.Status().State == blame.Closed {
+		if n := j.count() - 200; n > maxKnown+maxAsking+3 || a.breaker.Status().State == blame.Closed {
 			t.Errorf("%d calls, %+v", n, a.breaker.Status())
 		}
 	})

@@ -3,6 +3,7 @@
 package session
 
 import (
+	"context"
 	"net/netip"
 	"time"
 
@@ -64,4 +65,18 @@ func (a *Asked) rank(q *question) fair.Rank {
 		return a.seen.rank(q.by.person)
 	}
 	return a.clients.rank(q.by.client)
+}
+
+// acquire waits for the turn of a question. Who is known takes a slot of the
+// unknown that is idle rather than wait, one a person: those of the known may
+// be held by a few people for whom the app hangs. Those people do not: when
+// there was no answer, they keep to their share.
+func (a *Asked) acquire(ctx context.Context, w *lane, q *question) (leave func(), err error) {
+	rank := a.rank(q)
+	if w == &a.known && rank == fair.First && w.queue.Running() >= maxKnown {
+		if leave, ok := a.unknown.queue.Try(q.by, rank); ok {
+			return leave, nil
+		}
+	}
+	return w.queue.Acquire(ctx, q.by, rank)
 }

@@ -18,6 +18,11 @@ const (
 	// seenLife is how long a session counts as valid a while ago.
 	seenLife = time.Hour
 
+	// silentLife is for how long those wait until all others had their turn for
+	// whom there was no answer to one question, whatever was answered to others:
+	// the app may hang for one of their sessions only.
+	silentLife = time.Minute
+
 	// maxSeenPerPerson is of how many sessions of one person that is
 	// remembered: somebody who signs in again and again must not push the
 	// others out.
@@ -29,14 +34,14 @@ type seen struct {
 	mu          sync.Mutex
 	credentials *memory.Store[digest, delegation.Person]
 	people      *memory.Store[delegation.Person, []digest]
-	silent      *memory.Store[delegation.Person, struct{}] // for whom there was no answer last
+	silent      *memory.Store[delegation.Person, time.Time] // for whom there was no answer, and when
 }
 
 func newSeen() *seen {
 	return &seen{
 		credentials: memory.New[digest, delegation.Person](maxSessions),
 		people:      memory.New[delegation.Person, []digest](maxSessions),
-		silent:      memory.New[delegation.Person, struct{}](maxSessions),
+		silent:      memory.New[delegation.Person, time.Time](maxSessions),
 	}
 }
 
@@ -46,10 +51,11 @@ func (s *seen) person(of digest) (who delegation.Person, ok bool) {
 
 // answered notes whether there was an answer for a person.
 func (s *seen) answered(who delegation.Person, ok bool) {
-	if ok {
-		s.silent.Delete(who, nameOf(who))
-	} else {
-		s.silent.Set(who, nameOf(who), struct{}{}, blame.FailureLife, false)
+	name, now := nameOf(who), time.Now()
+	if !ok {
+		s.silent.Set(who, name, now, blame.FailureLife, false)
+	} else if last, silent := s.silent.Get(who, name, now); silent && now.Sub(last) >= silentLife {
+		s.silent.Delete(who, name)
 	}
 }
 
