@@ -119,7 +119,7 @@ func (f *office) database(address string) *sql.DB {
 	f.t.Helper()
 	driver := "pgx"
 	if address == "" {
-		driver, address = "sqlite", filepath.Join(filepath.Dir(f.keys), "grants.db")
+		driver, address = "sqlite", "file:"+filepath.Join(filepath.Dir(f.keys), "grants.db")+"?_pragma=busy_timeout(10000)"
 	}
 	db, err := sql.Open(driver, address)
 	if err != nil {
