@@ -5,30 +5,24 @@ package grants
 import (
 	"bytes"
 	"context"
-	"database/sql"
 	"encoding/hex"
 	"fmt"
 
 	"github.com/jackc/pgx/v5/stdlib"
-
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
 // erasePostgres writes a table to a new file; the old one is removed. The rows
 // are frozen: a dump that began before sees them all, where it would see an
 // empty table otherwise, and nothing of it would tell.
 func erasePostgres(ctx context.Context, s *Store, table string) error {
+	if !isRowKeyTable(table) {
+		return nil // the whole: tables of older programs were removed with their files
+	}
 	c, err := s.db.Conn(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = c.Close() }()
-	if table == wholeFile {
-		return eraseStatistics(ctx, c)
-	}
-	if !isRowKeyTable(table) {
-		return nil
-	}
 	tx, err := c.BeginTx(ctx, nil)
 	if err != nil {
 		return err
@@ -57,18 +51,6 @@ func erasePostgres(ctx context.Context, s *Store, table string) error {
 		return err
 	}
 	return tx.Commit()
-}
-
-// eraseStatistics removes what ANALYZE has copied of the tables of older
-// programs, which themselves were removed with their files. A user that does not
-// own the database gets a warning of the server only: see README.
-func eraseStatistics(ctx context.Context, c *sql.Conn) error {
-	if _, err := c.ExecContext(ctx, "SET lock_timeout = "+eraseLock); err != nil {
-		return err
-	}
-	defer func() { _, _ = c.ExecContext(delegation.Detach(ctx), "RESET lock_timeout") }()
-	_, err := c.ExecContext(ctx, "VACUUM (FULL) pg_catalog.pg_statistic")
-	return err
 }
 
 func truncateLogPostgres(context.Context, *Store) error { return nil } // the server's own: see README

@@ -58,11 +58,27 @@ func (s *Store) migrate(ctx context.Context) error {
 // checkKeyset refuses a keyset that does not open what is there: with a wrong
 // one nobody would be found, and everybody would be asked to consent anew.
 func (s *Store) checkKeyset(ctx context.Context) error {
-	return s.read(ctx, "checking the keyset", s.fits)
+	var by string
+	if err := s.read(ctx, "checking the keyset", func(ctx context.Context, db doer) error {
+		if err := s.fits(ctx, db, "keyset", "grants", "journeys"); err != nil {
+			return err
+		}
+		return s.row(ctx, db, func(row scanner) error { return row.Scan(&by) }, "SELECT sealed_by FROM keyset")
+	}); err != nil || by == s.keyName() {
+		return err
+	}
+	// It has another primary key, by a rotation.
+	return s.write(ctx, "noting the keyset", func(ctx context.Context, tx doer) error {
+		if err := s.fits(ctx, tx, "keyset"); err != nil {
+			return err
+		}
+		_, err := s.run(ctx, tx, "UPDATE keyset SET sealed_by = ", s.keyName(), "")
+		return err
+	})
 }
 
-func (s *Store) fits(ctx context.Context, db doer) error {
-	for _, table := range []string{"grants", "journeys"} {
+func (s *Store) fits(ctx context.Context, db doer, tables ...string) error {
+	for _, table := range tables {
 		text, args := s.sql("SELECT count(*) FROM "+table+" WHERE sealed_by NOT IN ", s.keyNames(), "")
 		var foreign int
 		if err := db.QueryRowContext(ctx, text, args...).Scan(&foreign); err != nil {

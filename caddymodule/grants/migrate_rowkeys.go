@@ -22,7 +22,7 @@ const firstOrder = 4_000_000_000_000_000_000
 // files.
 func (s *Store) rowKeysMigration() *goose.Migration {
 	return goose.NewGoMigration(3, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
-		if err := s.fits(ctx, tx); err != nil {
+		if err := s.fits(ctx, tx, "grants", "journeys"); err != nil {
 			return err
 		}
 		schema := rowKeysSchema()
@@ -33,6 +33,10 @@ func (s *Store) rowKeysMigration() *goose.Migration {
 			if _, err := tx.ExecContext(ctx, text); err != nil {
 				return err
 			}
+		}
+		// With the tables, so that of two machines which find nothing one is first.
+		if _, err := s.run(ctx, tx, "INSERT INTO keyset (sealed_by) VALUES (", s.keyName(), ")"); err != nil {
+			return err
 		}
 		if err := s.moveGrants(ctx, tx); err != nil {
 			return err
@@ -86,6 +90,9 @@ func rowKeysSchema() []string {
 )`,
 		// What has to be cleaned of what was deleted: a table of row keys, or the file.
 		"CREATE TABLE erasures (id TEXT NOT NULL PRIMARY KEY, what TEXT NOT NULL)",
+		// Whose database it is, also while it is empty: two machines with different
+		// keysets would not meet each other's bindings.
+		"CREATE TABLE keyset (sealed_by TEXT NOT NULL)",
 		"CREATE TABLE counters (name TEXT NOT NULL PRIMARY KEY, value BIGINT NOT NULL)",
 		fmt.Sprintf("INSERT INTO counters (name, value) VALUES ('order', %d)", int64(firstOrder)),
 	}
