@@ -14,7 +14,9 @@ import (
 // the policy names the address by which the browser asked, and no other.
 func TestA7_MediaAreNamed(t *testing.T) {
 	s := start(t, proxied("", ""))
-	s.Intercept(func(w http.ResponseWriter, r *http.Request, _ http.Handler) { w.Header().Set("Content-Type", "audio/wav") })
+	s.Intercept(func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
+		w.Header().Set("Content-Type", "audio/wav")
+	})
 	const path = "/mdh/api/v1/public/projects/1/views/a%20sound"
 	got := signIn(t, s, "alice").get(path + "?x=y").Header.Get("Content-Security-Policy")
 	if want := "; media-src " + strings.TrimPrefix(s.URL(), "http://") + path + ";"; !strings.Contains(got, want) {
