@@ -175,7 +175,7 @@ func (p *passage) mount(req *http.Request) policy.Mount {
 // received is the address by which the client asked, before any rewrite.
 func received(req *http.Request) (host, path string) {
 	if original, ok := req.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
-		return original.Host, original.URL.EscapedPath()
+		return req.Host, original.URL.EscapedPath() // Caddy keeps no Host there
 	}
 	return req.Host, req.URL.EscapedPath()
 }

@@ -154,6 +154,9 @@ func (g *Gate) admit(w http.ResponseWriter, r *http.Request, upgrade bool) (done
 	if refusal := policy.Early(r, upgrade); refusal != nil {
 		return true, refusal
 	}
+	if refusal := policy.CheckWorker(r); refusal != nil {
+		return true, refusal
+	}
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	if in := g.signedIn(r, repl); in != nil && in.credential.Slot == session.InBearer {
 		// No browser adds that by itself. It is the session that counts, not
@@ -171,6 +174,9 @@ func (g *Gate) admit(w http.ResponseWriter, r *http.Request, upgrade bool) (done
 func (g *Gate) admitPublic(w http.ResponseWriter, r *http.Request, upgrade bool) error {
 	g.app.origins.Headers(w.Header(), r)
 	if refusal := policy.Early(r, upgrade); refusal != nil {
+		return refusal
+	}
+	if refusal := policy.CheckWorker(r); refusal != nil {
 		return refusal
 	}
 	if refusal := g.app.origins.CheckPublic(r); refusal != nil {

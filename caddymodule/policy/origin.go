@@ -19,6 +19,7 @@ var (
 	errOriginNull     = errors.New("Origin is null: a sandboxed frame, a local file or a redirect")
 	errCrossSite      = errors.New("sent from a page of another origin that is not among trusted_origins")
 	errOpened         = errors.New("opened, or put into a frame, by a page of another origin")
+	errServiceWorker  = errors.New("asked for as a service worker's script, which would answer for the app")
 	errUpgradeOrigin  = errors.New("an upgrade needs an Origin that is this server's or among trusted_origins")
 )
 
@@ -132,6 +133,17 @@ func (o *Origins) Check(r *http.Request, upgrade bool) *delegation.Refusal {
 	// POST stands for "not known to be safe".
 	if err := o.protection.Check(&http.Request{Method: http.MethodPost, Header: r.Header, Host: r.Host}); err != nil {
 		return delegation.Refuse(delegation.CrossOrigin, errCrossSite)
+	}
+	return nil
+}
+
+// CheckWorker refuses, with route_denied, what a browser asks for as the script of
+// a service worker: with one of the platform's it would have every later request
+// of the app answered by it, until long after whoever registered it is gone. No
+// page can leave these headers out (Fetch section 3.5, Service Workers 1).
+func CheckWorker(r *http.Request) *delegation.Refusal {
+	if len(r.Header["Service-Worker"]) > 0 || slices.Contains(r.Header["Sec-Fetch-Dest"], "serviceworker") {
+		return delegation.Refuse(delegation.RouteDenied, errServiceWorker)
 	}
 	return nil
 }

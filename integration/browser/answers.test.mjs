@@ -119,8 +119,17 @@ for (const [what, at] of [["a route of the user's", own], ["a public route", ope
   }
 }
 
-// Chromium's viewer of PDFs is a plug-in, which no sandbox has: a page opens
-// them by fetch and a blob, or saves them.
+test("A7: no script of the platform becomes a service worker", async () => {
+  await page.goto(PROXY + "/page");
+  for (const at of [own, open]) {
+    assert.equal((await reads(at("worker"))).status, 200);
+    const how = await page.evaluate((url) => navigator.serviceWorker.register(url).then(() => "registered", (e) => String(e)), at("worker"));
+    assert.match(how, /403/);
+    assert.equal(await page.evaluate(() => navigator.serviceWorker.getRegistrations().then((all) => all.length)), 0);
+  }
+});
+
+// For a browser whose viewer does not run in a sandbox.
 test("A7: a document is saved, or shown from a blob", async () => {
   for (const at of [own, open]) {
     await page.goto(PROXY + "/page");
