@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/fair"
 )
 
 // named is who vouches for sessions that are named after their users, as
@@ -55,5 +57,34 @@ func TestOnePersonsSessionsPushOutTheirOwn(t *testing.T) {
 	}
 	if got := c.sessions.Len(); theirs > 0 || got != people+maxPerPerson {
 		t.Errorf("%d sessions are remembered; %d of the person's latest are not", got, theirs)
+	}
+}
+
+// TestStrangersPushNoAddressOut protects the addresses of good users from
+// worthless credentials, and from one person's good ones, sent from as many
+// networks as anybody has with IPv6.
+func TestStrangersPushNoAddressOut(t *testing.T) {
+	for _, who := range []string{"nobody", "mallory"} {
+		a := NewAsked(named{}, 0)
+		a.Client = clientFrom
+		const good = 200
+		for n := range good {
+			if _, err := a.Verify(from(t, n), bearer(fmt.Sprintf("person%d-1", n))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for n := range 2 * maxAddresses {
+			from := context.WithValue(t.Context(), clientKey{}, fmt.Sprintf("2001:db8:0:%x::1", n))
+			_, _ = a.Verify(from, bearer(fmt.Sprintf("%s-%d", who, n)))
+		}
+		first := 0
+		for n := range good {
+			if a.clients.rank(a.Client.of(from(t, n))) == fair.First {
+				first++
+			}
+		}
+		if first < good {
+			t.Errorf("%s: of %d good addresses %d still go first", who, good, first)
+		}
 	}
 }
