@@ -136,17 +136,22 @@ func (a *Asked) ask(ctx context.Context, w *lane, q *question) (*Session, error)
 	if err != nil && ctx.Err() != nil && time.Since(begun) < a.timeout/2 {
 		return nil, unavailable(errors.New("too many sessions are being asked about: little time was left for this one"))
 	}
-	if q.owner == blame.Strangers {
-		a.clients.record(q.by.client, err == nil)
-	} else {
+	stranger := q.owner == blame.Strangers
+	if !stranger {
 		a.seen.answered(q.by.person, err == nil || !verdictOf(err).OfService())
 	}
 	if err != nil {
+		if stranger {
+			a.clients.worthless(q.by.client)
+		}
 		return nil, a.judge(pass, q, err)
 	}
 	a.breaker.Record(pass, q.owner, blame.Well())
 	a.refused.Delete(q.sum, string(q.sum[:]))
-	a.seen.add(q.sum, delegation.Person{Realm: s.Realm, Subject: s.Subject})
+	// One person's sessions are worth few addresses: any number can be sent from.
+	if over := a.seen.add(q.sum, s.person(s.Realm)); stranger && !over {
+		a.clients.valid(q.by.client)
+	}
 	return s, nil
 }
 

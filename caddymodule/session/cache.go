@@ -24,6 +24,7 @@ type Cache struct {
 	revocations *Revocations
 	life        time.Duration
 	sessions    *memory.Store[digest, *verified]
+	newest      *newest
 	digests     *digests
 }
 
@@ -36,7 +37,7 @@ type verified struct {
 // NewCache remembers what the verifier says for as long as life at most,
 // unless it is revoked.
 func NewCache(v Verifier, r *Revocations, life time.Duration) *Cache {
-	c := &Cache{verifier: v, revocations: r, life: life, sessions: memory.New[digest, *verified](maxSessions), digests: newDigests()}
+	c := &Cache{verifier: v, revocations: r, life: life, sessions: memory.New[digest, *verified](maxSessions), newest: newNewest(life), digests: newDigests()}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.caches = append(r.caches, weak.Make(c))
@@ -75,6 +76,9 @@ func (c *Cache) Verify(ctx context.Context, credential Credential) (*Session, er
 	}
 	if life > 0 {
 		c.sessions.Set(sum, name, v, life, false)
+		if oldest, over := c.newest.add(sum, s.person(s.Realm)); over {
+			c.sessions.Delete(oldest, string(oldest[:]))
+		}
 	}
 	return s, nil
 }

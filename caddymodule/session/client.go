@@ -57,45 +57,45 @@ func network(ip netip.Addr) netip.Prefix {
 }
 
 // reputations are what came from addresses lately. They order who waits, and
-// refuse nobody.
+// refuse nobody. Anybody can send worthless credentials from any number of
+// addresses: those are in a store of their own, and push no others out.
 type reputations struct {
-	store *memory.Store[netip.Prefix, reputation]
-}
-
-type reputation struct {
-	valid   bool
-	refused int // credentials, since one was valid
+	good    *memory.Store[netip.Prefix, int] // credentials that were refused since one was valid
+	refused *memory.Store[netip.Prefix, int] // of addresses from which none was
 }
 
 func newReputations() reputations {
-	return reputations{memory.New[netip.Prefix, reputation](maxAddresses)}
+	return reputations{memory.New[netip.Prefix, int](maxAddresses), memory.New[netip.Prefix, int](maxAddresses)}
 }
 
 func (r reputations) rank(client netip.Prefix) fair.Rank {
-	known, _ := r.store.Get(client, client.String(), time.Now())
-	switch {
-	case known.valid && known.refused < maxRefusedSinceValid:
-		return fair.First
-	case known.valid || known.refused <= maxRefusedNew:
+	name, now := client.String(), time.Now()
+	if n, ok := r.good.Get(client, name, now); ok {
+		if n < maxRefusedSinceValid {
+			return fair.First
+		}
 		return fair.Middle
-	default:
+	}
+	if n, _ := r.refused.Get(client, name, now); n > maxRefusedNew {
 		return fair.Last
 	}
+	return fair.Middle
 }
 
-// record notes how a question about a credential from there ended.
-func (r reputations) record(client netip.Prefix, valid bool) {
+// valid notes that a credential from there was valid.
+func (r reputations) valid(client netip.Prefix) {
 	name := client.String()
-	known, _ := r.store.Get(client, name, time.Now())
-	life := validLife
-	switch {
-	case valid:
-		known = reputation{valid: true}
-	case !known.valid:
-		life = refusedAddressLife
-		fallthrough
-	default:
-		known.refused++
+	r.good.Set(client, name, 0, validLife, false)
+	r.refused.Delete(client, name)
+}
+
+// worthless notes that one led to no session.
+func (r reputations) worthless(client netip.Prefix) {
+	name, now := client.String(), time.Now()
+	if n, ok := r.good.Get(client, name, now); ok {
+		r.good.Set(client, name, n+1, validLife, false)
+		return
 	}
-	r.store.Set(client, name, known, life, false)
+	n, _ := r.refused.Get(client, name, now)
+	r.refused.Set(client, name, n+1, refusedAddressLife, false)
 }

@@ -51,24 +51,24 @@ func TestReputations(t *testing.T) {
 		}
 		want(fair.Middle)
 		for range maxRefusedNew {
-			r.record(client, false)
+			r.worthless(client)
 		}
 		want(fair.Middle)
-		r.record(client, false)
+		r.worthless(client)
 		want(fair.Last)
-		r.record(client, true)
+		r.valid(client)
 		want(fair.First)
 		for range maxRefusedSinceValid - 1 {
-			r.record(client, false)
+			r.worthless(client)
 		}
 		want(fair.First)
-		r.record(client, false)
+		r.worthless(client)
 		want(fair.Middle)
-		r.record(client, true)
+		r.valid(client)
 		want(fair.First)
 		time.Sleep(validLife + 1)
 		want(fair.Middle)
-		r.record(client, false)
+		r.worthless(client)
 		time.Sleep(refusedAddressLife + 1)
 		want(fair.Middle)
 	})

@@ -14,10 +14,12 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+	"golang.org/x/time/rate"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/flight"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
 )
 
@@ -29,12 +31,15 @@ const (
 	KeysAge  = time.Hour
 	keysLife = 24 * time.Hour
 
-	// keysPause is how long to wait between two attempts. Anybody can send
-	// tokens that name keys there never were.
+	// keysPause is how long to wait between two attempts, on average: keysBurst
+	// may follow each other. Anybody can send tokens that name keys there never
+	// were. A key that was looked for in vain is not looked for again for as long.
 	keysPause = 10 * time.Second
+	keysBurst = 3
 
-	maxKeySet = 512 << 10
-	maxKeys   = 100
+	maxKeySet  = 512 << 10
+	maxKeys    = 100
+	maxMissing = 1000
 )
 
 // Remote are keys that an issuer publishes as a JSON Web Key Set (RFC 7517
@@ -48,24 +53,31 @@ type Remote struct {
 	url     string
 	client  *http.Client
 	flights *flight.Group[netip.Prefix, *keySet]
+	missing *memory.Store[string, struct{}] // names of keys that were looked for in vain, as they came
 
 	mu      sync.Mutex
 	set     *keySet   // what was fetched last; nil if nothing was
 	tried   time.Time // when it was asked for last
 	failure error     // of that
+	bucket  *rate.Limiter
 }
 
 // keySet are an issuer's keys of one moment.
 type keySet struct {
-	keys    []jose.JSONWebKey
-	fetched time.Time
+	keys  []jose.JSONWebKey
+	asked time.Time // when they were asked for
 }
 
 // NewRemote returns the keys at an address, fetched by the client.
 func NewRemote(address string, client *http.Client) *Remote {
-	return &Remote{url: address, client: client, flights: flight.New[netip.Prefix, *keySet](flight.Limits{
-		Timeout: client.Timeout, Waiting: 10 * maxWaiting, PerOwner: maxWaiting, // of one address: anybody can name a key
-	})}
+	return &Remote{
+		url: address, client: client,
+		flights: flight.New[netip.Prefix, *keySet](flight.Limits{
+			Timeout: client.Timeout, Waiting: 10 * maxWaiting, PerOwner: maxWaiting, // of one address: anybody can name a key
+		}),
+		missing: memory.New[string, struct{}](maxMissing),
+		bucket:  rate.NewLimiter(rate.Every(keysPause), keysBurst),
+	}
 }
 
 // Close gives idle connections back.
@@ -73,6 +85,11 @@ func (r *Remote) Close() error {
 	r.client.CloseIdleConnections()
 	return nil
 }
+
+const (
+	otherKey = "JWT: the issuer's key has not signed it"
+	noKey    = "JWT: the issuer has no key that has signed it"
+)
 
 // Payload implements [Keys].
 func (r *Remote) Payload(ctx context.Context, token *jose.JSONWebSignature) ([]byte, error) {
@@ -86,19 +103,43 @@ func (r *Remote) Payload(ctx context.Context, token *jose.JSONWebSignature) ([]b
 	case payload != nil:
 		return payload, nil
 	case named:
-		return nil, refuse("JWT: the issuer's key has not signed it")
+		return nil, refuse(otherKey)
 	}
-	fresh, err := r.fetch(ctx)
-	if err != nil {
-		return nil, unavailable(fmt.Errorf("fetching the issuer's keys: %w", err))
+	return r.look(ctx, token, set)
+}
+
+// look verifies a token with keys that are fetched now, as those at hand do not
+// hold the one it names.
+func (r *Remote) look(ctx context.Context, token *jose.JSONWebSignature, set *keySet) ([]byte, error) {
+	name, came := token.Signatures[0].Protected.KeyID, time.Now()
+	if _, ok := r.missing.Get(name, name, came); ok && set != nil {
+		return nil, refuse(noKey)
 	}
-	if fresh != set { // otherwise all is tried
-		payload, _ = fresh.try(token)
+	for tries := 0; set == nil || set.asked.Before(came); tries++ {
+		if tries == 2 { // the first flight may have begun before
+			// Keys from before the question say nothing: the issuer may have a new
+			// one, and "not signed in" would have apps sign their users out.
+			return nil, r.later(errors.New("the issuer was asked for its keys too often just now, and those at hand are older than the session's question"))
+		}
+		fresh, err := r.fetch(ctx)
+		if err != nil {
+			return nil, r.later(fmt.Errorf("fetching the issuer's keys: %w", err))
+		}
+		if fresh != set { // otherwise all is tried
+			payload, named := fresh.try(token)
+			switch {
+			case payload != nil:
+				return payload, nil
+			case named:
+				return nil, refuse(otherKey)
+			}
+		}
+		set = fresh
 	}
-	if payload == nil {
-		return nil, refuse("JWT: the issuer has no key that has signed it")
+	if name != "" {
+		r.missing.Set(name, name, struct{}{}, keysPause, false)
 	}
-	return payload, nil
+	return nil, refuse(noKey)
 }
 
 // known returns the keys that may be used, nil if there are none, and whether
@@ -106,10 +147,10 @@ func (r *Remote) Payload(ctx context.Context, token *jose.JSONWebSignature) ([]b
 func (r *Remote) known() (set *keySet, due bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.set == nil || time.Since(r.set.fetched) >= keysLife {
+	if r.set == nil || time.Since(r.set.asked) >= keysLife {
 		return nil, false
 	}
-	return r.set, time.Since(r.set.fetched) >= KeysAge && time.Since(r.tried) >= keysPause
+	return r.set, time.Since(r.set.asked) >= KeysAge && time.Since(r.tried) >= keysPause
 }
 
 // try verifies with the keys that a token may mean. named tells whether it
@@ -138,11 +179,11 @@ func (s *keySet) try(token *jose.JSONWebSignature) (payload []byte, named bool) 
 // keys at hand stay if it fails.
 func (r *Remote) fetch(ctx context.Context) (*keySet, error) {
 	return r.flights.Do(ctx, "keys", r.Client.of(ctx), func(ctx context.Context) (*keySet, error) {
-		if r.begin() {
+		if asked := time.Now(); r.begin(asked) {
 			keys, err := r.get(ctx)
 			r.mu.Lock()
 			if r.failure = err; err == nil {
-				r.set = &keySet{keys, time.Now()}
+				r.set = &keySet{keys, asked}
 			}
 			r.mu.Unlock()
 		}
@@ -159,14 +200,28 @@ func (r *Remote) fetch(ctx context.Context) (*keySet, error) {
 }
 
 // begin tells whether it is time to ask.
-func (r *Remote) begin() bool {
+func (r *Remote) begin(now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if time.Since(r.tried) < keysPause {
+	if r.failure != nil && now.Sub(r.tried) < keysPause || !r.bucket.AllowN(now, 1) {
 		return false
 	}
-	r.tried = time.Now()
+	r.tried = now
 	return true
+}
+
+// later is the refusal until it is time again.
+func (r *Remote) later(cause error) *delegation.Refusal {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	wait := time.Duration((1 - r.bucket.TokensAt(now)) * float64(keysPause))
+	if r.failure != nil {
+		wait = max(wait, keysPause-now.Sub(r.tried))
+	}
+	refusal := unavailable(cause)
+	refusal.RetryAfter = max(wait, time.Second)
+	return refusal
 }
 
 // get makes the call.

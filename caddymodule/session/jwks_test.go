@@ -114,13 +114,98 @@ func TestUnknownKeysAreNoStorm(t *testing.T) {
 			_ = codeOf(t, got, err)
 			time.Sleep(keysPause / 50)
 		}
-		if s.count() > 3 {
-			t.Errorf("%d calls in %s", s.count(), time.Since(began))
+		if took := time.Since(began); s.count() > keysBurst+int(took/keysPause) {
+			t.Errorf("%d calls in %s", s.count(), took)
 		}
 		// Who is signed in is still served.
 		got, err := j.Verify(t.Context(), bearer(sign(t, jose.ES256, key, kid("known"), claims(nil))))
 		if c := codeOf(t, got, err); c != "" {
 			t.Error(c)
+		}
+	})
+}
+
+// TestStrangersHideNoRotation protects who signs in from being told that they
+// are not signed in, because somebody else has named so many keys there never
+// were that the issuer cannot be asked at once about the new one.
+func TestStrangersHideNoRotation(t *testing.T) {
+	for _, every := range []time.Duration{10 * time.Millisecond, 500 * time.Millisecond, 3 * time.Second} {
+		for _, name := range []string{"", "the same", "another"} {
+			synctest.Test(t, func(t *testing.T) {
+				old, young, forged, s := newKey(t), newKey(t), newKey(t), new(keyServer)
+				s.set(published(old, "old"))
+				j := verifierOf(remote(s))
+				verify := func(key *ecdsa.PrivateKey, header map[string]any) error {
+					_, err := j.Verify(t.Context(), bearer(sign(t, jose.ES256, key, header, claims(nil))))
+					return err
+				}
+				attack := func(rotated bool) bool {
+					for n := range int(33 * time.Second / every) {
+						header := kid(name)
+						switch name {
+						case "":
+							header = nil
+						case "another":
+							header = kid(strconv.Itoa(n))
+						}
+						_ = verify(forged, header)
+						if err := verify(old, kid("old")); err != nil && !rotated {
+							t.Errorf("who is signed in: %v", err)
+						}
+						if rotated {
+							err := verify(young, kid("young"))
+							if err == nil {
+								return true
+							}
+							if r := delegation.AsRefusal(err); r.Code != delegation.SessionUnavailable || r.RetryAfter < time.Second || r.RetryAfter > keysPause {
+								t.Fatalf("%v, to be tried again in %s", err, r.RetryAfter)
+							}
+						}
+						time.Sleep(every)
+					}
+					return false
+				}
+				attack(false)
+				s.set(published(young, "young"))
+				began := time.Now()
+				if !attack(true) || time.Since(began) > keysPause {
+					t.Errorf("the new key is known after %s", time.Since(began))
+				}
+				if n, most := s.count(), keysBurst+1+int(43*time.Second/keysPause); n > most {
+					t.Errorf("the issuer was asked %d times", n)
+				}
+			})
+		}
+	}
+}
+
+// TestKeysThatAreLookedForBeside protects who comes while keys are fetched that
+// were asked for before: these say nothing of a key that is newer.
+func TestKeysThatAreLookedForBeside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		old, young, s := newKey(t), newKey(t), new(keyServer)
+		s.set(published(old, "old"))
+		s.delay = time.Second
+		j := verifierOf(remote(s))
+		verify := func(key *ecdsa.PrivateKey, name string, code delegation.Code) {
+			got, err := j.Verify(t.Context(), bearer(sign(t, jose.ES256, key, kid(name), claims(nil))))
+			if c := codeOf(t, got, err); c != code {
+				t.Errorf("%s: %q, want %q", name, c, code)
+			}
+		}
+		verify(old, "old", "")
+		var all sync.WaitGroup
+		all.Go(func() { verify(young, "other", delegation.SessionRequired) })
+		time.Sleep(500 * time.Millisecond)
+		s.set(published(old, "old"), published(young, "young"))
+		all.Go(func() { verify(young, "young", "") })
+		all.Wait()
+		// What was looked for in vain is not looked for again.
+		for range 20 {
+			verify(young, "other", delegation.SessionRequired)
+		}
+		if n := s.count(); n != 3 {
+			t.Errorf("%d calls", n)
 		}
 	})
 }

@@ -3,9 +3,7 @@
 package session
 
 import (
-	"slices"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
@@ -22,25 +20,19 @@ const (
 	// whom there was no answer to one question, whatever was answered to others:
 	// the app may hang for one of their sessions only.
 	silentLife = time.Minute
-
-	// maxSeenPerPerson is of how many sessions of one person that is
-	// remembered: somebody who signs in again and again must not push the
-	// others out.
-	maxSeenPerPerson = 16
 )
 
 // seen are credentials that were valid a while ago, and whose they were.
 type seen struct {
-	mu          sync.Mutex
 	credentials *memory.Store[digest, delegation.Person]
-	people      *memory.Store[delegation.Person, []digest]
+	newest      *newest
 	silent      *memory.Store[delegation.Person, time.Time] // for whom there was no answer, and when
 }
 
 func newSeen() *seen {
 	return &seen{
 		credentials: memory.New[digest, delegation.Person](maxSessions),
-		people:      memory.New[delegation.Person, []digest](maxSessions),
+		newest:      newNewest(seenLife),
 		silent:      memory.New[delegation.Person, time.Time](maxSessions),
 	}
 }
@@ -72,17 +64,13 @@ func nameOf(who delegation.Person) string {
 	return strconv.Quote(who.Realm) + strconv.Quote(who.Subject)
 }
 
-func (s *seen) add(of digest, who delegation.Person) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	name := nameOf(who)
-	theirs, _ := s.people.Get(who, name, time.Now())
-	theirs = append(slices.DeleteFunc(slices.Clone(theirs), func(d digest) bool { return d == of }), of)
-	if len(theirs) > maxSeenPerPerson {
-		oldest := theirs[0]
-		theirs = theirs[1:]
+// add notes a session that is valid. over tells whether its person has more of
+// them than are remembered.
+func (s *seen) add(of digest, who delegation.Person) (over bool) {
+	oldest, over := s.newest.add(of, who)
+	if over {
 		s.credentials.Delete(oldest, string(oldest[:]))
 	}
-	s.people.Set(who, name, theirs, seenLife, false)
 	s.credentials.Set(of, string(of[:]), who, seenLife, false)
+	return over
 }
