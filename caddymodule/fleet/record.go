@@ -61,7 +61,7 @@ const maxListed = 8
 // are found by looking through all.
 func (f *Fleet) queueRevoked(ctx context.Context, pipe redis.Pipeliner, what *session.Revocation) (own *redis.StringCmd, err error) {
 	n := what.Name
-	key := kind(f.sealer.Name("revoked", n.Realm, n.Subject, n.SessionID, n.Digest), "revoked")
+	key := f.revokedKey(n)
 	fallback, err := f.sealRevoked(key, &session.Revocation{Name: n, At: what.Covering()})
 	if err != nil {
 		return nil, err
@@ -84,6 +84,11 @@ func (f *Fleet) queueRevoked(ctx context.Context, pipe redis.Pipeliner, what *se
 		return nil, err
 	}
 	return f.queueNote(ctx, pipe, sealed), nil
+}
+
+// revokedKey is where the record of a name is written.
+func (f *Fleet) revokedKey(n session.Name) string {
+	return kind(f.sealer.Name("revoked", n.Realm, n.Subject, n.SessionID, n.Digest), "revoked")
 }
 
 // field is where a part is kept. Redis must not learn a session's name.

@@ -4,6 +4,8 @@ package fleet
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/json"
 	"maps"
 	"slices"
 	"sync"
@@ -149,15 +151,52 @@ func (f *Fleet) readRevoked() error {
 	if revocations == nil {
 		return nil
 	}
+	found := foundRecords{current: make(map[string]struct{}), old: make(map[string]session.Name)}
+	read := func(node redis.Cmdable) error { return f.readRevokedAt(node, revocations, &found) }
+	var err error
 	if cluster, ok := f.client.(*redis.ClusterClient); ok {
-		return cluster.ForEachMaster(f.ctx, func(_ context.Context, node *redis.Client) error {
-			return f.readRevokedAt(node, revocations)
-		})
+		err = cluster.ForEachMaster(f.ctx, func(_ context.Context, node *redis.Client) error { return read(node) })
+	} else {
+		err = read(f.client)
 	}
-	return f.readRevokedAt(f.client, revocations)
+	f.outbox.add(found.outdated()...)
+	return err
 }
 
-func (f *Fleet) readRevokedAt(node redis.Cmdable, revocations *session.Revocations) error {
+// foundRecords are what is under the present key of the keyset, and under
+// earlier ones, which will be dropped: by their names and what they say.
+type foundRecords struct {
+	mu      sync.Mutex
+	current map[string]struct{}
+	old     map[string]session.Name
+}
+
+func (r *foundRecords) add(part *session.Revocation, current bool) {
+	text, err := json.Marshal(part)
+	if err != nil {
+		return
+	}
+	sum := sha256.Sum256(text)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if current {
+		r.current[string(sum[:])] = struct{}{}
+	} else {
+		r.old[string(sum[:])] = part.Name
+	}
+}
+
+// outdated are the names of what has to be written again by the present key.
+func (r *foundRecords) outdated() (names []session.Name) {
+	for sum, name := range r.old {
+		if _, ok := r.current[sum]; !ok {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func (f *Fleet) readRevokedAt(node redis.Cmdable, revocations *session.Revocations, records *foundRecords) error {
 	var cursor uint64
 	for {
 		var keys []string
@@ -184,6 +223,7 @@ func (f *Fleet) readRevokedAt(node redis.Cmdable, revocations *session.Revocatio
 			for i, key := range some {
 				for _, value := range found[i].Val() {
 					if part, ok := f.openRevoked(key, value); ok {
+						records.add(&part, key == f.revokedKey(part.Name))
 						f.outbox.add(revocations.Merge(part)...)
 					}
 				}
