@@ -35,6 +35,7 @@ func (in *signedIn) good(ctx context.Context, who delegation.Person) error {
 	if !in.session.Asked() {
 		return session.Ended()
 	}
+	in.forget() // or it would be found good by the names it was looked up by before
 	again, err := in.verifier.Verify(ctx, in.credential)
 	if err != nil {
 		return err
