@@ -127,7 +127,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		}
 		repl.Set("http.delegate.cache", cacheWord(d.Cached))
 	}
-	p.upstream = h.provider.Upstream(d)
+	if p.upstream, err = h.provider.Upstream(d); err != nil {
+		return h.refuse(w, r, err)
+	}
 	return p.serve(w, r, header, next)
 }
 
