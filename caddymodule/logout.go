@@ -160,6 +160,7 @@ func (l *Logout) listen(w http.ResponseWriter, r *http.Request) error {
 			l.app.signOut(ctx, delegation.Person{Realm: realm, Subject: told.Subject})
 		}
 	}
+	l.backchannel.Taken(told)
 	w.WriteHeader(http.StatusOK)
 	return nil
 }

@@ -44,6 +44,8 @@ type Logout struct {
 	Subject string // may be empty
 	ID      string // `sid`; may be empty
 	Issued  time.Time
+
+	name string // of its `jti`
 }
 
 // Revoke revokes what has ended, of sessions in a realm: the session of the
@@ -110,10 +112,15 @@ func (b *Backchannel) check(d document) (l *Logout, err error) {
 		return nil, errors.New("it has expired")
 	}
 	// Who has recorded it must not sign the user out again and again.
-	name := digestOf(id)
-	if _, again := b.seen.Get(name, name, now); again {
+	l.name = digestOf(id)
+	if _, again := b.seen.Get(l.name, l.name, now); again {
 		return nil, errors.New("it came before")
 	}
-	b.seen.Set(name, name, struct{}{}, logoutAge+2*leeway, false)
 	return l, nil
+}
+
+// Taken notes that a logout token has done what it says. Not before: the issuer
+// may have to try it again.
+func (b *Backchannel) Taken(l *Logout) {
+	b.seen.Set(l.name, l.name, struct{}{}, logoutAge+2*leeway, false)
 }

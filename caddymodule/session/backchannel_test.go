@@ -3,6 +3,7 @@
 package session
 
 import (
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -67,6 +68,7 @@ func TestBackchannel(t *testing.T) {
 		case err != nil:
 			t.Errorf("%s: %v", c.name, delegation.AsRefusal(err).Unwrap())
 		default:
+			b.Taken(l)
 			if names, err := l.Revoke(NewRevocations(), l.Issuer); err != nil || len(names) != 1 || names[0] != c.want {
 				t.Errorf("%s: %+v, %v", c.name, names, err)
 			}
@@ -80,9 +82,11 @@ func TestLogoutTokensAreForgotten(t *testing.T) {
 		key := newKey(t)
 		b := NewBackchannel(verifierOf(&Fixed{[]any{key.Public()}}))
 		token := sign(t, jose.ES256, key, nil, claims(map[string]any{"jti": "1", "nbf": nil, "iat": time.Now().Add(leeway / 2).Unix(), "events": map[string]any{logoutEvent: map[string]any{}}}))
-		if _, err := b.Read(t.Context(), token); err != nil {
+		l, err := b.Read(t.Context(), token)
+		if err != nil {
 			t.Fatal(err)
 		}
+		b.Taken(l)
 		for range 100 {
 			if _, err := b.Read(t.Context(), token); err == nil {
 				t.Fatal("it counts twice")
@@ -90,4 +94,33 @@ func TestLogoutTokensAreForgotten(t *testing.T) {
 			time.Sleep(logoutAge / 50)
 		}
 	})
+}
+
+// TestH15_LogoutTokenIsTriedAgain protects a logout for which there was no room:
+// the issuer was told so, and tries again. What was taken does not count twice.
+func TestH15_LogoutTokenIsTriedAgain(t *testing.T) {
+	key := newKey(t)
+	b := NewBackchannel(verifierOf(&Fixed{[]any{key.Public()}}))
+	token := sign(t, jose.ES256, key, nil, claims(map[string]any{"sub": nil, "sid": "last", "jti": "1", "nbf": nil, "iat": time.Now().Unix(), "events": map[string]any{logoutEvent: map[string]any{}}}))
+	full := NewRevocations()
+	for i := range maxSingle {
+		if _, err := full.RevokeSession("https://login.example.org", "", "sid"+strconv.Itoa(i), time.Time{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, revocations := range []*Revocations{full, full, NewRevocations()} {
+		l, err := b.Read(t.Context(), token)
+		if err != nil {
+			t.Fatalf("tried again: %v", err)
+		}
+		_, err = l.Revoke(revocations, l.Issuer)
+		if took := err == nil; took != (revocations != full) {
+			t.Fatal(err)
+		} else if took {
+			b.Taken(l)
+		}
+	}
+	if _, err := b.Read(t.Context(), token); err == nil {
+		t.Error("it counts twice")
+	}
 }
