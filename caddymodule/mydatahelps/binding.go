@@ -41,6 +41,9 @@ func (p *Provider) bindParticipant(ctx context.Context, who delegation.Person, i
 		p.directory.pins.set(who, id)
 		return nil
 	case errors.Is(err, grants.ErrConflict):
+		// What this process believed is not so any more, and must not let the
+		// person in again once the database is away.
+		p.directory.pins.release(who)
 		return err
 	case p.directory.pins.bound(who, id):
 		return nil
