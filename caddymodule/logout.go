@@ -89,12 +89,20 @@ func (l *Logout) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 		return nil
 	}
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	in := l.signedIn(r, repl)
 	who, err := l.person(r, repl)
-	if err != nil {
+	switch {
+	case err == nil:
+	case delegation.AsRefusal(err).Code != delegation.SessionRequired:
+		return l.refuse(w, r, err) // somebody may be signed in, and would stay so
+	case in != nil && in.valueOf(repl, l.Subject) == "":
+		// Not told by that claim who it is: their session ends, by its own name.
+		who = in.session.People()[0]
+	default:
 		return next.ServeHTTP(w, r)
 	}
 	ctx := delegation.Detach(r.Context()) // who asks may leave
-	in, paced := l.signedIn(r, repl), l.app.logouts.usual(who)
+	paced := l.app.logouts.usual(who)
 	signOut := func() {
 		if in != nil {
 			_ = l.app.tell(ctx, paced, l.app.revokeUsed(in)...)
