@@ -63,10 +63,7 @@ type providerStatus struct {
 }
 
 func (p *provider) status() providerStatus {
-	s := providerStatus{PurgeScope: "machine", Status: p.shared.tokens.Status()}
-	if m, ok := p.Provider.(caddy.Module); ok {
-		s.Kind = m.CaddyModule().ID.Name()
-	}
+	s := providerStatus{Kind: p.kind(), PurgeScope: "machine", Status: p.shared.tokens.Status()}
 	s.Ready, s.Reason = s.Issuer.State == blame.Closed, s.Issuer.Code
 	if s.Shared != nil {
 		s.PurgeScope = "fleet"

@@ -116,9 +116,7 @@ func (p *provider) met(s delegation.Selection) (m met) {
 	for _, other := range p.shared.siblings() {
 		m.Tokens += other.tokens.Count(s)
 	}
-	if c, ok := p.Provider.(delegation.LookupCounter); ok {
-		m.Lookups = c.Lookups(s)
-	}
+	m.Lookups = p.lookups(s)
 	return m
 }
 

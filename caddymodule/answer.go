@@ -72,16 +72,12 @@ func (p *passage) hide(req *http.Request, res *http.Response) error {
 	if p.credential == nil {
 		return nil
 	}
-	disclosing, ok := p.credential.(delegation.Disclosing)
-	if !ok {
-		return delegation.Refuse(delegation.NotDelegated, errUndisclosed)
+	values, err := p.disclose()
+	if err != nil {
+		return err
 	}
 	if bodied(req, res) && encoded(res.Header) {
 		return delegation.Refuse(delegation.UpstreamUnreadable, errEncoded)
-	}
-	var values []string
-	for _, secret := range disclosing.Secrets() {
-		values = append(values, secret.Reveal())
 	}
 	p.secrets = redact.New(values...)
 	hideIn(res.Header, p.secrets)

@@ -100,18 +100,6 @@ func (p *provider) Minting(ctx context.Context, id *delegation.Identity, why tok
 // errNotReleased is a purge that has not ended a binding.
 var errNotReleased = errors.New("not_released: this machine has purged, but the grants cannot be used, where the user is bound to their participant; purge with release again when they can")
 
-// release ends the binding of a person to their participant, if the provider
-// binds anybody.
-func (p *provider) release(ctx context.Context, who delegation.Person) error {
-	switch guest := p.Provider.(type) {
-	case delegation.Unbinder:
-		return guest.Unbind(ctx, who)
-	case delegation.Releaser:
-		guest.Release(who)
-	}
-	return nil
-}
-
 // purge drops who is selected, here and on the machines that share tokens.
 // release also ends the binding of the one person to their participant. by is
 // who asked for it. The error is [tokens.ErrIncomplete] or errNotReleased.

@@ -148,13 +148,12 @@ func (c *check) run(ctx context.Context, out io.Writer) (ok bool, err error) {
 
 // try checks one provider.
 func (c *check) try(ctx context.Context, p *provider, tables []*policy.Table, tell func(delegation.Finding)) {
-	checker, can := p.Provider.(delegation.Checker)
-	if !can {
+	if !p.checks() {
 		tell(delegation.Finding{Step: "check", Detail: "this kind of provider cannot be checked"})
 		return
 	}
 	q := delegation.Question{Read: c.read}
-	if _, connects := p.Provider.(delegation.Connector); connects && c.subject != "" && p.keepsGrants && !p.ledger.Made() {
+	if _, connects := p.connector(); connects && c.subject != "" && p.keepsGrants && !p.ledger.Made() {
 		tell(delegation.Finding{Step: "grants", Detail: "there is no database yet: start Caddy once, and have somebody connect"})
 		return
 	}
@@ -179,7 +178,9 @@ func (c *check) try(ctx context.Context, p *provider, tables []*policy.Table, te
 		q.Delegation.Scopes = verdict.Scopes
 		tell(delegation.Finding{Step: "route", Detail: "allowed, with " + strings.Join(verdict.Scopes, " "), OK: true})
 	}
-	checker.Check(ctx, q, tell)
+	if err := p.check(ctx, q, tell); err != nil {
+		tell(delegation.Finding{Step: "check", Detail: err.Error()})
+	}
 }
 
 // match asks the policies of all directives of a provider; the first that

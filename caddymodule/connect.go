@@ -68,7 +68,7 @@ type Connect struct {
 	// admin API; it is how long they have. From 1m to 24h. Default: neither.
 	CrossDevice caddy.Duration `json:"cross_device,omitempty"`
 
-	connector delegation.Connector
+	connector connector
 	base      *url.URL
 	cookie    http.Cookie // without its value
 	segment   delegation.Secret
@@ -89,7 +89,7 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 		return err
 	}
 	var ok bool
-	if c.connector, ok = c.provider.Provider.(delegation.Connector); !ok {
+	if c.connector, ok = c.provider.connector(); !ok {
 		return fmt.Errorf("provider %s needs nobody's consent: remove delegate_connect", c.Provider)
 	}
 	repl := caddy.NewReplacer()

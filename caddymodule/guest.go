@@ -4,6 +4,8 @@ package caddymodule
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
@@ -12,10 +14,10 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// A guest may be somebody else's code. It is called by way of the methods here,
-// of the provider that it is embedded in: with nothing of the request but its
-// end and its trace span, so that a panic fails one call, and so that there is
-// a credential or an error.
+// A guest may be somebody else's code. It is called by way of the methods here
+// and in guest_*.go, and by no other, with nothing of the request but its end
+// and its trace span: so that a panic fails one call, and so that there is a
+// credential or an error.
 
 func init() {
 	background.OnPanic(func(p *background.Panic) {
@@ -27,22 +29,61 @@ func init() {
 	})
 }
 
-// Authorize implements [delegation.Provider].
-func (p *provider) Authorize(ctx context.Context, d *delegation.Delegation) (c delegation.Credential, err error) {
-	defer background.Recover("authorizing a request", &err)
-	return p.given(p.Provider.Authorize(delegation.Attached(ctx), d))
+// refused answers a panic as what the operator has to mend. It is deferred
+// before what recovers, and so runs after it.
+func refused(err *error) {
+	if fault, ok := errors.AsType[*background.Panic](*err); ok {
+		*err = delegation.Refuse(delegation.NotDelegated, fault)
+	}
 }
 
-// Renew implements [delegation.Provider]. Without the request's values above
+// module is the guest's type, for keys and messages.
+func (p *provider) module() string { return fmt.Sprintf("%T", p.guest) }
+
+// kind is the guest's name as a module; empty if it is none.
+func (p *provider) kind() string {
+	if m, ok := p.guest.(caddy.Module); ok {
+		return m.CaddyModule().ID.Name()
+	}
+	return ""
+}
+
+// describe asks for the guest's traits.
+func (p *provider) describe() (err error) {
+	defer background.Recover("asking for traits", &err)
+	p.traits = p.guest.Traits()
+	return nil
+}
+
+// open is the guest's Open.
+func (p *provider) open() (err error) {
+	defer background.Recover("opening a provider", &err)
+	return p.guest.Open(p)
+}
+
+// Authorize is [delegation.Provider]'s.
+func (p *provider) Authorize(ctx context.Context, d *delegation.Delegation) (c delegation.Credential, err error) {
+	defer background.Recover("authorizing a request", &err)
+	return p.given(p.guest.Authorize(delegation.Attached(ctx), d))
+}
+
+// Renew is [delegation.Provider]'s. Without the request's values above
 // all: reverse_proxy listens to the answers that are made in its context.
 func (p *provider) Renew(ctx context.Context, d *delegation.Delegation, stale delegation.Credential) (c delegation.Credential, err error) {
 	defer background.Recover("renewing a credential", &err)
-	return p.given(p.Provider.Renew(delegation.Attached(ctx), d, stale))
+	return p.given(p.guest.Renew(delegation.Attached(ctx), d, stale))
 }
 
-// Forget implements [delegation.Provider] and [tokens.Client].
+// Forget implements [tokens.Client].
 func (p *provider) Forget(s delegation.Selection) {
-	_ = background.Do("forgetting", func() error { p.Provider.Forget(s); return nil })
+	_ = background.Do("forgetting", func() error { p.guest.Forget(s); return nil })
+}
+
+// Upstream is [delegation.Provider]'s.
+func (p *provider) Upstream(d *delegation.Delegation) (u delegation.Upstream, err error) {
+	defer refused(&err)
+	defer background.Recover("telling an upstream", &err)
+	return p.guest.Upstream(d), nil
 }
 
 // Mint implements [tokens.Client]. The engine recovers it.
@@ -50,10 +91,16 @@ func (p *provider) Mint(ctx context.Context, id delegation.Identity) (*delegatio
 	return p.mint(ctx, id)
 }
 
-// issueToken is [delegation.TokenIssuer].
+// issuesTokens tells whether the guest is a [delegation.TokenIssuer].
+func (p *provider) issuesTokens() bool {
+	_, ok := p.guest.(delegation.TokenIssuer)
+	return ok
+}
+
+// issueToken is [delegation.TokenIssuer], for a guest that is one.
 func (p *provider) issueToken(ctx context.Context, d *delegation.Delegation, keep func(*delegation.Token) bool) (t *delegation.Token, err error) {
 	defer background.Recover("issuing a token", &err)
-	t, err = p.Provider.(delegation.TokenIssuer).IssueToken(delegation.Attached(ctx), d, keep)
+	t, err = p.guest.(delegation.TokenIssuer).IssueToken(delegation.Attached(ctx), d, keep)
 	if err == nil && (t == nil || t.Access.Reveal() == "") {
 		err = noCredential(p.name)
 	}
@@ -62,7 +109,7 @@ func (p *provider) issueToken(ctx context.Context, d *delegation.Delegation, kee
 
 // examine is [delegation.Examiner], for a guest that is one.
 func (p *provider) examine(ctx context.Context, d *delegation.Delegation, refused delegation.Credential) (found *delegation.Refusal) {
-	examiner, ok := p.Provider.(delegation.Examiner)
+	examiner, ok := p.guest.(delegation.Examiner)
 	if !ok {
 		return nil
 	}
@@ -71,4 +118,38 @@ func (p *provider) examine(ctx context.Context, d *delegation.Delegation, refuse
 		return nil
 	})
 	return found
+}
+
+// lookups is [delegation.LookupCounter], for a guest that is one.
+func (p *provider) lookups(s delegation.Selection) (n int) {
+	if counter, ok := p.guest.(delegation.LookupCounter); ok {
+		_ = background.Do("counting look-ups", func() error { n = counter.Lookups(s); return nil })
+	}
+	return n
+}
+
+// release ends the binding of a person to their participant, if the guest is a
+// [delegation.Releaser] or an [delegation.Unbinder].
+func (p *provider) release(ctx context.Context, who delegation.Person) (err error) {
+	defer background.Recover("releasing a participant", &err)
+	switch guest := p.guest.(type) {
+	case delegation.Unbinder:
+		return guest.Unbind(ctx, who)
+	case delegation.Releaser:
+		guest.Release(who)
+	}
+	return nil
+}
+
+// checks is whether the guest is a [delegation.Checker].
+func (p *provider) checks() bool {
+	_, ok := p.guest.(delegation.Checker)
+	return ok
+}
+
+// check is [delegation.Checker], for a guest that is one.
+func (p *provider) check(ctx context.Context, q delegation.Question, tell func(delegation.Finding)) (err error) {
+	defer background.Recover("checking a provider", &err)
+	p.guest.(delegation.Checker).Check(ctx, q, tell)
+	return nil
 }

@@ -98,7 +98,14 @@ func (h *Handler) policy(p *provider) (*policy.Table, error) {
 		return nil, fmt.Errorf("allow: %w", err)
 	}
 	for i, route := range routes {
-		if table.Upgrades(i) && p.Upstream(&delegation.Delegation{Provider: p.name, Path: route.Pattern, Upgrade: true}).Secretive {
+		if !table.Upgrades(i) {
+			continue
+		}
+		upstream, err := p.Upstream(&delegation.Delegation{Provider: p.name, Path: route.Pattern, Upgrade: true})
+		if err != nil {
+			return nil, err
+		}
+		if upstream.Secretive {
 			return nil, fmt.Errorf("allow: line %d (%s): %w: remove WEBSOCKET", i+1, route.Pattern, errUnsearchable)
 		}
 	}
@@ -132,7 +139,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		}
 		repl.Set("http.delegate.cache", cacheWord(d.Cached))
 	}
-	p.upstream = h.provider.Upstream(d)
+	if p.upstream, err = h.provider.Upstream(d); err != nil {
+		return h.refuse(w, r, err)
+	}
 	if d.Upgrade && p.upstream.Secretive {
 		return h.refuse(w, r, delegation.Refuse(delegation.RouteDenied, errUnsearchable))
 	}

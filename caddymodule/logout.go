@@ -89,12 +89,12 @@ func (l *Logout) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 		return nil
 	}
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	who, err := l.person(r, repl)
 	in := l.signedIn(r, repl)
+	who, err := l.person(r, repl)
 	switch {
 	case err == nil:
-	case delegation.AsRefusal(err).Code == delegation.SessionUnavailable:
-		return l.refuse(w, r, err)
+	case delegation.AsRefusal(err).Code != delegation.SessionRequired:
+		return l.refuse(w, r, err) // somebody may be signed in, and would stay so
 	case in == nil:
 		return next.ServeHTTP(w, r)
 	default:

@@ -24,7 +24,7 @@ import (
 // provider is one configured provider and what this module keeps for it. It
 // implements [delegation.Host], and [tokens.Client] for the engine.
 type provider struct {
-	delegation.Provider
+	guest  delegation.Provider // called in guest.go alone
 	name   string
 	traits delegation.Traits
 	shared shared
@@ -110,7 +110,7 @@ func (*engine) GoString() string { return "delegate tokens" }
 type state struct{ io.Closer }
 
 // Destruct runs when no configuration uses the state any more.
-func (s state) Destruct() error { return s.Close() }
+func (s state) Destruct() error { return background.Do("closing state", s.Close) }
 
 // GoString keeps the usage pool from printing what it holds when it panics.
 func (state) GoString() string { return "delegate state" }
@@ -125,9 +125,12 @@ type common struct {
 }
 
 func openProvider(name string, guest delegation.Provider, c common, logger *zap.Logger) (*provider, error) {
-	p := &provider{Provider: guest, name: name, traits: guest.Traits(), logger: logger, naming: c.naming, ledger: c.ledger, departures: newPace(), hot: newHot(name)}
+	p := &provider{guest: guest, name: name, logger: logger, naming: c.naming, ledger: c.ledger, departures: newPace(), hot: newHot(name)}
+	if err := p.describe(); err != nil {
+		return nil, err
+	}
 	if p.traits.Fingerprint == "" {
-		return nil, fmt.Errorf("module %T tells no fingerprint of its settings", guest)
+		return nil, fmt.Errorf("module %s tells no fingerprint of its settings", p.module())
 	}
 	if claim := p.traits.Claim; claim != "" {
 		if err := trustworthy(claim); err != nil {
@@ -143,7 +146,7 @@ func openProvider(name string, guest delegation.Provider, c common, logger *zap.
 		unauthorized: p.take("unauthorized", p.traits.Fingerprint, func() caddy.Destructor { return newUnauthorizedHistory() }).(*unauthorizedHistory),
 	}
 	p.options = c.options
-	if err := guest.Open(p); err != nil {
+	if err := p.open(); err != nil {
 		return nil, errors.Join(err, p.close())
 	}
 	if p.view == nil { // a guest without tokens hears of purges all the same
@@ -154,7 +157,7 @@ func openProvider(name string, guest delegation.Provider, c common, logger *zap.
 
 // take finds or makes what the pool holds for this provider.
 func (p *provider) take(what, key string, build func() caddy.Destructor) any {
-	return p.taken.take(strings.Join([]string{p.name, fmt.Sprintf("%T", p.Provider), what, key}, "\x00"), build)
+	return p.taken.take(strings.Join([]string{p.name, p.module(), what, key}, "\x00"), build)
 }
 
 // close gives back what was taken.
@@ -184,7 +187,7 @@ func (p *provider) Grants() *grants.Opener {
 
 // Common implements [delegation.Host].
 func (p *provider) Common(key string, build func() io.Closer) io.Closer {
-	key = strings.Join([]string{"", fmt.Sprintf("%T", p.Provider), "common", key}, "\x00")
+	key = strings.Join([]string{"", p.module(), "common", key}, "\x00")
 	return p.taken.take(key, func() caddy.Destructor { return state{build()} }).(state).Closer
 }
 

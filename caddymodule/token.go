@@ -74,7 +74,7 @@ func (h *TokenHandler) Provision(ctx caddy.Context) error {
 	if err := h.Gate.provision(ctx); err != nil {
 		return err
 	}
-	if _, ok := h.provider.Provider.(delegation.TokenIssuer); !ok {
+	if !h.provider.issuesTokens() {
 		return fmt.Errorf("provider %s has no tokens that may be handed out: use delegate_proxy", h.Provider)
 	}
 	if len(h.Scopes) == 0 {

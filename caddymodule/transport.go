@@ -123,11 +123,11 @@ func (t *Transport) roundTrip(p *passage, req *http.Request) (*http.Response, er
 			p.body = body // reverse_proxy comes back after a failed dial
 		}
 	}
-	res, err := t.send(p, req, body)
+	res, stale, err := t.send(p, req, body)
 	if err != nil {
 		return p.broken(req, body, err)
 	}
-	if !p.stale(res) {
+	if !stale {
 		p.provider.shared.unauthorized.recordSuccess(&p.delegation)
 		return p.clean(req, res), nil
 	}
@@ -164,11 +164,11 @@ func (t *Transport) heal(p *passage, req *http.Request, body *body, res *http.Re
 	if repl, ok := req.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		repl.Set("http.delegate.renewed", "true")
 	}
-	res, err = t.send(p, req, body)
+	res, stale, err := t.send(p, req, body)
 	if err != nil {
 		return p.broken(req, body, err)
 	}
-	if !p.stale(res) {
+	if !stale {
 		history.recordSuccess(&p.delegation)
 		return p.clean(req, res), nil
 	}
@@ -206,14 +206,15 @@ func (p *passage) renewUnseen(req *http.Request) {
 	})
 }
 
-// send puts the request on the wire, once. A [delegation.Refusal] means that it
-// must not go there, and the upstream has said nothing.
-func (t *Transport) send(p *passage, req *http.Request, body *body) (*http.Response, error) {
+// send puts the request on the wire, once, and tells whether the upstream
+// refused the credential. A [delegation.Refusal] means that it must not go
+// there, or that the provider cannot tell.
+func (t *Transport) send(p *passage, req *http.Request, body *body) (res *http.Response, stale bool, err error) {
 	a := p.attempt(req)
 	out := req.WithContext(a)
 	out.URL = &a.url
 	if err := setPath(out.URL, p.upstream.Prefix+p.delegation.Path); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	out.Host = p.upstream.Host
 	out.Header = headers.Enforce(req.Header)
@@ -225,24 +226,24 @@ func (t *Transport) send(p *passage, req *http.Request, body *body) (*http.Respo
 	body.attach(out, req)
 	if !p.delegation.Public {
 		if missing(p.credential) {
-			return nil, noCredential(p.provider.name)
+			return nil, false, noCredential(p.provider.name)
 		}
-		if err := p.credential.Apply(out); err != nil {
-			return nil, delegation.AsRefusal(err)
+		if err := p.apply(out); err != nil {
+			return nil, false, delegation.AsRefusal(err)
 		}
 	}
 	if pool, ok := t.pools[p.provider.name]; ok {
-		return pool.RoundTrip(out)
+		res, err = pool.RoundTrip(out)
+	} else {
+		res, err = t.HTTPTransport.RoundTrip(out)
 	}
-	return t.HTTPTransport.RoundTrip(out)
-}
-
-// stale tells whether the upstream refused the credential.
-func (p *passage) stale(res *http.Response) bool {
-	if p.delegation.Public {
-		return res.StatusCode == http.StatusUnauthorized
+	if err != nil {
+		return nil, false, err
 	}
-	return p.credential.Stale(res)
+	if stale, err = p.stale(res); err != nil {
+		_ = res.Body.Close()
+	}
+	return res, stale, err
 }
 
 // broken tells what was refused before it was sent, and a client that broke

@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
 )
 
 // pool holds what has to outlive a reload: tokens, lookups, quotas, the keys of
@@ -19,8 +21,15 @@ type taken []string
 
 // take finds or makes what the pool holds.
 func (t *taken) take(key string, build func() caddy.Destructor) any {
-	// build cannot fail, nor can LoadOrNew then.
-	value, _, _ := pool.LoadOrNew(key, func() (caddy.Destructor, error) { return build(), nil })
+	// build fails by a panic alone, which must not leave the pool with a lock
+	// that the next reload waits for.
+	value, _, err := pool.LoadOrNew(key, func() (made caddy.Destructor, err error) {
+		defer background.Recover("making what outlives a reload", &err)
+		return build(), nil
+	})
+	if err != nil {
+		panic(err)
+	}
 	*t = append(*t, key)
 	return value
 }

@@ -96,7 +96,10 @@ func BenchmarkWarmPath(b *testing.B) {
 		return &reverseproxy.HTTPTransport{Transport: t}
 	}
 	h := warmHandler(b)
-	upstream := h.provider.Upstream(nil)
+	upstream, err := h.provider.Upstream(nil)
+	if err != nil {
+		b.Fatal(err)
+	}
 	run := func(b *testing.B, h caddyhttp.MiddlewareHandler, transport http.RoundTripper) {
 		next := caddyhttp.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) error {
 			// As reverse_proxy does it: a request of its own, with the address,

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -99,4 +100,39 @@ func TestD7_BindingIsShared(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(s.Dir, "data", "caddy", "delegate")); err == nil {
 		t.Error("a database was made beside the one that is configured")
 	}
+}
+
+// TestD7_RefusedThenAway protects a participant from the user that they were
+// bound to before: whom the database has refused is not let in as that
+// participant because it is away, and this process remembers what was.
+func TestD7_RefusedThenAway(t *testing.T) {
+	server, lines := postgresGrants(t)
+	s := newStack(t, named(stack.Alice, "u-alice"), named(stack.Bob, "u-bob"))
+	filtered(s)
+	load(t, s, bound(lines))
+	alice := signIn(t, s, "u-alice")
+	alice.get(participantPath).want(t, http.StatusOK, "")
+	text, err := s.Render(bound(lines))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(s.Dir, "Caddyfile")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := command(t, "grants", "list", "--config", file, "--json")
+	if err != nil {
+		t.Fatal(err, out)
+	}
+	id := regexp.MustCompile(`"id":\s*"([^"]+)"`).FindStringSubmatch(out)
+	if out, err = command(t, "grants", "move", id[1], "--subject", "u-carol", "--config", file); err != nil {
+		t.Fatal(err, out)
+	}
+	a := newAdmin(t, s)
+	signOut := func() { a.purge(`{"realm":"default","subject":"u-alice"}`, `"mydatahelps"`) }
+	signOut()
+	alice.get(participantPath).want(t, http.StatusConflict, "account_conflict") // this process was told
+	server.Kill()
+	signOut()
+	alice.get(participantPath).want(t, http.StatusServiceUnavailable, "grants_unavailable")
 }

@@ -122,7 +122,7 @@ func Refuse(code Code, cause error) *Refusal {
 // AsRefusal returns the refusal in err's chain. A fault that is none counts as
 // an issuer that could not be reached: closed, and worth another try.
 func AsRefusal(err error) *Refusal {
-	if r, ok := errors.AsType[*Refusal](err); ok {
+	if r, ok := errors.AsType[*Refusal](err); ok && r != nil { // nil: a provider's mistake
 		return r
 	}
 	return Refuse(IssuerUnavailable, err)
