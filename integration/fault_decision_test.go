@@ -4,6 +4,7 @@ package integration
 
 import (
 	"bytes"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -157,9 +158,7 @@ func TestReleaseMeetsLookup(t *testing.T) {
 		platform.ServeHTTP(before, r) // read before the release
 		close(reached)
 		<-goOn
-		for name, values := range before.Header() {
-			w.Header()[name] = values
-		}
+		maps.Copy(w.Header(), before.Header())
 		w.WriteHeader(before.Code)
 		_, _ = bytes.NewReader(before.Body.Bytes()).WriteTo(w)
 	})
