@@ -229,17 +229,9 @@ func (s *AppSession) parse(d *caddyfile.Dispenser) error {
 	case "cookie":
 		return parseOnce(d, &s.Cookie)
 	case "bearer":
-		if s.Bearer || d.NextArg() {
-			return d.Err("bearer stands once, and by itself")
-		}
-		s.Bearer = true
-		return nil
+		return parseFlag(d, &s.Bearer)
 	case "optional":
-		if s.Optional || d.NextArg() {
-			return d.Err("optional stands once, and by itself")
-		}
-		s.Optional = true
-		return nil
+		return parseFlag(d, &s.Optional)
 	case "realm":
 		return parseOnce(d, &s.Realm)
 	case "http":
@@ -272,6 +264,16 @@ func (s *AppSession) parse(d *caddyfile.Dispenser) error {
 		s.JWT = jwt
 		return err
 	}
+}
+
+// parseFlag reads a setting that takes no value and may stand only once.
+func parseFlag(d *caddyfile.Dispenser, to *bool) error {
+	word := d.Val()
+	if *to || d.NextArg() {
+		return d.Errf("%s stands once, and by itself", word)
+	}
+	*to = true
+	return nil
 }
 
 // check reports what can be known to be wrong before any placeholder is
