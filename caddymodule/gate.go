@@ -223,6 +223,16 @@ func (g *Gate) check(d *caddyfile.Dispenser) error {
 	return nil
 }
 
+// parseFlag reads a setting that takes no value and may stand only once.
+func parseFlag(d *caddyfile.Dispenser, to *bool) error {
+	word := d.Val()
+	if *to || d.NextArg() {
+		return d.Errf("%s stands once, and by itself", word)
+	}
+	*to = true
+	return nil
+}
+
 // parseOnce reads the one argument of a setting that may stand only once.
 func parseOnce(d *caddyfile.Dispenser, to *string) error {
 	word := d.Val()

@@ -266,16 +266,6 @@ func (s *AppSession) parse(d *caddyfile.Dispenser) error {
 	}
 }
 
-// parseFlag reads a setting that takes no value and may stand only once.
-func parseFlag(d *caddyfile.Dispenser, to *bool) error {
-	word := d.Val()
-	if *to || d.NextArg() {
-		return d.Errf("%s stands once, and by itself", word)
-	}
-	*to = true
-	return nil
-}
-
 // check reports what can be known to be wrong before any placeholder is
 // expanded.
 func (s *AppSession) check() error {
