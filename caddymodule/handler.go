@@ -134,7 +134,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return h.refuse(w, r, err)
 	}
 	if !d.Public {
-		if p.credential, err = h.provider.Authorize(r.Context(), d); err != nil {
+		p.attached.Context = r.Context()
+		if p.credential, err = h.provider.Authorize(&p.attached, d); err != nil {
 			return h.refuse(w, r, err)
 		}
 		repl.Set("http.delegate.cache", cacheWord(d.Cached))

@@ -22,6 +22,7 @@ type passage struct {
 	vars     map[string]any // reverse_proxy's own, until there is an answer
 	answered bool           // reverse_proxy has an answer, the platform's or ours
 
+	attached   delegation.Attachment // for the provider, which gets nothing else of the request's context
 	delegation delegation.Delegation
 	credential delegation.Credential // nil on a public route
 	provider   *provider

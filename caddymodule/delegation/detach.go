@@ -23,9 +23,15 @@ func Detach(ctx context.Context) context.Context {
 }
 
 // Attached is [Detach] for what somebody waits for: it ends when ctx does.
-func Attached(ctx context.Context) context.Context { return attached{ctx} }
+func Attached(ctx context.Context) context.Context {
+	if a, ok := ctx.(*Attachment); ok {
+		return a
+	}
+	return &Attachment{ctx}
+}
 
-type attached struct{ context.Context }
+// Attachment is what [Attached] returns, for who has room for one.
+type Attachment struct{ context.Context }
 
 // Value implements [context.Context].
-func (a attached) Value(key any) any { return Detach(a.Context).Value(key) }
+func (a *Attachment) Value(key any) any { return Detach(a.Context).Value(key) }
