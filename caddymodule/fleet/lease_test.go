@@ -138,19 +138,19 @@ func TestFencedWriteKeepsANewerLease(t *testing.T) {
 // when its lease runs out, one that waits takes over.
 func TestDeadMachine(t *testing.T) {
 	s := serve(t)
-	i, a, b := pair(t, s, Options{Lease: 500 * time.Millisecond})
-	died := make(chan struct{})
-	gone := make(chan struct{})
+	i, a, b := pair(t, s, Options{Lease: 2 * time.Second})
+	began, dead, gone := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(gone)
-		_, _ = a.token(context.Background(), "key", func(ctx context.Context) (*delegation.Token, error) {
-			close(died)
-			<-a.fleet.ctx.Done()
+		_, _ = a.token(context.Background(), "key", func(context.Context) (*delegation.Token, error) {
+			close(began)
+			<-dead // Redis cannot be told any more when this returns
 			return nil, context.Canceled
 		})
 	}()
-	<-died
+	<-began
 	_ = a.fleet.Close()
+	close(dead)
 	<-gone
 	if len(s.keys("lease")) != 1 {
 		t.Fatal("the lease should be there still")

@@ -47,7 +47,7 @@ func truncateLogSQLite(ctx context.Context, s *Store) error {
 	if _, err := c.ExecContext(ctx, "PRAGMA busy_timeout = "+eraseLock); err != nil {
 		return err
 	}
-	defer func() { _, _ = c.ExecContext(delegation.Detach(ctx), "PRAGMA busy_timeout = "+busyTimeout) }()
+	defer func() { _, _ = c.ExecContext(delegation.Detach(ctx), "PRAGMA busy_timeout = "+s.busyTimeout()) }()
 	var busy, frames, moved int
 	if err := c.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &frames, &moved); err != nil {
 		return err

@@ -18,7 +18,7 @@ import (
 // TestLocked protects people whose grant cannot be read now from being told
 // that they have none: another program holds the file.
 func TestLocked(t *testing.T) {
-	at := Options{File: filepath.Join(t.TempDir(), "grants.db"), Keyset: newKeyset(t), Timeout: 200 * time.Millisecond}
+	at := Options{File: filepath.Join(t.TempDir(), "grants.db"), Keyset: newKeyset(t), Timeout: 3 * time.Second} // a slow disk takes less
 	s := opened(t, at)
 	connected(t, s, "alice", "1", "key")
 	other := opened(t, at)
@@ -29,6 +29,9 @@ func TestLocked(t *testing.T) {
 	holds(t, s, "alice", "1", "key") // readers go on
 	err = s.Begin(t.Context(), &Journey{Owner: owner("bob"), Kind: Connect})
 	want(t, "while it is locked", err, ErrUnavailable)
+	if !strings.Contains(err.Error(), "another program holds it locked") {
+		t.Error(err)
+	}
 	if err := tx.Rollback(); err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -16,9 +17,10 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/permission"
 )
 
-// busyTimeout is how long a writer waits for another one, in milliseconds. It
-// is longer than an operation may take, whose deadline then says so.
-const busyTimeout = "10000"
+// busyTimeout is how long a writer waits for another program, in milliseconds:
+// as long as an operation may take. SQLite does not look at a deadline while it
+// waits.
+func (s *Store) busyTimeout() string { return strconv.FormatInt(s.timeout.Milliseconds(), 10) }
 
 // openSQLite opens a file that only its owner can read.
 func (s *Store) openSQLite(file string) error {
@@ -61,7 +63,7 @@ func (s *Store) openSQLite(file string) error {
 	settings := url.Values{
 		"_txlock": {"immediate"}, // two that read first and write then would both wait in vain
 		"_pragma": {
-			"busy_timeout(" + busyTimeout + ")", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)",
+			"busy_timeout(" + s.busyTimeout() + ")", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)",
 			"secure_delete(1)", "temp_store(2)", // nothing deleted stays in a page, and nothing is written beside the file
 			"cache_size(-8000)", // KiB of each connection: a million grants' indexes, but for their leaves
 		},
