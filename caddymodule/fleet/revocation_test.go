@@ -4,6 +4,7 @@ package fleet
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -208,5 +209,56 @@ func TestIDs(t *testing.T) {
 		if got := before(c.a, c.b); got != c.want {
 			t.Errorf("%q before %q: %t", c.a, c.b, got)
 		}
+	}
+}
+
+// TestOlderCopy protects who signed out long before Redis falls back to a copy
+// from before that, at a crash or a failover: the machines know of it, and
+// write it again.
+func TestOlderCopy(t *testing.T) {
+	bob, alice := delegation.Person{Realm: "r", Subject: "bob"}, delegation.Person{Realm: "r", Subject: "alice"}
+	for name, fallBack := range map[string]func(*server, []string){
+		"a crash": func(s *server, _ []string) {
+			s.kill()
+			if !s.start() {
+				t.Error("redis does not start")
+			}
+		},
+		"a failover": func(s *server, later []string) {
+			// What the copy lacks.
+			last := strings.Fields(strings.Trim(s.do("XREVRANGE", s.keys("purges")[0], "+", "-", "COUNT", "1"), "["))[0]
+			s.do("XDEL", s.keys("purges")[0], last)
+			for _, key := range later {
+				s.do("DEL", key)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := serve(t)
+			keys := newKeyset(t)
+			a, b := newRevoker(t, s, keys), newRevoker(t, s, keys)
+			first := time.Now()
+			a.revoke(t, bob)
+			before := s.keys("revoked")
+			s.do("SAVE")
+			at := time.Now()
+			a.revoke(t, alice)
+			until(t, 10*time.Second, "the other machine knows", func() bool { return b.is(alice, at) })
+			later := slices.DeleteFunc(s.keys("revoked"), func(key string) bool { return slices.Contains(before, key) })
+			for _, m := range []*revoker{a, b} { // it was long ago
+				until(t, 10*time.Second, "all is read", func() bool {
+					o := &m.fleet.stream.own
+					o.mu.Lock()
+					defer o.mu.Unlock()
+					o.at = o.at.Add(-time.Hour)
+					return o.since.IsZero()
+				})
+			}
+			fallBack(s, later)
+			until(t, 20*time.Second, "it is written again", func() bool { return len(s.keys("revoked")) == 2 })
+			if c := newRevoker(t, s, keys); !c.is(alice, at) || !c.is(bob, first) {
+				t.Error("a machine that begins does not know")
+			}
+		})
 	}
 }

@@ -40,6 +40,7 @@ type stream struct {
 	incarnation string    // of the data in Redis
 	position    string    // after which to read on
 	read        bool      // position is an entry that was read
+	latest      string    // the entry that was read last, of this incarnation
 	contact     time.Time // when everything was read
 	unsure      bool      // something was missed, nobody knows what
 	listened    bool      // the records were read although it takes no writes
@@ -86,29 +87,33 @@ func (f *Fleet) position() error {
 }
 
 // checkMissed finds out whether entries are gone that this machine has not
-// read, or those that it has written.
+// read, or those that it has written. The one that was read last shows it: where
+// it is gone, older ones that are still there are of a copy from before it.
 func (f *Fleet) checkMissed() error {
 	s := &f.stream
-	own := s.own.latest(s.contact)
-	if !s.read && own == "" {
-		return nil
+	for _, id := range []string{s.latest, s.own.latest(s.contact)} {
+		there, err := f.holds(id)
+		if err != nil {
+			return err
+		}
+		if !there {
+			s.unsure = true
+		}
 	}
-	var until, written []redis.XMessage
-	err := f.try(f.ctx, func(ctx context.Context) (err error) {
-		if s.read {
-			if until, err = f.client.XRangeN(ctx, f.streamKey("purges"), "-", s.position, 1).Result(); err != nil {
-				return err
-			}
-		}
-		if own != "" {
-			written, err = f.client.XRangeN(ctx, f.streamKey("purges"), own, own, 1).Result()
-		}
+	return nil
+}
+
+// holds tells whether the stream has an entry; that of "" is everywhere.
+func (f *Fleet) holds(id string) (there bool, err error) {
+	if id == "" {
+		return true, nil
+	}
+	err = f.try(f.ctx, func(ctx context.Context) error {
+		found, err := f.client.XRangeN(ctx, f.streamKey("purges"), id, id, 1).Result()
+		there = len(found) > 0
 		return err
 	})
-	if err == nil && (s.read && len(until) == 0 || own != "" && len(written) == 0) {
-		s.unsure = true
-	}
-	return err
+	return there, err
 }
 
 // dropAll has the members drop everything: which of it was purged is not known.
@@ -172,7 +177,7 @@ func (f *Fleet) advance(wait time.Duration) (more bool, err error) {
 	for _, s := range streams {
 		for _, entry := range s.Messages {
 			f.apply(entry)
-			f.stream.position, f.stream.read = entry.ID, true
+			f.stream.position, f.stream.latest, f.stream.read = entry.ID, entry.ID, true
 			read++
 		}
 	}

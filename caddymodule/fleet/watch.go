@@ -115,6 +115,7 @@ func (f *Fleet) catchUp() (*link, error) {
 			f.dropAll()
 		}
 		s.own.forget()
+		s.latest = ""
 	}
 	if err := f.replay(lost || s.unsure); err != nil {
 		return nil, err
@@ -219,6 +220,14 @@ func (f *Fleet) check() error {
 	if err != nil {
 		return err
 	}
+	// Another Redis may have taken over without the link's ending. An entry of
+	// long ago may have been trimmed.
+	there := true
+	if at, _ := parseID(f.stream.latest); int64(at) > f.serverTime().Add(-streamedFor/2).UnixMilli() { //nolint:gosec // a moment in milliseconds
+		if there, err = f.holds(f.stream.latest); err != nil {
+			return err
+		}
+	}
 	last, err := f.last()
 	if err != nil {
 		return err
@@ -227,7 +236,7 @@ func (f *Fleet) check() error {
 	if len(last) > 0 {
 		latest = last[0].ID
 	}
-	if at, _ := parseID(latest); f.stream.own.missed() ||
+	if at, _ := parseID(latest); !there || f.stream.own.missed() ||
 		f.stream.read && before(latest, f.stream.position) ||
 		int64(at) > f.serverTime().Add(stepBack).UnixMilli() { //nolint:gosec // more than an int64 holds is negative, and mended when it is missed
 		f.stream.unsure = true
