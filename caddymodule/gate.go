@@ -69,6 +69,9 @@ func (g *Gate) settle(ctx caddy.Context) error {
 	if err := trustworthy(g.Subject); err != nil {
 		return fmt.Errorf("subject: %w", err)
 	}
+	if err := needsRealm(g.Subject, g.Realm); err != nil {
+		return err
+	}
 	if strings.Contains(g.Realm, "{") {
 		return fmt.Errorf("realm %s: write a fixed name, a realm takes no placeholder", g.Realm)
 	}
@@ -220,7 +223,22 @@ func (g *Gate) check(d *caddyfile.Dispenser) error {
 	if err := trustworthy(g.Subject); err != nil {
 		return d.Errf("subject: %v", err)
 	}
+	if err := needsRealm(g.Subject, g.Realm); err != nil {
+		return d.WrapErr(err)
+	}
 	return nil
+}
+
+// needsRealm refuses a claim for the subject whose values share a namespace with
+// the sessions' own subjects: whose staff number is another user's ID would have
+// that one's tokens dropped and sessions ended, and where a claim can be chosen,
+// anybody's.
+func needsRealm(subject, realm string) error {
+	claim, ok := strings.CutPrefix(subject, "{"+userPrefix)
+	if !ok || realm != "" || claim == "id}" || claim == "sub}" {
+		return nil
+	}
+	return fmt.Errorf("subject %s: what one user is called by it may be the ID of another: add a realm of its own for these names, such as `realm %s`", subject, strings.TrimSuffix(claim, "}"))
 }
 
 // parseFlag reads a setting that takes no value and may stand only once.

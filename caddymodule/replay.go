@@ -32,7 +32,7 @@ func newBody(req *http.Request, cross *headers.Allow) (*body, error) {
 	if req.Body == nil || req.Body == http.NoBody || req.ContentLength == 0 {
 		return noBody, nil
 	}
-	stream := &clientBody{ReadCloser: req.Body, trailer: req.Trailer, cross: cross}
+	stream := &clientBody{ReadCloser: req.Body, trailer: req.Trailer, cross: cross, left: req.ContentLength}
 	if req.ContentLength < 0 && seldomHasBody(req.Method) {
 		return probe(stream)
 	}
@@ -134,11 +134,18 @@ type clientBody struct {
 	io.ReadCloser
 	trailer http.Header
 	cross   *headers.Allow
+	left    int64 // of the announced length; negative if none was
 	err     atomic.Pointer[error]
 }
 
 func (b *clientBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
+	if b.left >= 0 {
+		b.left = max(b.left-int64(n), 0)
+	}
+	if err == io.EOF && b.left > 0 {
+		err = io.ErrUnexpectedEOF // which HTTP/3's reader does not tell
+	}
 	switch {
 	case err == io.EOF:
 		b.cross.Trailer(b.trailer)

@@ -42,7 +42,7 @@ func (verified) GoString() string { return "delegate sessions" }
 // would have sessions outlive its change.
 func (s *AppSession) verified(settings [][]string, life time.Duration, build func() verified) session.Verifier {
 	key := delegation.Fingerprint(append(settings, []string{life.String()})...)
-	return s.taken.take("sessions\x00"+key, func() caddy.Destructor { return build() }).(verified)
+	return s.taken.take("sessions\x00"+key, func() caddy.Destructor { return build() }).(verified).Verifier
 }
 
 // asked pools a verifier that asks somebody.

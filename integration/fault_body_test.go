@@ -129,3 +129,25 @@ func TestAd_NothingIsWaitedFor(t *testing.T) {
 		t.Error("the beginning does not arrive before the end")
 	}
 }
+
+// TestBodyThatEndsEarly protects everybody from one client that announces more
+// than it sends: that is the client's fault in each version of HTTP, and no
+// strike against the platform.
+func TestBodyThatEndsEarly(t *testing.T) {
+	over(t, proxied("max_fails 1\nfail_duration 1h", ""), func(t *testing.T, s *stack.Stack, u *user) {
+		bob := signIn(t, s, "bob")
+		bob.base, bob.client.Transport = u.base, u.client.Transport
+		for _, size := range []int{100, 100_000} {
+			req := u.request(http.MethodPost, echoPath, io.LimitReader(strings.NewReader(strings.Repeat("x", size)), int64(size*7/10)))
+			req.ContentLength = int64(size)
+			// Clients may notice by themselves, before there is an answer.
+			if res, err := u.client.Do(req); err == nil {
+				_ = res.Body.Close()
+				if res.StatusCode != http.StatusBadRequest {
+					t.Errorf("%d bytes: status %d", size, res.StatusCode)
+				}
+			}
+			bob.get(echoPath).want(t, http.StatusOK, "")
+		}
+	})
+}

@@ -61,7 +61,7 @@ func (o *outbox) revocations() *session.Revocations {
 
 // JoinSessions has a process's revocations follow those of other machines.
 func (f *Fleet) JoinSessions(r *session.Revocations) *Sessions {
-	s := &Sessions{f, r, r.Follow(f.Skew)}
+	s := &Sessions{f, r, r.Follow(f.Skew, f.Heard)}
 	f.outbox.mu.Lock()
 	defer f.outbox.mu.Unlock()
 	f.outbox.joined = append(f.outbox.joined, s)

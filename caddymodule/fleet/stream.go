@@ -8,6 +8,7 @@ import (
 	"errors"
 	"hash/maphash"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -37,13 +38,14 @@ const (
 // stream is how far this machine has read the purges of the others. Only the
 // watch uses it, but for own.
 type stream struct {
-	incarnation string    // of the data in Redis
-	position    string    // after which to read on
-	read        bool      // position is an entry that was read
-	latest      string    // the entry that was read last, of this incarnation
-	contact     time.Time // when everything was read
-	unsure      bool      // something was missed, nobody knows what
-	listened    bool      // the records were read although it takes no writes
+	incarnation string       // of the data in Redis
+	position    string       // after which to read on
+	read        bool         // position is an entry that was read
+	latest      string       // the entry that was read last, of this incarnation
+	contact     time.Time    // when everything was read
+	heard       atomic.Int64 // the same for others to read, in Unix milliseconds
+	unsure      bool         // something was missed, nobody knows what
+	listened    bool         // the records were read although it takes no writes
 
 	seed    maphash.Seed
 	applied map[uint64]struct{}
@@ -55,6 +57,15 @@ type stream struct {
 
 func newStream(opened time.Time) stream {
 	return stream{contact: opened, seed: maphash.MakeSeed(), applied: make(map[uint64]struct{})}
+}
+
+// Heard is until when everything was read that other machines have told, or
+// when this one began.
+func (f *Fleet) Heard() time.Time {
+	if at := f.stream.heard.Load(); at != 0 {
+		return time.UnixMilli(at)
+	}
+	return f.opened
 }
 
 func (f *Fleet) streamKey(of string) string { return kind(f.sealer.Name(streamName), of) }
@@ -183,6 +194,7 @@ func (f *Fleet) advance(wait time.Duration) (more bool, err error) {
 	}
 	if read < atOnce {
 		f.stream.contact = time.Now()
+		f.stream.heard.Store(f.stream.contact.UnixMilli())
 	}
 	return read == atOnce, nil
 }

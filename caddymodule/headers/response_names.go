@@ -47,16 +47,20 @@ var ruling = set(
 	 speculation-rules use-as-dictionary no-vary-search x-dns-prefetch-control timing-allow-origin
 	 x-frame-options x-content-type-options x-xss-protection x-download-options x-permitted-cross-domain-policies
 	 x-webkit-csp x-ua-compatible x-robots-tag refresh sourcemap x-sourcemap default-style
-	 content-script-type content-style-type`+
+	 content-script-type content-style-type link-template`+
+		// Scripts of the page follow or run them.
+		` hx-location hx-push-url hx-redirect hx-refresh hx-replace-url hx-reselect hx-reswap hx-retarget hx-trigger
+	 hx-trigger-after-settle hx-trigger-after-swap x-inertia-location turbo-location`+
 		// Challenges, credentials, and what this server says of itself.
 		` authentication-info authorization server via host x-powered-by`+
 		// One connection only.
 		` connection keep-alive te trailer transfer-encoding upgrade http2-settings`+
 		// Caches and servers in front of us obey or believe them.
 		` pragma expires age warning cache-status cache-tag cache-tags x-cache-tags xkey x-key
+	 purge-cache-tags x-cache-key x-magento-tags
 	 x-lighttpd-send-file x-lighttpd-send-tempfile x-reproxy-url`,
 	"access-control-", "attribution-reporting-", "proxy-", "public-key-pins-", "reporting-", "sec-", "secure-session-", "shared-storage-", "ad-auction-",
-	"akamai-", "cdn-", "cf-", "cloudflare-", "edge-", "fastly-", "netlify-", "surrogate-", "vercel-",
+	"akamai-", "cache-group", "cdn-", "cf-", "cloudflare-", "edge-", "fastly-", "netlify-", "surrogate-", "vercel-",
 	"x-accel-", "x-edge-", "x-fastly-", "x-litespeed-", "x-lsadc-", "x-nf-", "x-sendfile", "x-varnish", "x-vercel-",
 	"x-forwarded", "x-http-method", "x-method-override", "x-middleware-", "x-original-", "x-rewrite-",
 )

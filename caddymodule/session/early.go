@@ -11,17 +11,23 @@ const maxEarly = 8
 // early are signed sessions that were seen here ahead of the moment that says
 // when they were issued: it is in whole seconds, and an issuer's clock may be
 // ahead. A revocation covers those that were seen before it, and none that came
-// after it. They matter until that moment has passed; other machines may be
-// some time in telling.
+// after it. They matter until that moment has passed and all is heard that other
+// machines revoked until then: while Redis is away that is not.
 type early struct {
 	people map[Name]*seenEarly
 	swept  time.Time
 }
 
 const (
-	earlyFor = 2 * time.Minute // after that moment
+	// earlyFor is for how long after that moment, and after all until then was
+	// heard, they are remembered: messages take their time, and clocks differ.
+	earlyFor = 2 * time.Minute
 
 	sweepEarly = time.Minute
+
+	// maxEarlyPeople is how many people with such sessions are remembered until
+	// the other machines are heard of again: more than sign in during an outage.
+	maxEarlyPeople = 100_000
 )
 
 type seenEarly struct {
@@ -39,10 +45,14 @@ type earlySession struct {
 
 func newEarly() early { return early{people: make(map[Name]*seenEarly), swept: time.Now()} }
 
-// note remembers a session by a name of its user, if it is early.
-func (e *early) note(s *Session, name Name, at, now time.Time) {
+// note remembers a session by a name of its user, if it is early. heard is until
+// when all is known, by the same clock as at.
+func (e *early) note(s *Session, name Name, at, heard, now time.Time) {
 	if now.Sub(e.swept) >= sweepEarly {
-		e.sweep(at, now)
+		if len(e.people) >= maxEarlyPeople {
+			heard = at
+		}
+		e.sweep(heard, now)
 	}
 	if !s.IssuedBefore.After(at) || s.digest == "" {
 		return
@@ -68,14 +78,14 @@ func (e *early) note(s *Session, name Name, at, now time.Time) {
 	}
 }
 
-func (e *early) sweep(at, now time.Time) {
+func (e *early) sweep(heard, now time.Time) {
 	e.swept = now
 	for name, p := range e.people {
 		last := p.more.issued
 		for i := range p.sessions {
 			last = later(last, p.sessions[i].issued)
 		}
-		if at.Sub(last) > earlyFor {
+		if heard.Sub(last) > earlyFor {
 			delete(e.people, name)
 		}
 	}
@@ -110,10 +120,14 @@ func (p *seenEarly) revoked(name Name, by *Revocation, here bool, all []Revocati
 			what.Sessions = append(what.Sessions, RevokedSession{Digest: s.digest, At: later(by.At, by.NoSessionID), Issued: s.issued, Expires: s.expires})
 		}
 	}
-	if !p.more.first.IsZero() && before(&p.more, by.At) {
+	switch {
+	case p.more.first.IsZero():
+	case before(&p.more, by.At):
 		what.At = p.more.issued
+	case before(&p.more, by.NoSessionID): // some of them may have no name
+		what.NoSessionID = p.more.issued
 	}
-	if what.At.IsZero() && what.Sessions == nil {
+	if what.At.IsZero() && what.NoSessionID.IsZero() && what.Sessions == nil {
 		return all
 	}
 	return append(all, what)

@@ -93,7 +93,9 @@ func (r *Revocations) RevokeSession(realm, subject, id string, told time.Time) (
 	defer r.mu.Unlock()
 	what := &Revocation{Name: Name{Realm: realm, Subject: subject}}
 	if subject == "" {
-		what.Subject, _ = r.seen.Get(Name{Realm: realm, SessionID: id}, seenKey(realm, id), now)
+		if owner, _ := r.seen.Get(Name{Realm: realm, SessionID: id}, seenKey(realm, id), now); owner != severalOwners {
+			what.Subject = owner
+		}
 	} else {
 		what.NoSessionID = at
 	}
@@ -242,12 +244,26 @@ func (r *Revocations) note(s *Session, who delegation.Person) *use {
 		r.realms[who.Realm] = struct{}{}
 	}
 	if s.ID != "" && who == s.person(who.Realm) {
-		r.seen.Set(Name{Realm: who.Realm, SessionID: s.ID}, seenKey(who.Realm, s.ID), s.Subject, s.remaining(now), false)
+		r.own(Name{Realm: who.Realm, SessionID: s.ID}, s, now)
 	}
 	if !s.asked {
-		r.early.note(s, NameOf(who), r.clock(now), now)
+		at := r.clock(now)
+		r.early.note(s, NameOf(who), at, at.Add(r.heard(now).Sub(now)), now)
 	}
 	return s.addUse(who)
+}
+
+// severalOwners are the users of a `sid` that more than one has had, as of an
+// issuer that gives one to each browser. No subject is that.
+const severalOwners = "\x00"
+
+// own notes whose a `sid` is.
+func (r *Revocations) own(id Name, s *Session, now time.Time) {
+	key, owner := seenKey(id.Realm, id.SessionID), s.Subject
+	if before, ok := r.seen.Get(id, key, now); ok && before != owner {
+		owner = severalOwners
+	}
+	r.seen.Set(id, key, owner, s.remaining(now), false)
 }
 
 func seenKey(realm, id string) string { return realm + "\x00" + id }

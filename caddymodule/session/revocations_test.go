@@ -145,6 +145,91 @@ func TestA8_Early(t *testing.T) {
 	}
 }
 
+// TestEarlyUntilHeard protects who signs out on another machine while this one
+// cannot hear of it: what was seen here before is over as soon as it does,
+// however long that takes, and however many others sign in meanwhile.
+func TestEarlyUntilHeard(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _, token := cached(t, time.Hour)
+		heard := time.Now()
+		defer c.revocations.Follow(func() (time.Duration, bool) { return 0, false }, func() time.Time { return heard })()
+		early := token(map[string]any{"iat": time.Now().Add(20 * time.Second).Unix(), "exp": time.Now().Add(time.Hour).Unix()})
+		if _, err := c.Verify(t.Context(), bearer(early)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		signedOut := time.Now()
+		others := func() {
+			for n := range 20 {
+				time.Sleep(time.Minute)
+				if _, err := c.Verify(t.Context(), bearer(token(map[string]any{"sub": fmt.Sprint("user", n)}))); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		others()
+		c.revocations.Merge(Revocation{Name: NameOf(testAlice), At: signedOut})
+		if _, err := c.Verify(t.Context(), bearer(early)); err == nil {
+			t.Error("it goes on")
+		}
+		heard = time.Now()
+		others()
+		if _, ok := c.revocations.early.people[NameOf(testAlice)]; ok {
+			t.Error("it is remembered for ever")
+		}
+	})
+}
+
+// TestEarlyNamelessAmongNamed protects a back-channel logout that names a session
+// and its user: those without a name end, however many with one were seen first.
+func TestEarlyNamelessAmongNamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _, token := cached(t, time.Hour)
+		at := time.Now().Add(15 * time.Second).Unix()
+		for n := range maxEarly {
+			if _, err := c.Verify(t.Context(), bearer(token(map[string]any{"iat": at, "sid": fmt.Sprint(n)}))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		nameless := token(map[string]any{"iat": at})
+		if _, err := c.Verify(t.Context(), bearer(nameless)); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		if _, err := c.revocations.RevokeSession(testIssuer, "alice", "other", time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Verify(t.Context(), bearer(nameless)); err == nil {
+			t.Error("it goes on")
+		}
+	})
+}
+
+// TestSessionIDOfSeveral protects the users of a browser whose issuer gives all
+// of them the same `sid`: a logout by that name alone ends the session of each.
+func TestSessionIDOfSeveral(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _, token := cached(t, time.Hour)
+		alice, bob := token(map[string]any{"sid": "shared"}), token(map[string]any{"sid": "shared", "sub": "bob"})
+		carol := token(map[string]any{"sid": "hers", "sub": "carol"})
+		all := []string{alice, bob, carol}
+		for _, text := range all {
+			if _, err := c.Verify(t.Context(), bearer(text)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(2 * time.Second)
+		if _, err := c.revocations.RevokeSession(testIssuer, "", "shared", time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		for i, text := range all {
+			if _, err := c.Verify(t.Context(), bearer(text)); (err == nil) != (text == carol) {
+				t.Errorf("session %d: %v", i, err)
+			}
+		}
+	})
+}
+
 // TestEarlyIsBounded protects the sign-out of one who has very many sessions
 // that say they are from the future.
 func TestEarlyIsBounded(t *testing.T) {
