@@ -128,6 +128,12 @@ func (b *body) failure() error {
 	return nil
 }
 
+// underWay tells whether some of the body was sent, and the rest has yet to come
+// from the client.
+func (b *body) underWay() bool {
+	return b.stream != nil && b.stream.begun.Load() && !b.stream.ended.Load()
+}
+
 // clientBody remembers an error in reading, to tell a client that broke off
 // from an upstream that did, and keeps out of the trailers what does not cross.
 type clientBody struct {
@@ -135,11 +141,16 @@ type clientBody struct {
 	trailer http.Header
 	cross   *headers.Allow
 	left    int64 // of the announced length; negative if none was
+	begun   atomic.Bool
+	ended   atomic.Bool
 	err     atomic.Pointer[error]
 }
 
 func (b *clientBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
+	if n > 0 {
+		b.begun.Store(true)
+	}
 	if b.left >= 0 {
 		b.left = max(b.left-int64(n), 0)
 	}
@@ -148,6 +159,7 @@ func (b *clientBody) Read(p []byte) (int, error) {
 	}
 	switch {
 	case err == io.EOF:
+		b.ended.Store(true)
 		b.cross.Trailer(b.trailer)
 	case err != nil:
 		b.err.Store(&err)

@@ -17,6 +17,7 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/headers"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
 )
 
 func init() {
@@ -254,6 +255,12 @@ func (p *passage) broken(req *http.Request, body *body, err error) (*http.Respon
 	}
 	if fault := body.failure(); fault != nil {
 		return clientFailed(req, fault)
+	}
+	if body.underWay() && req.Context().Err() == nil {
+		// An upstream that ends such a connection may be tired of a client that
+		// sends too slowly or too much. As an error it would count against the
+		// upstream, and one such client would be everybody's outage.
+		return p.gate.response(req, delegation.Refuse(delegation.UpstreamUnavailable, errors.New(oauth.NetworkCause(err)))), nil
 	}
 	return nil, err
 }

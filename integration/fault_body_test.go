@@ -151,3 +151,38 @@ func TestBodyThatEndsEarly(t *testing.T) {
 		}
 	})
 }
+
+// TestUploadThatIsGivenUp protects everybody from one client whose upload takes
+// so long that the platform ends it: that is no strike against the platform.
+func TestUploadThatIsGivenUp(t *testing.T) {
+	s := start(t, proxied("max_fails 1\nfail_duration 1h", ""))
+	alice, bob := signIn(t, s, "alice"), signIn(t, s, "bob")
+	body, rest := io.Pipe()
+	defer rest.Close()
+	s.Intercept(func(w http.ResponseWriter, r *http.Request, platform http.Handler) {
+		if r.ContentLength < 1<<40 {
+			platform.ServeHTTP(w, r)
+			return
+		}
+		_, _ = io.ReadFull(r.Body, make([]byte, 1000))
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_ = conn.(*net.TCPConn).SetLinger(0)
+		_ = conn.Close()
+	})
+	bob.get(echoPath).want(t, http.StatusOK, "")
+	go func() {
+		for { // until the pipe is closed
+			if _, err := rest.Write(make([]byte, 1000)); err != nil {
+				return
+			}
+		}
+	}()
+	req := alice.request(http.MethodPost, echoPath, body)
+	req.ContentLength = 1 << 40
+	alice.do(req).want(t, http.StatusBadGateway, "upstream_unavailable")
+	bob.get(echoPath).want(t, http.StatusOK, "")
+}
