@@ -65,6 +65,7 @@ func (j *SessionJWT) provision(s *AppSession, revocations *session.Revocations) 
 	if err != nil {
 		return nil, err
 	}
+	s.gate.app.logoutRealms.addSession(v.Issuer, s.Realm)
 	if s.Realm == "" {
 		if err := s.gate.app.nameRealm(v.Issuer, "sub"); err != nil {
 			return nil, err
