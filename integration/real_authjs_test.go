@@ -15,25 +15,16 @@ import (
 const authjsCookie = "__Secure-authjs.session-token"
 
 // authjsSession has Auth.js asked. It takes the name of its cookie from the
-// scheme that it is asked by.
-func (p *product) authjsSession() string {
+// scheme that it is asked by. An answer counts for as long as is given.
+func (p *product) authjsSession(life string) string {
 	return `
 			cookie ` + authjsCookie + `
 			session_endpoint ` + p.URL + `/auth/session {
 				subject   user.id
 				expires   expires
 				header_up X-Forwarded-Proto https
-				cache     1s
+				cache     ` + life + `
 			}`
-}
-
-// authjsStack starts an app with Auth.js, and a Caddy in front of it.
-func authjsStack(t *testing.T, settings map[string]any) (*product, *stack.Stack) {
-	t.Helper()
-	s := newStack(t)
-	p := newProduct(t, "authjs.mjs", settings)
-	load(t, s, behind(p.URL, p.authjsSession(), ""))
-	return p, s
 }
 
 // csrf is the token that Auth.js wants in each form.
@@ -67,6 +58,16 @@ func (v *visitor) authjsSignIn(user string) {
 	}
 }
 
+// authjsMail signs in by the link that the app sends.
+func (v *visitor) authjsMail(p *product, user string) {
+	v.t.Helper()
+	a := v.post("/auth/signin/email", url.Values{"csrfToken": {v.csrf()}, "email": {user + "@example.org"}})
+	link, _ := p.do("sent").(string)
+	if v.follow(v.get(link)); len(v.pieces()) != 1 {
+		v.t.Fatalf("not signed in: %d %v %s", a.StatusCode, a.Header, a.body)
+	}
+}
+
 func (v *visitor) authjsSignOut() {
 	v.t.Helper()
 	a := v.post("/auth/signout", url.Values{"csrfToken": {v.csrf()}})
@@ -79,7 +80,8 @@ func (v *visitor) authjsSignOut() {
 // token that the app alone can read: small ones, and those of more than 6 KB
 // that come in pieces.
 func TestReal_AuthJS(t *testing.T) {
-	p, s := authjsStack(t, nil)
+	s, p := newStack(t), newProduct(t, "authjs.mjs", nil)
+	load(t, s, behind(p.URL, p.authjsSession("1s"), ""))
 	alice, bob, nobody := newVisitor(t, siteOf(s)), newVisitor(t, siteOf(s)), newVisitor(t, siteOf(s))
 	nobody.refused()
 	alice.authjsSignIn("alice")
@@ -129,11 +131,10 @@ func TestReal_AuthJS(t *testing.T) {
 // TestReal_AuthJSDatabase protects who has signed out of an app whose Auth.js
 // keeps the sessions: no copy of the cookie is worth anything.
 func TestReal_AuthJSDatabase(t *testing.T) {
-	p, s := authjsStack(t, map[string]any{"database": true})
+	s, p := newStack(t), newProduct(t, "authjs.mjs", map[string]any{"database": true})
+	load(t, s, behind(p.URL, p.authjsSession("1s"), ""))
 	alice, copied, nobody := newVisitor(t, siteOf(s)), newVisitor(t, siteOf(s)), newVisitor(t, siteOf(s))
-	alice.post("/auth/signin/email", url.Values{"csrfToken": {alice.csrf()}, "email": {"alice@example.org"}})
-	link, _ := p.do("sent").(string)
-	alice.follow(alice.get(link))
+	alice.authjsMail(p, "alice")
 	alice.want(stack.Alice.ID)
 	cookie := []string{"Cookie", authjsCookie + "=" + alice.pieces()[authjsCookie]}
 	copied.want(stack.Alice.ID, cookie...)

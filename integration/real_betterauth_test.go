@@ -14,14 +14,17 @@ import (
 
 const betterAuthCookie = "__Secure-better-auth.session_token"
 
-// betterAuthStack starts an app with better-auth, and a Caddy in front of it
-// whose app_session has the given lines.
-func betterAuthStack(t *testing.T, session func(p *product, s *stack.Stack) string) (*product, *stack.Stack) {
-	t.Helper()
-	s := newStack(t)
-	p := newProduct(t, "betterauth.mjs", map[string]any{"base": siteOf(s)})
-	load(t, s, behind(p.URL, session(p, s), ""))
-	return p, s
+// betterAuthSession has better-auth asked. An answer counts for as long as is
+// given.
+func (p *product) betterAuthSession(life string) string {
+	return `
+			cookie ` + betterAuthCookie + `
+			bearer
+			session_endpoint ` + p.URL + `/api/auth/get-session {
+				subject user.id
+				expires session.expiresAt
+				cache   ` + life + `
+			}`
 }
 
 // postJSON calls better-auth as its client library does.
@@ -55,16 +58,9 @@ func (v *visitor) signUp(s *stack.Stack, p simulator.Participant) (token string)
 // TestReal_BetterAuth protects users of better-auth, whose session the app
 // keeps: by its cookie, and by the bearer of its plugin for apps without.
 func TestReal_BetterAuth(t *testing.T) {
-	_, s := betterAuthStack(t, func(p *product, _ *stack.Stack) string {
-		return `
-			cookie ` + betterAuthCookie + `
-			bearer
-			session_endpoint ` + p.URL + `/api/auth/get-session {
-				subject user.id
-				expires session.expiresAt
-				cache   1s
-			}`
-	})
+	s := newStack(t)
+	p := newProduct(t, "betterauth.mjs", map[string]any{"base": siteOf(s)})
+	load(t, s, behind(p.URL, p.betterAuthSession("1s"), ""))
 	alice, bob, nobody := newVisitor(t, siteOf(s)), newVisitor(t, siteOf(s)), newVisitor(t, siteOf(s))
 	nobody.refused()
 	token := alice.signUp(s, stack.Alice)
@@ -101,13 +97,13 @@ func TestReal_BetterAuth(t *testing.T) {
 // TestReal_BetterAuthToken protects users of an app that hands them the signed
 // tokens of better-auth's plugin: over a rotation of its keys too.
 func TestReal_BetterAuthToken(t *testing.T) {
-	p, s := betterAuthStack(t, func(p *product, s *stack.Stack) string {
-		return `
+	s := newStack(t)
+	p := newProduct(t, "betterauth.mjs", map[string]any{"base": siteOf(s)})
+	load(t, s, behind(p.URL, `
 			bearer
-			jwks     ` + p.URL + `/api/auth/jwks
-			issuer   ` + siteOf(s) + `
-			audience ` + siteOf(s)
-	})
+			jwks     `+p.URL+`/api/auth/jwks
+			issuer   `+siteOf(s)+`
+			audience `+siteOf(s), ""))
 	alice, bob, nobody := newVisitor(t, siteOf(s)), newVisitor(t, siteOf(s)), newVisitor(t, siteOf(s))
 	session := alice.signUp(s, stack.Alice)
 	bob.signUp(s, stack.Bob)

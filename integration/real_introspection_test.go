@@ -34,7 +34,7 @@ func (p *product) introspected(lines string) string {
 func TestReal_OIDCProviderIntrospection(t *testing.T) {
 	for name, lines := range map[string]string{
 		"by API":    "audience " + opaqueAPI,
-		"by client": "audience_claim client_id\naudience app",
+		"by client": "audience_claim client_id\naudience app\ntoken_type bearer",
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, caddy := oidcStack(t, nil, func(p *product) string { return p.introspected(lines) })

@@ -217,7 +217,7 @@ func unsigned(t testing.TB, token string) string {
 }
 
 // TestReal_OIDCProviderRotation protects users from being signed out when the
-// provider signs by a new key: twice in a row, and while the old one is published no more.
+// provider signs by a new key, and by another one when the first is published no more.
 func TestReal_OIDCProviderRotation(t *testing.T) {
 	p, caddy := oidcStack(t, nil, (*product).oidcSession)
 	before := p.visitor().signIn("app", "alice", signedAPI, "")

@@ -16,7 +16,7 @@ const app = express()
 app.set('trust proxy', 'loopback')
 
 // users by name, with the number of groups that their session names.
-const users = { alice: 1, bob: 90 }
+const users = { alice: 1, bob: 120 }
 
 // Tokens: the default.
 const tokens = {

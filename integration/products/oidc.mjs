@@ -4,8 +4,8 @@
 // pages to sign in that it brings for development.
 //
 // Settings: `backchannel`, the address that the client `app` is told of logouts
-// at; `sid`, whether access tokens that are JSON Web Tokens name their session; `bound`, whether
-// tokens end with the session though they are for offline use.
+// at; `sid`, whether access tokens that are JSON Web Tokens name their session;
+// `bound`, whether tokens for offline use end with the session all the same.
 
 import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto'
 import Provider from 'oidc-provider'
@@ -50,8 +50,9 @@ function build() {
     ttl: { AccessToken: 3600, Grant: 86400, IdToken: 3600, Interaction: 3600, RefreshToken: 86400, Session: 86400 },
     findAccount: (_ctx, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
     ...settings.bound && { expiresWithSession: () => true },
-    // Logouts are told to loopback, which the provider's own way avoids.
-    fetch: (address, { dispatcher: _, ...options }) => fetch(address, options),
+    // Logouts are told to loopback, which the provider's own way avoids, and
+    // without its limit of 2.5 s, which a machine under load may miss.
+    fetch: (address, { dispatcher: _, signal: __, ...options }) => fetch(address, options),
     formats: {
       customizers: {
         jwt(_ctx, token, parts) {
