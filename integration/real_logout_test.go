@@ -34,7 +34,9 @@ func TestReal_Logout(t *testing.T) {
 			func(v *visitor) { v.post("/logout", nil) },
 		},
 		"Auth.js": {
-			"authjs.mjs", map[string]any{"database": true}, func(p *product) string { return p.authjsSession("10m") }, authjsCookie, "/auth/signout",
+			"authjs.mjs",
+			map[string]any{"database": true},
+			func(p *product) string { return p.authjsSession("10m") }, authjsCookie, "/auth/signout",
 			func(p *product, _ *stack.Stack, v *visitor, user simulator.Participant) {
 				v.authjsMail(p, user.Identifier)
 			},
