@@ -243,6 +243,9 @@ func parseOnce(d *caddyfile.Dispenser, to *string) error {
 		return d.Errf("%s needs a value", word)
 	}
 	*to = d.Val()
+	if err := misread(*to); err != nil {
+		return d.Errf("%s: %v", word, err)
+	}
 	if d.NextArg() {
 		return d.Errf("%s takes one value, not %q as well", word, d.Val())
 	}

@@ -5,6 +5,7 @@ package caddymodule
 import (
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
 
@@ -30,6 +31,8 @@ func TestR8_EverySettingIsInTheKey(t *testing.T) {
 			field.Set(reflect.ValueOf([]jose.SignatureAlgorithm{"changed"}))
 		case delegation.Secret:
 			field.Set(reflect.ValueOf(delegation.NewSecret("changed")))
+		case time.Duration:
+			field.SetInt(int64(time.Hour))
 		case bool:
 			field.SetBool(true)
 		default:

@@ -96,7 +96,7 @@ func TestIntrospection(t *testing.T) {
 		"sub null":           {body: without(`"alice"`, `null`), want: required},
 		"sub empty":          {body: without(`"alice"`, `""`), want: required},
 
-		"sub a number":      {body: without(`"alice"`, `1`), want: unknowable},
+		"sub a fraction":    {body: without(`"alice"`, `1.5`), want: unknowable},
 		"sub a list":        {body: without(`"alice"`, `["alice"]`), want: unknowable},
 		"sub with a line":   {body: without(`"alice"`, `"leak\nbob"`), want: unknowable},
 		"sub very long":     {body: without(`alice`, strings.Repeat("a", maxSubject+1)), want: unknowable},
