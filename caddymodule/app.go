@@ -73,8 +73,10 @@ type App struct {
 	sessions    *fleet.Sessions // their way to the other machines
 	quiet       func()          // has nobody told of Redis any longer
 	realms      *realms
-	names       *names
-	http        *caddyhttp.App // in which sessions are used
+
+	logoutRealms *logoutRealms
+	names        *names
+	http         *caddyhttp.App // in which sessions are used
 }
 
 // CaddyModule returns the Caddy module information.
@@ -152,6 +154,7 @@ func (a *App) Start() error {
 		a.quiet = tellChange(a.fleet, a.logger)
 		a.fleet.Start()
 	}
+	a.logoutRealms.warn(a.logger)
 	return a.startGrants()
 }
 

@@ -75,6 +75,7 @@ func (l *Logout) Provision(ctx caddy.Context) error {
 			return fmt.Errorf("backchannel: %w", err)
 		}
 		l.backchannel = session.NewBackchannel(verifier)
+		app.logoutRealms.addLogout(verifier.Issuer, l.Realm)
 	}
 	return l.settle(ctx)
 }

@@ -3,7 +3,6 @@
 package caddymodule
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
@@ -35,9 +34,16 @@ func init() {
 // directives. Preflights, which browsers send without a session, are answered
 // here.
 type AppSession struct {
-	// Cookie is the name of the cookie that holds the session. A name that
-	// begins with `__Host-` keeps subdomains from setting it. Default: none.
+	// Cookie is the name of the cookie that holds the session, or `Bearer` and the
+	// session. Where it is missing, its pieces <name>.0, <name>.1 and so on are
+	// joined. A name that begins with `__Host-` keeps subdomains from setting it.
+	// Default: none.
 	Cookie string `json:"cookie,omitempty"`
+
+	// CookieJSON is where the session stands in a cookie that holds a JSON object,
+	// in base64url behind `base64-` or percent-encoded: `access_token` for
+	// Supabase. Default: the cookie's value is the session.
+	CookieJSON string `json:"cookie_json,omitempty"`
 
 	// Bearer is whether a session may be sent as `Authorization: Bearer`, for
 	// apps that have no cookies. Where there is the cookie, that counts.
@@ -105,7 +111,7 @@ func (s *AppSession) Provision(ctx caddy.Context) error {
 	if s.gate.ProxyStatusName == "" {
 		s.gate.ProxyStatusName = defaultStatusName
 	}
-	s.carrier = session.Carrier{Cookie: s.Cookie, Bearer: s.Bearer}
+	s.carrier = session.Carrier{Cookie: s.Cookie, Bearer: s.Bearer, JSON: s.CookieJSON}
 	if !s.carrier.Guarded() {
 		s.gate.logger.Warn("a subdomain or a page without TLS can set this cookie for your users: name it __Host-…", zap.String("cookie", s.Cookie))
 	}
@@ -138,6 +144,7 @@ func (s *AppSession) Cleanup() error {
 //
 //	app_session [<matcher>] {
 //	    cookie      <name>                 # and, or
+//	    cookie_json <path>
 //	    bearer
 //	    jwks        <url>                  # one of these five
 //	    public_key  <pem>                  # may stand again
@@ -195,6 +202,8 @@ func (s *AppSession) parse(d *caddyfile.Dispenser) error {
 	switch word {
 	case "cookie":
 		return parseOnce(d, &s.Cookie)
+	case "cookie_json":
+		return parseOnce(d, &s.CookieJSON)
 	case "bearer":
 		return parseFlag(d, &s.Bearer)
 	case "optional":
@@ -238,12 +247,10 @@ func (s *AppSession) parse(d *caddyfile.Dispenser) error {
 // check reports what can be known to be wrong before any placeholder is
 // expanded.
 func (s *AppSession) check() error {
-	switch {
-	case s.Cookie == "" && !s.Bearer:
-		return errors.New("say where the session is: add `cookie <name>`, or `bearer`")
-	case s.Cookie != "" && session.CheckCookie(s.Cookie) != nil:
-		return fmt.Errorf("cookie %q: %w", s.Cookie, session.CheckCookie(s.Cookie))
-	case strings.Contains(s.Realm, "{"):
+	if err := s.checkCarrier(); err != nil {
+		return err
+	}
+	if strings.Contains(s.Realm, "{") {
 		return fmt.Errorf("realm %s: write a fixed name, a realm takes no placeholder", s.Realm)
 	}
 	kind, err := s.kind()

@@ -108,6 +108,7 @@ func (j *SessionJWT) provision(s *AppSession, revocations *session.Revocations) 
 		// than the issuer's: what is revoked by one of them must not meet another.
 		v.Realm = s.Realm
 	}
+	s.gate.app.logoutRealms.addSession(v.Issuer, s.Realm)
 	if s.Realm == "" {
 		if err := s.gate.app.nameRealm(v.Issuer, j.names()); err != nil {
 			return nil, err

@@ -3,6 +3,7 @@
 package caddymodule
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
@@ -59,11 +61,11 @@ func (s *AppSession) asked(v session.Verifier, client *http.Client, settings [][
 }
 
 func introspectionSettings(i *session.Introspection) [][]string {
-	return [][]string{{"introspect", i.URL, i.ClientID, i.ClientSecret.Reveal(), i.Realm, i.Issuer}, i.Audiences}
+	return [][]string{{"introspect", i.URL, i.ClientID, i.ClientSecret.Reveal(), i.Realm, i.Issuer, i.AudienceClaim}, i.Audiences, headerSettings(i.Header)}
 }
 
 func endpointSettings(e *session.Endpoint) [][]string {
-	return [][]string{{"endpoint", e.URL, e.Cookie, e.Subject, e.Expires, e.Realm}}
+	return [][]string{{"endpoint", e.URL, e.Cookie, e.Subject, e.Expires, e.Realm}, headerSettings(e.Header)}
 }
 
 // jwtSettings has keys name the verifier's keys.
@@ -111,4 +113,11 @@ func (a *App) nameRealm(realm string, way ...string) error {
 	}
 	a.ways[realm] = key
 	return nil
+}
+
+// clientAddress is a [session.Client]: what Caddy takes for the client's
+// address, with trusted_proxies what a proxy in front says.
+func clientAddress(ctx context.Context) string {
+	address, _ := caddyhttp.GetVar(ctx, caddyhttp.ClientIPVarKey).(string)
+	return address
 }

@@ -3,6 +3,7 @@
 package caddymodule
 
 import (
+	"net/http"
 	"reflect"
 	"testing"
 	"time"
@@ -29,6 +30,8 @@ func TestR8_EverySettingIsInTheKey(t *testing.T) {
 			field.Set(reflect.ValueOf([]string{"changed"}))
 		case []jose.SignatureAlgorithm:
 			field.Set(reflect.ValueOf([]jose.SignatureAlgorithm{"changed"}))
+		case http.Header:
+			field.Set(reflect.ValueOf(http.Header{"Host": {"changed"}}))
 		case delegation.Secret:
 			field.Set(reflect.ValueOf(delegation.NewSecret("changed")))
 		case time.Duration:

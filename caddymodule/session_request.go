@@ -58,10 +58,3 @@ func (s *AppSession) verify(r *http.Request) (*signedIn, error) {
 	s.gate.app.resolve()
 	return in, in.byAllNames(r.Context())
 }
-
-// clientAddress is a [session.Client]: what Caddy takes for the client's
-// address, with trusted_proxies what a proxy in front says.
-func clientAddress(ctx context.Context) string {
-	address, _ := caddyhttp.GetVar(ctx, caddyhttp.ClientIPVarKey).(string)
-	return address
-}

@@ -22,6 +22,9 @@ const maxSubject = 1024
 type document map[string]any
 
 func readDocument(text []byte) (document, error) {
+	if nested(text) {
+		return nil, errors.New("it is nested too deeply") // the decoder would call itself as often
+	}
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.SetNumberType(json.UnmarshalJSONNumber) // an ID may be longer than a float is exact
 	var d document
@@ -125,22 +128,6 @@ func (d document) time(path string) (time.Time, error) {
 	default:
 		return time.Time{}, errors.New(path + " is no number")
 	}
-}
-
-// date is time that may be written as a date as well (RFC 3339).
-func (d document) date(path string) (time.Time, error) {
-	text, ok := d.at(path).(string)
-	if !ok {
-		return d.time(path)
-	}
-	at, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		return time.Time{}, errors.New(path + " is no date") // err quotes it
-	}
-	if at.Unix() < 0 {
-		return time.Time{}, errors.New(path + " is out of range") // the year 1 must not pass for no date
-	}
-	return at, nil
 }
 
 // strings returns one string or a list of them (RFC 7519 section 4.1.3).

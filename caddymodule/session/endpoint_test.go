@@ -79,7 +79,7 @@ func TestEndpoint(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			j := &judge{status: c.status, kind: c.kind, body: c.body}
 			before := time.Now()
-			s, err := appEndpoint(j.client()).Verify(t.Context(), Credential{askedCredential, InCookie})
+			s, err := appEndpoint(j.client()).Verify(t.Context(), Credential{Text: askedCredential, Slot: InCookie})
 			if got := outcome(t, s, err); got != c.want {
 				t.Fatalf("%q, want %q: %v", got, c.want, errors.Unwrap(err))
 			}
@@ -122,7 +122,7 @@ func TestEndpointOnTheWire(t *testing.T) {
 		InBearer: {"Accept": {"application/json"}, "Authorization": {"Bearer a=b+c"}},
 	} {
 		for range 2 {
-			if _, err := e.Verify(t.Context(), Credential{"a=b+c", slot}); err != nil {
+			if _, err := e.Verify(t.Context(), Credential{Text: "a=b+c", Slot: slot}); err != nil {
 				t.Fatal(errors.Unwrap(err))
 			}
 			if got.Method != http.MethodGet || got.RequestURI != "/me" || got.ContentLength != 0 {
@@ -136,7 +136,7 @@ func TestEndpointOnTheWire(t *testing.T) {
 		"no cookie to send": {URL: server.URL, Realm: "app", Client: client},
 		"no realm":          {URL: server.URL, Cookie: "c", Client: client},
 	} {
-		s, err := e.Verify(t.Context(), Credential{"x", InCookie})
+		s, err := e.Verify(t.Context(), Credential{Text: "x", Slot: InCookie})
 		if code := outcome(t, s, err); code != unknowable || got != nil {
 			t.Errorf("%s: %q", name, code)
 		}

@@ -192,7 +192,7 @@ func TestIntrospectionOnTheWire(t *testing.T) {
 	}))
 	defer server.Close()
 	i := &Introspection{URL: server.URL + "/introspect?tenant=1", ClientID: "an:id", ClientSecret: delegation.NewSecret(askedSecret), Realm: "r", Client: server.Client()}
-	if _, err := i.Verify(t.Context(), Credential{"a+b/c=&active=true", InCookie}); err != nil {
+	if _, err := i.Verify(t.Context(), Credential{Text: "a+b/c=&active=true", Slot: InCookie}); err != nil {
 		t.Fatal(errors.Unwrap(err))
 	}
 	if got.Method != http.MethodPost || got.RequestURI != "/introspect?tenant=1" {
