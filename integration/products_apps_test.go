@@ -16,7 +16,7 @@ import (
 func rowID(n int) any { return json.Number(strconv.Itoa(9007199254740993 + 2*n)) }
 
 // appProducts are those of which the app alone can judge sessions.
-var appProducts = []*product{
+var appProducts = []*loginProduct{
 	{
 		name: "Ory Kratos", cookie: "ory_kratos_session", bearer: true, user: guid, ids: []any{"bf32596a-f853-47c4-91e6-a3f41cf4949d"},
 		asked: &askedLogin{
@@ -31,14 +31,14 @@ var appProducts = []*product{
 			expire: func(answer map[string]any, ended time.Time) {
 				answer["expires_at"] = ended.UTC().Format("2006-01-02T15:04:05.999999999Z")
 			},
-			nobody: answers(http.StatusUnauthorized, `{"error":{"code":401,"status":"Unauthorized","reason":"No valid session credentials found in the request.","message":"The request could not be authorized"}}`),
+			nobody: jsonAnswer(http.StatusUnauthorized, `{"error":{"code":401,"status":"Unauthorized","reason":"No valid session credentials found in the request.","message":"The request could not be authorized"}}`),
 		},
 		others: map[string][]any{
-			"Second_factor": {handler(http.StatusForbidden, `{"error":{"id":"session_aal2_required","code":403,"status":"Forbidden"},"redirect_browser_to":"https://auth.example.org/login?aal=aal2"}`)},
+			"Second_factor": {jsonHandler(http.StatusForbidden, `{"error":{"id":"session_aal2_required","code":403,"status":"Forbidden"},"redirect_browser_to":"https://auth.example.org/login?aal=aal2"}`)},
 		},
 	},
 	{
-		name: "Auth.js", cookie: "__Secure-authjs.session-token", user: guid, ids: []any{"clx3k2j4w0000abcd", "42"},
+		name: "Auth.js", cookie: "__Secure-authjs.session-token", cut: 4096 - 160, user: guid, ids: []any{"clx3k2j4w0000abcd", "42"},
 		asked: &askedLogin{
 			path: "/api/auth/session", subject: "user.id",
 			// An encrypted token of 6 KB, which a browser gets in two pieces.
@@ -54,13 +54,13 @@ var appProducts = []*product{
 			expire: func(answer map[string]any, ended time.Time) {
 				answer["expires"] = ended.UTC().Format("2006-01-02T15:04:05.000Z")
 			},
-			nobody: answers(http.StatusOK, "null"),
+			nobody: jsonAnswer(http.StatusOK, "null"),
 			// With plain http it looks for the cookie without __Secure-.
-			question: func(r *http.Request) bool { return behind(r) },
+			question: throughProxy,
 		},
 		others: map[string][]any{
 			"No_id": {func(answer map[string]any) { delete(answer["user"].(map[string]any), "id") }},
-			"Empty": {handler(http.StatusOK, "{}")},
+			"Empty": {jsonHandler(http.StatusOK, "{}")},
 		},
 	},
 	{
@@ -78,12 +78,12 @@ var appProducts = []*product{
 			expire: func(answer map[string]any, ended time.Time) {
 				setAt(answer, "session.expiresAt", ended.UTC().Format("2006-01-02T15:04:05.000Z"))
 			},
-			nobody: answers(http.StatusOK, "null"),
+			nobody: jsonAnswer(http.StatusOK, "null"),
 			question: func(r *http.Request) bool {
 				return r.Host == "app.example.org" && r.URL.Query().Get("disableRefresh") == "true"
 			},
 		},
-		others: map[string][]any{"Refused": {handler(http.StatusUnauthorized, "null")}},
+		others: map[string][]any{"Refused": {jsonHandler(http.StatusUnauthorized, "null")}},
 	},
 	{
 		name: "Laravel Sanctum", cookie: "laravel_session", user: rowID, ids: []any{json.Number("1"), "9b7f8a52-0d3c-4c0e-a5ff-7a3b6b2b1f11"},
@@ -92,56 +92,56 @@ var appProducts = []*product{
 			answer: func(user any, now time.Time) map[string]any {
 				return map[string]any{"id": user, "name": "Alice", "email": "alice@example.org", "email_verified_at": nil, "created_at": now.UTC().Format("2006-01-02T15:04:05.000000Z")}
 			},
-			nobody:   answers(http.StatusUnauthorized, `{"message":"Unauthenticated."}`),
+			nobody:   jsonAnswer(http.StatusUnauthorized, `{"message":"Unauthenticated."}`),
 			question: func(r *http.Request) bool { return r.Referer() == "https://app.example.org/" && wantsJSON(r) },
 		},
-		others: map[string][]any{"Page_expired": {handler(419, `{"message":"CSRF token mismatch."}`)}},
+		others: map[string][]any{"Page_expired": {jsonHandler(419, `{"message":"CSRF token mismatch."}`)}},
 	},
 	{
 		name: "Django sessions", cookie: "sessionid", user: rowID, ids: []any{json.Number("1"), "1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed"},
 		asked: &askedLogin{
 			path: "/api/me", subject: "id", value: strings.ToLower,
 			answer:   func(user any, _ time.Time) map[string]any { return map[string]any{"id": user} },
-			nobody:   answers(http.StatusUnauthorized, "{}"),
-			question: behind,
+			nobody:   jsonAnswer(http.StatusUnauthorized, "{}"),
+			question: throughProxy,
 		},
-		others: map[string][]any{"Login_page": {redirect("/accounts/login/?next=/api/me")}},
+		others: map[string][]any{"Login_page": {redirectTo("/accounts/login/?next=/api/me")}},
 	},
 	{
-		name: "Rails with Devise", cookie: "_app_session", user: rowID, ids: []any{json.Number("1"), json.Number("0")},
+		name: "Rails with Devise", cookie: "_app_session", user: rowID, ids: []any{json.Number("1")},
 		asked: &askedLogin{
 			path: "/me.json", subject: "id", value: func(random string) string { return random + "%2F%2B--" + random + "--x%3D%3D" },
 			answer:   func(user any, _ time.Time) map[string]any { return map[string]any{"id": user} },
-			nobody:   answers(http.StatusUnauthorized, `{"error":"You need to sign in or sign up before continuing."}`),
-			question: behind,
+			nobody:   jsonAnswer(http.StatusUnauthorized, `{"error":"You need to sign in or sign up before continuing."}`),
+			question: throughProxy,
 		},
-		others: map[string][]any{"Login_page": {redirect("/users/sign_in")}},
+		others: map[string][]any{"Login_page": {redirectTo("/users/sign_in")}},
 	},
 	{
 		name: "express-session", cookie: "connect.sid", user: rowID, ids: []any{json.Number("7"), "alice", "65f1c0ffee65f1c0ffee65f1"},
 		asked: &askedLogin{
 			path: "/api/me", subject: "id", value: func(random string) string { return "s%3A" + random + "." + url.QueryEscape("u1+/"+random) },
 			answer: func(user any, _ time.Time) map[string]any { return map[string]any{"id": user} },
-			nobody: answers(http.StatusUnauthorized, "{}"),
+			nobody: jsonAnswer(http.StatusUnauthorized, "{}"),
 		},
-		others: map[string][]any{"Login_page": {redirect("/login")}},
+		others: map[string][]any{"Login_page": {redirectTo("/login")}},
 	},
 	{
 		name: "PocketBase", user: func(n int) any { return "4q1xlclmfloku3" + strconv.Itoa(n) }, ids: []any{"oap640cot4yru2s"},
 		asked: &askedLogin{
 			path: "/api/me", subject: "id", value: func(random string) string { return "eyJhbGciOiJIUzI1NiJ9.eyJ0eXBlIjoiYXV0aCJ9." + random },
 			answer: func(user any, _ time.Time) map[string]any { return map[string]any{"id": user} },
-			nobody: answers(http.StatusUnauthorized, `{"data":{},"message":"The request requires valid record authorization token.","status":401}`),
+			nobody: jsonAnswer(http.StatusUnauthorized, `{"data":{},"message":"The request requires valid record authorization token.","status":401}`),
 		},
 		others: map[string][]any{
-			"Superuser": {handler(http.StatusForbidden, `{"data":{},"message":"The authorized record is not allowed to perform this action.","status":403}`)},
+			"Superuser": {jsonHandler(http.StatusForbidden, `{"data":{},"message":"The authorized record is not allowed to perform this action.","status":403}`)},
 		},
 	},
 }
 
-// behind tells whether a question looks as if it came through a proxy that
+// throughProxy tells whether a question looks as if it came through a proxy that
 // serves https://app.example.org.
-func behind(r *http.Request) bool {
+func throughProxy(r *http.Request) bool {
 	return r.Host == "app.example.org" && r.Header.Get("X-Forwarded-Proto") == "https" && wantsJSON(r)
 }
 
@@ -149,7 +149,7 @@ func wantsJSON(r *http.Request) bool {
 	return strings.Contains(r.Header.Get("Accept"), "application/json")
 }
 
-func answers(status int, body string) func(w http.ResponseWriter) {
+func jsonAnswer(status int, body string) func(w http.ResponseWriter) {
 	return func(w http.ResponseWriter) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
@@ -157,10 +157,10 @@ func answers(status int, body string) func(w http.ResponseWriter) {
 	}
 }
 
-func handler(status int, body string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) { answers(status, body)(w) }
+func jsonHandler(status int, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { jsonAnswer(status, body)(w) }
 }
 
-func redirect(to string) http.HandlerFunc {
+func redirectTo(to string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, to, http.StatusFound) }
 }

@@ -24,7 +24,7 @@ import (
 
 // productRun is a product's block in a running Caddy.
 type productRun struct {
-	*product
+	*loginProduct
 	stack  *stack.Stack
 	server *productServer
 	text   string // of the block, as it is loaded
@@ -39,7 +39,7 @@ type productCase struct {
 
 // cases are those that make sense for the product. Each has users of its own, so
 // that none depends on another.
-func (p *product) cases() []productCase {
+func (p *loginProduct) cases() []productCase {
 	all := []productCase{
 		{"Signed_in", signedInCase}, {"Ids", idsCase}, {"Nobody", nobodyCase}, {"Forged", forgedCase}, {"Expired", expiredCase},
 		{"Twice", twiceCase}, {"Elsewhere", elsewhereCase}, {"Signed_out", signedOutCase},
@@ -59,6 +59,9 @@ func (p *product) cases() []productCase {
 	if p.asked != nil {
 		all = append(all, productCase{"Wrong_answer", wrongAnswerCase})
 	}
+	if p.cut > 0 {
+		all = append(all, productCase{"Pieces", piecesCase})
+	}
 	if p.logoutToken != nil {
 		all = append(all, productCase{"Backchannel", backchannelCase})
 	}
@@ -72,7 +75,7 @@ func (p *product) cases() []productCase {
 	return all
 }
 
-func (p *product) tellsIssuer() bool {
+func (p *loginProduct) tellsIssuer() bool {
 	if p.signed != nil {
 		return p.signed.claims(p.user(0), time.Now())["iss"] != nil
 	}
@@ -89,21 +92,28 @@ const (
 	productUsers
 )
 
-// headers carry a session as the product's clients do. A browser cuts what one
-// cookie cannot hold.
+// headers carry a session as the product's clients do.
 func (r *productRun) headers(session string) []string {
-	const most = 4096 - 160 // what Auth.js cuts at
-	switch {
-	case r.cookie == "":
+	if r.cookie == "" {
 		return []string{"Authorization", "Bearer " + session}
-	case len(session) <= most:
-		return []string{"Cookie", "theme=dark; " + r.cookie + "=" + session}
 	}
-	var pieces []string
-	for n, piece := range slices.Collect(slices.Chunk([]byte(session), most)) {
-		pieces = append(pieces, fmt.Sprintf("%s.%d=%s", r.cookie, n, piece))
+	return []string{"Cookie", "theme=dark; " + strings.Join(r.pieces(session), "; ")}
+}
+
+// pieces are the cookies of a session: one, or several where the product cuts what
+// one cannot hold.
+func (r *productRun) pieces(session string) []string {
+	if r.wrap != nil {
+		session = r.wrap(session)
 	}
-	return []string{"Cookie", strings.Join(pieces, "; ")}
+	if r.cut == 0 || len(session) <= r.cut {
+		return []string{r.cookie + "=" + session}
+	}
+	var all []string
+	for piece := range slices.Chunk([]byte(session), r.cut) {
+		all = append(all, fmt.Sprintf("%s.%d=%s", r.cookie, len(all), piece))
+	}
+	return all
 }
 
 func (r *productRun) get(t *testing.T, headers ...string) answer {
@@ -240,9 +250,9 @@ func otherIssuerCase(t *testing.T, r *productRun) {
 func otherClientCase(t *testing.T, r *productRun) {
 	for _, client := range []any{"another", []string{"another", "account"}, nil} {
 		r.refused(t, r.server.session(r.user(caseUser), func(claims map[string]any) {
-			claims[r.product.client] = client
+			claims[r.loginProduct.client] = client
 			if client == nil {
-				delete(claims, r.product.client)
+				delete(claims, r.loginProduct.client)
 			}
 		}))
 	}
@@ -290,6 +300,27 @@ func elsewhereCase(t *testing.T, r *productRun) {
 		r.nobody(t, "Cookie", "x-"+r.cookie+"="+session)
 	}
 	r.nobody(t, "X-Session-Token", session)
+}
+
+// piecesCase has a browser send some of the pieces of a session, or others.
+func piecesCase(t *testing.T, r *productRun) {
+	all := r.pieces(r.server.session(r.user(firstUser), nil))
+	others := r.pieces(r.server.session(r.user(secondUser), nil))
+	n := len(all) - 1
+	if n < 1 {
+		t.Fatal("it is in one piece")
+	}
+	send := func(pieces ...string) []string { return []string{"Cookie", strings.Join(pieces, "; ")} }
+	backwards := slices.Clone(all)
+	slices.Reverse(backwards)
+	r.served(t, r.user(firstUser), send(backwards...)...)
+	r.nobody(t, send(all[:n]...)...)
+	r.nobody(t, send(all[1:]...)...)
+	if r.wrap == nil { // otherwise the session may be whole in what is left of it
+		r.nobody(t, send(append(all[:n:n], others[n])...)...)
+	}
+	r.nobody(t, send(append(all, others[n])...)...)
+	r.nobody(t, send(append(all, r.cookie+"=x")...)...)
 }
 
 // notServed wants a session to let nobody in, whether its user can be told to

@@ -15,6 +15,7 @@ import (
 	"math/big"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -23,8 +24,8 @@ import (
 // guid names the nth user as many issuers do.
 func guid(n int) any { return fmt.Sprintf("5f660ce3-69ec-4aeb-9fda-%012x", n) }
 
-// claims are those that nearly every token has, with others.
-func claims(now time.Time, life time.Duration, others map[string]any) map[string]any {
+// tokenClaims are those that nearly every token has, with others.
+func tokenClaims(now time.Time, life time.Duration, others map[string]any) map[string]any {
 	others["iat"], others["exp"] = now.Unix(), now.Add(life).Unix()
 	return others
 }
@@ -41,7 +42,7 @@ func idToken(client any, without ...string) func(map[string]any) {
 }
 
 // issuerProducts are those that make tokens.
-var issuerProducts = []*product{
+var issuerProducts = []*loginProduct{
 	{
 		name: "Auth0", client: "aud",
 		user: func(n int) any { return fmt.Sprintf("auth0|6553da60a54af58e294939%02x", n) },
@@ -49,7 +50,7 @@ var issuerProducts = []*product{
 		signed: &signedLogin{
 			keys: "/.well-known/jwks.json", alg: jose.RS256, typ: "JWT",
 			claims: func(user any, now time.Time) map[string]any {
-				return claims(now, 24*time.Hour, map[string]any{
+				return tokenClaims(now, 24*time.Hour, map[string]any{
 					"iss": "https://tenant.eu.auth0.com/", "sub": user, "aud": []string{"https://api.example.org", "https://tenant.eu.auth0.com/userinfo"},
 					"azp": "K1AUPhZq8mRi0Q0pjhkfu1D7y6KjDQja", "scope": "openid profile read:patients",
 				})
@@ -77,7 +78,7 @@ var issuerProducts = []*product{
 				return map[string]any{"keys": []any{k}}
 			},
 			claims: func(user any, now time.Time) map[string]any {
-				return claims(now, 75*time.Minute, map[string]any{
+				return tokenClaims(now, 75*time.Minute, map[string]any{
 					"iss": "https://login.microsoftonline.com/aaaabbbb-0000-cccc-1111-dddd2222eeee/v2.0", "aud": "00001111-aaaa-2222-bbbb-3333cccc4444",
 					"azp": "11112222-bbbb-3333-cccc-4444dddd5555", "azpacr": "0", "nbf": now.Unix(), "oid": user, "tid": "aaaabbbb-0000-cccc-1111-dddd2222eeee",
 					"sub": fmt.Sprintf("pairwise-%x", user), "name": "Alice", "preferred_username": "alice@example.org", "scp": "Mdh.Read",
@@ -104,7 +105,7 @@ var issuerProducts = []*product{
 				return map[string]any{"keys": []any{encryption, key.jwk(kid, jose.RS256)}}
 			},
 			claims: func(user any, now time.Time) map[string]any {
-				return claims(now, 5*time.Minute, map[string]any{
+				return tokenClaims(now, 5*time.Minute, map[string]any{
 					"iss": "https://sso.example.org/realms/patients", "sub": user, "aud": []string{"mdh-api", "account"}, "azp": "app", "typ": "Bearer",
 					"auth_time": now.Unix(), "jti": "onrtac:3f0b1b4e-0c0b-9d86-bc0c-3c9ac9e4f3ad", "sid": fmt.Sprintf("sid-of-%v", user), "acr": "1",
 					"realm_access": map[string]any{"roles": []string{"uma_authorization"}}, "scope": "openid email profile", "preferred_username": "alice",
@@ -115,7 +116,7 @@ var issuerProducts = []*product{
 			"ID_token": {func(claims map[string]any) { idToken("app", "scope", "realm_access")(claims); claims["typ"] = "ID" }},
 			"Refresh_token": {
 				func(user any) map[string]any {
-					return claims(time.Now(), 30*time.Minute, map[string]any{
+					return tokenClaims(time.Now(), 30*time.Minute, map[string]any{
 						"iss": "https://sso.example.org/realms/patients", "aud": "https://sso.example.org/realms/patients", "sub": user, "typ": "Refresh", "azp": "app",
 					})
 				},
@@ -133,7 +134,7 @@ var issuerProducts = []*product{
 		signed: &signedLogin{
 			keys: "/eu-west-1_Example/.well-known/jwks.json", alg: jose.RS256,
 			claims: func(user any, now time.Time) map[string]any {
-				return claims(now, time.Hour, map[string]any{
+				return tokenClaims(now, time.Hour, map[string]any{
 					"iss": "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_Example", "sub": user, "client_id": "57cbishk4j24pabc1234567890", "token_use": "access",
 					"scope": "aws.cognito.signin.user.admin", "auth_time": now.Unix(), "username": "janedoe@example.com", "cognito:groups": []string{"admin"},
 					"origin_jti": "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee", "jti": "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee", "device_key": "aaaaaaaa-bbbb-cccc-dddd-eeeeeeeeeeee",
@@ -155,7 +156,7 @@ var issuerProducts = []*product{
 		signed: &signedLogin{
 			keys: "/.well-known/jwks.json", alg: jose.RS256, typ: "JWT",
 			claims: func(user any, now time.Time) map[string]any {
-				return claims(now, time.Minute, map[string]any{
+				return tokenClaims(now, time.Minute, map[string]any{
 					"iss": "https://clerk.example.org", "sub": user, "azp": "https://app.example.org", "fva": []int{7, -1}, "nbf": now.Add(-10 * time.Second).Unix(),
 					"sid": fmt.Sprintf("sess_of_%v", user), "sts": "active", "v": 2,
 				})
@@ -168,7 +169,7 @@ var issuerProducts = []*product{
 		user: func(n int) any { return fmt.Sprintf("Xy3bZ0kQ9vQ2mS7pR5tU8wA1cD%02d", n) },
 		ids:  []any{"a", "my own id with 128 characters? no, but with spaces", "käthe"},
 		signed: &signedLogin{
-			keys: "/robot/v1/metadata/x509/securetoken@system.gserviceaccount.com", alg: jose.RS256, typ: "JWT", format: certificates,
+			keys: "/robot/v1/metadata/x509/securetoken@system.gserviceaccount.com", alg: jose.RS256, typ: "JWT", format: googleCertificates,
 			claims: firebaseClaims("https://securetoken.google.com/my-project", time.Hour),
 		},
 		others: map[string][]any{
@@ -184,13 +185,13 @@ var issuerProducts = []*product{
 		user: func(n int) any { return fmt.Sprintf("Xy3bZ0kQ9vQ2mS7pR5tU8wA1cE%02d", n) },
 		ids:  []any{"+491701234567"},
 		signed: &signedLogin{
-			keys: "/identitytoolkit/v3/relyingparty/publicKeys", alg: jose.RS256, typ: "JWT", format: certificates,
+			keys: "/identitytoolkit/v3/relyingparty/publicKeys", alg: jose.RS256, typ: "JWT", format: googleCertificates,
 			claims: firebaseClaims("https://session.firebase.google.com/my-project", 14*24*time.Hour),
 		},
 		others: map[string][]any{"ID_token": {func(claims map[string]any) { claims["iss"] = "https://securetoken.google.com/my-project" }}},
 	},
 	{
-		name: "Supabase", client: "aud", user: guid, ids: []any{"123e4567-e89b-12d3-a456-426614174000"},
+		name: "Supabase", client: "aud", cookie: "sb-abcdefghijklmnopqrst-auth-token", bearer: true, wrap: supabaseCookie, cut: 3180, user: guid, ids: []any{"123e4567-e89b-12d3-a456-426614174000"},
 		signed: &signedLogin{
 			keys: "/auth/v1/.well-known/jwks.json", alg: jose.ES256, typ: "JWT",
 			format: func(kid string, key publicSide) any {
@@ -199,7 +200,7 @@ var issuerProducts = []*product{
 				return map[string]any{"keys": []any{k}}
 			},
 			claims: func(user any, now time.Time) map[string]any {
-				return claims(now, time.Hour, map[string]any{
+				return tokenClaims(now, time.Hour, map[string]any{
 					"iss": "https://abcdefghijklmnopqrst.supabase.co/auth/v1", "sub": user, "aud": "authenticated", "role": "authenticated", "aal": "aal1",
 					"session_id": "9a1c3b5e-3b1c-4a4f-8a54-1f7a1b9c2d3e", "email": "alice@example.org", "phone": "", "is_anonymous": false,
 					"app_metadata": map[string]any{"provider": "email"}, "user_metadata": map[string]any{}, "amr": []any{map[string]any{"method": "password", "timestamp": now.Unix()}},
@@ -209,7 +210,7 @@ var issuerProducts = []*product{
 		others: map[string][]any{
 			"API_key": {
 				func(any) map[string]any {
-					return claims(time.Now(), 10*365*24*time.Hour, map[string]any{"iss": "supabase", "ref": "abcdefghijklmnopqrst", "role": "service_role"})
+					return tokenClaims(time.Now(), 10*365*24*time.Hour, map[string]any{"iss": "supabase", "ref": "abcdefghijklmnopqrst", "role": "service_role"})
 				},
 				func(claims map[string]any) { delete(claims, "sub"); claims["role"] = "anon" },
 			},
@@ -223,7 +224,7 @@ var issuerProducts = []*product{
 		signed: &signedLogin{
 			keys: "/oauth2/default/v1/keys", alg: jose.RS256,
 			claims: func(user any, now time.Time) map[string]any {
-				return claims(now, time.Hour, map[string]any{
+				return tokenClaims(now, time.Hour, map[string]any{
 					"ver": 1, "jti": "AT.xtjhr8FeMkyMfgLiFzVYOYPbgqWdd6ONULT3ffeK7d4", "iss": "https://dev-123456.okta.com/oauth2/default", "aud": "api://default",
 					"cid": "0oaosna3ilNxgPTmk0h7", "uid": user, "scp": []string{"openid", "phone"}, "auth_time": now.Unix(), "sub": fmt.Sprintf("%v@example.org", user),
 				})
@@ -244,12 +245,12 @@ var issuerProducts = []*product{
 		asked: &askedLogin{
 			path: "/admin/oauth2/introspect", subject: "sub", value: func(random string) string { return "ory_at_" + random + ".sig_-" },
 			answer: func(user any, now time.Time) map[string]any {
-				return claims(now, time.Hour, map[string]any{
+				return tokenClaims(now, time.Hour, map[string]any{
 					"active": true, "scope": "openid offline", "client_id": "app", "sub": user, "aud": []string{"https://api.example.org"},
 					"iss": "https://auth.example.org/", "token_type": "Bearer", "token_use": "access_token", "nbf": now.Unix(), "ext": map[string]any{},
 				})
 			},
-			expire: expireClaim, nobody: inactive, question: introspection(""),
+			expire: expireClaim, nobody: inactiveToken, question: introspection(""),
 		},
 		others: map[string][]any{
 			"Refresh_token": {func(answer map[string]any) { answer["token_use"] = "refresh_token" }},
@@ -263,13 +264,13 @@ var issuerProducts = []*product{
 		asked: &askedLogin{
 			path: "/oauth/v2/introspect", subject: "sub",
 			answer: func(user any, now time.Time) map[string]any {
-				return claims(now, 12*time.Hour, map[string]any{
+				return tokenClaims(now, 12*time.Hour, map[string]any{
 					"active": true, "aud": []string{"301234567890123456", "298765432109876543"}, "client_id": "299999999999999999", "iss": "https://example.zitadel.cloud",
 					"jti": "V2_278419665348325000-at_278419665348390000", "nbf": now.Unix(), "scope": "openid profile", "sub": user, "token_type": "Bearer",
 					"username": "alice@example.org",
 				})
 			},
-			expire: expireClaim, nobody: inactive, question: introspection("301234567890123456"),
+			expire: expireClaim, nobody: inactiveToken, question: introspection("301234567890123456"),
 		},
 		others: map[string][]any{
 			"ID_token": {func(answer map[string]any) { clear(answer); answer["active"] = false }},
@@ -288,7 +289,7 @@ var issuerProducts = []*product{
 				return map[string]any{"keys": []any{k}}
 			},
 			claims: func(user any, now time.Time) map[string]any {
-				return claims(now, time.Hour, map[string]any{
+				return tokenClaims(now, time.Hour, map[string]any{
 					"iss": "https://is.example.org/oauth2/token", "sub": user, "aut": "APPLICATION_USER", "aud": "gSrJzfo6HGdrmWMBEXUzzy14TQQa",
 					"azp": "gSrJzfo6HGdrmWMBEXUzzy14TQQa", "client_id": "gSrJzfo6HGdrmWMBEXUzzy14TQQa", "nbf": now.Unix(), "scope": "openid", "jti": "9d1e9829-c4f3-3f39-b02c-84298ace1710",
 				})
@@ -309,7 +310,7 @@ var issuerProducts = []*product{
 		signed: &signedLogin{
 			alg: jose.HS256, typ: "JWT", secret: "django",
 			claims: func(user any, now time.Time) map[string]any {
-				return claims(now, 5*time.Minute, map[string]any{"token_type": "access", "jti": "fcbaabbc963542429db9e93fd0aa158d", "user_id": user})
+				return tokenClaims(now, 5*time.Minute, map[string]any{"token_type": "access", "jti": "fcbaabbc963542429db9e93fd0aa158d", "user_id": user})
 			},
 		},
 		others: map[string][]any{
@@ -330,15 +331,27 @@ var issuerProducts = []*product{
 
 func firebaseClaims(issuer string, life time.Duration) func(user any, now time.Time) map[string]any {
 	return func(user any, now time.Time) map[string]any {
-		return claims(now, life, map[string]any{
+		return tokenClaims(now, life, map[string]any{
 			"iss": issuer, "aud": "my-project", "auth_time": now.Unix(), "user_id": user, "sub": user, "email": "alice@example.org", "email_verified": true,
 			"firebase": map[string]any{"identities": map[string]any{"email": []string{"alice@example.org"}}, "sign_in_provider": "password"},
 		})
 	}
 }
 
-// certificates are keys in Google's own format.
-func certificates(kid string, key publicSide) any {
+// supabaseCookie is what @supabase/ssr keeps of a session.
+func supabaseCookie(session string) string {
+	text, err := json.Marshal(map[string]any{
+		"access_token": session, "token_type": "bearer", "expires_in": 3600, "refresh_token": "3kx7m2pqz5ab",
+		"user": map[string]any{"id": "somebody", "user_metadata": map[string]any{"bio": strings.Repeat("käthe ", 500)}},
+	})
+	if err != nil {
+		panic(err)
+	}
+	return "base64-" + base64.RawURLEncoding.EncodeToString(text)
+}
+
+// googleCertificates are keys in Google's own format.
+func googleCertificates(kid string, key publicSide) any {
 	return map[string]string{kid: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: key.certificate(1)}))}
 }
 
@@ -360,8 +373,8 @@ func (s publicSide) certificate(serial int64) []byte {
 
 func expireClaim(answer map[string]any, ended time.Time) { answer["exp"] = ended.Unix() }
 
-// inactive is what RFC 7662 section 2.2 has for a token that is worth nothing.
-func inactive(w http.ResponseWriter) {
+// inactiveToken is what RFC 7662 section 2.2 has for a token that is worth nothing.
+func inactiveToken(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = w.Write([]byte(`{"active":false}`))
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // rotates tells whether sessions are signed, with keys that change.
-func (p *product) rotates() bool { return p.signed != nil }
+func (p *loginProduct) rotates() bool { return p.signed != nil }
 
 // TestProductsRotation protects users whose issuer signs with a new key: they go
 // on, and until the key is looked for they are told to try again, not to sign in.
@@ -38,7 +38,7 @@ func TestProductsRotation(t *testing.T) {
 		if !p.rotates() {
 			continue
 		}
-		r := &productRun{product: p, stack: s, server: newProductServer(t, p), client: signIn(t, s, "nobody")}
+		r := &productRun{loginProduct: p, stack: s, server: newProductServer(t, p), client: signIn(t, s, "nobody")}
 		number, err := port.Free()
 		if err != nil {
 			t.Fatal(err)

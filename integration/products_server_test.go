@@ -22,16 +22,18 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
-// product is a login in the form that its documentation gives. What each is
+// loginProduct is a login in the form that its documentation gives. What each is
 // from stands on the page, at "Facts".
-type product struct {
-	name   string           // the heading of its block
-	user   func(n int) any  // how it names its users: a string, or a number
-	ids    []any            // other forms of names that it gives
-	cookie string           // what holds the session. Empty: a bearer
-	bearer bool             // whether a bearer counts beside the cookie
-	client string           // the claim that tells whom a token is for. Empty: none does
-	others map[string][]any // what it gives out that is no session: see [productServer.other]
+type loginProduct struct {
+	name   string                      // the heading of its block
+	user   func(n int) any             // how it names its users: a string, or a number
+	ids    []any                       // other forms of names that it gives
+	cookie string                      // what holds the session. Empty: a bearer
+	bearer bool                        // whether a bearer counts beside the cookie
+	wrap   func(session string) string // what the cookie's value is. Nil: the session
+	cut    int                         // how long a cookie gets before it is cut. 0: it is not
+	client string                      // the claim that tells whom a token is for. Empty: none does
+	others map[string][]any            // what it gives out that is no session: see [productServer.other]
 
 	signed *signedLogin // one of the two
 	asked  *askedLogin
@@ -92,7 +94,7 @@ const forger = 3
 type productServer struct {
 	*httptest.Server
 	t      testing.TB
-	p      *product
+	p      *loginProduct
 	secret string // for HMAC
 	next   string // that it signs with after rotate
 
@@ -102,7 +104,7 @@ type productServer struct {
 	asked    int
 }
 
-func newProductServer(t testing.TB, p *product) *productServer {
+func newProductServer(t testing.TB, p *loginProduct) *productServer {
 	t.Helper()
 	srv := &productServer{t: t, p: p, sessions: make(map[string]http.HandlerFunc)}
 	srv.Server = httptest.NewServer(srv)

@@ -17,7 +17,7 @@ import (
 const productsPage = "../caddymodule/docs/sessions.md"
 
 // products are all that the page has a block for.
-func products() []*product { return slices.Concat(issuerProducts, appProducts) }
+func products() []*loginProduct { return slices.Concat(issuerProducts, appProducts) }
 
 // linkedHeadings are headings of the page whose blocks another page has.
 var linkedHeadings = []string{"Authelia, Authentik, oauth2-proxy"}
@@ -56,9 +56,9 @@ func TestProducts(t *testing.T) {
 	}
 }
 
-func runProduct(t *testing.T, p *product, b block) *productRun {
+func runProduct(t *testing.T, p *loginProduct, b block) *productRun {
 	t.Helper()
-	r := &productRun{product: p, stack: newStack(t, p.participants()...), server: newProductServer(t, p)}
+	r := &productRun{loginProduct: p, stack: newStack(t, p.participants()...), server: newProductServer(t, p)}
 	r.client = signIn(t, r.stack, "nobody")
 	r.text = r.local(t, b.text)
 	load(t, r.stack, r.text)
@@ -66,7 +66,7 @@ func runProduct(t *testing.T, p *product, b block) *productRun {
 }
 
 // participants are who the platform knows the product's users as.
-func (p *product) participants() []simulator.Participant {
+func (p *loginProduct) participants() []simulator.Participant {
 	users := slices.Clone(p.ids)
 	for n := range productUsers {
 		users = append(users, p.user(n))
@@ -152,7 +152,7 @@ func TestProductsTable(t *testing.T) {
 		}
 	}
 	for heading, part := range text {
-		if len(fenced(productsPage, part, "caddyfile")) > 0 && !slices.ContainsFunc(products(), func(p *product) bool { return p.name == heading }) {
+		if len(fenced(productsPage, part, "caddyfile")) > 0 && !slices.ContainsFunc(products(), func(p *loginProduct) bool { return p.name == heading }) {
 			t.Errorf("the block of %s is not tried", heading)
 		}
 	}
