@@ -291,5 +291,10 @@ func parseList(d *caddyfile.Dispenser, to *[]string) error {
 	if *to = d.RemainingArgs(); len(*to) == 0 {
 		return d.Errf("%s needs a value", word)
 	}
+	for _, value := range *to {
+		if err := misread(value); err != nil {
+			return d.Errf("%s: %v", word, err)
+		}
+	}
 	return nil
 }

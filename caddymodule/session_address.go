@@ -29,7 +29,8 @@ func checkAddress(setting, address string, insecure bool) (plain bool, err error
 	ip := net.ParseIP(u.Hostname())
 	plain = u.Scheme == "http" && !strings.EqualFold(u.Hostname(), "localhost") && (ip == nil || !ip.IsLoopback())
 	if plain && !insecure {
-		return plain, fmt.Errorf("%s %s: use https; http is for loopback only, or, inside a network where nobody else listens, with the flag insecure_http", setting, origin(u))
+		u.RawQuery = "" // which may hold a secret
+		return plain, fmt.Errorf("%s: %s: use https; http is for loopback only, or, inside a network where nobody else listens, with the flag insecure_http", setting, u)
 	}
 	return plain, nil
 }

@@ -86,7 +86,7 @@ func (j *SessionJWT) bound(realm string) error {
 func (j *SessionJWT) backchannel() error {
 	switch {
 	case j.AudienceClaim != "" || j.SubjectClaim != "" || j.Lifetime != 0:
-		return errors.New("backchannel takes no audience_claim, subject_claim or lifetime: a logout token has aud, sub or sid, and iat")
+		return errors.New("remove audience_claim, subject_claim and lifetime: a logout token has aud, sub or sid, and iat")
 	case j.Issuer == "":
 		return errors.New("issuer is missing: what `iss` of the logout tokens says")
 	case len(j.Audiences) == 0:

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+	"golang.org/x/time/rate"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
@@ -28,9 +29,10 @@ const (
 	KeysAge  = time.Hour
 	keysLife = 24 * time.Hour
 
-	// keysPause is how long to wait between two attempts: anybody can send
-	// tokens that no key has signed.
+	// keysPause is how long to wait between two attempts, on average: keysBurst
+	// may follow each other. Anybody can send tokens that no key has signed.
 	keysPause = 10 * time.Second
+	keysBurst = 3
 
 	// doubtLife is for how long it is remembered that a token came that no key
 	// had signed: until its user's app has tried again after a pause, and not
@@ -58,8 +60,9 @@ type Remote struct {
 
 	mu       sync.Mutex
 	set      *keySet   // what was fetched last; nil if nothing was
-	tried    time.Time // when it was asked for last; zero if it never was
+	tried    time.Time // when it was asked for last
 	failure  error     // of that
+	bucket   *rate.Limiter
 	reported []PassedOver
 }
 
@@ -74,6 +77,7 @@ func NewRemote(address string, client *http.Client) *Remote {
 			Timeout: client.Timeout, Waiting: 10 * maxWaiting, PerOwner: maxWaiting, // of one address: anybody can name a key
 		}),
 		doubted: memory.New[string, time.Time](maxDoubted),
+		bucket:  rate.NewLimiter(rate.Every(keysPause), keysBurst),
 	}
 }
 
@@ -180,7 +184,7 @@ func (r *Remote) fetch(ctx context.Context) (*keySet, error) {
 func (r *Remote) begin(now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.tried.IsZero() && now.Sub(r.tried) < keysPause {
+	if r.failure != nil && now.Sub(r.tried) < keysPause || !r.bucket.AllowN(now, 1) {
 		return false
 	}
 	r.tried = now
@@ -205,7 +209,12 @@ func (r *Remote) later(reason error) *delegation.Refusal {
 func (r *Remote) unavailable(cause error) *delegation.Refusal {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	now := time.Now()
+	wait := time.Duration((1 - r.bucket.TokensAt(now)) * float64(keysPause))
+	if r.failure != nil {
+		wait = max(wait, keysPause-now.Sub(r.tried))
+	}
 	refusal := unavailable(cause)
-	refusal.RetryAfter = max(keysPause-time.Since(r.tried), time.Second)
+	refusal.RetryAfter = max(wait, time.Second)
 	return refusal
 }

@@ -88,7 +88,7 @@ func TestUnknownKeysAreNoStorm(t *testing.T) {
 			_ = codeOf(t, got, err)
 			time.Sleep(keysPause / 50)
 		}
-		if took := time.Since(began); s.count() > 1+int(took/keysPause) {
+		if took := time.Since(began); s.count() > keysBurst+int(took/keysPause) {
 			t.Errorf("%d calls in %s", s.count(), took)
 		}
 		// Who is signed in is still served.
@@ -142,10 +142,10 @@ func TestStrangersHideNoRotation(t *testing.T) {
 				attack(false)
 				s.set(published(young, "young"))
 				began := time.Now()
-				if !attack(true) || time.Since(began) > keysPause+every {
+				if !attack(true) || time.Since(began) > keysPause {
 					t.Errorf("the new key is known after %s", time.Since(began))
 				}
-				if n, most := s.count(), 1+int(50*time.Second/keysPause); n > most {
+				if n, most := s.count(), keysBurst+1+int(43*time.Second/keysPause); n > most {
 					t.Errorf("the issuer was asked %d times", n)
 				}
 			})
@@ -169,23 +169,20 @@ func TestKeysThatAreLookedForBeside(t *testing.T) {
 			}
 		}
 		verify(sign(t, jose.ES256, old, kid("old"), claims(nil)), "")
-		time.Sleep(keysPause)
 		other, late := sign(t, jose.ES256, young, kid("other"), claims(nil)), sign(t, jose.ES256, young, kid("young"), claims(nil))
 		var all sync.WaitGroup
 		all.Go(func() { verify(other, delegation.SessionRequired) })
 		time.Sleep(500 * time.Millisecond)
 		s.set(published(old, "old"), published(young, "young"))
-		all.Go(func() { verify(late, delegation.SessionUnavailable) }) // it came after the question
+		all.Go(func() { verify(late, "") })
 		all.Wait()
 		// What was looked for in vain is not looked for again.
 		for range 20 {
 			verify(other, delegation.SessionRequired)
 		}
-		if n := s.count(); n != 2 {
+		if n := s.count(); n != 3 {
 			t.Errorf("%d calls", n)
 		}
-		time.Sleep(keysPause)
-		verify(late, "")
 	})
 }
 

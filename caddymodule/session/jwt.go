@@ -69,7 +69,12 @@ var dictated = []jose.HeaderKey{"jku", "x5u", "crit", "b64", "zip", "enc", "epk"
 // Verify implements [Verifier].
 func (j *JWT) Verify(ctx context.Context, credential Credential) (*Session, error) {
 	text := credential.Text
-	d, err := j.open(ctx, text, j.types())
+	// Read before it is verified as well: the issuer need not be asked for a key
+	// by which a session would be signed that has expired, or is for another app.
+	d, err := j.open(ctx, text, j.types(), func(d document) error {
+		_, err := j.read(d)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -120,8 +125,9 @@ func isCanonical(token string) bool {
 // mediaType compares as RFC 7515 section 4.1.9 has it.
 func mediaType(name string) string { return strings.TrimPrefix(strings.ToLower(name), "application/") }
 
-// open verifies the signature and returns what was signed.
-func (j *JWT) open(ctx context.Context, text string, types []string) (document, error) {
+// open verifies the signature and returns what was signed. worth says why a
+// token is worth nothing whoever has signed it, and must believe none of it.
+func (j *JWT) open(ctx context.Context, text string, types []string, worth func(document) error) (document, error) {
 	// Counted before anything is decoded: parsers have spent megabytes on dots
 	// (CVE-2025-22868).
 	if len(text) > maxCredential || strings.Count(text, ".") != 2 || !isCanonical(text) {
@@ -150,12 +156,18 @@ func (j *JWT) open(ctx context.Context, text string, types []string) (document, 
 	if !slices.Contains(types, mediaType(kind)) {
 		return nil, refuse("JWT: it is of another type")
 	}
+	d, err := readDocument(token.UnsafePayloadWithoutVerification())
+	if err == nil && worth != nil {
+		err = worth(d)
+	}
+	if err != nil {
+		return nil, refuse("JWT: " + err.Error())
+	}
 	payload, err := j.Keys.Payload(ctx, token)
 	if err != nil {
 		return nil, err
 	}
-	d, err := readDocument(payload)
-	if err != nil {
+	if d, err = readDocument(payload); err != nil {
 		return nil, refuse("JWT: " + err.Error())
 	}
 	return d, nil

@@ -42,7 +42,10 @@ func (j *JWT) read(d document) (s *Session, err error) {
 	case time.Now().Before(notBefore.Add(-leeway)):
 		return nil, errors.New("it is not valid yet")
 	}
-	return s, j.limit(s, d)
+	if err := j.limit(s, d); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // renews tells whether a token says that it is one for getting others. Issuers
