@@ -69,6 +69,7 @@ func TestJWT(t *testing.T) {
 		"sub missing":          {good(map[string]any{"sub": nil}), false},
 		"sub empty":            {good(map[string]any{"sub": ""}), false},
 		"sub true":             {good(map[string]any{"sub": true}), false},
+		"sub a fraction":       {good(map[string]any{"sub": 1.5}), false},
 		"sub a list":           {good(map[string]any{"sub": []string{"alice"}}), false},
 		"sub with a line":      {good(map[string]any{"sub": "alice\nbob"}), false},
 		"sub with NUL":         {good(map[string]any{"sub": "alice\x00"}), false},

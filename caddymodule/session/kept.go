@@ -43,30 +43,37 @@ func nested(text []byte) bool {
 
 // kept is what is remembered of a document of a size. Of a large one those are
 // left out which no placeholder tells, such as lists, then long texts, such as a
-// picture, and then what stands deepest and last by its name.
+// picture, and then what stands in the objects with the most names.
 func (d document) kept(size int) document {
 	if size <= maxKept {
 		return d
 	}
-	type level struct{ from, to map[string]any }
+	type object struct{ from, to map[string]any }
 	all, room := make(document), maxKept
-	for levels := []level{{d, all}}; len(levels) > 0; levels = levels[1:] {
-		l := levels[0]
-		for _, name := range slices.Sorted(maps.Keys(l.from)) {
-			inner, isObject := l.from[name].(map[string]any)
-			text, isScalar := scalar(l.from[name])
+	for left := []object{{d, all}}; len(left) > 0; { // few: each has taken of the room
+		smallest := 0
+		for i := range left {
+			if len(left[i].from) < len(left[smallest].from) {
+				smallest = i
+			}
+		}
+		o := left[smallest]
+		left = slices.Delete(left, smallest, smallest+1)
+		for _, name := range slices.Sorted(maps.Keys(o.from)) {
+			inner, isObject := o.from[name].(map[string]any)
+			text, isScalar := scalar(o.from[name])
 			cost := len(name) + len(text) + keptOverhead
 			if !isObject && !isScalar || len(text) > maxKeptClaim || cost > room {
 				continue
 			}
 			room -= cost
 			if isObject {
-				object := make(map[string]any)
-				l.to[name] = object
-				levels = append(levels, level{inner, object})
+				to := make(map[string]any)
+				o.to[name] = to
+				left = append(left, object{inner, to})
 				continue
 			}
-			l.to[name] = l.from[name]
+			o.to[name] = o.from[name]
 		}
 	}
 	return all
