@@ -62,6 +62,7 @@ type App struct {
 	origins   *policy.Origins
 	logouts   *pace
 	ways      map[string]string // that nobody has chosen, and how users are named there
+	plain     []string          // addresses that were warned of because they are asked in clear
 	fleet     *fleet.Fleet      // nil: this machine is alone
 	cacheKey  string            // in the pool
 	ledger    *grants.Opener

@@ -254,6 +254,9 @@ func parseOnce(d *caddyfile.Dispenser, to *string) error {
 		return d.Errf("%s needs a value", word)
 	}
 	*to = d.Val()
+	if err := misread(*to); err != nil {
+		return d.Errf("%s: %v", word, err)
+	}
 	if d.NextArg() {
 		return d.Errf("%s takes one value, not %q as well", word, d.Val())
 	}
@@ -287,6 +290,11 @@ func parseList(d *caddyfile.Dispenser, to *[]string) error {
 	}
 	if *to = d.RemainingArgs(); len(*to) == 0 {
 		return d.Errf("%s needs a value", word)
+	}
+	for _, value := range *to {
+		if err := misread(value); err != nil {
+			return d.Errf("%s: %v", word, err)
+		}
 	}
 	return nil
 }

@@ -3,9 +3,7 @@
 package caddymodule
 
 import (
-	"context"
 	"fmt"
-	"net/http"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -14,8 +12,6 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/policy"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
 
@@ -76,6 +72,12 @@ type AppSession struct {
 	// HTTP says how the session's issuer is reached. Default: directly.
 	HTTP *HTTP `json:"http,omitempty"`
 
+	// InsecureHTTP allows http to other hosts than this one, for jwks, introspect
+	// and session_endpoint: inside a network where nobody else listens. Whoever
+	// does can read sessions, or sign in as anybody. It is warned of at load.
+	// Default: https, or http on loopback.
+	InsecureHTTP bool `json:"insecure_http,omitempty"`
+
 	// ProxyStatusName is how this proxy calls itself in the Proxy-Status
 	// header of refusals (RFC 9209). Default: `caddy-delegate`.
 	ProxyStatusName string `json:"proxy_status_name,omitempty"`
@@ -85,6 +87,7 @@ type AppSession struct {
 	gate     Gate
 	aliases  *aliases
 	taken    taken
+	written  map[string]caddyfile.Dispenser // where settings stand in the Caddyfile
 }
 
 // CaddyModule returns the Caddy module information.
@@ -124,58 +127,17 @@ func (s *AppSession) Provision(ctx caddy.Context) error {
 	if s.Realm != "" {
 		s.aliases.add(session.Alias{Realm: s.Realm, Claim: "id"})
 	}
+	if s.JWT != nil {
+		if alias, ok := s.JWT.alias(); ok {
+			s.aliases.add(alias)
+		}
+	}
 	return nil
 }
 
 // Cleanup lets go of what reloads share.
 func (s *AppSession) Cleanup() error {
 	return s.taken.release()
-}
-
-// ServeHTTP passes the request on if somebody is signed in.
-func (s *AppSession) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if policy.IsPreflight(r) {
-		// Answered here: not everything that may stand behind does.
-		if _, err := s.gate.admit(w, r, false); err != nil {
-			return s.gate.refuse(w, r, err)
-		}
-		return nil
-	}
-	in, err := s.verify(r)
-	if err != nil && s.Optional && delegation.AsRefusal(err).Code == delegation.SessionRequired {
-		return next.ServeHTTP(w, r)
-	}
-	if err != nil {
-		// A script of a trusted origin has to be able to read why.
-		s.gate.app.origins.Headers(w.Header(), r)
-		return s.gate.refuse(w, r, err)
-	}
-	before, _ := r.Context().Value(signedInKey{}).(*signedIn)
-	in.name(r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer), before)
-	return next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), signedInKey{}, in)))
-}
-
-func (s *AppSession) verify(r *http.Request) (*signedIn, error) {
-	credential, err := s.carrier.Find(r.Header)
-	if err != nil {
-		return nil, err
-	}
-	if others := s.gate.app.sessions; others != nil {
-		others.Await(r.Context()) // who has signed out before this process began
-	}
-	verified, err := s.verifier.Verify(r.Context(), credential)
-	if err != nil {
-		return nil, err
-	}
-	in := &signedIn{
-		session: verified, credential: credential, verifier: s.verifier, revocations: s.gate.app.revocations,
-		realm: s.Realm, aliases: s.aliases,
-	}
-	if in.realm == "" {
-		in.realm = verified.Realm
-	}
-	s.gate.app.resolve()
-	return in, in.byAllNames(r.Context())
 }
 
 // parseSession reads:
@@ -193,12 +155,16 @@ func (s *AppSession) verify(r *http.Request) (*signedIn, error) {
 //	    session_endpoint <url> {
 //	        ...
 //	    }
-//	    issuer      <name>                 # with the first three
-//	    audience    <names...>
-//	    algorithms  <names...>
-//	    type        <name>
+//	    issuer         <name>              # with the first three
+//	    audience       <names...>
+//	    audience_claim <claim>
+//	    subject_claim  <claim>
+//	    lifetime       <duration>
+//	    algorithms     <names...>
+//	    type           <name>
 //	    optional
 //	    realm       <name>
+//	    insecure_http
 //	    http {
 //	        proxy   <url>
 //	        ca_file <file>
@@ -218,6 +184,9 @@ func parseSession(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 			return nil, err
 		}
 	}
+	if err := s.checkAddresses(); err != nil {
+		return nil, err
+	}
 	if err := s.check(); err != nil {
 		return nil, d.WrapErr(err)
 	}
@@ -225,7 +194,12 @@ func parseSession(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 }
 
 func (s *AppSession) parse(d *caddyfile.Dispenser) error {
-	switch word := d.Val(); word {
+	word := d.Val()
+	if s.written == nil {
+		s.written = make(map[string]caddyfile.Dispenser)
+	}
+	s.written[word] = *d
+	switch word {
 	case "cookie":
 		return parseOnce(d, &s.Cookie)
 	case "cookie_json":
@@ -236,6 +210,8 @@ func (s *AppSession) parse(d *caddyfile.Dispenser) error {
 		return parseFlag(d, &s.Optional)
 	case "realm":
 		return parseOnce(d, &s.Realm)
+	case "insecure_http":
+		return parseFlag(d, &s.InsecureHTTP)
 	case "http":
 		return parseHTTP(d, &s.HTTP)
 	case "proxy_status_name":
@@ -282,7 +258,9 @@ func (s *AppSession) check() error {
 		err = kind.check()
 	}
 	if err == nil && s.JWT != nil {
-		err = s.JWT.fit(s.HTTP)
+		if err = s.JWT.bound(s.Realm); err == nil {
+			err = s.JWT.fit(s.HTTP, s.InsecureHTTP)
+		}
 	}
 	return err
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -19,7 +18,8 @@ import (
 // Introspect has the issuer of an access token asked whether it is worth
 // anything (RFC 7662).
 type Introspect struct {
-	// URL is the introspection endpoint: https, or http on loopback. Required.
+	// URL is the introspection endpoint: https, or http on loopback or with
+	// insecure_http. Required.
 	// Accepts {env.*} and {file.*}.
 	URL string `json:"url,omitempty"`
 
@@ -64,9 +64,8 @@ type Introspect struct {
 // read up to 1 MiB. Of one above 16 KiB placeholders tell no texts above 1 KiB,
 // and of the rest 16 KiB.
 type SessionEndpoint struct {
-	// URL is an address of the app that answers with JSON: https, or http. In
-	// http the session crosses the network in clear: for a private one only.
-	// Required. Accepts {env.*} and {file.*}.
+	// URL is an address of the app that answers with JSON: https, or http on
+	// loopback or with insecure_http. Required. Accepts {env.*} and {file.*}.
 	URL string `json:"url,omitempty"`
 
 	// Subject is where the answer names the user: `sub`, or `user.id` for one
@@ -109,13 +108,13 @@ func (i *Introspect) provision(s *AppSession, revocations *session.Revocations) 
 		}
 		*setting.to = value
 	}
-	secret, err := expandSecret(repl, i.ClientSecret)
+	secret, err := readSecret(repl, "introspect client_secret", i.ClientSecret)
 	if err != nil {
-		return nil, fmt.Errorf("introspect client_secret: %w", err)
+		return nil, err
 	}
 	v.ClientSecret = delegation.NewSecret(secret)
-	if err := checkAddress(v.URL); err != nil {
-		return nil, fmt.Errorf("introspect: %w", err)
+	if err := s.checkAddress("introspect", v.URL); err != nil {
+		return nil, err
 	}
 	if v.Audiences, err = expandEach(repl, i.Audiences); err != nil {
 		return nil, fmt.Errorf("introspect audience: %w", err)
@@ -172,9 +171,12 @@ func (e *SessionEndpoint) provision(s *AppSession, revocations *session.Revocati
 	if err != nil {
 		return nil, fmt.Errorf("session_endpoint: %w", err)
 	}
+	if err := s.checkAddress("session_endpoint", address); err != nil {
+		return nil, err
+	}
 	u, err := url.Parse(address)
-	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || u.Scheme != "https" && u.Scheme != "http" {
-		return nil, errors.New("session_endpoint: write a URL such as https://app.example.org/api/me, without user or fragment")
+	if err != nil {
+		return nil, errors.New("session_endpoint is no URL") // err quotes it
 	}
 	v := &session.Endpoint{URL: address, Cookie: s.Cookie, Subject: e.Subject, Expires: e.Expires, Realm: s.Realm}
 	if v.Header, err = provisionHeaders(repl, e.Headers); err != nil {
@@ -259,11 +261,6 @@ func parseIntrospect(d *caddyfile.Dispenser) (*Introspect, error) {
 		}
 		if err != nil {
 			return nil, err
-		}
-	}
-	if !strings.Contains(i.URL, "{") {
-		if err := checkAddress(i.URL); err != nil {
-			return nil, d.Errf("introspect: %v", err)
 		}
 	}
 	if err := i.check(); err != nil {

@@ -74,7 +74,7 @@ func jwtSettings(j *session.JWT, keys []string) [][]string {
 	for i, algorithm := range j.Algorithms {
 		algorithms[i] = string(algorithm)
 	}
-	return [][]string{{"jwt", j.Issuer, j.Type}, j.Audiences, algorithms, keys}
+	return [][]string{{"jwt", j.Issuer, j.Realm, j.AudienceClaim, j.SubjectClaim, j.Lifetime.String(), j.Type}, j.Audiences, algorithms, keys}
 }
 
 // fingerprint is what connections depend on: of certificates what the file

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
 
@@ -33,6 +34,8 @@ func TestR8_EverySettingIsInTheKey(t *testing.T) {
 			field.Set(reflect.ValueOf(http.Header{"Host": {"changed"}}))
 		case delegation.Secret:
 			field.Set(reflect.ValueOf(delegation.NewSecret("changed")))
+		case time.Duration:
+			field.SetInt(int64(time.Hour))
 		case bool:
 			field.SetBool(true)
 		default:

@@ -26,7 +26,7 @@ func TestSessionSettings(t *testing.T) {
 		"secret":          {"bearer\nhmac_secret {env.SECRET}" + named, ""},
 		"secret in clear": {"bearer\nhmac_secret " + strings.Repeat("x{}", 12) + named, ""},
 		"introspect":      {"bearer\nintrospect https://{env.LOGIN}/i {\nclient_id {env.LOGIN}-proxy\nclient_secret {env.SECRET}\nissuer https://{env.LOGIN}\naudience a\n}", ""},
-		"endpoint":        {"cookie __Host-s\nsession_endpoint http://{env.LOGIN}:3000/me", ""},
+		"endpoint":        {"cookie __Host-s\nsession_endpoint http://{env.LOGIN}:3000/me\ninsecure_http", ""},
 
 		"secret half a placeholder":        {"bearer\nhmac_secret v1-{env.SECRET}" + named, "hmac_secret: a placeholder for a secret stands by itself"},
 		"client_secret half a placeholder": {"bearer\nintrospect https://l.example/i {\nclient_id x\nclient_secret v1-{env.SECRET}\nany_audience\n}", "client_secret: a placeholder for a secret stands by itself"},
@@ -35,6 +35,7 @@ func TestSessionSettings(t *testing.T) {
 		"secret a public key":              {"bearer\nhmac_secret {file." + s.CertFile + "}" + named, "a secret is a PEM block"},
 		"key a private one":                {"bearer\npublic_key {file." + s.KeyFile + "}" + named, "only public keys and certificates belong here"},
 		"jwks http":                        {"bearer\njwks http://{env.LOGIN}/jwks" + named, "use https"},
+		"endpoint http":                    {"cookie __Host-s\nsession_endpoint http://{env.LOGIN}:3000/me", "use https"},
 		"introspect http":                  {"bearer\nintrospect http://{env.LOGIN}/i {\nclient_id x\nclient_secret y\nany_audience\n}", "use https"},
 		"ca_file missing":                  {"bearer\njwks https://{env.LOGIN}/jwks" + named + "http {\nca_file /no/such/file\n}", "ca_file"},
 		"HS256 with a JWKS":                {"bearer\njwks https://{env.LOGIN}/jwks\nalgorithms HS256" + named, "algorithm HS256 does not go with jwks"},

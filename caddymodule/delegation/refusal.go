@@ -107,6 +107,10 @@ type Refusal struct {
 	// RetryAfter is how long to wait before asking again; only used with 429 and 503.
 	RetryAfter time.Duration
 
+	// Expected tells that nothing is wrong here that an operator could mend: it
+	// is logged as a refused request, whatever its status.
+	Expected bool
+
 	// Allow lists the methods that are open; only used with method_not_allowed.
 	Allow []string
 

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caddy-delegate/caddy-delegate/integration/simulator"
+	"github.com/caddy-delegate/caddy-delegate/integration/stack"
+)
+
+const productsPage = "../caddymodule/docs/sessions.md"
+
+// products are all that the page has a block for.
+func products() []*loginProduct { return slices.Concat(issuerProducts, appProducts) }
+
+// linkedHeadings are headings of the page whose blocks another page has.
+var linkedHeadings = []string{"Authelia, Authentik, oauth2-proxy"}
+
+// sections are the parts of the page by their headings.
+func sections(t *testing.T) map[string]string {
+	t.Helper()
+	text, err := os.ReadFile(productsPage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := make(map[string]string)
+	for _, part := range regexp.MustCompile(`(?m)^###? `).Split(string(text), -1)[1:] {
+		heading, rest, _ := strings.Cut(part, "\n")
+		all[heading] = rest
+	}
+	return all
+}
+
+// TestProducts protects whoever pastes a block of the page: it loads as it
+// stands, lets in whom the product says is signed in, as that user, and nobody
+// else. Issuer and app are local and speak as the product's documentation says.
+func TestProducts(t *testing.T) {
+	text := sections(t)
+	for _, p := range products() {
+		t.Run(p.name, func(t *testing.T) {
+			blocks := fenced(productsPage, text[p.name], "caddyfile")
+			if len(blocks) != 1 {
+				t.Fatalf("the page has %d blocks for it", len(blocks))
+			}
+			r := runProduct(t, p, blocks[0])
+			for _, c := range p.cases() {
+				t.Run(c.name, func(t *testing.T) { c.try(t, r) })
+			}
+		})
+	}
+}
+
+func runProduct(t *testing.T, p *loginProduct, b block) *productRun {
+	t.Helper()
+	r := &productRun{loginProduct: p, stack: newStack(t, p.participants()...), server: newProductServer(t, p)}
+	r.client = signIn(t, r.stack, "nobody")
+	r.text = r.local(t, b.text)
+	load(t, r.stack, r.text)
+	return r
+}
+
+// participants are who the platform knows the product's users as.
+func (p *loginProduct) participants() []simulator.Participant {
+	users := slices.Clone(p.ids)
+	for n := range productUsers {
+		users = append(users, p.user(n))
+	}
+	all := make([]simulator.Participant, len(users))
+	for i, user := range users {
+		all[i] = simulator.Participant{Identifier: fmt.Sprint(user)}
+	}
+	return all
+}
+
+var (
+	asking   = regexp.MustCompile(`(?m)^(\s*(?:jwks|introspect|session_endpoint)\s+)https?://[^/\s]+`)
+	proxying = regexp.MustCompile(`(?m)^(\s*reverse_proxy) \S+$`)
+)
+
+// local puts a block on this machine: what it asks and proxies is the product's
+// server, and the platform the simulator. What it compares with stays as it is.
+func (r *productRun) local(t *testing.T, text string) string {
+	t.Helper()
+	for _, change := range []struct{ from, to string }{
+		{"{\n\tdelegate {", "{" + stack.Options + "\tdelegate {"},
+		{"provider mydatahelps {", "provider mydatahelps {\n\t\t\tbase_url [[.PlatformURL]]"},
+		{"app.example.org {\n\thandle_path", "http://127.0.0.1:[[.Port]] {\n\thandle_path"},
+	} {
+		if strings.Count(text, change.from) != 1 {
+			t.Fatalf("the block does not have %q once", change.from)
+		}
+		text = strings.Replace(text, change.from, change.to, 1)
+	}
+	if !asking.MatchString(text) && r.signed == nil {
+		t.Fatal("the block asks nobody")
+	}
+	text = asking.ReplaceAllString(text, "${1}"+r.server.URL)
+	text = proxying.ReplaceAllString(text, "$1 "+strings.TrimPrefix(r.server.URL, "http://"))
+	if r.signed != nil && r.signed.secret != "" {
+		file := secretFile(t, r.stack, r.signed.secret)
+		secret, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.server.secret = string(secret)
+	}
+	return pasted(t, r.stack, text)
+}
+
+// TestProductsTable protects readers of the page: every product has a block and
+// a row of the table, and what the table says is tried is.
+func TestProductsTable(t *testing.T) {
+	text := sections(t)
+	rows := make(map[string]string)
+	for _, row := range regexp.MustCompile(`(?m)^\| ([^|]+) \|(.*)\|$`).FindAllStringSubmatch(text["What is tested"], -1) {
+		rows[row[1]] = row[2]
+	}
+	for _, p := range products() {
+		row, ok := rows[p.name]
+		if !ok {
+			t.Errorf("%s has no row", p.name)
+			continue
+		}
+		delete(rows, p.name)
+		var named []string
+		for _, name := range regexp.MustCompile("`(\\w+)`").FindAllStringSubmatch(row, -1) {
+			named = append(named, name[1])
+		}
+		for _, name := range named {
+			if name != "Rotation" && !slices.ContainsFunc(p.cases(), func(c productCase) bool { return c.name == name }) {
+				t.Errorf("%s: the table names %s, which there is not", p.name, name)
+			}
+		}
+		for _, c := range p.cases() {
+			if !slices.Contains(named, c.name) {
+				t.Errorf("%s: %s is tried, and the table does not say so", p.name, c.name)
+			}
+		}
+		if p.rotates() != slices.Contains(named, "Rotation") {
+			t.Errorf("%s: TestProductsRotation tries it: %t, and the table says otherwise", p.name, p.rotates())
+		}
+	}
+	for heading := range rows {
+		if heading != "Product" && heading != "---" {
+			t.Errorf("the table has a row %s, and there is no such product", heading)
+		}
+	}
+	for heading, part := range text {
+		if len(fenced(productsPage, part, "caddyfile")) > 0 && !slices.ContainsFunc(products(), func(p *loginProduct) bool { return p.name == heading }) {
+			t.Errorf("the block of %s is not tried", heading)
+		}
+	}
+	for _, heading := range linkedHeadings {
+		if !strings.Contains(text[heading], "(authenticators.md)") {
+			t.Errorf("%s does not say where its blocks are", heading)
+		}
+	}
+}
