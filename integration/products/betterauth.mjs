@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // An app with better-auth, users and sessions kept in memory. Settings: `base`,
-// the app's public address.
+// the app's public address; `secret`, with which sessions are told by a signed
+// cookie besides, as its cookie cache does.
 
 import { randomBytes } from 'node:crypto'
 import { betterAuth } from 'better-auth'
@@ -15,7 +16,8 @@ const rows = { user: [], session: [], account: [], verification: [], jwks: [] }
 
 const auth = betterAuth({
   baseURL: settings.base,
-  secret: randomBytes(32).toString('hex'),
+  secret: settings.secret ?? randomBytes(32).toString('hex'),
+  ...settings.secret && { session: { cookieCache: { enabled: true, strategy: 'jwt', maxAge: 300 } } },
   database: memoryAdapter(rows),
   emailAndPassword: { enabled: true },
   rateLimit: { enabled: false },

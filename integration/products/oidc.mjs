@@ -31,9 +31,9 @@ const clients = [
   { client_id: 'caddy', client_secret: 'caddy-secret-0123456789', redirect_uris: [], response_types: [], grant_types: [] },
 ]
 
-function newKey() {
+function newKey(kid = randomUUID()) {
   const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
-  return { ...privateKey.export({ format: 'jwk' }), kid: randomUUID(), use: 'sig', alg: 'RS256' }
+  return { ...privateKey.export({ format: 'jwk' }), kid, use: 'sig', alg: 'RS256' }
 }
 
 let keys = [newKey()]
@@ -82,6 +82,11 @@ ready((req, res) => current(req, res), {
   // A new key signs from now on. The old one is published until `retire`.
   rotate() {
     keys = [newKey(), ...keys]
+    current = build()
+  },
+  // A new key takes the place and the name of the old one.
+  replace() {
+    keys = [newKey(keys[0].kid)]
     current = build()
   },
   retire() {
