@@ -80,7 +80,7 @@ var appProducts = []*loginProduct{
 			},
 			nobody: jsonAnswer(http.StatusOK, "null"),
 			question: func(r *http.Request) bool {
-				return r.Host == "app.example.org" && r.URL.Query().Get("disableRefresh") == "true"
+				return r.URL.Query().Get("disableRefresh") == "true"
 			},
 		},
 		others: map[string][]any{"Refused": {jsonHandler(http.StatusUnauthorized, "null")}},
