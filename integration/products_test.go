@@ -79,8 +79,9 @@ func (p *loginProduct) participants() []simulator.Participant {
 }
 
 var (
-	asking   = regexp.MustCompile(`(?m)^(\s*(?:jwks|introspect|session_endpoint)\s+)https?://[^/\s]+`)
-	proxying = regexp.MustCompile(`(?m)^(\s*reverse_proxy) \S+$`)
+	asking     = regexp.MustCompile(`(?m)^(\s*(?:jwks|introspect|session_endpoint)\s+)https?://[^/\s]+`)
+	signingOut = regexp.MustCompile(`(?m)^\s*handle (\S+) \{\n\s*import session optional\n\s*delegate_logout\n\s*(reverse_proxy|respond 204)\b`)
+	proxying   = regexp.MustCompile(`(?m)^(\s*reverse_proxy) \S+$`)
 )
 
 // local puts a block on this machine: what it asks and proxies is the product's
@@ -97,6 +98,11 @@ func (r *productRun) local(t *testing.T, text string) string {
 		}
 		text = strings.Replace(text, change.from, change.to, 1)
 	}
+	signing := signingOut.FindStringSubmatch(text)
+	if signing == nil {
+		t.Fatal("the block has no sign-out")
+	}
+	r.server.logout, r.server.ends = signing[1], signing[2] == "reverse_proxy"
 	if !asking.MatchString(text) && r.signed == nil {
 		t.Fatal("the block asks nobody")
 	}
