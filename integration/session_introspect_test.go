@@ -7,6 +7,9 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -205,5 +208,32 @@ http://127.0.0.1:[[.Port]] {
 				t.Error("the warning does not name the realm")
 			}
 		})
+	}
+}
+
+// TestC34_ReadmeExamplesFit protects who pastes both of the README's blocks: the
+// logouts are of the sessions.
+func TestC34_ReadmeExamplesFit(t *testing.T) {
+	var site string
+	for _, block := range regexp.MustCompile("(?s)```caddyfile\n(.*?)```").FindAllStringSubmatch(readme(t), -1) {
+		if strings.Contains(block[1], "introspect https://") || strings.HasPrefix(block[1], "handle /backchannel-logout") {
+			site += block[1]
+		}
+	}
+	if strings.Count(site, "introspect https://") != 1 || strings.Count(site, "backchannel {") != 1 {
+		t.Fatalf("they are not there: %s", site)
+	}
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	site = strings.ReplaceAll(site, "/run/secrets/introspect", secret)
+	for realm, warned := range map[string]int{"realm https://login.example.org": 0, "realm login.example.org": 1} {
+		s := newStack(t)
+		caddyfile, file := logged(t, `{`+stack.Options+"\n\tdelegate {"+stack.Provider+"\n\t}\n}\nhttp://127.0.0.1:[[.Port]] {\n"+strings.ReplaceAll(site, "realm https://login.example.org", realm)+"}\n")
+		load(t, s, caddyfile)
+		if _, text := lines(t, file, ""); strings.Count(text, "belongs to no app_session") != warned {
+			t.Errorf("%s: %s", realm, text)
+		}
 	}
 }
