@@ -5,7 +5,6 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"strings"
 
@@ -147,6 +146,8 @@ func (i *Introspect) check() error {
 		return errors.New("introspect: client_id is missing: what the issuer knows this server by")
 	case i.ClientSecret == "":
 		return errors.New("introspect: client_secret is missing: {file.…} or {env.…} with it")
+	case strings.Contains(i.AudienceClaim, "{"):
+		return fmt.Errorf("introspect: audience_claim takes the name of a claim and no placeholder: replace %s", i.AudienceClaim)
 	case len(i.Audiences) == 0 && i.AudienceClaim != "":
 		return errors.New("introspect: audience_claim is where an audience is looked for: add `audience <names...>`")
 	case len(i.Audiences) == 0 && !i.AnyAudience:
@@ -197,26 +198,16 @@ func (e *SessionEndpoint) provision(s *AppSession, revocations *session.Revocati
 }
 
 func (e *SessionEndpoint) check() error {
-	if e.URL == "" {
+	switch {
+	case e.URL == "":
 		return errors.New("session_endpoint needs the URL to ask at")
+	case strings.Contains(e.Subject+e.Expires, "{"):
+		return errors.New("session_endpoint: subject and expires take a path such as user.id, and no placeholder")
 	}
 	if err := checkHeaders(e.Headers); err != nil {
 		return fmt.Errorf("session_endpoint %w", err)
 	}
 	return checkLife(e.Cache)
-}
-
-// client is for questions about sessions.
-func (s *AppSession) client(repl *caddy.Replacer) (*http.Client, error) {
-	settings, err := s.HTTP.provision(repl)
-	if err != nil {
-		return nil, err
-	}
-	client := settings.Client()
-	if settings == nil || settings.Timeout == 0 {
-		client.Timeout = session.DefaultAskTimeout
-	}
-	return client, nil
 }
 
 // parseIntrospect reads:

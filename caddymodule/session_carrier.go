@@ -5,6 +5,7 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
@@ -16,6 +17,8 @@ func (s *AppSession) checkCarrier() error {
 		return errors.New("say where the session is: add `cookie <name>`, or `bearer`")
 	case s.Cookie != "" && session.CheckCookie(s.Cookie) != nil:
 		return fmt.Errorf("cookie %q: %w", s.Cookie, session.CheckCookie(s.Cookie))
+	case strings.Contains(s.CookieJSON, "{"):
+		return errors.New("cookie_json takes a path such as access_token, and no placeholder")
 	case s.CookieJSON != "" && s.Cookie == "":
 		return errors.New("cookie_json is where the session stands in a cookie: add `cookie <name>`")
 	case s.CookieJSON != "" && s.SessionEndpoint != nil:

@@ -121,3 +121,16 @@ func clientAddress(ctx context.Context) string {
 	address, _ := caddyhttp.GetVar(ctx, caddyhttp.ClientIPVarKey).(string)
 	return address
 }
+
+// client is for questions about sessions.
+func (s *AppSession) client(repl *caddy.Replacer) (*http.Client, error) {
+	settings, err := s.HTTP.provision(repl)
+	if err != nil {
+		return nil, err
+	}
+	client := settings.Client()
+	if settings == nil || settings.Timeout == 0 {
+		client.Timeout = session.DefaultAskTimeout
+	}
+	return client, nil
+}

@@ -80,7 +80,7 @@ var appProducts = []*loginProduct{
 			},
 			nobody: jsonAnswer(http.StatusOK, "null"),
 			question: func(r *http.Request) bool {
-				return r.Host == "app.example.org" && r.URL.Query().Get("disableRefresh") == "true"
+				return r.URL.Query().Get("disableRefresh") == "true"
 			},
 		},
 		others: map[string][]any{"Refused": {jsonHandler(http.StatusUnauthorized, "null")}},
@@ -108,7 +108,7 @@ var appProducts = []*loginProduct{
 		others: map[string][]any{"Login_page": {redirectTo("/accounts/login/?next=/api/me")}},
 	},
 	{
-		name: "Rails with Devise", cookie: "_app_session", user: rowID, ids: []any{json.Number("1")},
+		name: "Rails with Devise", signOut: http.MethodDelete, cookie: "_app_session", user: rowID, ids: []any{json.Number("1")},
 		asked: &askedLogin{
 			path: "/me.json", subject: "id", value: func(random string) string { return random + "%2F%2B--" + random + "--x%3D%3D" },
 			answer:   func(user any, _ time.Time) map[string]any { return map[string]any{"id": user} },

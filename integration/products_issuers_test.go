@@ -304,6 +304,28 @@ var issuerProducts = []*loginProduct{
 		},
 	},
 	{
+		name: "Other OpenID providers", client: "aud", user: guid, ids: []any{"248289761001", "alice"},
+		signed: &signedLogin{
+			keys: "/jwks", alg: jose.RS256, typ: "at+jwt",
+			claims: func(user any, now time.Time) map[string]any {
+				return tokenClaims(now, time.Hour, map[string]any{
+					"iss": "https://login.example.org", "sub": user, "aud": "https://api.example.org", "client_id": "app", "scope": "read", "jti": "dbe39bf3a3ba4238a513f51d6e1691c4",
+					"auth_time": now.Unix(), "acr": "1", "amr": []string{"pwd"},
+				})
+			},
+		},
+		others: map[string][]any{
+			"ID_token": {
+				func(claims map[string]any) { idToken("app", "client_id", "scope")(claims); claims[headerType] = "JWT" },
+				func(claims map[string]any) { claims[headerType] = "JWT" }, // for the API as well
+			},
+			"Refresh_token": {"nEvpUxQ4jXfS4t2zZz5nBfK6qL0mZrQm1Tq0c7Zr3uH"},
+		},
+		logoutToken: func(user any) map[string]any {
+			return map[string]any{"sub": user, "aud": "app", "sid": "LzVVUeXXv1kyfZUxSZpZ9"}
+		},
+	},
+	{
 		name: "simplejwt",
 		user: func(n int) any { return json.Number(strconv.Itoa(n + 1)) },
 		ids:  []any{json.Number("9007199254740993"), "7001", "1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed"},

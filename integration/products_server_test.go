@@ -25,15 +25,16 @@ import (
 // loginProduct is a login in the form that its documentation gives. What each is
 // from stands on the page, at "Facts".
 type loginProduct struct {
-	name   string                      // the heading of its block
-	user   func(n int) any             // how it names its users: a string, or a number
-	ids    []any                       // other forms of names that it gives
-	cookie string                      // what holds the session. Empty: a bearer
-	bearer bool                        // whether a bearer counts beside the cookie
-	wrap   func(session string) string // what the cookie's value is. Nil: the session
-	cut    int                         // how long a cookie gets before it is cut. 0: it is not
-	client string                      // the claim that tells whom a token is for. Empty: none does
-	others map[string][]any            // what it gives out that is no session: see [productServer.other]
+	name    string                      // the heading of its block
+	user    func(n int) any             // how it names its users: a string, or a number
+	signOut string                      // the method of its sign-out. Empty: POST
+	ids     []any                       // other forms of names that it gives
+	cookie  string                      // what holds the session. Empty: a bearer
+	bearer  bool                        // whether a bearer counts beside the cookie
+	wrap    func(session string) string // what the cookie's value is. Nil: the session
+	cut     int                         // how long a cookie gets before it is cut. 0: it is not
+	client  string                      // the claim that tells whom a token is for. Empty: none does
+	others  map[string][]any            // what it gives out that is no session: see [productServer.other]
 
 	signed *signedLogin // one of the two
 	asked  *askedLogin
@@ -95,6 +96,8 @@ type productServer struct {
 	*httptest.Server
 	t      testing.TB
 	p      *loginProduct
+	logout string // where the app signs out, and whether the request gets there
+	ends   bool
 	secret string // for HMAC
 	next   string // that it signs with after rotate
 
@@ -128,7 +131,7 @@ func (srv *productServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		answer(w, r)
-	case r.URL.Path == "/logout" && r.Method == http.MethodPost:
+	case r.URL.Path == srv.logout && r.Method != http.MethodGet:
 		delete(srv.sessions, srv.carried(r))
 		w.WriteHeader(http.StatusNoContent)
 	default:

@@ -19,8 +19,8 @@ const productsPage = "../caddymodule/docs/sessions.md"
 // products are all that the page has a block for.
 func products() []*loginProduct { return slices.Concat(issuerProducts, appProducts) }
 
-// linkedHeadings are headings of the page whose blocks another page has.
-var linkedHeadings = []string{"Authelia, Authentik, oauth2-proxy"}
+// linkedProducts are those whose blocks another page has.
+var linkedProducts = []string{"Authelia", "Authentik", "oauth2-proxy"}
 
 // sections are the parts of the page by their headings.
 func sections(t *testing.T) map[string]string {
@@ -79,8 +79,9 @@ func (p *loginProduct) participants() []simulator.Participant {
 }
 
 var (
-	asking   = regexp.MustCompile(`(?m)^(\s*(?:jwks|introspect|session_endpoint)\s+)https?://[^/\s]+`)
-	proxying = regexp.MustCompile(`(?m)^(\s*reverse_proxy) \S+$`)
+	asking     = regexp.MustCompile(`(?m)^(\s*(?:jwks|introspect|session_endpoint)\s+)https?://[^/\s]+`)
+	signingOut = regexp.MustCompile(`(?m)^\s*handle (\S+) \{\n\s*import session optional\n\s*delegate_logout\n\s*(reverse_proxy|respond 204)\b`)
+	proxying   = regexp.MustCompile(`(?m)^(\s*reverse_proxy) \S+$`)
 )
 
 // local puts a block on this machine: what it asks and proxies is the product's
@@ -97,6 +98,11 @@ func (r *productRun) local(t *testing.T, text string) string {
 		}
 		text = strings.Replace(text, change.from, change.to, 1)
 	}
+	signing := signingOut.FindStringSubmatch(text)
+	if signing == nil {
+		t.Fatal("the block has no sign-out")
+	}
+	r.server.logout, r.server.ends = signing[1], signing[2] == "reverse_proxy"
 	if !asking.MatchString(text) && r.signed == nil {
 		t.Fatal("the block asks nobody")
 	}
@@ -117,10 +123,15 @@ func (r *productRun) local(t *testing.T, text string) string {
 // a row of the table, and what the table says is tried is.
 func TestProductsTable(t *testing.T) {
 	text := sections(t)
+	part := text["What is tested"]
+	above, _, _ := strings.Cut(part, "| Product |")
+	_, everywhere, _ := strings.Cut(above, "in all rows:")
 	rows := make(map[string]string)
-	for _, row := range regexp.MustCompile(`(?m)^\| ([^|]+) \|(.*)\|$`).FindAllStringSubmatch(text["What is tested"], -1) {
+	for _, row := range regexp.MustCompile(`(?m)^\| ([^|]+) \|(.*)\|$`).FindAllStringSubmatch(part, -1) {
 		rows[row[1]] = row[2]
 	}
+	delete(rows, "Product")
+	names := regexp.MustCompile("`([A-Z]\\w+)`")
 	for _, p := range products() {
 		row, ok := rows[p.name]
 		if !ok {
@@ -128,27 +139,32 @@ func TestProductsTable(t *testing.T) {
 			continue
 		}
 		delete(rows, p.name)
-		var named []string
-		for _, name := range regexp.MustCompile("`(\\w+)`").FindAllStringSubmatch(row, -1) {
-			named = append(named, name[1])
-		}
-		for _, name := range named {
-			if name != "Rotation" && !slices.ContainsFunc(p.cases(), func(c productCase) bool { return c.name == name }) {
-				t.Errorf("%s: the table names %s, which there is not", p.name, name)
-			}
-		}
+		tried := []string{"Rotation"}
 		for _, c := range p.cases() {
-			if !slices.Contains(named, c.name) {
+			tried = append(tried, c.name)
+			if !strings.Contains(row, "`"+c.name+"`") && !strings.Contains(everywhere, "`"+c.name+"`") {
 				t.Errorf("%s: %s is tried, and the table does not say so", p.name, c.name)
 			}
 		}
-		if p.rotates() != slices.Contains(named, "Rotation") {
+		for _, name := range names.FindAllStringSubmatch(row, -1) {
+			if !slices.Contains(tried, name[1]) {
+				t.Errorf("%s: the table names %s, which there is not", p.name, name[1])
+			}
+		}
+		if p.rotates() != strings.Contains(row, "`Rotation`") {
 			t.Errorf("%s: TestProductsRotation tries it: %t, and the table says otherwise", p.name, p.rotates())
 		}
 	}
-	for heading := range rows {
-		if heading != "Product" && heading != "---" {
+	all := declaredTests(t)
+	for heading, row := range rows {
+		tests := names.FindAllStringSubmatch(row, -1)
+		if len(tests) == 0 || !slices.Contains(linkedProducts, heading) {
 			t.Errorf("the table has a row %s, and there is no such product", heading)
+		}
+		for _, name := range tests {
+			if !strings.Contains(all, "\n"+name[1]+"\n") {
+				t.Errorf("%s: the table names %s, which there is not", heading, name[1])
+			}
 		}
 	}
 	for heading, part := range text {
@@ -156,9 +172,7 @@ func TestProductsTable(t *testing.T) {
 			t.Errorf("the block of %s is not tried", heading)
 		}
 	}
-	for _, heading := range linkedHeadings {
-		if !strings.Contains(text[heading], "(authenticators.md)") {
-			t.Errorf("%s does not say where its blocks are", heading)
-		}
+	if !strings.Contains(text[strings.Join(linkedProducts, ", ")], "(authenticators.md)") {
+		t.Errorf("the page does not say where the blocks of %v are", linkedProducts)
 	}
 }

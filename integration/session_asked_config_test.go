@@ -63,11 +63,15 @@ func TestAskedSettings(t *testing.T) {
 		"any_audience with a value": {issuer, "any_audience yes", "any_audience stands once, and by itself", ""},
 		"any_audience of an app":    {app, "any_audience", `unrecognized subdirective "any_audience" of session_endpoint`, ""},
 
-		"cookie_json without cookie": {"cookie_json a\n" + issuer, "any_audience", "cookie_json is where the session stands in a cookie: add `cookie <name>`", ""},
-		"cookie_json and endpoint":   {"cookie_json a\n" + app, "", "cookie_json does not go with session_endpoint", ""},
-		"cookie_json twice":          {"cookie s\ncookie_json a\ncookie_json b\n" + issuer, "any_audience", "cookie_json is set already", ""},
-		"cookie_json empty":          {"cookie s\ncookie_json\n" + issuer, "any_audience", "cookie_json needs a value", ""},
-		"cookie_json of two":         {"cookie s\ncookie_json a b\n" + issuer, "any_audience", "cookie_json takes one value", ""},
+		"cookie_json without cookie":   {"cookie_json a\n" + issuer, "any_audience", "cookie_json is where the session stands in a cookie: add `cookie <name>`", ""},
+		"cookie_json and endpoint":     {"cookie_json a\n" + app, "", "cookie_json does not go with session_endpoint", ""},
+		"cookie_json a placeholder":    {"cookie s\ncookie_json {env.HOST}\n" + issuer, "any_audience", "cookie_json takes a path", ""},
+		"audience_claim a placeholder": {issuer, "audience a\naudience_claim {env.HOST}", "audience_claim takes the name of a claim and no placeholder", ""},
+		"subject a placeholder":        {app, "subject {env.HOST}", "subject and expires take a path", ""},
+		"expires a placeholder":        {app, "expires {http.auth.user.id}", "subject and expires take a path", ""},
+		"cookie_json twice":            {"cookie s\ncookie_json a\ncookie_json b\n" + issuer, "any_audience", "cookie_json is set already", ""},
+		"cookie_json empty":            {"cookie s\ncookie_json\n" + issuer, "any_audience", "cookie_json needs a value", ""},
+		"cookie_json of two":           {"cookie s\ncookie_json a b\n" + issuer, "any_audience", "cookie_json takes one value", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			text, err := s.Render(`{` + stack.Options + "\ndelegate {" + stack.Provider + "\n}\n}\nhttp://127.0.0.1:[[.Port]] {\napp_session {\n" + strings.Replace(c.session, "%s", c.lines, 1) + "\n}\nrespond ok\n}\n")
