@@ -62,6 +62,7 @@ type App struct {
 	origins   *policy.Origins
 	logouts   *pace
 	ways      map[string]string // that nobody has chosen, and how users are named there
+	plain     []string          // addresses that were warned of because they are asked in clear
 	fleet     *fleet.Fleet      // nil: this machine is alone
 	cacheKey  string            // in the pool
 	ledger    *grants.Opener
@@ -72,8 +73,10 @@ type App struct {
 	sessions    *fleet.Sessions // their way to the other machines
 	quiet       func()          // has nobody told of Redis any longer
 	realms      *realms
-	names       *names
-	http        *caddyhttp.App // in which sessions are used
+
+	logoutRealms *logoutRealms
+	names        *names
+	http         *caddyhttp.App // in which sessions are used
 }
 
 // CaddyModule returns the Caddy module information.
@@ -151,6 +154,7 @@ func (a *App) Start() error {
 		a.quiet = tellChange(a.fleet, a.logger)
 		a.fleet.Start()
 	}
+	a.logoutRealms.warn(a.logger)
 	return a.startGrants()
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"go.uber.org/zap"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/fleet"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/keyset"
 )
@@ -57,6 +58,7 @@ func openKeyset(setting string) (*keyset.Keyset, error) {
 			return nil, err
 		}
 	}
+	text, _ = delegation.TrimSecret(text) // what is odd about it does not matter in JSON
 	return keyset.Parse(text)
 }
 
@@ -80,7 +82,7 @@ func openCache(c *Cache, keys *keyset.Keyset) (shared *fleet.Fleet, name string,
 			return nil, "", fmt.Errorf("ca_file: %w", err)
 		}
 		options.RootCAs = x509.NewCertPool()
-		if !options.RootCAs.AppendCertsFromPEM(authorities) {
+		if !options.RootCAs.AppendCertsFromPEM(delegation.PEM(string(authorities))) {
 			return nil, "", fmt.Errorf("ca_file %s holds no certificate in PEM", c.CAFile)
 		}
 	}

@@ -172,6 +172,17 @@ func (g *Gate) admit(w http.ResponseWriter, r *http.Request, upgrade bool) (done
 	return false, nil
 }
 
+// isProgram tells whether somebody who is signed in asks by no page of a browser,
+// as browsers send one of these with each WebSocket. It may learn of the policy
+// what it would with an Origin.
+func (g *Gate) isProgram(r *http.Request, repl *caddy.Replacer) bool {
+	if len(r.Header["Origin"]) > 0 || len(r.Header["Sec-Fetch-Site"]) > 0 {
+		return false
+	}
+	_, err := g.person(r, repl)
+	return err == nil
+}
+
 // admitPublic is admit for a route that needs no session. Its preflights are
 // admit's: nothing is sent without having been asked for as what it is.
 func (g *Gate) admitPublic(w http.ResponseWriter, r *http.Request, upgrade bool) error {
@@ -261,6 +272,9 @@ func parseOnce(d *caddyfile.Dispenser, to *string) error {
 		return d.Errf("%s needs a value", word)
 	}
 	*to = d.Val()
+	if err := misread(*to); err != nil {
+		return d.Errf("%s: %v", word, err)
+	}
 	if d.NextArg() {
 		return d.Errf("%s takes one value, not %q as well", word, d.Val())
 	}
@@ -284,4 +298,21 @@ func trustworthy(placeholder string) error {
 		}
 	}
 	return fmt.Errorf("%s is not set by an authenticator alone: use one placeholder {http.auth.user.…}, or {rp.header.…} for the answer of forward_auth's server", placeholder)
+}
+
+// parseList reads the arguments of a setting that may stand only once.
+func parseList(d *caddyfile.Dispenser, to *[]string) error {
+	word := d.Val()
+	if len(*to) > 0 {
+		return d.Errf("%s is set already", word)
+	}
+	if *to = d.RemainingArgs(); len(*to) == 0 {
+		return d.Errf("%s needs a value", word)
+	}
+	for _, value := range *to {
+		if err := misread(value); err != nil {
+			return d.Errf("%s: %v", word, err)
+		}
+	}
+	return nil
 }

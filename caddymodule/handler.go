@@ -158,6 +158,9 @@ func (h *Handler) authorize(w http.ResponseWriter, r *http.Request, repl *caddy.
 			return true, err
 		}
 	} else if done, err = h.admit(w, r, upgrade); done {
+		if err != nil && upgrade && denied != nil && h.isProgram(r, repl) {
+			err = denied // with an Origin it would be the same
+		}
 		return done, err
 	}
 	*d = delegation.Delegation{

@@ -3,19 +3,14 @@
 package caddymodule
 
 import (
-	"errors"
 	"fmt"
 	"net/url"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
-	"go.uber.org/zap"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/permission"
 )
 
 // HTTP says how a provider's platform is reached, its issuer and its API alike.
@@ -67,6 +62,9 @@ func (h *HTTP) provision(repl *caddy.Replacer) (*delegation.HTTP, error) {
 // expand fills a setting's placeholders in. Its error names the placeholder,
 // never a value.
 func expand(repl *caddy.Replacer, setting string) (string, error) {
+	if err := misread(setting); err != nil {
+		return "", err
+	}
 	value, err := repl.ReplaceOrErr(setting, true, true)
 	if err != nil {
 		return "", fmt.Errorf("%w: check that the variable is set, or that the file exists, holds something and can be read", err)
@@ -84,37 +82,6 @@ func expandEach(repl *caddy.Replacer, settings []string) ([]string, error) {
 		}
 	}
 	return all, nil
-}
-
-// expandSecret is expand for a secret or key that may have been written into
-// the configuration, where braces are its own.
-func expandSecret(repl *caddy.Replacer, setting string) (string, error) {
-	if strings.HasPrefix(setting, "{") {
-		warnExposed(setting)
-		return expand(repl, setting)
-	}
-	if strings.Contains(setting, "{env.") || strings.Contains(setting, "{file.") {
-		// Taken as it is written it would be a text that anybody can guess.
-		return "", errors.New("a placeholder for a secret stands by itself: leave out what is before it")
-	}
-	return setting, nil
-}
-
-// exposures are the files that were warned of, with why.
-var exposures sync.Map
-
-// warnExposed warns of a file with a secret that others can read too, once for
-// each reason. It is not refused: how secrets are mounted is not always the
-// operator's choice.
-func warnExposed(setting string) {
-	file, ok := strings.CutPrefix(strings.TrimSuffix(setting, "}"), "{file.")
-	if !ok {
-		return
-	}
-	why := permission.Exposed(file)
-	if before, _ := exposures.Swap(file, why); why != "" && before != why {
-		caddy.Log().Named("delegate").Warn("others can open a file with a secret", zap.String("file", file), zap.String("why", why))
-	}
 }
 
 // parseHTTP reads:

@@ -43,6 +43,10 @@ type Logout struct {
 	// HTTP says how the issuer is reached. Default: directly.
 	HTTP *HTTP `json:"http,omitempty"`
 
+	// InsecureHTTP allows http to another host than this one for the issuer's
+	// keys, as that of app_session does.
+	InsecureHTTP bool `json:"insecure_http,omitempty"`
+
 	backchannel *session.Backchannel
 	taken       taken
 }
@@ -66,11 +70,12 @@ func (l *Logout) Provision(ctx caddy.Context) error {
 		return err
 	}
 	if l.Backchannel != nil {
-		verifier, _, err := l.Backchannel.verifier(l.HTTP, &l.taken)
+		verifier, _, err := l.Backchannel.verifier(l.HTTP, &l.taken, app.addressRule(ctx.Logger(), l.InsecureHTTP))
 		if err != nil {
 			return fmt.Errorf("backchannel: %w", err)
 		}
 		l.backchannel = session.NewBackchannel(verifier)
+		app.logoutRealms.addLogout(verifier.Issuer, l.Realm)
 	}
 	return l.settle(ctx)
 }
@@ -182,6 +187,7 @@ func (l *Logout) listen(w http.ResponseWriter, r *http.Request) error {
 //	    backchannel {
 //	        # jwks, public_key, hmac_secret, issuer, audience and algorithms of app_session
 //	    }
+//	    insecure_http
 //	    http {
 //	        ...
 //	    }
@@ -193,14 +199,17 @@ func parseLogout(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	if d.NextArg() {
 		return nil, d.Errf("delegate_logout signs out everywhere: it takes no provider %q", d.Val())
 	}
+	written := make(map[string]caddyfile.Dispenser)
 	for d.NextBlock(0) {
 		var err error
 		ok := true
 		switch d.Val() {
 		case "backchannel":
-			err = l.parseBackchannel(d)
+			err = l.parseBackchannel(d, written)
 		case "http":
 			err = parseHTTP(d, &l.HTTP)
+		case "insecure_http":
+			err = parseFlag(d, &l.InsecureHTTP)
 		default:
 			ok, err = l.parse(d)
 		}
@@ -209,6 +218,11 @@ func parseLogout(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 		}
 		if !ok {
 			return nil, d.Errf("unrecognized subdirective %q of delegate_logout", d.Val())
+		}
+	}
+	if l.Backchannel != nil {
+		if err := checkWritten(map[string]string{"jwks": l.Backchannel.JWKS}, written, l.InsecureHTTP); err != nil {
+			return nil, err
 		}
 	}
 	if err := l.fit(); err != nil {
@@ -224,26 +238,40 @@ func (l *Logout) fit() error {
 		return errors.New("http goes with backchannel: nobody is asked without")
 	case l.Backchannel != nil && l.Subject != "":
 		return errors.New("subject does not go with backchannel: the logout token names the user")
+	case l.Backchannel == nil && l.InsecureHTTP:
+		return errors.New("insecure_http goes with backchannel: nobody is asked without")
 	case l.Backchannel != nil:
-		return l.Backchannel.fit(l.HTTP)
+		if err := l.Backchannel.check(); err != nil {
+			return fmt.Errorf("backchannel: %w", err)
+		}
+		if err := l.Backchannel.backchannel(); err != nil {
+			return fmt.Errorf("backchannel: %w", err)
+		}
+		return l.Backchannel.fit(l.HTTP, l.InsecureHTTP)
 	}
 	return nil
 }
 
-func (l *Logout) parseBackchannel(d *caddyfile.Dispenser) error {
+// parseBackchannel reads the block. It notes where its settings stand.
+func (l *Logout) parseBackchannel(d *caddyfile.Dispenser, written map[string]caddyfile.Dispenser) error {
 	if l.Backchannel != nil || d.NextArg() {
 		return d.Err("backchannel stands once, and takes a block alone")
 	}
 	l.Backchannel = new(SessionJWT)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		word := d.Val()
+		written[word] = *d
 		if ok, err := l.Backchannel.parse(d); err != nil {
 			return err
 		} else if !ok || word == "type" {
 			return d.Errf("unrecognized subdirective %q of backchannel", word)
 		}
 	}
-	if err := l.Backchannel.check(); err != nil {
+	err := l.Backchannel.check()
+	if err == nil {
+		err = l.Backchannel.backchannel()
+	}
+	if err != nil {
 		return d.Errf("backchannel: %v", err)
 	}
 	return nil

@@ -146,6 +146,10 @@ func (g *Gate) usedBy(in *signedIn) {
 // name: who vouches for them.
 func (s *AppSession) namespace() string {
 	switch {
+	case s.JWT != nil && s.JWT.Issuer == "":
+		return "realm " + s.Realm + " by " + s.JWT.names()
+	case s.JWT != nil && s.JWT.names() != subjectClaim:
+		return "issuer " + s.JWT.Issuer + " by " + s.JWT.names()
 	case s.JWT != nil:
 		return "issuer " + s.JWT.Issuer
 	case s.Introspect != nil && s.Introspect.Issuer != "":

@@ -32,6 +32,7 @@ func TestR3_PoolIsEmptied(t *testing.T) {
 			introspect https://login.example.org/introspect {
 				client_id     a
 				client_secret b
+				any_audience
 			}
 		}`
 	s, err := stack.New(t.TempDir())

@@ -136,13 +136,13 @@ func (m *Mydex) Cleanup() error {
 	return m.Provider.Close()
 }
 
-// loadSecret expands a secret. A file's last line break is not part of it.
+// loadSecret reads a secret.
 func loadSecret(name, setting string) (delegation.Secret, error) {
-	text, err := expandSecret(caddy.NewReplacer(), setting)
+	text, err := readSecret(caddy.NewReplacer(), name, setting)
 	if err != nil {
-		return delegation.Secret{}, fmt.Errorf("%s: %w", name, err)
+		return delegation.Secret{}, err
 	}
-	return delegation.NewSecret(strings.TrimRight(text, "\r\n")), nil
+	return delegation.NewSecret(text), nil
 }
 
 // UnmarshalCaddyfile reads:

@@ -73,7 +73,7 @@ func (g *Gate) account(r *http.Request, err error) *delegation.Refusal {
 	}
 	g.count(r, refusal)
 	level := zapcore.InfoLevel
-	if refusal.Status() >= http.StatusInternalServerError {
+	if refusal.Status() >= http.StatusInternalServerError && !refusal.Expected {
 		level = zapcore.ErrorLevel
 	}
 	if r.Context().Err() != nil {

@@ -25,6 +25,7 @@ func (a *App) joinRevocations() {
 	a.revocations = revocations
 	a.logouts = newPace()
 	a.realms = new(realms)
+	a.logoutRealms = new(logoutRealms)
 	a.names = &names{ofAll: make(map[string]*aliases)}
 	if a.fleet != nil {
 		a.sessions = a.fleet.JoinSessions(revocations)

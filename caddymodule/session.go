@@ -3,10 +3,7 @@
 package caddymodule
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -15,8 +12,6 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/policy"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
 
@@ -39,9 +34,16 @@ func init() {
 // directives. Preflights, which browsers send without a session, are answered
 // here.
 type AppSession struct {
-	// Cookie is the name of the cookie that holds the session. A name that
-	// begins with `__Host-` keeps subdomains from setting it. Default: none.
+	// Cookie is the name of the cookie that holds the session, or `Bearer` and the
+	// session. Where it is missing, its pieces <name>.0, <name>.1 and so on are
+	// joined. A name that begins with `__Host-` keeps subdomains from setting it.
+	// Default: none.
 	Cookie string `json:"cookie,omitempty"`
+
+	// CookieJSON is where the session stands in a cookie that holds a JSON object,
+	// in base64url behind `base64-` or percent-encoded: `access_token` for
+	// Supabase. Default: the cookie's value is the session.
+	CookieJSON string `json:"cookie_json,omitempty"`
 
 	// Bearer is whether a session may be sent as `Authorization: Bearer`, for
 	// apps that have no cookies. Where there is the cookie, that counts.
@@ -70,6 +72,12 @@ type AppSession struct {
 	// HTTP says how the session's issuer is reached. Default: directly.
 	HTTP *HTTP `json:"http,omitempty"`
 
+	// InsecureHTTP allows http to other hosts than this one, for jwks, introspect
+	// and session_endpoint: inside a network where nobody else listens. Whoever
+	// does can read sessions, or sign in as anybody. It is warned of at load.
+	// Default: https, or http on loopback.
+	InsecureHTTP bool `json:"insecure_http,omitempty"`
+
 	// ProxyStatusName is how this proxy calls itself in the Proxy-Status
 	// header of refusals (RFC 9209). Default: `caddy-delegate`.
 	ProxyStatusName string `json:"proxy_status_name,omitempty"`
@@ -79,6 +87,7 @@ type AppSession struct {
 	gate     Gate
 	aliases  *aliases
 	taken    taken
+	written  map[string]caddyfile.Dispenser // where settings stand in the Caddyfile
 }
 
 // CaddyModule returns the Caddy module information.
@@ -102,7 +111,7 @@ func (s *AppSession) Provision(ctx caddy.Context) error {
 	if s.gate.ProxyStatusName == "" {
 		s.gate.ProxyStatusName = defaultStatusName
 	}
-	s.carrier = session.Carrier{Cookie: s.Cookie, Bearer: s.Bearer}
+	s.carrier = session.Carrier{Cookie: s.Cookie, Bearer: s.Bearer, JSON: s.CookieJSON}
 	if !s.carrier.Guarded() {
 		s.gate.logger.Warn("a subdomain or a page without TLS can set this cookie for your users: name it __Host-…", zap.String("cookie", s.Cookie))
 	}
@@ -118,6 +127,11 @@ func (s *AppSession) Provision(ctx caddy.Context) error {
 	if s.Realm != "" {
 		s.aliases.add(session.Alias{Realm: s.Realm, Claim: "id"})
 	}
+	if s.JWT != nil {
+		if alias, ok := s.JWT.alias(); ok {
+			s.aliases.add(alias)
+		}
+	}
 	return nil
 }
 
@@ -126,63 +140,11 @@ func (s *AppSession) Cleanup() error {
 	return s.taken.release()
 }
 
-// ServeHTTP passes the request on if somebody is signed in.
-func (s *AppSession) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if policy.IsPreflight(r) {
-		// Answered here: not everything that may stand behind does.
-		if _, err := s.gate.admit(w, r, false); err != nil {
-			return s.gate.refuse(w, r, err)
-		}
-		return nil
-	}
-	in, err := s.verify(r)
-	if err != nil && s.Optional && delegation.AsRefusal(err).Code == delegation.SessionRequired {
-		return next.ServeHTTP(w, r)
-	}
-	if err != nil {
-		// A script of a trusted origin has to be able to read why.
-		s.gate.app.origins.Headers(w.Header(), r)
-		return s.gate.refuse(w, r, err)
-	}
-	before, _ := r.Context().Value(signedInKey{}).(*signedIn)
-	in.name(r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer), before)
-	return next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), signedInKey{}, in)))
-}
-
-func (s *AppSession) verify(r *http.Request) (*signedIn, error) {
-	credential, err := s.carrier.Find(r.Header)
-	if err != nil {
-		return nil, err
-	}
-	if others := s.gate.app.sessions; others != nil {
-		others.Await(r.Context()) // who has signed out before this process began
-	}
-	verified, err := s.verifier.Verify(r.Context(), credential)
-	if err != nil {
-		return nil, err
-	}
-	in := &signedIn{
-		session: verified, credential: credential, verifier: s.verifier, revocations: s.gate.app.revocations,
-		realm: s.Realm, aliases: s.aliases,
-	}
-	if in.realm == "" {
-		in.realm = verified.Realm
-	}
-	s.gate.app.resolve()
-	return in, in.byAllNames(r.Context())
-}
-
-// clientAddress is a [session.Client]: what Caddy takes for the client's
-// address, with trusted_proxies what a proxy in front says.
-func clientAddress(ctx context.Context) string {
-	address, _ := caddyhttp.GetVar(ctx, caddyhttp.ClientIPVarKey).(string)
-	return address
-}
-
 // parseSession reads:
 //
 //	app_session [<matcher>] {
 //	    cookie      <name>                 # and, or
+//	    cookie_json <path>
 //	    bearer
 //	    jwks        <url>                  # one of these five
 //	    public_key  <pem>                  # may stand again
@@ -193,12 +155,16 @@ func clientAddress(ctx context.Context) string {
 //	    session_endpoint <url> {
 //	        ...
 //	    }
-//	    issuer      <name>                 # with the first three
-//	    audience    <names...>
-//	    algorithms  <names...>
-//	    type        <name>
+//	    issuer         <name>              # with the first three
+//	    audience       <names...>
+//	    audience_claim <claim>
+//	    subject_claim  <claim>
+//	    lifetime       <duration>
+//	    algorithms     <names...>
+//	    type           <name>
 //	    optional
 //	    realm       <name>
+//	    insecure_http
 //	    http {
 //	        proxy   <url>
 //	        ca_file <file>
@@ -218,6 +184,9 @@ func parseSession(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 			return nil, err
 		}
 	}
+	if err := s.checkAddresses(); err != nil {
+		return nil, err
+	}
 	if err := s.check(); err != nil {
 		return nil, d.WrapErr(err)
 	}
@@ -225,15 +194,24 @@ func parseSession(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 }
 
 func (s *AppSession) parse(d *caddyfile.Dispenser) error {
-	switch word := d.Val(); word {
+	word := d.Val()
+	if s.written == nil {
+		s.written = make(map[string]caddyfile.Dispenser)
+	}
+	s.written[word] = *d
+	switch word {
 	case "cookie":
 		return parseOnce(d, &s.Cookie)
+	case "cookie_json":
+		return parseOnce(d, &s.CookieJSON)
 	case "bearer":
 		return parseFlag(d, &s.Bearer)
 	case "optional":
 		return parseFlag(d, &s.Optional)
 	case "realm":
 		return parseOnce(d, &s.Realm)
+	case "insecure_http":
+		return parseFlag(d, &s.InsecureHTTP)
 	case "http":
 		return parseHTTP(d, &s.HTTP)
 	case "proxy_status_name":
@@ -269,12 +247,10 @@ func (s *AppSession) parse(d *caddyfile.Dispenser) error {
 // check reports what can be known to be wrong before any placeholder is
 // expanded.
 func (s *AppSession) check() error {
-	switch {
-	case s.Cookie == "" && !s.Bearer:
-		return errors.New("say where the session is: add `cookie <name>`, or `bearer`")
-	case s.Cookie != "" && session.CheckCookie(s.Cookie) != nil:
-		return fmt.Errorf("cookie %q: %w", s.Cookie, session.CheckCookie(s.Cookie))
-	case strings.Contains(s.Realm, "{"):
+	if err := s.checkCarrier(); err != nil {
+		return err
+	}
+	if strings.Contains(s.Realm, "{") {
 		return fmt.Errorf("realm %s: write a fixed name, a realm takes no placeholder", s.Realm)
 	}
 	kind, err := s.kind()
@@ -282,7 +258,9 @@ func (s *AppSession) check() error {
 		err = kind.check()
 	}
 	if err == nil && s.JWT != nil {
-		err = s.JWT.fit(s.HTTP)
+		if err = s.JWT.bound(s.Realm); err == nil {
+			err = s.JWT.fit(s.HTTP, s.InsecureHTTP)
+		}
 	}
 	return err
 }

@@ -5,10 +5,8 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -17,18 +15,11 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
 
-const (
-	// defaultAskedLife is how long an answer about a session counts, and
-	// maxAskedLife the most: for as long nobody notices that the app has
-	// signed its user out.
-	defaultAskedLife = 30 * time.Second
-	maxAskedLife     = 10 * time.Minute
-)
-
 // Introspect has the issuer of an access token asked whether it is worth
 // anything (RFC 7662).
 type Introspect struct {
-	// URL is the introspection endpoint: https, or http on loopback. Required.
+	// URL is the introspection endpoint: https, or http on loopback or with
+	// insecure_http. Required.
 	// Accepts {env.*} and {file.*}.
 	URL string `json:"url,omitempty"`
 
@@ -41,9 +32,26 @@ type Introspect struct {
 	// Issuer is what `iss` of the answer has to be. Default: it does not matter.
 	Issuer string `json:"issuer,omitempty"`
 
-	// Audiences are those of which `aud` of the answer has to name one.
-	// Default: any token of the issuer's counts, whichever app has got it.
+	// Audiences are those of which `aud` of the answer has to name one: whom the
+	// token is for. Required, or AnyAudience.
 	Audiences []string `json:"audiences,omitempty"`
+
+	// AudienceClaim is what of the answer has to name one instead, such as
+	// `client_id`: which client has got the token. Default: `aud`.
+	AudienceClaim string `json:"audience_claim,omitempty"`
+
+	// TokenType is what `token_type` of the answer has to be, upper or lower case,
+	// such as `Bearer`: for issuers that tell refresh tokens from access tokens by
+	// leaving it out. Default: it may be missing.
+	TokenType string `json:"token_type,omitempty"`
+
+	// AnyAudience has every token of the issuer's count, whichever app has got it.
+	// Default: no.
+	AnyAudience bool `json:"any_audience,omitempty"`
+
+	// Headers are sent along with the question, such as `Host` to a proxy in
+	// front of the issuer. Values accept {env.*} and {file.*}. Default: none.
+	Headers map[string]string `json:"headers,omitempty"`
 
 	// Cache is how long an answer counts; no longer than the session, and at
 	// most 10m. 0 asks for each request. Default: `30s`.
@@ -51,20 +59,30 @@ type Introspect struct {
 }
 
 // SessionEndpoint has the app itself asked who is signed in, with nothing of
-// the request but the session. 401, 403, 404 and a redirect mean nobody.
+// the request but the session. 204, 401, 403, 404, 419, a redirect, an empty
+// answer, null, false and an answer without a subject mean nobody. An answer is
+// read up to 1 MiB. Of one above 16 KiB placeholders tell no texts above 1 KiB,
+// and of the rest 16 KiB.
 type SessionEndpoint struct {
-	// URL is an address of the app that answers with JSON: https, or http. In
-	// http the session crosses the network in clear: for a private one only.
-	// Required. Accepts {env.*} and {file.*}.
+	// URL is an address of the app that answers with JSON: https, or http on
+	// loopback or with insecure_http. Required. Accepts {env.*} and {file.*}.
 	URL string `json:"url,omitempty"`
 
 	// Subject is where the answer names the user: `sub`, or `user.id` for one
-	// in an object. Default: `sub`.
+	// in an object. It is a text, or a whole number, whose subject is its decimal:
+	// 42 and "42" are the same user. 0 is nobody. Default: `sub`.
 	Subject string `json:"subject,omitempty"`
 
-	// Expires is where it tells when the session ends, in seconds since 1970 or
-	// as a date of RFC 3339. Default: it does not.
+	// Expires is where it tells when the session ends: in seconds or milliseconds
+	// since 1970, as a number or a text, or as a date such as
+	// 2099-01-01T00:00:00Z or `2099-01-01 00:00:00`, in UTC if it has no zone.
+	// Default: it does not.
 	Expires string `json:"expires,omitempty"`
+
+	// Headers are sent along with the question, for an app that judges it by its
+	// `Host`, `Origin`, `Referer`, or one of its own. Values accept {env.*} and
+	// {file.*}, and nothing of the client's request. Default: none.
+	Headers map[string]string `json:"headers,omitempty"`
 
 	// Cache is how long an answer counts; no longer than the session, and at
 	// most 10m. 0 asks for each request. Default: `30s`.
@@ -90,20 +108,22 @@ func (i *Introspect) provision(s *AppSession, revocations *session.Revocations) 
 		}
 		*setting.to = value
 	}
-	secret, err := expandSecret(repl, i.ClientSecret)
+	secret, err := readSecret(repl, "introspect client_secret", i.ClientSecret)
 	if err != nil {
-		return nil, fmt.Errorf("introspect client_secret: %w", err)
+		return nil, err
 	}
 	v.ClientSecret = delegation.NewSecret(secret)
-	if err := checkAddress(v.URL); err != nil {
-		return nil, fmt.Errorf("introspect: %w", err)
+	if err := s.checkAddress("introspect", v.URL); err != nil {
+		return nil, err
 	}
 	if v.Audiences, err = expandEach(repl, i.Audiences); err != nil {
 		return nil, fmt.Errorf("introspect audience: %w", err)
 	}
-	if len(v.Audiences) == 0 {
-		s.gate.logger.Warn("introspect has no audience: every token of the issuer lets its user in, whichever app has got it")
+	v.AudienceClaim, v.TokenType = i.AudienceClaim, i.TokenType
+	if v.Header, err = provisionHeaders(repl, i.Headers); err != nil {
+		return nil, fmt.Errorf("introspect %w", err)
 	}
+	s.gate.app.logoutRealms.addSession(v.Issuer, s.Realm)
 	if v.Realm = s.Realm; v.Realm == "" {
 		v.Realm = v.Issuer
 	}
@@ -126,6 +146,20 @@ func (i *Introspect) check() error {
 		return errors.New("introspect: client_id is missing: what the issuer knows this server by")
 	case i.ClientSecret == "":
 		return errors.New("introspect: client_secret is missing: {file.…} or {env.…} with it")
+	case strings.Contains(i.AudienceClaim, "{"):
+		return fmt.Errorf("introspect: audience_claim takes the name of a claim and no placeholder: replace %s", i.AudienceClaim)
+	case len(i.Audiences) == 0 && i.AudienceClaim != "":
+		return errors.New("introspect: audience_claim is where an audience is looked for: add `audience <names...>`")
+	case len(i.Audiences) == 0 && !i.AnyAudience:
+		return errors.New("introspect: audience is missing: what `aud` of the answer names, or with `audience_claim client_id` the client; without it a token for another app would let its user in here, also a refresh token if the issuer does not tell them apart. If that is meant, write any_audience")
+	case len(i.Audiences) > 0 && i.AnyAudience:
+		return errors.New("introspect: audience and any_audience exclude each other: remove one")
+	}
+	if strings.ContainsAny(i.TokenType, "{} \t\r\n") {
+		return errors.New("introspect: token_type is a word such as Bearer, and takes no placeholder")
+	}
+	if err := checkHeaders(i.Headers); err != nil {
+		return fmt.Errorf("introspect %w", err)
 	}
 	return checkLife(i.Cache)
 }
@@ -139,17 +173,24 @@ func (e *SessionEndpoint) provision(s *AppSession, revocations *session.Revocati
 	if err != nil {
 		return nil, fmt.Errorf("session_endpoint: %w", err)
 	}
+	if err := s.checkAddress("session_endpoint", address); err != nil {
+		return nil, err
+	}
 	u, err := url.Parse(address)
-	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || u.Scheme != "https" && u.Scheme != "http" {
-		return nil, errors.New("session_endpoint: write a URL such as https://app.example.org/api/me, without user or fragment")
+	if err != nil {
+		return nil, errors.New("session_endpoint is no URL") // err quotes it
 	}
 	v := &session.Endpoint{URL: address, Cookie: s.Cookie, Subject: e.Subject, Expires: e.Expires, Realm: s.Realm}
+	if v.Header, err = provisionHeaders(repl, e.Headers); err != nil {
+		return nil, fmt.Errorf("session_endpoint %w", err)
+	}
 	if v.Realm == "" {
 		v.Realm = u.Scheme + "://" + u.Host
 		if err := s.gate.app.nameRealm(v.Realm, "endpoint", v.URL, v.Subject); err != nil {
 			return nil, err
 		}
 	}
+	s.gate.app.logoutRealms.addSession(v.Realm)
 	if v.Client, err = s.client(repl); err != nil {
 		return nil, err
 	}
@@ -157,37 +198,16 @@ func (e *SessionEndpoint) provision(s *AppSession, revocations *session.Revocati
 }
 
 func (e *SessionEndpoint) check() error {
-	if e.URL == "" {
+	switch {
+	case e.URL == "":
 		return errors.New("session_endpoint needs the URL to ask at")
+	case strings.Contains(e.Subject+e.Expires, "{"):
+		return errors.New("session_endpoint: subject and expires take a path such as user.id, and no placeholder")
+	}
+	if err := checkHeaders(e.Headers); err != nil {
+		return fmt.Errorf("session_endpoint %w", err)
 	}
 	return checkLife(e.Cache)
-}
-
-func askedLife(d *caddy.Duration) time.Duration {
-	if d == nil {
-		return defaultAskedLife
-	}
-	return time.Duration(*d)
-}
-
-func checkLife(d *caddy.Duration) error {
-	if life := askedLife(d); life < 0 || life > maxAskedLife {
-		return fmt.Errorf("cache %s: at most %s: for as long nobody notices that the app has signed its user out", life, maxAskedLife)
-	}
-	return nil
-}
-
-// client is for questions about sessions.
-func (s *AppSession) client(repl *caddy.Replacer) (*http.Client, error) {
-	settings, err := s.HTTP.provision(repl)
-	if err != nil {
-		return nil, err
-	}
-	client := settings.Client()
-	if settings == nil || settings.Timeout == 0 {
-		client.Timeout = session.DefaultAskTimeout
-	}
-	return client, nil
 }
 
 // parseIntrospect reads:
@@ -196,7 +216,10 @@ func (s *AppSession) client(repl *caddy.Replacer) (*http.Client, error) {
 //	    client_id     <id>
 //	    client_secret <secret>
 //	    issuer        <name>
-//	    audience      <names...>
+//	    audience      <names...>         # or any_audience
+//	    audience_claim <name>
+//	    token_type    <name>
+//	    header_up     <name> <value>     # may stand again
 //	    cache         <duration>
 //	}
 func parseIntrospect(d *caddyfile.Dispenser) (*Introspect, error) {
@@ -215,18 +238,21 @@ func parseIntrospect(d *caddyfile.Dispenser) (*Introspect, error) {
 			err = parseOnce(d, &i.Issuer)
 		case "audience":
 			err = parseList(d, &i.Audiences)
+		case "audience_claim":
+			err = parseOnce(d, &i.AudienceClaim)
+		case "token_type":
+			err = parseOnce(d, &i.TokenType)
+		case "any_audience":
+			err = parseFlag(d, &i.AnyAudience)
+		case "header_up":
+			err = parseHeader(d, &i.Headers)
 		case "cache":
 			err = parseLife(d, &i.Cache)
 		default:
-			err = d.Errf("unrecognized subdirective %q of introspect: expected client_id, client_secret, issuer, audience or cache", word)
+			err = d.Errf("unrecognized subdirective %q of introspect: expected client_id, client_secret, issuer, audience, audience_claim, token_type, any_audience, header_up or cache", word)
 		}
 		if err != nil {
 			return nil, err
-		}
-	}
-	if !strings.Contains(i.URL, "{") {
-		if err := checkAddress(i.URL); err != nil {
-			return nil, d.Errf("introspect: %v", err)
 		}
 	}
 	if err := i.check(); err != nil {
@@ -240,6 +266,7 @@ func parseIntrospect(d *caddyfile.Dispenser) (*Introspect, error) {
 //	session_endpoint <url> {
 //	    subject <path>
 //	    expires <path>
+//	    header_up <name> <value>         # may stand again
 //	    cache   <duration>
 //	}
 func parseEndpoint(d *caddyfile.Dispenser) (*SessionEndpoint, error) {
@@ -254,45 +281,16 @@ func parseEndpoint(d *caddyfile.Dispenser) (*SessionEndpoint, error) {
 			err = parseOnce(d, &e.Subject)
 		case "expires":
 			err = parseOnce(d, &e.Expires)
+		case "header_up":
+			err = parseHeader(d, &e.Headers)
 		case "cache":
 			err = parseLife(d, &e.Cache)
 		default:
-			err = d.Errf("unrecognized subdirective %q of session_endpoint: expected subject, expires or cache", word)
+			err = d.Errf("unrecognized subdirective %q of session_endpoint: expected subject, expires, header_up or cache", word)
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
 	return e, nil
-}
-
-func parseLife(d *caddyfile.Dispenser, to **caddy.Duration) error {
-	if *to != nil {
-		return d.Err("cache is set already")
-	}
-	var value string
-	if err := parseOnce(d, &value); err != nil {
-		return err
-	}
-	life, err := caddy.ParseDuration(value)
-	if err != nil || life < 0 {
-		return d.Errf("cache %q: write a duration such as 30s, or 0 to ask for each request", value)
-	}
-	*to = new(caddy.Duration(life))
-	if err := checkLife(*to); err != nil {
-		return d.WrapErr(err)
-	}
-	return nil
-}
-
-// parseList reads the arguments of a setting that may stand only once.
-func parseList(d *caddyfile.Dispenser, to *[]string) error {
-	word := d.Val()
-	if len(*to) > 0 {
-		return d.Errf("%s is set already", word)
-	}
-	if *to = d.RemainingArgs(); len(*to) == 0 {
-		return d.Errf("%s needs a value", word)
-	}
-	return nil
 }

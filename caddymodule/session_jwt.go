@@ -3,29 +3,40 @@
 package caddymodule
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
-	"net"
 	"net/url"
 	"slices"
-	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/go-jose/go-jose/v4"
+	"go.uber.org/zap"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
 
 // SessionJWT has sessions verified that are signed JSON Web Tokens, as
-// RFC 8725 has it. They need `iss`, `aud`, `sub`, `exp` and `iat`. Clocks may
-// differ by 30 s. A token is good for 30 days after its `iat` at most.
+// RFC 8725 has it. What a claim is needed for, and what can serve instead:
+//
+// Claim | Needed for | Instead
+// ------|------------|--------
+// `iss` | whose sessions these are, and the realm | with a key of the app's own: the realm
+// `aud` | that they are for this app | another claim: audience_claim; with a key of the app's own: nothing else is signed by it
+// `sub` | who is signed in | another claim: subject_claim
+// `exp` | when they end | `iat` and lifetime
+// `iat` | which of them a logout ends | `exp` and lifetime
+//
+// `nbf` is honoured. Clocks may differ by 30 s. A token is good for 30 days after
+// its issue at most. Refresh tokens that say so are refused.
 type SessionJWT struct {
-	// JWKS is the address of the issuer's keys (RFC 7517): https, or http on
-	// loopback. They are fetched when the first session is verified, again
-	// when one names an unknown key, every 10 s at most, and every hour.
-	// Accepts {env.*} and {file.*}.
+	// JWKS is the address of the issuer's keys (RFC 7517), or of an object of
+	// certificates by their names: https, or http on loopback or with
+	// insecure_http. They are fetched when the first session is verified, again
+	// when one comes that none of them has signed, every 10 s at most, and every
+	// hour. Redirects are followed to https on the same host. Accepts {env.*} and
+	// {file.*}.
 	JWKS string `json:"jwks,omitempty"`
 
 	// PublicKeys are the issuer's in PEM, or certificates. Give {file.*} or
@@ -34,15 +45,34 @@ type SessionJWT struct {
 
 	// HMACSecrets are what app and server share: at least 32 bytes; two while
 	// they change. Give {file.*} or {env.*}; a secret written here in clear
-	// shows in the config API.
+	// shows in the config API. Line breaks around it do not count.
 	HMACSecrets []string `json:"hmac_secrets,omitempty"`
 
-	// Issuer is what `iss` has to be. Required. Accepts {env.*} and {file.*}.
+	// Issuer is what `iss` has to be. Required, unless the keys are given here
+	// and the sessions have a realm. Accepts {env.*} and {file.*}.
 	Issuer string `json:"issuer,omitempty"`
 
-	// Audiences are those of which `aud` has to name one. Required. Accept
-	// {env.*} and {file.*}.
+	// Audiences are those of which the audience's claim has to name one.
+	// Required, unless the keys are given here and the sessions have a realm:
+	// then everything that such a key has signed is a session. Accept {env.*}
+	// and {file.*}.
 	Audiences []string `json:"audiences,omitempty"`
+
+	// AudienceClaim is the claim that Audiences are compared with, such as
+	// `client_id` or `azp`. A token without it is refused. Default: `aud`.
+	AudienceClaim string `json:"audience_claim,omitempty"`
+
+	// SubjectClaim is the claim that names the user: a string, or a whole number
+	// above 0, which counts as its decimal. `user.id` is a claim of that name, or
+	// else `id` in the object `user`. Default: `sub`.
+	SubjectClaim string `json:"subject_claim,omitempty"`
+
+	// Lifetime is how long the issuer's sessions live. It serves where a token
+	// tells its end but not its issue, or the other way round. If in doubt give
+	// more, up to 366 days: a logout then also ends sessions that began up to as
+	// much after it, while with less it would miss some. Those for which it is
+	// seen to be less are refused. Default: both `exp` and `iat` are required.
+	Lifetime caddy.Duration `json:"lifetime,omitempty"`
 
 	// Algorithms are those that may have been used. Default: for a JWKS those
 	// of RSA, ECDSA and EdDSA; for public keys those they are for; for secrets
@@ -52,6 +82,8 @@ type SessionJWT struct {
 	// Type is what `typ` has to be, such as `at+jwt`. Default: `JWT`, `at+jwt`
 	// or nothing.
 	Type string `json:"type,omitempty"`
+
+	issuer string // expanded
 }
 
 // remoteKeys are an issuer's keys in the pool.
@@ -61,12 +93,24 @@ type remoteKeys struct{ *session.Remote }
 func (k remoteKeys) Destruct() error { return k.Close() }
 
 func (j *SessionJWT) provision(s *AppSession, revocations *session.Revocations) (session.Verifier, error) {
-	v, keys, err := j.verifier(s.HTTP, &s.taken)
+	if err := j.bound(s.Realm); err != nil {
+		return nil, err
+	}
+	v, keys, err := j.verifier(s.HTTP, &s.taken, s.checkAddress)
 	if err != nil {
 		return nil, err
 	}
+	if j.JWKS == "" && len(j.Audiences) == 0 {
+		s.gate.logger.Warn("app_session has no audience: every token that this key has signed lets its user in, whatever it was issued for; sign nothing else with it", zap.String("setting", j.source()))
+	}
+	if j.names() != subjectClaim || j.issuer == "" {
+		// By another claim, or of nobody in particular, users have another name
+		// than the issuer's: what is revoked by one of them must not meet another.
+		v.Realm = s.Realm
+	}
+	s.gate.app.logoutRealms.addSession(v.Issuer, s.Realm)
 	if s.Realm == "" {
-		if err := s.gate.app.nameRealm(v.Issuer, "sub"); err != nil {
+		if err := s.gate.app.nameRealm(v.Issuer, j.names()); err != nil {
 			return nil, err
 		}
 	}
@@ -79,23 +123,38 @@ func (j *SessionJWT) provision(s *AppSession, revocations *session.Revocations) 
 	}), nil
 }
 
+// subjectClaim is the registered claim of the user's name.
+const subjectClaim = "sub"
+
+// names is the claim that names users.
+func (j *SessionJWT) names() string { return cmp.Or(j.SubjectClaim, subjectClaim) }
+
+// alias is the name by which the issuer tells that a user has signed out, where
+// sessions are named by another claim.
+func (j *SessionJWT) alias() (alias session.Alias, ok bool) {
+	return session.Alias{Realm: j.issuer, Claim: subjectClaim}, j.issuer != "" && j.names() != subjectClaim
+}
+
 // verifier also returns what names its keys.
-func (j *SessionJWT) verifier(http *HTTP, taken *taken) (v *session.JWT, keys []string, err error) {
+func (j *SessionJWT) verifier(http *HTTP, taken *taken, allowed addressRule) (v *session.JWT, keys []string, err error) {
 	if err := j.check(); err != nil {
 		return nil, nil, err
 	}
 	repl := caddy.NewReplacer()
-	v = &session.JWT{Type: j.Type}
-	if v.Issuer, err = expand(repl, j.Issuer); err != nil {
-		return nil, nil, fmt.Errorf("issuer: %w", err)
+	v = &session.JWT{Type: j.Type, AudienceClaim: j.AudienceClaim, SubjectClaim: j.SubjectClaim, Lifetime: time.Duration(j.Lifetime)}
+	if j.Issuer != "" {
+		if v.Issuer, err = expand(repl, j.Issuer); err != nil {
+			return nil, nil, fmt.Errorf("issuer: %w", err)
+		}
 	}
+	j.issuer = v.Issuer
 	if v.Audiences, err = expandEach(repl, j.Audiences); err != nil {
 		return nil, nil, fmt.Errorf("audience: %w", err)
 	}
 	var fitting []jose.SignatureAlgorithm
 	switch {
 	case j.JWKS != "":
-		v.Keys, keys, err = j.remote(repl, http, taken)
+		v.Keys, keys, err = j.remote(repl, http, taken, allowed)
 		fitting, v.Algorithms = session.Asymmetric, session.Asymmetric
 	case len(j.PublicKeys) > 0:
 		keys = make([]string, len(j.PublicKeys))
@@ -104,13 +163,13 @@ func (j *SessionJWT) verifier(http *HTTP, taken *taken) (v *session.JWT, keys []
 				return nil, nil, fmt.Errorf("public_key: %w", err)
 			}
 		}
-		v.Keys, fitting, err = session.PublicKeys([]byte(strings.Join(keys, "\n")))
+		v.Keys, fitting, err = session.PublicKeys(keys...)
 		v.Algorithms = fitting
 	default:
 		keys = make([]string, len(j.HMACSecrets))
 		for i, setting := range j.HMACSecrets {
-			if keys[i], err = expandSecret(repl, setting); err != nil {
-				return nil, nil, fmt.Errorf("hmac_secret: %w", err)
+			if keys[i], err = readSecret(repl, "hmac_secret", setting); err != nil {
+				return nil, nil, err
 			}
 		}
 		v.Keys, err = session.SharedSecrets(keys...)
@@ -133,12 +192,12 @@ func (j *SessionJWT) verifier(http *HTTP, taken *taken) (v *session.JWT, keys []
 
 // remote finds or makes the keys that are fetched, and returns what names them.
 // A reload does not fetch them again: the issuer may be down just then.
-func (j *SessionJWT) remote(repl *caddy.Replacer, http *HTTP, taken *taken) (session.Keys, []string, error) {
+func (j *SessionJWT) remote(repl *caddy.Replacer, http *HTTP, taken *taken, allowed addressRule) (session.Keys, []string, error) {
 	address, err := expand(repl, j.JWKS)
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := checkAddress(address); err != nil {
+	if err := allowed("jwks", address); err != nil {
 		return nil, nil, err
 	}
 	settings, err := http.provision(repl)
@@ -152,102 +211,33 @@ func (j *SessionJWT) remote(repl *caddy.Replacer, http *HTTP, taken *taken) (ses
 	names := append([]string{address}, connection...)
 	pooled := taken.take("keys\x00"+delegation.Fingerprint(names), func() caddy.Destructor {
 		keys := session.NewRemote(address, settings.Client())
-		keys.Client = clientAddress
+		keys.Client, keys.Report = clientAddress, reportKeys
 		return remoteKeys{keys}
 	})
 	return pooled.(remoteKeys), names, nil
 }
 
-// checkAddress refuses an address whose answers somebody on the way could
-// change. Private hosts are the operator's choice.
-func checkAddress(address string) error {
-	u, err := url.Parse(address)
-	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" {
-		return errors.New("write a URL such as https://login.example.org/jwks.json, without user or fragment")
-	}
-	ip := net.ParseIP(u.Hostname())
-	if u.Scheme != "https" && (u.Scheme != "http" || u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback())) {
-		return fmt.Errorf("%s: use https; http is for loopback only", u.Redacted())
-	}
-	return nil
-}
+// maxReported is how many keys one line of the log names.
+const maxReported = 10
 
-// source is the word for where the keys come from.
-func (j *SessionJWT) source() string {
-	switch {
-	case j.JWKS != "":
-		return "jwks"
-	case len(j.PublicKeys) > 0:
-		return "public_key"
-	default:
-		return "hmac_secret"
-	}
-}
-
-// check reports what is missing, and what is there twice.
-func (j *SessionJWT) check() error {
-	sources := 0
-	for _, given := range []bool{j.JWKS != "", len(j.PublicKeys) > 0, len(j.HMACSecrets) > 0} {
-		if given {
-			sources++
+// reportKeys tells of the keys of a set that are not used, in one line. That one
+// is for encryption is as it should be. The keys themselves are not told.
+func reportKeys(address string, passed []session.PassedOver) {
+	log, message := caddy.Log().Named("delegate").Info, "some keys of the issuer are not used: they are for something else"
+	var keys []string
+	for i, key := range passed {
+		if !key.Intended {
+			log, message = caddy.Log().Named("delegate").Warn, "some keys of the issuer cannot be used: sessions that they sign are refused"
+		}
+		if i < maxReported {
+			keys = append(keys, fmt.Sprintf("%q: %s", key.Name, key.Reason))
 		}
 	}
-	switch {
-	case sources == 0:
-		return errNoKind
-	case sources > 1:
-		// Whoever signs with a public key as if it were a secret must find
-		// nobody to take it.
-		return errors.New("jwks, public_key and hmac_secret exclude each other: choose one")
-	case len(j.HMACSecrets) > 2:
-		return errors.New("hmac_secret may stand twice, during rotation, not more")
-	case j.Issuer == "":
-		return errors.New("issuer is missing: what `iss` of your sessions says")
-	case len(j.Audiences) == 0:
-		return errors.New("audience is missing: what `aud` of your sessions says; without it a token for another app would let its user in here")
+	if more := len(passed) - maxReported; more > 0 {
+		keys = append(keys, fmt.Sprintf("and %d more", more))
 	}
-	return nil
-}
-
-// fit reports settings that would have no effect.
-func (j *SessionJWT) fit(http *HTTP) error {
-	if http != nil && j.JWKS == "" {
-		return errors.New("http has no effect: nobody is asked where the keys are given; remove it")
+	if u, err := url.Parse(address); err == nil {
+		address = origin(u) + u.EscapedPath() // a query may hold a key of another kind
 	}
-	return nil
-}
-
-// parse reads one subdirective of app_session, if it is one of these.
-func (j *SessionJWT) parse(d *caddyfile.Dispenser) (ok bool, err error) {
-	several := func(to *[]string) error {
-		var one string
-		if err := parseOnce(d, &one); err != nil {
-			return err
-		}
-		*to = append(*to, one)
-		return nil
-	}
-	switch d.Val() {
-	case "jwks":
-		if err = parseOnce(d, &j.JWKS); err == nil && !strings.Contains(j.JWKS, "{") {
-			if fault := checkAddress(j.JWKS); fault != nil {
-				err = d.Errf("jwks: %v", fault)
-			}
-		}
-	case "public_key":
-		err = several(&j.PublicKeys)
-	case "hmac_secret":
-		err = several(&j.HMACSecrets)
-	case "issuer":
-		err = parseOnce(d, &j.Issuer)
-	case "audience":
-		err = parseList(d, &j.Audiences)
-	case "algorithms":
-		err = parseList(d, &j.Algorithms)
-	case "type":
-		err = parseOnce(d, &j.Type)
-	default:
-		return false, nil
-	}
-	return true, err
+	log(message, zap.String("jwks", address), zap.Strings("keys", keys))
 }

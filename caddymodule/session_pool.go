@@ -3,6 +3,7 @@
 package caddymodule
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
@@ -59,11 +61,11 @@ func (s *AppSession) asked(v session.Verifier, client *http.Client, settings [][
 }
 
 func introspectionSettings(i *session.Introspection) [][]string {
-	return [][]string{{"introspect", i.URL, i.ClientID, i.ClientSecret.Reveal(), i.Realm, i.Issuer}, i.Audiences}
+	return [][]string{{"introspect", i.URL, i.ClientID, i.ClientSecret.Reveal(), i.Realm, i.Issuer, i.AudienceClaim, i.TokenType}, i.Audiences, headerSettings(i.Header)}
 }
 
 func endpointSettings(e *session.Endpoint) [][]string {
-	return [][]string{{"endpoint", e.URL, e.Cookie, e.Subject, e.Expires, e.Realm}}
+	return [][]string{{"endpoint", e.URL, e.Cookie, e.Subject, e.Expires, e.Realm}, headerSettings(e.Header)}
 }
 
 // jwtSettings has keys name the verifier's keys.
@@ -72,7 +74,7 @@ func jwtSettings(j *session.JWT, keys []string) [][]string {
 	for i, algorithm := range j.Algorithms {
 		algorithms[i] = string(algorithm)
 	}
-	return [][]string{{"jwt", j.Issuer, j.Type}, j.Audiences, algorithms, keys}
+	return [][]string{{"jwt", j.Issuer, j.Realm, j.AudienceClaim, j.SubjectClaim, j.Lifetime.String(), j.Type}, j.Audiences, algorithms, keys}
 }
 
 // fingerprint is what connections depend on: of certificates what the file
@@ -111,4 +113,24 @@ func (a *App) nameRealm(realm string, way ...string) error {
 	}
 	a.ways[realm] = key
 	return nil
+}
+
+// clientAddress is a [session.Client]: what Caddy takes for the client's
+// address, with trusted_proxies what a proxy in front says.
+func clientAddress(ctx context.Context) string {
+	address, _ := caddyhttp.GetVar(ctx, caddyhttp.ClientIPVarKey).(string)
+	return address
+}
+
+// client is for questions about sessions.
+func (s *AppSession) client(repl *caddy.Replacer) (*http.Client, error) {
+	settings, err := s.HTTP.provision(repl)
+	if err != nil {
+		return nil, err
+	}
+	client := settings.Client()
+	if settings == nil || settings.Timeout == 0 {
+		client.Timeout = session.DefaultAskTimeout
+	}
+	return client, nil
 }

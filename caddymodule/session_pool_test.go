@@ -3,8 +3,10 @@
 package caddymodule
 
 import (
+	"net/http"
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/go-jose/go-jose/v4"
 
@@ -28,8 +30,12 @@ func TestR8_EverySettingIsInTheKey(t *testing.T) {
 			field.Set(reflect.ValueOf([]string{"changed"}))
 		case []jose.SignatureAlgorithm:
 			field.Set(reflect.ValueOf([]jose.SignatureAlgorithm{"changed"}))
+		case http.Header:
+			field.Set(reflect.ValueOf(http.Header{"Host": {"changed"}}))
 		case delegation.Secret:
 			field.Set(reflect.ValueOf(delegation.NewSecret("changed")))
+		case time.Duration:
+			field.SetInt(int64(time.Hour))
 		case bool:
 			field.SetBool(true)
 		default:

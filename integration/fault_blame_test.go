@@ -93,6 +93,7 @@ var judges = map[string]string{
 			introspect http://[[.AppAddr]]/introspect {
 				client_id     caddy
 				client_secret secret
+				any_audience
 				cache         100ms
 			}`,
 }

@@ -15,6 +15,28 @@ import (
 // every test that the tables name is there. A name that ends in an ellipsis, or
 // with an underscore, stands for all that begin so.
 func TestTablesOfTests(t *testing.T) {
+	all := declaredTests(t)
+	for _, file := range []string{"FAULTS.md", "abuse/README.md"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := regexp.MustCompile(`\b(?:Test[A-Z]|Fuzz[A-Z])\w*…?`).FindAllString(string(text), -1)
+		for _, name := range found {
+			prefix, open := strings.CutSuffix(name, "…")
+			if !strings.Contains(all, "\n"+prefix) || !open && !strings.HasSuffix(prefix, "_") && !strings.Contains(all, "\n"+prefix+"\n") {
+				t.Errorf("%s names %s, which there is not", file, name)
+			}
+		}
+		if len(found) < 40 {
+			t.Errorf("%s names %d tests", file, len(found))
+		}
+	}
+}
+
+// declaredTests are the names of all tests of the repository, each in a line.
+func declaredTests(t *testing.T) string {
+	t.Helper()
 	var names []string
 	declared := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
 	if err := filepath.WalkDir("..", func(path string, entry fs.DirEntry, err error) error {
@@ -32,21 +54,5 @@ func TestTablesOfTests(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	all := "\n" + strings.Join(names, "\n") + "\n"
-	for _, file := range []string{"FAULTS.md", "abuse/README.md"} {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		found := regexp.MustCompile(`\b(?:Test[A-Z]|Fuzz[A-Z])\w*…?`).FindAllString(string(text), -1)
-		for _, name := range found {
-			prefix, open := strings.CutSuffix(name, "…")
-			if !strings.Contains(all, "\n"+prefix) || !open && !strings.HasSuffix(prefix, "_") && !strings.Contains(all, "\n"+prefix+"\n") {
-				t.Errorf("%s names %s, which there is not", file, name)
-			}
-		}
-		if len(found) < 40 {
-			t.Errorf("%s names %d tests", file, len(found))
-		}
-	}
+	return "\n" + strings.Join(names, "\n") + "\n"
 }

@@ -179,6 +179,10 @@ http://127.0.0.1:8080 {
 			introspect https://login.example/introspect {
 				client_id proxy
 				client_secret {env.SECRET}
+				audience app
+				audience_claim client_id
+				token_type Bearer
+				header_up X-Forwarded-Proto https
 				cache 30s
 			}
 			realm r
@@ -190,6 +194,7 @@ http://127.0.0.1:8080 {
 			cookie s
 			session_endpoint http://127.0.0.1:9/me {
 				subject user.id
+				header_up Host app.example
 			}
 			optional
 		}

@@ -158,6 +158,17 @@ func TestOperatorEndsSessions(t *testing.T) {
 	get(bob).want(t, http.StatusOK, "")
 }
 
+// logoutToken tells that the issuer has signed somebody out.
+func (l *login) logoutToken(change map[string]any) string {
+	l.t.Helper()
+	claims := map[string]any{
+		"iss": l.URL, "aud": "app", "iat": time.Now().Unix(), "exp": time.Now().Add(time.Minute).Unix(), "jti": rand.Text(),
+		"events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}},
+	}
+	maps.Copy(claims, change)
+	return l.sign(claims)
+}
+
 // TestBackchannelLogout protects users who have signed out at their issuer, by
 // another app: it tells, and their sessions here end.
 func TestBackchannelLogout(t *testing.T) {
@@ -180,14 +191,7 @@ func TestBackchannelLogout(t *testing.T) {
 		req.Header.Del("Cookie")
 		return u.do(req)
 	}
-	logout := func(change map[string]any) string {
-		claims := map[string]any{
-			"iss": l.URL, "aud": "app", "iat": time.Now().Unix(), "exp": time.Now().Add(time.Minute).Unix(), "jti": rand.Text(),
-			"events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}},
-		}
-		maps.Copy(claims, change)
-		return l.sign(claims)
-	}
+	logout := l.logoutToken
 	for _, bad := range []string{"", "garbage", phone, logout(nil), logout(map[string]any{"sub": "alice", "nonce": "n"})} {
 		if a := tell(bad); a.StatusCode != http.StatusBadRequest || a.body != `{"error":"invalid_request"}` {
 			t.Errorf("%d %s", a.StatusCode, a.body)

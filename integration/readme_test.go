@@ -26,32 +26,6 @@ func readme(t *testing.T) string {
 	return string(text)
 }
 
-// TestReadmeCaddyfilesAdapt protects whoever pastes from the README: its
-// complete Caddyfiles adapt as they stand, and the snippets of sites do in a
-// site with the provider of the first.
-func TestReadmeCaddyfilesAdapt(t *testing.T) {
-	blocks := regexp.MustCompile("(?s)```caddyfile\n(.*?)```").FindAllStringSubmatch(readme(t), -1)
-	complete, snippets := 0, 0
-	for _, block := range blocks {
-		text := block[1]
-		switch {
-		case strings.Contains(text, "<") || strings.Contains(text, "authorize with"):
-			continue // a syntax, or a directive of another module
-		case strings.HasPrefix(text, "{"):
-			complete++
-		default:
-			snippets++
-			text = "{" + minimal + "}\n:80 {\n" + strings.ReplaceAll(text, "$2a$14$…", "JDJhJDE0JHRlc3Q=") + "}\n"
-		}
-		if _, err := stack.Adapt(text); err != nil {
-			t.Errorf("%v:\n%s", err, text)
-		}
-	}
-	if complete < 1 || snippets < 2 {
-		t.Errorf("%d Caddyfiles and %d snippets were found", complete, snippets)
-	}
-}
-
 // TestReadmeJSONLoads protects whoever writes JSON from the README.
 func TestReadmeJSONLoads(t *testing.T) {
 	for _, block := range regexp.MustCompile("(?s)```json\n(.*?)```").FindAllStringSubmatch(readme(t), -1) {

@@ -85,6 +85,7 @@ http://127.0.0.1:[[.Port]] {
 				client_id     proxy
 				client_secret {file.`+filepath.Join(secrets, "client")+`}
 				cache         1ms
+				any_audience
 			}
 			realm r
 		}

@@ -47,13 +47,13 @@ func (h *HTTP) Settings() []string {
 // LoadCAs reads a PEM file of certificate authorities. A file without any is
 // an error: an empty pool must not pass for "trust the system".
 func LoadCAs(file string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(file)
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
 	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s holds no PEM certificate", file)
+	if !pool.AppendCertsFromPEM(PEM(string(text))) {
+		return nil, fmt.Errorf("%s holds no PEM certificate: give those of the authorities, from BEGIN CERTIFICATE to END CERTIFICATE", file)
 	}
 	return pool, nil
 }

@@ -107,16 +107,28 @@ type Refusal struct {
 	// RetryAfter is how long to wait before asking again; only used with 429 and 503.
 	RetryAfter time.Duration
 
+	// Expected tells that nothing is wrong here that an operator could mend: it
+	// is logged as a refused request, whatever its status.
+	Expected bool
+
 	// Allow lists the methods that are open; only used with method_not_allowed.
 	Allow []string
 
-	cause error
+	cause   error
+	message string // instead of the code's
 }
 
 // Refuse returns a refusal. The cause is for the operator's log, never for
 // the client: it must hold no secret, no participant and no answer's body.
 func Refuse(code Code, cause error) *Refusal {
 	return &Refusal{Code: code, cause: cause}
+}
+
+// Saying returns the refusal with another sentence for the person who is asking,
+// where that of the code would not be true.
+func (r *Refusal) Saying(message string) *Refusal {
+	r.message = message
+	return r
 }
 
 // AsRefusal returns the refusal in err's chain. A fault that is none counts as
@@ -147,7 +159,12 @@ func (r *Refusal) Status() int { return r.meaning().status }
 func (r *Refusal) ProxyError() string { return r.meaning().proxy }
 
 // Message is a sentence for the person who is asking.
-func (r *Refusal) Message() string { return r.meaning().message }
+func (r *Refusal) Message() string {
+	if r.message != "" {
+		return r.message
+	}
+	return r.meaning().message
+}
 
 // Wait is the value of Retry-After: on a 503 within [MaxRetryAfter], on a 429
 // as asked, and zero (no header) otherwise.

@@ -12,28 +12,22 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
 // minKeyBits is the least an RS256 key may have (RFC 7518 section 3.3).
 const minKeyBits = 2048
 
-// lineBreaks turns the line breaks that environment files and YAML leave as
-// two or four characters back into line breaks.
-var lineBreaks = strings.NewReplacer(`\r\n`, "\n", `\n`, "\n")
-
 // ParseKey reads an RSA private key of at least 2048 bits in PEM: PKCS#1
-// (`BEGIN RSA PRIVATE KEY`) or PKCS#8 (`BEGIN PRIVATE KEY`), unencrypted. Line
-// breaks may be written as `\n` or `\r\n`; quotes and space around the whole
-// are ignored. An error never repeats any of the text.
+// (`BEGIN RSA PRIVATE KEY`) or PKCS#8 (`BEGIN PRIVATE KEY`), unencrypted, in any
+// form that [delegation.PEM] reads. An error never repeats any of the text.
 func ParseKey(text string) (*rsa.PrivateKey, error) {
-	text = strings.TrimSpace(text)
-	if n := len(text); n >= 2 && (text[0] == '"' || text[0] == '\'') && text[n-1] == text[0] {
-		text = strings.TrimSpace(text[1 : n-1])
-	}
-	if text == "" {
+	pemText := delegation.PEM(text)
+	if len(bytes.TrimSpace(pemText)) == 0 {
 		return nil, errors.New("the key is empty: give the PEM text of an RSA private key")
 	}
-	block, rest := pem.Decode([]byte(lineBreaks.Replace(text)))
+	block, rest := pem.Decode(pemText)
 	if block == nil {
 		if strings.Contains(text, "-----BEGIN ") {
 			return nil, errors.New("the PEM text is damaged: keep it whole, from the BEGIN line to the END line, and keep its line breaks or write them as \\n")

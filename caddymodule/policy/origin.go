@@ -21,6 +21,7 @@ var (
 	errOpened         = errors.New("opened, or put into a frame, by a page of another origin")
 	errServiceWorker  = errors.New("asked for as a service worker's script, which would answer for the app")
 	errUpgradeOrigin  = errors.New("an upgrade needs an Origin that is this server's or among trusted_origins")
+	errUpgradeProgram = errors.New("an upgrade with a cookie has no Origin: a program's, which has to send this server's origin, or its session as a bearer")
 )
 
 // What scripts of a trusted origin may read besides the safelisted headers:
@@ -121,6 +122,10 @@ func (o *Origins) Check(r *http.Request, upgrade bool) *delegation.Refusal {
 	}
 	if len(origin) == 1 && origin[0] == "null" {
 		return delegation.Refuse(delegation.CrossOrigin, errOriginNull)
+	}
+	if upgrade && len(origin) == 0 {
+		return delegation.Refuse(delegation.CrossOrigin, errUpgradeProgram).
+			Saying("A WebSocket with a session cookie has to name its page in the header Origin. Programs send it as well, or their session as a bearer.")
 	}
 	if upgrade && !o.Trusted(r) && !sameOrigin(r) {
 		return delegation.Refuse(delegation.CrossOrigin, errUpgradeOrigin)

@@ -174,7 +174,7 @@ func (t *Table) Match(method, canonicalPath string, upgrade bool) (Verdict, erro
 	}
 	if upgrade {
 		if method != "GET" {
-			return Verdict{}, delegation.Refuse(delegation.RouteDenied, errNoUpgrade)
+			return Verdict{}, noUpgrade()
 		}
 		s.wanted = webSocket
 	}
@@ -186,6 +186,11 @@ func (t *Table) Match(method, canonicalPath string, upgrade bool) (Verdict, erro
 		return Verdict{Scopes: l.scopes, Public: l.public, Upgrade: upgrade}, nil
 	}
 	return Verdict{}, s.refusal(upgrade)
+}
+
+// noUpgrade is the refusal of a WebSocket where none is allowed.
+func noUpgrade() *delegation.Refusal {
+	return delegation.Refuse(delegation.RouteDenied, errNoUpgrade).Saying("This route is not open to WebSockets.")
 }
 
 // search looks for the smallest line number whose pattern matches and whose
@@ -229,7 +234,7 @@ func (s *search) refusal(upgrade bool) *delegation.Refusal {
 	case s.open == 0:
 		return delegation.Refuse(delegation.RouteDenied, errNoLine)
 	case upgrade:
-		return delegation.Refuse(delegation.RouteDenied, errNoUpgrade)
+		return noUpgrade()
 	case len(allow) == 0: // only upgrades are open
 		return delegation.Refuse(delegation.RouteDenied, errOtherMethods)
 	}

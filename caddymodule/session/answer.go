@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -19,11 +21,11 @@ import (
 )
 
 const (
-	// maxAnswer is longer than what anybody says of one session. It counts
-	// what is unpacked.
-	maxAnswer = 16 << 10
+	// maxAnswer is longer than what anybody says of one session, with a picture
+	// and all groups in it. It counts what is unpacked.
+	maxAnswer = 1 << 20
 
-	// maxRest is how much of an answer that is of no use is read, so that its
+	// maxRest is how much of an answer with another status is read, so that its
 	// connection can be used again.
 	maxRest = 4 << 10
 )
@@ -33,7 +35,7 @@ type answer struct {
 	asked  time.Time // just before the question was sent
 	status int
 	header http.Header
-	body   []byte // of status 200 only
+	body   []byte // of another status than 200 the beginning
 }
 
 // ask sends a question. Redirects are not followed, whatever the client would
@@ -57,7 +59,7 @@ func ask(client *http.Client, req *http.Request) (*answer, error) {
 	defer res.Body.Close()
 	a.status, a.header = res.StatusCode, res.Header
 	if a.status != http.StatusOK {
-		_, _ = io.CopyN(io.Discard, res.Body, maxRest)
+		a.body, _ = io.ReadAll(io.LimitReader(res.Body, maxRest))
 		return a, nil
 	}
 	a.body, err = io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
@@ -65,21 +67,44 @@ func ask(client *http.Client, req *http.Request) (*answer, error) {
 		return nil, unanswered(err, true)
 	}
 	if len(a.body) > maxAnswer {
-		return nil, fmt.Errorf("the answer is larger than %d bytes", maxAnswer)
+		return nil, fmt.Errorf("the answer (%s) is larger than %d bytes", a, maxAnswer)
 	}
 	return a, nil
 }
 
 // session is what the answer says of a credential.
 func (a *answer) session(credential Credential, d document) *Session {
-	return &Session{IssuedBefore: a.asked, asked: true, claims: d, digest: digestOf(credential.Text)}
+	return &Session{IssuedBefore: a.asked, asked: true, claims: d.kept(len(a.body)), digest: digestOf(credential.Text)}
 }
+
+// contentTypes are those that an answer is told by in the log. Any other may hold
+// what was sent.
+var contentTypes = []string{
+	"application/json", "application/problem+json", "application/jwt", "application/token-introspection+jwt", "application/xml",
+	"application/javascript", "application/octet-stream", "text/html", "text/plain", "text/xml", "text/javascript",
+}
+
+// String names the answer for the log, without anything that may be of a person.
+func (a *answer) String() string {
+	text := a.header.Get("Content-Type")
+	kind, _, err := mime.ParseMediaType(text)
+	switch {
+	case text == "":
+		kind = "no content type"
+	case err != nil || !slices.Contains(contentTypes, kind):
+		kind = "a content type that is not known here"
+	}
+	return fmt.Sprintf("status %d, %s", a.status, kind)
+}
+
+// unreadable is the error for an answer of the right status.
+func (a *answer) unreadable(err error) error { return fmt.Errorf("the answer (%s): %w", a, err) }
 
 // useless is the error for an answer that says nothing of the session. Most may
 // be made by the one credential, at which an app stumbles (status 500), or of
 // which it has enough (429).
 func (a *answer) useless() *failure {
-	f := &failure{error: fmt.Errorf("the answer has status %d", a.status), wait: oauth.RetryAfter(a.header, time.Now())}
+	f := &failure{error: fmt.Errorf("the answer says nothing of the session (%s)", a), wait: oauth.RetryAfter(a.header, time.Now())}
 	switch a.status {
 	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		f.about = blame.Service

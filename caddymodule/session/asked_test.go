@@ -221,7 +221,7 @@ func TestStrangersKeepNobodyOut(t *testing.T) {
 			t.Errorf("%d goroutines", n)
 		}
 		began := time.Now()
-		s, err := a.Verify(t.Context(), Credential{askedCredential, InBearer})
+		s, err := a.Verify(t.Context(), Credential{Text: askedCredential, Slot: InBearer})
 		if code := codeOf(t, s, err); code != "" || time.Since(began) > time.Second {
 			t.Errorf("%q after %s", code, time.Since(began))
 		}

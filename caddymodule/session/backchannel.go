@@ -68,7 +68,7 @@ func (l *Logout) Revoke(r *Revocations, realm string) ([]Name, error) {
 // Read verifies a logout token (section 2.6). The error is a refusal: of code
 // session_required if it is none, session_unavailable if that cannot be told now.
 func (b *Backchannel) Read(ctx context.Context, text string) (*Logout, error) {
-	d, err := b.jwt.open(ctx, text, logoutTypes)
+	d, err := b.jwt.open(ctx, text, logoutTypes, nil)
 	if err != nil {
 		return nil, err
 	}

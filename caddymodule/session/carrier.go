@@ -8,9 +8,10 @@ import (
 	"strings"
 )
 
-// maxCredential is longer than any session that works: browsers keep cookies
-// of 4 KiB, and servers take headers of 8.
-const maxCredential = 16 << 10
+// maxCredential is longer than any session that works: browsers keep cookies of
+// 4 KiB, of which a session may take several, and most servers take headers of
+// 8 to 32 in all.
+const maxCredential = 32 << 10
 
 // Slot is where a request carries a session.
 type Slot int
@@ -28,6 +29,10 @@ const (
 type Credential struct {
 	Text string
 	Slot Slot
+	// Cookie is the Cookie header that has carried the text, as it came, where
+	// that is not the one cookie with the text as its value: pieces, or a value
+	// around it. Empty otherwise.
+	Cookie string
 }
 
 // Carrier says where sessions are looked for.
@@ -37,6 +42,9 @@ type Carrier struct {
 	// Bearer is whether `Authorization: Bearer` counts, where there is no such
 	// cookie.
 	Bearer bool
+	// JSON is where the session stands in a cookie whose value is a JSON object:
+	// a name, or a path. Empty: the cookie is the session.
+	JSON string
 }
 
 // CheckCookie tells what is wrong with a cookie's name (RFC 6265 section 4.1.1).
@@ -57,12 +65,14 @@ func (c Carrier) Guarded() bool { return c.Cookie == "" || strings.HasPrefix(c.C
 // none, or more than one: two parties may read two of them differently.
 func (c Carrier) Find(h http.Header) (Credential, error) {
 	if c.Cookie != "" {
-		value, n := c.cookie(h["Cookie"])
+		found := c.cookies(h["Cookie"])
 		switch {
-		case n > 1:
+		case found.whole > 1:
 			return Credential{}, refuse("the cookie " + c.Cookie + " stands in the request more than once")
-		case n == 1:
-			return whole(value, InCookie)
+		case found.whole == 1:
+			return c.read(unquote(found.value), func() string { return c.Cookie + "=" + found.value }, false)
+		case found.any:
+			return c.join(found)
 		}
 	}
 	if lines := h["Authorization"]; c.Bearer && len(lines) > 0 {
@@ -78,28 +88,9 @@ func (c Carrier) Find(h http.Header) (Credential, error) {
 	return Credential{}, refuse("the request carries no session")
 }
 
-// cookie finds the cookie in all Cookie headers: HTTP/2 may split them (RFC
-// 9113 section 8.2.3). Only space and tab are trimmed: other blanks are part
-// of a name here, while servers that take them for blanks see a name twice.
-func (c Carrier) cookie(lines []string) (value string, n int) {
-	for _, line := range lines {
-		for pair := range strings.SplitSeq(line, ";") {
-			// Without = it is a name to some, a value to others: empty, then.
-			name, v, _ := strings.Cut(strings.Trim(pair, " \t"), "=")
-			if strings.Trim(name, " \t") == c.Cookie {
-				value, n = v, n+1
-			}
-		}
-	}
-	return value, n
-}
-
 // whole lets a credential pass that is of characters no two parties read
 // differently (RFC 6265 section 4.1.1, without what has a meaning elsewhere).
 func whole(text string, slot Slot) (Credential, error) {
-	if n := len(text); n >= 2 && slot == InCookie && text[0] == '"' && text[n-1] == '"' {
-		text = text[1 : n-1]
-	}
 	switch {
 	case text == "":
 		return Credential{}, refuse("the session is empty")
@@ -111,5 +102,5 @@ func whole(text string, slot Slot) (Credential, error) {
 			return Credential{}, refuse("the session holds characters that none has")
 		}
 	}
-	return Credential{text, slot}, nil
+	return Credential{Text: text, Slot: slot}, nil
 }

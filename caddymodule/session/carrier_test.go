@@ -49,7 +49,7 @@ func TestFind(t *testing.T) {
 		"cookie where none counts":     {Carrier{Bearer: true}, http.Header{"Cookie": {"s=abc"}}, "", 0},
 	} {
 		got, err := c.carrier.Find(c.header)
-		if got != (Credential{c.want, c.slot}) || (err == nil) != (c.want != "") {
+		if got != (Credential{Text: c.want, Slot: c.slot}) || (err == nil) != (c.want != "") {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 		if err != nil && delegation.AsRefusal(err).Code != delegation.SessionRequired {

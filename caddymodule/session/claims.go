@@ -22,6 +22,9 @@ const maxSubject = 1024
 type document map[string]any
 
 func readDocument(text []byte) (document, error) {
+	if nested(text) {
+		return nil, errors.New("it is nested too deeply") // the decoder would call itself as often
+	}
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.SetNumberType(json.UnmarshalJSONNumber) // an ID may be longer than a float is exact
 	var d document
@@ -47,8 +50,12 @@ func overlap(audiences, ours []string) bool {
 	return slices.ContainsFunc(audiences, func(a string) bool { return slices.Contains(ours, a) })
 }
 
-// at returns the value at a path of names, `user.id`; nil if there is none.
+// at returns the value of a name, or else at a path of names, `user.id`; nil if
+// there is none. A name may hold dots itself, as URLs do.
 func (d document) at(path string) any {
+	if v, ok := d[path]; ok {
+		return v
+	}
 	var v any = map[string]any(d)
 	for name := range strings.SplitSeq(path, ".") {
 		object, ok := v.(map[string]any)
@@ -60,8 +67,7 @@ func (d document) at(path string) any {
 	return v
 }
 
-// text returns a string; "" if there is none. Any other type is an error: a
-// subject of 1 is not the subject "1".
+// text returns a string; "" if there is none. Any other type is an error.
 func (d document) text(path string) (string, error) {
 	switch v := d.at(path).(type) {
 	case nil:
@@ -73,18 +79,31 @@ func (d document) text(path string) (string, error) {
 	}
 }
 
-// subject returns a user's name.
+// subject returns a user's name: a string, or the decimal of a whole number
+// above zero as it is written, because databases count their users and a float
+// is not exact above 2^53. There is one text for each number: what has a
+// fraction, an exponent or a sign is nobody's, and neither is 0, which systems
+// give to whoever is not signed in. Nor are true, lists and objects.
 func (d document) subject(path string) (string, error) {
-	s, err := d.text(path)
-	switch {
-	case err != nil:
-		return "", err
-	case s == "":
+	switch v := d.at(path).(type) {
+	case nil:
 		return "", errors.New(path + " is missing")
-	case len(s) > maxSubject || strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c == 0x7f || c == '\uFFFD' }):
-		return "", errors.New(path + " is no name")
+	case string:
+		switch {
+		case v == "":
+			return "", errors.New(path + " is missing")
+		case len(v) > maxSubject || strings.ContainsFunc(v, func(c rune) bool { return c < ' ' || c == 0x7f || c == '\uFFFD' }):
+			return "", errors.New(path + " is no name")
+		}
+		return v, nil
+	case json.Number:
+		if s := v.String(); len(s) <= maxSubject && s[0] != '0' && strings.Trim(s, "0123456789") == "" {
+			return s, nil
+		}
+		return "", errors.New(path + " is no whole number above 0")
+	default:
+		return "", errors.New(path + " is neither a string nor a whole number")
 	}
-	return s, nil
 }
 
 // user is subject where it may be missing: "" says that nobody is signed in.
@@ -109,22 +128,6 @@ func (d document) time(path string) (time.Time, error) {
 	default:
 		return time.Time{}, errors.New(path + " is no number")
 	}
-}
-
-// date is time that may be written as a date as well (RFC 3339).
-func (d document) date(path string) (time.Time, error) {
-	text, ok := d.at(path).(string)
-	if !ok {
-		return d.time(path)
-	}
-	at, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		return time.Time{}, errors.New(path + " is no date") // err quotes it
-	}
-	if at.Unix() < 0 {
-		return time.Time{}, errors.New(path + " is out of range") // the year 1 must not pass for no date
-	}
-	return at, nil
 }
 
 // strings returns one string or a list of them (RFC 7519 section 4.1.3).

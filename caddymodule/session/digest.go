@@ -25,6 +25,10 @@ func newDigests() *digests {
 func (d *digests) of(credential Credential) digest {
 	var space [2048]byte                                               // enough for most, without an allocation
 	b := append(append(space[:0], d.key[:]...), byte(credential.Slot)) //nolint:gosec // there are two
+	if credential.Cookie != "" {
+		// Whoever is asked is sent this: cut elsewhere it may be another session.
+		return blake2b.Sum256(append(append(b, 0), credential.Cookie...))
+	}
 	return blake2b.Sum256(append(b, credential.Text...))
 }
 

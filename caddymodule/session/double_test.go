@@ -75,7 +75,7 @@ func signText(t testing.TB, alg jose.SignatureAlgorithm, key any, header map[str
 	return text
 }
 
-func bearer(text string) Credential { return Credential{text, InBearer} }
+func bearer(text string) Credential { return Credential{Text: text, Slot: InBearer} }
 
 // raw makes a token of header and payload as they are, with any signature.
 func raw(header, payload, signature string) string {

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/go-jose/go-jose/v4/json"
 )
 
 const askingApp = "asking the app about the session"
@@ -24,9 +26,12 @@ type Endpoint struct {
 	Cookie string
 	// Subject is where the answer names the user, such as user.id. Default: sub.
 	Subject string
-	// Expires is where it says when the session ends: a NumericDate, or a date
-	// of RFC 3339. Empty: it does not.
+	// Expires is where it says when the session ends: seconds or milliseconds
+	// since 1970, or a date. Empty: it does not.
 	Expires string
+	// Header are headers of the question that the operator has chosen, such as
+	// Host: see [CheckHeader].
+	Header http.Header
 	// Realm is the namespace of the subjects. It has to be given: no app says.
 	Realm string
 	// Client makes the calls.
@@ -46,7 +51,7 @@ func (e *Endpoint) Verify(ctx context.Context, credential Credential) (*Session,
 	switch a.status {
 	case http.StatusOK:
 		return e.read(a, credential)
-	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound:
+	case http.StatusNoContent, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, statusPageExpired:
 		return nil, refuse(fmt.Sprintf("the app says that nobody is signed in (status %d)", a.status))
 	case http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect:
 		// Where nobody is signed in, most apps send the browser to their login
@@ -56,6 +61,9 @@ func (e *Endpoint) Verify(ctx context.Context, credential Credential) (*Session,
 		return nil, doubt(askingApp, a.useless())
 	}
 }
+
+// statusPageExpired is Laravel's for a session that has ended.
+const statusPageExpired = 419
 
 // request is the question: the session and nothing else of what the client has
 // sent. Other headers would let it choose how the app reads the session.
@@ -72,38 +80,61 @@ func (e *Endpoint) request(ctx context.Context, credential Credential) (*http.Re
 	case credential.Slot == InBearer:
 		req.Header.Set("Authorization", "Bearer "+credential.Text)
 	case e.Cookie != "":
-		req.Header.Set("Cookie", e.Cookie+"="+credential.Text)
+		req.Header.Set("Cookie", credential.header(e.Cookie))
 	default:
 		return nil, errors.New("the session came by a cookie, and none is to be sent: name it")
 	}
+	shape(req, e.Header)
 	return req, nil
 }
 
 func (e *Endpoint) read(a *answer, credential Credential) (*Session, error) {
-	if string(bytes.TrimSpace(a.body)) == "null" {
-		return nil, refuse("the app says that nobody is signed in (null)") // as Auth.js does
+	switch text := string(bytes.TrimSpace(a.body)); text {
+	case "", "null", "false":
+		// Auth.js says null, some say nothing at all.
+		if text == "" {
+			text = "an empty answer"
+		}
+		return nil, refuse("the app says that nobody is signed in (status 200, " + text + ")")
 	}
 	d, err := readDocument(a.body)
 	if err != nil {
-		return nil, doubt(askingApp, fmt.Errorf("the answer: %w", err))
+		return nil, doubt(askingApp, a.unreadable(err))
 	}
 	path := e.Subject
 	if path == "" {
 		path = "sub"
 	}
-	s := a.session(credential, d)
-	if s.Subject, err = d.user(path); err != nil {
-		return nil, doubt(askingApp, fmt.Errorf("the answer: %w", err))
-	}
-	if s.Subject == "" {
+	if nobody(d.at(path)) {
 		// As of an app that answers {} or {"user":null}.
-		return nil, refuse("the app says that nobody is signed in (no " + path + ")")
+		return nil, refuse("the app says that nobody is signed in (status 200, no " + path + ")")
+	}
+	s := a.session(credential, d)
+	if s.Subject, err = d.subject(path); err != nil {
+		return nil, doubt(askingApp, a.unreadable(err))
 	}
 	if e.Expires != "" {
 		if s.Expires, err = d.date(e.Expires); err != nil {
-			return nil, doubt(askingApp, fmt.Errorf("the answer: %w", err))
+			return nil, doubt(askingApp, a.unreadable(err))
 		}
 	}
 	s.Realm = e.Realm
 	return s.until(time.Now())
+}
+
+// nobody tells whether what stands in a subject's place says that nobody is signed
+// in. 0 does at WordPress, Drupal and others, whose users count from 1.
+func nobody(v any) bool {
+	switch v := v.(type) {
+	case nil:
+		return true
+	case string:
+		return v == ""
+	case bool:
+		return !v
+	case json.Number:
+		return v == "0"
+	default:
+		return false
+	}
 }

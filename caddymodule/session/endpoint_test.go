@@ -36,6 +36,10 @@ func TestEndpoint(t *testing.T) {
 		"a date as of scripts": {body: until(`"2999-01-02T03:04:05.678Z"`)},
 		"no end":               {body: until(`null`)},
 		"another type":         {kind: "text/plain", body: until(`null`)},
+		"in milliseconds":      {body: until(itoa(now.UnixMilli() + 600_000))},
+		"a number in quotes":   {body: until(`"` + itoa(now.Unix()+600) + `"`)},
+		"a date of a database": {body: until(`"2099-01-01 00:00:00"`)},
+		"large":                {body: until(`null`)[:1] + `"avatar":"` + strings.Repeat("x", 300<<10) + `",` + until(`null`)[1:]},
 		"within the leeway":    {body: until(itoa(now.Unix() - 10))},
 
 		"expired":         {body: until(itoa(now.Unix() - 31)), want: required},
@@ -46,7 +50,14 @@ func TestEndpoint(t *testing.T) {
 		"user a string":   {body: `{"user":"alice"}`, want: required},
 		"no id":           {body: `{"user":{"ID":"alice"}}`, want: required},
 		"id empty":        {body: `{"user":{"id":""}}`, want: required},
-		"path as a name":  {body: `{"user.id":"alice"}`, want: required},
+		"user false":      {body: `{"user":false}`, want: required},
+		"id null":         {body: `{"user":{"id":null}}`, want: required},
+		"id false":        {body: `{"user":{"id":false}}`, want: required},
+		"id 0":            {body: `{"user":{"id":0}}`, want: required},
+		"false":           {body: " false\n", want: required},
+		"nothing":         {body: " \r\n", want: required},
+		"no content":      {status: 204, want: required},
+		"page expired":    {status: 419, body: `leak`, want: required},
 		"nobody":          {status: 401, body: until(`null`), want: required},
 		"forbidden":       {status: 403, body: until(`null`), want: required},
 		"not found":       {status: 404, body: until(`null`), want: required},
@@ -54,33 +65,39 @@ func TestEndpoint(t *testing.T) {
 		"see a login":     {status: 303, body: until(`null`), want: required},
 		"temporary login": {status: 307, body: until(`null`), want: required},
 
-		"id a number":         {body: `{"user":{"id":1}}`, want: unknowable},
-		"id true":             {body: `{"user":{"id":true}}`, want: unknowable},
-		"id a list":           {body: `{"user":{"id":["alice"]}}`, want: unknowable},
-		"id with NUL":         {body: `{"user":{"id":"leak\u0000"}}`, want: unknowable},
-		"id twice":            {body: `{"user":{"id":"alice","id":"leak"}}`, want: unknowable},
-		"end no date":         {body: until(`"leak"`), want: unknowable},
-		"end the year 1":      {body: until(`"0001-01-01T00:00:00Z"`), want: unknowable},
-		"end in milliseconds": {body: until(itoa(now.UnixMilli())), want: unknowable},
-		"end a list":          {body: until(`[]`), want: unknowable},
-		"a list":              {body: `[]`, want: unknowable},
-		"a string":            {body: `"leak"`, want: unknowable},
-		"nothing":             {want: unknowable},
-		"HTML":                {kind: "text/html", body: `<html>leak`, want: unknowable},
-		"too large":           {body: until(`"` + strings.Repeat("x", maxAnswer) + `"`), want: unknowable},
-		"no content":          {status: 204, want: unknowable},
-		"moved":               {status: 301, want: unknowable},
-		"moved for good":      {status: 308, want: unknowable},
-		"bad request":         {status: 400, body: `leak`, want: unknowable},
-		"header too large":    {status: 431, body: `leak`, want: unknowable},
-		"throttled":           {status: 429, body: `leak`, want: unknowable},
-		"it stumbles":         {status: 500, body: until(`null`), want: unknowable},
-		"down":                {status: 503, body: until(`null`), want: nobodyKnows},
+		"id a fraction":      {body: `{"user":{"id":1.5}}`, want: unknowable},
+		"id 1.0":             {body: `{"user":{"id":1.0}}`, want: unknowable},
+		"id 1e3":             {body: `{"user":{"id":1e3}}`, want: unknowable},
+		"id below 0":         {body: `{"user":{"id":-1}}`, want: unknowable},
+		"id -0":              {body: `{"user":{"id":-0}}`, want: unknowable},
+		"id of 2000 digits":  {body: `{"user":{"id":1` + strings.Repeat("0", 2000) + `}}`, want: unknowable},
+		"id true":            {body: `{"user":{"id":true}}`, want: unknowable},
+		"id a list":          {body: `{"user":{"id":["alice"]}}`, want: unknowable},
+		"id with NUL":        {body: `{"user":{"id":"leak\u0000"}}`, want: unknowable},
+		"id twice":           {body: `{"user":{"id":"alice","id":"leak"}}`, want: unknowable},
+		"end no date":        {body: until(`"leak"`), want: unknowable},
+		"end the year 1":     {body: until(`"0001-01-01T00:00:00Z"`), want: unknowable},
+		"end in nanoseconds": {body: until(itoa(now.UnixNano())), want: unknowable},
+		"end true":           {body: until(`true`), want: unknowable},
+		"end a list":         {body: until(`[]`), want: unknowable},
+		"a list":             {body: `[]`, want: unknowable},
+		"a string":           {body: `"leak"`, want: unknowable},
+		"true":               {body: `true`, want: unknowable},
+		"cut off":            {body: until(`null`)[:20], want: unknowable},
+		"HTML":               {kind: "text/html", body: `<html>leak`, want: unknowable},
+		"too large":          {body: until(`"` + strings.Repeat("x", maxAnswer) + `"`), want: unknowable},
+		"moved":              {status: 301, want: unknowable},
+		"moved for good":     {status: 308, want: unknowable},
+		"bad request":        {status: 400, body: `leak`, want: unknowable},
+		"header too large":   {status: 431, body: `leak`, want: unknowable},
+		"throttled":          {status: 429, body: `leak`, want: unknowable},
+		"it stumbles":        {status: 500, body: until(`null`), want: unknowable},
+		"down":               {status: 503, body: until(`null`), want: nobodyKnows},
 	} {
 		t.Run(name, func(t *testing.T) {
 			j := &judge{status: c.status, kind: c.kind, body: c.body}
 			before := time.Now()
-			s, err := appEndpoint(j.client()).Verify(t.Context(), Credential{askedCredential, InCookie})
+			s, err := appEndpoint(j.client()).Verify(t.Context(), Credential{Text: askedCredential, Slot: InCookie})
 			if got := outcome(t, s, err); got != c.want {
 				t.Fatalf("%q, want %q: %v", got, c.want, errors.Unwrap(err))
 			}
@@ -96,7 +113,7 @@ func TestEndpoint(t *testing.T) {
 			if mail, _ := s.Claim("user.mail"); mail != "a@example.org" {
 				t.Errorf("%q", mail)
 			}
-			if s.Expires.IsZero() != (name == "no end" || name == "another type") {
+			if s.Expires.IsZero() != (name == "no end" || name == "another type" || name == "large") {
 				t.Errorf("ends %v", s.Expires)
 			}
 		})
@@ -123,7 +140,7 @@ func TestEndpointOnTheWire(t *testing.T) {
 		InBearer: {"Accept": {"application/json"}, "Authorization": {"Bearer a=b+c"}},
 	} {
 		for range 2 {
-			if _, err := e.Verify(t.Context(), Credential{"a=b+c", slot}); err != nil {
+			if _, err := e.Verify(t.Context(), Credential{Text: "a=b+c", Slot: slot}); err != nil {
 				t.Fatal(errors.Unwrap(err))
 			}
 			if got.Method != http.MethodGet || got.RequestURI != "/me" || got.ContentLength != 0 {
@@ -137,7 +154,7 @@ func TestEndpointOnTheWire(t *testing.T) {
 		"no cookie to send": {URL: server.URL, Realm: "app", Client: client},
 		"no realm":          {URL: server.URL, Cookie: "c", Client: client},
 	} {
-		s, err := e.Verify(t.Context(), Credential{"x", InCookie})
+		s, err := e.Verify(t.Context(), Credential{Text: "x", Slot: InCookie})
 		if code := outcome(t, s, err); code != unknowable || got != nil {
 			t.Errorf("%s: %q", name, code)
 		}

@@ -3,23 +3,33 @@
 package session
 
 import (
+	"math/big"
 	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/json"
 	"golang.org/x/net/http/httpguts"
 )
 
 // FuzzFind looks for Cookie and Authorization headers that this package reads
 // in another way than net/http does: what it finds is what net/http finds, and
-// nothing if that finds more than one.
+// nothing if that finds more than one. That goes for pieces as well, and nothing
+// else goes along with them.
 func FuzzFind(f *testing.F) {
-	for _, seed := range []string{"__Host-session=abc", "a=b; __Host-session=\"abc\"", "__Host-session=a; __Host-session=b", "__Host-session =a", "=;__Host-session=a=b"} {
+	const name = "__Host-session"
+	for _, seed := range []string{
+		"__Host-session=abc", "a=b; __Host-session=\"abc\"", "__Host-session=a; __Host-session=b", "__Host-session =a", "=;__Host-session=a=b",
+		"__Host-session.0=a; __Host-session.1=\"b\"", "__Host-session.1=b\n__Host-session.0=a", "__Host-session.0=a; __Host-session.2=c", "__Host-session.0=a; __Host-session.0=a",
+		"__Host-session=Bearer abc", "__Host-session=\"bearer  abc\"", "__Host-session=%22Bearer%20a%2Fb%22", "__Host-session=Bearer+a%2Bb", "__Host-session.0=\"Bearer a\"; __Host-session.1=b",
+	} {
 		f.Add(seed, "Bearer abc")
 	}
-	carrier := Carrier{Cookie: "__Host-session", Bearer: true}
+	carrier := Carrier{Cookie: name, Bearer: true}
 	f.Fuzz(func(t *testing.T, cookie, authorization string) {
 		h := http.Header{"Cookie": strings.Split(cookie, "\n"), "Authorization": {authorization}}
 		for _, value := range append(h["Cookie"], authorization) {
@@ -34,14 +44,54 @@ func FuzzFind(f *testing.F) {
 		if got.Text == "" || len(got.Text) > maxCredential || strings.ContainsAny(got.Text, "\"\\,; \t\r\n\x00\x7f") {
 			t.Fatalf("%q", got.Text)
 		}
-		all := (&http.Request{Header: h}).CookiesNamed(carrier.Cookie)
-		switch {
-		case got.Slot == InCookie && len(all) != 1, got.Slot == InCookie && all[0].Value != got.Text:
-			t.Errorf("found %q, net/http %v", got.Text, all)
-		case got.Slot == InBearer && len(all) > 0:
-			t.Errorf("the cookie %v was passed over", all)
+		request := &http.Request{Header: h}
+		all := request.CookiesNamed(name)
+		if got.Slot == InBearer {
+			if len(all) > 0 || got.Cookie != "" || len(request.CookiesNamed(name+".0")) > 0 {
+				t.Errorf("the cookies %v were passed over", request.Cookies())
+			}
+			return
+		}
+		var joined string
+		switch len(all) {
+		case 1:
+			joined = all[0].Value
+		case 0:
+			for n := 0; ; n++ {
+				pieces := request.CookiesNamed(name + "." + strconv.Itoa(n))
+				if len(pieces) == 0 {
+					break
+				}
+				if joined += pieces[0].Value; len(pieces) > 1 {
+					t.Errorf("the piece %d is there twice", n)
+				}
+			}
+		default:
+			t.Fatalf("found %q, net/http %v", got.Text, all)
+		}
+		if joined != got.Text && !isBearer(joined, got.Text) {
+			t.Errorf("found %q, net/http %q", got.Text, joined)
+		}
+		for _, sent := range (&http.Request{Header: http.Header{"Cookie": {got.header(name)}}}).Cookies() {
+			if same := request.CookiesNamed(sent.Name); !strings.HasPrefix(sent.Name, name) || len(same) != 1 || same[0].Value != sent.Value {
+				t.Errorf("%v is sent on, and came as %v", sent, same)
+			}
 		}
 	})
+}
+
+// isBearer tells whether a cookie's value stands for `Bearer` and a token.
+func isBearer(value, token string) bool {
+	for _, decode := range []func(string) (string, error){
+		func(s string) (string, error) { return s, nil }, url.PathUnescape, url.QueryUnescape,
+	} {
+		plain, err := decode(value)
+		scheme, rest, ok := strings.Cut(strings.Trim(plain, `"`), " ")
+		if err == nil && ok && strings.EqualFold(scheme, "Bearer") && strings.TrimLeft(rest, " ") == token {
+			return true
+		}
+	}
+	return false
 }
 
 // FuzzJWT looks for tokens that are taken though nobody has signed them.
@@ -66,24 +116,47 @@ func FuzzJWT(f *testing.F) {
 }
 
 // FuzzDocument looks for answers about sessions that make the reader fall over,
-// or say more than single values.
+// say more than single values, or name a user or a time in two ways.
 func FuzzDocument(f *testing.F) {
 	f.Add(`{"active":true,"sub":"alice","exp":1.5e9,"user":{"id":"x"}}`, "user.id")
 	f.Add(`{"a":{"a":{"a":[1]}}}`, "a.a.a")
 	f.Add(`{"sub":"a","sub":"b"}`, "sub")
+	f.Add(`{"sub":9007199254740993,"token_use":"refresh_token"}`, "sub")
+	f.Add(`{"expires":"2099-01-01 00:00:00","typ":"ID"}`, "expires")
+	f.Add(`{"expires":"4070908800000"}`, "expires")
+	f.Add(`{"a":[[[[{"a":"\\\""}]]]],"b":{"c":"]]}"}}`, "b.c")
 	f.Fuzz(func(t *testing.T, text, path string) {
 		d, err := readDocument([]byte(text))
 		if err != nil {
 			return
 		}
-		s := &Session{claims: d}
-		_, _ = s.Claim(path)
+		s := &Session{claims: d.kept(maxKept + 1)}
+		if n := weight(s.claims); n > maxKept {
+			t.Errorf("%d bytes are kept", n)
+		}
+		before, _ := (&Session{claims: d}).Claim(path)
+		if after, ok := s.Claim(path); ok && after != before {
+			t.Errorf("%q, and %q when kept", before, after)
+		}
 		_, _ = d.strings(path)
+		_ = checkUse(d)
 		if at, err := d.time(path); err == nil && at.Year() > 40000 {
 			t.Errorf("%s", at)
 		}
-		if name, err := d.user(path); err == nil && (len(name) > maxSubject || strings.ContainsAny(name, "\x00\r\n")) {
+		if at, err := d.date(path); err == nil && !at.IsZero() && (at.Unix() < 0 || at.Year() > 10000) {
+			t.Errorf("%s", at)
+		}
+		name, err := d.subject(path)
+		if err == nil && (name == "" || len(name) > maxSubject || strings.ContainsAny(name, "\x00\r\n")) {
 			t.Errorf("%q", name)
+		}
+		if err == nil && nobody(d.at(path)) {
+			t.Errorf("%q is nobody", name)
+		}
+		if number, ok := d.at(path).(json.Number); ok && err == nil {
+			if n, ok := new(big.Int).SetString(string(number), 10); !ok || n.Sign() <= 0 || n.String() != name {
+				t.Errorf("%s is %q", number, name)
+			}
 		}
 	})
 }

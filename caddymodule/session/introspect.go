@@ -5,7 +5,6 @@ package session
 import (
 	"context"
 	"errors"
-	"fmt"
 	"mime"
 	"net/http"
 	"net/url"
@@ -33,9 +32,18 @@ type Introspection struct {
 	Realm string
 	// Issuer is what `iss` has to be. Empty: it does not matter.
 	Issuer string
-	// Audiences are those of which `aud` has to name one. Without them every
-	// token of the issuer's counts, whichever of its clients has got it.
+	// Audiences are those of which AudienceClaim has to name one. Without them
+	// every token of the issuer's counts, whichever of its clients has got it.
 	Audiences []string
+	// AudienceClaim is where the answer names whom the token is for, or which
+	// client has got it. Empty: `aud`.
+	AudienceClaim string
+	// TokenType is what `token_type` has to be, in upper or lower case: an issuer
+	// may tell refresh tokens by leaving it out. Empty: it may be missing.
+	TokenType string
+	// Header are headers of the question that the operator has chosen, such as
+	// Host: see [CheckHeader].
+	Header http.Header
 	// Client makes the calls.
 	Client *http.Client
 }
@@ -55,15 +63,27 @@ func (i *Introspection) Verify(ctx context.Context, credential Credential) (*Ses
 		return i.read(a, credential)
 	case http.StatusUnauthorized:
 		// Section 2.3: it is this server that is not signed in.
-		return nil, doubt(introspecting, &failure{
-			error: errors.New("the issuer does not accept this server (status 401): check client_id and client_secret"),
-			about: blame.Service,
-		})
+		return nil, doubt(introspecting, &failure{error: a.unreadable(errNotAccepted), about: blame.Service})
+	case http.StatusBadRequest:
+		return nil, badRequest(a)
 	case http.StatusForbidden:
 		// The credential's: a firewall says the same of a token it does not like.
-		return nil, doubt(introspecting, errors.New("the issuer does not let this server ask (status 403): check client_id and client_secret, and that this client may introspect tokens"))
+		return nil, doubt(introspecting, a.unreadable(errors.New("the issuer does not let this server ask: check client_id and client_secret, and that this client may introspect tokens")))
 	default:
 		return nil, doubt(introspecting, a.useless())
+	}
+}
+
+// badRequest is the error for an answer with status 400. What it says of the token
+// anybody can cause, by sending one that the issuer does not introspect.
+func badRequest(a *answer) error {
+	switch code := errorCode(a.body); {
+	case aboutCredential(code):
+		return refuse("the issuer does not take it for a token that it can judge (status 400, " + code + ")")
+	case aboutClient(code):
+		return doubt(introspecting, &failure{error: a.unreadable(errNotAccepted), about: blame.Service})
+	default:
+		return doubt(introspecting, a.useless())
 	}
 }
 
@@ -81,6 +101,7 @@ func (i *Introspection) request(ctx context.Context, credential Credential) (*ht
 	req.Header["Idempotency-Key"] = []string{}
 	// RFC 6749 section 2.3.1: encoded, so that an ID may hold a colon.
 	req.SetBasicAuth(url.QueryEscape(i.ClientID), url.QueryEscape(i.ClientSecret.Reveal()))
+	shape(req, i.Header)
 	return req, nil
 }
 
@@ -92,35 +113,47 @@ func (i *Introspection) read(a *answer, credential Credential) (*Session, error)
 	// A page with status 200 is a mistake in the address, and a signed answer
 	// (RFC 9701) one that nobody has asked for.
 	if kind, _, err := mime.ParseMediaType(a.header.Get("Content-Type")); err != nil || kind != "application/json" {
-		return nil, doubt(introspecting, errors.New("the answer is no application/json"))
+		return nil, doubt(introspecting, a.unreadable(errors.New("it is no application/json")))
 	}
 	d, err := readDocument(a.body)
 	if err != nil {
-		return nil, doubt(introspecting, fmt.Errorf("the answer: %w", err))
+		return nil, doubt(introspecting, a.unreadable(err))
 	}
 	if active, _ := d["active"].(bool); !active {
 		return nil, refuse("the issuer says that the session is not active")
 	}
+	if err := checkUse(d); err != nil {
+		if r, ok := errors.AsType[*delegation.Refusal](err); ok {
+			return nil, r
+		}
+		return nil, doubt(introspecting, a.unreadable(err))
+	}
+	if kind, _ := d["token_type"].(string); i.TokenType != "" && !strings.EqualFold(kind, i.TokenType) {
+		return nil, refuse("introspection: token_type is not " + i.TokenType)
+	}
+	if nobody(d["sub"]) {
+		return nil, refuse("introspection: sub is missing: the token is no user's")
+	}
 	s := a.session(credential, d)
-	s.Subject = read(&err, d.user, "sub")
+	s.Subject = read(&err, d.subject, "sub")
 	s.ID = read(&err, d.text, "sid")
-	issuer := read(&err, d.user, "iss")
-	audiences := read(&err, d.strings, "aud")
+	issuer := read(&err, d.issuer, "iss")
+	audiences := read(&err, d.strings, i.audienceClaim())
 	s.Expires = read(&err, d.time, "exp")
 	notBefore := read(&err, d.time, "nbf")
 	if err != nil {
-		return nil, doubt(introspecting, fmt.Errorf("the answer: %w", err))
+		return nil, doubt(introspecting, a.unreadable(err))
 	}
 	now := time.Now()
 	switch {
-	case s.Subject == "":
-		return nil, refuse("introspection: sub is missing: the token is no user's")
 	case d["cnf"] != nil:
 		return nil, refuse("introspection: the token is bound to a key (cnf), which nobody here asks for")
+	case d["events"] != nil:
+		return nil, refuse("introspection: the token tells of an event, as logout tokens do")
 	case i.Issuer != "" && issuer != i.Issuer:
 		return nil, refuse("introspection: iss is another issuer")
 	case len(i.Audiences) > 0 && !overlap(audiences, i.Audiences):
-		return nil, refuse("introspection: aud does not name this audience")
+		return nil, refuse("introspection: " + i.audienceClaim() + " does not name this audience")
 	case now.Before(notBefore.Add(-leeway)):
 		return nil, refuse("introspection: the session is not valid yet")
 	}
@@ -134,4 +167,20 @@ func (i *Introspection) read(a *answer, credential Credential) (*Session, error)
 		return nil, doubt(introspecting, errors.New("the answer has no iss: give the sessions a realm"))
 	}
 	return s.until(now)
+}
+
+func (i *Introspection) audienceClaim() string {
+	if i.AudienceClaim != "" {
+		return i.AudienceClaim
+	}
+	return "aud"
+}
+
+// issuer returns an issuer's name; "" if there is none. Unlike a subject it is no
+// number.
+func (d document) issuer(path string) (string, error) {
+	if name, err := d.text(path); name == "" {
+		return "", err
+	}
+	return d.subject(path)
 }

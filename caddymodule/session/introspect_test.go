@@ -94,9 +94,17 @@ func TestIntrospection(t *testing.T) {
 		"aud missing":        {body: without(`"aud"`, `"audience"`), want: required},
 		"sub missing":        {body: without(`"sub"`, `"x"`), want: required},
 		"sub null":           {body: without(`"alice"`, `null`), want: required},
+		"sub 0":              {body: without(`"alice"`, `0`), want: required},
+		"sub false":          {body: without(`"alice"`, `false`), want: required},
+		"a logout token":     {body: good(`,"events":{}`), want: required},
+		"bound to a key":     {body: good(`,"cnf":{"jkt":"x"}`), want: required},
+		"token unsupported":  {status: 400, body: `{"error":"unsupported_token_type","error_description":"leak"}`, want: required},
+		"token malformed":    {status: 400, kind: "text/plain", body: `{"error":"invalid_request"}`, want: required},
 		"sub empty":          {body: without(`"alice"`, `""`), want: required},
 
-		"sub a number":      {body: without(`"alice"`, `1`), want: unknowable},
+		"sub a fraction":    {body: without(`"alice"`, `1.5`), want: unknowable},
+		"sub true":          {body: without(`"alice"`, `true`), want: unknowable},
+		"token_use a list":  {body: good(`,"token_use":["access"]`), want: unknowable},
 		"sub a list":        {body: without(`"alice"`, `["alice"]`), want: unknowable},
 		"sub with a line":   {body: without(`"alice"`, `"leak\nbob"`), want: unknowable},
 		"sub very long":     {body: without(`alice`, strings.Repeat("a", maxSubject+1)), want: unknowable},
@@ -125,6 +133,10 @@ func TestIntrospection(t *testing.T) {
 		"found":                {status: 302, body: good(""), want: unknowable},
 		"temporarily":          {status: 307, body: good(""), want: unknowable},
 		"bad request":          {status: 400, body: `{"error":"leak"}`, want: unknowable},
+		"bad request, a page":  {status: 400, kind: "text/html", body: `<html>leak`, want: unknowable},
+		"bad request, huge":    {status: 400, body: `{"x":"` + strings.Repeat("x", maxRest) + `","error":"invalid_request"}`, want: unknowable},
+		"bad request, a list":  {status: 400, body: `{"error":["invalid_request"]}`, want: unknowable},
+		"we are not known":     {status: 400, body: `{"error":"invalid_client"}`, want: nobodyKnows},
 		"our secret is wrong":  {status: 401, body: `{"error":"invalid_client","x":"` + askedSecret + `"}`, want: nobodyKnows},
 		"we may not":           {status: 403, body: `leak`, want: unknowable},
 		"not found":            {status: 404, body: `leak`, want: unknowable},
@@ -192,7 +204,7 @@ func TestIntrospectionOnTheWire(t *testing.T) {
 	}))
 	defer server.Close()
 	i := &Introspection{URL: server.URL + "/introspect?tenant=1", ClientID: "an:id", ClientSecret: delegation.NewSecret(askedSecret), Realm: "r", Client: server.Client()}
-	if _, err := i.Verify(t.Context(), Credential{"a+b/c=&active=true", InCookie}); err != nil {
+	if _, err := i.Verify(t.Context(), Credential{Text: "a+b/c=&active=true", Slot: InCookie}); err != nil {
 		t.Fatal(errors.Unwrap(err))
 	}
 	if got.Method != http.MethodPost || got.RequestURI != "/introspect?tenant=1" {

@@ -4,12 +4,11 @@ package session
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,7 +19,6 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/flight"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
 )
 
 const (
@@ -32,50 +30,53 @@ const (
 	keysLife = 24 * time.Hour
 
 	// keysPause is how long to wait between two attempts, on average: keysBurst
-	// may follow each other. Anybody can send tokens that name keys there never
-	// were. A key that was looked for in vain is not looked for again for as long.
+	// may follow each other. Anybody can send tokens that no key has signed.
 	keysPause = 10 * time.Second
 	keysBurst = 3
 
-	maxKeySet  = 512 << 10
-	maxKeys    = 100
-	maxMissing = 1000
+	// doubtLife is for how long it is remembered that a token came that no key
+	// had signed: until its user's app has tried again after a pause, and not
+	// much longer, as an issuer may publish a key after it has signed with it.
+	doubtLife  = 3 * keysPause
+	maxDoubted = 10_000
 )
 
 // Remote are keys that an issuer publishes as a JSON Web Key Set (RFC 7517
-// section 5). They are fetched when the first token is verified, again when a
-// token names a key that is not among them, and every hour. It implements
-// [Keys]. It has no goroutine of its own.
+// section 5). They are fetched when the first token is verified, again when one
+// comes that none of them has signed, and every hour. It implements [Keys]. It
+// has no goroutine of its own.
 type Remote struct {
 	// Client tells who waits. Nil: nobody is told from anybody.
 	Client Client
 
+	// Report is told which keys of the set are not used, when that has changed.
+	// Nil: nobody is.
+	Report func(address string, passed []PassedOver)
+
 	url     string
 	client  *http.Client
 	flights *flight.Group[netip.Prefix, *keySet]
-	missing *memory.Store[string, struct{}] // names of keys that were looked for in vain, as they came
+	doubted *memory.Store[string, time.Time] // when tokens came first that no key had signed, by digest
 
-	mu      sync.Mutex
-	set     *keySet   // what was fetched last; nil if nothing was
-	tried   time.Time // when it was asked for last
-	failure error     // of that
-	bucket  *rate.Limiter
+	mu       sync.Mutex
+	set      *keySet   // what was fetched last; nil if nothing was
+	tried    time.Time // when it was asked for last
+	failure  error     // of that
+	bucket   *rate.Limiter
+	reported []PassedOver
 }
 
-// keySet are an issuer's keys of one moment.
-type keySet struct {
-	keys  []jose.JSONWebKey
-	asked time.Time // when they were asked for
-}
-
-// NewRemote returns the keys at an address, fetched by the client.
+// NewRemote returns the keys at an address, fetched by the client. Redirects are
+// followed here, as far as they may be, whatever the client does.
 func NewRemote(address string, client *http.Client) *Remote {
+	own := *client
+	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &Remote{
-		url: address, client: client,
+		url: address, client: &own,
 		flights: flight.New[netip.Prefix, *keySet](flight.Limits{
 			Timeout: client.Timeout, Waiting: 10 * maxWaiting, PerOwner: maxWaiting, // of one address: anybody can name a key
 		}),
-		missing: memory.New[string, struct{}](maxMissing),
+		doubted: memory.New[string, time.Time](maxDoubted),
 		bucket:  rate.NewLimiter(rate.Every(keysPause), keysBurst),
 	}
 }
@@ -86,11 +87,6 @@ func (r *Remote) Close() error {
 	return nil
 }
 
-const (
-	otherKey = "JWT: the issuer's key has not signed it"
-	noKey    = "JWT: the issuer has no key that has signed it"
-)
-
 // Payload implements [Keys].
 func (r *Remote) Payload(ctx context.Context, token *jose.JSONWebSignature) ([]byte, error) {
 	set, due := r.known()
@@ -98,48 +94,50 @@ func (r *Remote) Payload(ctx context.Context, token *jose.JSONWebSignature) ([]b
 		detached := delegation.Detach(ctx)
 		background.Go("fetching an issuer's keys", func() { _, _ = r.fetch(detached) })
 	}
-	payload, named := set.try(token)
-	switch {
-	case payload != nil:
+	payload, err := set.try(token)
+	if err == nil {
 		return payload, nil
-	case named:
-		return nil, refuse(otherKey)
 	}
-	return r.look(ctx, token, set)
+	return r.look(ctx, token, set, err)
 }
 
-// look verifies a token with keys that are fetched now, as those at hand do not
-// hold the one it names.
-func (r *Remote) look(ctx context.Context, token *jose.JSONWebSignature, set *keySet) ([]byte, error) {
-	name, came := token.Signatures[0].Protected.KeyID, time.Now()
-	if _, ok := r.missing.Get(name, name, came); ok && set != nil {
-		return nil, refuse(noKey)
-	}
+// look verifies a token with keys that are fetched now, as none of those at hand
+// has signed it, for the reason. The issuer may have a new key by another name,
+// or by the same one. What has signed a token is published when the token comes:
+// keys that were asked for since it came first tell that it is worth nothing.
+// Until there are such it cannot be told, and "not signed in" would have pages
+// send their users to the login again and again.
+func (r *Remote) look(ctx context.Context, token *jose.JSONWebSignature, set *keySet, reason error) ([]byte, error) {
+	came := r.doubtedSince(token)
 	for tries := 0; set == nil || set.asked.Before(came); tries++ {
 		if tries == 2 { // the first flight may have begun before
-			// Keys from before the question say nothing: the issuer may have a new
-			// one, and "not signed in" would have apps sign their users out.
-			return nil, r.later(errors.New("the issuer was asked for its keys too often just now, and those at hand are older than the session's question"))
+			return nil, r.later(reason)
 		}
 		fresh, err := r.fetch(ctx)
 		if err != nil {
-			return nil, r.later(fmt.Errorf("fetching the issuer's keys: %w", err))
+			return nil, r.unavailable(fmt.Errorf("fetching the issuer's keys: %w", err))
 		}
 		if fresh != set { // otherwise all is tried
-			payload, named := fresh.try(token)
-			switch {
-			case payload != nil:
+			var payload []byte
+			if payload, reason = fresh.try(token); reason == nil {
 				return payload, nil
-			case named:
-				return nil, refuse(otherKey)
 			}
 		}
 		set = fresh
 	}
-	if name != "" {
-		r.missing.Set(name, name, struct{}{}, keysPause, false)
+	return nil, refuse(reason.Error())
+}
+
+// doubtedSince tells when the token came first. It is known by all of it: two of
+// the same claims are two.
+func (r *Remote) doubtedSince(token *jose.JSONWebSignature) time.Time {
+	now := time.Now()
+	name := digestOf(string(token.Signatures[0].Signature) + string(token.UnsafePayloadWithoutVerification()))
+	if came, ok := r.doubted.Get(name, name, now); ok {
+		return came
 	}
-	return nil, refuse(noKey)
+	r.doubted.Set(name, name, now, doubtLife, false)
+	return now
 }
 
 // known returns the keys that may be used, nil if there are none, and whether
@@ -153,39 +151,22 @@ func (r *Remote) known() (set *keySet, due bool) {
 	return r.set, time.Since(r.set.asked) >= KeysAge && time.Since(r.tried) >= keysPause
 }
 
-// try verifies with the keys that a token may mean. named tells whether it
-// names one of them.
-func (s *keySet) try(token *jose.JSONWebSignature) (payload []byte, named bool) {
-	if s == nil {
-		return nil, false
-	}
-	header := token.Signatures[0].Protected
-	for _, key := range s.keys {
-		if header.KeyID != "" && key.KeyID != header.KeyID {
-			continue
-		}
-		named = header.KeyID != ""
-		if key.Algorithm != "" && key.Algorithm != header.Algorithm {
-			continue
-		}
-		if payload, err := token.Verify(key.Key); err == nil {
-			return payload, true
-		}
-	}
-	return nil, named
-}
-
 // fetch asks the issuer for its keys, unless that was tried a moment ago. The
 // keys at hand stay if it fails.
 func (r *Remote) fetch(ctx context.Context) (*keySet, error) {
 	return r.flights.Do(ctx, "keys", r.Client.of(ctx), func(ctx context.Context) (*keySet, error) {
 		if asked := time.Now(); r.begin(asked) {
-			keys, err := r.get(ctx)
+			keys, passed, err := r.get(ctx)
 			r.mu.Lock()
 			if r.failure = err; err == nil {
 				r.set = &keySet{keys, asked}
 			}
+			changed := !slices.Equal(passed, r.reported)
+			r.reported = passed
 			r.mu.Unlock()
+			if changed && len(passed) > 0 && r.Report != nil {
+				r.Report(r.url, passed)
+			}
 		}
 		if set, _ := r.known(); set != nil {
 			return set, nil
@@ -210,8 +191,22 @@ func (r *Remote) begin(now time.Time) bool {
 	return true
 }
 
-// later is the refusal until it is time again.
-func (r *Remote) later(cause error) *delegation.Refusal {
+// later is the refusal of a token that no key at hand has signed, until it is
+// time to ask again. Anybody can cause it, at any time: it is no fault.
+func (r *Remote) later(reason error) *delegation.Refusal {
+	r.mu.Lock()
+	failure := r.failure
+	r.mu.Unlock()
+	if failure != nil {
+		return r.unavailable(fmt.Errorf("fetching the issuer's keys: %w", failure))
+	}
+	refusal := r.unavailable(fmt.Errorf("%w; it may be signed by a newer one, which is looked for every %s", reason, keysPause))
+	refusal.Expected = true
+	return refusal
+}
+
+// unavailable is the refusal until it is time to ask again.
+func (r *Remote) unavailable(cause error) *delegation.Refusal {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
@@ -222,54 +217,4 @@ func (r *Remote) later(cause error) *delegation.Refusal {
 	refusal := unavailable(cause)
 	refusal.RetryAfter = max(wait, time.Second)
 	return refusal
-}
-
-// get makes the call.
-func (r *Remote) get(ctx context.Context) ([]jose.JSONWebKey, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.url, nil)
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Accept", "application/jwk-set+json, application/json")
-	res, err := r.client.Do(req)
-	if err != nil {
-		return nil, oauth.Unreachable(err)
-	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the answer has status %d", res.StatusCode)
-	}
-	text, err := io.ReadAll(io.LimitReader(res.Body, maxKeySet+1))
-	if err != nil {
-		return nil, oauth.Unreachable(err)
-	}
-	if len(text) > maxKeySet {
-		return nil, errors.New("the answer is too large")
-	}
-	return readKeySet(text)
-}
-
-// readKeySet reads the keys that are for signatures. Others, and those of
-// types that are not known here, are passed over (RFC 7517 section 5).
-func readKeySet(text []byte) ([]jose.JSONWebKey, error) {
-	var set struct {
-		Keys []json.RawMessage `json:"keys"`
-	}
-	if err := json.Unmarshal(text, &set); err != nil {
-		return nil, errors.New("the answer is no JSON Web Key Set")
-	}
-	var keys []jose.JSONWebKey
-	for _, raw := range set.Keys[:min(len(set.Keys), maxKeys)] {
-		var key jose.JSONWebKey
-		if key.UnmarshalJSON(raw) != nil || key.Use != "" && key.Use != "sig" || !key.IsPublic() {
-			continue
-		}
-		if _, err := fitting(key.Key); err == nil {
-			keys = append(keys, key)
-		}
-	}
-	if len(keys) == 0 {
-		return nil, errors.New("the set holds no public key for signatures")
-	}
-	return keys, nil
 }

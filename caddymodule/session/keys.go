@@ -3,6 +3,7 @@
 package session
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -15,6 +16,8 @@ import (
 	"slices"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
 // Symmetric and Asymmetric are all algorithms there are. No verifier takes
@@ -27,8 +30,18 @@ var (
 	}
 )
 
-// errWeakKey is about an RSA key that is too short.
-var errWeakKey = errors.New("an RSA key has fewer than 2048 bits: issue a longer one")
+// The bounds of an RSA key: below it can be broken (RFC 7518 section 3.3), above
+// each signature takes long.
+const (
+	minBits = 2048
+	maxBits = 16384
+)
+
+var (
+	errWeakKey   = fmt.Errorf("an RSA key has fewer than %d bits: issue a longer one", minBits)
+	errLongKey   = fmt.Errorf("an RSA key has more than %d bits: issue a shorter one", maxBits)
+	errMalformed = errors.New("a public key is malformed: copy it again")
+)
 
 // Fixed are keys that are known beforehand. It implements [Keys].
 type Fixed struct{ keys []any }
@@ -43,46 +56,64 @@ func (f *Fixed) Payload(_ context.Context, token *jose.JSONWebSignature) ([]byte
 	return nil, refuse("JWT: none of the keys has signed it")
 }
 
-// PublicKeys reads PEM blocks of public keys or certificates, and tells the
-// algorithms they are for.
-func PublicKeys(text []byte) (*Fixed, []jose.SignatureAlgorithm, error) {
+// PublicKeys reads PEM blocks of public keys or certificates, in any form that
+// [delegation.PEM] reads, and tells the algorithms they are for.
+func PublicKeys(texts ...string) (*Fixed, []jose.SignatureAlgorithm, error) {
 	var fixed Fixed
 	var algorithms []jose.SignatureAlgorithm
-	for {
-		var block *pem.Block
-		if block, text = pem.Decode(text); block == nil {
-			break
+	for _, text := range texts {
+		before, rest := len(fixed.keys), delegation.PEM(text)
+		for {
+			var block *pem.Block
+			if block, rest = pem.Decode(rest); block == nil {
+				break
+			}
+			key, err := publicKey(block)
+			if err != nil {
+				return nil, nil, err
+			}
+			allowed, err := fitting(key)
+			if err != nil {
+				return nil, nil, err
+			}
+			fixed.keys = append(fixed.keys, key)
+			algorithms = append(algorithms, allowed...)
 		}
-		key, err := publicKey(block)
-		if err != nil {
-			return nil, nil, err
+		switch {
+		case bytes.Contains(rest, []byte("-----BEGIN ")):
+			return nil, nil, errDamaged
+		case len(fixed.keys) == before:
+			return nil, nil, errNoBlock
 		}
-		allowed, err := fitting(key)
-		if err != nil {
-			return nil, nil, err
-		}
-		fixed.keys = append(fixed.keys, key)
-		algorithms = append(algorithms, allowed...)
 	}
 	if len(fixed.keys) == 0 {
-		return nil, nil, errors.New("there is no PEM block of a public key")
+		return nil, nil, errNoBlock
 	}
 	slices.Sort(algorithms)
 	return &fixed, slices.Compact(algorithms), nil
 }
 
+var (
+	errDamaged = errors.New("the PEM text is damaged: keep it whole, from the BEGIN line to the END line, and keep its line breaks or write them as \\n")
+	errNoBlock = errors.New("there is no PEM block of a public key: give it from its BEGIN line to its END line, and a file as {file./path/to/it}")
+)
+
 func publicKey(block *pem.Block) (any, error) {
 	switch block.Type {
 	case "PUBLIC KEY":
-		return x509.ParsePKIXPublicKey(block.Bytes)
-	case "RSA PUBLIC KEY":
-		return x509.ParsePKCS1PublicKey(block.Bytes)
-	case "CERTIFICATE":
-		certificate, err := x509.ParseCertificate(block.Bytes)
+		key, err := x509.ParsePKIXPublicKey(block.Bytes)
 		if err != nil {
-			return nil, err
+			return nil, errMalformed // err quotes parts of it
 		}
-		return certificate.PublicKey, nil
+		return key, nil
+	case "RSA PUBLIC KEY":
+		key, err := x509.ParsePKCS1PublicKey(block.Bytes)
+		if err != nil {
+			return nil, errMalformed
+		}
+		return key, nil
+	case "CERTIFICATE", "X509 CERTIFICATE":
+		return certificateKey(block.Bytes)
 	default:
 		return nil, fmt.Errorf("a PEM block is a %s: only public keys and certificates belong here", block.Type)
 	}
@@ -93,8 +124,11 @@ func publicKey(block *pem.Block) (any, error) {
 func fitting(key any) ([]jose.SignatureAlgorithm, error) {
 	switch key := key.(type) {
 	case *rsa.PublicKey:
-		if key.N.BitLen() < 2048 {
+		switch bits := key.N.BitLen(); {
+		case bits < minBits:
 			return nil, errWeakKey
+		case bits > maxBits:
+			return nil, errLongKey
 		}
 		return []jose.SignatureAlgorithm{jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512}, nil
 	case *ecdsa.PublicKey:
@@ -124,7 +158,7 @@ func SharedSecrets(secrets ...string) (*Fixed, error) {
 		if len(secret) < minSecret {
 			return nil, fmt.Errorf("a secret has fewer than %d bytes: make one by `openssl rand -base64 48`", minSecret)
 		}
-		if block, _ := pem.Decode([]byte(secret)); block != nil {
+		if block, _ := pem.Decode(delegation.PEM(secret)); block != nil {
 			return nil, errors.New("a secret is a PEM block: a public key belongs into public_key, and a private one nowhere here")
 		}
 		fixed.keys = append(fixed.keys, []byte(secret))

@@ -51,9 +51,6 @@ func (s *Session) Claim(path string) (text string, ok bool) {
 	if s.claims == nil {
 		return "", false
 	}
-	if v, ok := s.claims[path]; ok {
-		return scalar(v) // such as https://app.example.org/role
-	}
 	return scalar(s.claims.at(path))
 }
 

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package delegation
+
+import (
+	"strings"
+)
+
+// byteOrderMark is what editors on Windows put before a text.
+const byteOrderMark = "\uFEFF"
+
+// lineBreaks turns the line breaks that environment files and YAML leave as two
+// or four characters back into line breaks.
+var lineBreaks = strings.NewReplacer(`\r\n`, "\n", `\n`, "\n", "\r\n", "\n", "\r", "\n")
+
+// PEM returns a text of PEM blocks in the form that encoding/pem reads, however
+// files, environments and secret stores hand it over: with a byte order mark,
+// quotes around it, blanks before and behind its lines, and line breaks of
+// Windows or written as `\n`. All settings that take a key or certificates are
+// read by it, so that what works for one works for all.
+func PEM(text string) []byte {
+	text = unquote(trimMarks(text))
+	lines := strings.Split(lineBreaks.Replace(text), "\n")
+	for i := range lines {
+		lines[i] = strings.TrimSpace(lines[i])
+	}
+	return []byte(strings.TrimSpace(strings.Join(lines, "\n")) + "\n")
+}
+
+// trimMarks drops what stands around a text unseen.
+func trimMarks(text string) string {
+	return strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(text), byteOrderMark))
+}
+
+// unquote drops the quotes around a text.
+func unquote(text string) string {
+	if n := len(text); n >= 2 && (text[0] == '"' || text[0] == '\'') && text[n-1] == text[0] {
+		return strings.TrimSpace(text[1 : n-1])
+	}
+	return text
+}
+
+// TrimSecret returns a secret without a byte order mark before it and line
+// breaks around it, which no secret is meant to have, and tells of all that
+// looks as if it did not belong to the secret, for a warning; "" if nothing
+// does. Spaces and quotes may belong to it, and stay.
+func TrimSecret(text string) (secret, odd string) {
+	var all []string
+	note := func(what string) { all = append(all, what) }
+	secret = text
+	if strings.HasPrefix(secret, byteOrderMark) {
+		secret = strings.TrimPrefix(secret, byteOrderMark)
+		note("it begins with a byte order mark, which was left out")
+	}
+	if trimmed := strings.Trim(secret, "\r\n"); trimmed != secret {
+		secret = trimmed
+		note("it begins or ends with line breaks, which were left out")
+	}
+	if strings.TrimSpace(secret) != secret {
+		note("it begins or ends with white space, which is taken as part of it")
+	}
+	if unquote(secret) != secret {
+		note("it stands in quotes, which are taken as part of it")
+	}
+	if strings.HasSuffix(secret, `\n`) {
+		note(`it ends with a backslash and an n, which are taken as part of it`)
+	}
+	return secret, strings.Join(all, "; ")
+}
+
+// Printable is a text of somebody else's for a log or an error: of bounded
+// length, and in one line.
+func Printable(text string, most int) string {
+	text = strings.Map(func(c rune) rune {
+		if c < ' ' || c == 0x7f || c == '\uFFFD' || c == '\u2028' || c == '\u2029' {
+			return '?'
+		}
+		return c
+	}, text)
+	if len(text) > most {
+		return strings.ToValidUTF8(text[:most], "") + "…"
+	}
+	return text
+}

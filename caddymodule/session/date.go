@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4/json"
+)
+
+// dates are the forms in which apps write when a session ends: RFC 3339, and what
+// databases and date libraries make of a time in UTC.
+var dates = []string{
+	time.RFC3339,
+	"2006-01-02T15:04:05",
+	"2006-01-02 15:04:05",
+	"2006-01-02 15:04:05Z07:00",
+	"2006-01-02 15:04:05 UTC",
+}
+
+const (
+	// firstMilli is the first second after the year 9999. A number from there on
+	// is in milliseconds, of the year 1978 or later.
+	firstMilli = 253_402_300_800
+	lastMilli  = firstMilli * 1000
+)
+
+// date returns the time at a path: seconds or milliseconds since 1970, as a number
+// or as a text, or a date. One without a zone is in UTC. Zero if there is none.
+func (d document) date(path string) (time.Time, error) {
+	var text string
+	switch v := d.at(path).(type) {
+	case nil:
+		return time.Time{}, nil
+	case json.Number:
+		return number(path, v.String())
+	case string:
+		text = v
+	default:
+		return time.Time{}, errors.New(path + " is neither a number nor a text: name what tells when the session ends")
+	}
+	if text != "" && strings.Trim(text, "0123456789.") == "" {
+		return number(path, text)
+	}
+	for _, form := range dates {
+		at, err := time.Parse(form, text)
+		switch {
+		case err != nil: // it quotes the text
+		case at.Unix() < 0: // the year 1 must not pass for no date
+			return time.Time{}, errors.New(path + " is out of range: a date before 1970")
+		default:
+			return at, nil
+		}
+	}
+	return time.Time{}, errors.New(path + " is no date: write seconds or milliseconds since 1970, or a date such as 2099-01-01T00:00:00Z")
+}
+
+func number(path, text string) (time.Time, error) {
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil || n < 0 || n >= lastMilli {
+		return time.Time{}, errors.New(path + " is out of range: neither seconds nor milliseconds since 1970")
+	}
+	if n < firstMilli {
+		n *= 1000
+	}
+	return time.UnixMilli(int64(n)), nil
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+// hopByHop are headers of one connection (RFC 9110 section 7.6.1), which are not
+// a question's.
+var hopByHop = []string{
+	"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Http2-Settings",
+}
+
+// questionsOwn are headers that the question sets itself: the session, the
+// client's credentials, and what the body and the answer are read by.
+var questionsOwn = []string{"Authorization", "Cookie", "Content-Length", "Content-Type", "Content-Encoding", "Accept-Encoding", "Expect", "Idempotency-Key", "X-Idempotency-Key"}
+
+// CheckHeader tells what is wrong with a header that an operator adds to a
+// question about sessions, without its value. The name is in its canonical form.
+func CheckHeader(name, value string) error {
+	switch {
+	case !httpguts.ValidHeaderFieldName(name):
+		return errors.New("it is no name of a header")
+	case slices.Contains(hopByHop, name):
+		return errors.New("it is of one connection, and not sent on: remove it")
+	case slices.Contains(questionsOwn, name):
+		return errors.New("the question sets it itself: remove it")
+	case value == "":
+		return errors.New("the value is empty")
+	case !httpguts.ValidHeaderFieldValue(value):
+		return errors.New("the value holds a line break or another control character")
+	case name == "Host" && !httpguts.ValidHostHeader(value):
+		return errors.New("the value is no host: write one such as app.example.org, or with a port")
+	}
+	return nil
+}
+
+// shape adds an operator's headers to a question, in place of its own.
+func shape(req *http.Request, header http.Header) {
+	for name, values := range header {
+		if name == "Host" {
+			req.Host = values[0]
+			continue
+		}
+		req.Header[name] = values
+	}
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"maps"
+	"slices"
+)
+
+const (
+	// maxDepth is deeper than what anybody says of a session.
+	maxDepth = 64
+
+	// maxKept is how much of an answer is remembered with its session, and
+	// maxKeptClaim of one claim, if there is more than that.
+	maxKept      = 16 << 10
+	maxKeptClaim = 1 << 10
+
+	// keptOverhead is what a claim takes besides its name and text.
+	keptOverhead = 64
+)
+
+// nested tells whether JSON has more objects and lists in each other than are read.
+func nested(text []byte) bool {
+	depth, quoted := 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			if depth++; depth > maxDepth {
+				return true
+			}
+		case c == '}' || c == ']':
+			depth = max(depth-1, 0)
+		}
+	}
+	return false
+}
+
+// kept is what is remembered of a document of a size. Of a large one those are
+// left out which no placeholder tells, such as lists, then long texts, such as a
+// picture, and then what stands in the objects with the most names.
+func (d document) kept(size int) document {
+	if size <= maxKept {
+		return d
+	}
+	type object struct{ from, to map[string]any }
+	all, room := make(document), maxKept
+	for left := []object{{d, all}}; len(left) > 0; { // few: each has taken of the room
+		smallest := 0
+		for i := range left {
+			if len(left[i].from) < len(left[smallest].from) {
+				smallest = i
+			}
+		}
+		o := left[smallest]
+		left = slices.Delete(left, smallest, smallest+1)
+		for _, name := range slices.Sorted(maps.Keys(o.from)) {
+			inner, isObject := o.from[name].(map[string]any)
+			text, isScalar := scalar(o.from[name])
+			cost := len(name) + len(text) + keptOverhead
+			if !isObject && !isScalar || len(text) > maxKeptClaim || cost > room {
+				continue
+			}
+			room -= cost
+			if isObject {
+				to := make(map[string]any)
+				o.to[name] = to
+				left = append(left, object{inner, to})
+				continue
+			}
+			o.to[name] = o.from[name]
+		}
+	}
+	return all
+}

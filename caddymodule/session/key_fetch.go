@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
+)
+
+// maxRedirects is more than any issuer needs.
+const maxRedirects = 3
+
+// get fetches the keys.
+func (r *Remote) get(ctx context.Context) ([]jose.JSONWebKey, []PassedOver, error) {
+	res, err := r.follow(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return nil, nil, fmt.Errorf("the answer has status %d", res.StatusCode)
+	}
+	text, err := io.ReadAll(io.LimitReader(res.Body, maxKeySet+1))
+	if err != nil {
+		return nil, nil, oauth.Unreachable(err)
+	}
+	if len(text) > maxKeySet {
+		return nil, nil, fmt.Errorf("the answer is too large: more than %d KiB are not read", maxKeySet>>10)
+	}
+	return readKeySet(text)
+}
+
+// follow makes the call, and those that the issuer sends it to instead.
+func (r *Remote) follow(ctx context.Context) (*http.Response, error) {
+	address := r.url
+	for range maxRedirects + 1 {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+		if err != nil {
+			return nil, errors.New("the address of the keys is no URL: mend it") // err quotes it
+		}
+		req.Header.Set("Accept", "application/jwk-set+json, application/json")
+		res, err := r.client.Do(req)
+		if err != nil {
+			return nil, oauth.Unreachable(err)
+		}
+		switch res.StatusCode {
+		case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		default:
+			return res, nil
+		}
+		_ = res.Body.Close()
+		target, err := res.Location()
+		if err != nil {
+			return nil, fmt.Errorf("it redirects (status %d) to an address that cannot be read", res.StatusCode)
+		}
+		if !sameHost(req.URL, target) {
+			return nil, fmt.Errorf("it redirects (status %d) to %s: if that is your issuer's too, write that address as jwks", res.StatusCode, origin(target))
+		}
+		address = target.String()
+	}
+	return nil, fmt.Errorf("it redirects more than %d times", maxRedirects)
+}
+
+// sameHost tells whether a redirect may be followed: whoever can name another
+// host there would choose the keys, and in http whoever is on the way.
+func sameHost(from, to *url.URL) bool {
+	return to.Scheme == "https" && to.User == nil && strings.EqualFold(from.Hostname(), to.Hostname()) && port(from) == port(to)
+}
+
+func port(u *url.URL) string {
+	if p := u.Port(); p != "" {
+		return p
+	}
+	return map[string]string{"http": "80", "https": "443"}[u.Scheme]
+}
+
+// origin leaves out what may hold a secret.
+func origin(u *url.URL) string { return delegation.Printable(u.Scheme+"://"+u.Host, 300) }

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"go.uber.org/zap"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+// checkAddress is the one rule for where sessions' keys come from and where
+// sessions are asked about: https, or http on loopback, or any http where the
+// operator says insecure_http. Whoever is on the way of http reads sessions, and
+// with another key or answer signs in as anybody. Private hosts are the
+// operator's choice. plain tells that it is http off loopback.
+func checkAddress(setting, address string, insecure bool) (plain bool, err error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || u.Scheme != "https" && u.Scheme != "http" {
+		// Neither the address nor err, which may hold a password.
+		return false, fmt.Errorf("%s: write a URL such as https://login.example.org/jwks.json, without user or fragment", setting)
+	}
+	ip := net.ParseIP(u.Hostname())
+	plain = u.Scheme == "http" && !strings.EqualFold(u.Hostname(), "localhost") && (ip == nil || !ip.IsLoopback())
+	if plain && !insecure {
+		u.RawQuery = "" // which may hold a secret
+		return plain, fmt.Errorf("%s: %s: use https; http is for loopback only, or, inside a network where nobody else listens, with the flag insecure_http", setting, u)
+	}
+	return plain, nil
+}
+
+// origin leaves out what may hold a secret.
+func origin(u *url.URL) string { return delegation.Printable(u.Scheme+"://"+u.Host, 300) }
+
+// addressRule is [checkAddress] with the flag of a directive.
+type addressRule func(setting, address string) error
+
+// addressRule checks an address, and warns once a load of one that is asked in
+// clear.
+func (a *App) addressRule(logger *zap.Logger, insecure bool) addressRule {
+	return func(setting, address string) error {
+		plain, err := checkAddress(setting, address, insecure)
+		if err != nil || !plain {
+			return err
+		}
+		u, err := url.Parse(address)
+		if err != nil {
+			return fmt.Errorf("%s is no URL", setting)
+		}
+		name := setting + " " + origin(u)
+		if slices.Contains(a.plain, name) {
+			return nil
+		}
+		a.plain = append(a.plain, name)
+		logger.Warn("insecure_http: this address is asked in clear; whoever is on the way to it can read sessions, or sign in as anybody",
+			zap.String("setting", setting), zap.String("address", origin(u)))
+		return nil
+	}
+}
+
+func (s *AppSession) checkAddress(setting, address string) error {
+	return s.gate.app.addressRule(s.gate.logger, s.InsecureHTTP)(setting, address)
+}
+
+// checkAddresses checks those that a Caddyfile holds as they are, once all is
+// read, because insecure_http may stand behind them. The errors name the lines
+// of the settings.
+func (s *AppSession) checkAddresses() error {
+	addresses := make(map[string]string)
+	if s.JWT != nil {
+		addresses["jwks"] = s.JWT.JWKS
+	}
+	if s.Introspect != nil {
+		addresses["introspect"] = s.Introspect.URL
+	}
+	if s.SessionEndpoint != nil {
+		addresses["session_endpoint"] = s.SessionEndpoint.URL
+	}
+	return checkWritten(addresses, s.written, s.InsecureHTTP)
+}
+
+// checkWritten checks addresses by their settings, which are written there.
+func checkWritten(addresses map[string]string, written map[string]caddyfile.Dispenser, insecure bool) error {
+	for setting, address := range addresses {
+		if address == "" || strings.Contains(address, "{") {
+			continue
+		}
+		if _, err := checkAddress(setting, address, insecure); err != nil {
+			at := written[setting]
+			return at.WrapErr(err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+)
+
+const (
+	// defaultAskedLife is how long an answer about a session counts, and
+	// maxAskedLife the most: for as long nobody notices that the app has
+	// signed its user out.
+	defaultAskedLife = 30 * time.Second
+	maxAskedLife     = 10 * time.Minute
+)
+
+func askedLife(d *caddy.Duration) time.Duration {
+	if d == nil {
+		return defaultAskedLife
+	}
+	return time.Duration(*d)
+}
+
+func checkLife(d *caddy.Duration) error {
+	if life := askedLife(d); life < 0 || life > maxAskedLife {
+		return fmt.Errorf("cache %s: at most %s: for as long nobody notices that the app has signed its user out", life, maxAskedLife)
+	}
+	return nil
+}
+
+func parseLife(d *caddyfile.Dispenser, to **caddy.Duration) error {
+	if *to != nil {
+		return d.Err("cache is set already")
+	}
+	var value string
+	if err := parseOnce(d, &value); err != nil {
+		return err
+	}
+	life, err := caddy.ParseDuration(value)
+	if err != nil || life < 0 {
+		return d.Errf("cache %q: write a duration such as 30s, or 0 to ask for each request", value)
+	}
+	*to = new(caddy.Duration(life))
+	if err := checkLife(*to); err != nil {
+		return d.WrapErr(err)
+	}
+	return nil
+}

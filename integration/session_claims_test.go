@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"crypto/rand"
+	"maps"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+
+	"github.com/caddy-delegate/caddy-delegate/integration/simulator"
+	"github.com/caddy-delegate/caddy-delegate/integration/stack"
+)
+
+// signed is a token by a key, which it names unless the name is empty.
+func signed(t testing.TB, algorithm jose.SignatureAlgorithm, key any, kid string, claims map[string]any) string {
+	t.Helper()
+	options := new(jose.SignerOptions).WithType("JWT")
+	if kid != "" {
+		options.WithHeader("kid", kid)
+	}
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: algorithm, Key: key}, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := jwt.Signed(signer).Claims(claims).Serialize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// with are claims with some that are changed; nil removes one.
+func with(claims, change map[string]any) map[string]any {
+	all := maps.Clone(claims)
+	for name, v := range change {
+		if all[name] = v; v == nil {
+			delete(all, name)
+		}
+	}
+	return all
+}
+
+// newRealm is a realm in which nobody has signed out: that is remembered for as
+// long as the process runs.
+func newRealm() string { return rand.Text() }
+
+// sessionSite is a Caddyfile with an app_session of the settings before
+// delegate_proxy, a logout, and a page that tells who is signed in.
+func sessionSite(settings string) string {
+	return `{` + stack.Options + `
+	delegate {` + stack.Provider + `
+	}
+}
+(session) {
+	app_session {
+		bearer
+		` + settings + `
+		{block}
+	}
+}
+http://127.0.0.1:[[.Port]] {
+	handle_path /mdh/* {
+		import session
+		delegate_proxy mydatahelps
+	}
+	handle /who {
+		import session
+		respond "{http.auth.user.id}"
+	}
+	handle /logout {
+		import session {
+			optional
+		}
+		delegate_logout
+		respond "signed out"
+	}
+}
+`
+}
+
+// as asks with a session in the header.
+func (u *user) as(method, path, session string) answer {
+	u.t.Helper()
+	return u.do(u.with(method, path, "Authorization", "Bearer "+session))
+}
+
+// TestC1_AnotherClaimNamesTheClient protects users of an app whose tokens have
+// no `aud` from tokens of the same issuer for other clients.
+func TestC1_AnotherClaimNamesTheClient(t *testing.T) {
+	l := newLogin(t)
+	s := start(t, sessionSite("jwks "+l.URL+"/jwks\nissuer "+l.URL+"\naudience 4h57kf other-of-ours\naudience_claim client_id"))
+	u := signIn(t, s, "alice")
+	cognito := map[string]any{"aud": nil, "client_id": "4h57kf", "token_use": "access", "scope": "openid"}
+	token := func(change map[string]any) string {
+		claims := with(map[string]any{"iss": l.URL, "sub": "alice", "iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix()}, cognito)
+		return l.sign(with(claims, change))
+	}
+	a := u.as(http.MethodGet, participantPath, token(nil))
+	a.want(t, http.StatusOK, "")
+	if !strings.Contains(a.body, stack.Alice.ID) {
+		t.Errorf("somebody else: %s", a.body)
+	}
+	for name, change := range map[string]map[string]any{
+		"another client":            {"client_id": "attacker"},
+		"another client, our aud":   {"client_id": "attacker", "aud": "4h57kf"},
+		"no client":                 {"client_id": nil},
+		"no client, our aud":        {"client_id": nil, "aud": "4h57kf"},
+		"a client in an object":     {"client_id": map[string]any{"id": "4h57kf"}},
+		"a part of the name":        {"client_id": "4h57"},
+		"another issuer":            {"iss": "https://evil.example"},
+		"expired":                   {"exp": time.Now().Add(-time.Minute).Unix()},
+		"nobody's":                  {"sub": nil},
+		"a refresh token of theirs": {"token_use": "refresh"},
+	} {
+		if a := u.as(http.MethodGet, participantPath, token(change)); a.StatusCode != http.StatusUnauthorized || a.code() != "session_required" {
+			t.Errorf("%s: %d %s", name, a.StatusCode, a.body)
+		}
+	}
+	forged := newLogin(t)
+	u.as(http.MethodGet, participantPath, forged.sign(with(map[string]any{
+		"iss": l.URL, "sub": "alice", "iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix(),
+	}, cognito))).want(t, http.StatusUnauthorized, "session_required")
+}
+
+const ownSecret = "a-secret-of-the-app-alone-0123456789"
+
+// own are the claims of an app that signs its sessions itself.
+func own(user any) map[string]any {
+	return map[string]any{"user_id": user, "iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix()}
+}
+
+// TestC2_TheAppsOwnKey protects apps that sign sessions with a key of their own,
+// which say who it is in a claim of their own, and nothing of issuer and
+// audience: who has one is served as themselves, numbers to the last digit, and
+// nobody by what has no user.
+func TestC2_TheAppsOwnKey(t *testing.T) {
+	large := simulator.Participant{ID: "cccccccc-3333-4333-8333-333333333333", Identifier: "9007199254740993"}
+	near := simulator.Participant{ID: "dddddddd-4444-4444-8444-444444444444", Identifier: "9007199254740992"}
+	s := start(t, sessionSite("hmac_secret "+ownSecret+"\nsubject_claim user_id\nrealm "+newRealm()), stack.Alice, large, near)
+	u := signIn(t, s, "alice")
+	token := func(claims map[string]any) string { return signed(t, jose.HS256, []byte(ownSecret), "", claims) }
+	for id, user := range map[string]any{
+		stack.Alice.ID: "alice", large.ID: int64(9007199254740993), near.ID: "9007199254740992",
+	} {
+		a := u.as(http.MethodGet, participantPath, token(own(user)))
+		a.want(t, http.StatusOK, "")
+		if !strings.Contains(a.body, id) {
+			t.Errorf("%v is %s", user, a.body)
+		}
+	}
+	for name, claims := range map[string]map[string]any{
+		"true": own(true), "a list": own([]any{"alice"}), "an object": own(map[string]any{"id": "alice"}), "a fraction": own(1.5), "zero": own(0), "null": own(nil),
+		"sub alone":        {"sub": "alice", "iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix()},
+		"a refresh token":  with(own("alice"), map[string]any{"token_type": "refresh"}),
+		"expired":          with(own("alice"), map[string]any{"exp": time.Now().Add(-time.Minute).Unix()}),
+		"bound to a key":   with(own("alice"), map[string]any{"cnf": map[string]any{"jkt": "x"}}),
+		"without an end":   with(own("alice"), map[string]any{"exp": nil}),
+		"not valid yet":    with(own("alice"), map[string]any{"nbf": time.Now().Add(time.Hour).Unix()}),
+		"a logout token's": with(own("alice"), map[string]any{"events": map[string]any{}}),
+	} {
+		if a := u.as(http.MethodGet, "/who", token(claims)); a.StatusCode != http.StatusUnauthorized {
+			t.Errorf("%s: %d %s", name, a.StatusCode, a.body)
+		}
+	}
+	u.as(http.MethodGet, "/who", signed(t, jose.HS256, []byte(ownSecret+"!"), "", own("alice"))).want(t, http.StatusUnauthorized, "session_required")
+
+	// Who signs out is signed out.
+	session := token(own("alice"))
+	u.as(http.MethodPost, "/logout", session).want(t, http.StatusOK, "")
+	u.as(http.MethodGet, "/who", session).want(t, http.StatusUnauthorized, "session_required")
+	u.as(http.MethodGet, "/who", token(own(int64(9007199254740993)))).want(t, http.StatusOK, "")
+}
+
+// TestC2_AKeyForMoreIsTold protects operators whose key signs other things than
+// sessions too: without an audience each of them is a session, which is told.
+func TestC2_AKeyForMoreIsTold(t *testing.T) {
+	c, file := logged(t, sessionSite("hmac_secret "+ownSecret+"\nsubject_claim user_id\nrealm "+newRealm()))
+	start(t, c)
+	found, _ := lines(t, file, "app_session has no audience: every token that this key has signed lets its user in, whatever it was issued for; sign nothing else with it")
+	if len(found) == 0 || found[0]["level"] != "warn" {
+		t.Errorf("%v", found)
+	}
+}
+
+// TestC2_TwoNamesOfOneUser protects users from one another where two app_session
+// name them by different claims: the same name may be two people.
+func TestC2_TwoNamesOfOneUser(t *testing.T) {
+	l := newLogin(t)
+	site := func(realms ...string) string {
+		keys := "jwks " + l.URL + "/jwks\nissuer " + l.URL + "\naudience app\n"
+		return `{` + stack.Options + `
+	delegate {` + stack.Provider + `
+	}
+}
+http://127.0.0.1:[[.Port]] {
+	handle_path /by-sub/* {
+		app_session {
+			bearer
+			` + keys + realms[0] + `
+		}
+		delegate_logout /logout
+		respond "{http.auth.user.id}"
+	}
+	handle_path /by-number/* {
+		app_session {
+			bearer
+			subject_claim number
+			` + keys + realms[1] + `
+		}
+		delegate_logout /logout
+		respond "{http.auth.user.id}"
+	}
+	handle /backchannel {
+		delegate_logout {
+			backchannel {
+				` + keys + `
+			}
+		}
+	}
+}
+`
+	}
+	numbers, all := newRealm(), newRealm()
+	s := newStack(t)
+	if err := s.Load(site("", "")); err == nil || !strings.Contains(err.Error(), "two app_session name users in different ways and would share the realm "+l.URL) {
+		t.Fatal(err)
+	}
+	for name, realms := range map[string][]string{"one of its own": {"", "realm " + numbers}, "said to be the same": {"realm " + all, "realm " + all}} {
+		if err := s.Restart(site(realms...)); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+	}
+	if err := s.Restart(site("", "realm " + numbers)); err != nil {
+		t.Fatal(err)
+	}
+	u := signIn(t, s, "alice")
+	// 7 is the number of alice and the sub of bob.
+	alice := l.session("alice", map[string]any{"number": 7, "iat": time.Now().Add(-time.Minute).Unix()})
+	bob := l.session("7", map[string]any{"number": 8, "iat": time.Now().Add(-time.Minute).Unix()})
+	u.as(http.MethodGet, "/by-number/", alice).want(t, http.StatusOK, "")
+	u.as(http.MethodPost, "/by-number/logout", alice).want(t, http.StatusOK, "")
+	u.as(http.MethodGet, "/by-number/", alice).want(t, http.StatusUnauthorized, "session_required")
+	u.as(http.MethodGet, "/by-sub/", alice).want(t, http.StatusUnauthorized, "session_required") // the same person, by the other name
+	u.as(http.MethodGet, "/by-sub/", bob).want(t, http.StatusOK, "")
+	u.as(http.MethodGet, "/by-number/", bob).want(t, http.StatusOK, "")
+
+	// The issuer tells of a logout by sub, whatever claim is the subject here.
+	carol := l.session("carol", map[string]any{"number": 9, "iat": time.Now().Add(-time.Minute).Unix()})
+	u.as(http.MethodGet, "/by-number/", carol).want(t, http.StatusOK, "")
+	form := u.request(http.MethodPost, "/backchannel", strings.NewReader("logout_token="+l.sign(map[string]any{
+		"iss": l.URL, "aud": "app", "sub": "carol", "jti": "1", "iat": time.Now().Unix(),
+		"events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}},
+	})))
+	form.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	u.do(form).want(t, http.StatusOK, "")
+	u.as(http.MethodGet, "/by-number/", carol).want(t, http.StatusUnauthorized, "session_required")
+	u.as(http.MethodGet, "/by-number/", bob).want(t, http.StatusOK, "")
+}
+
+// TestC2b_TimeOfIssue protects who has signed out, where sessions do not tell
+// when they were issued: a logout ends all from before it, on every device.
+func TestC2b_TimeOfIssue(t *testing.T) {
+	key := "hmac_secret " + ownSecret + "\nsubject_claim user_id\nrealm " + newRealm() + "\n"
+	c, file := logged(t, sessionSite(key))
+	s := start(t, c)
+	u := signIn(t, s, "alice")
+	token := func(user string, change map[string]any) string {
+		return signed(t, jose.HS256, []byte(ownSecret), "", with(own(user), change))
+	}
+	ends := func(in time.Duration) map[string]any {
+		return map[string]any{"iat": nil, "exp": time.Now().Add(in).Unix()}
+	}
+	u.as(http.MethodGet, "/who", token("alice", ends(time.Hour))).want(t, http.StatusUnauthorized, "session_required")
+	found, _ := lines(t, file, "refused")
+	if len(found) != 1 || !strings.Contains(found[0]["cause"].(string), "iat is missing: no logout could tell sessions from before it; issue sessions with it, or set `lifetime`") {
+		t.Errorf("%v", found)
+	}
+
+	c, file = logged(t, sessionSite(key+"lifetime 2h"))
+	load(t, s, c)
+	phone, laptop := token("alice", ends(time.Hour)), token("alice", ends(30*time.Minute))
+	bob := token("bob", ends(time.Hour))
+	for _, session := range []string{phone, bob} {
+		u.as(http.MethodGet, "/who", session).want(t, http.StatusOK, "")
+	}
+	u.as(http.MethodPost, "/logout", phone).want(t, http.StatusOK, "")
+	u.as(http.MethodGet, "/who", phone).want(t, http.StatusUnauthorized, "session_required")
+	u.as(http.MethodGet, "/who", laptop).want(t, http.StatusUnauthorized, "session_required") // was never seen
+	u.as(http.MethodGet, "/who", bob).want(t, http.StatusOK, "")
+	u.as(http.MethodGet, "/who", token("alice", map[string]any{"iat": time.Now().Add(5 * time.Second).Unix()})).want(t, http.StatusOK, "") // signed in anew
+
+	// `iat` alone will do too, and what lives longer than was said is refused:
+	// a logout would not end it.
+	u.as(http.MethodGet, "/who", token("bob", map[string]any{"exp": nil})).want(t, http.StatusOK, "")
+	u.as(http.MethodGet, "/who", token("bob", map[string]any{"exp": nil, "iat": time.Now().Add(-3 * time.Hour).Unix()})).want(t, http.StatusUnauthorized, "session_required")
+	u.as(http.MethodGet, "/who", token("bob", ends(3*time.Hour))).want(t, http.StatusUnauthorized, "session_required")
+	_, text := lines(t, file, "refused")
+	if !strings.Contains(text, "it lives longer than `lifetime` says: a logout would not end it; raise `lifetime`") {
+		t.Error("the log does not say why: " + filepath.Base(file))
+	}
+}
