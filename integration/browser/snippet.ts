@@ -1,16 +1,31 @@
 import mdh from "@careevolution/mydatahelps-js";
 
-// Lets the SDK act as whoever is signed in here. Call it once; it renews by itself. 401: sign in first.
-export async function authorize(): Promise<void> {
-  const answer = await fetch("/mdh-token", { method: "POST" }).catch(() => null);
-  if (!answer || answer.status === 429 || answer.status === 503) { // offline or busy: try again later
-    const seconds = Number(answer?.headers.get("Retry-After")) || 5;
-    await new Promise((later) => setTimeout(later, seconds * 1000));
-    return authorize();
+// Why somebody may not act at the platform: the answer's status (0: there was none) and its code.
+export class Refused extends Error {
+  constructor(readonly status: number, readonly code: string, readonly retryAfter: number) {
+    super(`refused: ${status} ${code}`);
   }
-  if (!answer.ok) throw new Error(`no token: ${answer.status}`);
-  const token = await answer.json();
-  mdh.setParticipantAccessToken(token, token.base_url);
+
+  static async by(answer: Response | null): Promise<Refused> {
+    const status = answer?.type === "opaqueredirect" ? 401 : answer?.status ?? 0; // led to a login page
+    const problem = await answer?.json().catch(() => null);
+    return new Refused(status, problem?.code ?? (status === 401 ? "session_required" : ""), Number(answer?.headers.get("Retry-After")) || 5);
+  }
 }
 
-mdh.on("tokenWillExpire", () => { authorize().catch(() => location.reload()); });
+// Lets the SDK act as whoever is signed in here. Await it before anything of the SDK's is used. It renews by itself.
+export async function authorize(tries = 4): Promise<void> {
+  const answer = await fetch("/mdh-token", { method: "POST", redirect: "manual" }).catch(() => null);
+  if (answer?.ok) {
+    const token = await answer.json();
+    mdh.setParticipantAccessToken(token, token.base_url);
+    return;
+  }
+  const refused = await Refused.by(answer);
+  const temporary = [0, 429, 503].includes(refused.status); // offline, or busy
+  if (!temporary || tries <= 1 || (refused.retryAfter > 60 && tries < Infinity)) throw refused;
+  await new Promise((later) => setTimeout(later, refused.retryAfter * 1000));
+  return authorize(tries - 1);
+}
+
+mdh.on("tokenWillExpire", () => { authorize(Infinity).catch(() => location.reload()); });

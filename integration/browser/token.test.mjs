@@ -187,7 +187,7 @@ test("without a session there is no token", async () => {
   const reloaded = page.waitForEvent("domcontentloaded");
   await page.clock.fastForward(wait + 1000);
   await reloaded;
-  await page.waitForFunction(() => document.title === "no token: 401");
+  await page.waitForFunction(() => document.title === "refused: 401 session_required");
   await page.clock.runFor(600_000);
   assert.deepEqual(await Promise.all(asked.map(async (r) => (await r.response()).status())), [200, 401, 401]);
 });

@@ -51,6 +51,7 @@ func (m *MyDataHelps) signConsent(q url.Values) string {
 var consentPage = template.Must(template.New("").Parse(`<!DOCTYPE html>
 <html lang="en">
 <meta charset="utf-8">
+<link rel="icon" href="data:,">
 <meta name="viewport" content="width=device-width">
 <title>{{.Name}}</title>
 <style>body { font: 1rem/1.5 sans-serif; max-width: 30rem; margin: 3rem auto; padding: 0 1rem } button { font: inherit; padding: .5rem 1.5rem; margin-right: 1rem }</style>
@@ -120,6 +121,7 @@ func (c *call) decide(provider int) {
 var donePage = template.Must(template.New("").Parse(`<!DOCTYPE html>
 <html lang="en">
 <meta charset="utf-8">
+<link rel="icon" href="data:,">
 <title>Done</title>
 <p>You can close this window.
 `))

@@ -70,6 +70,9 @@ func (c *call) surveyTasks() []map[string]any {
 		if c.isTaken(task["surveyName"].(string)) {
 			status = "complete"
 		}
+		if status == "complete" {
+			task["endDate"] = c.day(n)
+		}
 		return merged(task, map[string]any{
 			"linkIdentifier": guidOf("link", c.participant.ID), "surveyDescription": "For " + c.participant.FirstName,
 			"status":    status,

@@ -31,6 +31,7 @@ type surveyAnswer struct {
 var surveyPage = template.Must(template.New("").Parse(`<!DOCTYPE html>
 <html lang="en">
 <meta charset="utf-8">
+<link rel="icon" href="data:,">
 <meta name="viewport" content="width=device-width">
 <title>{{.Name}}</title>
 <style>body { font: 1rem/1.5 sans-serif; max-width: 30rem; margin: 3rem auto; padding: 0 1rem } button, input { font: inherit; padding: .5rem 1rem }</style>
