@@ -41,7 +41,11 @@ func mydexCommand(ctx context.Context, args []string, out, errOut io.Writer) err
 	if o.Members, err = people("members", *who, 100000, mydex.SampleMembers); err != nil {
 		return err
 	}
-	return at.serve(ctx, mydex.New(o), func(base string) { printMydex(out, base, o) })
+	sim := mydex.New(o)
+	for _, p := range o.Members {
+		sim.FillSample(p)
+	}
+	return at.serve(ctx, sim, func(base string) { printMydex(out, base, o) })
 }
 
 func printMydex(out io.Writer, base string, o mydex.Options) {
@@ -62,7 +66,7 @@ func printMydex(out io.Writer, base string, o mydex.Options) {
   members            %[7]d
 `, base, o.ClientID, o.ClientSecret, o.ConnectionNID, o.ConnectionToken, callback, len(o.Members))
 	for _, p := range o.Members[:min(len(o.Members), 5)] {
-		_, _ = fmt.Fprintf(out, "    %s  %s\n", p.UID, p.MydexID)
+		_, _ = fmt.Fprintf(out, "    %s  %s  identifier %s  MyAccount %s  ScotAccount %s\n", p.UID, p.MydexID, p.Identifier(), p.MyAccountSVT(), p.ScotAccountSub())
 	}
 	_, _ = fmt.Fprintf(out, `
   what it received     curl %[1]s/_simulator/records
