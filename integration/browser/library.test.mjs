@@ -179,6 +179,18 @@ describe("clicks", { concurrency: 3 }, () => {
     assert.ok(accounts.some((a) => a.provider.id === 45417), "it is not there");
   }));
 
+  test("K6: navigation is the page's own, where it gives one", () => visit(PROXY_URL, alice.cookie, async (v) => {
+    await show(v, "HomeView");
+    await v.page.getByText("support@example.org").click(); // nothing happens
+    assert.equal(v.page.context().pages().length, 1);
+    await v.page.evaluate(() => {
+      window.went = [];
+      window.mdh.openExternalUrl = window.mdh.openEmbeddedUrl = window.mdh.openApplication = (to) => window.went.push(to);
+    });
+    for (const text of ["support@example.org", "Learn more", "All Notifications"]) await v.page.getByText(text).click();
+    assert.deepEqual(await v.page.evaluate(() => window.went), ["mailto:support@example.org", "https://example.org/learn", "n"]);
+  }));
+
   test("K8b: a file is uploaded from a page", () => visit(TOKEN_URL, alice.cookie, async ({ page, complaints }) => {
     await page.goto(`${TOKEN_URL}/app/`);
     await ready(page);

@@ -68,11 +68,11 @@ func policies(t *testing.T, text string, platform string) (proxy, token string) 
 	return at.Replace(found[0][1]), at.Replace(found[1][1])
 }
 
-// TestComponentLibrary protects who builds with MyDataHelps' component library
+// TestK1_K2_K4_K6_K8_ComponentLibrary protects who builds with MyDataHelps' component library
 // by the page for frontend developers (K1 to K6): set up by its examples, under
 // its policies, every part shows its data, by the calls and scopes of its
 // tables; and whoever may not is told why.
-func TestComponentLibrary(t *testing.T) {
+func TestK1_K2_K4_K6_K8_ComponentLibrary(t *testing.T) {
 	text := frontend(t)
 	table, needed := components(t, text), scopes(t, text)
 	var allow, all []string

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -37,12 +38,7 @@ type identifierAuth struct {
 }
 
 func (a identifierAuth) complete() bool {
-	for _, field := range []string{a.ParentUUID, a.AppURL, a.ClientID, a.ConNID, a.OrgID, a.ProjectID, a.ItemID, a.Type} {
-		if field == "" {
-			return false
-		}
-	}
-	return true
+	return !slices.Contains([]string{a.ParentUUID, a.AppURL, a.ClientID, a.ConNID, a.OrgID, a.ProjectID, a.ItemID, a.Type}, "")
 }
 
 // invite is an invitation as the API shows it.
@@ -61,10 +57,13 @@ type identifiers struct {
 	notified map[string]bool    // by identifier
 }
 
-// Identifier, MyAccountSVT and ScotAccountSub are the names that a member has at
-// other services, made up from the uid.
-func (p Member) Identifier() string     { return uuidOf("identifier", p.UID) }
-func (p Member) MyAccountSVT() string   { return "svt" + p.UID }
+// Identifier is what notifications and invitations name the member by.
+func (p Member) Identifier() string { return uuidOf("identifier", p.UID) }
+
+// MyAccountSVT is the token by which MyAccount vouches for the member.
+func (p Member) MyAccountSVT() string { return "svt" + p.UID }
+
+// ScotAccountSub is what ScotAccount calls the member.
 func (p Member) ScotAccountSub() string { return uuidOf("scotaccount", p.UID) }
 
 func uuidOf(kind, uid string) string {

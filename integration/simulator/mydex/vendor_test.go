@@ -5,6 +5,7 @@ package mydex
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"regexp"
 	"strings"
@@ -32,9 +33,7 @@ func TestK9_Registration(t *testing.T) {
 	register := func(change map[string]any, header ...string) response {
 		t.Helper()
 		fields := map[string]any{"mydexid": "Starling7", "email": "starling@example.org", "password": "a-long-password"}
-		for name, value := range change {
-			fields[name] = value
-		}
+		maps.Copy(fields, change)
 		if header == nil {
 			header = p.oldHeaders(bearer)
 		}
