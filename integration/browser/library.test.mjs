@@ -87,31 +87,36 @@ async function visit(url, cookie, f) {
   const context = await browser.newContext({ permissions: ["local-network-access"], viewport: { width: 480, height: 900 } });
   try {
     context.setDefaultTimeout(60_000);
-    const sign = (at) => {
+    if (cookie) {
       const [name, value] = cookie.split("=");
-      return context.addCookies([{ name, value, url: at, httpOnly: true, sameSite: "Lax" }]);
-    };
-    if (cookie) await sign(url);
+      await context.addCookies([{ name, value, url, httpOnly: true, sameSite: "Lax" }]);
+    }
     const page = await context.newPage();
-    const complaints = [], calls = new Set();
+    const complaints = [], calls = new Set(), open = new Set();
     page.on("pageerror", (e) => complaints.push(`error: ${e}`));
     page.on("console", (m) => { if (m.type() === "error") complaints.push(`console: ${m.text()} (${m.location().url})`); });
     page.on("request", (r) => {
       const at = r.url().search(/\/api\/v\d\/delegated\//);
-      if (at >= 0 && ["fetch", "xhr"].includes(r.resourceType())) calls.add(`${r.method()} ${new URL(r.url().slice(at), url).pathname.replace(/\/\d+(?=\/|$)/g, "/*")}`);
+      if (at >= 0 && ["fetch", "xhr"].includes(r.resourceType())) open.add(r), calls.add(`${r.method()} ${new URL(r.url().slice(at), url).pathname.replace(/\/\d+(?=\/|$)/g, "/*")}`);
     });
-    await f({ url, page, context, complaints, calls, sign });
+    for (const end of ["requestfinished", "requestfailed"]) page.on(end, (r) => open.delete(r));
+    await f({ url, page, complaints, calls, open });
   } finally {
     await context.close();
   }
 }
 
 // show mounts a part and waits for what it shows. query is more of the address.
-async function show({ url, page }, name, query = "") {
+async function show({ url, page, calls, open }, name, query = "") {
   const [props, wanted] = parts[name];
   await page.goto(`${url}/app/?show=${name}&props=${encodeURIComponent(JSON.stringify(props))}${query}`);
   await page.waitForFunction((source) => new RegExp(source, "i").test(document.getElementById("root").innerText), wanted.source);
-  await page.waitForLoadState("networkidle");
+  // One call leads to another. What is awaited in vain, the comparison shows.
+  const settled = () => open.size === 0 && routes(name).every((c) => calls.has(c));
+  for (const end = Date.now() + 30_000; Date.now() < end;) {
+    await page.evaluate(() => new Promise((later) => setTimeout(later, 50)));
+    if (settled()) break;
+  }
   await page.waitForFunction(() => ![...document.querySelectorAll(".loading-indicator")].some((e) => e.checkVisibility()));
 }
 
