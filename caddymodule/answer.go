@@ -29,6 +29,9 @@ func (p *passage) clean(req *http.Request, res *http.Response) *http.Response {
 	upgrade := res.StatusCode == http.StatusSwitchingProtocols
 	p.forward.answers.Clean(res.Header, upgrade)
 	headers.SetRules(res.Header, p.delegation.Public, upgrade)
+	if res.StatusCode == http.StatusTooManyRequests {
+		headers.SetRetryAfter(res.Header)
+	}
 	if !upgrade && headers.Media(res.Header) {
 		host, path := received(req)
 		headers.SetPlayable(res.Header, host, path)

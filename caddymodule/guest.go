@@ -107,6 +107,16 @@ func (p *provider) issueToken(ctx context.Context, d *delegation.Delegation, kee
 	return t, err
 }
 
+// checkParticipant is [delegation.ParticipantChecker], for a guest that is one.
+func (p *provider) checkParticipant(ctx context.Context, d *delegation.Delegation) (err error) {
+	checker, ok := p.guest.(delegation.ParticipantChecker)
+	if !ok {
+		return nil
+	}
+	defer background.Recover("checking a participant", &err)
+	return checker.CheckParticipant(delegation.Attached(ctx), d)
+}
+
 // examine is [delegation.Examiner], for a guest that is one.
 func (p *provider) examine(ctx context.Context, d *delegation.Delegation, refused delegation.Credential) (found *delegation.Refusal) {
 	examiner, ok := p.guest.(delegation.Examiner)

@@ -272,9 +272,10 @@ func (m *MyDataHelps) complete(d *caddyfile.Dispenser) error {
 
 // Interface guards
 var (
-	_ caddy.Provisioner      = (*MyDataHelps)(nil)
-	_ caddyfile.Unmarshaler  = (*MyDataHelps)(nil)
-	_ delegation.Provider    = (*MyDataHelps)(nil)
-	_ delegation.TokenIssuer = (*MyDataHelps)(nil)
-	_ delegation.Checker     = (*MyDataHelps)(nil)
+	_ caddy.Provisioner             = (*MyDataHelps)(nil)
+	_ caddyfile.Unmarshaler         = (*MyDataHelps)(nil)
+	_ delegation.Provider           = (*MyDataHelps)(nil)
+	_ delegation.TokenIssuer        = (*MyDataHelps)(nil)
+	_ delegation.ParticipantChecker = (*MyDataHelps)(nil)
+	_ delegation.Checker            = (*MyDataHelps)(nil)
 )

@@ -45,7 +45,8 @@ type TokenHandler struct {
 	// Proxy makes the answer fit the proxy instead: a placeholder in place of
 	// the token, and this path (such as /mdh/) of the same site, or this URL,
 	// as base_url. An SDK is then set up by the same line in both modes, and
-	// never holds a token. Default: hand out the token.
+	// never holds a token. Who is no participant is refused all the same, with
+	// the codes of delegate_proxy. Default: hand out the token.
 	Proxy string `json:"proxy,omitempty"`
 
 	// SessionExpires is the placeholder that tells when the session ends, in
@@ -124,15 +125,20 @@ func (h *TokenHandler) answer(r *http.Request, repl *caddy.Replacer) (*tokenAnsw
 	if err != nil {
 		return nil, err
 	}
+	d := &delegation.Delegation{
+		Provider: h.Provider, Person: person, Claim: h.claim(r, repl, person),
+		Scopes: h.Scopes, Method: r.Method, URI: target(r.URL),
+	}
 	if h.Proxy != "" {
+		// Who is no participant is told so here, where a page can show it: an
+		// SDK would meet the same refusal at every call, and name no reason.
+		if err := h.provider.checkParticipant(r.Context(), d); err != nil {
+			return nil, err
+		}
 		return &tokenAnswer{
 			AccessToken: placeholderToken, TokenType: "Bearer", ExpiresIn: int64(limit / time.Second),
 			Scope: strings.Join(h.Scopes, " "), BaseURL: absolute(r, h.Proxy),
 		}, nil
-	}
-	d := &delegation.Delegation{
-		Provider: h.Provider, Person: person, Claim: h.claim(r, repl, person),
-		Scopes: h.Scopes, Method: r.Method, URI: target(r.URL),
 	}
 	token, err := h.provider.issueToken(r.Context(), d, worthHanding)
 	if err != nil {

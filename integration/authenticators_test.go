@@ -154,8 +154,8 @@ func tinyauth(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// products are the blocks that ask a server.
-var products = []struct {
+// authServers are the blocks that ask a server.
+var authServers = []struct {
 	heading, host string
 	answer        http.HandlerFunc
 }{
@@ -195,7 +195,7 @@ func asPage(u *user, method, path, session string, header ...string) answer {
 // product is that person at the platform, and who is not gets an answer that a
 // page can read, whatever the product says to a browser.
 func TestC40_Authenticators(t *testing.T) {
-	for _, p := range products {
+	for _, p := range authServers {
 		t.Run(p.heading, func(t *testing.T) {
 			server := newAuthServer(t, p.answer)
 			s := start(t, site(strings.ReplaceAll(pastedBlock(t, p.heading), p.host, server.Listener.Addr().String())))
@@ -283,14 +283,14 @@ func TestC43_HungServer(t *testing.T) {
 	server := newAuthServer(t, func(http.ResponseWriter, *http.Request) { <-hung })
 	t.Cleanup(func() { close(hung) }) // before the server is closed, which waits for it
 	var blocks []string
-	for i, p := range products {
+	for i, p := range authServers {
 		block := strings.ReplaceAll(pastedBlock(t, p.heading), p.host, server.Listener.Addr().String())
 		blocks = append(blocks, strings.ReplaceAll(block, "/mdh", fmt.Sprintf("/mdh-%d", i)))
 	}
 	s := start(t, site(blocks...))
 	u := signIn(t, s, "nobody")
 	var all sync.WaitGroup
-	for i, p := range products {
+	for i, p := range authServers {
 		all.Go(func() {
 			begun := time.Now()
 			a, err := u.try(u.request(http.MethodGet, strings.Replace(participantPath, "/mdh", fmt.Sprintf("/mdh-%d", i), 1), nil))
@@ -373,7 +373,7 @@ func TestC36_BasicAuth(t *testing.T) {
 // TestC35_SeveralCookies protects a session that is too large for one cookie: all
 // that are set at a renewal reach the browser, with their dates.
 func TestC35_SeveralCookies(t *testing.T) {
-	p := products[4]
+	p := authServers[4]
 	server := newAuthServer(t, p.answer)
 	s := start(t, site(strings.ReplaceAll(pastedBlock(t, p.heading), p.host, server.Listener.Addr().String())))
 	a := asPage(signIn(t, s, "nobody"), http.MethodGet, participantPath, "alices")

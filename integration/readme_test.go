@@ -69,18 +69,6 @@ func TestReadmeNamesEveryCode(t *testing.T) {
 	}
 }
 
-// TestReadmeSnippet protects the fifteen lines that a frontend developer
-// copies: they are the ones that the browser test runs.
-func TestReadmeSnippet(t *testing.T) {
-	snippet, err := os.ReadFile("browser/snippet.ts")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(readme(t), "```ts\n"+string(snippet)+"```") {
-		t.Error("README.md does not hold browser/snippet.ts as it is")
-	}
-}
-
 // TestReadmeErrorPages protects who copies the error pages: calls get the code
 // as JSON, and everything else the page.
 func TestReadmeErrorPages(t *testing.T) {

@@ -154,8 +154,8 @@ func TestTokenProxyMode(t *testing.T) {
 	if token.BaseURL != s.URL()+"/mdh/" || token.AccessToken == "" || token.ExpiresIn != 86400 || token.TokenType != "Bearer" {
 		t.Errorf("answer %+v", token)
 	}
-	if c := s.Platform.Counts(); c.TokenRequests != 0 {
-		t.Errorf("%d token requests for a placeholder", c.TokenRequests)
+	if c := s.Platform.Counts(); c.ParticipantTokens != 0 {
+		t.Errorf("%d participant tokens for a placeholder", c.ParticipantTokens)
 	}
 	// What an SDK then does with it.
 	req := u.request(http.MethodGet, strings.TrimPrefix(token.BaseURL, s.URL())+"api/v1/delegated/participant", nil)

@@ -50,6 +50,15 @@ type TokenIssuer interface {
 	IssueToken(ctx context.Context, d *Delegation, keep func(*Token) bool) (*Token, error)
 }
 
+// ParticipantChecker is implemented by a provider that can tell whether a
+// person may act at the platform before anything is sent there for them.
+type ParticipantChecker interface {
+	// CheckParticipant returns the refusal that a request of d's person would
+	// meet, and nil if none is foreseen. It costs no more than such a request,
+	// which has what it found.
+	CheckParticipant(ctx context.Context, d *Delegation) error
+}
+
 // Examiner is implemented by a provider that can find out why the upstream
 // does not accept a new credential.
 type Examiner interface {

@@ -140,6 +140,18 @@ func (p *Provider) IssueToken(ctx context.Context, d *delegation.Delegation, kee
 	return fresh, err
 }
 
+// CheckParticipant implements [delegation.ParticipantChecker]: one look-up, which
+// is kept. The platform finds nobody by the ID; where the session holds it, a
+// token of d's scopes is obtained, and kept, to see whether there is such a one.
+func (p *Provider) CheckParticipant(ctx context.Context, d *delegation.Delegation) (err error) {
+	if p.config.Participant.By == ByID {
+		_, err = p.token(ctx, d)
+		return err
+	}
+	d.Participant, err = p.participantID(ctx, d.Person, d.Claim)
+	return err
+}
+
 // Upstream implements [delegation.Provider].
 func (p *Provider) Upstream(*delegation.Delegation) delegation.Upstream { return p.upstream }
 
@@ -154,6 +166,7 @@ func (p *Provider) Lookups(s delegation.Selection) int {
 
 // Interface guards
 var (
-	_ delegation.Provider    = (*Provider)(nil)
-	_ delegation.TokenIssuer = (*Provider)(nil)
+	_ delegation.Provider           = (*Provider)(nil)
+	_ delegation.TokenIssuer        = (*Provider)(nil)
+	_ delegation.ParticipantChecker = (*Provider)(nil)
 )

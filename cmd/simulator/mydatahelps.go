@@ -14,7 +14,8 @@ import (
 // myDataHelps serves a simulated MyDataHelps until ctx ends.
 func myDataHelps(ctx context.Context, args []string, out, errOut io.Writer) error {
 	flags := flag.NewFlagSet("simulator mydatahelps", flag.ContinueOnError)
-	listen := flags.String("listen", "127.0.0.1:8080", "`address` to listen on; port 0 picks a free one")
+	var at listener
+	at.register(flags, "127.0.0.1:8080")
 	account := flags.String("account", "MyDataHelps.Simulator.App", "`name` of the service account")
 	project := flags.String("project", "5e1f0000-0000-4000-8000-000000000001", "`ID` of the project")
 	who := flags.String("participants", "2", "`number` of made-up participants, or a JSON file with a list of them")
@@ -27,6 +28,9 @@ func myDataHelps(ctx context.Context, args []string, out, errOut io.Writer) erro
 	if err := parse(flags, args, errOut); err != nil {
 		return err
 	}
+	if err := at.check(); err != nil {
+		return err
+	}
 	keys, err := accountKeys(public, *privateKey)
 	if err != nil {
 		return err
@@ -36,7 +40,7 @@ func myDataHelps(ctx context.Context, args []string, out, errOut io.Writer) erro
 		return err
 	}
 	sim := simulator.NewMyDataHelps(simulator.Options{Account: *account, Keys: keys, ProjectID: *project, Participants: participants})
-	return serve(ctx, *listen, sim, func(base string) {
+	return at.serve(ctx, sim, func(base string) {
 		printWelcome(out, base, *account, *project, *privateKey, sim.Participants())
 	})
 }

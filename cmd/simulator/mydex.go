@@ -15,7 +15,8 @@ import (
 func mydexCommand(ctx context.Context, args []string, out, errOut io.Writer) error {
 	flags := flag.NewFlagSet("simulator mydex", flag.ContinueOnError)
 	var o mydex.Options
-	listen := flags.String("listen", "127.0.0.1:8081", "`address` to listen on; port 0 picks a free one")
+	var at listener
+	at.register(flags, "127.0.0.1:8081")
 	flags.StringVar(&o.ClientID, "client-id", "5e1f0000-0000-4000-8000-00000000c11e", "`ID` of the OAuth 2.0 client")
 	flags.StringVar(&o.ClientSecret, "client-secret", "simulated-client-secret", "`secret` of the OAuth 2.0 client; invent one")
 	flags.StringVar(&o.ConnectionNID, "connection-nid", "45678", "`NID` of the dedicated connection")
@@ -30,6 +31,9 @@ func mydexCommand(ctx context.Context, args []string, out, errOut io.Writer) err
 	if err := parse(flags, args, errOut); err != nil {
 		return err
 	}
+	if err := at.check(); err != nil {
+		return err
+	}
 	if o.Scopes == nil {
 		o.Scopes = mydex.AllScopes()
 	}
@@ -37,7 +41,11 @@ func mydexCommand(ctx context.Context, args []string, out, errOut io.Writer) err
 	if o.Members, err = people("members", *who, 100000, mydex.SampleMembers); err != nil {
 		return err
 	}
-	return serve(ctx, *listen, mydex.New(o), func(base string) { printMydex(out, base, o) })
+	sim := mydex.New(o)
+	for _, p := range o.Members {
+		sim.FillSample(p)
+	}
+	return at.serve(ctx, sim, func(base string) { printMydex(out, base, o) })
 }
 
 func printMydex(out io.Writer, base string, o mydex.Options) {
@@ -58,7 +66,7 @@ func printMydex(out io.Writer, base string, o mydex.Options) {
   members            %[7]d
 `, base, o.ClientID, o.ClientSecret, o.ConnectionNID, o.ConnectionToken, callback, len(o.Members))
 	for _, p := range o.Members[:min(len(o.Members), 5)] {
-		_, _ = fmt.Fprintf(out, "    %s  %s\n", p.UID, p.MydexID)
+		_, _ = fmt.Fprintf(out, "    %s  %s  identifier %s  MyAccount %s  ScotAccount %s\n", p.UID, p.MydexID, p.Identifier(), p.MyAccountSVT(), p.ScotAccountSub())
 	}
 	_, _ = fmt.Fprintf(out, `
   what it received     curl %[1]s/_simulator/records

@@ -3,17 +3,13 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
 	"os"
 	"strconv"
-	"time"
 )
 
 // errUsage: the flag package has already told what is wrong.
@@ -60,22 +56,4 @@ func people[P any, C interface {
 		}
 	}
 	return list, nil
-}
-
-// serve serves until ctx ends. welcome is told where, before the first request.
-func serve(ctx context.Context, address string, h http.Handler, welcome func(base string)) error {
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
-	if err != nil {
-		return err
-	}
-	welcome("http://" + l.Addr().String())
-	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(l) }()
-	select {
-	case err := <-served:
-		return err
-	case <-ctx.Done():
-		return server.Close()
-	}
 }

@@ -42,7 +42,10 @@ func start(t *testing.T, caddyfile string) *stack.Stack {
 	return s
 }
 
-// node runs a test script with Alice and Bob signed in, and the given
+// nobody is a user of the app who is no participant.
+var nobody = simulator.Participant{Identifier: "mallory"}
+
+// node runs a test script with Alice, Bob and nobody signed in, and the given
 // environment variables besides.
 func node(t *testing.T, s *stack.Stack, args []string, env ...string) {
 	t.Helper()
@@ -50,13 +53,13 @@ func node(t *testing.T, s *stack.Stack, args []string, env ...string) {
 		t.Fatal("the npm packages are missing: run make test, or npm ci in integration/browser")
 	}
 	// Only what the test itself reads tells `go test` that a result is out of date.
-	for _, file := range []string{args[len(args)-1], "snippet.ts", "tsconfig.json", "node_modules/.package-lock.json"} {
+	for _, file := range []string{args[len(args)-1], "snippet.ts", "provider.tsx", "surveys.ts", "library.tsx", "tsconfig.json", "node_modules/.package-lock.json"} {
 		if _, err := os.ReadFile(file); err != nil {
 			t.Fatal(err)
 		}
 	}
-	var people []person
-	for _, p := range []simulator.Participant{stack.Alice, stack.Bob} {
+	people := make([]person, 0, 3)
+	for _, p := range []simulator.Participant{stack.Alice, stack.Bob, nobody} {
 		people = append(people, person{stack.CookieName + "=" + s.App.SignIn(p.Identifier, time.Time{}), p.ID, p.Identifier})
 	}
 	who, err := json.Marshal(people)

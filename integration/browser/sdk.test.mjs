@@ -44,7 +44,7 @@ function signIn(person) {
   sdk.setParticipantAccessToken({ access_token: "session", expires_in: 3600, token_type: "Bearer" }, base);
   return { ...person, sdk, kept: {} };
 }
-const users = people.map(signIn);
+const users = people.slice(0, 2).map(signIn);
 users.forEach((user, i) => { user.other = users[1 - i]; });
 
 // like checks an answer against an example: same types, lists not empty.
@@ -73,7 +73,8 @@ function own(answer, user) {
   assert.ok(!text.includes(user.other.id) && !text.includes(user.other.identifier), "the answer names the other participant");
 }
 
-const range = { observedAfter: "2025-01-01T00:00:00Z", observedBefore: new Date("2026-01-01T00:00:00Z") };
+const days = (n) => new Date(Date.now() + n * 86_400_000); // from now
+const range = { observedAfter: days(-9).toISOString(), observedBefore: days(1) };
 const page = { limit: 2 };
 const point = { id: "", type: "", value: "", namespace: "", insertedDate: "", modifiedDate: "" };
 const result = { id: "", surveyID: "", surveyName: "", date: "", insertedDate: "", userType: "" };
@@ -94,11 +95,11 @@ const calls = [
   ["getDataCollectionSettings", ({ sdk }) => sdk.getDataCollectionSettings(), { like: { fitbitEnabled: true, queryableDeviceDataTypes: [{ namespace: "", type: "" }] } }],
   ["getDataAvailability", ({ sdk }) => sdk.getDataAvailability(), { like: { appleHealthRecords: true, healthConnectPhr: true } }],
 
-  ["querySurveyAnswers", ({ sdk }) => sdk.querySurveyAnswers({ ...page, surveyName: ["Survey1", "Survey2", "Comma, \\"], after: "2025-01-01" }), {
+  ["querySurveyAnswers", ({ sdk }) => sdk.querySurveyAnswers({ ...page, surveyName: ["Survey1", "Survey2", "Comma, \\"], after: days(-9) }), {
     like: { surveyAnswers: [{ id: "", surveyResultID: "", surveyName: "", date: "", stepIdentifier: "", answers: [""] }] },
     done: (_, answer) => assert.deepEqual(answer.surveyAnswers.map((a) => a.surveyName), ["Survey1", "Survey2"]),
   }],
-  ["querySurveyResults", ({ sdk }) => sdk.querySurveyResults({ ...page, insertedAfter: "2025-01-01" }), {
+  ["querySurveyResults", ({ sdk }) => sdk.querySurveyResults({ ...page, insertedAfter: days(-9) }), {
     like: { surveyResults: [result], nextPageID: "" },
     done: async ({ sdk, kept }, first) => {
       const next = await sdk.querySurveyResults({ ...page, pageID: first.nextPageID });
@@ -122,9 +123,9 @@ const calls = [
     like: { update: "", status: "" },
     done: async ({ sdk, kept }) => assert.equal((await sdk.getInboxItem(kept.item)).isNew, false),
   }],
-  ["queryNotifications", ({ sdk }) => sdk.queryNotifications({ type: "Email", sentAfter: "2025-01-01" }), { like: { notifications: [{ id: "", identifier: "", sentDate: "", statusCode: "", type: "", recipients: [""] }] } }],
+  ["queryNotifications", ({ sdk }) => sdk.queryNotifications({ type: "Email", sentAfter: days(-9) }), { like: { notifications: [{ id: "", identifier: "", sentDate: "", statusCode: "", type: "", recipients: [""] }] } }],
 
-  ["persistDeviceData", ({ sdk, id }) => sdk.persistDeviceData([{ type: "Mood", value: `mood of ${id}`, observationDate: "2025-01-02T03:04:05Z" }]), {
+  ["persistDeviceData", ({ sdk, id }) => sdk.persistDeviceData([{ type: "Mood", value: `mood of ${id}`, observationDate: days(-1).toISOString() }]), {
     done: async ({ sdk, id, kept }) => {
       const { deviceDataPoints } = await sdk.queryDeviceData({ namespace: "Project", type: "Mood" });
       kept.point = deviceDataPoints.find((p) => p.value === `mood of ${id}`)?.id;
@@ -145,12 +146,12 @@ const calls = [
   ["queryDeviceDataV2DailySleep", ({ sdk }) => sdk.queryDeviceDataV2DailySleep({ namespace: "Fitbit", type: "Sleep", ...range }), { like: { sleepStageSummaries: [{ date: "", value: "", duration: "" }] } }],
   ["getDeviceDataV2AllDataTypes", ({ sdk }) => sdk.getDeviceDataV2AllDataTypes(), { like: [{ namespace: "", type: "", enabled: true, retentionDays: 0 }] }],
 
-  ["queryFitbitDailySummaries", ({ sdk }) => sdk.queryFitbitDailySummaries({ startDate: "2025-01-01" }), { like: { results: [{ date: "", steps: 0, heartRateZones: { cardio: { minutes: 0 } }, tracker: { steps: 0 } }] } }],
-  ["queryFitbitSleepLogs", ({ sdk }) => sdk.queryFitbitSleepLogs({ endDate: "2026-01-01" }), { like: { results: [{ startTimestamp: "", endTimestamp: "", duration: 0, type: "" }] } }],
+  ["queryFitbitDailySummaries", ({ sdk }) => sdk.queryFitbitDailySummaries({ startDate: days(-9) }), { like: { results: [{ date: "", steps: 0, heartRateZones: { cardio: { minutes: 0 } }, tracker: { steps: 0 } }] } }],
+  ["queryFitbitSleepLogs", ({ sdk }) => sdk.queryFitbitSleepLogs({ endDate: days(1) }), { like: { results: [{ startTimestamp: "", endTimestamp: "", duration: 0, type: "" }] } }],
   ["queryAppleHealthActivitySummaries", ({ sdk }) => sdk.queryAppleHealthActivitySummaries({ pageSize: 10 }), { like: { totalResults: 0, results: [{ id: "", activeEnergyBurned: 0, startDate: "" }] } }],
   ["queryAppleHealthWorkouts", ({ sdk }) => sdk.queryAppleHealthWorkouts({}), { like: { totalResults: 0, results: [{ id: "", source: { name: "" }, summary: { activityType: "" }, device: { name: "" } }] } }],
 
-  ["getExternalAccountProviders", ({ sdk }) => sdk.getExternalAccountProviders("it", "Device Manufacturer", 2, 0), { like: { externalAccountProviders: [provider], totalExternalAccountProviders: 0 } }],
+  ["getExternalAccountProviders", ({ sdk }) => sdk.getExternalAccountProviders("i", "Device Manufacturer", 2, 0), { like: { externalAccountProviders: [provider], totalExternalAccountProviders: 0 } }],
   ["getFeaturedProviders", ({ sdk }) => sdk.getFeaturedProviders("devices"), { like: [provider] }],
   ["connectExternalAccount", connect, {
     like: "",
@@ -220,7 +221,7 @@ function says(phrase) {
 function connect({ sdk }) {
   return new Promise((resolve, reject) => {
     current.getStore().arrive = resolve;
-    sdk.connectExternalAccount(1, { standaloneModeFinalRedirectPath: "https://app.example.org/done?a=b&c=d", openNewWindow: false }).catch(reject);
+    sdk.connectExternalAccount(564, { standaloneModeFinalRedirectPath: "https://app.example.org/done?a=b&c=d", openNewWindow: false }).catch(reject);
   });
 }
 

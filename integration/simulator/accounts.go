@@ -5,24 +5,53 @@ package simulator
 import (
 	"fmt"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/integration/simulator/control"
 )
 
-// providers are the external account providers, the same for everybody.
+// accountProviders are the external account providers, the same for everybody.
+// The makers of devices have the platform's own IDs: its component library has
+// them built in.
+var accountProviders = []struct {
+	id             int
+	name, category string
+}{
+	{564, "Fitbit", "Device Manufacturer"},
+	{40001, "Simulated Clinic", "Provider"},
+	{6327, "Garmin", "Device Manufacturer"},
+	{1466, "Omron", "Device Manufacturer"},
+	{45417, "Oura", "Device Manufacturer"},
+	{49369, "Google Health", "Device Manufacturer"},
+	{40002, "Simulated Health Plan", "Health Plan"},
+}
+
+func (c *call) provider(n int) map[string]any {
+	p := accountProviders[n]
+	return map[string]any{
+		"id": p.id, "name": p.name, "category": p.category, "enabled": true,
+		"logoUrl": fmt.Sprintf("%s/%sexternalaccountproviders/%d/logo", control.Base(c.Request), v1, p.id),
+	}
+}
+
 func (c *call) providers() []map[string]any {
-	names := []string{"Fitbit", "Garmin", "Omron", "Oura", "Simulated Clinic"}
-	all := make([]map[string]any, len(names))
-	for i, name := range names {
-		all[i] = map[string]any{
-			"id": i + 1, "name": name, "category": "Device Manufacturer", "enabled": true,
-			"logoUrl": fmt.Sprintf("%s/%sexternalaccountproviders/%d/logo", control.Base(c.Request), v1, i+1),
-		}
+	all := make([]map[string]any, len(accountProviders))
+	for n := range all {
+		all[n] = c.provider(n)
 	}
 	return all
+}
+
+// providerIndex is where the provider with that ID is; -1 if there is none.
+func providerIndex(id string) int {
+	for n, p := range accountProviders {
+		if strconv.Itoa(p.id) == id {
+			return n
+		}
+	}
+	return -1
 }
 
 // listProviders pages by pageNumber, from 0, and pageSize, unlike the other lists.
@@ -37,7 +66,8 @@ func (c *call) listProviders() {
 	size = min(max(size, 1), maxPageSize)
 	found := []map[string]any{}
 	for _, p := range c.providers() {
-		if strings.Contains(strings.ToLower(p["name"].(string)), strings.ToLower(q.Get("search"))) {
+		if strings.Contains(strings.ToLower(p["name"].(string)), strings.ToLower(q.Get("search"))) &&
+			(q.Get("category") == "" || q.Get("category") == p["category"]) {
 			found = append(found, p)
 		}
 	}
@@ -55,34 +85,34 @@ func (c *call) featuredProviders() {
 	c.json(http.StatusOK, all)
 }
 
-// connectProvider answers with the address where consent would be given: a
-// JSON string, not an object.
-func (c *call) connectProvider() {
-	id, err := strconv.Atoi(c.args[0])
-	if err != nil || id < 1 || id > len(c.providers()) {
-		c.fail(http.StatusNotFound, "no such provider")
-		return
+// accounts are the external accounts of the participant: those that everybody
+// has, and those they connected. Their IDs are numbers.
+func (c *call) accounts() []map[string]any {
+	shelf := c.sim.shelves.peek(c.participant.ID)
+	made := c.items("account", func(n int) map[string]any {
+		return c.account(n, c.number("account", n, 1, 1<<30), c.day(n), c.day(n), []string{"fetchComplete", "fetchComplete", "unauthorized"}[n])
+	})
+	for n := itemsPerKind; n < len(accountProviders); n++ {
+		if at := shelf.time("connected", accountProviders[n].name); !at.IsZero() {
+			made = append(made, c.own(c.account(n, c.number("account", n, 1, 1<<30), isoDate(at), isoDate(at), "fetchComplete")))
+		}
 	}
-	q := url.Values{
-		"provider":          {c.args[0]},
-		"participant":       {c.participant.ID},
-		"finalRedirectPath": {c.URL.Query().Get("finalRedirectPath")},
+	for n, a := range made {
+		if at := shelf.time("connected", a["provider"].(map[string]any)["name"].(string)); !at.IsZero() && n < itemsPerKind {
+			a["status"], a["connectionDate"], a["lastRefreshDate"] = "fetchComplete", isoDate(at), isoDate(at)
+		}
+		if at := shelf.time("refreshed", fmt.Sprint(a["id"])); !at.IsZero() {
+			a["lastRefreshDate"] = isoDate(at)
+		}
 	}
-	if v := c.URL.Query().Get("verifierHash"); v != "" {
-		q.Set("verifierHash", v)
-	}
-	c.json(http.StatusOK, control.Base(c.Request)+"/externalaccounts/consent?"+q.Encode())
+	return made
 }
 
-// accounts are the external accounts of the participant. Their IDs are numbers.
-func (c *call) accounts() []map[string]any {
-	providers := c.providers()
-	return c.items("account", func(n int) map[string]any {
-		return map[string]any{
-			"id": c.number("account", n, 1, 1<<31-2), "provider": providers[n], "status": "fetchComplete",
-			"lastRefreshDate": day(n), "connectionDate": day(n), "providerUserID": c.participant.Identifier,
-		}
-	})
+func (c *call) account(provider, id int, connected, refreshed, status string) map[string]any {
+	return map[string]any{
+		"id": id, "provider": c.provider(provider), "status": status,
+		"lastRefreshDate": refreshed, "connectionDate": connected, "providerUserID": c.participant.Identifier,
+	}
 }
 
 func (c *call) listAccounts() { c.json(http.StatusOK, c.kept(c.accounts())) }
@@ -90,9 +120,34 @@ func (c *call) listAccounts() { c.json(http.StatusOK, c.kept(c.accounts())) }
 func (c *call) refreshAccount() {
 	for _, a := range c.kept(c.accounts()) {
 		if fmt.Sprint(a["id"]) == c.args[0] {
+			c.sim.shelves.of(c.participant.ID).setTime("refreshed", c.args[0], c.now)
 			c.w.WriteHeader(http.StatusOK)
 			return
 		}
 	}
 	c.fail(http.StatusNotFound, "no such account")
+}
+
+// connect adds the participant's account at a provider, or mends the one that
+// is there, deleted ones included.
+func (c *call) connect(provider int) {
+	shelf := c.sim.shelves.of(c.participant.ID)
+	shelf.setTime("connected", accountProviders[provider].name, c.now)
+	shelf.undelete(strconv.Itoa(c.number("account", provider, 1, 1<<30)))
+}
+
+// time is when something was done to what has that name; zero if never.
+func (s *shelf) time(what, name string) time.Time {
+	if s == nil {
+		return time.Time{}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.times[what+" "+name]
+}
+
+func (s *shelf) setTime(what, name string, at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.times[what+" "+name] = at
 }

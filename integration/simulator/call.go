@@ -19,6 +19,7 @@ const (
 	areaDelegated = "delegated"
 	areaPublic    = "public"
 	areaFiles     = "files"
+	areaPages     = "pages"
 	areaOther     = "other"
 )
 

@@ -21,9 +21,6 @@ func (c *call) number(name string, n, low, span int) int {
 	return low + int(binary.BigEndian.Uint32(sum[:4]))%span
 }
 
-// day is the date of the n-th item.
-func day(n int) string { return isoDate(epochStart.AddDate(0, 0, n)) }
-
 // items makes up items of a kind, each with an ID and the participant's names.
 func (c *call) items(kind string, fields func(n int) map[string]any) []map[string]any {
 	all := make([]map[string]any, itemsPerKind)
@@ -38,10 +35,10 @@ func (c *call) items(kind string, fields func(n int) map[string]any) []map[strin
 
 func (c *call) ref(kind string, n int) string { return guidOf(kind, c.participant.ID, strconv.Itoa(n)) }
 
-func survey(n int) map[string]any {
+func (c *call) survey(n int) map[string]any {
 	return map[string]any{
 		"surveyID": guidOf("survey", strconv.Itoa(n)), "surveyName": fmt.Sprintf("Survey%d", n+1), "surveyVersion": 1,
-		"surveyDisplayName": fmt.Sprintf("Survey %d", n+1), "insertedDate": day(n),
+		"surveyDisplayName": fmt.Sprintf("Survey %d", n+1), "insertedDate": c.day(n),
 	}
 }
 
@@ -51,27 +48,35 @@ func merged(a, b map[string]any) map[string]any {
 }
 
 func (c *call) surveyAnswers() []map[string]any {
-	return c.items("surveyanswer", func(n int) map[string]any {
-		return merged(survey(n), map[string]any{
-			"surveyResultID": c.ref("surveyresult", n), "taskID": c.ref("surveytask", n), "date": day(n), "type": "Text",
+	return append(c.takenAnswers(), c.items("surveyanswer", func(n int) map[string]any {
+		return merged(c.survey(n), map[string]any{
+			"surveyResultID": c.ref("surveyresult", n), "taskID": c.ref("surveytask", n), "date": c.day(n), "type": "Text",
 			"stepIdentifier": fmt.Sprintf("Step%d", n+1), "resultIdentifier": fmt.Sprintf("Result%d", n+1),
 			"answers": []string{strings.TrimSpace(c.participant.FirstName + " " + c.participant.LastName)},
 		})
-	})
+	})...)
 }
 
 func (c *call) surveyResults() []map[string]any {
-	return c.items("surveyresult", func(n int) map[string]any {
-		return merged(survey(n), map[string]any{"taskID": c.ref("surveytask", n), "date": day(n), "userType": "Participant"})
-	})
+	return append(c.takenResults(), c.items("surveyresult", func(n int) map[string]any {
+		return merged(c.survey(n), map[string]any{"taskID": c.ref("surveytask", n), "date": c.day(n), "userType": "Participant"})
+	})...)
 }
 
 func (c *call) surveyTasks() []map[string]any {
 	return c.items("surveytask", func(n int) map[string]any {
-		return merged(survey(n), map[string]any{
+		status := []string{"incomplete", "complete", "closed"}[n]
+		task := c.survey(n)
+		if c.isTaken(task["surveyName"].(string)) {
+			status = "complete"
+		}
+		if status == "complete" {
+			task["endDate"] = c.day(n)
+		}
+		return merged(task, map[string]any{
 			"linkIdentifier": guidOf("link", c.participant.ID), "surveyDescription": "For " + c.participant.FirstName,
-			"status":    []string{"incomplete", "complete", "closed"}[n],
-			"startDate": day(n), "dueDate": day(n + 7), "modifiedDate": day(n), "hasSavedProgress": false,
+			"status":    status,
+			"startDate": c.day(n), "dueDate": c.day(n - 7), "modifiedDate": c.day(n), "hasSavedProgress": false,
 		})
 	})
 }
@@ -79,7 +84,7 @@ func (c *call) surveyTasks() []map[string]any {
 func (c *call) notifications() []map[string]any {
 	return c.items("notification", func(n int) map[string]any {
 		return map[string]any{
-			"identifier": fmt.Sprintf("Welcome%d", n+1), "sentDate": day(n), "statusCode": "Succeeded",
+			"identifier": fmt.Sprintf("Welcome%d", n+1), "sentDate": c.day(n), "statusCode": "Succeeded",
 			"type": []string{"Email", "Sms", "Push"}[n], "contentVersion": 1, "recipients": []string{c.participant.Identifier + "@example.org"},
 			"content": map[string]any{"title": "Hello " + c.participant.FirstName, "subject": "Hello", "body": "Hello " + c.participant.FirstName},
 		}
@@ -90,7 +95,7 @@ func (c *call) inbox() []map[string]any {
 	shelf := c.sim.shelves.peek(c.participant.ID)
 	return c.items("inbox", func(n int) map[string]any {
 		item := map[string]any{
-			"type": []string{"message", "survey", "resource"}[n], "categories": []string{}, "insertedDate": day(n), "status": "incomplete",
+			"type": []string{"message", "survey", "resource"}[n], "categories": []string{}, "insertedDate": c.day(n), "status": "incomplete",
 			"isNew": !shelf.marked("read ", c.ref("inbox", n)), "title": "For " + c.participant.FirstName,
 		}
 		switch n {
@@ -127,8 +132,8 @@ func (c *call) fitbitSummaries() []map[string]any {
 	zone := map[string]any{"caloriesOut": 100, "min": 80, "max": 120, "minutes": 30}
 	return c.items("fitbit", func(n int) map[string]any {
 		return map[string]any{
-			"date": day(n), "steps": c.number("steps", n, 1000, 9000), "calories": c.number("calories", n, 1500, 1000), "distance": 4.2,
-			"restingHeartRate": c.number("heart", n, 50, 40), "minutesVeryActive": 20, "minutesSedentary": 600, "modifiedDate": day(n),
+			"date": c.day(n), "steps": c.number("steps", n, 1000, 9000), "calories": c.number("calories", n, 1500, 1000), "distance": 4.2,
+			"restingHeartRate": c.number("heart", n, 50, 40), "minutesVeryActive": 20, "minutesSedentary": 600, "modifiedDate": c.day(n),
 			"heartRateZones": map[string]any{"fatBurn": zone, "cardio": zone, "peak": zone, "outOfRange": zone},
 			"tracker":        map[string]any{"steps": c.number("steps", n, 1000, 9000), "calories": 1800},
 		}
@@ -138,7 +143,7 @@ func (c *call) fitbitSummaries() []map[string]any {
 func (c *call) fitbitSleep() []map[string]any {
 	return c.items("sleep", func(n int) map[string]any {
 		return map[string]any{
-			"startTimestamp": day(n), "endTimestamp": day(n + 1), "duration": 28800000, "efficiency": c.number("sleep", n, 70, 30),
+			"startTimestamp": c.day(n + 1), "endTimestamp": c.day(n), "duration": 28800000, "efficiency": c.number("sleep", n, 70, 30),
 			"timeInBed": 480, "type": "stages", "minutesAsleep": 420, "minutesAwake": 60,
 		}
 	})
@@ -148,7 +153,7 @@ func (c *call) activitySummaries() []map[string]any {
 	return c.items("activity", func(n int) map[string]any {
 		return map[string]any{
 			"activeEnergyBurned": c.number("energy", n, 200, 500), "activeEnergyBurnedGoal": 500, "appleExerciseTime": 30, "appleExerciseTimeGoal": 30,
-			"appleStandHours": 10, "appleStandHoursGoal": 12, "startDate": day(n), "endDate": day(n + 1), "insertedDate": day(n),
+			"appleStandHours": 10, "appleStandHoursGoal": 12, "startDate": c.day(n + 1), "endDate": c.day(n), "insertedDate": c.day(n),
 		}
 	})
 }
@@ -156,7 +161,7 @@ func (c *call) activitySummaries() []map[string]any {
 func (c *call) workouts() []map[string]any {
 	return c.items("workout", func(n int) map[string]any {
 		return map[string]any{
-			"startDate": day(n), "endDate": day(n), "insertedDate": day(n), "metadata": map[string]string{"owner": c.participant.FirstName},
+			"startDate": c.day(n), "endDate": c.day(n), "insertedDate": c.day(n), "metadata": map[string]string{"owner": c.participant.FirstName},
 			"source":  map[string]any{"name": c.participant.FirstName + "'s Watch", "identifier": "com.example.watch"},
 			"summary": map[string]any{"activityType": "running", "duration": c.number("workout", n, 600, 3000)},
 			"device":  map[string]any{"name": "Watch"}, "events": []any{},

@@ -34,8 +34,8 @@ var delegatedRoutes = append(extraRoutes,
 	to("GET", v1+"devicedata", "DeviceData:read", page("deviceDataPoints", (*call).devicePoints)),
 	to("POST", v1+"devicedata", "DeviceData:write", (*call).postDevicePoints),
 	to("GET", v1+"devicedata/allDataTypes", "DeviceData:read", (*call).deviceTypes),
-	to("GET", v1+"devicedata/*", "DeviceData:read", one((*call).devicePoints)),
-	to("DELETE", v1+"devicedata/*", "DeviceData:write", remove((*call).devicePoints)),
+	to("GET", v1+"devicedata/*", "DeviceData:read", one((*call).everyDevicePoint)),
+	to("DELETE", v1+"devicedata/*", "DeviceData:write", remove((*call).everyDevicePoint)),
 	to("GET", v2+"devicedata", "DeviceData:read", page("deviceDataPoints", (*call).devicePointsV2)),
 	to("GET", v2+"devicedata/aggregate", "DeviceData:read", page("intervals", (*call).aggregates)),
 	to("GET", v2+"devicedata/aggregate/dailysleep", "DeviceData:read", page("sleepStageSummaries", (*call).dailySleep)),
@@ -174,8 +174,13 @@ func (c *call) showView() {
 
 func (c *call) publicProviders() { c.json(http.StatusOK, c.providers()) }
 
-// customAPI plays a project's own API: it tells what it was asked.
+// customAPI plays a project's own API: health records in the form that
+// components expect; any other tells what it was asked.
 func (c *call) customAPI() {
+	if records := healthRecords[strings.ToLower(c.args[0])]; records != nil && (c.Method == http.MethodGet || c.Method == http.MethodHead) {
+		c.json(http.StatusOK, records(c))
+		return
+	}
 	var body any
 	if c.ContentLength != 0 && c.Method != http.MethodGet && c.Method != http.MethodHead && !c.read(&body) {
 		return

@@ -22,12 +22,26 @@ func (c *call) point(n int) map[string]any {
 	return map[string]any{
 		"namespace": namespace, "type": kind, "identifier": fmt.Sprintf("point-%d", n+1),
 		"value": strconv.Itoa(c.number("point", n, 100, 9900)), "units": "count",
-		"startDate": day(n), "observationDate": day(n), "insertedDate": day(n), "modifiedDate": day(n),
+		"startDate": c.day(n), "observationDate": c.day(n), "insertedDate": c.day(n), "modifiedDate": c.day(n),
 		"properties": map[string]string{"owner": c.participant.FirstName},
 	}
 }
 
+// devicePoints are those of the project's own namespace, or those that devices
+// have measured.
 func (c *call) devicePoints() []map[string]any {
+	if namespace := c.URL.Query().Get("namespace"); namespace != "" && namespace != "Project" {
+		return c.measured()
+	}
+	return c.projectPoints()
+}
+
+// everyDevicePoint are those that an ID may name.
+func (c *call) everyDevicePoint() []map[string]any {
+	return append(c.projectPoints(), c.measurable()...)
+}
+
+func (c *call) projectPoints() []map[string]any {
 	made := c.items("point", func(n int) map[string]any {
 		return merged(c.point(n), map[string]any{"source": map[string]any{"identifier": "Phone", "properties": map[string]string{}}})
 	})
@@ -69,6 +83,9 @@ func (c *call) deviceTypes() {
 }
 
 func (c *call) devicePointsV2() []map[string]any {
+	if namespace := c.URL.Query().Get("namespace"); series[namespace] != nil {
+		return c.measured()
+	}
 	return c.items("point2", func(n int) map[string]any {
 		return merged(c.point(n), map[string]any{
 			"startDateOffset": "-07:00:00", "observationDateOffset": "-07:00:00", "dataSource": map[string]string{"sourceName": c.participant.FirstName},
@@ -76,26 +93,36 @@ func (c *call) devicePointsV2() []map[string]any {
 	})
 }
 
+// daily makes up an item for each day that devices have measured.
+func (c *call) daily(kind string, fields func(n int) map[string]any) []map[string]any {
+	all := make([]map[string]any, seriesDays)
+	for n := range all {
+		all[n] = c.own(fields(n))
+		all[n]["id"] = guidOf(kind, c.participant.ID, c.day(n))
+	}
+	return all
+}
+
 func (c *call) aggregates() []map[string]any {
 	functions := c.URL.Query().Get("aggregateFunctions")
 	if functions == "" {
 		functions = "sum"
 	}
-	return c.items("aggregate", func(n int) map[string]any {
+	return c.daily("aggregate", func(n int) map[string]any {
 		statistics := map[string]int{}
 		for f := range strings.SplitSeq(functions, ",") {
 			statistics[f] = c.number(f, n, 100, 9900)
 		}
 		p := c.point(n)
-		return map[string]any{"namespace": p["namespace"], "type": p["type"], "date": day(n), "statistics": statistics}
+		return map[string]any{"namespace": p["namespace"], "type": p["type"], "date": c.day(n), "statistics": statistics}
 	})
 }
 
 func (c *call) dailySleep() []map[string]any {
-	return c.items("dailysleep", func(n int) map[string]any {
+	return c.daily("dailysleep", func(n int) map[string]any {
 		p := c.point(n)
 		return map[string]any{
-			"namespace": p["namespace"], "type": p["type"], "date": day(n),
+			"namespace": p["namespace"], "type": p["type"], "date": c.day(n),
 			"value": "asleep", "duration": fmt.Sprintf("0%d:00:00", c.number("nap", n, 5, 4)),
 		}
 	})

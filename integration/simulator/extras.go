@@ -26,6 +26,7 @@ import (
 //	Simulator.BadHeaders       every response header a proxy should remove
 //	Simulator.Redirect         to: where to; code (default 302)
 //	Simulator.Status           code: 200 to 599
+//	Simulator.Survey           surveyName and answer: what the survey's page sends
 var extraRoutes = []route{
 	to("", v1+"custom/Simulator.Echo", "", (*call).echo),
 	to("GET", v1+"custom/Simulator.Events", "", (*call).streamEvents),
@@ -36,6 +37,7 @@ var extraRoutes = []route{
 	to("", v1+"custom/Simulator.BadHeaders", "", (*call).badHeaders),
 	to("", v1+"custom/Simulator.Redirect", "", (*call).redirect),
 	to("", v1+"custom/Simulator.Status", "", (*call).status),
+	to("POST", v1+"custom/Simulator.Survey", "", (*call).takeSurvey),
 }
 
 func (c *call) echo() {

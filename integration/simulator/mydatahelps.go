@@ -143,7 +143,8 @@ func (m *MyDataHelps) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// Pages of any origin may call the platform with a token, else its SDK
 	// would be of no use outside of it.
 	w.Header().Set("Access-Control-Allow-Origin", "*")
-	if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
+	// The store of files, another host on the platform, has its own rules.
+	if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" && areaOf(segments) != areaFiles {
 		w.Header().Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE")
 		w.Header().Set("Access-Control-Allow-Headers", "Authorization, Content-Type")
 		w.WriteHeader(http.StatusNoContent)
@@ -165,6 +166,8 @@ func (m *MyDataHelps) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		c.dispatch(publicRoutes)
 	case areaFiles:
 		c.serveFiles()
+	case areaPages:
+		c.dispatch(pageRoutes)
 	default:
 		c.fail(http.StatusNotFound, "no such resource")
 	}

@@ -15,11 +15,14 @@ type source func(*call) []map[string]any
 
 // page answers with a page of items: limit and pageID in, nextPageID out.
 // Query parameters that name a string of the items filter by it; several
-// values are separated by commas. Dates do not filter.
+// values are separated by commas. See [bounds] for those that bound dates.
 func page(key string, items source) func(*call) {
 	return func(c *call) {
 		q := c.URL.Query()
-		all := filter(c.kept(items(c)), q)
+		all, ok := c.dated(filter(c.kept(items(c)), q))
+		if !ok {
+			return
+		}
 		limit, ok1 := pageParam(q.Get("limit"), maxPageSize)
 		start, ok2 := pageStart(q.Get("pageID"))
 		if !ok1 || !ok2 {
@@ -97,6 +100,9 @@ func filter(items []map[string]any, q url.Values) []map[string]any {
 	for name, values := range q {
 		// Naming somebody must neither find nor hide anything.
 		if strings.HasPrefix(name, "participant") {
+			continue
+		}
+		if _, _, ok := bound(name); ok {
 			continue
 		}
 		left := items[:0:0]

@@ -28,7 +28,7 @@ type Record struct {
 	Status        int    `json:"status"`
 	// BodySize is how many bytes of the request's body were read.
 	BodySize int64 `json:"bodySize"`
-	// Area is token, admin, delegated, public, files or other.
+	// Area is token, admin, delegated, public, files, pages or other.
 	Area string `json:"area"`
 	// Reason says why a token was refused; the client is not told.
 	Reason string `json:"reason,omitempty"`

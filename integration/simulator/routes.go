@@ -35,6 +35,8 @@ func areaOf(segments []string) string {
 		return areaToken
 	case at(0, "_files"):
 		return areaFiles
+	case find(pageRoutes, segments, nil) != nil:
+		return areaPages
 	case !at(0, "api"):
 		return areaOther
 	case find(publicRoutes, segments, nil) != nil:

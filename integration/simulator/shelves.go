@@ -27,7 +27,7 @@ func (s *shelves) of(participantID string) *shelf {
 		s.all = make(map[string]*shelf)
 	}
 	if s.all[participantID] == nil {
-		s.all[participantID] = &shelf{marks: make(map[string]bool), files: make(map[string]*file)}
+		s.all[participantID] = &shelf{marks: make(map[string]bool), files: make(map[string]*file), times: make(map[string]time.Time)}
 	}
 	return s.all[participantID]
 }
@@ -45,6 +45,8 @@ type shelf struct {
 	points []map[string]any // never changed once they are here
 	marks  map[string]bool  // "deleted " or "read " and an ID
 	files  map[string]*file // by key
+	times  map[string]time.Time
+	taken  []surveyAnswer
 }
 
 type file struct {
@@ -73,6 +75,27 @@ func (s *shelf) marked(what, id string) bool {
 
 func (s *shelf) delete(id string)         { s.mark("deleted ", id) }
 func (s *shelf) isDeleted(id string) bool { return s.marked("deleted ", id) }
+
+func (s *shelf) undelete(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.marks, "deleted "+id)
+}
+
+func (s *shelf) addSurvey(a surveyAnswer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.taken = last(append(s.taken, a))
+}
+
+func (s *shelf) allSurveys() []surveyAnswer {
+	if s == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.taken)
+}
 
 func (s *shelf) addEvent(event map[string]any) {
 	s.mu.Lock()
@@ -103,6 +126,8 @@ func (s *shelf) devicePoints() []map[string]any {
 	defer s.mu.Unlock()
 	return slices.Clone(s.points)
 }
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 func last[T any](all []T) []T {
 	return slices.Clone(all[max(0, len(all)-maxShelf):])

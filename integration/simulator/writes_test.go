@@ -185,7 +185,8 @@ func TestPages(t *testing.T) {
 		`surveyName=Survey1\,Survey2`:   0,
 		"participantIdentifier=bob":     itemsPerKind, // must neither find nor hide
 		"participantID=" + bob.ID:       itemsPerKind,
-		"after=2099-01-01T00:00:00.00Z": itemsPerKind,
+		"after=2099-01-01T00:00:00.00Z": 0,
+		"after=2025-01-01":              itemsPerKind,
 	} {
 		if got := listOf(t, p.call("GET", delegated+"surveyanswers?"+query, a, ""), "surveyAnswers"); len(got) != want {
 			t.Errorf("%s: %d items, want %d", query, len(got), want)
@@ -198,7 +199,7 @@ func TestPages(t *testing.T) {
 func TestExternalAccounts(t *testing.T) {
 	p := newPlatform(t)
 	a, b := p.participantToken(alice.ID), p.participantToken(bob.ID)
-	r := p.call("POST", delegated+"externalaccountproviders/2/connect?finalRedirectPath=https%3A%2F%2Fapp.example%2F&verifierHash=abc", a, "")
+	r := p.call("POST", delegated+"externalaccountproviders/6327/connect?finalRedirectPath=https%3A%2F%2Fapp.example%2F&verifierHash=abc", a, "")
 	wantStatus(t, r, 200)
 	if !strings.HasPrefix(r.body, `"`+p.url+"/") || !strings.Contains(r.body, alice.ID) {
 		t.Errorf("connect: %s", r.body)
@@ -210,7 +211,7 @@ func TestExternalAccounts(t *testing.T) {
 	wantStatus(t, p.call("POST", delegated+"externalaccounts/refresh/"+id, b, ""), 404)
 	// 0-based pages.
 	r = p.call("GET", delegated+"externalaccountproviders?pageSize=2&pageNumber=2", a, "")
-	if got := listOf(t, r, "externalAccountProviders"); len(got) != 1 || r.json["totalExternalAccountProviders"] != 5.0 {
+	if got := listOf(t, r, "externalAccountProviders"); len(got) != 2 || r.json["totalExternalAccountProviders"] != 7.0 {
 		t.Errorf("page 2: %s", r.body)
 	}
 	logo := listOf(t, r, "externalAccountProviders")[0]["logoUrl"].(string)

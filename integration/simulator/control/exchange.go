@@ -9,14 +9,6 @@ import (
 	"net/http"
 )
 
-// Base is the address at which the client reached the simulator.
-func Base(r *http.Request) string {
-	if r.TLS != nil {
-		return "https://" + r.Host
-	}
-	return "http://" + r.Host
-}
-
 // Marshal writes an answer as the platforms do: HTML is not escaped. One SDK
 // takes an address out of its quotes and unescapes nothing.
 func Marshal(v any) []byte {

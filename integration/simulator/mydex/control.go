@@ -3,6 +3,7 @@
 package mydex
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 
@@ -26,6 +27,7 @@ import (
 //	POST  deliver           sends the callbacks that are held back
 //	POST  notify            {"uid": "4020", "message": …, "dataset": …, "action": …, "updated_id": …}
 //	POST  callback          {"url": …}: where callbacks go from now on
+//	POST  use-invite        {"code": …}: an invitation is used from now on
 //	POST  reset             records, counts and deliveries
 func (m *Mydex) control(w http.ResponseWriter, r *http.Request, segments []string) {
 	control.Serve(w, r, func() (any, error) { return m.command(r, r.Method+" "+strings.Join(segments, "/")) })
@@ -83,6 +85,17 @@ func (m *Mydex) commandWithBody(r *http.Request, name string) (any, error) {
 			return nil, err
 		}
 		return m.Notify(n.UID, n.Notification), nil
+	case "POST use-invite":
+		var which struct {
+			Code string `json:"code"`
+		}
+		if err := control.Decode(r, &which); err != nil {
+			return nil, err
+		}
+		if !m.UseInvite(which.Code) {
+			return nil, errors.New("there is no invitation of that code")
+		}
+		return nil, nil
 	case "POST callback":
 		var to struct {
 			URL string `json:"url"`

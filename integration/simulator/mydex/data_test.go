@@ -61,9 +61,9 @@ func TestDatasets(t *testing.T) {
 	wantBody(t, w.a("GET", "/api/pds/pds/4021.json", query, ""), `{"ds_personal_details":{}}`)
 
 	rows := "dataset=ds_referrals"
-	wantBody(t, r.a("POST", "/api/pds/transaction", rows+"&uid=4020", `{"ds_referrals":{"memo":"a","list":[1]}}`), `{"success":1,"last_insert_id":2}`)
-	wantBody(t, r.a("POST", "/api/pds/transaction", rows+"&uid=4020", `{"ds_referrals":[{"memo":"b"},{"memo":"c"}]}`), `{"success":1,"last_insert_id":4}`)
-	wantBody(t, r.a("PUT", "/api/pds/transaction/4020.json", rows+"&id=3", `{"memo":"B"}`), `{"success":1}`)
+	wantBody(t, r.a("POST", "/api/pds/transaction", rows+"&uid=4020", `{"ds_referrals":{"memo":"a","list":[1]}}`), `{"success":1,"last_insert_id":1}`)
+	wantBody(t, r.a("POST", "/api/pds/transaction", rows+"&uid=4020", `{"ds_referrals":[{"memo":"b"},{"memo":"c"}]}`), `{"success":1,"last_insert_id":3}`)
+	wantBody(t, r.a("PUT", "/api/pds/transaction/4020.json", rows+"&id=2", `{"memo":"B"}`), `{"success":1}`)
 	memos := func(query string) (list []string) {
 		t.Helper()
 		res := r.a("GET", "/api/pds/transaction/4020.json", rows+query, "")
@@ -76,12 +76,12 @@ func TestDatasets(t *testing.T) {
 		return list
 	}
 	for query, want := range map[string][]string{
-		"": {"2a", "3B", "4c"},
-		"&filters[id][operator]=%3E%3D&filters[id][value]=3": {"3B", "4c"},
-		"&filters[id][operator]=>=&filters[id][value]=3":     {"3B", "4c"},
-		"&filters[id][operator]>=&filters[id][value]=3":      {"3B"}, // PHP loses the operator
-		"&filters[memo][operator]==&filters[memo][value]=a":  {"2a"},
-		"&filters[memo][operator]=!=&filters[memo][value]=a": {"3B", "4c"},
+		"": {"1a", "2B", "3c"},
+		"&filters[id][operator]=%3E%3D&filters[id][value]=2": {"2B", "3c"},
+		"&filters[id][operator]=>=&filters[id][value]=2":     {"2B", "3c"},
+		"&filters[id][operator]>=&filters[id][value]=2":      {"2B"}, // PHP loses the operator
+		"&filters[memo][operator]==&filters[memo][value]=a":  {"1a"},
+		"&filters[memo][operator]=!=&filters[memo][value]=a": {"2B", "3c"},
 		"&filters[none][value]=a":                            nil,
 	} {
 		if got := memos(query); !slices.Equal(got, want) {
@@ -94,7 +94,7 @@ func TestDatasets(t *testing.T) {
 		"two datasets":        r.a("POST", path, query, `{"ds_personal_details":{},"ds_referrals":{}}`),
 		"no object":           r.a("POST", path, query, `{"ds_personal_details":[]}`),
 		"a list":              r.a("PUT", path, query, `[]`),
-		"no JSON":             r.a("PUT", path, query, `a=b`),
+		"no JSON":             r.a("PUT", path, query, `{a=b}`),
 		"two values":          r.a("PUT", path, query, `{}{}`),
 		"empty":               r.a("PUT", path, query, ""),
 		"no such row":         r.a("PUT", "/api/pds/transaction/4020.json", rows+"&id=9", `{}`),

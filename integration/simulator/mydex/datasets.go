@@ -169,7 +169,8 @@ func writeRows(v *visit) (any, *refusal) {
 	}
 	rows := v.shelf.rows[name]
 	for _, item := range list {
-		v.add(&rows, item.(map[string]any))
+		r := v.add(&rows, item.(map[string]any))
+		r.id = len(rows) // of this member's dataset, as in a database of theirs
 	}
 	v.shelf.rows[name] = rows
 	return inserted(rows[len(rows)-1])

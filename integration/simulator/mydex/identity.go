@@ -10,6 +10,10 @@ import (
 
 func (c *call) serveIdentity() {
 	s := c.segments
+	if len(s) > 1 && s[0] == "members" {
+		c.serveMembers()
+		return
+	}
 	at := func(n int, first, second string) bool {
 		return len(s) == n && s[0] == first && (second == "" || s[1] == second)
 	}

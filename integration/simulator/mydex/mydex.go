@@ -86,6 +86,8 @@ type Mydex struct {
 	records  control.Records[Record, Counts]
 	outbox   outbox
 	data     store
+
+	identifiers identifiers
 }
 
 // New returns a simulator with the default [Settings].
@@ -176,7 +178,7 @@ func (m *Mydex) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		switch segments[0] {
 		case "oauth2":
 			role = m.OP()
-		case "ftc", "identify":
+		case "ftc", "identify", "members":
 			role = m.Identity()
 		}
 	}

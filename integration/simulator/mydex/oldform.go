@@ -56,6 +56,8 @@ func (c *call) serveOldForm() bool {
 		} else {
 			c.json(http.StatusOK, c.sim.nonces.issue())
 		}
+	case c.path() == "/api/pds" && c.Method == http.MethodPost:
+		c.serveRegistration()
 	case c.path() == "/api/connection" && c.Method == http.MethodPost:
 		c.oldLink(false)
 	case c.path() == "/api/connection/update" && c.Method == http.MethodPost:
@@ -67,14 +69,8 @@ func (c *call) serveOldForm() bool {
 }
 
 func (c *call) oldLink(update bool) {
-	if refused := c.checkBearer(ScopePDX); refused != nil {
+	if refused := c.checkOldForm(); refused != nil {
 		c.refuse(refused)
-		return
-	}
-	short := c.Header.Get("Short-Access-Token")
-	want := Hash(short + c.sim.token)
-	if !c.sim.nonces.take(short) || subtle.ConstantTimeCompare([]byte(want), []byte(c.Header.Get("Authentication"))) != 1 {
-		c.refuse(&refusal{http.StatusUnauthorized, "Authentication is not the hash of a fresh short access token and the connection token"})
 		return
 	}
 	var s oldSetup
@@ -97,4 +93,18 @@ func (c *call) oldLink(update bool) {
 		return
 	}
 	c.json(http.StatusOK, link)
+}
+
+// checkOldForm looks at the bearer token and the short access token, which is
+// used up by it.
+func (c *call) checkOldForm() *refusal {
+	if refused := c.checkBearer(ScopePDX); refused != nil {
+		return refused
+	}
+	short := c.Header.Get("Short-Access-Token")
+	want := Hash(short + c.sim.token)
+	if !c.sim.nonces.take(short) || subtle.ConstantTimeCompare([]byte(want), []byte(c.Header.Get("Authentication"))) != 1 {
+		return &refusal{http.StatusUnauthorized, "Authentication is not the hash of a fresh short access token and the connection token"}
+	}
+	return nil
 }

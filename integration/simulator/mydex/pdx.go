@@ -166,10 +166,11 @@ func (r *route) scope() string {
 	return strings.ToLower(r.method) + ":/" + strings.Join(r.pattern, "/")
 }
 
-// AllScopes returns [ScopePDX] and the scope of every feature block. Those of
+// AllScopes returns [ScopePDX], those of the identity service, and the scope of
+// every feature block. Those of
 // templates are named after the templates that a client may use.
 func AllScopes() []string {
-	scopes := []string{ScopePDX}
+	scopes := []string{ScopePDX, ScopeIdentifiers, ScopeMyAccount, ScopeScotAccount}
 	for i := range blockRoutes {
 		scopes = append(scopes, blockRoutes[i].scope())
 	}
@@ -267,9 +268,21 @@ func (v *visit) read() *refusal {
 		return nil
 	}
 	if v.body, err = decodeJSON(b); err != nil {
-		return bad("The request body is not valid JSON")
+		if v.body = v.form(b); v.body == nil {
+			return bad("The request body is not valid JSON")
+		}
 	}
 	return nil
+}
+
+// form is the body of an update that is a form, whatever it is declared as: so
+// some of the platform's own examples send it. It is nil if the body is none.
+func (v *visit) form(b []byte) any {
+	dataset := strings.HasPrefix(v.path(), "/api/pds/pds/") || strings.HasPrefix(v.path(), "/api/pds/transaction/")
+	if v.Method != http.MethodPut || !dataset || !bytes.ContainsRune(b, '=') || bytes.ContainsAny(b, "{}[]\"") {
+		return nil
+	}
+	return map[string]any(readQuery(string(b)))
 }
 
 // decodeJSON leaves numbers as they were written.

@@ -5,8 +5,10 @@ package mydex
 import (
 	"encoding/json"
 	"fmt"
-	"slices"
 )
+
+// selfReferred is the type of referrals, as the platform calls it.
+const selfReferred = "Self Referred"
 
 func selfRefer(v *visit) (any, *refusal) {
 	f, refused := v.object("service_id")
@@ -42,15 +44,11 @@ func addReferral(v *visit) (any, *refusal) {
 
 // referral is how a list shows it.
 func referral(r *row) map[string]any {
-	id := r.fields["service_id"]
-	if id == nil {
-		id = 0 // the schema says integer
-	}
 	return map[string]any{
-		"id": r.id, "created_timestamp": r.created, "service_id": id,
+		"id": r.id, "created_timestamp": r.created, "service_id": serviceID(r),
 		"service_name": text(r.fields["service_name"]), "service_description": text(r.fields["service_description"]),
 		"service_contact_number": text(r.fields["contact_number"]), "service_email": text(r.fields["service_email"]),
-		"service_url": text(r.fields["service_url"]), "type": "Self-referral", "status": text(r.fields["status"]),
+		"service_url": text(r.fields["service_url"]), "type": selfReferred, "status": text(r.fields["status"]),
 	}
 }
 
@@ -99,6 +97,15 @@ func receiveMessage(v *visit) (any, *refusal) {
 	return v.addTo(&v.shelf.messages, nil, "message_content", "conversation_id")
 }
 
+// sentAndReceived are the times of a message, one of them empty: who names a
+// sender has received it.
+func sentAndReceived(r *row) (sent, received string) {
+	if text(r.fields["message_from"]) != "" {
+		return "", fmt.Sprint(r.created)
+	}
+	return fmt.Sprint(r.created), ""
+}
+
 // readConversation answers without success, unlike everything else.
 func readConversation(v *visit) (any, *refusal) {
 	id, refused := v.query.text("conversation_id")
@@ -108,61 +115,17 @@ func readConversation(v *visit) (any, *refusal) {
 	messages := []map[string]string{}
 	for _, r := range v.shelf.messages {
 		if text(r.fields["conversation_id"]) == id {
+			sent, received := sentAndReceived(r)
+			status := "sent"
+			if received != "" {
+				status = "received"
+			}
 			messages = append(messages, map[string]string{
 				"id": fmt.Sprint(r.id), "conversation_id": id, "message_to": text(r.fields["message_to"]),
-				"message_from": text(r.fields["message_from"]), "time_sent": fmt.Sprint(r.created),
-				"time_received": fmt.Sprint(r.created), "message_content": text(r.fields["message_content"]), "status": "sent",
+				"message_from": text(r.fields["message_from"]), "time_sent": sent,
+				"time_received": received, "message_content": text(r.fields["message_content"]), "status": status,
 			})
 		}
 	}
 	return map[string]any{"messages": messages}, nil
-}
-
-// timeline shows everything that happened, oldest first, each kind with
-// fields of its own.
-func (v *visit) timeline() []map[string]any {
-	rows := []map[string]any{}
-	add := func(block string, list []*row, names ...string) {
-		for _, r := range list {
-			item := map[string]any{
-				"id": r.id, "feature_block": block, "feature_block_id": fmt.Sprint(r.id),
-				"start_timestamp": fmt.Sprint(r.created), "item_timestamp": r.created,
-			}
-			for _, name := range names {
-				item[name] = text(r.fields[name])
-			}
-			rows = append(rows, item)
-		}
-	}
-	add("referrals", v.shelf.referrals, "service_description", "service_name", "contact_name", "contact_title", "memo", "status")
-	add("secure_messages", v.shelf.messages, "message_from", "message_to", "message_content")
-	calendar := []string{"start_timestamp", "end_timestamp", "title", "location", "organiser", "description", "status", "duration_string"}
-	add("calendar", v.shelf.events, calendar...)
-	add("calendar", v.shelf.appointments, calendar...)
-	slices.SortFunc(rows, func(a, b map[string]any) int { return a["id"].(int) - b["id"].(int) })
-	return rows
-}
-
-func readTimeline(v *visit) (any, *refusal) {
-	return map[string]any{"success": 1, "timeline": v.timeline()}, nil
-}
-
-func readTimelineItem(v *visit) (any, *refusal) {
-	block, refused := v.query.text("feature_block")
-	if refused != nil {
-		return nil, refused
-	}
-	id, refused := v.query.text("feature_block_id")
-	if refused != nil {
-		return nil, refused
-	}
-	for _, item := range v.timeline() {
-		if item["feature_block"] == block && item["feature_block_id"] == id {
-			if block == "secure_messages" {
-				item["feature_block_id"] = item["id"] // a number here, text in the list
-			}
-			return map[string]any{"success": 1, "timeline_item": item}, nil
-		}
-	}
-	return nil, bad("There is no such item")
 }

@@ -54,6 +54,20 @@ func (c *call) serveSetup(kind string) {
 	}{link, code})
 }
 
+// checkLink looks at what every link needs.
+func (c *call) checkLink(s setup) *refusal {
+	to, err := url.Parse(s.ReturnTo)
+	switch {
+	case s.ConnectionNID == "" || s.ConnectionTokenHash == "" || s.ReturnTo == "":
+		return bad("connection_nid, connection_token_hash and return_to are required.")
+	case s.ConnectionNID != c.sim.nid || subtle.ConstantTimeCompare([]byte(s.ConnectionTokenHash), []byte(c.sim.hash)) != 1:
+		return bad("The connection does not exist, or its token is another.")
+	case err != nil || to.Host == "" || to.Scheme != "https" && to.Scheme != "http":
+		return bad("return_to is not an absolute URL.")
+	}
+	return nil
+}
+
 // link checks what was asked for and makes the one-time address.
 func (c *call) link(kind string, s setup) (string, *refusal) {
 	j := journey{kind: kind, version: 1, returnTo: s.ReturnTo, linkingToken: s.LinkingToken}
@@ -63,14 +77,10 @@ func (c *call) link(kind string, s setup) (string, *refusal) {
 	if s.MydexID != nil && kind == kindConnect {
 		j.mydexID = *s.MydexID
 	}
-	to, err := url.Parse(s.ReturnTo)
+	refused := c.checkLink(s)
 	switch {
-	case s.ConnectionNID == "" || s.ConnectionTokenHash == "" || s.ReturnTo == "":
-		return "", bad("connection_nid, connection_token_hash and return_to are required.")
-	case s.ConnectionNID != c.sim.nid || subtle.ConstantTimeCompare([]byte(s.ConnectionTokenHash), []byte(c.sim.hash)) != 1:
-		return "", bad("The connection does not exist, or its token is another.")
-	case err != nil || to.Host == "" || to.Scheme != "https" && to.Scheme != "http":
-		return "", bad("return_to is not an absolute URL.")
+	case refused != nil:
+		return "", refused
 	case j.version < 1:
 		return "", bad("version is not a number above 0.")
 	case j.version > 1 && j.mydexID == "":
