@@ -113,8 +113,3 @@ func (l *loaded) lookAtSubject(ctx context.Context, p *place, subject string) de
 	}
 	return delegation.Finding{Detail: "is never set: " + how}
 }
-
-// asWritten is a placeholder as a Caddyfile has it.
-func asWritten(placeholder string) string {
-	return strings.Replace(placeholder, "{http.reverse_proxy.header.", "{rp.header.", 1)
-}

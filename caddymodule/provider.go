@@ -41,6 +41,7 @@ type provider struct {
 	waits       waits
 	departures  *pace
 	connects    []*Connect // by which journeys may end on another device
+	refusals    *refusalStats
 
 	taken taken
 }
@@ -125,7 +126,7 @@ type common struct {
 }
 
 func openProvider(name string, guest delegation.Provider, c common, logger *zap.Logger) (*provider, error) {
-	p := &provider{guest: guest, name: name, logger: logger, naming: c.naming, ledger: c.ledger, departures: newPace(), hot: newHot(name)}
+	p := &provider{guest: guest, name: name, logger: logger, naming: c.naming, ledger: c.ledger, departures: newPace(), hot: newHot(name), refusals: newRefusalStats(logger)}
 	if err := p.describe(); err != nil {
 		return nil, err
 	}

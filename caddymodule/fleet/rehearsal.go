@@ -12,7 +12,6 @@ import (
 
 	"github.com/bsm/redislock"
 	"github.com/redis/go-redis/v9"
-
 )
 
 // commands are all that are used at Redis, by scripts and by the client's own
@@ -205,4 +204,3 @@ func (f *Fleet) Check(ctx context.Context) error {
 	}
 	return nil
 }
-
