@@ -55,9 +55,11 @@ func (c *grantsConfig) show(g *grants.Grant) shownGrant {
 	}
 }
 
+// configured is whether the configuration has a provider of that name. One that
+// has none at all is for these commands alone, and says nothing.
 func (c *grantsConfig) configured(provider string) bool {
 	_, ok := c.providers[provider]
-	return ok
+	return ok || len(c.providers) == 0
 }
 
 func (c *grantsConfig) listCommand() *cobra.Command {

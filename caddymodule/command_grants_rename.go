@@ -33,6 +33,8 @@ one would send its members' keys there.`,
 		before, after := fl.Arg(0), fl.Arg(1)
 		err := c.with(cmd.Context(), func(s *grants.Store) error {
 			switch {
+			case len(c.providers) == 0:
+				return errors.New("the configuration has no provider: name the one that Caddy runs with, by --config")
 			case c.configured(before):
 				return fmt.Errorf("provider %s is configured, and its grants are in use: rename it in the configuration first, and reload", printable(before))
 			case !c.configured(after):

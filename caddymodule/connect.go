@@ -114,6 +114,7 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 			return errors.New("callback: take at least 16 letters and digits, so that nobody can guess it")
 		}
 	}
+	guardCallback(ctx, c.segment)
 	if c.from, err = parseRanges(c.CallbackFrom); err != nil {
 		return err
 	}
@@ -198,6 +199,7 @@ func (c *Connect) listen(w http.ResponseWriter, r *http.Request, rest string) er
 	var refusal *delegation.Refusal
 	switch {
 	case err == nil:
+		c.provider.callbacks.call()
 		c.provider.told(word)
 		w.WriteHeader(http.StatusNoContent)
 		return nil

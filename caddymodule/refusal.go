@@ -146,7 +146,7 @@ func (g *Gate) noteRefused(r *http.Request, refusal *delegation.Refusal) {
 	case g.provider != nil:
 		stats := g.provider.refusals
 		var who uint64
-		if refusal.Code != delegation.SessionRequired {
+		if refusal.Code != delegation.SessionRequired && g.app != nil {
 			who = stats.person(g.asking(r))
 		}
 		if who == 0 && (refusal.Code != delegation.SessionRequired || g.vouched(r)) {
@@ -171,7 +171,7 @@ func (g *Gate) asking(r *http.Request) delegation.Person {
 		return p.delegation.Person
 	}
 	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	if !ok || repl == nil || g.app == nil {
+	if !ok {
 		return delegation.Person{}
 	}
 	who, _ := g.person(r, repl)

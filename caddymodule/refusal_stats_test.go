@@ -118,7 +118,7 @@ func TestO11_LastMinutes(t *testing.T) {
 		if codes, _ := s.status(); codes[delegation.RouteDenied] != 3 {
 			t.Errorf("%v", codes)
 		}
-		time.Sleep(8 * time.Minute)
+		time.Sleep(7 * time.Minute)
 		if codes, _ := s.status(); codes[delegation.RouteDenied] != 2 {
 			t.Errorf("%v, of which one is older than ten minutes", codes)
 		}
