@@ -4,10 +4,8 @@ package caddymodule
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -15,7 +13,6 @@ import (
 	"syscall"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/headers"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
 )
 
@@ -40,7 +37,7 @@ func (l *loaded) lookAtCallbacks(ctx context.Context, provider string, tell func
 }
 
 func (l *loaded) lookAtCallback(ctx context.Context, p *place) delegation.Finding {
-	raw, err := json.Marshal(p.node)
+	raw, err := p.settings()
 	if err != nil {
 		return delegation.Finding{Detail: err.Error()}
 	}
@@ -67,13 +64,12 @@ func (l *loaded) lookAtCallback(ctx context.Context, p *place) delegation.Findin
 		return delegation.Finding{Detail: fmt.Sprintf("%s cannot be reached from here: %s", where, oauth.NetworkCause(err))}
 	}
 	defer func() { _ = res.Body.Close() }()
-	body, _ := io.ReadAll(io.LimitReader(res.Body, 1))
-	return c.judgeCallback(res, len(body) > 0, where, p)
+	return c.judgeCallback(res, where, p)
 }
 
 // judgeCallback tells whether it was delegate_connect that answered.
-func (c *Connect) judgeCallback(res *http.Response, hasBody bool, where string, p *place) delegation.Finding {
-	own := res.Header.Get("Content-Security-Policy") == headers.OwnPolicy && !hasBody
+func (c *Connect) judgeCallback(res *http.Response, where string, p *place) delegation.Finding {
+	own := strings.HasSuffix(res.Header.Get("Proxy-Status"), callbackDetails)
 	switch {
 	case own && res.StatusCode == http.StatusForbidden:
 		return delegation.Finding{Detail: where + " is answered by delegate_connect, which asks for the platform's credential", OK: true}

@@ -95,6 +95,13 @@ type place struct {
 
 func (p *place) name() string { return text(p.node, "handler") }
 
+// settings are the handler's own, as its module reads them.
+func (p *place) settings() (json.RawMessage, error) {
+	own := maps.Clone(p.node)
+	delete(own, "handler")
+	return json.Marshal(own)
+}
+
 // text is a string of a JSON object; "" if it is none.
 func text(node map[string]any, name string) string {
 	s, _ := node[name].(string)

@@ -31,7 +31,7 @@ func (l *loaded) lookAtSessions(ctx context.Context, tell func(delegation.Findin
 		if p.name() != step {
 			continue
 		}
-		raw, err := json.Marshal(p.node)
+		raw, err := p.settings()
 		if err != nil || slices.Contains(seen, string(raw)) {
 			continue
 		}

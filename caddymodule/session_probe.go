@@ -32,7 +32,7 @@ func (s *AppSession) probe(ctx context.Context) (string, error) {
 		}
 		n, err := remote.Probe(ctx)
 		if err != nil {
-			return "", fmt.Errorf("%s: %w", what, err)
+			return "", fmt.Errorf("%s: %w; %s", what, err, s.discovered(ctx, v.Issuer))
 		}
 		return fmt.Sprintf("%s: %d keys for signatures", what, n), nil
 	}
@@ -44,6 +44,21 @@ func (s *AppSession) probe(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("%s: %w", what, probeCause(err))
 	}
 	return what + ": answers that nobody is signed in by a session that was made up", nil
+}
+
+// discovered says where the issuer itself says that its keys are.
+func (s *AppSession) discovered(ctx context.Context, issuer string) string {
+	settings, err := s.HTTP.provision(caddy.NewReplacer())
+	if err != nil {
+		return "its discovery document was not asked"
+	}
+	client := settings.Client()
+	defer client.CloseIdleConnections()
+	address, err := session.DiscoverKeys(ctx, client, issuer)
+	if err != nil {
+		return fmt.Sprintf("the issuer's discovery document does not help: %v", err)
+	}
+	return "the issuer's discovery document names jwks_uri " + address
 }
 
 // probeCause is what a refusal is for.

@@ -237,7 +237,7 @@ func (r *Remote) get(ctx context.Context) ([]jose.JSONWebKey, error) {
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the answer has status %d", res.StatusCode)
+		return nil, unusableAnswer(r.url, res, nil)
 	}
 	text, err := io.ReadAll(io.LimitReader(res.Body, maxKeySet+1))
 	if err != nil {
@@ -246,7 +246,11 @@ func (r *Remote) get(ctx context.Context) ([]jose.JSONWebKey, error) {
 	if len(text) > maxKeySet {
 		return nil, errors.New("the answer is too large")
 	}
-	return readKeySet(text)
+	keys, err := readKeySet(text)
+	if err != nil {
+		return nil, unusableAnswer(r.url, res, err)
+	}
+	return keys, nil
 }
 
 // readKeySet reads the keys that are for signatures. Others, and those of
