@@ -52,8 +52,8 @@ func TestO14_StatusIsExplained(t *testing.T) {
 	text := troubleshooting(t)
 	for prefix, of := range map[string]any{"": tokens.Status{}, "issuer.": blame.Status{}, "shared.": tokens.SharedStatus{}} {
 		kind := reflect.TypeOf(of)
-		for i := range kind.NumField() {
-			name, _, _ := strings.Cut(kind.Field(i).Tag.Get("json"), ",")
+		for field := range kind.Fields() {
+			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 			if name == "" || name == "issuer" || name == "shared" || prefix == "shared." && name == "kind" {
 				continue
 			}

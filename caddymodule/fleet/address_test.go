@@ -73,7 +73,7 @@ func TestACL(t *testing.T) {
 	s := serve(t)
 	s.do("ACL", "SETUSER", "default", "off")
 	rules := []any{"ACL", "SETUSER", "delegate", "on", ">p@ss/word?", "resetkeys"}
-	for _, word := range strings.Fields(ACL(false)) {
+	for word := range strings.FieldsSeq(ACL(false)) {
 		rules = append(rules, word)
 	}
 	s.do(rules...)

@@ -14,7 +14,7 @@ import (
 // returns the URL.
 func allow(s *server, missing ...string) string {
 	rules := []any{"ACL", "SETUSER", "limited", "reset", "on", ">canary-password"}
-	for _, word := range strings.Fields(ACL(false)) {
+	for word := range strings.FieldsSeq(ACL(false)) {
 		if !slices.Contains(missing, strings.TrimPrefix(word, "+")) {
 			rules = append(rules, word)
 		}

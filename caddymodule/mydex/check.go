@@ -60,7 +60,7 @@ func (p *Provider) reach(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	res, err := p.client.Do(req) //nolint:gosec // the operator's own address
+	res, err := p.client.Do(req)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w; check environment or api_url, and http if there is a proxy", req.URL.Host, oauth.Unreachable(err))
 	}
