@@ -59,11 +59,25 @@ type providerStatus struct {
 	// PurgeScope is machine or fleet: who hears of a purge.
 	PurgeScope string `json:"purge_scope"`
 
+	// Refused is how many requests were refused in the last ten minutes, by code.
+	Refused map[delegation.Code]int `json:"refused,omitempty"`
+
+	// EverybodyRefused is the code that the last twenty people were refused with,
+	// as long as nobody was let in since.
+	EverybodyRefused delegation.Code `json:"everybody_refused,omitempty"`
+
 	tokens.Status
+}
+
+// sessionStatus is what app_session has refused.
+type sessionStatus struct {
+	Refused          map[delegation.Code]int `json:"refused"`
+	EverybodyRefused delegation.Code         `json:"everybody_refused,omitempty"`
 }
 
 func (p *provider) status() providerStatus {
 	s := providerStatus{Kind: p.kind(), PurgeScope: "machine", Status: p.shared.tokens.Status()}
+	s.Refused, s.EverybodyRefused = p.refusals.status()
 	s.Ready, s.Reason = s.Issuer.State == blame.Closed, s.Issuer.Code
 	if s.Shared != nil {
 		s.PurgeScope = "fleet"
@@ -81,7 +95,12 @@ func (adminAPI) status(w http.ResponseWriter, r *http.Request) error {
 	for name, p := range app.providers {
 		all[name] = p.status()
 	}
-	return answerJSON(w, http.StatusOK, map[string]any{"providers": all})
+	answer := map[string]any{"providers": all}
+	var sessions sessionStatus
+	if sessions.Refused, sessions.EverybodyRefused = app.refusals.status(); len(sessions.Refused) > 0 {
+		answer["sessions"] = sessions
+	}
+	return answerJSON(w, http.StatusOK, answer)
 }
 
 // liveApp is the app of the configuration that is running, for a request of

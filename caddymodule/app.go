@@ -70,6 +70,7 @@ type App struct {
 	taken     taken
 	logger    *zap.Logger
 
+	refusals    *refusalStats // of app_session
 	revocations *session.Revocations
 	sessions    *fleet.Sessions // their way to the other machines
 	quiet       func()          // has nobody told of Redis any longer
@@ -96,6 +97,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("trusted_origins: %w", err)
 	}
 	a.logger = ctx.Logger()
+	a.refusals = newRefusalStats(a.logger)
 	common, err := a.common()
 	if err != nil {
 		return err

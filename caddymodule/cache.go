@@ -68,23 +68,9 @@ func openCache(c *Cache, keys *keyset.Keyset) (shared *fleet.Fleet, name string,
 	if c == nil {
 		return nil, "", nil
 	}
-	if keys == nil {
-		return nil, "", errors.New("tokens in Redis are sealed: add `keyset {file.…}` with a file that `caddy delegate keyset generate` made, the same on every machine")
-	}
-	url, err := expand(caddy.NewReplacer(), c.Redis)
+	options, authorities, err := c.options(keys)
 	if err != nil {
 		return nil, "", err
-	}
-	options := fleet.Options{URL: strings.TrimSpace(url), Sealer: keys}
-	var authorities []byte
-	if c.CAFile != "" {
-		if authorities, err = os.ReadFile(c.CAFile); err != nil {
-			return nil, "", fmt.Errorf("ca_file: %w", err)
-		}
-		options.RootCAs = x509.NewCertPool()
-		if !options.RootCAs.AppendCertsFromPEM(delegation.PEM(string(authorities))) {
-			return nil, "", fmt.Errorf("ca_file %s holds no certificate in PEM", c.CAFile)
-		}
 	}
 	sum := sha256.Sum256([]byte(strings.Join([]string{options.URL, string(authorities), keys.Fingerprint()}, "\x00")))
 	name = "cache\x00" + hex.EncodeToString(sum[:])
@@ -99,6 +85,29 @@ func openCache(c *Cache, keys *keyset.Keyset) (shared *fleet.Fleet, name string,
 		return nil, "", err
 	}
 	return value.(sharing).Fleet, name, nil
+}
+
+// options are the settings, expanded, and the text of the authorities.
+func (c *Cache) options(keys *keyset.Keyset) (o fleet.Options, authorities []byte, err error) {
+	if keys == nil {
+		return o, nil, errors.New("tokens in Redis are sealed: add `keyset {file.…}` with a file that `caddy delegate keyset generate` made, the same on every machine")
+	}
+	url, err := expand(caddy.NewReplacer(), c.Redis)
+	if err != nil {
+		return o, nil, err
+	}
+	o = fleet.Options{URL: strings.TrimSpace(url), Sealer: keys}
+	if c.CAFile == "" {
+		return o, nil, nil
+	}
+	if authorities, err = os.ReadFile(c.CAFile); err != nil {
+		return o, nil, fmt.Errorf("ca_file: %w", err)
+	}
+	o.RootCAs = x509.NewCertPool()
+	if !o.RootCAs.AppendCertsFromPEM(delegation.PEM(string(authorities))) {
+		return o, nil, fmt.Errorf("ca_file %s holds no certificate in PEM", c.CAFile)
+	}
+	return o, authorities, nil
 }
 
 // tellChange has the current configuration's log tell when Redis goes down and

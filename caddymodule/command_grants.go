@@ -25,7 +25,10 @@ import (
 const operatorTimeout = 30 * time.Second
 
 // grantsConfig names the configuration whose grants are meant.
-type grantsConfig struct{ file, adapter string }
+type grantsConfig struct {
+	file, adapter string
+	providers     map[string]json.RawMessage // that are configured, once it was read
+}
 
 func grantsCommand() *cobra.Command {
 	c := new(grantsConfig)
@@ -39,7 +42,7 @@ as, with the same environment: where nothing else is configured, the grants are
 in that user's data directory.
 
 Only the global option delegate of the configuration is used, and of that only
-keyset and grants. No secret is ever printed. What is deleted, released, moved
+keyset and grants, and the providers' names. No secret is ever printed. What is deleted, released, moved
 or sealed anew is recorded in the database, with the name of who ran this: see
 decisions.`,
 	}
@@ -47,7 +50,7 @@ decisions.`,
 	flags := cmd.PersistentFlags()
 	flags.StringVarP(&c.file, "config", "c", "", "The configuration file; default: Caddyfile in this folder")
 	flags.StringVarP(&c.adapter, "adapter", "a", "", "The adapter, if it is no Caddyfile or JSON")
-	cmd.AddCommand(c.listCommand(), c.exportCommand(), c.deleteCommand(), c.releaseCommand(), c.moveCommand(), c.resealCommand(), c.decisionsCommand())
+	cmd.AddCommand(c.listCommand(), c.exportCommand(), c.deleteCommand(), c.releaseCommand(), c.moveCommand(), c.renameCommand(), c.resealCommand(), c.decisionsCommand())
 	return cmd
 }
 
@@ -121,7 +124,7 @@ func (c *grantsConfig) options() (o grants.Options, err error) {
 		return o, err
 	}
 	var app App
-	for name, to := range map[string]any{"keyset": &app.Keyset, "grants": &app.Grants} {
+	for name, to := range map[string]any{"keyset": &app.Keyset, "grants": &app.Grants, "providers": &c.providers} {
 		if len(settings[name]) == 0 {
 			continue
 		}

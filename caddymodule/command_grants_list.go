@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -41,10 +42,24 @@ type shownGrant struct {
 	Account  string       `json:"account"`
 	Created  time.Time    `json:"created"`
 	Changed  time.Time    `json:"changed"`
+
+	// Unconfigured says that the configuration has no provider of this name:
+	// nobody can use the grant.
+	Unconfigured bool `json:"unconfigured,omitempty"`
 }
 
-func show(g *grants.Grant) shownGrant {
-	return shownGrant{g.ID, g.Provider, g.Source, g.State, g.Realm, g.Subject, g.Slot, g.Account, g.Created.UTC(), g.Changed.UTC()}
+func (c *grantsConfig) show(g *grants.Grant) shownGrant {
+	return shownGrant{
+		g.ID, g.Provider, g.Source, g.State, g.Realm, g.Subject, g.Slot, g.Account, g.Created.UTC(), g.Changed.UTC(),
+		!c.configured(g.Provider),
+	}
+}
+
+// configured is whether the configuration has a provider of that name. One that
+// has none at all is for these commands alone, and says nothing.
+func (c *grantsConfig) configured(provider string) bool {
+	_, ok := c.providers[provider]
+	return ok || len(c.providers) == 0
 }
 
 func (c *grantsConfig) listCommand() *cobra.Command {
@@ -62,7 +77,9 @@ Lists whose accounts at which platform are connected. The states are
              with release and move
   retired    it was released, or another one took its place
 
-It warns if some are sealed by an older key; see reseal.`,
+Where the configuration has no provider of that name, its grants are marked, and
+nobody can use them; see rename. It warns if some are sealed by an older key; see
+reseal.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&filter.provider, "provider", "", "Those of this provider alone")
@@ -74,9 +91,9 @@ It warns if some are sealed by an older key; see reseal.`,
 			return fmt.Errorf("--state %q: a grant is active, suspended, conflict or retired", filter.state)
 		}
 		return c.with(ctx, func(s *grants.Store) error {
-			list := listGrants
+			list := c.listGrants
 			if asJSON {
-				list = listJSON
+				list = c.listJSON
 			}
 			if err := list(ctx, s, &filter, cmd.OutOrStdout()); err != nil {
 				return explain(err, "")
@@ -108,8 +125,9 @@ func eachGrant(ctx context.Context, s *grants.Store, filter *grantFilter, tell f
 
 const listLine = "%-26s  %-12s  %-9s  %-20s  %-20s  %-10s  %-24s  %s\n"
 
-func listGrants(ctx context.Context, s *grants.Store, filter *grantFilter, out io.Writer) error {
+func (c *grantsConfig) listGrants(ctx context.Context, s *grants.Store, filter *grantFilter, out io.Writer) error {
 	begun := false
+	left := make(map[string]int)
 	n, err := eachGrant(ctx, s, filter, func(g *grants.Grant) error {
 		if !begun {
 			begun = true
@@ -117,21 +135,32 @@ func listGrants(ctx context.Context, s *grants.Store, filter *grantFilter, out i
 				return err
 			}
 		}
-		_, err := fmt.Fprintf(out, listLine, g.ID, printable(g.Provider), g.State, g.Created.UTC().Format(time.RFC3339), g.Changed.UTC().Format(time.RFC3339),
+		provider := printable(g.Provider)
+		if !c.configured(g.Provider) {
+			left[g.Provider]++
+			provider += " !"
+		}
+		_, err := fmt.Fprintf(out, listLine, g.ID, provider, g.State, g.Created.UTC().Format(time.RFC3339), g.Changed.UTC().Format(time.RFC3339),
 			printable(g.Realm), printable(g.Subject), printable(g.Account))
 		return err
 	})
 	if err == nil && n == 0 {
 		_, err = fmt.Fprintln(out, "There is no such grant.")
 	}
+	for _, name := range slices.Sorted(maps.Keys(left)) {
+		if err == nil {
+			_, err = fmt.Fprintf(out, "! %d of provider %s, which is not configured: nobody can use them. If it was renamed: caddy delegate grants rename %s <new>\n",
+				left[name], printable(name), printable(name))
+		}
+	}
 	return err
 }
 
 // listJSON prints an array, a line for each: there may be a million.
-func listJSON(ctx context.Context, s *grants.Store, filter *grantFilter, out io.Writer) error {
+func (c *grantsConfig) listJSON(ctx context.Context, s *grants.Store, filter *grantFilter, out io.Writer) error {
 	before := "[\n"
 	n, err := eachGrant(ctx, s, filter, func(g *grants.Grant) error {
-		text, err := json.Marshal(show(g))
+		text, err := json.Marshal(c.show(g))
 		if err != nil {
 			return err
 		}
@@ -167,9 +196,14 @@ writes everybody's.`,
 	runGrants(cmd, 0, func(ctx context.Context, _ string) error {
 		return c.with(ctx, func(s *grants.Store) error {
 			line := json.NewEncoder(cmd.OutOrStdout())
-			n, err := eachGrant(ctx, s, &filter, func(g *grants.Grant) error { return line.Encode(show(g)) })
+			n, err := eachGrant(ctx, s, &filter, func(g *grants.Grant) error { return line.Encode(c.show(g)) })
 			if err != nil {
 				return explain(err, "")
+			}
+			if n == 0 && filter.subject != "" {
+				// To be told from a name that is misspelt, which looks the same.
+				_, err = fmt.Fprintln(cmd.ErrOrStderr(), "Nothing is kept of that user. Names are compared letter by letter, and belong to a realm: `caddy delegate grants list` tells which there are.")
+				return err
 			}
 			_, err = fmt.Fprintf(cmd.ErrOrStderr(), "Exported %d grants.\n", n)
 			return err

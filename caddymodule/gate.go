@@ -50,7 +50,8 @@ type Gate struct {
 	provider     *provider
 	providerName any // as a placeholder's value
 	logger       *zap.Logger
-	learnt       *atomic.Pointer[aliases] // whose sessions are known to be used by this name
+	learnt       *atomic.Pointer[aliases]   // whose sessions are known to be used by this name
+	pattern      func(*http.Request) string // of the allow line that covers a request; nil: the directive has none
 }
 
 func (g *Gate) provision(ctx caddy.Context) error {
@@ -93,7 +94,7 @@ func (g *Gate) person(r *http.Request, repl *caddy.Replacer) (delegation.Person,
 	}
 	subject := in.valueOf(repl, g.Subject)
 	if subject == "" {
-		return delegation.Person{}, delegation.Refuse(delegation.SessionRequired, fmt.Errorf("%s is empty", g.Subject))
+		return delegation.Person{}, delegation.Refuse(delegation.SessionRequired, emptySubject(g.Subject, repl))
 	}
 	who := delegation.Person{Realm: g.Realm, Subject: subject}
 	switch {

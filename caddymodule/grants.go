@@ -89,8 +89,9 @@ func (a *App) startGrants() error {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), grantsPatience)
 		defer cancel()
-		switch _, err := a.ledger.Store(ctx); {
+		switch store, err := a.ledger.Store(ctx); {
 		case err == nil:
+			a.warnLeftBehind(ctx, store)
 		case grants.Mistaken(err):
 			return fmt.Errorf("the grants of provider %s: %w", name, err)
 		default:

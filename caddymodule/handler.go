@@ -78,6 +78,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.table, err = h.policy(h.provider); err != nil {
 		return err
 	}
+	h.Gate.pattern = h.patternOf
 	return h.Forward.provision()
 }
 

@@ -100,10 +100,25 @@ func (p *passage) count() {
 	switch word := p.outcome.word; word {
 	case forwarded:
 		p.provider.hot.forwarded.Inc()
+		p.admitted()
 	case "":
 		p.provider.hot.answered.Inc()
 	default:
 		requestsTotal.WithLabelValues(p.provider.name, word).Inc()
+		switch {
+		case word == websocket:
+			p.admitted()
+		case p.refused != nil && word == string(p.refused.Code):
+			stats := p.provider.refusals
+			stats.refused(p.refused, stats.person(p.delegation.Person), zap.String("provider", p.provider.name))
+		}
+	}
+}
+
+// admitted notes that somebody was let in. Public routes are open to anybody.
+func (p *passage) admitted() {
+	if !p.delegation.Public {
+		p.provider.refusals.admitted()
 	}
 }
 

@@ -41,6 +41,8 @@ type provider struct {
 	waits       waits
 	departures  *pace
 	connects    []*Connect // by which journeys may end on another device
+	refusals    *refusalStats
+	callbacks   callbackSilence
 
 	taken taken
 }
@@ -125,7 +127,7 @@ type common struct {
 }
 
 func openProvider(name string, guest delegation.Provider, c common, logger *zap.Logger) (*provider, error) {
-	p := &provider{guest: guest, name: name, logger: logger, naming: c.naming, ledger: c.ledger, departures: newPace(), hot: newHot(name)}
+	p := &provider{guest: guest, name: name, logger: logger, naming: c.naming, ledger: c.ledger, departures: newPace(), hot: newHot(name), refusals: newRefusalStats(logger), callbacks: callbackSilence{logger: logger}}
 	if err := p.describe(); err != nil {
 		return nil, err
 	}
@@ -162,6 +164,7 @@ func (p *provider) take(what, key string, build func() caddy.Destructor) any {
 
 // close gives back what was taken.
 func (p *provider) close() error {
+	p.callbacks.close()
 	if p.view != nil {
 		p.view.Detach()
 	}

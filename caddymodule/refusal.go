@@ -82,6 +82,8 @@ func (g *Gate) account(r *http.Request, err error) *delegation.Refusal {
 	if c := g.logger.Check(level, "refused"); c != nil {
 		c.Write(append([]zap.Field{
 			g.label(),
+			g.method(r),
+			g.route(r),
 			zap.String("code", string(refusal.Code)),
 			zap.Int("status", refusal.Status()),
 			zap.NamedError("cause", refusal.Unwrap()),
@@ -98,6 +100,29 @@ func (g *Gate) label() zap.Field {
 	return zap.String("provider", g.Provider)
 }
 
+// method is the request's, if it is one of HTTP's: whatever else somebody has
+// made up is not the log's business.
+func (g *Gate) method(r *http.Request) zap.Field {
+	method, _ := asked(r)
+	if p := passageFrom(r.Context()); p != nil {
+		method = p.delegation.Method
+	}
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return zap.String("method", method)
+	default:
+		return zap.String("method", "other")
+	}
+}
+
+// route is the pattern of the `allow` line, of a directive that has a policy.
+func (g *Gate) route(r *http.Request) zap.Field {
+	if g.pattern == nil {
+		return zap.Skip()
+	}
+	return zap.String("route", g.pattern(r))
+}
+
 // count counts a refused request. One that was passed on is counted when it
 // comes back: reverse_proxy may try more than once.
 func (g *Gate) count(r *http.Request, refusal *delegation.Refusal) {
@@ -110,6 +135,47 @@ func (g *Gate) count(r *http.Request, refusal *delegation.Refusal) {
 		return
 	}
 	requestsTotal.WithLabelValues(g.Provider, outcome).Inc()
+	if outcome != clientLeft {
+		g.noteRefused(r, refusal)
+	}
+}
+
+// noteRefused has the refusal counted with those of other people.
+func (g *Gate) noteRefused(r *http.Request, refusal *delegation.Refusal) {
+	switch {
+	case g.provider != nil:
+		stats := g.provider.refusals
+		var who uint64
+		if refusal.Code != delegation.SessionRequired && g.app != nil {
+			who = stats.person(g.asking(r))
+		}
+		if who == 0 && (refusal.Code != delegation.SessionRequired || g.vouched(r)) {
+			who = stats.stranger(r.Header)
+		}
+		stats.refused(refusal, who, g.label())
+	case g.app != nil:
+		g.app.refusals.refused(refusal, g.app.refusals.stranger(r.Header), g.label())
+	}
+}
+
+// vouched tells whether an auth server has said yes to a request. Otherwise
+// somebody without a session is what they seem to be, and nothing is wrong.
+func (g *Gate) vouched(r *http.Request) bool {
+	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	return ok && authStatus(repl)/100 == 2
+}
+
+// asking is who is asking; nobody, if nobody is signed in.
+func (g *Gate) asking(r *http.Request) delegation.Person {
+	if p := passageFrom(r.Context()); p != nil {
+		return p.delegation.Person
+	}
+	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if !ok {
+		return delegation.Person{}
+	}
+	who, _ := g.person(r, repl)
+	return who
 }
 
 // whom is what may be logged of whoever is asking.
@@ -117,15 +183,7 @@ func (g *Gate) whom(r *http.Request) []zap.Field {
 	if g.provider == nil || g.provider.naming == nil {
 		return nil
 	}
-	if p := passageFrom(r.Context()); p != nil {
-		return g.provider.naming.fields(p.delegation.Person)
-	}
-	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	if !ok {
-		return nil
-	}
-	who, _ := g.person(r, repl) // nobody, if nobody is signed in
-	return g.provider.naming.fields(who)
+	return g.provider.naming.fields(g.asking(r))
 }
 
 func (g *Gate) describe(h http.Header, refusal *delegation.Refusal) {

@@ -114,6 +114,8 @@ func (w *routes) handlers(list []caddyhttp.MiddlewareHandler, in users) users {
 			in = w.named(in, nil, false)
 		case *caddyhttp.Subroute:
 			in = w.subroute(h, in)
+		case *callbackGuard:
+			in = w.walk(h.routes, in)
 		case *caddyhttp.Invoke:
 			in = w.invoke(h, in)
 		case *intercept.Intercept:

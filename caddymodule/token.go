@@ -113,6 +113,9 @@ func (h *TokenHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddy
 		return h.refuse(w, r, err)
 	}
 	requestsTotal.WithLabelValues(h.Provider, answered).Inc()
+	if h.Proxy == "" { // with it nobody was looked up
+		h.provider.refusals.admitted()
+	}
 	return answerJSON(w, http.StatusOK, answer)
 }
 

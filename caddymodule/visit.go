@@ -122,6 +122,7 @@ func (v *visit) arrive() error {
 	switch {
 	case errors.Is(err, delegation.ErrPending):
 		outcome = string(delegation.ConsentPending) // the page asks for the status
+		v.provider.callbacks.await()
 	case err != nil:
 		outcome = string(v.account(v.r, err).Code)
 	default:

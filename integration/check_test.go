@@ -64,21 +64,23 @@ func TestCheckCommand(t *testing.T) {
 		}
 	}
 	route := []string{"--subject", "alice", "--route", "GET /api/v1/delegated/participant"}
-	want(check(true), "mydatahelps\n", "✓ private key        RSA of 2048 bits", "✓ clock ", "✓ service token      from "+s.PlatformURL)
+	want(check(true), "mydatahelps\n", "✓ private key        RSA of 2048 bits, SHA-256 of the public key ", "✓ platform ", "✓ clock ", "✓ project ", "✓ scopes ", "✓ service token      from "+s.PlatformURL)
 	want(check(true, "--subject", "alice"), "✓ participant        found by identifier", "✓ participant token  for ")
 	want(check(true, append(route, "--read")...), "✓ route              allowed, with Participant:read", "✓ participant token  for Participant:read, lives ", "✓ read               status 200, ")
 	want(check(true, "--subject", "alice", "--route", "GET /api/v1/delegated/participant?a=b", "--read"), "✓ read               status 200, ")
 	want(check(false, "--subject", "nobody"), "✗ participant        participant_unknown: ")
 	want(check(false, "--subject", "alice", "--route", "GET /api/v1/administration/projects"), "✗ route              route_denied")
 
-	var answer struct {
-		OK        bool
-		Providers map[string][]struct {
-			Step, Detail string
-			OK           bool
-		}
+	type found struct {
+		Step, Detail string
+		OK, Skipped  bool
 	}
-	if err := json.Unmarshal([]byte(check(true, append(route, "--json")...)), &answer); err != nil || !answer.OK || len(answer.Providers["mydatahelps"]) != 6 {
+	var answer struct {
+		OK            bool
+		Providers     map[string][]found
+		Configuration []found
+	}
+	if err := json.Unmarshal([]byte(check(true, append(route, "--json")...)), &answer); err != nil || !answer.OK || len(answer.Providers["mydatahelps"]) != 9 || len(answer.Configuration) != 5 {
 		t.Errorf("%v %+v", err, answer)
 	}
 
@@ -96,7 +98,7 @@ func TestCheckCommand(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Platform.SetKeys(&other.PublicKey)
-	want(check(false), "✗ service token      credentials_rejected: ", "check service_account, private_key and base_url")
+	want(check(false), "✗ service token      credentials_rejected: ", "compare service_account and the public key, of SHA-256 ")
 
 	for _, args := range [][]string{
 		{"--provider", "none"},

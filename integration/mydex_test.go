@@ -652,7 +652,7 @@ func TestMydexCheck(t *testing.T) {
 	if out := check(false, "--subject", "bob", "--route", "GET /timeline"); !strings.Contains(out, "consent_required: the user has not connected") {
 		t.Error(out)
 	}
-	if out := check(false, "--subject", "alice", "--route", "GET /forbidden"); !strings.Contains(out, "have Mydex add what is missing") {
+	if out := check(false, "--subject", "alice", "--route", "GET /forbidden"); !strings.Contains(out, "tried one by one, Mydex refuses get:/forbidden (asked for by allow /forbidden)") {
 		t.Error(out)
 	}
 }

@@ -23,8 +23,8 @@ const (
 	opaqueAPI    = "https://opaque.example.org"
 )
 
-// tokens are what a client gets for a user.
-type tokens struct {
+// oidcTokens are what a client gets for a user.
+type oidcTokens struct {
 	Access  string `json:"access_token"`
 	Refresh string `json:"refresh_token"`
 	ID      string `json:"id_token"`
@@ -52,7 +52,7 @@ func (v oidcVisitor) submit(page answer, form url.Values) answer {
 
 // signIn has a user sign in with a client, and the client get tokens for an
 // API, or for none, with scopes besides openid and data:read.
-func (v oidcVisitor) signIn(client, user, api, scopes string) tokens {
+func (v oidcVisitor) signIn(client, user, api, scopes string) oidcTokens {
 	v.t.Helper()
 	const verifier = "a-verifier-of-at-least-forty-three-characters"
 	challenge := sha256.Sum256([]byte(verifier))
@@ -88,10 +88,10 @@ func (v oidcVisitor) asClient(client, path string, form url.Values) answer {
 }
 
 // token is what the token endpoint answers a client with.
-func (v oidcVisitor) token(client string, form url.Values) tokens {
+func (v oidcVisitor) token(client string, form url.Values) oidcTokens {
 	v.t.Helper()
 	a := v.asClient(client, "/token", form)
-	var got tokens
+	var got oidcTokens
 	if err := json.Unmarshal([]byte(a.body), &got); err != nil || got.Access == "" {
 		v.t.Fatalf("%v: %s", err, a.body)
 	}

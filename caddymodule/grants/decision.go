@@ -18,9 +18,9 @@ const (
 // Decision is what an operator has decided, and when.
 type Decision struct {
 	At time.Time
-	// Action is release, move, delete or reseal.
+	// Action is release, move, delete, reseal or rename.
 	Action string
-	// Grant is the id of the grant it is about; empty for reseal.
+	// Grant is the id of the grant it is about; empty for reseal and rename.
 	Grant string
 	// By is the account on the machine where it was decided.
 	By string

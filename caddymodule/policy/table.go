@@ -40,6 +40,7 @@ type Table struct {
 }
 
 type line struct {
+	pattern string
 	methods methodSet
 	scopes  []string
 	public  bool
@@ -78,7 +79,7 @@ func New(routes []delegation.Route, scopes []string) (*Table, error) {
 		if err != nil {
 			return nil, fmt.Errorf("line %d (%s): %w", i+1, describe(r), err)
 		}
-		l := line{methods: methods, scopes: ceiling, public: r.Public}
+		l := line{pattern: r.Pattern, methods: methods, scopes: ceiling, public: r.Public}
 		switch {
 		case r.Public:
 			l.scopes = nil
@@ -168,19 +169,10 @@ func (t *Table) Upgrades(line int) bool { return t.lines[line].methods&webSocket
 // The error is a [delegation.Refusal]: route_denied, or method_not_allowed
 // with the methods that the path is open to.
 func (t *Table) Match(method, canonicalPath string, upgrade bool) (Verdict, error) {
-	s := search{lines: t.lines, wanted: methodOf(method), best: len(t.lines)}
-	if method == webSocketWord {
-		s.wanted = 0 // a word of the policy, not a method of HTTP
+	if upgrade && method != "GET" {
+		return Verdict{}, noUpgrade()
 	}
-	if upgrade {
-		if method != "GET" {
-			return Verdict{}, noUpgrade()
-		}
-		s.wanted = webSocket
-	}
-	if path, ok := strings.CutPrefix(canonicalPath, "/"); ok {
-		s.visit(&t.root, path, true)
-	}
+	s := t.find(method, canonicalPath, upgrade)
 	if s.best < len(t.lines) {
 		l := t.lines[s.best]
 		return Verdict{Scopes: l.scopes, Public: l.public, Upgrade: upgrade}, nil
@@ -191,6 +183,33 @@ func (t *Table) Match(method, canonicalPath string, upgrade bool) (Verdict, erro
 // noUpgrade is the refusal of a WebSocket where none is allowed.
 func noUpgrade() *delegation.Refusal {
 	return delegation.Refuse(delegation.RouteDenied, errNoUpgrade).Saying("This route is not open to WebSockets.")
+}
+
+// find looks for the line that covers a request.
+func (t *Table) find(method, canonicalPath string, upgrade bool) search {
+	s := search{lines: t.lines, wanted: methodOf(method), best: len(t.lines)}
+	switch {
+	case method == webSocketWord: // a word of the policy, not a method of HTTP
+		s.wanted = 0
+	case upgrade && method != "GET":
+		s.wanted = 0
+	case upgrade:
+		s.wanted = webSocket
+	}
+	if path, ok := strings.CutPrefix(canonicalPath, "/"); ok {
+		s.visit(&t.root, path, true)
+	}
+	return s
+}
+
+// Pattern is that of the line by which [Table.Match] decides; ok is false if it
+// refuses.
+func (t *Table) Pattern(method, canonicalPath string, upgrade bool) (pattern string, ok bool) {
+	best := t.find(method, canonicalPath, upgrade).best
+	if best == len(t.lines) {
+		return "", false
+	}
+	return t.lines[best].pattern, true
 }
 
 // search looks for the smallest line number whose pattern matches and whose

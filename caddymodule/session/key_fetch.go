@@ -28,7 +28,7 @@ func (r *Remote) get(ctx context.Context) ([]jose.JSONWebKey, []UnusedKey, error
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return nil, nil, fmt.Errorf("the answer has status %d", res.StatusCode)
+		return nil, nil, unusableAnswer(res.Request.URL.String(), res, nil)
 	}
 	text, err := io.ReadAll(io.LimitReader(res.Body, maxKeySet+1))
 	if err != nil {
@@ -37,7 +37,11 @@ func (r *Remote) get(ctx context.Context) ([]jose.JSONWebKey, []UnusedKey, error
 	if len(text) > maxKeySet {
 		return nil, nil, fmt.Errorf("the answer is too large: more than %d KiB are not read", maxKeySet>>10)
 	}
-	return readKeySet(text)
+	keys, unused, err := readKeySet(text)
+	if err != nil {
+		return nil, nil, unusableAnswer(res.Request.URL.String(), res, err)
+	}
+	return keys, unused, nil
 }
 
 // follow makes the call, and those that the issuer sends it to instead.

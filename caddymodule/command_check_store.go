@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/fleet"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
+)
+
+// lookAtRedis tries every command that is used, on keys of its own.
+func (l *loaded) lookAtRedis(ctx context.Context, tell func(delegation.Finding)) {
+	f := delegation.Finding{Step: "redis"}
+	defer func() { tell(f) }()
+	if l.cache == nil {
+		f.Skipped, f.Detail = true, "there is no cache redis in the configuration"
+		return
+	}
+	if err := l.tryRedis(ctx); err != nil {
+		f.Detail = err.Error()
+		return
+	}
+	f.OK, f.Detail = true, "answers, and allows all that is needed"
+}
+
+func (l *loaded) tryRedis(ctx context.Context) error {
+	keys, err := openKeyset(l.app.Keyset)
+	if err != nil {
+		return fmt.Errorf("keyset: %w", err)
+	}
+	options, _, err := l.cache.options(keys)
+	if err != nil {
+		return err
+	}
+	shared, err := fleet.Open(options)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = shared.Close() }()
+	return shared.Check(ctx)
+}
+
+// lookAtDatabase opens the database of the grants, if there is one: who only
+// looks makes none.
+func (l *loaded) lookAtDatabase(ctx context.Context, tell func(delegation.Finding)) {
+	f := delegation.Finding{Step: "database"}
+	defer func() { tell(f) }()
+	needed := false
+	for _, p := range l.app.providers {
+		needed = needed || p.keepsGrants
+	}
+	switch {
+	case !needed:
+		f.Skipped, f.Detail = true, "no provider keeps grants"
+		return
+	case !l.app.ledger.Made():
+		f.Skipped, f.Detail = true, "there is none yet: it is made when Caddy starts"
+		return
+	}
+	store, err := l.app.ledger.Store(ctx)
+	if err != nil {
+		f.Detail = err.Error()
+		return
+	}
+	counts, err := store.Providers(ctx)
+	if err != nil {
+		f.Detail = err.Error()
+		return
+	}
+	if left := l.app.leftBehind(counts); len(left) > 0 {
+		f.Detail = grantsLeftBehind(left)
+		return
+	}
+	f.OK, f.Detail = true, "opens, with the keyset; "+describeCounts(counts)
+}
+
+// describeCounts says how many grants there are of which provider.
+func describeCounts(counts []grants.Count) string {
+	if len(counts) == 0 {
+		return "nobody has a grant yet"
+	}
+	texts := make([]string, len(counts))
+	for i, c := range counts {
+		texts[i] = fmt.Sprintf("%d of %s", c.Grants, printable(c.Provider))
+	}
+	return "grants: " + strings.Join(texts, ", ")
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package grants
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+)
+
+// ownerOf is somebody at a provider.
+func ownerOf(provider, subject string) Owner {
+	o := owner(subject)
+	o.Provider = provider
+	return o
+}
+
+// TestO10_Rename protects members from a provider's new name: their keys are
+// there under it and can be opened, journeys under way can be ended, and nothing
+// is left under the old one, nor can it be opened as such.
+func TestO10_Rename(t *testing.T) {
+	each(t, func(t *testing.T, at Options) {
+		s := opened(t, at)
+		const people = renameAtOnce + 1
+		for i := range people {
+			connected(t, s, fmt.Sprint("user-", i), fmt.Sprint("account-", i), fmt.Sprint("key-", i))
+		}
+		pending := &Journey{Owner: owner("bob"), Kind: Connect}
+		if err := s.Begin(t.Context(), pending); err != nil {
+			t.Fatal(err)
+		}
+		n, err := s.Rename(t.Context(), "mydex", "renamed", "root")
+		if err != nil || n < people+1 {
+			t.Fatalf("%d, %v", n, err)
+		}
+		for i := range people {
+			g, err := s.Find(t.Context(), ownerOf("renamed", fmt.Sprint("user-", i)))
+			if err != nil || g.Secret.Reveal() != fmt.Sprint("key-", i) || g.Account != fmt.Sprint("account-", i) {
+				t.Fatalf("user %d: %+v, %v", i, g, err)
+			}
+			if _, err := s.Find(t.Context(), owner(fmt.Sprint("user-", i))); !errors.Is(err, ErrNone) {
+				t.Fatalf("user %d is still there: %v", i, err)
+			}
+		}
+		if err := s.Stage(t.Context(), "renamed", "", pending.Link.Reveal(), set("bobs", "key-bob")); err != nil {
+			t.Errorf("what was under way: %v", err)
+		}
+		if _, _, err := s.Activate(t.Context(), Arrival{Owner: ownerOf("renamed", "bob"), Back: pending.Back.Reveal(), Browser: pending.Browser.Reveal(), AnyBrowser: true}); err != nil {
+			t.Error(err)
+		}
+		counts, err := s.Providers(t.Context())
+		if err != nil || len(counts) != 1 || counts[0] != (Count{"renamed", people + 1}) {
+			t.Errorf("%v, %v", counts, err)
+		}
+		last := ""
+		if err := s.Decisions(t.Context(), func(d Decision) error { last = d.Action + " by " + d.By; return nil }); err != nil || last != "rename by root" {
+			t.Errorf("%q, %v", last, err)
+		}
+	})
+}
+
+// TestO10_RenameGoesOn protects members from a command that is interrupted: what
+// it has not come to is as it was, and running it again does the rest.
+func TestO10_RenameGoesOn(t *testing.T) {
+	each(t, func(t *testing.T, at Options) {
+		s := opened(t, at)
+		const people = renameAtOnce + 1
+		for i := range people {
+			connected(t, s, fmt.Sprint("user-", i), fmt.Sprint("account-", i), fmt.Sprint("key-", i))
+		}
+		// The first transaction is done when it ends.
+		if err := s.write(t.Context(), "renaming", func(ctx context.Context, tx doer) error {
+			_, err := s.renameGrants(ctx, tx, "mydex", "renamed")
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		// The second one fails in the middle: nothing of it is.
+		stop := errors.New("stop")
+		if err := s.transact(t.Context(), func(ctx context.Context, tx doer) error {
+			if _, err := s.renameGrants(ctx, tx, "mydex", "renamed"); err != nil {
+				return err
+			}
+			return stop
+		}); !errors.Is(err, stop) {
+			t.Fatal(err)
+		}
+		counts, err := s.Providers(t.Context())
+		if err != nil || len(counts) != 2 || counts[0].Grants != people-renameAtOnce || counts[1].Grants != renameAtOnce {
+			t.Fatalf("%v, %v", counts, err)
+		}
+		again := opened(t, at)
+		if _, err := again.Rename(t.Context(), "mydex", "renamed", "root"); err != nil {
+			t.Fatal(err)
+		}
+		for i := range people {
+			g, err := again.Find(t.Context(), ownerOf("renamed", fmt.Sprint("user-", i)))
+			if err != nil || g.Secret.Reveal() != fmt.Sprint("key-", i) {
+				t.Fatalf("user %d: %v", i, err)
+			}
+		}
+	})
+}
+
+// TestO10_RenameConflict protects members from being exchanged: who has a grant
+// under the new name already keeps it, and the other one stays where it is.
+func TestO10_RenameConflict(t *testing.T) {
+	each(t, func(t *testing.T, at Options) {
+		s := opened(t, at)
+		connected(t, s, "alice", "1", "key-old")
+		if err := s.Pin(t.Context(), ownerOf("renamed", "bob"), "1"); err != nil {
+			t.Fatal(err)
+		}
+		_, err := s.Rename(t.Context(), "mydex", "renamed", "root")
+		want(t, "an account of somebody else's", err, ErrConflict)
+		holds(t, s, "alice", "1", "key-old")
+		if _, err := s.Rename(t.Context(), "mydex", "mydex", "root"); err == nil {
+			t.Error("to itself")
+		}
+	})
+}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"hash/maphash"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+const (
+	// everybody is how many different people in a row are refused with one code
+	// before that is taken for everybody's trouble. Where nobody was let in yet
+	// as many requests do, if nothing else has happened.
+	everybody = 20
+
+	// refusedMinutes is of how many minutes refusals are counted for the status.
+	refusedMinutes = 10
+
+	// warnAgain is the least time between two warnings.
+	warnAgain = 10 * time.Minute
+)
+
+// refusalStats notices when nobody gets through any more, and counts refusals
+// of the last minutes. Of people it keeps digests by a seed of its own that
+// leaves the process nowhere, twenty for each code at most, until somebody is
+// let in. It belongs to one configuration: a reload may have mended it. A nil
+// one does nothing.
+type refusalStats struct {
+	logger *zap.Logger
+	seed   maphash.Seed
+
+	// refusing is whether anybody was refused since somebody was let in, or
+	// nobody has been yet: what the way that most requests take has to look at.
+	refusing atomic.Bool
+
+	mu      sync.Mutex
+	letIn   bool // somebody was
+	total   int  // requests that were refused since
+	codes   map[delegation.Code]*refusedPeople
+	warned  delegation.Code // of what the log was told; empty once somebody is let in
+	at      time.Time       // when
+	minutes [refusedMinutes]refusedMinute
+}
+
+// refusedPeople are who was refused with one code.
+type refusedPeople struct {
+	people   map[uint64]struct{}
+	requests int
+}
+
+// refusedMinute counts the refusals of one minute.
+type refusedMinute struct {
+	minute int64 // since 1970
+	codes  map[delegation.Code]int
+}
+
+func newRefusalStats(logger *zap.Logger) *refusalStats {
+	s := &refusalStats{logger: logger, seed: maphash.MakeSeed(), codes: make(map[delegation.Code]*refusedPeople)}
+	s.refusing.Store(true)
+	return s
+}
+
+// admitted notes that somebody was let in.
+func (s *refusalStats) admitted() {
+	if s == nil || !s.refusing.Load() {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.letIn, s.total, s.warned = true, 0, ""
+	clear(s.codes)
+	s.refusing.Store(false)
+}
+
+// person is the digest of somebody who is signed in.
+func (s *refusalStats) person(who delegation.Person) uint64 {
+	if s == nil || who == (delegation.Person{}) {
+		return 0
+	}
+	return maphash.Comparable(s.seed, who) | 1 // 0 is nobody
+}
+
+// stranger is the digest of what somebody has sent who is not known to be signed
+// in. Without a cookie or a credential nobody has tried to be.
+func (s *refusalStats) stranger(h http.Header) uint64 {
+	if s == nil || len(h["Cookie"]) == 0 && len(h["Authorization"]) == 0 {
+		return 0
+	}
+	var hash maphash.Hash
+	hash.SetSeed(s.seed)
+	for _, name := range []string{"Cookie", "Authorization"} {
+		for _, value := range h[name] {
+			_, _ = hash.WriteString(value)
+			_ = hash.WriteByte(0)
+		}
+	}
+	return hash.Sum64() | 1
+}
+
+// refused notes a refusal. who is a digest; 0 is counted, but nobody.
+func (s *refusalStats) refused(refusal *delegation.Refusal, who uint64, provider zap.Field) {
+	if s == nil {
+		return
+	}
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.count(refusal.Code, now)
+	if who == 0 {
+		return
+	}
+	s.refusing.Store(true)
+	s.total++
+	c := s.codes[refusal.Code]
+	if c == nil {
+		c = &refusedPeople{people: make(map[uint64]struct{})}
+		s.codes[refusal.Code] = c
+	}
+	c.requests++
+	if len(c.people) < everybody {
+		c.people[who] = struct{}{}
+	}
+	all := !s.letIn && c.requests == s.total && s.total >= everybody
+	if s.warned != "" || len(c.people) < everybody && !all {
+		return
+	}
+	s.warned = refusal.Code
+	if !s.at.IsZero() && now.Sub(s.at) < warnAgain {
+		return
+	}
+	s.at = now
+	s.logger.Warn("everybody is refused with one code", provider,
+		zap.String("code", string(refusal.Code)), zap.Int("people", len(c.people)), zap.Int("requests", c.requests),
+		zap.NamedError("cause", refusal.Unwrap()), zap.String("mend", mendOf(refusal.Code)))
+}
+
+func (s *refusalStats) count(code delegation.Code, now time.Time) {
+	minute := now.Unix() / 60
+	m := &s.minutes[minute%refusedMinutes]
+	if m.minute != minute {
+		*m = refusedMinute{minute, make(map[delegation.Code]int)}
+	}
+	m.codes[code]++
+}
+
+// status is what was refused in the last minutes, by code, and the code that
+// everybody is refused with; empty if somebody was let in since.
+func (s *refusalStats) status() (codes map[delegation.Code]int, all delegation.Code) {
+	if s == nil {
+		return nil, ""
+	}
+	oldest := time.Now().Unix()/60 - refusedMinutes
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	codes = make(map[delegation.Code]int)
+	for _, m := range s.minutes {
+		if m.minute <= oldest {
+			continue
+		}
+		for code, n := range m.codes {
+			codes[code] += n
+		}
+	}
+	return codes, s.warned
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
+)
+
+// keyFetcher is implemented by keys that come from elsewhere.
+type keyFetcher interface {
+	Probe(ctx context.Context) (keys int, err error)
+}
+
+// probe finds out, for `caddy delegate check`, whether sessions can be verified:
+// it fetches the keys, or asks about a session that was made up.
+func (s *AppSession) probe(ctx context.Context) (string, error) {
+	what := s.describe()
+	if s.JWT != nil {
+		v, _, err := s.JWT.verifier(s.HTTP, &s.taken, s.checkAddress)
+		if err != nil {
+			return "", err
+		}
+		remote, ok := v.Keys.(keyFetcher)
+		if !ok {
+			return what + ": its keys are in the configuration", nil
+		}
+		n, err := remote.Probe(ctx)
+		if err != nil {
+			return "", fmt.Errorf("%s: %w; %s", what, err, s.discovered(ctx, v.Issuer))
+		}
+		return fmt.Sprintf("%s: %d keys for signatures", what, n), nil
+	}
+	slot := session.InBearer
+	if s.Cookie != "" {
+		slot = session.InCookie
+	}
+	if err := session.Probe(ctx, s.verifier, slot); err != nil {
+		return "", fmt.Errorf("%s: %w", what, probeCause(err))
+	}
+	return what + ": answers that nobody is signed in by a session that was made up", nil
+}
+
+// discovered says where the issuer itself says that its keys are.
+func (s *AppSession) discovered(ctx context.Context, issuer string) string {
+	settings, err := s.HTTP.provision(caddy.NewReplacer())
+	if err != nil {
+		return "its discovery document was not asked"
+	}
+	client := settings.Client()
+	defer client.CloseIdleConnections()
+	address, err := session.DiscoverKeys(ctx, client, issuer)
+	if err != nil {
+		return fmt.Sprintf("the issuer's discovery document does not help: %v", err)
+	}
+	return "the issuer's discovery document names jwks_uri " + address
+}
+
+// probeCause is what a refusal is for.
+func probeCause(err error) error {
+	if cause := errors.Unwrap(err); cause != nil {
+		return cause
+	}
+	return err
+}
+
+// describe tells one app_session from another.
+func (s *AppSession) describe() string {
+	repl := caddy.NewReplacer()
+	switch {
+	case s.JWT != nil && s.JWT.JWKS != "":
+		return "jwks " + repl.ReplaceKnown(s.JWT.JWKS, "")
+	case s.JWT != nil:
+		return "issuer " + repl.ReplaceKnown(s.JWT.Issuer, "")
+	case s.Introspect != nil:
+		return "introspect " + repl.ReplaceKnown(s.Introspect.URL, "")
+	default:
+		return "session_endpoint " + repl.ReplaceKnown(s.SessionEndpoint.URL, "")
+	}
+}
