@@ -237,7 +237,7 @@ http://127.0.0.1:[[.Port]] {
 			t.Fatalf("%s: %v", name, err)
 		}
 	}
-	if err := s.Restart(site("", "realm " + numbers)); err != nil {
+	if err := s.Restart(site("", "realm "+numbers)); err != nil {
 		t.Fatal(err)
 	}
 	u := signIn(t, s, "alice")

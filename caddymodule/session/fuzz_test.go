@@ -3,6 +3,9 @@
 package session
 
 import (
+	"crypto"
+	"crypto/rand"
+	"crypto/x509"
 	"math/big"
 	"net/http"
 	"net/url"
@@ -94,23 +97,133 @@ func isBearer(value, token string) bool {
 	return false
 }
 
-// FuzzJWT looks for tokens that are taken though nobody has signed them.
+// FuzzJWT looks for tokens that are taken though nobody has signed them, however
+// the verifier is set.
 func FuzzJWT(f *testing.F) {
 	key := newKey(f)
 	good := sign(f, jose.ES256, key, map[string]any{"typ": "JWT"}, claims(map[string]any{"exp": time.Now().Add(1000 * time.Hour).Unix()}))
 	f.Add(good)
 	f.Add(raw(`{"alg":"none"}`, `{"sub":"alice"}`, ""))
 	f.Add(raw(`{"alg":"ES256","jwk":{}}`, `{}`, "x"))
+	f.Add(raw(`{"alg":"ES256","kid":"k"}`, `{"user":{"id":42},"client_id":"app","exp":99999999999}`, "x"))
 	f.Add(strings.Replace(good, ".", "..", 1))
-	j := verifierOf(&Fixed{[]any{key.Public()}})
+	fixed := &Fixed{[]any{key.Public()}}
+	j := verifierOf(fixed)
+	verifiers := []*JWT{
+		j,
+		{Issuer: testIssuer, Audiences: []string{testAudience}, AudienceClaim: "client_id", SubjectClaim: "user.id", Algorithms: Asymmetric, Keys: fixed},
+		{Realm: "own", Lifetime: 1000 * time.Hour, Algorithms: Asymmetric, Keys: fixed},
+	}
 	b := NewBackchannel(j)
 	body := good[:strings.LastIndexByte(good, '.')]
 	f.Fuzz(func(t *testing.T, text string) {
-		if s, err := j.Verify(t.Context(), bearer(text)); err == nil && (!strings.HasPrefix(text, body+".") || s.Subject != "alice") {
-			t.Errorf("taken: %q", text)
+		for _, j := range verifiers {
+			if s, err := j.Verify(t.Context(), bearer(text)); err == nil && (!strings.HasPrefix(text, body+".") || s.Subject != "alice") {
+				t.Errorf("taken: %q", text)
+			}
 		}
 		if l, err := b.Read(t.Context(), text); err == nil {
 			t.Errorf("a logout: %+v", l)
+		}
+	})
+}
+
+// FuzzClaims looks for signed claims that make a session of nobody, of more than
+// one name, or without an end.
+func FuzzClaims(f *testing.F) {
+	for _, seed := range []string{
+		`{"iss":"https://login.example.org","aud":"app","sub":"alice","iat":1795000000,"exp":1795003600}`,
+		`{"user":{"id":9007199254740993},"exp":1e10}`, `{"user.id":-0,"iat":1.5}`, `{"sub":1E400,"exp":1,"iat":null}`, `{"client_id":["app"],"sub":"x","type":"Refresh"}`,
+	} {
+		f.Add(seed, "client_id", "user.id", int64(time.Hour))
+	}
+	f.Fuzz(func(t *testing.T, text, audience, subject string, lifetime int64) {
+		d, err := readDocument([]byte(text))
+		if err != nil {
+			return
+		}
+		for _, j := range []*JWT{
+			{Issuer: testIssuer, Audiences: []string{testAudience}, AudienceClaim: audience, SubjectClaim: subject, Lifetime: time.Duration(lifetime % int64(MaxAge))},
+			{Realm: "own", SubjectClaim: subject},
+		} {
+			s, err := j.read(d)
+			if err != nil {
+				if s != nil || strings.Contains(err.Error(), "alice") && !strings.Contains(audience+subject, "alice") {
+					t.Errorf("%v %+v", err, s)
+				}
+				continue
+			}
+			switch issued := s.IssuedBefore; {
+			case s.Subject == "" || len(s.Subject) > maxSubject || strings.ContainsAny(s.Subject, "\x00\r\n"):
+				t.Errorf("the subject %q", s.Subject)
+			case s.Realm != testIssuer && s.Realm != "own":
+				t.Errorf("the realm %q", s.Realm)
+			case issued.IsZero(), s.Expires.IsZero(), s.Expires.After(issued.Add(MaxAge)), s.Expires.Before(time.Now().Add(-time.Second)), issued.After(time.Now().Add(leeway + time.Second)):
+				t.Errorf("from %s to %s", issued, s.Expires)
+			case d["cnf"] != nil || d["events"] != nil || d.renews():
+				t.Errorf("taken: %s", text)
+			}
+		}
+	})
+}
+
+// FuzzKeys looks for key sets that make the reader fall over, from which it takes
+// what is no public key, or whose use depends on what no verifier needs.
+func FuzzKeys(f *testing.F) {
+	const one = `{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","kid":"ed"}`
+	ec, _ := published(newKey(f), "ec").MarshalJSON()
+	for _, seed := range []string{
+		`{"keys":[` + one + `,` + string(ec) + `]}`, `{"keys":[{"kty":"RSA","n":"AQAB","e":"AQAB","kid":1,"x5c":["!"],"d":"AA"}]}`, `{"keys":{}}`, `{"keys":null}`, `[]`, `{"keys":[{"kty":"EC","crv":"P-256","x":"AA","y":""}]}`,
+		`{"a":"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----"}`, `{"a":"-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n"}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		keys, passed, err := readKeySet(text)
+		if len(keys) > maxKeys || len(passed) > maxKeys || (err == nil) != (len(keys) > 0) {
+			t.Fatalf("%d keys, %d are passed over, %v", len(keys), len(passed), err)
+		}
+		for _, key := range keys {
+			if _, err := fitting(key.Key); err != nil || !key.IsPublic() || len(key.KeyID) > maxKeyName || len(key.Certificates) > 0 {
+				t.Errorf("taken: %T, %v", key.Key, err)
+			}
+		}
+		for _, key := range passed {
+			if key.Reason == "" || len(key.Name) > maxKeyName+len("…") || strings.ContainsAny(key.Name, "\x00\r\n") {
+				t.Errorf("passed over: %+v", key)
+			}
+		}
+		// It is tried on a token without falling over.
+		token, parseErr := jose.ParseSignedCompact(raw(`{"alg":"ES256","kid":"ed"}`, `{}`, strings.Repeat("x", 64)), Asymmetric)
+		if parseErr != nil {
+			t.Fatal(parseErr)
+		}
+		if payload, err := (&keySet{keys: keys}).try(token); err == nil {
+			t.Errorf("verified: %q", payload)
+		}
+	})
+}
+
+// FuzzCertificate looks for certificates whose key is another than crypto/x509
+// finds, where that reads them.
+func FuzzCertificate(f *testing.F) {
+	key := newKey(f)
+	template := &x509.Certificate{SerialNumber: big.NewInt(0x5a5b5c5d), NotBefore: time.Now(), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(der)
+	f.Add([]byte{0x30, 0x80})
+	f.Fuzz(func(t *testing.T, der []byte) {
+		got, err := certificateKey(der)
+		usual, usualErr := x509.ParseCertificate(der)
+		if usualErr != nil || usual.PublicKey == nil {
+			return
+		}
+		same, ok := usual.PublicKey.(interface{ Equal(crypto.PublicKey) bool })
+		if err != nil || !ok || !same.Equal(got) {
+			t.Errorf("%T %v, want %T", got, err, usual.PublicKey)
 		}
 	})
 }
@@ -125,6 +238,7 @@ func FuzzDocument(f *testing.F) {
 	f.Add(`{"expires":"2099-01-01 00:00:00","typ":"ID"}`, "expires")
 	f.Add(`{"expires":"4070908800000"}`, "expires")
 	f.Add(`{"a":[[[[{"a":"\\\""}]]]],"b":{"c":"]]}"}}`, "b.c")
+	f.Add(`{"user":{"id":9007199254740993},"user.id":0}`, "user.id")
 	f.Fuzz(func(t *testing.T, text, path string) {
 		d, err := readDocument([]byte(text))
 		if err != nil {

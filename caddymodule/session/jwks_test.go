@@ -57,6 +57,103 @@ func TestKeysRotate(t *testing.T) {
 	})
 }
 
+// TestKeyReplacedUnderItsName protects everybody from an issuer that gives a new
+// key the old one's name: it is looked for at once, as one of a new name is, and
+// as long as it cannot be, nobody is told that they are not signed in.
+func TestKeyReplacedUnderItsName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		old, young, forged, s := newKey(t), newKey(t), newKey(t), new(keyServer)
+		s.set(published(old, "k"))
+		j := verifierOf(remote(s))
+		session := func(key *ecdsa.PrivateKey, user string) string {
+			return sign(t, jose.ES256, key, kid("k"), claims(map[string]any{"sub": user}))
+		}
+		want := func(token string, code delegation.Code, calls int) time.Duration {
+			t.Helper()
+			got, err := j.Verify(t.Context(), bearer(token))
+			if c := codeOf(t, got, err); c != code || s.count() != calls {
+				t.Errorf("%q after %d calls; want %q after %d", c, s.count(), code, calls)
+			}
+			if err == nil {
+				return 0
+			}
+			return delegation.AsRefusal(err).RetryAfter
+		}
+		want(session(old, "alice"), "", 1)
+		time.Sleep(time.Second)
+		s.set(published(young, "k"))
+		want(session(young, "alice"), "", 2)
+		time.Sleep(time.Second)
+		stranger := session(forged, "alice")
+		want(stranger, delegation.SessionRequired, 3)
+		want(stranger, delegation.SessionRequired, 3)
+
+		// No more may be asked now.
+		s.set(published(old, "k"))
+		time.Sleep(time.Second)
+		late, former := session(old, "bob"), session(young, "carol")
+		wait := want(late, delegation.SessionUnavailable, 3)
+		if wait <= 0 || wait > keysPause {
+			t.Errorf("to be tried again in %s", wait)
+		}
+		want(session(forged, "dave"), delegation.SessionUnavailable, 3)
+		want(session(young, "erin"), "", 3) // by what is at hand
+		time.Sleep(wait)
+		want(session(forged, "frank"), delegation.SessionRequired, 4) // a stranger comes first
+		want(late, "", 4)                                             // and it counts for who waited
+		want(former, delegation.SessionRequired, 4)
+	})
+}
+
+// TestDoubtedTokensAreTold protects who is not signed in, while strangers use up
+// all there is to ask: once the keys were fetched since a session came first it
+// is told that it is none.
+func TestDoubtedTokensAreTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		key, former, forged, s := newKey(t), newKey(t), newKey(t), new(keyServer)
+		s.set(published(key, "k"))
+		j := verifierOf(remote(s))
+		session := sign(t, jose.ES256, former, kid("k"), claims(nil))
+		began := time.Now()
+		for n := 0; ; n++ {
+			for m := range 20 { // each of them another one
+				_, _ = j.Verify(t.Context(), bearer(sign(t, jose.ES256, forged, kid("k"), claims(map[string]any{"n": []int{n, m}}))))
+			}
+			got, err := j.Verify(t.Context(), bearer(session))
+			if c := codeOf(t, got, err); c == delegation.SessionRequired {
+				break
+			} else if c != delegation.SessionUnavailable || time.Since(began) > keysPause+time.Second {
+				t.Fatalf("%q after %s", c, time.Since(began))
+			}
+			time.Sleep(time.Second)
+		}
+		if s.count() > keysBurst+2 {
+			t.Errorf("%d calls", s.count())
+		}
+	})
+}
+
+// TestHopelessTokensAreNotLookedFor protects the issuer from being asked for the
+// key of what would be no session whoever had signed it.
+func TestHopelessTokensAreNotLookedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		key, forged, s := newKey(t), newKey(t), new(keyServer)
+		s.set(published(key, "k"))
+		j := verifierOf(remote(s))
+		for _, change := range []map[string]any{
+			{"exp": time.Now().Add(-time.Hour).Unix()}, {"aud": "other"}, {"iss": "other"}, {"sub": nil}, {"cnf": map[string]any{}}, {"token_use": "refresh"},
+		} {
+			got, err := j.Verify(t.Context(), bearer(sign(t, jose.ES256, forged, kid("new"), claims(change))))
+			if c := codeOf(t, got, err); c != delegation.SessionRequired {
+				t.Errorf("%v: %q", change, c)
+			}
+		}
+		if s.count() != 0 {
+			t.Errorf("%d calls", s.count())
+		}
+	})
+}
+
 // TestUnknownKeysAreNoStorm protects the issuer from forged tokens: whatever
 // keys they name, it is asked once in a while.
 func TestUnknownKeysAreNoStorm(t *testing.T) {

@@ -179,7 +179,7 @@ func readKey(raw []byte) (name string, key jose.JSONWebKey, reason string, inten
 	case err != nil, errors.Is(err2, jose.ErrUnsupportedKeyType):
 		return name, key, "its type (kty, crv) is not known here", false
 	case err2 != nil: // which may quote it
-		return name, key, "it cannot be read: a member is missing or malformed", false
+		return name, key, "it cannot be read: a member is missing or malformed, or its curve is not known here", false
 	case !key.IsPublic():
 		return name, key, "it is no public key", false
 	case len(key.KeyID) > maxKeyName:
