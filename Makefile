@@ -3,7 +3,7 @@ TOOL     := go tool -modfile=.ci/tools/go.mod
 BROWSER  := integration/browser
 MODULES  := $(BROWSER)/node_modules/.package-lock.json
 
-.PHONY: help demo test race lint build bench fuzz fmt clean chromium redis postgres sqlite
+.PHONY: help demo test race lint build bench fuzz fmt clean chromium redis postgres pgbouncer sqlite
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -11,10 +11,10 @@ help: ## list the targets
 demo: ## run a simulated platform, Caddy and a small app on this machine
 	go run ./cmd/demo
 
-test: $(MODULES) chromium redis postgres sqlite ## run all tests; installs the browser, Redis, PostgreSQL, SQLite and the npm packages they need
+test: $(MODULES) chromium redis postgres pgbouncer sqlite ## run all tests; installs the browser, Redis, PostgreSQL, PgBouncer, SQLite and the npm packages they need
 	go test -timeout 20m ./...
 
-race: $(MODULES) chromium redis postgres sqlite ## run all tests with the race detector
+race: $(MODULES) chromium redis postgres pgbouncer sqlite ## run all tests with the race detector
 	go test -race -timeout 30m ./...
 
 lint: ## run the linter
@@ -57,6 +57,9 @@ redis:
 
 postgres:
 	@test -n "$(wildcard /usr/lib/postgresql/*/bin/postgres)" || { $(call debian,postgres,postgresql) }
+
+pgbouncer:
+	@test -x /usr/sbin/pgbouncer || { $(call debian,pgbouncer,pgbouncer) }
 
 sqlite:
 	@$(call debian,sqlite3,sqlite3)

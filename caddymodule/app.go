@@ -34,7 +34,8 @@ type App struct {
 	ProvidersRaw map[string]json.RawMessage `json:"providers,omitempty" caddy:"namespace=delegate.providers inline_key=kind"`
 
 	// TrustedOrigins are the other web origins, such as https://app.example.org,
-	// whose pages may call through this server with the user's session.
+	// whose pages may call through this server with the user's session; those of
+	// app shells too, such as capacitor://localhost. Each is compared as a whole.
 	// Default: none, only pages of the same origin may.
 	TrustedOrigins []string `json:"trusted_origins,omitempty"`
 

@@ -55,7 +55,7 @@ The file keeps its owner; its mode becomes 0600 if it was more.`, rotateKeyset))
 			}
 			group(start)
 			start.AddCommand(initCommand())
-			cmd.AddCommand(start, checkCommand(), grantsCommand())
+			cmd.AddCommand(start, withEnvFiles(checkCommand()), withEnvFiles(grantsCommand()))
 		},
 	})
 }

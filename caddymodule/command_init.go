@@ -49,6 +49,11 @@ localhost {
 		# Your app answers GET /auth with 200 and Remote-User, or 401.
 		forward_auth @session 127.0.0.1:3000 {
 			uri /auth
+			header_up X-Forwarded-Uri /mdh{uri}
+			transport http {
+				dial_timeout 2s
+				response_header_timeout 5s
+			}
 		}
 		delegate_proxy mydatahelps {
 			subject {rp.header.Remote-User}

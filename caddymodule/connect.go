@@ -21,6 +21,7 @@ import (
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/headers"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/policy"
 )
 
 func init() {
@@ -50,8 +51,9 @@ type Connect struct {
 	// a request says of its host. Required.
 	URL string `json:"url,omitempty"`
 
-	// Then is the path of the app's page where the browser is sent at the end,
-	// with the query parameter connect: connected, pending, or a code. Default: `/`.
+	// Then is the app's page where the browser is sent at the end: a path of this
+	// site or a URL on a trusted origin, with or without a query and a fragment. The
+	// query parameter connect is added: connected, pending, or a code. Default: `/`.
 	Then string `json:"then,omitempty"`
 
 	// Callback is a segment behind /callback that nobody can guess, such as
@@ -70,10 +72,15 @@ type Connect struct {
 
 	connector connector
 	base      *url.URL
+	page      *policy.Page
 	cookie    http.Cookie // without its value
 	segment   delegation.Secret
 	from      []netip.Prefix
 }
+
+// connectParameter is the query parameter by which the app's page is told what
+// has come of it.
+const connectParameter = "connect"
 
 // CaddyModule returns the Caddy module information.
 func (Connect) CaddyModule() caddy.ModuleInfo {
@@ -103,8 +110,11 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 	if c.Then == "" {
 		c.Then = "/"
 	}
-	if err := checkThen(c.Then); err != nil {
-		return err
+	if c.page, err = policy.ParsePage(c.Then, connectParameter); err == nil {
+		err = c.page.On(c.base, c.app.origins)
+	}
+	if err != nil {
+		return fmt.Errorf("then %q: %w", c.Then, err)
 	}
 	if c.Callback != "" {
 		if c.segment, err = loadSecret("callback", c.Callback); err != nil {
@@ -126,16 +136,6 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 	c.cookie = journeyCookie(c.Provider, c.base.Scheme == "https")
 	if err := c.cookie.Valid(); err != nil {
 		return fmt.Errorf("provider %q: its name is part of a cookie's: take letters, digits, - and _", c.Provider)
-	}
-	return nil
-}
-
-// checkThen refuses a path that a browser would read as another host's.
-func checkThen(path string) error {
-	u, err := url.Parse(path)
-	if err != nil || u.Scheme != "" || u.Host != "" || !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") ||
-		strings.ContainsAny(path, "\\\r\n\t") || u.RawQuery != "" || u.Fragment != "" {
-		return fmt.Errorf("then %q: write the path of a page of this site, such as /profile", path)
 	}
 	return nil
 }
@@ -228,7 +228,7 @@ func (c *Connect) mayTell(r *http.Request, segment string) bool {
 //
 //	delegate_connect [<matcher>] <provider> {
 //	    url               <url>
-//	    then              <path>
+//	    then              <path or URL>
 //	    callback          <segment>
 //	    callback_from     <ranges...>
 //	    cross_device      [<duration>]
@@ -246,10 +246,17 @@ func parseConnect(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	if d.NextArg() {
 		return nil, d.Errf("delegate_connect takes one provider, not %q as well", d.Val())
 	}
+	then := *d // the line to name
 	for d.NextBlock(0) {
+		if d.Val() == "then" {
+			then = *d
+		}
 		if err := c.parseLine(d); err != nil {
 			return nil, err
 		}
+	}
+	if err := c.checkThen(optionOrigins(h)); err != nil {
+		return nil, then.Errf("then %q: %w", c.Then, err)
 	}
 	if c.URL == "" {
 		return nil, d.Err("url is missing: the address of this directive as browsers know it, such as https://app.example.org/connect/" + c.Provider)
@@ -257,18 +264,33 @@ func parseConnect(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	return &c, c.check(d)
 }
 
+// checkThen checks what can be while there are a file and a line to name. An
+// address of this directive with a placeholder is known when it is provisioned.
+func (c *Connect) checkThen(trusted []string) error {
+	if c.Then == "" {
+		return nil
+	}
+	page, err := policy.ParsePage(c.Then, connectParameter)
+	if err != nil || strings.Contains(c.URL, "{") {
+		return err
+	}
+	origins, err := policy.NewOrigins(trusted)
+	if err != nil {
+		return err
+	}
+	own, err := delegation.ParseBase("url", "", c.URL)
+	if err != nil {
+		own = nil // which is refused by itself
+	}
+	return page.On(own, origins)
+}
+
 func (c *Connect) parseLine(d *caddyfile.Dispenser) error {
 	switch d.Val() {
 	case "url":
 		return parseOnce(d, &c.URL)
 	case "then":
-		if err := parseOnce(d, &c.Then); err != nil {
-			return err
-		}
-		if err := checkThen(c.Then); err != nil {
-			return d.WrapErr(err)
-		}
-		return nil
+		return parseOnce(d, &c.Then)
 	case "callback":
 		return parseOnce(d, &c.Callback)
 	case "callback_from":

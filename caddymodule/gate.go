@@ -85,6 +85,9 @@ func (g *Gate) settle(ctx caddy.Context) error {
 // person tells who is asking; a refusal if nobody is signed in.
 func (g *Gate) person(r *http.Request, repl *caddy.Replacer) (delegation.Person, error) {
 	in := g.signedIn(r, repl)
+	if status := g.authStatus(repl); status != 0 && status/100 != 2 {
+		return delegation.Person{}, delegation.Refuse(delegation.SessionRequired, fmt.Errorf("the auth server answered %d", status))
+	}
 	subject := in.valueOf(repl, g.Subject)
 	if subject == "" {
 		return delegation.Person{}, delegation.Refuse(delegation.SessionRequired, fmt.Errorf("%s is empty", g.Subject))
@@ -105,6 +108,19 @@ func (g *Gate) person(r *http.Request, repl *caddy.Replacer) (delegation.Person,
 		g.usedBy(in)
 	}
 	return who, nil
+}
+
+// authStatus is the status of the auth server's answer, if it is that which names
+// the user; otherwise 0. With a handle_response of its own forward_auth lets pass
+// what was not 2xx, such as a redirect to a login page: a name in its headers is
+// nobody who is signed in.
+func (g *Gate) authStatus(repl *caddy.Replacer) int {
+	if !strings.HasPrefix(g.Subject, "{"+answerPrefix) {
+		return 0
+	}
+	value, _ := repl.Get("http.reverse_proxy.status_code")
+	status, _ := value.(int)
+	return status
 }
 
 // signedIn returns who app_session found signed in, if it is by that session
@@ -263,8 +279,11 @@ func parseOnce(d *caddyfile.Dispenser, to *string) error {
 	return nil
 }
 
+// answerPrefix is what the placeholders of an auth server's answer begin with.
+const answerPrefix = "http.reverse_proxy.header."
+
 // trusted are the placeholders that only an authenticator can set.
-var trusted = []string{"http.auth.user.", "http.reverse_proxy.header."}
+var trusted = []string{"http.auth.user.", answerPrefix}
 
 // trustworthy refuses a placeholder that repeats what a client sent. Taking
 // the user's name from a request header is the commonest hole of homemade

@@ -5,7 +5,6 @@ package caddymodule
 import (
 	"errors"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"sync"
@@ -128,7 +127,7 @@ func (v *visit) arrive() error {
 	default:
 		requestsTotal.WithLabelValues(v.Provider, answered).Inc()
 	}
-	v.w.Header().Set("Location", v.Then+"?"+url.Values{"connect": {outcome}}.Encode())
+	v.w.Header().Set("Location", v.page.With(connectParameter, outcome))
 	v.w.Header().Set("Referrer-Policy", "no-referrer") // the address has the state
 	v.w.WriteHeader(http.StatusSeeOther)
 	return nil

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
@@ -28,11 +29,11 @@ func (s *Store) migrate(ctx context.Context) error {
 	}
 	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true), goose.WithTableName("delegate_migrations"), goose.WithGoMigrations(s.rowKeysMigration())}
 	if s.dialect.goose == "postgres" {
-		locker, err := lock.NewPostgresSessionLocker()
+		locker, err := migrationLock()
 		if err != nil {
 			return err
 		}
-		options = append(options, goose.WithSessionLocker(locker))
+		options = append(options, goose.WithLocker(locker))
 	}
 	p, err := goose.NewProvider(goose.Dialect(s.dialect.goose), s.db, files, options...)
 	if err != nil {
@@ -53,6 +54,21 @@ func (s *Store) migrate(ctx context.Context) error {
 		return fmt.Errorf("grants: the tables are of version %d, and this program knows %d: use the newer program", now, newest)
 	}
 	return s.unavailable("reading the tables' version", err)
+}
+
+// migrationLock has machines that bring the tables up to date wait for each
+// other. It is a row with a lease, not PostgreSQL's lock of a session: behind a
+// pooler in transaction mode that is taken on one connection and given back on
+// another, and stays.
+func migrationLock() (lock.Locker, error) {
+	const pause = time.Second
+	return lock.NewPostgresTableLocker(
+		lock.WithTableName("delegate_migrations_lock"),
+		lock.WithTableLockTimeout(pause, uint64(migrating/pause)),
+		// That another machine has it is said by an error of its own; one that wraps
+		// the driver's is not mended by waiting.
+		lock.WithTableRetryPolicy(func(err error) bool { return errors.Unwrap(err) == nil }),
+	)
 }
 
 // checkKeyset refuses a keyset that does not open what is there: with a wrong

@@ -44,7 +44,8 @@ type Origins struct {
 // NewOrigins returns the check for the server's own origin and the trusted
 // ones. A trusted origin is written as browsers send it: scheme://host or
 // scheme://host:port in lower case, without the scheme's default port, path
-// or wildcard; https, or http on a loopback host.
+// or wildcard; https, http on a loopback host, or an app shell's own scheme, such
+// as capacitor://localhost.
 func NewOrigins(trusted []string) (*Origins, error) {
 	o := &Origins{
 		protection: http.NewCrossOriginProtection(),
@@ -80,17 +81,27 @@ func checkOrigin(origin string) error {
 	if err != nil || u.Hostname() == "" || strings.ContainsFunc(u.Host, notOfHost) {
 		return fmt.Errorf("origin %q: write it as scheme://host in ASCII, such as https://app.example.org", origin)
 	}
-	if u.Scheme != "https" && u.Scheme != "http" {
-		return fmt.Errorf("origin %q: the scheme must be https", origin)
-	}
 	if u.Scheme == "http" && !isLoopback(u.Hostname()) {
 		return fmt.Errorf("origin %s: use https; http is for loopback only", origin)
+	}
+	if u.Scheme != "https" && u.Scheme != "http" {
+		if u.Scheme == "" || slices.Contains(noOrigins, u.Scheme) {
+			return fmt.Errorf("origin %q: the scheme must be https, or an app shell's own as in capacitor://localhost", origin)
+		}
+		if u.Host != u.Hostname() {
+			return fmt.Errorf("origin %q: an app shell's origin has no port: write %s://%s", origin, u.Scheme, u.Hostname())
+		}
 	}
 	if want := serialize(u); origin != want {
 		return fmt.Errorf("origin %q is not written as browsers send it: write %s", origin, want)
 	}
 	return nil
 }
+
+// noOrigins are schemes by which no page names itself in Origin: what they load
+// has the origin null, or they load no pages. One of them in the settings is a
+// mistake, which would keep the pages that were meant from working.
+var noOrigins = []string{"about", "blob", "data", "file", "filesystem", "ftp", "javascript", "mailto", "urn", "view-source", "ws", "wss"}
 
 // serialize writes the origin of a URL as browsers do (RFC 6454 section 6.2).
 func serialize(u *url.URL) string {

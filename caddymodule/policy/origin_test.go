@@ -173,6 +173,23 @@ func TestNewOriginsErrors(t *testing.T) {
 		"http://localhost:80":           "write http://localhost",
 		"https://u:secret@example.org":  "neither user nor password",
 		"https://app.example.org https": "scheme://host",
+		"capacitor://*":                 "wildcard",
+		"capacitor://":                  "scheme://host",
+		"capacitor:localhost":           "scheme://host",
+		"capacitor://localhost/":        "write capacitor://localhost",
+		"capacitor://localhost#/home":   "write capacitor://localhost",
+		"Capacitor://localhost":         "write capacitor://localhost",
+		"ionic://LocalHost":             "write ionic://localhost",
+		"tauri://localhost:80":          "no port",
+		"tauri://u:secret@localhost":    "neither user nor password",
+		"http://tauri.example":          "loopback",
+		"file:///index.html":            "scheme://host",
+		"file://localhost":              "must be https",
+		"javascript://localhost":        "must be https",
+		"data://localhost":              "must be https",
+		"blob://localhost":              "must be https",
+		"ws://localhost":                "must be https",
+		"wss://app.example.org":         "must be https",
 	} {
 		_, err := NewOrigins([]string{origin})
 		if err == nil {
@@ -187,6 +204,7 @@ func TestNewOriginsErrors(t *testing.T) {
 	for _, origin := range []string{
 		trustedApp, "https://app.example.org:8443", "https://xn--bcher-kva.example", "http://localhost", "http://app.localhost:3000",
 		"http://127.0.0.1:3000", "http://[::1]:3000", "https://10.0.0.1",
+		"capacitor://localhost", "ionic://localhost", "tauri://localhost", "http://tauri.localhost", "https://tauri.localhost", "app://bundle", "org.example.app://localhost",
 	} {
 		o, err := NewOrigins([]string{origin})
 		if err != nil {

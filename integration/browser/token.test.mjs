@@ -191,3 +191,39 @@ test("without a session there is no token", async () => {
   await page.clock.runFor(600_000);
   assert.deepEqual(await Promise.all(asked.map(async (r) => (await r.response()).status())), [200, 401, 401]);
 });
+
+// An auth server that redirects whoever is not signed in to its login page: a
+// fetch that follows it fails as if it were offline.
+for (const [name, status] of [["302", 302], ["303", 303], ["307", 307]]) {
+  test(`a login page in front of the route ends it at once: ${name}`, async () => {
+    await page.route(tokenURL, (route) => route.fulfill({ status, headers: { Location: "https://login.example.org/" } }));
+    assert.equal(await open(), "no token: redirected");
+    assert.equal(asked.length, 1);
+  });
+}
+
+// Whoever waits for a page has to be told some time.
+test("a network that stays away ends it after six tries", async () => {
+  await page.clock.install();
+  await page.route(tokenURL, (route) => route.abort("internetdisconnected"));
+  await page.goto(APP_URL + "/browser-test");
+  while (await page.title() === "starting") { await page.waitForTimeout(20); await page.clock.runFor(1000); }
+  assert.equal(await page.title(), "no token: offline");
+  await page.clock.runFor(600_000);
+  assert.equal(asked.length, 6);
+});
+
+// A page that is open while the network is away for long goes on, and asks no
+// more than once in a while.
+test("a renewal that keeps failing is tried again every minute", async () => {
+  await page.clock.install();
+  assert.equal(await open(), "signed in");
+  const before = await expiry();
+  await page.route(tokenURL, (route) => route.abort("internetdisconnected"));
+  await page.clock.fastForward(await untilRenewal() + 1000);
+  while (asked.length < 7) { await page.waitForTimeout(20); await page.clock.runFor(1000); } // the first one, and six tries
+  await page.unroute(tokenURL);
+  while (asked.length <= 7) { await page.waitForTimeout(20); await page.clock.runFor(5000); }
+  await renewed(before);
+  await readsOwnData();
+});

@@ -184,3 +184,14 @@ func (s *Server) Database(ctx context.Context) (string, error) {
 	}
 	return s.url(name), nil
 }
+
+// Exec has the server's owner run statements in a database.
+func (s *Server) Exec(ctx context.Context, address, text string) error {
+	db, err := sql.Open("pgx", address)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	_, err = db.ExecContext(ctx, text)
+	return err
+}

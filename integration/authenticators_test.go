@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package integration
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/integration/stack"
+)
+
+// pastedBlock is the block under a heading of the page about authenticators.
+func pastedBlock(t *testing.T, heading string) string {
+	t.Helper()
+	const page = "caddymodule/docs/authenticators.md"
+	_, text, ok := strings.Cut(documents(t)[page], "\n## "+heading+"\n")
+	if !ok {
+		t.Fatalf("%s has no heading %s", page, heading)
+	}
+	text, _, _ = strings.Cut(text, "\n## ")
+	blocks := fenced(page, text, "caddyfile")
+	if len(blocks) != 1 {
+		t.Fatalf("%s has %d blocks", heading, len(blocks))
+	}
+	return blocks[0].text
+}
+
+// site is a Caddyfile of the stack's whose site has blocks of the page.
+func site(blocks ...string) string {
+	return `{` + stack.Options + `
+	delegate {` + stack.Provider + `
+		trusted_origins https://www.example.org
+	}
+}
+http://127.0.0.1:[[.Port]] {
+` + strings.Join(blocks, "\n") + `
+}
+`
+}
+
+// authServer answers forward_auth as a product's documentation says.
+type authServer struct {
+	*httptest.Server
+	mu    sync.Mutex
+	asked []http.Header
+}
+
+func newAuthServer(t *testing.T, answer func(w http.ResponseWriter, r *http.Request)) *authServer {
+	t.Helper()
+	a := new(authServer)
+	a.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a.mu.Lock()
+		a.asked = append(a.asked, r.Header.Clone())
+		a.mu.Unlock()
+		answer(w, r)
+	}))
+	t.Cleanup(a.Close)
+	return a
+}
+
+// uris are the addresses that it was told.
+func (a *authServer) uris() (all []string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, h := range a.asked {
+		all = append(all, h.Get("X-Forwarded-Uri"))
+	}
+	a.asked = nil
+	return all
+}
+
+// has tells whether a request has the session of the stack's user Alice.
+func has(r *http.Request, session string) bool {
+	c, err := r.Cookie(stack.CookieName)
+	return err == nil && c.Value == session
+}
+
+// An app of the operator's own.
+func ownApp(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path != "/auth" || !has(r, "alices") {
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
+	w.Header().Set("Remote-User", "alice")
+}
+
+// Authelia, with rules that ask for two factors below /mdh/ and for one
+// elsewhere. The session "alices" has two, "one-factor" one.
+func authelia(w http.ResponseWriter, r *http.Request) {
+	h := r.Header
+	if r.URL.Path != "/api/authz/forward-auth" || h.Get("X-Forwarded-Method") == "" || h.Get("X-Forwarded-Host") == "" || h.Get("X-Forwarded-Proto") == "" {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	target, err := url.Parse(h.Get("X-Forwarded-Proto") + "://" + h.Get("X-Forwarded-Host") + h.Get("X-Forwarded-Uri"))
+	if err != nil {
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	strict := regexp.MustCompile(`^/mdh/`).MatchString(target.Path)
+	if has(r, "alices") || has(r, "one-factor") && !strict {
+		w.Header().Set("Remote-User", "alice")
+		w.Header().Set("Remote-Email", "alice@example.org")
+		return
+	}
+	status := http.StatusSeeOther
+	if m := h.Get("X-Forwarded-Method"); m == http.MethodGet || m == http.MethodHead || m == http.MethodOptions {
+		status = http.StatusFound
+	}
+	if h.Get("X-Requested-With") == "XMLHttpRequest" || !strings.Contains(h.Get("Accept"), "*/*") && !strings.Contains(h.Get("Accept"), "text/html") {
+		status = http.StatusUnauthorized
+	}
+	http.Redirect(w, r, "https://auth.example.org/?rd="+url.QueryEscape(target.String()), status)
+}
+
+// An outpost of authentik.
+func authentik(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path != "/outpost.goauthentik.io/auth/caddy" {
+		w.WriteHeader(http.StatusNotFound)
+		return
+	}
+	if has(r, "alices") {
+		w.Header()["X-authentik-username"] = []string{"renamed"} // as it spells them
+		w.Header()["X-authentik-uid"] = []string{"alice"}
+		return
+	}
+	w.Header().Set("Set-Cookie", "authentik_proxy_x=state; Path=/; HttpOnly")
+	http.Redirect(w, r, "/outpost.goauthentik.io/start?rd=x", http.StatusFound)
+}
+
+func tinyauth(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	switch {
+	case r.URL.Path != "/api/auth/caddy" || r.Header.Get("X-Forwarded-Uri") == "":
+		w.WriteHeader(http.StatusBadRequest)
+	case has(r, "alices"):
+		w.Header().Set("Remote-User", "alice")
+		w.Header().Set("Remote-Sub", "")
+		w.Header().Set("Authorization", r.Header.Get("Authorization")) // it repeats that
+		fmt.Fprint(w, `{"status":200,"message":"Authenticated"}`)
+	case regexp.MustCompile("Chrome|Gecko|AppleWebKit|Opera|Edge").MatchString(r.UserAgent()):
+		http.Redirect(w, r, "https://tinyauth.example.org/login", http.StatusTemporaryRedirect)
+	default:
+		w.WriteHeader(http.StatusUnauthorized)
+		fmt.Fprint(w, `{"status":401,"message":"Unauthorized"}`)
+	}
+}
+
+// products are the blocks that ask a server.
+var products = []struct {
+	heading, host string
+	answer        http.HandlerFunc
+}{
+	{"Your own app", "app:3000", ownApp},
+	{"Authelia", "authelia:9091", authelia},
+	{"authentik", "authentik:9000", authentik},
+	{"Tinyauth", "tinyauth:3000", tinyauth},
+	{"oauth2-proxy", "oauth2-proxy:4180", func(w http.ResponseWriter, r *http.Request) { // itself in another test
+		if r.URL.Path != "/oauth2/auth" || !has(r, "alices") {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		w.Header().Set("X-Auth-Request-User", "alice")
+		w.Header().Add("Set-Cookie", "_oauth2_proxy_0=a; Path=/; Expires=Wed, 21 Oct 2065 07:28:00 GMT; HttpOnly")
+		w.Header().Add("Set-Cookie", "_oauth2_proxy_1=b; Path=/; HttpOnly")
+		w.WriteHeader(http.StatusAccepted)
+	}},
+}
+
+// asPage sends a request as a browser does for a page's fetch.
+func asPage(u *user, method, path, session string, header ...string) answer {
+	u.t.Helper()
+	req := u.request(method, path, nil)
+	req.Header.Del("Cookie")
+	if session != "" {
+		req.Header.Set("Cookie", stack.CookieName+"="+session)
+	}
+	req.Header.Set("User-Agent", "Mozilla/5.0 AppleWebKit/537.36 Chrome/156.0 Safari/537.36")
+	req.Header.Set("Accept", "*/*")
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	return u.do(req)
+}
+
+// TestC40_Authenticators protects who pastes a block: who is signed in at the
+// product is that person at the platform, and who is not gets an answer that a
+// page can read, whatever the product says to a browser.
+func TestC40_Authenticators(t *testing.T) {
+	for _, p := range products {
+		t.Run(p.heading, func(t *testing.T) {
+			server := newAuthServer(t, p.answer)
+			s := start(t, site(strings.ReplaceAll(pastedBlock(t, p.heading), p.host, server.Listener.Addr().String())))
+			u := signIn(t, s, "nobody")
+			from := []string{"Origin", "https://www.example.org", "Sec-Fetch-Site", "cross-site"}
+
+			a := asPage(u, http.MethodGet, participantPath, "alices")
+			a.want(t, http.StatusOK, "")
+			if !strings.Contains(a.body, stack.Alice.ID) {
+				t.Errorf("it is not Alice: %s", a.body)
+			}
+			for _, method := range []string{http.MethodGet, http.MethodPost} {
+				path := participantPath
+				if method == http.MethodPost {
+					path = "/mdh/api/v1/delegated/customevents"
+				}
+				a = asPage(u, method, path, "", append(from, "Remote-User", "alice", "X-Authentik-Uid", "alice", "X-Auth-Request-User", "alice")...)
+				a.want(t, http.StatusUnauthorized, "session_required")
+				if got := a.Header.Get("Access-Control-Allow-Origin"); got != "https://www.example.org" {
+					t.Errorf("%s: a page of a trusted origin cannot read the refusal: %v", method, a.Header)
+				}
+				if a.Header.Get("Location") != "" {
+					t.Errorf("%s: %v", method, a.Header)
+				}
+			}
+			for _, told := range server.uris() {
+				if !strings.HasPrefix(told, "/mdh/api/v1/delegated/") {
+					t.Errorf("the auth server was told %q", told)
+				}
+			}
+			a = asPage(u, http.MethodOptions, participantPath, "", append(from, "Access-Control-Request-Method", "GET")...)
+			if a.StatusCode != http.StatusNoContent || a.Header.Get("Access-Control-Allow-Origin") == "" {
+				t.Errorf("preflight: %d %v", a.StatusCode, a.Header)
+			}
+			if told := server.uris(); len(told) > 0 {
+				t.Errorf("a preflight was asked about: %q", told)
+			}
+		})
+	}
+}
+
+// TestC39_RulesByPath protects a rule of the auth server that names a path: it is
+// told the path that was asked for, in whatever spelling Caddy takes for it.
+func TestC39_RulesByPath(t *testing.T) {
+	server := newAuthServer(t, authelia)
+	s := start(t, site(strings.ReplaceAll(pastedBlock(t, "Authelia"), "authelia:9091", server.Listener.Addr().String())))
+	u := signIn(t, s, "nobody")
+	rest := strings.TrimPrefix(participantPath, "/mdh")
+	for _, path := range []string{"/mdh" + rest, "/MDH" + rest, "//mdh" + rest, "/mdh/" + rest, "/%6Ddh" + rest, "/%6ddh" + rest, "/m%44h" + rest, "/mdh" + rest + "?x=/public"} {
+		// One factor is enough elsewhere, and not here.
+		asPage(u, http.MethodGet, path, "one-factor").want(t, http.StatusUnauthorized, "session_required")
+		for _, told := range server.uris() {
+			if !strings.HasPrefix(told, "/mdh/") {
+				t.Errorf("%s: the auth server was told %q", path, told)
+			}
+		}
+		asPage(u, http.MethodGet, path, "alices").want(t, http.StatusOK, "")
+	}
+}
+
+// TestC40_RedirectNamesNobody protects users from an auth server that names them
+// in an answer by which it does not let them in: at the second factor, or when a
+// session is over.
+func TestC40_RedirectNamesNobody(t *testing.T) {
+	for _, status := range []int{http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusUnauthorized} {
+		server := newAuthServer(t, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Remote-User", "alice")
+			http.Redirect(w, r, "https://auth.example.org/", status)
+		})
+		block := strings.ReplaceAll(pastedBlock(t, "Your own app"), "app:3000", server.Listener.Addr().String())
+		s := start(t, site(block, "handle /mdh-token {\n"+strings.NewReplacer("handle_path /mdh/* {\n", "", "delegate_proxy", "delegate_token").Replace(block)))
+		u := signIn(t, s, "nobody")
+		asPage(u, http.MethodGet, participantPath, "alices").want(t, http.StatusUnauthorized, "session_required")
+		asPage(u, http.MethodPost, "/mdh-token", "alices").want(t, http.StatusUnauthorized, "session_required")
+		if n := s.Platform.Counts().TokenRequests; n > 0 {
+			t.Errorf("%d: the platform was asked for a token", status)
+		}
+	}
+}
+
+// TestC43_HungServer protects users from an auth server that takes a connection
+// and says nothing: each block gives up.
+func TestC43_HungServer(t *testing.T) {
+	hung := make(chan struct{})
+	server := newAuthServer(t, func(http.ResponseWriter, *http.Request) { <-hung })
+	t.Cleanup(func() { close(hung) }) // before the server is closed, which waits for it
+	var blocks []string
+	for i, p := range products {
+		block := strings.ReplaceAll(pastedBlock(t, p.heading), p.host, server.Listener.Addr().String())
+		blocks = append(blocks, strings.ReplaceAll(block, "/mdh", fmt.Sprintf("/mdh-%d", i)))
+	}
+	s := start(t, site(blocks...))
+	u := signIn(t, s, "nobody")
+	var all sync.WaitGroup
+	for i, p := range products {
+		all.Go(func() {
+			begun := time.Now()
+			a, err := u.try(u.request(http.MethodGet, strings.Replace(participantPath, "/mdh", fmt.Sprintf("/mdh-%d", i), 1), nil))
+			if err != nil || a.StatusCode != http.StatusGatewayTimeout {
+				t.Errorf("%s: %d %v", p.heading, a.StatusCode, err)
+			}
+			if took := time.Since(begun); took > time.Minute {
+				t.Errorf("%s: %s", p.heading, took)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// TestC43_BlocksAreWhole protects who pastes any block of the docs: one that asks
+// an auth server has a time limit, leaves preflights alone, and tells the path.
+func TestC43_BlocksAreWhole(t *testing.T) {
+	pages := documents(t)
+	example, err := os.ReadFile("../Caddyfile.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages["Caddyfile.example"] = "```caddyfile\n" + string(example) + "```\n"
+	for page, text := range pages {
+		for _, b := range fenced(page, text, "caddyfile") {
+			code := withoutComments(b.text)
+			asked := strings.Count(code, "forward_auth ") + strings.Count(code, "rewrite /oauth2/auth")
+			if limits := strings.Count(code, "response_header_timeout 5s"); asked != limits {
+				t.Errorf("%s asks an auth server %d times, and has %d limits", b, asked, limits)
+			}
+			for _, line := range regexp.MustCompile(`(?m)^\s*(?:forward_auth|basic_auth|authorize)\b.*$`).FindAllString(code, -1) {
+				if !strings.Contains(line, " @") && !strings.Contains(code, "respond ") && !strings.Contains(code, "delegate_logout") {
+					t.Errorf("%s: preflights are asked about: %s", b, line)
+				}
+			}
+			if paths, told := strings.Count(code, "handle_path "), strings.Count(code, "X-Forwarded-Uri /"); asked > 0 && paths > told {
+				t.Errorf("%s: %d prefixes are stripped, and %d told", b, paths, told)
+			}
+		}
+	}
+}
+
+// TestC41_CaddySecurity protects users of an app behind caddy-security from
+// whoever registers with their e-mail address, and pages from a redirect.
+func TestC41_CaddySecurity(t *testing.T) {
+	block := pastedBlock(t, "caddy-security")
+	block = regexp.MustCompile(`(?s)\t\tprovider mydatahelps \{.*?\n\t\t\}\n`).ReplaceAllString(block, "\t\ttrusted_origins https://www.example.org\n"+strings.ReplaceAll(stack.Provider, "$", "$$"))
+	block = strings.Replace(block, "app.example.org {", "http://127.0.0.1:[[.Port]] {", 1)
+	s := start(t, strings.Replace(block, "{\n", "{\n"+stack.Options, 1))
+	u := signIn(t, s, "nobody")
+	a := asPage(u, http.MethodGet, participantPath, "", "Cookie", authorizerToken)
+	a.want(t, http.StatusOK, "")
+	if !strings.Contains(a.body, stack.Alice.ID) {
+		t.Errorf("it is not Alice: %s", a.body)
+	}
+	if a = asPage(u, http.MethodGet, participantPath, ""); a.StatusCode != http.StatusUnauthorized || a.Header.Get("Location") != "" {
+		t.Errorf("nobody: %d %v", a.StatusCode, a.Header)
+	}
+	a = asPage(u, http.MethodOptions, participantPath, "", "Origin", "https://www.example.org", "Access-Control-Request-Method", "GET")
+	if a.StatusCode != http.StatusNoContent {
+		t.Errorf("preflight: %d", a.StatusCode)
+	}
+}
+
+// TestC36_BasicAuth protects pages of a trusted origin: the preflight of a call
+// with a password has none.
+func TestC36_BasicAuth(t *testing.T) {
+	s := start(t, site(strings.ReplaceAll(pastedBlock(t, "basic_auth"), "$2a$14$…", "$2a$10$vaetyXOUnisycw.AWKNYJ.ELGB0Ky.w/8qu12y0BlA/Uj0EuM8qqK")))
+	u := signIn(t, s, "nobody")
+	a := asPage(u, http.MethodOptions, participantPath, "", "Origin", "https://www.example.org", "Access-Control-Request-Method", "GET", "Access-Control-Request-Headers", "authorization")
+	if a.StatusCode != http.StatusNoContent || a.Header.Get("Access-Control-Allow-Headers") != "authorization" {
+		t.Errorf("preflight: %d %v", a.StatusCode, a.Header)
+	}
+	asPage(u, http.MethodGet, participantPath, "", "Authorization", "Basic YWxpY2U6c2VjcmV0").want(t, http.StatusOK, "")
+	if a = asPage(u, http.MethodGet, participantPath, ""); a.StatusCode != http.StatusUnauthorized {
+		t.Errorf("nobody: %d", a.StatusCode)
+	}
+}
+
+// TestC35_SeveralCookies protects a session that is too large for one cookie: all
+// that are set at a renewal reach the browser, with their dates.
+func TestC35_SeveralCookies(t *testing.T) {
+	p := products[4]
+	server := newAuthServer(t, p.answer)
+	s := start(t, site(strings.ReplaceAll(pastedBlock(t, p.heading), p.host, server.Listener.Addr().String())))
+	a := asPage(signIn(t, s, "nobody"), http.MethodGet, participantPath, "alices")
+	a.want(t, http.StatusOK, "")
+	if got := a.Header["Set-Cookie"]; len(got) != 2 || !strings.Contains(got[0], "Expires=Wed, 21 Oct 2065 07:28:00 GMT") || !strings.HasPrefix(got[1], "_oauth2_proxy_1=b") {
+		t.Errorf("%q", got)
+	}
+}
