@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"maps"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
@@ -92,9 +93,7 @@ func keySet(t testing.TB, keys map[string]*ecdsa.PrivateKey, more map[string]any
 		if err := json.Unmarshal(text, &members); err != nil {
 			t.Fatal(err)
 		}
-		for name, v := range more {
-			members[name] = v
-		}
+		maps.Copy(members, more)
 		all = append(all, members)
 	}
 	text, err := json.Marshal(map[string]any{"keys": all})

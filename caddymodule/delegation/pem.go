@@ -47,9 +47,8 @@ func unquote(text string) string {
 func TrimSecret(text string) (secret, odd string) {
 	var all []string
 	note := func(what string) { all = append(all, what) }
-	secret = text
-	if strings.HasPrefix(secret, byteOrderMark) {
-		secret = strings.TrimPrefix(secret, byteOrderMark)
+	secret, marked := strings.CutPrefix(text, byteOrderMark)
+	if marked {
 		note("it begins with a byte order mark, which was left out")
 	}
 	if trimmed := strings.Trim(secret, "\r\n"); trimmed != secret {
