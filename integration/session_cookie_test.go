@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -41,6 +42,7 @@ func TestC6_Pieces(t *testing.T) {
 	var known atomic.Value // the session that the app has given out
 	known.Store("")
 	var heard atomic.Value
+	var once sync.Once
 	caddyfile := `{` + stack.Options + `
 	delegate {` + stack.Provider + `
 	}
@@ -68,7 +70,7 @@ http://127.0.0.1:[[.Port]] {
 }
 `
 	over(t, caddyfile, func(t *testing.T, s *stack.Stack, u *user) {
-		if known.Load() == "" { // the mux is the stack's, and one for all protocols
+		once.Do(func() { // the app is one for all protocols
 			s.App.Handle("/joins", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				heard.Store(r.Header.Get("Cookie"))
 				var joined strings.Builder
@@ -85,7 +87,7 @@ http://127.0.0.1:[[.Port]] {
 				}
 				_, _ = io.WriteString(w, `{"sub":"alice"}`)
 			}))
-		}
+		})
 		get := func(path string, cookies ...string) answer {
 			headers := make([]string, 0, 2*len(cookies))
 			for _, c := range cookies {
