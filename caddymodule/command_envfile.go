@@ -34,7 +34,7 @@ func loadEnvFile(file string) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // of what was only read
 	variables, err := parseEnvFile(f)
 	if err != nil {
 		return fmt.Errorf("%s: %w", file, err)

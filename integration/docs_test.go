@@ -246,7 +246,7 @@ func TestDocsLinks(t *testing.T) {
 }
 
 func hasHeading(text, anchor string) bool {
-	for _, line := range strings.Split(text, "\n") {
+	for line := range strings.SplitSeq(text, "\n") {
 		title := strings.TrimLeft(line, "#")
 		if title == line {
 			continue
