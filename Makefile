@@ -1,7 +1,8 @@
 FUZZTIME ?= 30s
 TOOL     := go tool -modfile=.ci/tools/go.mod
 BROWSER  := integration/browser
-MODULES  := $(BROWSER)/node_modules/.package-lock.json
+PRODUCTS := integration/products
+MODULES  := $(BROWSER)/node_modules/.package-lock.json $(PRODUCTS)/node_modules/.package-lock.json
 
 .PHONY: help demo test race lint build bench fuzz fmt clean chromium redis postgres pgbouncer sqlite
 
@@ -44,10 +45,10 @@ fmt: ## format the Go files and Caddyfile.example
 	go run ./cmd/caddy fmt --overwrite Caddyfile.example
 
 clean: ## remove what the targets above have made
-	rm -rf caddy demo simulator $(BROWSER)/node_modules
+	rm -rf caddy demo simulator $(BROWSER)/node_modules $(PRODUCTS)/node_modules
 
-$(MODULES): $(BROWSER)/package.json $(BROWSER)/package-lock.json
-	cd $(BROWSER) && npm ci --ignore-scripts
+$(MODULES): %/node_modules/.package-lock.json: %/package.json %/package-lock.json
+	cd $* && npm ci --ignore-scripts
 
 chromium:
 	@$(call debian,chromium,chromium fonts-liberation)

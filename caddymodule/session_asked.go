@@ -40,6 +40,11 @@ type Introspect struct {
 	// `client_id`: which client has got the token. Default: `aud`.
 	AudienceClaim string `json:"audience_claim,omitempty"`
 
+	// TokenType is what `token_type` of the answer has to be, upper or lower case,
+	// such as `Bearer`: for issuers that tell refresh tokens from access tokens by
+	// leaving it out. Default: it may be missing.
+	TokenType string `json:"token_type,omitempty"`
+
 	// AnyAudience has every token of the issuer's count, whichever app has got it.
 	// Default: no.
 	AnyAudience bool `json:"any_audience,omitempty"`
@@ -114,7 +119,7 @@ func (i *Introspect) provision(s *AppSession, revocations *session.Revocations) 
 	if v.Audiences, err = expandEach(repl, i.Audiences); err != nil {
 		return nil, fmt.Errorf("introspect audience: %w", err)
 	}
-	v.AudienceClaim = i.AudienceClaim
+	v.AudienceClaim, v.TokenType = i.AudienceClaim, i.TokenType
 	if v.Header, err = provisionHeaders(repl, i.Headers); err != nil {
 		return nil, fmt.Errorf("introspect %w", err)
 	}
@@ -149,6 +154,9 @@ func (i *Introspect) check() error {
 		return errors.New("introspect: audience is missing: what `aud` of the answer names, or with `audience_claim client_id` the client; without it a token for another app would let its user in here, also a refresh token if the issuer does not tell them apart. If that is meant, write any_audience")
 	case len(i.Audiences) > 0 && i.AnyAudience:
 		return errors.New("introspect: audience and any_audience exclude each other: remove one")
+	}
+	if strings.ContainsAny(i.TokenType, "{} \t\r\n") {
+		return errors.New("introspect: token_type is a word such as Bearer, and takes no placeholder")
 	}
 	if err := checkHeaders(i.Headers); err != nil {
 		return fmt.Errorf("introspect %w", err)
@@ -210,6 +218,7 @@ func (e *SessionEndpoint) check() error {
 //	    issuer        <name>
 //	    audience      <names...>         # or any_audience
 //	    audience_claim <name>
+//	    token_type    <name>
 //	    header_up     <name> <value>     # may stand again
 //	    cache         <duration>
 //	}
@@ -231,6 +240,8 @@ func parseIntrospect(d *caddyfile.Dispenser) (*Introspect, error) {
 			err = parseList(d, &i.Audiences)
 		case "audience_claim":
 			err = parseOnce(d, &i.AudienceClaim)
+		case "token_type":
+			err = parseOnce(d, &i.TokenType)
 		case "any_audience":
 			err = parseFlag(d, &i.AnyAudience)
 		case "header_up":
@@ -238,7 +249,7 @@ func parseIntrospect(d *caddyfile.Dispenser) (*Introspect, error) {
 		case "cache":
 			err = parseLife(d, &i.Cache)
 		default:
-			err = d.Errf("unrecognized subdirective %q of introspect: expected client_id, client_secret, issuer, audience, audience_claim, any_audience, header_up or cache", word)
+			err = d.Errf("unrecognized subdirective %q of introspect: expected client_id, client_secret, issuer, audience, audience_claim, token_type, any_audience, header_up or cache", word)
 		}
 		if err != nil {
 			return nil, err

@@ -61,7 +61,7 @@ func (s *AppSession) asked(v session.Verifier, client *http.Client, settings [][
 }
 
 func introspectionSettings(i *session.Introspection) [][]string {
-	return [][]string{{"introspect", i.URL, i.ClientID, i.ClientSecret.Reveal(), i.Realm, i.Issuer, i.AudienceClaim}, i.Audiences, headerSettings(i.Header)}
+	return [][]string{{"introspect", i.URL, i.ClientID, i.ClientSecret.Reveal(), i.Realm, i.Issuer, i.AudienceClaim, i.TokenType}, i.Audiences, headerSettings(i.Header)}
 }
 
 func endpointSettings(e *session.Endpoint) [][]string {

@@ -181,6 +181,7 @@ http://127.0.0.1:8080 {
 				client_secret {env.SECRET}
 				audience app
 				audience_claim client_id
+				token_type Bearer
 				header_up X-Forwarded-Proto https
 				cache 30s
 			}

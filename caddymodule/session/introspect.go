@@ -38,6 +38,9 @@ type Introspection struct {
 	// AudienceClaim is where the answer names whom the token is for, or which
 	// client has got it. Empty: `aud`.
 	AudienceClaim string
+	// TokenType is what `token_type` has to be, in upper or lower case: an issuer
+	// may tell refresh tokens by leaving it out. Empty: it may be missing.
+	TokenType string
 	// Header are headers of the question that the operator has chosen, such as
 	// Host: see [CheckHeader].
 	Header http.Header
@@ -124,6 +127,9 @@ func (i *Introspection) read(a *answer, credential Credential) (*Session, error)
 			return nil, r
 		}
 		return nil, doubt(introspecting, a.unreadable(err))
+	}
+	if kind, _ := d["token_type"].(string); i.TokenType != "" && !strings.EqualFold(kind, i.TokenType) {
+		return nil, refuse("introspection: token_type is not " + i.TokenType)
 	}
 	if nobody(d["sub"]) {
 		return nil, refuse("introspection: sub is missing: the token is no user's")
