@@ -132,6 +132,7 @@ func TestProductsTable(t *testing.T) {
 	}
 	delete(rows, "Product")
 	names := regexp.MustCompile("`([A-Z]\\w+)`")
+	all := declaredTests(t)
 	for _, p := range loginProducts() {
 		row, ok := rows[p.name]
 		if !ok {
@@ -147,7 +148,7 @@ func TestProductsTable(t *testing.T) {
 			}
 		}
 		for _, name := range names.FindAllStringSubmatch(row, -1) {
-			if !slices.Contains(tried, name[1]) {
+			if !slices.Contains(tried, name[1]) && !strings.Contains(all, "\n"+name[1]+"\n") {
 				t.Errorf("%s: the table names %s, which there is not", p.name, name[1])
 			}
 		}
@@ -155,7 +156,6 @@ func TestProductsTable(t *testing.T) {
 			t.Errorf("%s: TestProductsRotation tries it: %t, and the table says otherwise", p.name, p.rotates())
 		}
 	}
-	all := declaredTests(t)
 	for heading, row := range rows {
 		tests := names.FindAllStringSubmatch(row, -1)
 		if len(tests) == 0 || !slices.Contains(linkedProducts, heading) {

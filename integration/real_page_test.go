@@ -53,12 +53,12 @@ var realApps = []realApp{
 // product's address on this machine.
 func (p *product) fromPage(t *testing.T, s *stack.Stack, heading string) string {
 	t.Helper()
-	i := slices.IndexFunc(products(), func(p *loginProduct) bool { return p.name == heading })
+	i := slices.IndexFunc(loginProducts(), func(p *loginProduct) bool { return p.name == heading })
 	blocks := fenced(productsPage, sections(t)[heading], "caddyfile")
 	if i < 0 || len(blocks) != 1 {
 		t.Fatalf("the page has %d blocks for %s", len(blocks), heading)
 	}
-	r := &productRun{loginProduct: products()[i], stack: s, server: &productServer{Server: &httptest.Server{URL: p.URL}}}
+	r := &productRun{loginProduct: loginProducts()[i], stack: s, server: &productServer{Server: &httptest.Server{URL: p.URL}}}
 	return strings.ReplaceAll(r.local(t, blocks[0].text), "https://login.example.org", p.URL)
 }
 
