@@ -42,8 +42,14 @@ type productCase struct {
 // that none depends on another.
 func (p *loginProduct) cases() []productCase {
 	all := []productCase{
-		{"Signed_in", signedInCase}, {"Ids", idsCase}, {"Nobody", nobodyCase}, {"Forged", forgedCase}, {"Expired", expiredCase},
-		{"Twice", twiceCase}, {"Elsewhere", elsewhereCase}, {"Signed_out", signedOutCase},
+		{"Signed_in", signedInCase},
+		{"Ids", idsCase},
+		{"Nobody", nobodyCase},
+		{"Forged", forgedCase},
+		{"Expired", expiredCase},
+		{"Twice", twiceCase},
+		{"Elsewhere", elsewhereCase},
+		{"Signed_out", signedOutCase},
 	}
 	if p.client != "" {
 		all = append(all, productCase{"Other_client", otherClientCase})

@@ -25,7 +25,7 @@ func (p *loginProduct) rotates() bool { return p.signed != nil }
 func TestProductsRotation(t *testing.T) {
 	text := sections(t)
 	var participants []simulator.Participant
-	for _, p := range products() {
+	for _, p := range loginProducts() {
 		if p.rotates() {
 			participants = append(participants, p.participants()...)
 		}
@@ -34,7 +34,7 @@ func TestProductsRotation(t *testing.T) {
 	var options string
 	var sites strings.Builder
 	var runs []*productRun
-	for i, p := range products() {
+	for i, p := range loginProducts() {
 		if !p.rotates() {
 			continue
 		}

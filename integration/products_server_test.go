@@ -75,7 +75,8 @@ type publicSide struct {
 var signingKeys = sync.OnceValue(func() (all struct {
 	rsa [4]*rsa.PrivateKey
 	ec  [4]*ecdsa.PrivateKey
-}) {
+},
+) {
 	for i := range all.rsa {
 		var err error
 		if all.rsa[i], err = rsa.GenerateKey(rand.Reader, 2048); err != nil {

@@ -16,8 +16,8 @@ import (
 
 const productsPage = "../caddymodule/docs/sessions.md"
 
-// products are all that the page has a block for.
-func products() []*loginProduct { return slices.Concat(issuerProducts, appProducts) }
+// loginProducts are all that the page has a block for.
+func loginProducts() []*loginProduct { return slices.Concat(issuerProducts, appProducts) }
 
 // linkedProducts are those whose blocks another page has.
 var linkedProducts = []string{"Authelia", "Authentik", "oauth2-proxy"}
@@ -42,7 +42,7 @@ func sections(t *testing.T) map[string]string {
 // else. Issuer and app are local and speak as the product's documentation says.
 func TestProducts(t *testing.T) {
 	text := sections(t)
-	for _, p := range products() {
+	for _, p := range loginProducts() {
 		t.Run(p.name, func(t *testing.T) {
 			blocks := fenced(productsPage, text[p.name], "caddyfile")
 			if len(blocks) != 1 {
@@ -132,7 +132,8 @@ func TestProductsTable(t *testing.T) {
 	}
 	delete(rows, "Product")
 	names := regexp.MustCompile("`([A-Z]\\w+)`")
-	for _, p := range products() {
+	all := declaredTests(t)
+	for _, p := range loginProducts() {
 		row, ok := rows[p.name]
 		if !ok {
 			t.Errorf("%s has no row", p.name)
@@ -147,7 +148,7 @@ func TestProductsTable(t *testing.T) {
 			}
 		}
 		for _, name := range names.FindAllStringSubmatch(row, -1) {
-			if !slices.Contains(tried, name[1]) {
+			if !slices.Contains(tried, name[1]) && !strings.Contains(all, "\n"+name[1]+"\n") {
 				t.Errorf("%s: the table names %s, which there is not", p.name, name[1])
 			}
 		}
@@ -155,7 +156,6 @@ func TestProductsTable(t *testing.T) {
 			t.Errorf("%s: TestProductsRotation tries it: %t, and the table says otherwise", p.name, p.rotates())
 		}
 	}
-	all := declaredTests(t)
 	for heading, row := range rows {
 		tests := names.FindAllStringSubmatch(row, -1)
 		if len(tests) == 0 || !slices.Contains(linkedProducts, heading) {
@@ -168,7 +168,7 @@ func TestProductsTable(t *testing.T) {
 		}
 	}
 	for heading, part := range text {
-		if len(fenced(productsPage, part, "caddyfile")) > 0 && !slices.ContainsFunc(products(), func(p *loginProduct) bool { return p.name == heading }) {
+		if len(fenced(productsPage, part, "caddyfile")) > 0 && !slices.ContainsFunc(loginProducts(), func(p *loginProduct) bool { return p.name == heading }) {
 			t.Errorf("the block of %s is not tried", heading)
 		}
 	}

@@ -41,7 +41,7 @@ func TestProductsVariants(t *testing.T) {
 		},
 	} {
 		t.Run(v.name, func(t *testing.T) {
-			p := products()[slices.IndexFunc(products(), func(p *loginProduct) bool { return p.name == v.product })]
+			p := loginProducts()[slices.IndexFunc(loginProducts(), func(p *loginProduct) bool { return p.name == v.product })]
 			b := fenced(productsPage, text[p.name], "caddyfile")[0]
 			for i := 0; i < len(v.lines); i += 2 {
 				if !strings.Contains(b.text, v.lines[i]) {

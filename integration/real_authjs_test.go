@@ -19,7 +19,7 @@ const authjsCookie = "__Secure-authjs.session-token"
 func (p *product) authjsSession(life string) string {
 	return `
 			cookie ` + authjsCookie + `
-			session_endpoint ` + p.URL + `/auth/session {
+			session_endpoint ` + p.URL + `/api/auth/session {
 				subject   user.id
 				expires   expires
 				header_up X-Forwarded-Proto https
@@ -30,7 +30,7 @@ func (p *product) authjsSession(life string) string {
 // csrf is the token that Auth.js wants in each form.
 func (v *visitor) csrf() string {
 	v.t.Helper()
-	a := v.get("/auth/csrf")
+	a := v.get("/api/auth/csrf")
 	var got struct{ CSRFToken string }
 	if err := json.Unmarshal([]byte(a.body), &got); err != nil || got.CSRFToken == "" {
 		v.t.Fatalf("%d %s", a.StatusCode, a.body)
@@ -52,7 +52,7 @@ func (v *visitor) pieces() map[string]string {
 
 func (v *visitor) authjsSignIn(user string) {
 	v.t.Helper()
-	a := v.post("/auth/callback/credentials", url.Values{"csrfToken": {v.csrf()}, "user": {user}, "password": {"any"}})
+	a := v.post("/api/auth/callback/credentials", url.Values{"csrfToken": {v.csrf()}, "user": {user}, "password": {"any"}})
 	if v.follow(a); len(v.pieces()) == 0 {
 		v.t.Fatalf("not signed in: %d %v %s", a.StatusCode, a.Header, a.body)
 	}
@@ -61,7 +61,7 @@ func (v *visitor) authjsSignIn(user string) {
 // authjsMail signs in by the link that the app sends.
 func (v *visitor) authjsMail(p *product, user string) {
 	v.t.Helper()
-	a := v.post("/auth/signin/email", url.Values{"csrfToken": {v.csrf()}, "email": {user + "@example.org"}})
+	a := v.post("/api/auth/signin/email", url.Values{"csrfToken": {v.csrf()}, "email": {user + "@example.org"}})
 	link, _ := p.do("sent").(string)
 	if v.follow(v.get(link)); len(v.pieces()) != 1 {
 		v.t.Fatalf("not signed in: %d %v %s", a.StatusCode, a.Header, a.body)
@@ -70,7 +70,7 @@ func (v *visitor) authjsMail(p *product, user string) {
 
 func (v *visitor) authjsSignOut() {
 	v.t.Helper()
-	a := v.post("/auth/signout", url.Values{"csrfToken": {v.csrf()}})
+	a := v.post("/api/auth/signout", url.Values{"csrfToken": {v.csrf()}})
 	if v.follow(a); len(v.pieces()) != 0 {
 		v.t.Fatalf("not signed out: %d %v %s", a.StatusCode, a.Header, a.body)
 	}
@@ -117,7 +117,7 @@ func TestReal_AuthJS(t *testing.T) {
 	// session: a copy is worth something at the app, and so here, until it ends.
 	alice.authjsSignOut()
 	alice.refused()
-	if a := nobody.get("/auth/session", with(whole)...); !strings.Contains(a.body, `"id":"alice"`) {
+	if a := nobody.get("/api/auth/session", with(whole)...); !strings.Contains(a.body, `"id":"alice"`) {
 		t.Errorf("the app's answer about a copy: %d %s", a.StatusCode, a.body)
 	}
 	bob.want(stack.Bob.ID)

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// An app with Auth.js. By default its sessions are encrypted tokens in a
-// cookie: with many groups in it, one is larger than a cookie may be, and comes
-// in pieces. Settings: with `database` they are kept by the app instead, and
-// users sign in by a link that they are sent.
+// An app with Auth.js, at the address that it has with Next.js. By default its
+// sessions are encrypted tokens in a cookie: with many groups in it, one is
+// larger than a cookie may be, and comes in pieces. Settings: with `database`
+// they are kept by the app instead, and users sign in by a link that they are
+// sent.
 
 import { randomBytes, randomUUID } from 'node:crypto'
 import { ExpressAuth } from '@auth/express'
@@ -86,7 +87,7 @@ const database = {
   },
 }
 
-app.use('/auth', ExpressAuth({
+app.use('/api/auth', ExpressAuth({
   secret: randomBytes(32).toString('hex'),
   trustHost: true,
   ...settings.database ? database : tokens,

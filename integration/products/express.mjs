@@ -57,6 +57,11 @@ app.get('/laravel/api/user', (req, res) => {
   if (!req.session.user) return tell(res.status(419), '{"message":"CSRF token mismatch."}')
   tell(res, `{"id":${req.session.user},"name":"Someone","email_verified_at":null}`)
 })
+// As our page on sessions has it.
+app.get('/api/me', (req, res) => {
+  if (!req.session.user) return tell(res.status(401), '{}')
+  tell(res, `{"id":${req.session.user}}`)
+})
 // Others have nothing to say about nobody.
 app.get('/empty/me', (req, res) => {
   if (!req.session.user) return res.sendStatus(204)
