@@ -6,6 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"slices"
+	"strings"
 )
 
 // Checker is a provider that can show an operator what works, step by step,
@@ -23,6 +26,21 @@ type Question struct {
 	Delegation *Delegation
 	// Read is whether to send it. It has to be safe, then.
 	Read bool
+	// Routes are the lines of the route policies that ask for scopes of their
+	// own: so that it can be told which line asks for a scope that is refused.
+	Routes []Route
+}
+
+// AskedBy names the routes that ask for a scope by themselves; "" if none does,
+// and it is the provider's own.
+func (q *Question) AskedBy(scope string) string {
+	var patterns []string
+	for _, r := range q.Routes {
+		if slices.Contains(r.Scopes, scope) && !slices.Contains(patterns, r.Pattern) {
+			patterns = append(patterns, r.Pattern)
+		}
+	}
+	return strings.Join(patterns, ", ")
 }
 
 // Finding is what came of one step.
@@ -34,6 +52,8 @@ type Finding struct {
 	Detail string
 	// OK is whether it worked.
 	OK bool
+	// Skipped is whether nothing was tried; Detail says why. OK says nothing then.
+	Skipped bool
 }
 
 // Step is one thing to try.
@@ -44,20 +64,51 @@ type Step struct {
 	Try func(context.Context) (detail string, err error)
 }
 
-// Try tries one step after the other, and stops at the first that fails. Of a
-// refusal its cause is told, which is meant for the operator.
+// Try tries one step after the other, and stops at the first that fails: the
+// names of those that were left are told as skipped. Of a refusal its cause is
+// told, which is meant for the operator.
 func Try(ctx context.Context, steps []Step, tell func(Finding)) {
-	for _, step := range steps {
+	for i, step := range steps {
 		detail, err := step.Try(ctx)
 		if err == nil {
 			tell(Finding{Step: step.Name, Detail: detail, OK: true})
 			continue
 		}
-		detail = err.Error()
-		if r, ok := errors.AsType[*Refusal](err); ok && r.Unwrap() != nil {
-			detail = fmt.Sprintf("%s: %v", r.Code, r.Unwrap())
+		tell(Finding{Step: step.Name, Detail: Explain(err)})
+		for _, left := range steps[i+1:] {
+			tell(Finding{Step: left.Name, Detail: "it needs " + step.Name, Skipped: true})
 		}
-		tell(Finding{Step: step.Name, Detail: detail})
 		return
 	}
+}
+
+// Explain is the text of an error for the operator: of a refusal its code and
+// its cause.
+func Explain(err error) string {
+	if r, ok := errors.AsType[*Refusal](err); ok && r.Unwrap() != nil {
+		return fmt.Sprintf("%s: %v", r.Code, r.Unwrap())
+	}
+	return err.Error()
+}
+
+// StatusCause says what a platform's status may mean for a request that was
+// sent with a new token.
+func StatusCause(status int) string {
+	meaning := map[int]string{
+		http.StatusBadRequest:          "the request lacks something: give --route the query that the route needs (\"GET /path?name=value\")",
+		http.StatusUnauthorized:        "it does not accept the token, or a scope is missing for the route",
+		http.StatusForbidden:           "a scope is missing for the route: add it to the provider's scopes, and to the allow line if it has any",
+		http.StatusNotFound:            "there is no such path: it is compared and sent as it stands in the allow line, without what handle_path strips",
+		http.StatusMethodNotAllowed:    "it does not know the method on this path",
+		http.StatusTooManyRequests:     "the quota is spent",
+		http.StatusUnprocessableEntity: "the request lacks something, or a value is not allowed",
+	}[status]
+	switch {
+	case meaning != "":
+	case status >= http.StatusInternalServerError:
+		meaning = "it fails by itself: try again later"
+	default:
+		meaning = "see the platform's documentation of the route"
+	}
+	return fmt.Sprintf("the platform answers with status %d: %s", status, meaning)
 }

@@ -24,11 +24,8 @@
 // in clear, so that the later one wins whichever machine writes last; a TTL
 // tells as much.
 //
-// An ACL user needs the keys ~delegate:* and the commands get, mget, set, del,
-// getrange, pexpire, pttl, hget, hset, hdel, hgetall, scan, eval, evalsha,
-// xadd, xread, xrange, xrevrange, xtrim, zadd, zcount, zrem, zremrangebyscore, time
-// and select; in a cluster cluster|slots and command as well. Redis should not
-// evict purges before tokens: maxmemory-policy noeviction, which is its
+// An ACL user needs what [ACL] says; that all of it is allowed is tried when a
+// machine connects. Redis should not evict purges before tokens: maxmemory-policy noeviction, which is its
 // default, or volatile-ttl.
 package fleet
 

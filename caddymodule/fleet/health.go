@@ -42,6 +42,7 @@ type health struct {
 
 	mu       sync.Mutex // one change at a time, and told in their order
 	outage   bool
+	cause    string // of the outage
 	ended    bool
 	onChange []*func(up bool, cause string) // the latest counts
 }
@@ -85,12 +86,15 @@ func (f *Fleet) fall(l *link, err error) {
 		h.link.Store(nil)
 		close(l.down)
 	}
-	if h.outage {
+	why := cause(err)
+	if h.outage && (why == h.cause || denied(err) == "") {
 		return
 	}
-	h.outage = true
-	f.failures.Add(1)
-	h.tell(false, cause(err))
+	if !h.outage {
+		f.failures.Add(1)
+	}
+	h.outage, h.cause = true, why
+	h.tell(false, why) // again, if it is another command that is missing
 }
 
 // rise begins a link, unless there are purges that the others do not know of:
@@ -112,7 +116,7 @@ func (f *Fleet) rise() *link {
 	if h.outage {
 		h.tell(true, "")
 	}
-	h.outage = false
+	h.outage, h.cause = false, ""
 	return l
 }
 
@@ -217,6 +221,12 @@ func late(err error) bool {
 
 // cause says why Redis is down, in our own words: the errors hold addresses.
 func cause(err error) string {
+	if d, ok := errors.AsType[*denial](err); ok {
+		return d.Error()
+	}
+	if words := denied(err); words != "" {
+		return (&denial{words: []string{words}}).Error()
+	}
 	for _, known := range []struct{ prefix, cause string }{
 		{"OOM", "it is full; see its maxmemory"},
 		{"READONLY", "it is a replica and takes no writes"},
@@ -224,7 +234,6 @@ func cause(err error) string {
 		{"NOAUTH", "it wants a password"},
 		{"WRONGPASS", "it does not accept the user or the password"},
 		{"AUTH", "it does not accept the user or the password"},
-		{"NOPERM", "its ACL does not allow the user all commands and keys that are needed"},
 		{"LOADING", "it is still loading its data"},
 		{"MASTERDOWN", "its master is down"},
 		{"CLUSTERDOWN", "its cluster is down"},

@@ -366,7 +366,7 @@ func TestCausesNameNothing(t *testing.T) {
 		if strings.Contains(c, "canary") || strings.Contains(c, "127.0.0.1") {
 			t.Errorf("cause %q", c)
 		}
-		if want := map[bool]string{true: "its ACL does not allow the user all commands and keys that are needed", false: "it does not accept the user or the password"}[user == "limited:canary-password"]; c != want {
+		if want := map[bool]string{true: "it does not allow all that is needed; in its own words: no permissions to access one of the keys used as arguments; with an ACL user give it: ACL SETUSER <user> " + ACL(false), false: "it does not accept the user or the password"}[user == "limited:canary-password"]; c != want {
 			t.Errorf("%s: cause %q, want %q", user, c, want)
 		}
 	}

@@ -39,7 +39,13 @@ func (m *Member) Status() tokens.SharedStatus {
 	f.mu.Lock()
 	pending := f.journal.pending[m.space]
 	f.mu.Unlock()
-	return tokens.SharedStatus{Kind: "redis", Up: f.Up(), Failures: f.failures.Load(), Pending: pending}
+	f.health.mu.Lock()
+	cause := f.health.cause
+	f.health.mu.Unlock()
+	return tokens.SharedStatus{
+		Kind: "redis", Up: f.Up(), Cause: cause, Failures: f.failures.Load(),
+		Pending: pending, PendingLogouts: f.outbox.size(),
+	}
 }
 
 // Token implements [tokens.Shared]. If Redis cannot be used it is mint.

@@ -40,6 +40,12 @@ func (o *outbox) add(names ...session.Name) {
 	}
 }
 
+func (o *outbox) size() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.names)
+}
+
 // take returns what is to be told and empties the outbox.
 func (o *outbox) take() []session.Name {
 	o.mu.Lock()

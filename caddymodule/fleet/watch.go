@@ -51,6 +51,11 @@ func (f *Fleet) connect() (*link, error) {
 	if exhausted(err) {
 		return nil, errors.Join(errLost, f.restart())
 	}
+	if _, whole := errors.AsType[*denial](err); !whole && denied(err) != "" {
+		if all := f.rehearse(f.ctx); all != nil {
+			err = all // it has stopped at the first that is missing
+		}
+	}
 	if err != nil {
 		f.listen(err)
 	}
@@ -83,6 +88,9 @@ func (f *Fleet) listen(refused error) {
 func (f *Fleet) catchUp() (*link, error) {
 	now, err := f.greet()
 	if err != nil {
+		return nil, err
+	}
+	if err := f.rehearse(f.ctx); err != nil {
 		return nil, err
 	}
 	if mended, err := f.mend(); err != nil {

@@ -49,6 +49,7 @@ type directory struct {
 	flights *flight.Group[delegation.Person, string]
 	purges  *tokens.Purges
 	breaker *blame.Breaker
+	project projectKnowledge
 	checks  atomic.Int32
 
 	scans   *flight.Group[string, *index]

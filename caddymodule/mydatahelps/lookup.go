@@ -16,7 +16,8 @@ import (
 )
 
 var (
-	errNobody    = errors.New("no participant has the value, or the platform does not know the project")
+	errNobody    = errors.New("no participant of the project has the value")
+	errGUID      = errors.New("no participant of the project has the value, which has the form of a participant's ID (a GUID): did you mean participant_id?")
 	errSeveral   = errors.New("more than one participant has the value")
 	errWithdrawn = errors.New("the participant has withdrawn")
 )
@@ -81,7 +82,7 @@ func (p *Provider) findSingle(ctx context.Context, claim string) (string, error)
 	found, err := p.participantByIdentifier(ctx, claim)
 	switch {
 	case errors.Is(err, errNotFound):
-		return "", delegation.Refuse(delegation.ParticipantUnknown, errNobody)
+		return "", p.nobody(ctx, claim)
 	case err != nil:
 		return "", err
 	case found.Identifier != claim:
@@ -210,7 +211,7 @@ func (p *Provider) listed(ctx context.Context, claim string) (entry, error) {
 	}
 	switch len(found) {
 	case 0:
-		return entry{}, delegation.Refuse(delegation.ParticipantUnknown, errNobody)
+		return entry{}, delegation.Refuse(delegation.ParticipantUnknown, p.causeOfNobody(claim))
 	case 1:
 		return found[0], nil
 	default:

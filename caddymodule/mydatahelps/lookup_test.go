@@ -96,7 +96,12 @@ func TestIdentifierAnswers(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				pf := newPlatform(people(1)...)
 				p, h := open(t, testConfig(ByIdentifier), pf)
-				pf.admin = func(*http.Request) *http.Response { return c.answer }
+				pf.admin = func(req *http.Request) *http.Response {
+					if strings.HasSuffix(req.URL.Path, "/participants") {
+						return nil // the project is known
+					}
+					return c.answer
+				}
 				want(t, p, "planted-0", "", c.code)
 				if gets, _, grants, _ := pf.counts(); gets != 1 || grants != 0 {
 					t.Errorf("%d lookups, %d grants", gets, grants)

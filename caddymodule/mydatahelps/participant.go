@@ -111,7 +111,7 @@ func (p *Provider) participantList(ctx context.Context, number int, filter, valu
 	}
 	if err := p.administer(ctx, "?"+query.Encode(), maxListAnswer, &list); err != nil {
 		if errors.Is(err, errNotFound) {
-			return nil, nil, delegation.Refuse(delegation.CredentialsRejected, errors.New("the platform does not know the project: check project and base_url"))
+			return nil, nil, errUnknownProject()
 		}
 		return nil, nil, err
 	}
@@ -139,6 +139,7 @@ func (p *Provider) administer(ctx context.Context, rest string, limit int64, int
 	case err != nil:
 		return err
 	case status == http.StatusOK:
+		p.directory.project.confirm()
 		return nil
 	case status == http.StatusNotFound:
 		return errNotFound

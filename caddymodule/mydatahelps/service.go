@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
@@ -55,7 +56,7 @@ func (p *Provider) mintService(ctx context.Context) (*delegation.Token, error) {
 		}
 	}
 	if err != nil {
-		return nil, serviceRefusal(err)
+		return nil, serviceRefusal(err, keys)
 	}
 	return token, nil
 }
@@ -81,7 +82,7 @@ func (p *Provider) assert(ctx context.Context, key *rsa.PrivateKey) (*delegation
 
 // serviceRefusal: whatever the issuer has against the service token is the
 // operator's to mend, never a participant's.
-func serviceRefusal(err error) error {
+func serviceRefusal(err error, keys []*rsa.PrivateKey) error {
 	var failure *oauth.Error
 	if !errors.As(err, &failure) {
 		return delegation.Refuse(delegation.CredentialsRejected, fmt.Errorf("service token: %w", err))
@@ -90,9 +91,22 @@ func serviceRefusal(err error) error {
 	code, mend := r.Code, ""
 	switch failure.Kind {
 	case oauth.Rejected, oauth.Refused, oauth.Unsupported:
-		code, mend = delegation.CredentialsRejected, "; check service_account, private_key and base_url"
+		code = delegation.CredentialsRejected
+		if !failure.ClockOff() { // that is the cause: nothing else is to be looked at first
+			mend = "; compare service_account and the public key, of SHA-256 " + publicFingerprints(keys) + ", with Designer, and base_url with the host that the project is served at"
+		}
 	}
 	return refusal(code, r, fmt.Errorf("service token: %w%s", failure, mend))
+}
+
+// publicFingerprints are the SHA-256 of the keys' public halves, by which an
+// operator tells whether the platform has them.
+func publicFingerprints(keys []*rsa.PrivateKey) string {
+	prints := make([]string, len(keys))
+	for i, key := range keys {
+		prints[i] = oauth.PublicFingerprint(key)
+	}
+	return strings.Join(prints, " and ")
 }
 
 func refusal(code delegation.Code, r *delegation.Refusal, cause error) *delegation.Refusal {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
@@ -73,7 +74,7 @@ func (p *Provider) mintParticipant(ctx context.Context, participant string, scop
 		case oauth.Rejected, oauth.Unsupported:
 			mend = "; check client_id"
 		case oauth.BadScope:
-			mend = "; check scopes"
+			mend = "; asked for " + strings.Join(scopes, " ") + ": compare them with what Designer says that the service account may delegate; `caddy delegate check` tries each by itself"
 		}
 		return nil, refusal(r.Code, r, fmt.Errorf("participant token: %w%s", failure, mend))
 	}

@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
 )
 
 // Check implements [delegation.Checker].
@@ -21,8 +23,11 @@ func (p *Provider) Check(ctx context.Context, q delegation.Question, tell func(d
 	if d != nil && len(d.Scopes) > 0 {
 		scopes = d.Scopes
 	}
-	steps := []delegation.Step{{Name: "service token", Try: func(ctx context.Context) (_ string, err error) {
+	steps := []delegation.Step{{Name: "platform", Try: p.reach}, {Name: "service token", Try: func(ctx context.Context) (_ string, err error) {
 		if c.Token, _, err = p.tokens.Get(ctx, p.identity(scopes)); err != nil {
+			if delegation.AsRefusal(err).Code == delegation.ScopeRejected {
+				err = p.singly(ctx, &q, scopes, err)
+			}
 			return "", err
 		}
 		return fmt.Sprintf("from %s, for %s, lives %s", p.config.TokenURL, c.Token.Scope, c.Token.Lifetime()), nil
@@ -47,6 +52,48 @@ func (p *Provider) Check(ctx context.Context, q delegation.Question, tell func(d
 		steps = append(steps, delegation.Step{Name: "read", Try: func(ctx context.Context) (string, error) { return p.readOnce(ctx, d, c) }})
 	}
 	delegation.Try(ctx, steps, tell)
+}
+
+// reach finds out whether the API answers at all, with whatever status.
+func (p *Provider) reach(ctx context.Context) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, p.config.APIURL+"/", nil)
+	if err != nil {
+		return "", err
+	}
+	res, err := p.client.Do(req) //nolint:gosec // the operator's own address
+	if err != nil {
+		return "", fmt.Errorf("%s: %w; check environment or api_url, and http if there is a proxy", req.URL.Host, oauth.Unreachable(err))
+	}
+	_ = res.Body.Close()
+	return req.URL.Host + " answers", nil
+}
+
+// singly tries each scope by itself, as one bad one fails the whole request.
+// whole is what the whole request came to.
+func (p *Provider) singly(ctx context.Context, q *delegation.Question, scopes []string, whole error) error {
+	var refused, granted []string
+	for _, scope := range scopes {
+		_, _, err := p.tokens.Get(ctx, p.identity([]string{scope}))
+		switch {
+		case err == nil:
+			granted = append(granted, scope)
+		case delegation.AsRefusal(err).Code != delegation.ScopeRejected:
+			return whole // that is not about scopes any more
+		default:
+			if by := q.AskedBy(scope); by != "" {
+				scope += " (asked for by allow " + by + ")"
+			}
+			refused = append(refused, scope)
+		}
+	}
+	if len(refused) == 0 {
+		return fmt.Errorf("%w; each by itself is granted", whole)
+	}
+	said := "tried one by one, Mydex refuses " + strings.Join(refused, ", ")
+	if len(granted) > 0 {
+		said += " and grants " + strings.Join(granted, " ")
+	}
+	return delegation.Refuse(delegation.ScopeRejected, errors.New(said+": compare them with the scopes that Mydex has given the client"))
 }
 
 // look reads somebody's grant. Unlike [Provider.member] it changes nothing: one
@@ -79,7 +126,7 @@ func (p *Provider) readOnce(ctx context.Context, d *delegation.Delegation, c *Cr
 	case status == http.StatusUnauthorized:
 		return "", errors.New("status 401: a scope is missing for the route, or the member has withdrawn")
 	case status >= http.StatusBadRequest:
-		return "", fmt.Errorf("the platform answers with status %d", status)
+		return "", errors.New(delegation.StatusCause(status))
 	default:
 		return fmt.Sprintf("status %d, %d bytes", status, size), nil
 	}

@@ -77,14 +77,24 @@ func (e *Error) Error() string {
 	if e.Status != 0 {
 		text += fmt.Sprintf(" (status %d)", e.Status)
 	}
-	if e.Kind == Rejected && e.Skew.Abs() > tellingSkew {
-		direction := "behind"
-		if e.Skew < 0 {
-			direction = "ahead of"
-		}
-		text += fmt.Sprintf("; this server's clock is %v %s the issuer's, set it right first", e.Skew.Abs().Round(time.Second), direction)
+	if e.ClockOff() {
+		text += "; " + ClockCause(e.Skew) + ": set it right by NTP"
 	}
 	return text
+}
+
+// ClockOff tells whether the clocks differ by so much that the issuer rejects
+// the client for it, whatever else may be wrong.
+func (e *Error) ClockOff() bool { return e.Kind == Rejected && e.Skew.Abs() > tellingSkew }
+
+// ClockCause says how far this server's clock is off, and in which direction.
+// skew is the other clock minus ours.
+func ClockCause(skew time.Duration) string {
+	direction := "behind"
+	if skew < 0 {
+		direction = "ahead of"
+	}
+	return fmt.Sprintf("this server's clock is %v %s the issuer's", skew.Abs().Round(time.Second), direction)
 }
 
 // Refusal returns what the failure means for the request. The error is its

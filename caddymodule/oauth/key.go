@@ -7,7 +7,9 @@ import (
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -51,6 +53,19 @@ func ParseKey(text string) (*rsa.PrivateKey, error) {
 		return nil, errors.New("the numbers of the RSA key do not belong together: copy the key again or make a new one")
 	}
 	return key, nil
+}
+
+// PublicFingerprint is the SHA-256 of a key's public half: of the DER that is
+// inside the PEM text "BEGIN PUBLIC KEY" (SubjectPublicKeyInfo), as
+// `openssl pkey -pubin -outform DER | openssl sha256` prints it for a public key
+// that was registered at an issuer.
+func PublicFingerprint(key *rsa.PrivateKey) string {
+	der, err := x509.MarshalPKIXPublicKey(key.Public())
+	if err != nil {
+		return "" // never of an RSA key
+	}
+	sum := sha256.Sum256(der)
+	return hex.EncodeToString(sum[:])
 }
 
 // parseBlock never wraps what crypto/x509 says: some of its errors print parts

@@ -33,8 +33,13 @@ type SharedStatus struct {
 	Kind string `json:"kind"`
 	// Up tells whether it is in use. If not, this machine works alone.
 	Up bool `json:"up"`
+	// Cause is why it is not; empty while it is, and until that was tried.
+	Cause string `json:"cause,omitempty"`
 	// Failures counts how often it went down.
 	Failures int64 `json:"failures"`
 	// Pending is how many purges the other machines do not know of yet.
 	Pending int `json:"pending_purges"`
+	// PendingLogouts is of how many names they do not know yet that their
+	// sessions have ended.
+	PendingLogouts int `json:"pending_logouts"`
 }
