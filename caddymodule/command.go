@@ -17,7 +17,7 @@ import (
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "delegate",
-		Usage: "check|init|keyset|grants",
+		Usage: "check|session|init|keyset|grants",
 		Short: "Sets the delegate modules up, makes their keys, and keeps their grants",
 		Long: `
 Sets up an account at a platform, checks it, and makes and rotates the keyset: the keys by
@@ -55,7 +55,7 @@ The file keeps its owner; its mode becomes 0600 if it was more.`, rotateKeyset))
 			}
 			group(start)
 			start.AddCommand(initCommand())
-			cmd.AddCommand(start, withEnvFiles(checkCommand()), withEnvFiles(grantsCommand()))
+			cmd.AddCommand(start, withEnvFiles(checkCommand()), withEnvFiles(sessionCommand()), withEnvFiles(grantsCommand()))
 		},
 	})
 }

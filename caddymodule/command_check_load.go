@@ -27,8 +27,8 @@ type loaded struct {
 // load reads the configuration. The app is provisioned without the cache, so
 // that tokens are got as if nobody had any: what others have minted shows
 // nothing.
-func (c *check) load() (*loaded, error) {
-	text, settings, err := readConfig(c.config, c.adapter)
+func load(config, adapter string) (*loaded, error) {
+	text, settings, err := readConfig(config, adapter)
 	if err != nil {
 		return nil, err
 	}

@@ -61,7 +61,7 @@ const configurationPart = "configuration"
 
 // run checks, prints, and tells whether all is well.
 func (c *check) run(ctx context.Context, out io.Writer) (ok bool, err error) {
-	l, err := c.load()
+	l, err := load(c.config, c.adapter)
 	if err != nil {
 		return false, err
 	}

@@ -4,8 +4,9 @@ package caddymodule
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
+	"iter"
+	"maps"
 	"slices"
 	"strings"
 
@@ -26,36 +27,47 @@ func (l *loaded) look(ctx context.Context, provider string, tell func(delegation
 // asks about a session that was made up.
 func (l *loaded) lookAtSessions(ctx context.Context, tell func(delegation.Finding)) {
 	const step = "app_session"
-	var seen []string
-	for _, p := range l.places {
-		if p.name() != step {
-			continue
+	none := true
+	for s, err := range l.sessions() {
+		none = false
+		detail := ""
+		if err == nil {
+			detail, err = s.probe(ctx)
 		}
-		raw, err := p.settings()
-		if err != nil || slices.Contains(seen, string(raw)) {
-			continue
-		}
-		seen = append(seen, string(raw))
-		detail, err := l.probeSession(ctx, raw)
 		if err != nil {
-			tell(delegation.Finding{Step: step, Detail: delegation.Explain(err)})
-			continue
+			detail = delegation.Explain(err)
 		}
-		tell(delegation.Finding{Step: step, Detail: detail, OK: true})
+		tell(delegation.Finding{Step: step, Detail: detail, OK: err == nil})
 	}
-	if len(seen) == 0 {
+	if none {
 		tell(delegation.Finding{Step: step, Detail: "there is none in the configuration", Skipped: true})
 	}
 }
 
-func (l *loaded) probeSession(ctx context.Context, raw json.RawMessage) (string, error) {
-	module, err := l.ctx.LoadModuleByID("http.handlers.app_session", raw)
-	if err != nil {
-		return "", err
+// sessions are the app_session of the configuration, those that judge alike once.
+// Each is let go of when the next one is asked for.
+func (l *loaded) sessions() iter.Seq2[*AppSession, error] {
+	return func(yield func(*AppSession, error) bool) {
+		var seen []string
+		for _, p := range l.places {
+			own := place{node: maps.Clone(p.node)}
+			delete(own.node, "optional") // says what becomes of nobody
+			raw, err := own.settings()
+			if err != nil || p.name() != "app_session" || slices.Contains(seen, string(raw)) {
+				continue
+			}
+			seen = append(seen, string(raw))
+			module, err := l.ctx.LoadModuleByID("http.handlers.app_session", raw)
+			s, _ := module.(*AppSession)
+			on := yield(s, err)
+			if err == nil {
+				_ = s.Cleanup()
+			}
+			if !on {
+				return
+			}
+		}
 	}
-	s := module.(*AppSession)
-	defer func() { _ = s.Cleanup() }()
-	return s.probe(ctx)
 }
 
 // lookAtSubjects tells of each directive what sets its subject.

@@ -40,6 +40,14 @@ type Endpoint struct {
 
 // Verify implements [Verifier].
 func (e *Endpoint) Verify(ctx context.Context, credential Credential) (*Session, error) {
+	a, err := e.ask(ctx, credential)
+	if err != nil {
+		return nil, err
+	}
+	return e.judge(a, credential)
+}
+
+func (e *Endpoint) ask(ctx context.Context, credential Credential) (*answer, error) {
 	req, err := e.request(ctx, credential)
 	if err != nil {
 		return nil, doubt(askingApp, err)
@@ -48,6 +56,10 @@ func (e *Endpoint) Verify(ctx context.Context, credential Credential) (*Session,
 	if err != nil {
 		return nil, doubt(askingApp, err)
 	}
+	return a, nil
+}
+
+func (e *Endpoint) judge(a *answer, credential Credential) (*Session, error) {
 	switch a.status {
 	case http.StatusOK:
 		return e.read(a, credential)

@@ -118,8 +118,12 @@ func FuzzJWT(f *testing.F) {
 	body := good[:strings.LastIndexByte(good, '.')]
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, j := range verifiers {
-			if s, err := j.Verify(t.Context(), bearer(text)); err == nil && (!strings.HasPrefix(text, body+".") || s.Subject != "alice") {
+			s, err := j.Verify(t.Context(), bearer(text))
+			if err == nil && (!strings.HasPrefix(text, body+".") || s.Subject != "alice") {
 				t.Errorf("taken: %q", text)
+			}
+			if findings := j.Explain(t.Context(), bearer(text)); explained(findings) != (err == nil) {
+				t.Errorf("%v, explained as %+v", err, findings)
 			}
 		}
 		if l, err := b.Read(t.Context(), text); err == nil {

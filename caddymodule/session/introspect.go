@@ -50,6 +50,14 @@ type Introspection struct {
 
 // Verify implements [Verifier].
 func (i *Introspection) Verify(ctx context.Context, credential Credential) (*Session, error) {
+	a, err := i.ask(ctx, credential)
+	if err != nil {
+		return nil, err
+	}
+	return i.judge(a, credential)
+}
+
+func (i *Introspection) ask(ctx context.Context, credential Credential) (*answer, error) {
 	req, err := i.request(ctx, credential)
 	if err != nil {
 		return nil, doubt(introspecting, err)
@@ -58,6 +66,10 @@ func (i *Introspection) Verify(ctx context.Context, credential Credential) (*Ses
 	if err != nil {
 		return nil, doubt(introspecting, err)
 	}
+	return a, nil
+}
+
+func (i *Introspection) judge(a *answer, credential Credential) (*Session, error) {
 	switch a.status {
 	case http.StatusOK:
 		return i.read(a, credential)

@@ -10,42 +10,87 @@ import (
 	"time"
 )
 
-// read checks the claims (RFC 7519 section 4.1). An error names the claim, and
-// where a setting is for that the setting, but no value.
-func (j *JWT) read(d document) (s *Session, err error) {
-	s = &Session{Realm: cmp.Or(j.Realm, j.Issuer), claims: d}
-	audienceClaim := cmp.Or(j.AudienceClaim, "aud")
-	var audiences []string
-	issuer := read(&err, d.text, "iss")
-	s.Subject = read(&err, d.subject, cmp.Or(j.SubjectClaim, "sub"))
-	s.ID = read(&err, d.text, "sid")
-	if len(j.Audiences) > 0 {
-		audiences = read(&err, d.strings, audienceClaim)
-	}
-	notBefore := read(&err, d.time, "nbf")
-	if err != nil {
-		return nil, err
-	}
-	switch {
-	case j.Issuer != "" && issuer != j.Issuer:
-		return nil, errors.New("iss is another issuer")
-	case len(j.Audiences) > 0 && !overlap(audiences, j.Audiences):
-		return nil, errors.New(audienceClaim + " does not name this audience")
-	case d["cnf"] != nil:
-		// RFC 7800: only who proves to hold a key may use it, and nobody here
-		// asks for the proof.
-		return nil, errors.New("it is bound to a key (cnf): issue sessions without")
-	case d["events"] != nil:
-		return nil, errors.New("it tells of an event, as logout tokens do")
-	case d.isRefreshToken():
-		return nil, errors.New("it is a refresh token, which is for the issuer alone")
-	case time.Now().Before(notBefore.Add(-leeway)):
-		return nil, errors.New("it is not valid yet")
-	}
-	if err := j.limit(s, d); err != nil {
-		return nil, err
+// claimCheck judges what a token says of one thing, and keeps it in the session.
+// An error names the claim, and where a setting is for that the setting, but no
+// value.
+type claimCheck struct {
+	claim string
+	judge func(d document, s *Session) error
+}
+
+// read checks the claims (RFC 7519 section 4.1).
+func (j *JWT) read(d document) (*Session, error) {
+	s := j.session(d)
+	for _, check := range j.claims() {
+		if err := check.judge(d, s); err != nil {
+			return nil, err
+		}
 	}
 	return s, nil
+}
+
+func (j *JWT) session(d document) *Session {
+	return &Session{Realm: cmp.Or(j.Realm, j.Issuer), claims: d}
+}
+
+// claims are all that a token has to say, and what it must not.
+func (j *JWT) claims() []claimCheck {
+	audience, subject := cmp.Or(j.AudienceClaim, "aud"), cmp.Or(j.SubjectClaim, "sub")
+	return []claimCheck{
+		{"iss", func(d document, _ *Session) error {
+			issuer, err := d.text("iss")
+			if err == nil && j.Issuer != "" && issuer != j.Issuer {
+				err = errors.New("iss is another issuer")
+			}
+			return err
+		}},
+		{audience, func(d document, _ *Session) error {
+			if len(j.Audiences) == 0 {
+				return nil
+			}
+			audiences, err := d.strings(audience)
+			if err == nil && !overlap(audiences, j.Audiences) {
+				err = errors.New(audience + " does not name this audience")
+			}
+			return err
+		}},
+		{subject, func(d document, s *Session) (err error) {
+			s.Subject, err = d.subject(subject)
+			return err
+		}},
+		{"sid", func(d document, s *Session) (err error) {
+			s.ID, err = d.text("sid")
+			return err
+		}},
+		{"cnf", func(d document, _ *Session) error {
+			if d["cnf"] == nil {
+				return nil
+			}
+			// RFC 7800: only who proves to hold a key may use it, and nobody here
+			// asks for the proof.
+			return errors.New("it is bound to a key (cnf): issue sessions without")
+		}},
+		{"events", func(d document, _ *Session) error {
+			if d["events"] == nil {
+				return nil
+			}
+			return errors.New("it tells of an event, as logout tokens do")
+		}},
+		{"token_use", func(d document, _ *Session) error {
+			if !d.isRefreshToken() {
+				return nil
+			}
+			return errors.New("it is a refresh token, which is for the issuer alone")
+		}},
+		{"nbf", func(d document, _ *Session) error {
+			notBefore, err := d.time("nbf")
+			if err == nil && time.Now().Before(notBefore.Add(-leeway)) {
+				err = errors.New("it is not valid yet")
+			}
+			return err
+		}},
+		{"iat, exp", func(d document, s *Session) error { return j.limit(s, d) }},
+	}
 }
 
 // isRefreshToken tells whether a token says that it is one for getting others. Issuers

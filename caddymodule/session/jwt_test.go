@@ -103,6 +103,9 @@ func TestJWT(t *testing.T) {
 			if code := codeOf(t, s, err); code != want {
 				t.Fatalf("%q, want %q", code, want)
 			}
+			if findings := j.Explain(t.Context(), bearer(c.token)); explained(findings) != c.ok {
+				t.Errorf("explained as %+v", findings)
+			}
 			if c.ok && (s.Subject != "alice" || s.Realm != testIssuer || s.Expires.IsZero()) {
 				t.Errorf("%+v", s)
 			}

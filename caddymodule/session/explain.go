@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"cmp"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+// Finding is what came of one check of a credential.
+type Finding struct {
+	// Name is the claim, the header field or the property that was looked at.
+	Name string
+	// Detail is what it says, or why that will not do and which setting or
+	// change would mend it. It holds nothing of a signature, and of the person
+	// nothing but the names of claims.
+	Detail string
+	// OK is whether it is as it has to be.
+	OK bool
+	// Skipped is whether it was not looked at; Detail says why.
+	Skipped bool
+}
+
+// Explainer is a verifier that can tell an operator why a credential is a
+// session, or is none.
+type Explainer interface {
+	Verifier
+	// Explain judges each property by itself, also those behind the first that
+	// is wrong. All are OK if and only if Verify takes the credential.
+	Explain(ctx context.Context, credential Credential) []Finding
+}
+
+// Explain is what a verifier finds of a credential, behind what it remembers and
+// how it waits.
+func Explain(ctx context.Context, v Verifier, credential Credential) []Finding {
+	switch v := v.(type) {
+	case *Cache:
+		return Explain(ctx, v.verifier, credential)
+	case *Asked:
+		return Explain(ctx, v.verifier, credential)
+	case Explainer:
+		return v.Explain(ctx, credential)
+	default:
+		return nil
+	}
+}
+
+// Explain implements [Explainer].
+func (j *JWT) Explain(ctx context.Context, credential Credential) []Finding {
+	header, d, err := peek(credential.Text)
+	if err != nil {
+		return []Finding{{Name: "form", Detail: err.Error()}}
+	}
+	all := []Finding{{Name: "form", Detail: "a signed JWT", OK: true}}
+	all = append(all, j.explainHeader(header, credential.Text)...)
+	all = append(all, j.explainSignature(ctx, header, credential.Text))
+	s := j.session(d)
+	for _, check := range j.claims() {
+		f := Finding{Name: check.claim}
+		if err := check.judge(d, s); err != nil {
+			f.Detail = err.Error() + j.mend(check.claim, d)
+		} else {
+			f.OK, f.Detail = true, j.says(check.claim, d, s)
+		}
+		if !f.OK || f.Detail != "" {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// peek reads a token without verifying it. The error says what it is instead.
+func peek(text string) (header, payload document, err error) {
+	parts := strings.Split(text, ".")
+	if len(text) > maxCredential || len(parts) != 3 {
+		return nil, nil, errors.New(otherForm(parts))
+	}
+	for i, to := range []*document{&header, &payload} {
+		decoded, err := base64.RawURLEncoding.DecodeString(parts[i])
+		if err == nil {
+			*to, err = readDocument(decoded)
+		}
+		if err != nil {
+			return nil, nil, fmt.Errorf("it has three parts as a JWT has, but part %d cannot be read: it was cut, or changed on the way", i+1)
+		}
+	}
+	if !isCanonical(text) {
+		return nil, nil, errors.New("it can be read as a JWT, but is not written as one: it was changed on the way")
+	}
+	return header, payload, nil
+}
+
+// otherForm says what a credential is that is no JWT.
+func otherForm(parts []string) string {
+	switch {
+	case len(parts) == 5:
+		return "it is encrypted (a JWE), so that its app alone can read it: ask the app with `session_endpoint`"
+	case len(parts) > 1 && strings.HasPrefix(parts[0], "eyJ"):
+		return fmt.Sprintf("it begins as a JWT and has %d parts in place of 3: it was cut, or is signed by the app in a way of its own; ask the app with `session_endpoint`", len(parts))
+	default:
+		return "it is opaque, no JWT: if it is an access token ask its issuer with `introspect`, if it is a session of the app ask that with `session_endpoint`"
+	}
+}
+
+// explainHeader judges what the token says of itself.
+func (j *JWT) explainHeader(header document, text string) []Finding {
+	used, _ := header["alg"].(string)
+	alg := Finding{Name: "alg", Detail: printable(used), OK: slices.Contains(j.Algorithms, jose.SignatureAlgorithm(used))}
+	if !alg.OK {
+		alg.Detail = fmt.Sprintf("%s, and allowed are %v%s", cmp.Or(printable(used), "it names none"), j.Algorithms, otherKind(used, j.Algorithms))
+	}
+	kind, given := header["typ"].(string)
+	typ := Finding{Name: "typ", Detail: cmp.Or(printable(kind), "it has none"), OK: slices.Contains(j.types(), mediaType(kind)) && (given || header["typ"] == nil)}
+	if !typ.OK {
+		typ.Detail = fmt.Sprintf("%s, and allowed is %s: if the issuer calls its sessions that, write `type %s`; logout tokens and proofs of possession are no sessions",
+			cmp.Or(printable(kind), "no text"), strings.Join(j.types(), ", "), cmp.Or(printable(kind), "<name>"))
+		if j.Type == "" {
+			typ.Detail = strings.Replace(typ.Detail, "allowed is , ", "allowed is none, ", 1)
+		}
+	}
+	all := []Finding{alg, typ}
+	if _, err := j.parse(text, j.types()); err != nil && alg.OK && typ.OK {
+		all = append(all, Finding{Name: "header", Detail: delegation.AsRefusal(err).Unwrap().Error()})
+	}
+	return all
+}
+
+// otherKind tells which setting goes with an algorithm, if it is another one.
+func otherKind(used string, allowed []jose.SignatureAlgorithm) string {
+	symmetric := slices.Contains(allowed, jose.HS256) || slices.Contains(allowed, jose.HS512)
+	switch name := jose.SignatureAlgorithm(used); {
+	case slices.Contains(Symmetric, name) && !symmetric:
+		return ": it is signed with a shared secret: write `hmac_secret` in place of the keys"
+	case slices.Contains(Asymmetric, name) && symmetric:
+		return ": it is signed with a private key: write `jwks` or `public_key` in place of `hmac_secret`"
+	case slices.Contains(Symmetric, name) || slices.Contains(Asymmetric, name):
+		return ": write `algorithms` with it, if the issuer has such a key"
+	default:
+		return ": none that is safe"
+	}
+}
+
+// explainSignature looks for the key.
+func (j *JWT) explainSignature(ctx context.Context, header document, text string) Finding {
+	f := Finding{Name: "signature"}
+	kind, _ := header["typ"].(string)
+	token, err := j.parse(text, []string{mediaType(kind)})
+	if err != nil {
+		f.Skipped, f.Detail = true, "its header does not allow it; what follows is what the token says, whoever has written it"
+		return f
+	}
+	kid, _ := header["kid"].(string)
+	if _, err = j.Keys.Payload(ctx, token); err == nil {
+		f.OK, f.Detail = true, "by a key that is trusted"
+		if kid != "" {
+			f.Detail += ", kid " + printable(kid)
+		}
+		return f
+	}
+	f.Detail = delegation.Explain(err)
+	if kid != "" {
+		f.Detail += "; its kid is " + printable(kid)
+	}
+	if fixed, ok := j.Keys.(*Fixed); ok && fixed.encoded(token) {
+		f.Detail += "; the secret, decoded from base64, has: the app decodes it, so give the decoded bytes"
+	}
+	f.Detail += "; what follows is what the token says, whoever has written it"
+	return f
+}
+
+// encoded tells whether a secret has signed the token that is given here as
+// base64, which some libraries decode and others take as it is.
+func (f *Fixed) encoded(token *jose.JSONWebSignature) bool {
+	for _, key := range f.keys {
+		secret, ok := key.([]byte)
+		if !ok {
+			continue
+		}
+		for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
+			if decoded, err := encoding.DecodeString(string(secret)); err == nil {
+				if _, err := token.Verify(decoded); err == nil {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package session
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+// says is what a good claim says; "" if it is good because it is not there.
+func (j *JWT) says(claim string, d document, s *Session) string {
+	switch claim {
+	case "iss":
+		if j.Issuer == "" {
+			return "it does not matter, as the keys are this app's own"
+		}
+		return printable(j.Issuer)
+	case cmp.Or(j.AudienceClaim, "aud"):
+		if len(j.Audiences) == 0 {
+			return "it does not matter, as the keys are this app's own"
+		}
+		return valuesOf(d, claim)
+	case cmp.Or(j.SubjectClaim, "sub"):
+		return "names the user"
+	case "sid":
+		if s.ID == "" {
+			return ""
+		}
+		return "names the session"
+	case "iat, exp":
+		return fmt.Sprintf("issued before %s, ends %s with %s of leeway", when(s.IssuedBefore), when(s.Expires), leeway)
+	default:
+		return ""
+	}
+}
+
+func when(at time.Time) string { return at.UTC().Format(time.RFC3339) }
+
+// printable is a value that is no secret and of no person.
+func printable(text string) string { return delegation.Printable(text, 200) }
+
+// valuesOf prints one value or several.
+func valuesOf(d document, claim string) string {
+	values, err := d.strings(claim)
+	if err != nil || len(values) == 0 {
+		return ""
+	}
+	for i, v := range values {
+		values[i] = printable(v)
+	}
+	return strings.Join(values, ", ")
+}
+
+// audienceClaims and subjectClaims are where issuers name whom a token is for,
+// and who a user is, besides the claims of RFC 7519.
+var (
+	audienceClaims = []string{"aud", "azp", "client_id", "cid", "appid"}
+	subjectClaims  = []string{"sub", "user_id", "uid", "id", "user.id", "userId", "oid", "username"}
+)
+
+// mend is what could be written so that a claim would do, from what else the
+// token says. The operator has to know whether it should.
+func (j *JWT) mend(claim string, d document) string {
+	switch claim {
+	case "iss":
+		issuer, _ := d.text("iss")
+		if issuer == "" {
+			return "; it names none: with a key of the app's own (`public_key`, `hmac_secret`) leave `issuer` out and give a `realm`"
+		}
+		text := fmt.Sprintf(": it says %s and `issuer` says %s", printable(issuer), printable(j.Issuer))
+		if strings.TrimSuffix(issuer, "/") == strings.TrimSuffix(j.Issuer, "/") {
+			text += "; they have to agree to the last slash"
+		}
+		return text
+	case cmp.Or(j.AudienceClaim, "aud"):
+		text := ""
+		if values := valuesOf(d, claim); values != "" {
+			text = fmt.Sprintf(": it names %s and `audience` says %s", values, printable(strings.Join(j.Audiences, ", ")))
+		}
+		for _, other := range audienceClaims {
+			if values := valuesOf(d, other); other != claim && values != "" {
+				text += fmt.Sprintf("; %s names %s: if that is your app write `audience_claim %s` and `audience` with it", other, values, other)
+			}
+		}
+		return text
+	case cmp.Or(j.SubjectClaim, "sub"):
+		others := subjectsIn(d, claim)
+		if len(others) > 0 {
+			return "; others that could name the user: " + strings.Join(others, ", ") + ": `subject_claim` with the one that never changes and is never given to somebody else"
+		}
+		return ""
+	case "iat, exp":
+		var texts []string
+		for _, name := range []string{"iat", "exp"} {
+			if at, err := d.time(name); err == nil && !at.IsZero() {
+				texts = append(texts, name+" "+when(at))
+			}
+		}
+		if len(texts) > 0 {
+			return fmt.Sprintf(": %s, and here it is %s", strings.Join(texts, ", "), when(time.Now()))
+		}
+		return ""
+	default:
+		return ""
+	}
+}
