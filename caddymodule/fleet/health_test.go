@@ -135,7 +135,8 @@ func TestOutageUnderLoad(t *testing.T) {
 // one command took too long all go on by themselves, and none tries again.
 func TestOneWaitsForAll(t *testing.T) {
 	s := serve(t)
-	_, a, _ := pair(t, s, Options{Timeout: 300 * time.Millisecond})
+	const timeout = 3 * time.Second // long, beside what a busy machine takes for the rest
+	_, a, _ := pair(t, s, Options{Timeout: timeout})
 	a.get(t, person("first"))
 	s.signal(syscall.SIGSTOP)
 	defer s.signal(syscall.SIGCONT)
@@ -145,14 +146,14 @@ func TestOneWaitsForAll(t *testing.T) {
 		wg.Go(func() { a.get(t, person(fmt.Sprint(n))) })
 	}
 	wg.Wait()
-	if took := time.Since(began); took > 2*time.Second {
+	if took := time.Since(began); took >= 2*timeout {
 		t.Errorf("500 requests took %s", took)
 	}
 	began = time.Now()
 	for n := range 100 {
 		a.get(t, person(fmt.Sprint("later", n)))
 	}
-	if took := time.Since(began); took > 250*time.Millisecond {
+	if took := time.Since(began); took >= timeout {
 		t.Errorf("100 requests while down took %s", took)
 	}
 	if st := a.member.Status(); st.Up || st.Failures != 1 {

@@ -112,7 +112,7 @@ func (s *Server) Launch() error {
 		return err
 	}
 	defer db.Close()
-	for deadline := time.Now().Add(30 * time.Second); ; {
+	for deadline := time.Now().Add(2 * time.Minute); ; {
 		if err = db.Ping(); err == nil {
 			return nil
 		}
@@ -132,7 +132,7 @@ func (s *Server) Kill() {
 	_ = s.command.Process.Kill()
 	<-s.exited
 	// Its processes notice, and let go of the shared memory.
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if !s.hasProcesses() {
 			break
 		}
