@@ -222,7 +222,7 @@ const maxReported = 10
 
 // reportKeys tells of the keys of a set that are not used, in one line. That one
 // is for encryption is as it should be. The keys themselves are not told.
-func reportKeys(address string, passed []session.PassedOver) {
+func reportKeys(address string, passed []session.UnusedKey) {
 	log, message := caddy.Log().Named("delegate").Info, "some keys of the issuer are not used: they are for something else"
 	var keys []string
 	for i, key := range passed {

@@ -34,11 +34,11 @@ const (
 	keysPause = 10 * time.Second
 	keysBurst = 3
 
-	// doubtLife is for how long it is remembered that a token came that no key
+	// unverifiedLife is for how long it is remembered that a token came that no key
 	// had signed: until its user's app has tried again after a pause, and not
 	// much longer, as an issuer may publish a key after it has signed with it.
-	doubtLife  = 3 * keysPause
-	maxDoubted = 10_000
+	unverifiedLife = 3 * keysPause
+	maxUnverified  = 10_000
 )
 
 // Remote are keys that an issuer publishes as a JSON Web Key Set (RFC 7517
@@ -51,19 +51,19 @@ type Remote struct {
 
 	// Report is told which keys of the set are not used, when that has changed.
 	// Nil: nobody is.
-	Report func(address string, passed []PassedOver)
+	Report func(address string, passed []UnusedKey)
 
-	url     string
-	client  *http.Client
-	flights *flight.Group[netip.Prefix, *keySet]
-	doubted *memory.Store[string, time.Time] // when tokens came first that no key had signed, by digest
+	url        string
+	client     *http.Client
+	flights    *flight.Group[netip.Prefix, *keySet]
+	unverified *memory.Store[string, time.Time] // when tokens came first that no key had signed, by digest
 
 	mu       sync.Mutex
 	set      *keySet   // what was fetched last; nil if nothing was
 	tried    time.Time // when it was asked for last
 	failure  error     // of that
 	bucket   *rate.Limiter
-	reported []PassedOver
+	reported []UnusedKey
 }
 
 // NewRemote returns the keys at an address, fetched by the client. Redirects are
@@ -76,8 +76,8 @@ func NewRemote(address string, client *http.Client) *Remote {
 		flights: flight.New[netip.Prefix, *keySet](flight.Limits{
 			Timeout: client.Timeout, Waiting: 10 * maxWaiting, PerOwner: maxWaiting, // of one address: anybody can name a key
 		}),
-		doubted: memory.New[string, time.Time](maxDoubted),
-		bucket:  rate.NewLimiter(rate.Every(keysPause), keysBurst),
+		unverified: memory.New[string, time.Time](maxUnverified),
+		bucket:     rate.NewLimiter(rate.Every(keysPause), keysBurst),
 	}
 }
 
@@ -108,7 +108,7 @@ func (r *Remote) Payload(ctx context.Context, token *jose.JSONWebSignature) ([]b
 // Until there are such it cannot be told, and "not signed in" would have pages
 // send their users to the login again and again.
 func (r *Remote) look(ctx context.Context, token *jose.JSONWebSignature, set *keySet, reason error) ([]byte, error) {
-	came := r.doubtedSince(token)
+	came := r.firstSeen(token)
 	for tries := 0; set == nil || set.asked.Before(came); tries++ {
 		if tries == 2 { // the first flight may have begun before
 			return nil, r.later(reason)
@@ -128,15 +128,15 @@ func (r *Remote) look(ctx context.Context, token *jose.JSONWebSignature, set *ke
 	return nil, refuse(reason.Error())
 }
 
-// doubtedSince tells when the token came first. It is known by all of it: two of
+// firstSeen tells when the token came first. It is known by all of it: two of
 // the same claims are two.
-func (r *Remote) doubtedSince(token *jose.JSONWebSignature) time.Time {
+func (r *Remote) firstSeen(token *jose.JSONWebSignature) time.Time {
 	now := time.Now()
 	name := digestOf(string(token.Signatures[0].Signature) + string(token.UnsafePayloadWithoutVerification()))
-	if came, ok := r.doubted.Get(name, name, now); ok {
+	if came, ok := r.unverified.Get(name, name, now); ok {
 		return came
 	}
-	r.doubted.Set(name, name, now, doubtLife, false)
+	r.unverified.Set(name, name, now, unverifiedLife, false)
 	return now
 }
 

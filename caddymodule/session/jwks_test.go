@@ -105,10 +105,10 @@ func TestKeyReplacedUnderItsName(t *testing.T) {
 	})
 }
 
-// TestDoubtedTokensAreTold protects who is not signed in, while strangers use up
+// TestUnverifiedTokensAreTold protects who is not signed in, while strangers use up
 // all there is to ask: once the keys were fetched since a session came first it
 // is told that it is none.
-func TestDoubtedTokensAreTold(t *testing.T) {
+func TestUnverifiedTokensAreTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		key, former, forged, s := newKey(t), newKey(t), newKey(t), new(keyServer)
 		s.set(published(key, "k"))

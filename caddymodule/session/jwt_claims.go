@@ -37,7 +37,7 @@ func (j *JWT) read(d document) (s *Session, err error) {
 		return nil, errors.New("it is bound to a key (cnf): issue sessions without")
 	case d["events"] != nil:
 		return nil, errors.New("it tells of an event, as logout tokens do")
-	case d.renews():
+	case d.isRefreshToken():
 		return nil, errors.New("it is a refresh token, which is for the issuer alone")
 	case time.Now().Before(notBefore.Add(-leeway)):
 		return nil, errors.New("it is not valid yet")
@@ -48,11 +48,11 @@ func (j *JWT) read(d document) (s *Session, err error) {
 	return s, nil
 }
 
-// renews tells whether a token says that it is one for getting others. Issuers
+// isRefreshToken tells whether a token says that it is one for getting others. Issuers
 // sign those with the keys of sessions, for the same user and audience; they
 // live much longer, and what has been renewed or withdrawn is known to the
 // issuer alone.
-func (d document) renews() bool {
+func (d document) isRefreshToken() bool {
 	return slices.ContainsFunc([]string{"token_use", "token_type", "typ", "type"}, func(claim string) bool {
 		kind, _ := d[claim].(string)
 		return slices.Contains([]string{"refresh", "refresh_token", "refresh-token", "offline"}, strings.ToLower(kind))

@@ -21,7 +21,7 @@ import (
 const maxRedirects = 3
 
 // get fetches the keys.
-func (r *Remote) get(ctx context.Context) ([]jose.JSONWebKey, []PassedOver, error) {
+func (r *Remote) get(ctx context.Context) ([]jose.JSONWebKey, []UnusedKey, error) {
 	res, err := r.follow(ctx)
 	if err != nil {
 		return nil, nil, err

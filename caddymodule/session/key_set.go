@@ -70,8 +70,8 @@ var (
 	errNoKey    = errors.New("JWT: the issuer has no key that has signed it")
 )
 
-// PassedOver is a key of a set that is not used.
-type PassedOver struct {
+// UnusedKey is a key of a set that is not used.
+type UnusedKey struct {
 	Name   string // `kid`; empty if it has none
 	Reason string
 	// Intended tells that the issuer says itself that it is for something else.
@@ -82,7 +82,7 @@ type PassedOver struct {
 // 7517 section 5), or of an object of PEM certificates by their names, as
 // Google publishes those of Firebase. Others, and those of types that are not
 // known here, are passed over.
-func readKeySet(text []byte) (keys []jose.JSONWebKey, passed []PassedOver, err error) {
+func readKeySet(text []byte) (keys []jose.JSONWebKey, passed []UnusedKey, err error) {
 	var object map[string]stdjson.RawMessage
 	if stdjson.Unmarshal(text, &object) != nil || object == nil {
 		return nil, nil, errors.New("the answer is no JSON Web Key Set")
@@ -97,7 +97,7 @@ func readKeySet(text []byte) (keys []jose.JSONWebKey, passed []PassedOver, err e
 			keys = append(keys, key)
 			return
 		}
-		passed = append(passed, PassedOver{Name: delegation.Printable(name, maxKeyName), Reason: reason, Intended: intended})
+		passed = append(passed, UnusedKey{Name: delegation.Printable(name, maxKeyName), Reason: reason, Intended: intended})
 	}
 	switch list, isSet := object["keys"]; {
 	case isSet:
@@ -129,7 +129,7 @@ func readKeySet(text []byte) (keys []jose.JSONWebKey, passed []PassedOver, err e
 }
 
 // list tells of the first few, for an error.
-func list(passed []PassedOver) string {
+func list(passed []UnusedKey) string {
 	var b strings.Builder
 	for i, key := range passed {
 		if i == 3 {
