@@ -3,6 +3,7 @@
 package integration
 
 import (
+	"crypto/rand"
 	"encoding/base64"
 	"fmt"
 	"time"
@@ -29,8 +30,8 @@ var issuerProducts = []*loginProduct{
 			"ID_token":      {idToken("K1AUPhZq8mRi0Q0pjhkfu1D7y6KjDQja", "azp", "scope")},
 			"Refresh_token": {"v1.MRrtYQ8rWqGZ9mEuC6kAh2GNk9cWpO1r3zpQmVvxJtCw"},
 		},
-		logoutToken: func(user any) map[string]any {
-			return map[string]any{"sub": user, "aud": "K1AUPhZq8mRi0Q0pjhkfu1D7y6KjDQja", "sid": "375UHHLnLxS5zvTSWdz2WVGa2VIeQGmE"}
+		logoutToken: func(session map[string]any) map[string]any {
+			return map[string]any{"sub": session["sub"], "aud": "K1AUPhZq8mRi0Q0pjhkfu1D7y6KjDQja", "sid": "375UHHLnLxS5zvTSWdz2WVGa2VIeQGmE"}
 		},
 	},
 	{
@@ -76,7 +77,7 @@ var issuerProducts = []*loginProduct{
 			claims: func(user any, now time.Time) map[string]any {
 				return tokenClaims(now, 5*time.Minute, map[string]any{
 					"iss": "https://sso.example.org/realms/patients", "sub": user, "aud": []string{"mdh-api", "account"}, "azp": "app", "typ": "Bearer",
-					"auth_time": now.Unix(), "jti": "onrtac:3f0b1b4e-0c0b-9d86-bc0c-3c9ac9e4f3ad", "sid": fmt.Sprintf("sid-of-%v", user), "acr": "1",
+					"auth_time": now.Unix(), "jti": "onrtac:3f0b1b4e-0c0b-9d86-bc0c-3c9ac9e4f3ad", "sid": rand.Text(), "acr": "1",
 					"realm_access": map[string]any{"roles": []string{"uma_authorization"}}, "scope": "openid email profile", "preferred_username": "alice",
 				})
 			},
@@ -93,8 +94,8 @@ var issuerProducts = []*loginProduct{
 				func(claims map[string]any) { claims["typ"] = "Offline" },
 			},
 		},
-		logoutToken: func(user any) map[string]any {
-			return map[string]any{"sub": user, "aud": "app", "sid": fmt.Sprintf("sid-of-%v", user), "typ": "Logout"}
+		logoutToken: func(session map[string]any) map[string]any {
+			return map[string]any{"sub": session["sub"], "aud": "app", "sid": session["sid"], "typ": "Logout"}
 		},
 	},
 	{

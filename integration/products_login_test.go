@@ -26,9 +26,9 @@ type loginProduct struct {
 	signed *signedLogin // one of the two
 	asked  *askedLogin
 
-	// logoutToken are the claims of its logout tokens, besides those that all
-	// have. Nil: it sends none.
-	logoutToken func(user any) map[string]any
+	// logoutToken are the claims of a session's logout token, besides those that
+	// all have. Nil: it sends none.
+	logoutToken func(session map[string]any) map[string]any
 }
 
 // signedLogin is one whose sessions are signed.

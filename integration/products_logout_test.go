@@ -4,6 +4,7 @@ package integration
 
 import (
 	"cmp"
+	"crypto/rand"
 	"io"
 	"maps"
 	"net/http"
@@ -40,14 +41,15 @@ func signedOutCase(t *testing.T, r *productRun) {
 // backchannelCase has the issuer tell of a sign-out.
 func backchannelCase(t *testing.T, r *productRun) {
 	user := r.user(backchannelUser)
-	session := r.server.session(user, nil)
+	var said map[string]any
+	session := r.server.session(user, func(claims map[string]any) { said = claims })
 	r.served(t, user, r.headers(session)...)
 	now := time.Now()
 	claims := map[string]any{
-		"iss": r.signed.claims(user, now)["iss"], "iat": now.Unix(), "exp": now.Add(2 * time.Minute).Unix(), "jti": "logout-1",
+		"iss": said["iss"], "iat": now.Unix(), "exp": now.Add(2 * time.Minute).Unix(), "jti": rand.Text(),
 		"events": map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}, headerType: "logout+jwt",
 	}
-	maps.Copy(claims, r.logoutToken(user))
+	maps.Copy(claims, r.logoutToken(said))
 	tell := func(token string) answer {
 		req := r.client.with(http.MethodPost, "/backchannel-logout", "Content-Type", "application/x-www-form-urlencoded")
 		body := url.Values{"logout_token": {token}}.Encode()
@@ -69,7 +71,7 @@ func backchannelCase(t *testing.T, r *productRun) {
 	}
 	r.refused(t, session)
 	// Nor is the logout token a session.
-	r.refused(t, r.server.token(withClaim(claims, "jti", "logout-2")))
+	r.refused(t, r.server.token(withClaim(claims, "jti", rand.Text())))
 }
 
 func withClaim(claims map[string]any, name string, v any) map[string]any {

@@ -96,8 +96,8 @@ var moreIssuerProducts = []*loginProduct{
 			},
 			"Refresh_token": {"nEvpUxQ4jXfS4t2zZz5nBfK6qL0mZrQm1Tq0c7Zr3uH"},
 		},
-		logoutToken: func(user any) map[string]any {
-			return map[string]any{"sub": user, "aud": "app", "sid": "LzVVUeXXv1kyfZUxSZpZ9"}
+		logoutToken: func(session map[string]any) map[string]any {
+			return map[string]any{"sub": session["sub"], "aud": "app", "sid": "LzVVUeXXv1kyfZUxSZpZ9"}
 		},
 	},
 	{
