@@ -17,7 +17,9 @@ import (
 const productsPage = "../caddymodule/docs/sessions.md"
 
 // loginProducts are all that the page has a block for.
-func loginProducts() []*loginProduct { return slices.Concat(issuerProducts, appProducts) }
+func loginProducts() []*loginProduct {
+	return slices.Concat(issuerProducts, moreIssuerProducts, appProducts)
+}
 
 // linkedProducts are those whose blocks another page has.
 var linkedProducts = []string{"Authelia", "Authentik", "oauth2-proxy"}
