@@ -119,12 +119,10 @@ func (g *Gate) person(r *http.Request, repl *caddy.Replacer) (delegation.Person,
 // what was not 2xx, such as a redirect to a login page: a name in its headers is
 // nobody who is signed in.
 func (g *Gate) authStatus(repl *caddy.Replacer) int {
-	if !strings.HasPrefix(g.Subject, "{"+answerPrefix) {
+	if !strings.HasPrefix(g.Subject, proxiedHeader) {
 		return 0
 	}
-	value, _ := repl.Get("http.reverse_proxy.status_code")
-	status, _ := value.(int)
-	return status
+	return authStatus(repl)
 }
 
 // signedIn returns who app_session found signed in, if it is by that session
@@ -253,86 +251,6 @@ func (g *Gate) check(d *caddyfile.Dispenser) error {
 	}
 	if err := needsRealm(g.Subject, g.Realm); err != nil {
 		return d.WrapErr(err)
-	}
-	return nil
-}
-
-// needsRealm refuses a claim for the subject whose values share a namespace with
-// the sessions' own subjects: whose staff number is another user's ID would have
-// that one's tokens dropped and sessions ended, and where a claim can be chosen,
-// anybody's.
-func needsRealm(subject, realm string) error {
-	claim, ok := strings.CutPrefix(subject, "{"+userPrefix)
-	if !ok || realm != "" || claim == "id}" || claim == "sub}" {
-		return nil
-	}
-	return fmt.Errorf("subject %s: what one user is called by it may be the ID of another: add a realm of its own for these names, such as `realm %s`", subject, strings.TrimSuffix(claim, "}"))
-}
-
-// parseFlag reads a setting that takes no value and may stand only once.
-func parseFlag(d *caddyfile.Dispenser, to *bool) error {
-	word := d.Val()
-	if *to || d.NextArg() {
-		return d.Errf("%s stands once, and by itself", word)
-	}
-	*to = true
-	return nil
-}
-
-// parseOnce reads the one argument of a setting that may stand only once.
-func parseOnce(d *caddyfile.Dispenser, to *string) error {
-	word := d.Val()
-	if *to != "" {
-		return d.Errf("%s is set already", word)
-	}
-	if !d.NextArg() || d.Val() == "" {
-		return d.Errf("%s needs a value", word)
-	}
-	*to = d.Val()
-	if err := misread(*to); err != nil {
-		return d.Errf("%s: %v", word, err)
-	}
-	if d.NextArg() {
-		return d.Errf("%s takes one value, not %q as well", word, d.Val())
-	}
-	return nil
-}
-
-// answerPrefix is what the placeholders of an auth server's answer begin with.
-const answerPrefix = "http.reverse_proxy.header."
-
-// trusted are the placeholders that only an authenticator can set.
-var trusted = []string{"http.auth.user.", answerPrefix}
-
-// trustworthy refuses a placeholder that repeats what a client sent. Taking
-// the user's name from a request header is the commonest hole of homemade
-// authenticators: anybody can send it.
-func trustworthy(placeholder string) error {
-	name, ok := strings.CutPrefix(placeholder, "{")
-	name, closed := strings.CutSuffix(name, "}")
-	if ok && closed && !strings.ContainsAny(name, "{}") {
-		for _, prefix := range trusted {
-			if len(name) > len(prefix) && strings.HasPrefix(name, prefix) {
-				return nil
-			}
-		}
-	}
-	return fmt.Errorf("%s is not set by an authenticator alone: use one placeholder {http.auth.user.…}, or {rp.header.…} for the answer of forward_auth's server", placeholder)
-}
-
-// parseList reads the arguments of a setting that may stand only once.
-func parseList(d *caddyfile.Dispenser, to *[]string) error {
-	word := d.Val()
-	if len(*to) > 0 {
-		return d.Errf("%s is set already", word)
-	}
-	if *to = d.RemainingArgs(); len(*to) == 0 {
-		return d.Errf("%s needs a value", word)
-	}
-	for _, value := range *to {
-		if err := misread(value); err != nil {
-			return d.Errf("%s: %v", word, err)
-		}
 	}
 	return nil
 }

@@ -11,9 +11,12 @@ import (
 	"github.com/caddyserver/caddy/v2"
 )
 
-// proxiedHeader is the prefix of the placeholders by which forward_auth's server
-// names the user.
-const proxiedHeader = "{http.reverse_proxy.header."
+// answerPrefix is what the placeholders of an auth server's answer begin with,
+// by which it names the user; proxiedHeader is that as it stands in a setting.
+const (
+	answerPrefix  = "http.reverse_proxy.header."
+	proxiedHeader = "{" + answerPrefix
+)
 
 // identityHeaders are those by which auth servers name a user, as their
 // documentation has it. A placeholder can be asked for by its name alone: so
@@ -63,4 +66,35 @@ func emptySubject(subject string, repl *caddy.Replacer) error {
 // asWritten is a placeholder as a Caddyfile has it.
 func asWritten(placeholder string) string {
 	return strings.Replace(placeholder, proxiedHeader, "{rp.header.", 1)
+}
+
+// trusted are the placeholders that only an authenticator can set.
+var trusted = []string{userPrefix, answerPrefix}
+
+// trustworthy refuses a placeholder that repeats what a client sent. Taking
+// the user's name from a request header is the commonest hole of homemade
+// authenticators: anybody can send it.
+func trustworthy(placeholder string) error {
+	name, ok := strings.CutPrefix(placeholder, "{")
+	name, closed := strings.CutSuffix(name, "}")
+	if ok && closed && !strings.ContainsAny(name, "{}") {
+		for _, prefix := range trusted {
+			if len(name) > len(prefix) && strings.HasPrefix(name, prefix) {
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("%s is not set by an authenticator alone: use one placeholder {http.auth.user.…}, or {rp.header.…} for the answer of forward_auth's server", placeholder)
+}
+
+// needsRealm refuses a claim for the subject whose values share a namespace with
+// the sessions' own subjects: whose staff number is another user's ID would have
+// that one's tokens dropped and sessions ended, and where a claim can be chosen,
+// anybody's.
+func needsRealm(subject, realm string) error {
+	claim, ok := strings.CutPrefix(subject, "{"+userPrefix)
+	if !ok || realm != "" || claim == "id}" {
+		return nil
+	}
+	return fmt.Errorf("subject %s: what one user is called by it may be the ID of another: add a realm of its own for these names, such as `realm %s`", subject, strings.TrimSuffix(claim, "}"))
 }
