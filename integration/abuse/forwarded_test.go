@@ -71,6 +71,10 @@ func TestT14_ForwardedPrefixAndProto(t *testing.T) {
 		"X-Forwarded-Prefix: //evil.example", "X-Forwarded-Proto: javascript", "X-Forwarded-Host: evil.example", "X-Forwarded-Port: 1",
 		"X-Forwarded-Path: /evil", "X-Script-Name: /evil", "X-Forwarded-Scheme: gopher", "X-Url-Scheme: gopher", "Front-End-Https: on", alice,
 	}
+	// The participant is looked up once, and known from then on.
+	if got := r.ask("POST", "/mdh-token", alice, "Content-Length: 0"); got.status != http.StatusOK {
+		t.Fatalf("%d %s", got.status, got.body)
+	}
 	r.untouched("a base URL", func() {
 		got := r.ask("POST", "/mdh-token", append(lines, "Content-Length: 0")...)
 		var answer struct {
