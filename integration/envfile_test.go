@@ -75,8 +75,8 @@ func TestC18_EnvFile(t *testing.T) {
 	// What is in the environment already stays, as for caddy run.
 	cleared(t, names...)
 	t.Setenv("MDH_PROJECT_ID", "5f1d2c3b-0000-4000-8000-00000000ffff")
-	if _, err := command(t, "check", "--config", config, "--adapter", "caddyfile", "--envfile", one, "--envfile", two); err != nil {
-		t.Errorf("check: %v", err)
+	if out, err := command(t, "check", "--config", config, "--adapter", "caddyfile", "--envfile", one, "--envfile", two); err == nil || !strings.Contains(out, "✗ project") {
+		t.Errorf("check does not look at the environment's project: %v\n%s", err, out)
 	}
 	if got := os.Getenv("MDH_PROJECT_ID"); got != "5f1d2c3b-0000-4000-8000-00000000ffff" {
 		t.Errorf("the file overrules the environment: %q", got)

@@ -65,7 +65,7 @@ func TestT45_SomeTokenIsNone(t *testing.T) {
 func TestT46_NamesAndFixation(t *testing.T) {
 	r := start(t, caddyfile("", site(""), passing))
 	for what, claims := range map[string]map[string]any{
-		"a number": {"sub": 1}, "a list": {"sub": []string{"alice"}}, "an object": {"sub": map[string]any{"id": "alice"}}, "true": {"sub": true}, "null": {"sub": nil}, "empty": {"sub": ""},
+		"a fraction": {"sub": 1.5}, "zero": {"sub": 0}, "a list": {"sub": []string{"alice"}}, "an object": {"sub": map[string]any{"id": "alice"}}, "true": {"sub": true}, "null": {"sub": nil}, "empty": {"sub": ""},
 		"NUL": {"sub": "alice\x00"}, "a line feed": {"sub": "alice\n"}, "too long": {"sub": strings.Repeat("alice", 300)},
 		"no end": {"exp": nil}, "an end as text": {"exp": "9999999999"}, "over": {"exp": time.Now().Add(-time.Hour).Unix()}, "not yet": {"nbf": time.Now().Add(time.Hour).Unix()},
 		"another app": {"aud": "other"}, "no app": {"aud": nil}, "an object as app": {"aud": map[string]any{"app": true}}, "another issuer": {"iss": "https://login.example.evil"}, "no issuer": {"iss": nil},
@@ -73,6 +73,10 @@ func TestT46_NamesAndFixation(t *testing.T) {
 		r.refused(what, http.StatusUnauthorized, "session_required", func() reply {
 			return r.ask("GET", "/mdh"+apiEcho, "Authorization: Bearer "+r.jwt("alice", claims))
 		})
+	}
+	// A whole number is a user of that name, whom the platform does not know.
+	if got := r.ask("GET", "/mdh"+apiEcho, "Authorization: Bearer "+r.jwt("alice", map[string]any{"sub": 1})); got.status != http.StatusForbidden || got.code() != "participant_unknown" {
+		t.Errorf("a number: %d %s", got.status, got.body)
 	}
 	// Names that a careless reader takes for alice's, also where the platform
 	// itself finds her by them: in another case, or by her ID.
