@@ -100,7 +100,7 @@ func (j *JWT) claims() []claimCheck {
 func (d document) isRefreshToken() bool {
 	return slices.ContainsFunc([]string{"token_use", "token_type", "typ", "type"}, func(claim string) bool {
 		kind, _ := d[claim].(string)
-		return slices.Contains([]string{"refresh", "refresh_token", "refresh-token", "offline"}, strings.ToLower(kind))
+		return slices.Contains(refreshUses, strings.ToLower(kind))
 	})
 }
 

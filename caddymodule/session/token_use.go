@@ -8,12 +8,15 @@ import (
 	"strings"
 )
 
-// otherUses are what tokens are said to be that are for something else than
+// refreshUses are what tokens are said to be that are for getting others, in lower
+// case.
+var refreshUses = []string{"refresh", "refresh_token", "refresh-token", "rt", "rt+jwt", "offline", "offline_access"}
+
+// otherUses are, besides, what tokens are said to be that are for something else than
 // calling an API, in lower case: Hydra's and dex' `token_use`, Cognito's, and
 // Keycloak's `typ`. A refresh token lives for months, and an ID token tells an app
 // who has signed in to it.
 var otherUses = []string{
-	"refresh", "refresh_token", "rt", "rt+jwt", "offline", "offline_access",
 	"id", "id_token", "id_token+jwt", "logout", "logout_token", "logout+jwt", "backchannel-logout",
 	"code", "authorization_code", "auth_code", "device_code", "user_code", "device",
 	"initial_access_token", "initialaccesstoken", "registration_access_token", "registrationaccesstoken", "request", "request_object",
@@ -32,7 +35,7 @@ func checkUse(d document) error {
 			return err
 		}
 		use := strings.TrimPrefix(strings.ToLower(text), "urn:ietf:params:oauth:token-type:")
-		if slices.Contains(otherUses, mediaType(use)) || name == "token_use" && !slices.Contains(accessUses, use) {
+		if slices.Contains(refreshUses, mediaType(use)) || slices.Contains(otherUses, mediaType(use)) || name == "token_use" && !slices.Contains(accessUses, use) {
 			return refuse("introspection: " + name + " says that it is no access token")
 		}
 	}
