@@ -14,6 +14,7 @@ const maxPieces = 16
 type cookies struct {
 	value string // of the cookie itself
 	whole int    // how often it stands there
+	all   int    // cookies of the request, as net/http counts them
 	pieces
 }
 
@@ -32,6 +33,7 @@ type pieces struct {
 func (c Carrier) cookies(lines []string) (found cookies) {
 	for _, line := range lines {
 		for pair := range strings.SplitSeq(line, ";") {
+			found.all++
 			// Without = it is a name to some, a value to others: empty, then.
 			name, v, _ := strings.Cut(strings.Trim(pair, " \t"), "=")
 			suffix, ok := strings.CutPrefix(strings.Trim(name, " \t"), c.Cookie)
