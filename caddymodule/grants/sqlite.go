@@ -75,7 +75,7 @@ func (s *Store) openSQLite(file string) error {
 	s.db.SetMaxOpenConns(8)
 	s.dialect = dialect{
 		goose:  "sqlite3",
-		mark:   func(int) string { return "?" },
+		placeholder:   func(int) string { return "?" },
 		reason: sqliteReason,
 		erase:  eraseSQLite, truncateLog: truncateLogSQLite,
 	}
