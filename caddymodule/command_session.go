@@ -42,7 +42,8 @@ it by each app_session of a configuration, which is not run. It says claim by
 claim what is right and what is not, which setting would change that, and what
 subject, realm and end come out.
 
-The credential is the value of the cookie, or the token; or the headers of a
+The credential is the value of the cookie, or the token; or cookies with their
+names (name.0=…; name.1=… of one that comes in pieces); or the headers of a
 request as the developer tools of a browser copy them, of which Cookie and
 Authorization count:
 
@@ -114,12 +115,26 @@ func requestHeaders(text string, s *AppSession) http.Header {
 	}
 	switch {
 	case len(h) > 0:
+	case s.Cookie != "" && namesCookie(text, s.Cookie):
+		h.Set("Cookie", text)
 	case s.Cookie != "":
 		h.Set("Cookie", s.Cookie+"="+text)
 	default:
 		h.Set("Authorization", "Bearer "+text)
 	}
 	return h
+}
+
+// namesCookie tells whether text has the cookie with its name, as the pieces of
+// one that was cut have to be given: "name.0=…; name.1=…".
+func namesCookie(text, cookie string) bool {
+	for pair := range strings.SplitSeq(text, ";") {
+		name, _, ok := strings.Cut(strings.TrimSpace(pair), "=")
+		if ok && (name == cookie || strings.HasPrefix(name, cookie+".")) {
+			return true
+		}
+	}
+	return false
 }
 
 // run judges the credential by each app_session, prints, and tells whether one
