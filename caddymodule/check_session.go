@@ -45,12 +45,26 @@ func requestHeaders(text string, s *AppSession) http.Header {
 	}
 	switch {
 	case len(h) > 0:
+	case s.Cookie != "" && namesCookie(text, s.Cookie):
+		h.Set("Cookie", text)
 	case s.Cookie != "":
 		h.Set("Cookie", s.Cookie+"="+text)
 	default:
 		h.Set("Authorization", "Bearer "+text)
 	}
 	return h
+}
+
+// namesCookie tells whether text has the cookie with its name, as the pieces of
+// one that was cut have to be given: "name.0=…; name.1=…".
+func namesCookie(text, cookie string) bool {
+	for pair := range strings.SplitSeq(text, ";") {
+		name, _, ok := strings.Cut(strings.TrimSpace(pair), "=")
+		if ok && (name == cookie || strings.HasPrefix(name, cookie+".")) {
+			return true
+		}
+	}
+	return false
 }
 
 // title names an app_session by its settings.

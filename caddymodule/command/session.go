@@ -35,7 +35,8 @@ it by each app_session of a configuration, which is not run. It says claim by
 claim what is right and what is not, which setting would change that, and what
 subject, realm and end come out.
 
-The credential is the value of the cookie, or the token; or the headers of a
+The credential is the value of the cookie, or the token; or cookies with their
+names (name.0=…; name.1=… of one that comes in pieces); or the headers of a
 request as the developer tools of a browser copy them, of which Cookie and
 Authorization count:
 
