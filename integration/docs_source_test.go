@@ -35,7 +35,7 @@ var production = sync.OnceValues(func() (*source, error) {
 		s.files = append(s.files, file)
 		return nil
 	})
-	s.each(func(n ast.Node) {
+	s.each(func(_ *ast.File, n ast.Node) {
 		if text, ok := literal(n); ok {
 			s.literals = append(s.literals, text)
 		}
@@ -54,11 +54,11 @@ func sourceCode(t *testing.T) *source {
 	return s
 }
 
-// each calls f with everything that stands in the code.
-func (s *source) each(f func(ast.Node)) {
+// each calls f with everything that stands in the code, and its file.
+func (s *source) each(f func(*ast.File, ast.Node)) {
 	for _, file := range s.files {
 		ast.Inspect(file, func(n ast.Node) bool {
-			f(n)
+			f(file, n)
 			return true
 		})
 	}
@@ -76,7 +76,7 @@ func literal(n ast.Node) (string, bool) {
 
 // calls returns the calls of functions and methods of these names.
 func (s *source) calls(names ...string) (all []*ast.CallExpr) {
-	s.each(func(n ast.Node) {
+	s.each(func(_ *ast.File, n ast.Node) {
 		call, ok := n.(*ast.CallExpr)
 		if !ok {
 			return
@@ -98,7 +98,7 @@ func (s *source) calls(names ...string) (all []*ast.CallExpr) {
 
 // constants are the values of constants whose type has this name.
 func (s *source) constants(kind string) (all []string) {
-	s.each(func(n ast.Node) {
+	s.each(func(_ *ast.File, n ast.Node) {
 		spec, ok := n.(*ast.ValueSpec)
 		if !ok {
 			return

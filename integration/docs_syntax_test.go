@@ -14,8 +14,6 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/integration/stack"
 )
 
-const directivesPage = "caddymodule/docs/directives.md"
-
 // setting is a word of the Caddyfile, with what may stand in its block.
 type setting struct {
 	word  string
