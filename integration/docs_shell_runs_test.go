@@ -91,7 +91,7 @@ var shellBlocks = []shellBlock{
 		s := start(sh.t, administered(proxied("", "")))
 		signIn(sh.t, s, "alice").get(participantPath).want(sh.t, http.StatusOK, "")
 		said := sh.run(curling(text, s.Admin))
-		contains(sh.t, said, `"kind":"mydatahelps"`, `"complete":true`, `"tokens":1`)
+		contains(sh.t, said, `"kind":"mydatahelps"`, `"complete":true`, `"lookups":1`)
 		if strings.Count(said, `"purged":["mydatahelps"]`) != 3 {
 			sh.t.Error(said)
 		}
