@@ -17,15 +17,16 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
 )
 
-// Sessions tell other machines whose sessions are revoked, and hear of theirs.
+// Sessions publishes whose sessions are revoked to the other machines, and merges
+// what they publish. It is a process's [session.Revocations] in the fleet.
 type Sessions struct {
 	fleet         *Fleet
 	revocations   *session.Revocations
 	stopFollowing func()
 }
 
-// revocationOutbox are the names of what was revoked here and is not told yet. There is
-// one entry for a person, however often they sign out.
+// revocationOutbox has the names of what was revoked here and is not published yet.
+// There is one entry for a person, however often they sign out.
 type revocationOutbox struct {
 	mu       sync.Mutex
 	sessions []*Sessions
@@ -46,7 +47,7 @@ func (o *revocationOutbox) size() int {
 	return len(o.names)
 }
 
-// drain returns what is to be told and empties the outbox.
+// drain returns what is to be published, and empties the outbox.
 func (o *revocationOutbox) drain() []session.RevocationTarget {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -55,7 +56,7 @@ func (o *revocationOutbox) drain() []session.RevocationTarget {
 	return names
 }
 
-// revocations are those of this process; nil if nobody has joined with any.
+// revocations are those of this process; nil if none have joined.
 func (o *revocationOutbox) revocations() *session.Revocations {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -74,7 +75,7 @@ func (f *Fleet) JoinSessions(r *session.Revocations) *Sessions {
 	return s
 }
 
-// Leave ends what [Fleet.JoinSessions] began.
+// Leave undoes [Fleet.JoinSessions].
 func (s *Sessions) Leave() {
 	s.stopFollowing()
 	o := &s.fleet.revocationOutbox
@@ -84,37 +85,37 @@ func (s *Sessions) Leave() {
 }
 
 // AwaitReady returns when it is known what the other machines have revoked before
-// this one began, or that they cannot be reached.
+// this one began, or that they cannot be reached; at the latest with ctx.
 func (s *Sessions) AwaitReady(ctx context.Context) { s.fleet.current(ctx) }
 
-// Enqueue tells the other machines within a second.
+// Enqueue has the other machines told within a second.
 func (s *Sessions) Enqueue(names ...session.RevocationTarget) { s.fleet.revocationOutbox.add(names...) }
 
-// Publish tells the other machines. The error is [tokens.ErrIncomplete]: they will
-// be told as soon as they can be.
+// Publish tells the other machines now, also if ctx ends. The error is
+// [tokens.ErrIncomplete]: they are told as soon as they can be.
 func (s *Sessions) Publish(ctx context.Context, names ...session.RevocationTarget) error {
 	f := s.fleet
-	link := f.current(ctx)
-	ctx = delegation.Detach(ctx) // who asked may leave
-	if link == nil {
+	ep := f.current(ctx)
+	ctx = delegation.Detach(ctx)
+	if ep == nil {
 		f.revocationOutbox.add(names...)
 		return tokens.ErrIncomplete
 	}
 	if f.publishRevocations(ctx, names, func(ctx context.Context, commands func(context.Context) error) error {
-		return f.do(ctx, link, commands)
+		return f.do(ctx, ep, commands)
 	}) != nil {
 		return tokens.ErrIncomplete
 	}
 	return nil
 }
 
-// publishOutbox tells what is in the outbox.
+// publishOutbox publishes what is in the outbox.
 func (f *Fleet) publishOutbox() error {
 	return f.publishRevocations(f.ctx, f.revocationOutbox.drain(), f.try)
 }
 
-// publishRevocations writes what is revoked by each name, and puts it in the stream.
-// What it cannot tell goes to the outbox.
+// publishRevocations writes what is revoked for each name to its record and to the
+// stream. What cannot be written goes to the outbox. run runs commands at Redis.
 func (f *Fleet) publishRevocations(ctx context.Context, names []session.RevocationTarget, run func(context.Context, func(context.Context) error) error) error {
 	revocations := f.revocationOutbox.revocations()
 	if revocations == nil {
@@ -153,7 +154,7 @@ func (f *Fleet) publishRevocations(ctx context.Context, names []session.Revocati
 	return nil
 }
 
-// readRevocations reads all that is revoked: the stream may have lost it.
+// readRevocations merges all records of revocations: the stream may have lost them.
 func (f *Fleet) readRevocations() error {
 	revocations := f.revocationOutbox.revocations()
 	if revocations == nil {
@@ -171,8 +172,8 @@ func (f *Fleet) readRevocations() error {
 	return err
 }
 
-// foundRecords are what is under the present key of the keyset, and under
-// earlier ones, which will be dropped: by their names and what they say.
+// foundRecords are the names whose records were found, by a hash of each: under the
+// key that is current, and under that of an older primary key.
 type foundRecords struct {
 	mu      sync.Mutex
 	current map[string]struct{}
@@ -194,7 +195,8 @@ func (r *foundRecords) add(part *session.Revocation, current bool) {
 	}
 }
 
-// outdated are the names of what has to be written again by the present key.
+// outdated returns the names that have a record under an older key only: it has to
+// be written again before that key is dropped.
 func (r *foundRecords) outdated() (names []session.RevocationTarget) {
 	for sum, name := range r.old {
 		if _, ok := r.current[sum]; !ok {
@@ -204,6 +206,7 @@ func (r *foundRecords) outdated() (names []session.RevocationTarget) {
 	return names
 }
 
+// readRevocationsFrom merges the records of one node.
 func (f *Fleet) readRevocationsFrom(node redis.Cmdable, revocations *session.Revocations, records *foundRecords) error {
 	var cursor uint64
 	for {

@@ -109,7 +109,7 @@ func TestO10_RenameConflict(t *testing.T) {
 	each(t, func(t *testing.T, at Options) {
 		s := opened(t, at)
 		connected(t, s, "alice", "1", "key-old")
-		if err := s.Bind(t.Context(), ownerOf("renamed", "bob"), "1"); err != nil {
+		if err := s.BindIf(t.Context(), ownerOf("renamed", "bob"), "1", always); err != nil {
 			t.Fatal(err)
 		}
 		_, err := s.Rename(t.Context(), "mydex", "renamed", "root")

@@ -13,13 +13,14 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/tuple"
 )
 
-// revokeScript merges what is revoked by one name: the later moment counts,
-// whichever machine writes last, and of single sessions there are few. Each
-// field of the hash is "<microseconds> <milliseconds> <sealed>": the moment by
-// which it is compared, and when a single session (fields "s…") need not be
-// listed any longer. Of too many they become the moment "m" that covers them.
+// revokeScript merges what is revoked for one name: the later moment counts,
+// whichever machine writes last, and of single sessions there are few. Each field
+// of the hash is "<microseconds> <milliseconds> <sealed>": the moment by which it
+// is compared, and when a single session (fields "s…") need not be listed any
+// longer. Of too many they become the moment "m" that covers them.
 //
 //nolint:dupword // Lua ends each block so
 const revokeScript = `
@@ -56,9 +57,9 @@ return 0`
 // maxSessionsListed is how many single sessions Redis lists for one person.
 const maxSessionsListed = 8
 
-// queueRevocation queues one write of the record and one to the stream, under each
-// of its names: during a rotation some machines read by another key. Records
-// are found by looking through all.
+// queueRevocation queues one write of the record and one to the stream, and returns
+// the entry of the stream that this machine reads. The record is written under one
+// pseudonym only: records are found by reading all of them.
 func (f *Fleet) queueRevocation(ctx context.Context, pipe redis.Pipeliner, what *session.Revocation) (own *redis.StringCmd, err error) {
 	n := what.RevocationTarget
 	key := f.revocationKey(n)
@@ -86,12 +87,13 @@ func (f *Fleet) queueRevocation(ctx context.Context, pipe redis.Pipeliner, what 
 	return f.queueStreamEntry(ctx, pipe, sealed), nil
 }
 
-// revocationKey is where the record of a name is written.
+// revocationKey is the key of the record of a name.
 func (f *Fleet) revocationKey(n session.RevocationTarget) string {
 	return redisKey(f.sealer.Name("revoked", n.Realm, n.Subject, n.SessionID, n.Digest), "revoked")
 }
 
-// revocationField is where a part is kept. Redis must not learn a session's name.
+// revocationField is the field of a part of a revocation. Redis must not learn a
+// session's name.
 func (f *Fleet) revocationField(part *session.Revocation) string {
 	switch {
 	case len(part.Sessions) > 0:
@@ -103,12 +105,13 @@ func (f *Fleet) revocationField(part *session.Revocation) string {
 	}
 }
 
+// sealRevocation returns the value of a field, see revokeScript.
 func (f *Fleet) sealRevocation(key string, part *session.Revocation) (string, error) {
 	plain, err := json.Marshal(part)
 	if err != nil {
 		return "", err
 	}
-	sealed, err := f.sealer.Seal(plain, associated("revoked", key))
+	sealed, err := f.sealer.Seal(plain, tuple.Encode("revoked", key))
 	if err != nil {
 		return "", err
 	}
@@ -119,15 +122,13 @@ func (f *Fleet) sealRevocation(key string, part *session.Revocation) (string, er
 	return strconv.FormatInt(at.UnixMicro(), 10) + " " + strconv.FormatInt(ends.UnixMilli(), 10) + " " + string(sealed), nil
 }
 
+// openRevocation opens the value of a field. ok is false if it does not open.
 func (f *Fleet) openRevocation(key, value string) (part session.Revocation, ok bool) {
 	_, rest, _ := strings.Cut(value, " ")
 	_, sealed, _ := strings.Cut(rest, " ")
-	plain, err := f.sealer.Open([]byte(sealed), associated("revoked", key))
+	plain, err := f.sealer.Open([]byte(sealed), tuple.Encode("revoked", key))
 	if err == nil {
 		err = json.NewDecoder(bytes.NewReader(plain)).Decode(&part)
-	}
-	if err != nil {
-		f.unreadable.Add(1)
 	}
 	return part, err == nil
 }

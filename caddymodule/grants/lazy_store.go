@@ -14,10 +14,10 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// LazyStore opens a store when it is first needed: a configuration that is only
-// validated touches no database. While the database is away it tries again by
-// itself, once for all who wait, who are answered at once. Safe for concurrent
-// use.
+// LazyStore opens a [Store] when it is first needed, so that validating a
+// configuration touches no database. While the database is away it tries again by
+// itself, from every half second to every 15 s, once for all who wait; these are
+// answered at once. Safe for concurrent use.
 type LazyStore struct {
 	file     string
 	options  func() (Options, error)
@@ -27,37 +27,36 @@ type LazyStore struct {
 	store        *Store
 	err          error         // the last attempt's
 	reported     string        // the error that somebody was told of
-	firstAttempt chan struct{} // closed after the first attempt; nil before
+	firstAttempt chan struct{} // closed after the first attempt; nil before anybody needs the store
 	stopLoop     context.CancelFunc
-	loopDone     chan struct{} // nothing is tried any more
+	loopDone     chan struct{} // closed when nothing is tried any more
 }
 
-// A store that cannot be opened is tried again after retryFirst, and then less
-// and less often.
+// The time between two attempts: it doubles from the least to the most.
 const (
 	minRetryInterval = 500 * time.Millisecond
 	maxRetryInterval = 15 * time.Second
 )
 
-// errClosed says that no configuration uses the store any more.
+// errClosed is that no configuration uses the store any more.
 var errClosed = fmt.Errorf("%w: it is closed", ErrUnavailable)
 
-// NewLazyStore returns one for a file of SQLite, or for PostgreSQL if that is
-// empty. options is called when the store is opened, and again if that failed.
+// NewLazyStore returns a store in a SQLite file, or in PostgreSQL if file is empty.
+// options is called for each attempt to open it.
 func NewLazyStore(file string, options func() (Options, error)) *LazyStore {
 	return &LazyStore{file: file, options: options, onChange: func(error) {}}
 }
 
-// OnChange has f told why a store that could not be opened when it was first tried
-// still cannot be, whenever that changes, and with nil that it is open. It is
-// to be called before [Opener.Store].
+// OnChange sets what is called when an open store was not to be had at the first
+// attempt: with the error whenever it changes, and with nil once the store is open.
+// It is to be called before [LazyStore.Store].
 func (o *LazyStore) OnChange(f func(error)) *LazyStore {
 	o.onChange = f
 	return o
 }
 
-// Exists tells whether opening the store would find one, not make it: who only
-// looks must not be the owner of a new database.
+// Exists tells whether opening the store would find a database, not make one: a
+// command that only looks must not become the owner of a new file.
 func (o *LazyStore) Exists() bool {
 	if o.file == "" {
 		return true
@@ -66,10 +65,9 @@ func (o *LazyStore) Exists() bool {
 	return err == nil
 }
 
-// Store returns the store, and opens it if it is not yet. The first ones to ask
-// wait for that. If it cannot be opened the error is that of the last attempt,
-// [ErrUnavailable] if the next one may do better without anybody's doing: see
-// [Mistaken].
+// Store returns the store, and opens it if it is not open yet; the first callers
+// wait for that. If it cannot be opened the error is that of the last attempt: an
+// [ErrUnavailable] unless [NeedsOperator].
 func (o *LazyStore) Store(ctx context.Context) (*Store, error) {
 	o.mu.Lock()
 	if o.firstAttempt == nil {
@@ -82,7 +80,7 @@ func (o *LazyStore) Store(ctx context.Context) (*Store, error) {
 	o.mu.Unlock()
 	select {
 	case <-first:
-	case <-ctx.Done(): // opening it takes long
+	case <-ctx.Done(): // the attempt takes long
 		return nil, fmt.Errorf("%w: it is being opened", ErrUnavailable)
 	}
 	o.mu.Lock()
@@ -93,7 +91,7 @@ func (o *LazyStore) Store(ctx context.Context) (*Store, error) {
 	return o.store, o.err
 }
 
-// openLoop tries until the store is open, or nobody wants it any more.
+// openLoop tries until the store is open or closed.
 func (o *LazyStore) openLoop(ctx context.Context) {
 	defer close(o.loopDone)
 	for wait := time.Duration(0); ; wait = min(max(2*wait, minRetryInterval), maxRetryInterval) {
@@ -125,13 +123,14 @@ func (o *LazyStore) openOnce(ctx context.Context) (store *Store, err error) {
 	return Open(ctx, options)
 }
 
-// recordAttempt keeps what an attempt has come to, and tells what nobody was told yet.
+// recordAttempt keeps how an attempt has ended, and reports what nobody was told of
+// yet. over is true when there is nothing left to try.
 func (o *LazyStore) recordAttempt(ctx context.Context, store *Store, err error, first bool) (over bool) {
 	o.mu.Lock()
 	if ctx.Err() != nil { // closed meanwhile
 		o.mu.Unlock()
 		if store != nil {
-			_ = store.Close() // nothing was done with it
+			_ = store.Close() // nobody has used it
 		}
 		return true
 	}
@@ -157,10 +156,11 @@ func (o *LazyStore) IsOpen() bool {
 	return o.store != nil
 }
 
-// Close closes the store, if it was opened.
+// Close closes the store for good, if it was opened. Whoever asks for it after gets
+// an [ErrUnavailable].
 func (o *LazyStore) Close() error {
 	o.mu.Lock()
-	if o.firstAttempt == nil { // nobody has wanted it
+	if o.firstAttempt == nil { // nobody has needed it
 		o.firstAttempt, o.loopDone, o.stopLoop = make(chan struct{}), make(chan struct{}), func() {}
 		close(o.firstAttempt)
 		close(o.loopDone)
@@ -183,11 +183,13 @@ func (o *LazyStore) Close() error {
 	return store.Close()
 }
 
-// StoreHost is implemented by a host of providers that keeps grants. A provider
-// that needs them asks in its Open.
+// StoreHost is a [delegation.Host] that keeps grants. A provider that needs them
+// asserts it in its Open.
 type StoreHost interface {
-	// Grants are where the provider keeps its grants, in its own name.
+	// Grants returns the store of the provider's grants, which the provider keeps
+	// in its own name.
 	Grants() *LazyStore
-	// RecordConsentEvent has the log tell, and the metrics count, what happened to somebody's.
+	// RecordConsentEvent writes an event of somebody's consent to the log, and
+	// counts it in the metrics.
 	RecordConsentEvent(what delegation.ConsentEvent, who delegation.Person)
 }

@@ -11,17 +11,18 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// echoMonitor are this machine's entries: one that does not come back shows that this
-// machine does not read what the others write.
+// echoMonitor follows the entries that this machine has written to the stream: one
+// that does not come back shows that this machine does not read what the others
+// write.
 type echoMonitor struct {
 	mu           sync.Mutex
-	written      string // the latest
-	received     string
-	waitingSince time.Time // when the first that is not read yet was written
-	lastWrite    time.Time // when the latest was
+	written      string    // the latest entry that was written
+	received     string    // the latest that has come back
+	waitingSince time.Time // when the first was written that is not back yet
+	lastWrite    time.Time // when the latest was written
 }
 
-// expectEchoes notes what was written.
+// expectEchoes notes the entries that were just written. A nil is none.
 func (s *stream) expectEchoes(added []*redis.StringCmd) {
 	o := &s.echoes
 	o.mu.Lock()
@@ -37,6 +38,7 @@ func (s *stream) expectEchoes(added []*redis.StringCmd) {
 	}
 }
 
+// recordReceived notes that an entry has come back.
 func (o *echoMonitor) recordReceived(id string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -48,21 +50,22 @@ func (o *echoMonitor) recordReceived(id string) {
 	}
 }
 
-// overdue tells whether what was written does not come back.
+// overdue tells whether an entry has not come back within echoTimeout.
 func (o *echoMonitor) overdue() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return !o.waitingSince.IsZero() && time.Since(o.waitingSince) > echoTimeout
 }
 
-// reset is for other data.
+// reset begins anew, for a stream with other data.
 func (o *echoMonitor) reset() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.written, o.received, o.waitingSince, o.lastWrite = "", "", time.Time{}, time.Time{}
 }
 
-// lastWrittenBefore is the latest entry if it was written about as late as a moment.
+// lastWrittenBefore returns the latest entry, if it was written no more than
+// rereadWindow before the moment at which all was read.
 func (o *echoMonitor) lastWrittenBefore(contact time.Time) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -72,13 +75,14 @@ func (o *echoMonitor) lastWrittenBefore(contact time.Time) string {
 	return o.written
 }
 
-// idBefore compares the IDs of entries; "" is before all.
+// idBefore tells whether an entry's ID is before another; "" is before all.
 func idBefore(a, b string) bool {
 	aTime, aNumber := parseID(a)
 	bTime, bNumber := parseID(b)
 	return aTime < bTime || aTime == bTime && aNumber < bNumber
 }
 
+// parseID returns the parts of an entry's ID: Unix milliseconds and a number.
 func parseID(id string) (at, number uint64) {
 	first, second, _ := strings.Cut(id, "-")
 	at, _ = strconv.ParseUint(first, 10, 64)
@@ -86,4 +90,5 @@ func parseID(id string) (at, number uint64) {
 	return at, number
 }
 
+// idAt returns the ID of the first entry of a moment.
 func idAt(at time.Time) string { return strconv.FormatInt(max(at.UnixMilli(), 0), 10) + "-0" }

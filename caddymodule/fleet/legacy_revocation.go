@@ -12,14 +12,16 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
 
-// Earlier versions tell of revocations as of purges in a space of its own.
+// Earlier versions write a revocation to the stream as a purge in a namespace of
+// its own, whose selection's participant says of which session.
 const (
 	sessionNamespace = "\x00sessions"
 	sessionIDPrefix  = "sid "
 	digestPrefix     = "digest "
 )
 
-// legacySelection is what an earlier version reads.
+// legacySelection returns the selection by which an earlier version reads a
+// revocation.
 func legacySelection(n session.RevocationTarget) delegation.Selection {
 	s := delegation.Selection{Realm: n.Realm, Subject: n.Subject}
 	switch {
@@ -33,7 +35,8 @@ func legacySelection(n session.RevocationTarget) delegation.Selection {
 	return s
 }
 
-// applyRevocation merges what the stream tells.
+// applyRevocation merges a revocation that the stream has, also that of an earlier
+// version.
 func (f *Fleet) applyRevocation(n *purgeRecord) {
 	revocations := f.revocationOutbox.revocations()
 	if revocations == nil {
@@ -58,7 +61,7 @@ func (f *Fleet) applyRevocation(n *purgeRecord) {
 		}
 		what.RevocationTarget = session.RevocationTarget{Digest: base64.RawURLEncoding.EncodeToString(raw)}
 	}
-	// It has no record yet, and the stream forgets.
+	// An earlier version has written no record, and the stream forgets.
 	if known, ok := revocations.Get(what.RevocationTarget); !ok || known.At.Before(what.At) || known.NoSessionID.Before(what.NoSessionID) {
 		f.revocationOutbox.add(what.RevocationTarget)
 	}

@@ -17,6 +17,8 @@ import (
 // commands are all that are used at Redis, by scripts and by the client's own
 // library too. In a cluster the library needs clusterCommands as well.
 var (
+	// commands are all that are used at Redis, by scripts and by the client's own
+	// library too. In a cluster the library needs clusterCommands as well.
 	commands = []string{
 		"get", "mget", "set", "del", "getrange", "pexpire", "pttl", "hget", "hset", "hdel", "hgetall", "scan", "eval", "evalsha",
 		"xadd", "xread", "xrange", "xrevrange", "xtrim", "zadd", "zcount", "zrem", "zremrangebyscore", "time", "select",
@@ -24,7 +26,7 @@ var (
 	clusterCommands = []string{"cluster|slots", "command"}
 )
 
-// ACL is what an ACL user of Redis needs, as words of ACL SETUSER.
+// ACL returns the rights that an ACL user of Redis needs, as words of ACL SETUSER.
 func ACL(cluster bool) string {
 	all := commands
 	if cluster {
@@ -48,12 +50,12 @@ func (d *aclDenial) Error() string {
 // RedisError implements [redis.Error]: Redis has answered.
 func (*aclDenial) RedisError() {}
 
-// denialPattern is the part of a denial that names a command or a kind of key,
+// denialPattern finds the part of a denial that names a command or a kind of key,
 // and neither the user nor a key's name.
 var denialPattern = regexp.MustCompile(`(?i)no permissions to (?:run the '[a-z|]{1,40}'(?: command)?|access (?:a key|one of the keys[a-z ]{0,60}|a channel))|unknown command '[a-z|]{1,40}'`)
 
-// deniedWords returns what Redis says of an error that is a denial; "" of any other.
-// Within a script it is no NOPERM, but an ERR that quotes it.
+// deniedWords returns what Redis says in an error that is a denial; "" of any other
+// error. Within a script a denial is no NOPERM, but an ERR that quotes it.
 func deniedWords(err error) string {
 	answer, ok := errors.AsType[redis.Error](err)
 	if !ok {
@@ -77,10 +79,10 @@ func deniedWords(err error) string {
 // name it does not tell.
 const deniedWithinScript = "the user executing the script can't run this command or subcommand"
 
-// verifyPermissions runs every command and script that is used later, on keys of this
-// machine's own that end by themselves. Without it a Redis that allows half of
-// them would be in use until the first token is minted, down a moment later, and
-// in use again. The error is a [denial] of all that is missing, so that nobody
+// verifyPermissions runs every command and script that is used later, on keys of
+// this machine's own that expire by themselves. Without it a Redis that allows half
+// of them would be in use until the first token is minted, down a moment later, and
+// in use again. The error is an aclDenial of all that is missing, so that nobody
 // has to find one command after the other.
 func (f *Fleet) verifyPermissions(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*dialFactor*f.timeout)
@@ -107,20 +109,23 @@ func (f *Fleet) verifyPermissions(ctx context.Context) error {
 	if len(words) == 0 {
 		return nil
 	}
-	if len(words) > 1 { // the commands that it does name are those
+	if len(words) > 1 { // the denials with a name say more
 		words = slices.DeleteFunc(words, func(w string) bool { return w == deniedWithinScript })
 	}
 	_, cluster := f.client.(*redis.ClusterClient)
 	return &aclDenial{words, cluster}
 }
 
-// verificationKey is a key of this machine's own. All are in one slot of a cluster.
+// verificationKey is a key of this machine's own. All of them are in one slot of a
+// cluster.
 func (f *Fleet) verificationKey(of string) string {
 	return redisKey(f.sealer.Name("rehearsal", f.machine), "rehearsal-"+of)
 }
 
-const verificationTTL = 10 * time.Second // how long its keys are kept
+// verificationTTL is how long these keys are kept.
+const verificationTTL = 10 * time.Second
 
+// verifyCommands runs the commands that are used outside of scripts.
 func (f *Fleet) verifyCommands(ctx context.Context, note func(error) error) error {
 	value, hash, stream, set := f.verificationKey("value"), f.verificationKey("hash"), f.verificationKey("stream"), f.verificationKey("set")
 	pipe := f.client.Pipeline()
@@ -133,7 +138,7 @@ func (f *Fleet) verifyCommands(ctx context.Context, note func(error) error) erro
 	pipe.HSet(ctx, hash, "a", "1")
 	pipe.HGet(ctx, hash, "a")
 	pipe.HGetAll(ctx, hash)
-	pipe.HDel(ctx, hash, "a") // which leaves none
+	pipe.HDel(ctx, hash, "a") // which leaves no hash
 	pipe.XAdd(ctx, &redis.XAddArgs{Stream: stream, Values: []string{"a", "1"}})
 	pipe.XRange(ctx, stream, "-", "+")
 	pipe.XRevRange(ctx, stream, "+", "-")
@@ -144,7 +149,7 @@ func (f *Fleet) verifyCommands(ctx context.Context, note func(error) error) erro
 	pipe.ZRemRangeByScore(ctx, set, "1", "1")
 	pipe.ZRem(ctx, set, "a")
 	pipe.Time(ctx)
-	for _, key := range []string{hash, stream, set} { // where del is missing
+	for _, key := range []string{hash, stream, set} { // in case del is denied
 		pipe.PExpire(ctx, key, verificationTTL)
 	}
 	pipe.Del(ctx, value, hash, stream, set)
@@ -154,10 +159,9 @@ func (f *Fleet) verifyCommands(ctx context.Context, note func(error) error) erro
 	return note(f.client.Scan(ctx, 0, redisKey("*", "revoked"), 1).Err())
 }
 
-// verifyScripts runs the scripts as they are: what they call has to be
-// allowed as well.
+// verifyScripts runs the scripts: what they call has to be allowed as well.
 func (f *Fleet) verifyScripts(ctx context.Context, note func(error) error) error {
-	// A key for each type: where del is missing they stay for a while.
+	// A key for each type: where del is denied they stay for a while.
 	one, two, hash, stream := f.verificationKey("one"), f.verificationKey("two"), f.verificationKey("record"), f.verificationKey("none")
 	pipe := f.client.Pipeline()
 	pipe.Set(ctx, two, "own", verificationTTL)
@@ -169,12 +173,12 @@ func (f *Fleet) verifyScripts(ctx context.Context, note func(error) error) error
 	return runAll(ctx, pipe, note)
 }
 
-// verifyLease is what a machine does that mints a token.
+// verifyLease takes, renews and releases a lease, as a machine does that mints.
 func (f *Fleet) verifyLease(ctx context.Context, note func(error) error) error {
 	lock, err := f.locks.Obtain(ctx, f.verificationKey("lease"), verificationTTL, nil)
 	if err != nil {
 		if errors.Is(err, redislock.ErrNotObtained) {
-			return nil // a rehearsal of a moment ago, which was not ended
+			return nil // an attempt of a moment ago, which was interrupted
 		}
 		return note(err)
 	}
@@ -184,9 +188,9 @@ func (f *Fleet) verifyLease(ctx context.Context, note func(error) error) error {
 	return note(lock.Release(ctx))
 }
 
-// runAll runs a pipeline, and has each command's error noted by itself.
+// runAll runs a pipeline, and calls note with each command's error.
 func runAll(ctx context.Context, pipe redis.Pipeliner, note func(error) error) error {
-	done, _ := pipe.Exec(ctx) // its error is the first command's
+	done, _ := pipe.Exec(ctx) // the error is the first command's
 	for _, c := range done {
 		if err := note(c.Err()); err != nil {
 			return err
@@ -195,7 +199,7 @@ func runAll(ctx context.Context, pipe redis.Pipeliner, note func(error) error) e
 	return nil
 }
 
-// Check tries whether Redis can be used, without beginning to: nobody is told,
+// Check tries whether Redis can be used, without beginning to: nobody is notified,
 // and nothing is kept. The error's text is for the operator, and holds neither
 // address nor password.
 func (f *Fleet) Check(ctx context.Context) error {

@@ -19,20 +19,20 @@ import (
 )
 
 const (
-	// setupPath is where a journey is begun.
+	// setupPath is where a consent flow begins (First Time Connection).
 	setupPath = "/ftc/setup"
-	// firstVersion and updateVersion are of the agreement: any above the first
-	// asks a member who is connected.
+	// firstVersion and updateVersion are versions of the agreement: any above the
+	// first asks a member who is connected.
 	firstVersion, updateVersion = 1, 2
 
-	maxSetupResponse = 256 << 10 // with the image
+	maxSetupResponse = 256 << 10 // bytes, with the image
 
-	// minRenewAge is how long a token is not renewed because the platform says
-	// 401: it is something else.
+	// minRenewAge is the age below which a token is not renewed because of a 401:
+	// something else is wrong, and each token costs a call.
 	minRenewAge = time.Minute
 )
 
-// setupRequest is the question (First Time Connection).
+// setupRequest is the body of POST /ftc/setup.
 type setupRequest struct {
 	NID          string `json:"connection_nid"`
 	Hash         string `json:"connection_token_hash"`
@@ -43,41 +43,41 @@ type setupRequest struct {
 }
 
 // BeginConsent implements [delegation.Connector].
-func (p *Provider) BeginConsent(ctx context.Context, j delegation.ConsentFlow) (*delegation.Authorization, error) {
+func (p *Provider) BeginConsent(ctx context.Context, flow delegation.ConsentFlow) (*delegation.Authorization, error) {
 	question := setupRequest{NID: p.config.ConnectionNID, Hash: p.connectionTokenHash, Version: firstVersion}
-	journey := &grants.Flow{Owner: p.owner(j.Person), Kind: grants.FlowConnect, BrowserToken: j.BrowserToken, AnyBrowser: j.AnyBrowser, Lifetime: j.Lifetime}
+	stored := &grants.Flow{Owner: p.owner(flow.Person), Kind: grants.FlowConnect, BrowserToken: flow.BrowserToken, AnyBrowser: flow.AnyBrowser, Lifetime: flow.Lifetime}
 	store, err := p.lazyStore.Store(ctx)
 	if err != nil {
 		return nil, refusalOf(err)
 	}
-	if j.Update {
-		g, err := store.Find(ctx, journey.Owner)
+	if flow.Update {
+		g, err := store.Find(ctx, stored.Owner)
 		if err != nil {
 			return nil, refusalOf(err)
 		}
-		h, err := decodeGrant(g)
+		cached, err := decodeGrant(g)
 		if err != nil {
 			return nil, refusalOf(err)
 		}
-		journey.Kind, question.Version, question.MydexID = grants.FlowUpdate, updateVersion, h.mydexID
+		stored.Kind, question.Version, question.MydexID = grants.FlowUpdate, updateVersion, cached.mydexID
 	}
-	if err := store.Begin(ctx, journey); err != nil {
+	if err := store.Begin(ctx, stored); err != nil {
 		return nil, refusalOf(err)
 	}
-	question.LinkingToken = journey.CorrelationID.Reveal()
-	question.Return = j.ReturnURL + "?" + url.Values{"state": {journey.StateToken.Reveal()}}.Encode()
+	question.LinkingToken = stored.CorrelationID.Reveal()
+	question.Return = flow.ReturnURL + "?" + url.Values{"state": {stored.StateToken.Reveal()}}.Encode()
 	d, err := p.requestConsentPage(ctx, question)
 	if err != nil {
-		// Nobody has the page. If this fails as well, it expires by itself.
-		_ = store.Abandon(ctx, journey)
+		// Nobody has the page. If this fails as well, the flow expires by itself.
+		_ = store.Abandon(ctx, stored)
 		return nil, err
 	}
-	d.BrowserToken, d.State, d.Expires = journey.BrowserToken, journey.StateToken, journey.Expires
+	d.BrowserToken, d.State, d.Expires = stored.BrowserToken, stored.StateToken, stored.Expires
 	return d, nil
 }
 
-// requestConsentPage asks for the page that the browser has to go to, once more with a new
-// token if the one at hand is not accepted.
+// requestConsentPage asks for the page that the browser has to go to, once more
+// with a new token if the one at hand is not accepted.
 func (p *Provider) requestConsentPage(ctx context.Context, question setupRequest) (*delegation.Authorization, error) {
 	token, cached, err := p.tokens.Get(ctx, p.identity([]string{ScopeAll}))
 	if err != nil {
@@ -93,15 +93,17 @@ func (p *Provider) requestConsentPage(ctx context.Context, question setupRequest
 	}
 	switch {
 	case status == http.StatusUnauthorized:
-		return nil, delegation.Refuse(delegation.UpstreamUnauthorized, errors.New("beginning a journey: status 401; have Mydex check that the client may"))
+		return nil, delegation.Refuse(delegation.UpstreamUnauthorized, errors.New("beginning a consent flow: status 401; have Mydex check that the client may"))
 	case status == http.StatusBadRequest:
-		return nil, delegation.Refuse(delegation.CredentialsRejected, errors.New("beginning a journey: status 400; check connection_nid, connection_token and the environment"))
+		return nil, delegation.Refuse(delegation.CredentialsRejected, errors.New("beginning a consent flow: status 400; check connection_nid, connection_token and the environment"))
 	case err != nil:
-		return nil, delegation.Refuse(delegation.IssuerUnavailable, fmt.Errorf("beginning a journey: %w", err))
+		return nil, delegation.Refuse(delegation.IssuerUnavailable, fmt.Errorf("beginning a consent flow: %w", err))
 	}
 	return d, nil
 }
 
+// postSetup sends the request for a consent page. It returns the answer's status
+// also with an error; 0: there is none.
 func (p *Provider) postSetup(ctx context.Context, token *delegation.Token, question setupRequest) (*delegation.Authorization, int, error) {
 	text, err := json.Marshal(question)
 	if err != nil {
@@ -140,8 +142,8 @@ func (p *Provider) postSetup(ctx context.Context, token *delegation.Token, quest
 	return &delegation.Authorization{URL: answer.URL, QR: answer.QR}, res.StatusCode, nil
 }
 
-// checkConsentPage refuses a page that a browser must not be sent to, such as
-// javascript:.
+// checkConsentPage refuses a page that a browser must not be sent to, such as one
+// of javascript:.
 func checkConsentPage(page string) error {
 	u, err := url.Parse(page)
 	if err != nil || u.User != nil || u.Host == "" {
@@ -156,8 +158,8 @@ func checkConsentPage(page string) error {
 	return nil
 }
 
-// CompleteConsent implements [delegation.Connector]. The key is tried once, where the
-// member has opened a dataset to be read, before it takes another one's place.
+// CompleteConsent implements [delegation.Connector]. The key is probed once, where
+// the member has opened a dataset to be read, before it takes another one's place.
 func (p *Provider) CompleteConsent(ctx context.Context, a delegation.Return) (first bool, err error) {
 	store, err := p.lazyStore.Store(ctx)
 	if err != nil {
@@ -183,14 +185,15 @@ func (p *Provider) CompleteConsent(ctx context.Context, a delegation.Return) (fi
 	}
 }
 
-// probeReturned tells whether the platform accepts a grant. If there is nothing
-// better, one that it refuses is put aside, of which there is a bound.
+// probeReturned tells whether the platform accepts the key of a flow's result. If
+// the owner has no active grant, a refused one is suspended, which
+// [grantCache.maySuspend] bounds.
 func (p *Provider) probeReturned(ctx context.Context, g *grants.Grant, better bool) grants.ProbeResult {
-	h, err := decodeGrant(g)
-	if err != nil || len(h.readable) == 0 {
-		return grants.ProbeUnknown // found out when it is used
+	cached, err := decodeGrant(g)
+	if err != nil || len(cached.readable) == 0 {
+		return grants.ProbeUnknown // its first use tells
 	}
-	switch status, err := p.probeGrant(ctx, h); {
+	switch status, err := p.probeGrant(ctx, cached); {
 	case err == nil && status/100 == 2:
 		return grants.ProbeAccepted
 	case err == nil && status == http.StatusUnauthorized && (better || p.grantCache.maySuspend(g.Person)):
@@ -201,16 +204,16 @@ func (p *Provider) probeReturned(ctx context.Context, g *grants.Grant, better bo
 }
 
 // ConsentStatus implements [delegation.Connector].
-func (p *Provider) ConsentStatus(ctx context.Context, who delegation.Person) (delegation.ConsentStatus, error) {
+func (p *Provider) ConsentStatus(ctx context.Context, person delegation.Person) (delegation.ConsentStatus, error) {
 	store, err := p.lazyStore.Store(ctx)
 	if err != nil {
 		return "", refusalOf(err)
 	}
-	g, err := store.Find(ctx, p.owner(who))
+	g, err := store.Find(ctx, p.owner(person))
 	suspended := err == nil && g.State != grants.Active
 	if suspended {
-		// It may be time to try it again, together with the calls that do.
-		_, err = p.cachedOrRead(ctx, who)
+		// It may be time to probe it. This joins the calls that do.
+		_, err = p.cachedOrRead(ctx, person)
 	}
 	switch {
 	case err == nil:
@@ -220,7 +223,7 @@ func (p *Provider) ConsentStatus(ctx context.Context, who delegation.Person) (de
 	default:
 		return "", refusalOf(err)
 	}
-	switch pending := store.Pending(ctx, p.owner(who)); {
+	switch pending := store.Pending(ctx, p.owner(person)); {
 	case pending == nil:
 		return delegation.ConsentPending, nil
 	case !errors.Is(pending, grants.ErrNotFound):
@@ -235,13 +238,13 @@ func (p *Provider) ConsentStatus(ctx context.Context, who delegation.Person) (de
 }
 
 // Disconnect implements [delegation.Connector].
-func (p *Provider) Disconnect(ctx context.Context, who delegation.Person) error {
+func (p *Provider) Disconnect(ctx context.Context, person delegation.Person) error {
 	store, err := p.lazyStore.Store(ctx)
 	if err != nil {
 		return refusalOf(err)
 	}
-	err = store.DeleteByOwner(ctx, p.owner(who))
-	p.grantCache.drop(who)
+	err = store.DeleteByOwner(ctx, p.owner(person))
+	p.grantCache.drop(person)
 	if err != nil {
 		return refusalOf(err)
 	}

@@ -85,13 +85,13 @@ func TestReturnInALongOutage(t *testing.T) {
 			t.Fatalf("%v, %+v", err, h)
 		}
 	}
-	if r.examine("bob", bob) == nil {
+	if r.diagnose("bob", bob) == nil {
 		t.Error("bob is not told that he has to consent")
 	}
 }
 
 // examine has the platform have refused a call of somebody's.
-func (r *rig) examine(name string, h *cachedGrant) *delegation.Refusal {
+func (r *rig) diagnose(name string, h *cachedGrant) *delegation.Refusal {
 	return r.DiagnoseUnauthorized(r.t.Context(), &delegation.Delegation{Person: someone(name)}, &Credential{Token: freshToken, Member: h.member})
 }
 
@@ -123,7 +123,7 @@ func TestSuspendedIsNotedOnce(t *testing.T) {
 		}
 		r.status.Store(http.StatusUnauthorized)
 	}
-	if refusal := r.examine("alice", h); refusal != nil || events.n.Load() != 0 {
+	if refusal := r.diagnose("alice", h); refusal != nil || events.n.Load() != 0 {
 		t.Errorf("%v, %d events", refusal, events.n.Load())
 	}
 
@@ -135,7 +135,7 @@ func TestSuspendedIsNotedOnce(t *testing.T) {
 	r.during = func() { in.Done(); in.Wait() } // all four at once
 	for range 4 {
 		all.Go(func() {
-			if r.examine("alice", h) == nil {
+			if r.diagnose("alice", h) == nil {
 				t.Error("it is not refused")
 			}
 		})

@@ -3,17 +3,17 @@
 package fleet
 
 import (
-	"encoding/binary"
 	"encoding/json"
 	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/tuple"
 )
 
 // sealedToken is a token as Redis keeps it, before it is sealed.
 type sealedToken struct {
-	Access      []byte      `json:"access"` // bytes, because JSON mends what is not UTF-8
+	Access      []byte      `json:"access"` // bytes, because JSON replaces what is not UTF-8
 	Scope       string      `json:"scope"`
 	Minted      time.Time   `json:"minted"`
 	Expires     time.Time   `json:"expires"`
@@ -21,12 +21,12 @@ type sealedToken struct {
 }
 
 // generations are those of the purges that cover an identity, in the order of
-// [delegation.Identity.Selections]. A generation is a random text, so that one
-// that Redis has lost never comes back; "" means that there was no purge.
+// [delegation.Identity.Selections]. A generation is a random text, so that one that
+// Redis has lost never comes back; "" means that there was no purge.
 type generations [5]string
 
-// purgedSince tells whether somebody has purged in between. A generation that
-// is gone is no purge: Redis has lost it.
+// purgedSince tells whether somebody has purged since before. A generation that is
+// gone is no purge: Redis has lost it.
 func (g generations) purgedSince(before generations) bool {
 	for i, now := range g {
 		if now != "" && now != before[i] {
@@ -36,68 +36,58 @@ func (g generations) purgedSince(before generations) bool {
 	return false
 }
 
-// associated binds a sealed value to the place where it is kept.
-func associated(parts ...string) []byte {
-	var b []byte
-	for _, part := range parts {
-		b = append(binary.BigEndian.AppendUint64(b, uint64(len(part))), part...)
-	}
-	return b
-}
-
-func (f *Fleet) sealToken(t *delegation.Token, purges generations, place []byte) ([]byte, error) {
+// sealToken seals a token with the generations that it was minted in. aad, the
+// associated data, is its place in Redis.
+func (f *Fleet) sealToken(t *delegation.Token, purges generations, aad []byte) ([]byte, error) {
 	plain, err := json.Marshal(sealedToken{[]byte(t.Access.Reveal()), t.Scope, t.Minted, t.Expires, purges})
 	if err != nil {
 		return nil, err
 	}
-	return f.sealer.Seal(plain, place)
+	return f.sealer.Seal(plain, aad)
 }
 
-// openToken returns nil for what is no token of this place, or has been purged
-// or expired.
-func (f *Fleet) openToken(sealed string, purges generations, place []byte) *delegation.Token {
+// openToken returns nil for what is no token of this place, or was purged or has
+// expired.
+func (f *Fleet) openToken(sealed string, purges generations, aad []byte) *delegation.Token {
 	if sealed == "" {
 		return nil
 	}
 	var v sealedToken
-	plain, err := f.sealer.Open([]byte(sealed), place)
+	plain, err := f.sealer.Open([]byte(sealed), aad)
 	if err == nil {
 		err = json.Unmarshal(plain, &v)
 	}
-	if err != nil {
-		f.unreadable.Add(1)
-		return nil
-	}
-	if v.Generations != purges || !time.Now().Before(v.Expires) {
+	if err != nil || v.Generations != purges || !time.Now().Before(v.Expires) {
 		return nil
 	}
 	return &delegation.Token{Access: delegation.NewSecret(string(v.Access)), Scope: v.Scope, Minted: v.Minted, Expires: v.Expires}
 }
 
-// purgeRecord is a purge as Redis keeps it, before it is sealed.
+// purgeRecord is a purge or a revocation as the stream has it, before it is sealed.
 type purgeRecord struct {
 	purge
 	At time.Time `json:"at"` // by the clock of the machine that was asked
 
-	Revocation *session.Revocation `json:"revocation,omitempty"` // all that is revoked by the name
+	// Revocation is all that is revoked for a name; nil in a purge of tokens, and
+	// in an entry of an earlier version.
+	Revocation *session.Revocation `json:"revocation,omitempty"`
 }
 
+// sealPurgeRecord seals an entry of the stream.
 func (f *Fleet) sealPurgeRecord(n purgeRecord) (string, error) {
 	plain, err := json.Marshal(n)
 	if err != nil {
 		return "", err
 	}
-	sealed, err := f.sealer.Seal(plain, associated("purge"))
+	sealed, err := f.sealer.Seal(plain, tuple.Encode("purge"))
 	return string(sealed), err
 }
 
+// openPurgeRecord opens an entry of the stream. ok is false if it does not open.
 func (f *Fleet) openPurgeRecord(sealed string) (n purgeRecord, ok bool) {
-	plain, err := f.sealer.Open([]byte(sealed), associated("purge"))
+	plain, err := f.sealer.Open([]byte(sealed), tuple.Encode("purge"))
 	if err == nil {
 		err = json.Unmarshal(plain, &n)
-	}
-	if err != nil {
-		f.unreadable.Add(1)
 	}
 	return n, err == nil
 }

@@ -9,7 +9,8 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/policy"
 )
 
-// reservedNames are the names of query parameters that no client gets to the platform.
+// reservedNames are the names of query parameters that no client gets to the
+// platform.
 var reservedNames = [...]string{
 	"uid", "con_id", "key", "source_type",
 	// The platform's older credential, the header of the other style, and the
@@ -21,6 +22,7 @@ var reservedNames = [...]string{
 	"q", "_method",
 }
 
+// isReserved compares a name with the reserved ones.
 func isReserved(name string) bool {
 	for _, o := range reservedNames {
 		// With Unicode's folding, for which the Kelvin sign is a k too.
@@ -31,18 +33,18 @@ func isReserved(name string) bool {
 	return false
 }
 
-// maxDecodings is how often a name is decoded. A gateway on the way may decode
-// once more than the server behind it does.
+// maxDecodings is how often a name is decoded. A gateway on the way may decode once
+// more than the server behind it does.
 const maxDecodings = 3
 
-// mayReadAsReserved reports whether a server could read a parameter's name, as it stands
-// in a raw query, as one of ours. In doubt it does: a parameter too few is an
-// error that the frontend sees, one too many is somebody else's data.
+// mayReadAsReserved reports whether a server could read a parameter's name, as it
+// stands in a raw query, as a reserved one. In doubt it does: a parameter too few
+// is an error that the frontend sees, one too many is somebody else's data.
 //
-// A name with a malformed escape, or whose text is not UTF-8, is in doubt as
-// every server reads it its own way; so is one that is still escaped after
-// three rounds. A name is judged as it is, and as it is where characters are
-// folded (full-width letters, a soft hyphen within).
+// A name with a malformed escape, or whose text is not UTF-8, is in doubt, as every
+// server reads it its own way; so is one that is still escaped after three rounds.
+// A name is judged as it is, and as it is where characters are folded (full-width
+// letters, a soft hyphen within).
 func mayReadAsReserved(name string) bool {
 	if isPlain(name) {
 		return isReserved(name)
@@ -113,8 +115,8 @@ func foldName(name string) string {
 	}, strings.TrimFunc(name, isBlank))
 }
 
-// unescape decodes the escapes and plus signs of a name. A malformed escape
-// stays as it is, and is not ok.
+// unescape decodes the escapes and plus signs of a name. With a malformed escape,
+// which stays as it is, ok is false.
 func unescape(s string) (text string, ok bool) {
 	if !strings.ContainsAny(s, "%+") {
 		return s, true
