@@ -15,27 +15,27 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// callbackGuard stands before all routes of a server and keeps requests to
-// callbacks out of Caddy's logs, whatever answers them. delegate_connect does so
-// itself where a request comes to it; an authenticator that was not told to let
-// the platform pass answers before it. The address then holds the secret
-// segment, and the headers the platform's credential, which is the same each
-// time and which Caddy does not know as one.
+// callbackGuard stands before all routes of a server, and keeps requests to
+// callbacks out of Caddy's logs whatever answers them. delegate_connect does so
+// itself where a request reaches it; an authenticator that was not told to let the
+// platform pass answers before it. The address then has the secret segment, and the
+// headers have the platform's credential, which is the same each time and which
+// Caddy does not know as one.
 type callbackGuard struct {
 	routes caddyhttp.RouteList // the server's
 	logger *zap.Logger
 
-	mu       sync.Mutex // while it is provisioned
+	mu       sync.Mutex // held while the server is provisioned
 	segments []delegation.Secret
 
 	once     sync.Once
 	compiled caddyhttp.Handler
 }
 
-// guardCallback has the server that is being provisioned keep a segment out of
-// its logs. It does so with the server's routes as a whole, which Caddy has not
-// compiled yet; where that is not so, in a named route, delegate_connect does
-// what it can by itself.
+// guardCallback has the server that is being provisioned keep a segment out of its
+// logs. It wraps the server's routes as a whole, which Caddy has not compiled yet;
+// where that is not so, in a named route, delegate_connect does what it can by
+// itself.
 func guardCallback(ctx caddy.Context, segment delegation.Secret) {
 	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	if !ok || segment.Reveal() == "" {
@@ -55,7 +55,7 @@ func guardCallback(ctx caddy.Context, segment delegation.Secret) {
 	guard.segments = append(guard.segments, segment)
 }
 
-// existingGuard is the guard that a server has already.
+// existingGuard returns the guard that a server has already; nil if none.
 func existingGuard(server *caddyhttp.Server) *callbackGuard {
 	if len(server.Routes) != 1 || len(server.Routes[0].Handlers) != 1 {
 		return nil
@@ -66,8 +66,8 @@ func existingGuard(server *caddyhttp.Server) *callbackGuard {
 
 // ServeHTTP runs the server's routes.
 func (g *callbackGuard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	// Once for all requests: next is the end of the server's chain, and the
-	// routes are all there by now.
+	// Once for all requests: next is the end of the server's chain, and all routes
+	// are there by now.
 	g.once.Do(func() { g.compiled = g.routes.Compile(next) })
 	if !g.hasSegment(r.URL.EscapedPath()) && !g.hasSegment(r.URL.Path) {
 		return g.compiled.ServeHTTP(w, r)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package consent
 
 import (
 	"strconv"
@@ -10,30 +10,30 @@ import (
 )
 
 // TestWaitLimiter protects the server from one user's pages, and from everybody's,
-// that wait for a journey to end: there is a bound, and who leaves makes room.
+// that wait for a consent flow to end: there is a bound, and a request that ends makes room.
 func TestWaitLimiter(t *testing.T) {
-	var w waitLimiter
+	var l WaitLimiter
 	alice, bob := delegation.Person{Subject: "alice"}, delegation.Person{Subject: "bob"}
-	for range maxStatusWaitsPerPerson {
-		if !w.acquire(alice) {
+	for range maxWaitsPerPerson {
+		if !l.Acquire(alice) {
 			t.Fatal("too few may wait")
 		}
 	}
-	if w.acquire(alice) || !w.acquire(bob) {
+	if l.Acquire(alice) || !l.Acquire(bob) {
 		t.Error("alice may wait more often, or bob may not")
 	}
-	w.release(alice)
-	if !w.acquire(alice) {
+	l.Release(alice)
+	if !l.Acquire(alice) {
 		t.Error("who left has made no room")
 	}
-	n := maxStatusWaitsPerPerson + 1
-	for ; n < maxStatusWaits+10 && w.acquire(delegation.Person{Subject: strconv.Itoa(n)}); n++ {
+	n := maxWaitsPerPerson + 1
+	for ; n < maxWaits+10 && l.Acquire(delegation.Person{Subject: strconv.Itoa(n)}); n++ {
 	}
-	if n != maxStatusWaits {
+	if n != maxWaits {
 		t.Errorf("%d may wait", n)
 	}
-	w.release(bob)
-	if _, there := w.perPerson[bob]; there {
+	l.Release(bob)
+	if _, there := l.perPerson[bob]; there {
 		t.Error("bob is remembered")
 	}
 }

@@ -12,36 +12,36 @@ import (
 )
 
 const (
-	// callbackTimeout is how long a platform may take to call the callback once
-	// somebody's browser is back: it usually has before.
+	// callbackTimeout is how long a platform may take to call back once somebody's
+	// browser has returned: it usually has before.
 	callbackTimeout = time.Minute
 
 	// callbackWarnAgain is the least time between two warnings.
 	callbackWarnAgain = 10 * time.Minute
 )
 
-// callbackMonitor notices that a platform does not call: people come back from
-// it, and their consent stays pending for good, which looks as if they had not
-// given it. Whose it is does not matter, and is not kept.
+// callbackMonitor notices that a platform does not call back: people return from
+// it, and stay pending for good, which looks as if they had not consented. It keeps
+// nothing of whose callback is missing.
 type callbackMonitor struct {
 	logger *zap.Logger
 
 	mu           sync.Mutex
 	closed       bool
-	lastCallback time.Time   // when the platform has called last
-	waitingSince time.Time   // when the first came back for whom it is waited
-	timer        *time.Timer // nil: it is waited for nobody
+	lastCallback time.Time   // when the platform has last called back
+	waitingSince time.Time   // when the first browser returned before its callback
+	timer        *time.Timer // nil: no callback is waited for
 	warned       time.Time
 }
 
-// recordCallback notes that the platform has called.
+// recordCallback notes that the platform has called back.
 func (s *callbackMonitor) recordCallback() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.lastCallback = time.Now()
 }
 
-// recordReturn notes that somebody is back of whom the platform has not told.
+// recordReturn notes that a browser has returned before its callback.
 func (s *callbackMonitor) recordReturn() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -52,6 +52,8 @@ func (s *callbackMonitor) recordReturn() {
 	s.timer = background.After(callbackTimeout, "waiting for a callback", s.warnIfSilent)
 }
 
+// warnIfSilent warns if the platform has called back for nobody since a browser
+// returned.
 func (s *callbackMonitor) warnIfSilent() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -65,7 +67,7 @@ func (s *callbackMonitor) warnIfSilent() {
 		zap.Bool("called_before", !s.lastCallback.IsZero()))
 }
 
-// close ends the wait: no configuration uses it any more.
+// close ends the wait: no configuration uses the monitor any more.
 func (s *callbackMonitor) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
