@@ -61,7 +61,7 @@ func TestMydexOtherDevice(t *testing.T) {
 }
 
 // TestT56_MydexOtherDevice protects a member who is sent the code of somebody
-// else's journey: wherever and as whomever they come back, the other does not
+// else's consent flow: wherever and as whomever they come back, the other does not
 // get their store. Without cross_device, nobody can begin so.
 func TestT56_MydexOtherDevice(t *testing.T) {
 	c := startMydex(t, "", "cross_device 5m")

@@ -182,7 +182,7 @@ func (b *browser) do(method, target, body string, header ...string) answer {
 	return answer{res, string(text)}
 }
 
-// start begins a journey and returns the platform's page.
+// start begins a consent flow and returns the platform's page.
 func (b *browser) start(path string) string {
 	b.t.Helper()
 	a := b.do(http.MethodPost, "/connect/mydex"+path, "")

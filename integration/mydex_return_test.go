@@ -19,7 +19,7 @@ func (b *browser) signOut() {
 	b.client.Jar.SetCookies(at, []*http.Cookie{{Name: stack.CookieName, Path: "/", MaxAge: -1}})
 }
 
-// consentWithoutReturn begins a journey, and comes back from it with no session.
+// consentWithoutReturn begins a consent flow, and comes back from it with no session.
 func (b *browser) consentWithoutReturn(uid string) {
 	b.t.Helper()
 	to := b.agree(b.start("/start"), uid)
@@ -27,9 +27,9 @@ func (b *browser) consentWithoutReturn(uid string) {
 	b.returnTo(to, "session_required")
 }
 
-// TestMydexSignedOutMeanwhile protects a journey from a session that is not
+// TestMydexSignedOutMeanwhile protects a consent flow from a session that is not
 // there when the browser comes back: it has ended, or is sent to pages of the
-// app alone (SameSite=Strict). The app's next question ends the journey.
+// app alone (SameSite=Strict). The app's next question ends the consent flow.
 func TestMydexSignedOutMeanwhile(t *testing.T) {
 	c := startMydex(t, "", "")
 	alice := c.browser("alice")
@@ -90,7 +90,7 @@ func TestMydexDatabaseAwayAtReturn(t *testing.T) {
 	b.status("connected")
 }
 
-// TestMydexCookieLastsAsLongAsAFlow protects a journey that is begun when
+// TestMydexCookieLastsAsLongAsAFlow protects a consent flow that is begun when
 // the browser's cookie of an earlier one is nearly over.
 func TestMydexCookieLastsAsLongAsAFlow(t *testing.T) {
 	c := startMydex(t, "", "")

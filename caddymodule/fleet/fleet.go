@@ -167,7 +167,7 @@ func Open(o Options) (*Fleet, error) {
 	f.locks = redislock.New(f.client)
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	f.stream = newStream(f.opened)
-	f.revocationOutbox.names = make(map[session.RevocationTarget]struct{})
+	f.revocationOutbox.targets = make(map[session.RevocationTarget]struct{})
 	return f, nil
 }
 

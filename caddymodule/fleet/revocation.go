@@ -25,35 +25,35 @@ type Sessions struct {
 	stopFollowing func()
 }
 
-// revocationOutbox has the names of what was revoked here and is not published yet.
+// revocationOutbox has the targets of what was revoked here and is not published yet.
 // There is one entry for a person, however often they sign out.
 type revocationOutbox struct {
 	mu       sync.Mutex
 	sessions []*Sessions
-	names    map[session.RevocationTarget]struct{}
+	targets  map[session.RevocationTarget]struct{}
 }
 
-func (o *revocationOutbox) add(names ...session.RevocationTarget) {
+func (o *revocationOutbox) add(targets ...session.RevocationTarget) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for _, name := range names {
-		o.names[name] = struct{}{}
+	for _, target := range targets {
+		o.targets[target] = struct{}{}
 	}
 }
 
 func (o *revocationOutbox) size() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return len(o.names)
+	return len(o.targets)
 }
 
 // drain returns what is to be published, and empties the outbox.
 func (o *revocationOutbox) drain() []session.RevocationTarget {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	names := slices.Collect(maps.Keys(o.names))
-	clear(o.names)
-	return names
+	targets := slices.Collect(maps.Keys(o.targets))
+	clear(o.targets)
+	return targets
 }
 
 // revocations are those of this process; nil if none have joined.
@@ -89,19 +89,21 @@ func (s *Sessions) Leave() {
 func (s *Sessions) AwaitReady(ctx context.Context) { s.fleet.current(ctx) }
 
 // Enqueue has the other machines told within a second.
-func (s *Sessions) Enqueue(names ...session.RevocationTarget) { s.fleet.revocationOutbox.add(names...) }
+func (s *Sessions) Enqueue(targets ...session.RevocationTarget) {
+	s.fleet.revocationOutbox.add(targets...)
+}
 
 // Publish tells the other machines now, also if ctx ends. The error is
 // [tokens.ErrIncomplete]: they are told as soon as they can be.
-func (s *Sessions) Publish(ctx context.Context, names ...session.RevocationTarget) error {
+func (s *Sessions) Publish(ctx context.Context, targets ...session.RevocationTarget) error {
 	f := s.fleet
 	ep := f.current(ctx)
 	ctx = delegation.Detach(ctx)
 	if ep == nil {
-		f.revocationOutbox.add(names...)
+		f.revocationOutbox.add(targets...)
 		return tokens.ErrIncomplete
 	}
-	if f.publishRevocations(ctx, names, func(ctx context.Context, commands func(context.Context) error) error {
+	if f.publishRevocations(ctx, targets, func(ctx context.Context, commands func(context.Context) error) error {
 		return f.do(ctx, ep, commands)
 	}) != nil {
 		return tokens.ErrIncomplete
@@ -114,20 +116,20 @@ func (f *Fleet) publishOutbox() error {
 	return f.publishRevocations(f.ctx, f.revocationOutbox.drain(), f.try)
 }
 
-// publishRevocations writes what is revoked for each name to its record and to the
+// publishRevocations writes what is revoked for each target to its record and to the
 // stream. What cannot be written goes to the outbox. run runs commands at Redis.
-func (f *Fleet) publishRevocations(ctx context.Context, names []session.RevocationTarget, run func(context.Context, func(context.Context) error) error) error {
+func (f *Fleet) publishRevocations(ctx context.Context, targets []session.RevocationTarget, run func(context.Context, func(context.Context) error) error) error {
 	revocations := f.revocationOutbox.revocations()
 	if revocations == nil {
 		return nil
 	}
-	for len(names) > 0 {
-		some := names[:min(len(names), 100)]
+	for len(targets) > 0 {
+		some := targets[:min(len(targets), 100)]
 		if err := run(ctx, func(ctx context.Context) error {
 			pipe := f.client.Pipeline()
 			var own []*redis.StringCmd
-			for _, name := range some {
-				what, ok := revocations.Get(name)
+			for _, target := range some {
+				what, ok := revocations.Get(target)
 				if !ok {
 					continue
 				}
@@ -146,10 +148,10 @@ func (f *Fleet) publishRevocations(ctx context.Context, names []session.Revocati
 			f.stream.expectEchoes(own)
 			return nil
 		}); err != nil {
-			f.revocationOutbox.add(names...)
+			f.revocationOutbox.add(targets...)
 			return err
 		}
-		names = names[len(some):]
+		targets = targets[len(some):]
 	}
 	return nil
 }
@@ -172,7 +174,7 @@ func (f *Fleet) readRevocations() error {
 	return err
 }
 
-// foundRecords are the names whose records were found, by a hash of each: under the
+// foundRecords are the targets whose records were found, by a hash of each: under the
 // key that is current, and under that of an older primary key.
 type foundRecords struct {
 	mu      sync.Mutex
@@ -195,15 +197,15 @@ func (r *foundRecords) add(part *session.Revocation, current bool) {
 	}
 }
 
-// outdated returns the names that have a record under an older key only: it has to
+// outdated returns the targets that have a record under an older key only: it has to
 // be written again before that key is dropped.
-func (r *foundRecords) outdated() (names []session.RevocationTarget) {
-	for sum, name := range r.old {
+func (r *foundRecords) outdated() (targets []session.RevocationTarget) {
+	for sum, target := range r.old {
 		if _, ok := r.current[sum]; !ok {
-			names = append(names, name)
+			targets = append(targets, target)
 		}
 	}
-	return names
+	return targets
 }
 
 // readRevocationsFrom merges the records of one node.

@@ -16,7 +16,7 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/tuple"
 )
 
-// revokeScript merges what is revoked for one name: the later moment counts,
+// revokeScript merges what is revoked for one target: the later moment counts,
 // whichever machine writes last, and of single sessions there are few. Each field
 // of the hash is "<microseconds> <milliseconds> <sealed>": the moment by which it
 // is compared, and when a single session (fields "s…") need not be listed any
@@ -87,7 +87,7 @@ func (f *Fleet) queueRevocation(ctx context.Context, pipe redis.Pipeliner, what 
 	return f.queueStreamEntry(ctx, pipe, sealed), nil
 }
 
-// revocationKey is the key of the record of a name.
+// revocationKey is the key of the record of a target.
 func (f *Fleet) revocationKey(n session.RevocationTarget) string {
 	return redisKey(f.sealer.Name("revoked", n.Realm, n.Subject, n.SessionID, n.Digest), "revoked")
 }

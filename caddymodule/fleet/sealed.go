@@ -68,7 +68,7 @@ type purgeRecord struct {
 	purge
 	At time.Time `json:"at"` // by the clock of the machine that was asked
 
-	// Revocation is all that is revoked for a name; nil in a purge of tokens, and
+	// Revocation is all that is revoked for a target; nil in a purge of tokens, and
 	// in an entry of an earlier version.
 	Revocation *session.Revocation `json:"revocation,omitempty"`
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// stagedFlow begins a journey for somebody, and has the platform tell of it.
+// stagedFlow begins a consent flow for somebody, and has the platform tell of it.
 func stagedFlow(t *testing.T, s *Store, j *Flow, account, secret string) *Flow {
 	t.Helper()
 	begun(t, s, j)
@@ -166,7 +166,7 @@ func TestAlteredFlow(t *testing.T) {
 }
 
 // TestPendingFlows protects the database from keys that nobody comes for: a week
-// after it could be consented to, a journey is over, and is deleted.
+// after it could be consented to, a consent flow is over, and is deleted.
 func TestPendingFlows(t *testing.T) {
 	each(t, func(t *testing.T, at Options) {
 		s := opened(t, at)

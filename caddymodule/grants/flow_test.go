@@ -19,7 +19,7 @@ func begun(t *testing.T, s *Store, j *Flow) *Flow {
 }
 
 // TestT56_ConsentLinkOfAnother protects a member who is sent the link of
-// somebody else's journey and consents: it does not count in any browser but
+// somebody else's consent flow and consents: it does not count in any browser but
 // the one that set out, nor for anybody but who set out.
 func TestT56_ConsentLinkOfAnother(t *testing.T) {
 	each(t, func(t *testing.T, at Options) {
@@ -112,7 +112,7 @@ func TestEventsOutOfOrder(t *testing.T) {
 	})
 }
 
-// TestAnyBrowser protects the owner of a journey that ends in any browser from
+// TestAnyBrowser protects the owner of a consent flow that ends in any browser from
 // one that was forgotten: who was told of waits an hour, not a week.
 func TestAnyBrowser(t *testing.T) {
 	each(t, func(t *testing.T, at Options) {
@@ -145,7 +145,7 @@ func TestAnyBrowser(t *testing.T) {
 	})
 }
 
-// TestAbandon protects somebody whose journey the platform does not know of
+// TestAbandon protects somebody whose consent flow the platform does not know of
 // from waiting for it, and one that it has told of from being given up.
 func TestAbandon(t *testing.T) {
 	each(t, func(t *testing.T, at Options) {
@@ -186,7 +186,7 @@ func TestUpdate(t *testing.T) {
 }
 
 // TestManyFlows protects the database from a page that is opened again and
-// again: the oldest journeys give way, those of others do not.
+// again: the oldest consent flows give way, those of others do not.
 func TestManyFlows(t *testing.T) {
 	each(t, func(t *testing.T, at Options) {
 		s := opened(t, at)

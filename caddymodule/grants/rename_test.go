@@ -17,7 +17,7 @@ func ownerOf(provider, subject string) Owner {
 }
 
 // TestO10_Rename protects members from a provider's new name: their keys are
-// there under it and can be opened, journeys under way can be ended, and nothing
+// there under it and can be opened, consent flows under way can be ended, and nothing
 // is left under the old one, nor can it be opened as such.
 func TestO10_Rename(t *testing.T) {
 	each(t, func(t *testing.T, at Options) {

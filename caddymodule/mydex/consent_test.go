@@ -13,7 +13,7 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 )
 
-// completeReturn has the browser of a journey come back.
+// completeReturn has the browser of a consent flow come back.
 func (r *rig) completeReturn(j *grants.Flow) (first bool, err error) {
 	return r.CompleteConsent(r.t.Context(), delegation.Return{Person: j.Person, State: j.StateToken.Reveal(), BrowserToken: j.BrowserToken.Reveal()})
 }
