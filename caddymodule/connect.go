@@ -140,8 +140,8 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// ServeHTTP serves a callback, a browser that comes back, or a request of whoever
-// is signed in.
+// ServeHTTP serves a callback, a browser that comes back, or a request of the
+// person who is signed in.
 func (c *Connect) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	repl.Set("http.delegate.provider", c.providerName)

@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// callbackTimeout is how long a platform may take to call back once somebody's
-	// browser has returned: it usually has before.
+	// callbackTimeout is how long a platform may take to call back once a browser
+	// has returned: it usually has before.
 	callbackTimeout = time.Minute
 
 	// callbackWarnAgain is the least time between two warnings.
@@ -52,7 +52,7 @@ func (s *callbackMonitor) recordReturn() {
 	s.timer = background.After(callbackTimeout, "waiting for a callback", s.warnIfSilent)
 }
 
-// warnIfSilent warns if the platform has called back for nobody since a browser
+// warnIfSilent warns if the platform has not called back at all since a browser
 // returned.
 func (s *callbackMonitor) warnIfSilent() {
 	s.mu.Lock()

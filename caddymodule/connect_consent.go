@@ -32,8 +32,8 @@ const (
 	consentCallbackRejected delegation.ConsentEvent = "not_taken"
 )
 
-// recordConsent counts an event of somebody's consent, and logs it for the one who
-// has to account for it.
+// recordConsent counts an event of a person's consent, and logs it for the
+// operator's audit.
 func (p *provider) recordConsent(what delegation.ConsentEvent, by string, who delegation.Person) {
 	consentsTotal.WithLabelValues(p.name, string(what)).Inc()
 	p.logger.Info("consent", append([]zap.Field{

@@ -19,7 +19,7 @@ type connectRequest struct {
 	w     http.ResponseWriter
 	r     *http.Request
 	repl  *caddy.Replacer
-	owner delegation.Person // who is signed in; nobody before that is known
+	owner delegation.Person // the person who is signed in; empty before that is known
 
 	cookieValue string // as the browser has sent it, or was told
 }
@@ -151,7 +151,7 @@ func (v *connectRequest) completeReturn() (err error) {
 	}
 	if v.owner, err = v.person(v.r, v.repl); err != nil {
 		if state != nil {
-			v.keepState(cookie, state[0], v.completeFlow(cookie, state[0])) // nobody completes none, but it is found out whether there is one
+			v.keepState(cookie, state[0], v.completeFlow(cookie, state[0])) // which fails without a person, but tells whether there is such a flow
 		}
 		return err
 	}

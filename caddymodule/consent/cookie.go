@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	// CookieLifetime is how long a browser may take to come back. What the platform
-	// has handed over waits as long.
+	// CookieLifetime is how long a browser may take to come back. A result of the
+	// platform waits as long.
 	CookieLifetime = 7 * 24 * time.Hour
 
 	// maxPendingStates is how many states are kept of flows that this browser is not
@@ -25,18 +25,18 @@ const (
 	maxOwnFlows = 24
 )
 
-// Cookie is what a browser keeps of its consent flows. The zero Cookie is that of
-// a browser which has begun none.
+// Cookie has the consent flows of a browser. The zero Cookie is that of a browser
+// which has begun none.
 //
 // It binds a flow to the browser that began it: without, an attacker could send a
 // victim the link to consent at, and read the victim's data (login CSRF, RFC 6749
 // section 10.12). It holds the state of a flow only once the browser has come back
-// with it. Whoever has state and browser token can complete the flow, and must not
-// be able to before the person was at the platform.
+// with it: state and browser token together complete the flow, and must not be in
+// one place before the person was at the platform.
 //
-// The user can change it, and pages of other sites can send the browser to
-// /return with states of other people's flows. Its size is therefore bounded, and
-// such states take no place of the flows that this browser has begun.
+// The user can change it, and pages of other sites can send the browser to /return
+// with states of other people's flows. Its size is therefore bounded, and such
+// states take no place of the flows that this browser has begun.
 type Cookie struct {
 	// BrowserToken is the random value that flows of this browser are bound to.
 	// Empty: it has begun none.

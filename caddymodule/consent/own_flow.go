@@ -13,11 +13,11 @@ import (
 
 // ownFlow is a flow that the browser has begun.
 type ownFlow struct {
-	// ownerTag tells the users of one browser apart. It is too short to tell
-	// anything of who they are.
+	// ownerTag tells the users of one browser apart. It is too short to identify a
+	// person.
 	ownerTag string
-	// stateDigest is by what its state is recognised, which the browser does not
-	// have before it is back.
+	// stateDigest recognises the state, which the browser does not have before it
+	// is back.
 	stateDigest string
 	// state is the state that the browser has come back with; empty before.
 	state string
@@ -61,10 +61,10 @@ func (c *Cookie) MarkReturned(state string) bool {
 	return false
 }
 
-// evict drops flows beyond maxOwnFlows: of the person who has most the oldest one,
-// and rather one that the browser has not come back from. Of two people who have as
-// many it is not the one who has just begun. So nobody who uses the same browser,
-// and no tab that was given up, takes the place of a flow that waits for the
+// evict drops flows beyond maxOwnFlows: the oldest one of the person who has most,
+// and rather one that the browser has not come back from. Of two people with as
+// many it is not the one who has just begun a flow. So neither another user of the
+// browser nor an abandoned tab takes the place of a flow that waits for the
 // platform.
 func (c *Cookie) evict() {
 	for len(c.ownFlows) > maxOwnFlows {

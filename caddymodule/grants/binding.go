@@ -9,11 +9,12 @@ import (
 )
 
 // BindIf binds an owner to an account without any consent and without a secret: to
-// who they were first found to be. The binding is a grant, and stays until it is
-// deleted, released or moved. still is asked when nobody else can write any more:
-// what was found out before a binding was ended must not bring it back. The error
-// is [ErrNotFound] if still says no, [ErrConflict] if the owner or the account is
-// bound otherwise, on whatever machine, [ErrDamaged] or [ErrUnavailable].
+// the account that the person was first found to have. The binding is a grant, and
+// stays until it is deleted, released or moved. still is asked while no other
+// writer runs: a lookup from before the end of a binding must not bring it back.
+// The error is [ErrNotFound] if still says no, [ErrConflict] if the owner or the
+// account is bound otherwise, on whatever machine, [ErrDamaged] or
+// [ErrUnavailable].
 func (s *Store) BindIf(ctx context.Context, o Owner, account string, still func() bool) error {
 	const operation = "binding a person"
 	// A binding that is there does not have writers wait.

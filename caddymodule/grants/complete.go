@@ -13,7 +13,7 @@ import (
 
 // Return is a browser that comes back from the platform's consent page.
 type Return struct {
-	// Owner is who is signed in there.
+	// Owner is the person who is signed in in that browser.
 	Owner
 	// StateToken is the one of the address that the browser comes to, BrowserToken
 	// the one in its cookie; empty if it has none.
@@ -29,15 +29,15 @@ type Return struct {
 	Probe func(ctx context.Context, result *Grant, hasActive bool) ProbeResult
 }
 
-// ProbeResult is what the platform says of a credential.
+// ProbeResult is the platform's verdict on a credential.
 type ProbeResult int
 
 // The results of a probe.
 const (
 	// ProbeAccepted credentials work.
 	ProbeAccepted ProbeResult = iota
-	// ProbeUnknown credentials cannot be tried now. They are used, and what they
-	// replace is kept, retired.
+	// ProbeUnknown credentials cannot be tried now. They are used, and the grant
+	// that they replace is kept, retired.
 	ProbeUnknown
 	// ProbeRefused credentials are not used, but kept.
 	ProbeRefused
@@ -100,10 +100,10 @@ func (s *Store) probe(ctx context.Context, ret Return) (ProbeResult, error) {
 	return ask(), nil
 }
 
-// returnedFlow returns the flow that a browser comes back from, staged or done.
-// The error is [ErrForeignFlow] unless the person and the browser are those that
-// have begun it (RFC 6749 section 10.12, login CSRF): otherwise somebody could
-// have a victim consent for them, and read what is the victim's.
+// returnedFlow returns the flow that a browser comes back from, staged or done. The
+// error is [ErrForeignFlow] unless person and browser are those that have begun it
+// (RFC 6749 section 10.12, login CSRF): otherwise an attacker could have a victim
+// consent in the attacker's flow, and read the victim's data.
 func (s *Store) returnedFlow(ctx context.Context, db querier, ret Return) (*storedFlow, error) {
 	f, err := s.flowByToken(ctx, db, ret.Provider, ret.Source, "back", ret.StateToken)
 	if err != nil {
@@ -141,8 +141,8 @@ func (s *Store) resultAndInUse(ctx context.Context, db querier, f *storedFlow) (
 	}, inUse, err
 }
 
-// applyResult does with a flow's result what [completions] says. outcome is the
-// error that the browser's user is told of, err one that undoes it all.
+// applyResult carries out the entry of [completions] for a flow's result. outcome
+// is the error for the browser's user; err is a fault that undoes the transaction.
 func (s *Store) applyResult(ctx context.Context, tx querier, f *storedFlow, probed ProbeResult) (g *Grant, first bool, outcome, err error) {
 	result, inUse, err := s.resultAndInUse(ctx, tx, f)
 	if err != nil {
@@ -169,9 +169,9 @@ func (s *Store) applyResult(ctx context.Context, tx querier, f *storedFlow, prob
 	}
 }
 
-// Pending returns nil if somebody has a consent flow under way, [ErrNotFound] if
+// Pending returns nil if the owner has a consent flow under way, [ErrNotFound] if
 // not. A flow that the platform has answered counts for an hour after it has
-// expired: later nobody should be kept from beginning anew.
+// expired: later the page should offer to begin anew.
 func (s *Store) Pending(ctx context.Context, o Owner) error {
 	return s.read(ctx, "looking for a consent flow", func(ctx context.Context, db querier) error {
 		now, err := s.now(ctx, db)

@@ -2,11 +2,11 @@
 
 package grants
 
-// What becomes of a consent flow's result is decided by three things: how the
-// flow was begun, what its owner has in use by then, and what the platform says
-// of the credential that it has handed over. [completions] is the whole decision,
-// and [Store.applyResult] carries it out. Only one thing is found out while that
-// is done: that the account belongs to another owner, see [Store.putInUse].
+// The end of a consent flow depends on three things: how the flow was begun, which
+// grant its owner has in use by then, and the platform's verdict on the credential
+// that it has handed over. [completions] is the whole decision, and
+// [Store.applyResult] carries it out. Only one thing is found out while that is
+// done: that the account belongs to another owner, see [Store.putInUse].
 
 // flowOrigin is how a flow was begun, as far as its end depends on that.
 type flowOrigin int
@@ -15,8 +15,8 @@ type flowOrigin int
 const (
 	// connectHere is to be completed in the browser that began it.
 	connectHere flowOrigin = iota
-	// connectAnywhere may be completed in any browser: whoever has opened the link
-	// may have consented with an account of their own.
+	// connectAnywhere may be completed in any browser: another person may have
+	// opened the link, and consented with an account of their own.
 	connectAnywhere
 	// update extends the consent of the account that is connected, in whatever
 	// browser.
@@ -29,7 +29,7 @@ const (
 // database: the flow is that of an older tab.
 type ownership int
 
-// What an owner can have in use.
+// The grants that an owner can have in use.
 const (
 	ownsNothing ownership = iota
 	ownsActiveSame
@@ -41,7 +41,7 @@ const (
 	ownsSuspendedOther
 )
 
-// completion is what is done with the result of a flow.
+// completion is the effect of a flow's end.
 type completion int
 
 // The completions of a flow.
@@ -50,8 +50,8 @@ const (
 	// is overwritten, because the platform has replaced its credential; one of
 	// another account is retired.
 	useProven completion = iota
-	// useUnproven makes the result the owner's active grant, and retires what
-	// there was in any case: the new credential may turn out not to work.
+	// useUnproven makes the result the owner's active grant, and retires the former
+	// one in any case: the new credential may turn out not to work.
 	useUnproven
 	// useSuspended makes the result the owner's grant, suspended, so that it is
 	// probed again. The error is [ErrProbeRefused].
@@ -59,14 +59,14 @@ const (
 	// keepRetired keeps the result out of use, and leaves the owner's grant as it
 	// is. The error is [ErrProbeRefused].
 	keepRetired
-	// dropOlder drops the result without an error: what the owner has in use was
-	// consented to later.
+	// dropOlder drops the result without an error: the owner's grant was consented
+	// to later.
 	dropOlder
 	// dropUpdate drops the result, which extends the consent of an account that is
 	// not connected. The error is [ErrNotFound].
 	dropUpdate
-	// dropOtherAccount drops the result, which would replace the account that is
-	// connected by that of whoever has opened a link. The error is
+	// dropOtherAccount drops the result, which would replace the connected account
+	// by that of another person who has opened a link. The error is
 	// [ErrOtherAccount].
 	dropOtherAccount
 )
@@ -74,16 +74,16 @@ const (
 // probeRow has the completion for each [ProbeResult]: accepted, unknown, refused.
 type probeRow [3]completion
 
-// needsProbe tells whether the completion depends on what the platform says.
+// needsProbe tells whether the completion depends on the platform's verdict.
 func (r probeRow) needsProbe() bool { return r[ProbeAccepted] != r[ProbeRefused] }
 
 // completions has the completion of every flow.
 //
-// In words: what the platform accepts is used. What it refuses never replaces a
-// grant that works, nor a suspended one that may work again; it takes the place
-// of a suspended grant only if it is the same account's later credential. An
-// update never connects another account, and neither does a link that anybody may
-// have opened once an account is connected.
+// In words: an accepted credential is used. A refused one never replaces a grant
+// that works, nor a suspended one that may work again; it takes the place of a
+// suspended grant only if it is the same account's later credential. An update
+// never connects another account, and neither does a link that anybody may have
+// opened once an account is connected.
 var completions = [...][8]probeRow{
 	connectHere: {
 		//                       accepted          unknown           refused

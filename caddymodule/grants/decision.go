@@ -15,9 +15,8 @@ const (
 	actionReseal  = "reseal"
 )
 
-// Decision is what an operator has decided about grants. The record of it is
-// written in the transaction that carries it out, and names nobody but the
-// operator.
+// Decision is an operator's decision about grants. Its record is written in the
+// transaction that carries it out, and names no person but the operator.
 type Decision struct {
 	// At is when it was decided, in milliseconds, by the clock of the machine.
 	At time.Time
@@ -60,9 +59,8 @@ func (s *Store) Decisions(ctx context.Context, tell func(Decision) error) error 
 	return nil
 }
 
-// decide does what an operator wants with a grant, deletes the flows that would
-// undo it, and records the decision, in one transaction. f may change the grant's
-// owner.
+// decide changes a grant by f, deletes the flows that would undo the decision, and
+// records it, in one transaction. f may change the grant's owner.
 func (s *Store) decide(ctx context.Context, action, id, by string, f func(ctx context.Context, tx querier, g *Grant) error) error {
 	return s.write(ctx, action+" of a grant", func(ctx context.Context, tx querier) error {
 		g, err := s.byID(ctx, tx, id)

@@ -61,7 +61,7 @@ func (s *Store) Erase(ctx context.Context) error {
 	return s.unavailable("erasing what was deleted", s.erase(ctx))
 }
 
-// erase is [Store.Erase] for who has the eraseSlot.
+// erase is [Store.Erase] for the holder of the eraseSlot.
 func (s *Store) erase(ctx context.Context) error {
 	due, err := s.pendingErasures(ctx)
 	if err != nil || len(due) == 0 {
@@ -89,8 +89,9 @@ func (s *Store) erase(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// pendingErasures returns the ids of the queue's entries by what has to be cleaned.
-// A deletion after they were read queues entries of its own.
+// pendingErasures returns the ids of the queue's entries by the table that has to
+// be cleaned, or wholeFile. A deletion after they were read queues entries of its
+// own.
 func (s *Store) pendingErasures(ctx context.Context) (map[string][]string, error) {
 	rows, err := s.db.QueryContext(ctx, "SELECT id, what FROM erasures")
 	if err != nil {
@@ -139,7 +140,7 @@ func (s *Store) wakeEraser() {
 	}
 }
 
-// eraseLoop erases what is queued, also by other processes, and deletes expired
+// eraseLoop works off the queue, also of other processes, and deletes expired
 // flows, until the store is closed.
 func (s *Store) eraseLoop(ctx context.Context) {
 	defer close(s.eraserDone)
@@ -173,7 +174,7 @@ func (s *Store) eraseLoop(ctx context.Context) {
 	}
 }
 
-// sweepFlows deletes expired flows also where nobody begins another.
+// sweepFlows deletes expired flows also where no other flow is begun.
 func (s *Store) sweepFlows(ctx context.Context) error {
 	return s.write(ctx, "deleting expired consent flows", func(ctx context.Context, tx querier) error {
 		now, err := s.now(ctx, tx)
@@ -184,8 +185,8 @@ func (s *Store) sweepFlows(ctx context.Context) error {
 	})
 }
 
-// eraseBeforeAnswer erases before the one who has deleted is answered, if that
-// takes no longer than eraseWait. Otherwise the loop does it.
+// eraseBeforeAnswer erases before a deletion is answered, if that takes no longer
+// than eraseWait. Otherwise the loop does it.
 func (s *Store) eraseBeforeAnswer(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(delegation.Detach(ctx), eraseWait)
 	defer cancel()

@@ -15,13 +15,13 @@ const (
 	// flowLifetime is how long a flow may take unless it says otherwise.
 	flowLifetime = time.Hour
 
-	// returnGrace is how long a flow is kept after that. What the platform has
-	// handed over waits for the browser, and a callback that comes twice is told
-	// from one that belongs to no flow.
+	// returnGrace is how long a flow is kept after that. A staged result waits for
+	// the browser, and a callback that comes twice is told from one that belongs to
+	// no flow.
 	returnGrace = 7 * 24 * time.Hour
 
-	// returnGraceAnyBrowser is how long what the platform has handed over waits in
-	// a flow for any browser. The owner has to sign in by then.
+	// returnGraceAnyBrowser is how long a staged result waits in a flow for any
+	// browser. The owner has to sign in by then.
 	returnGraceAnyBrowser = time.Hour
 
 	// maxOpenFlows is how many open flows an owner may have. The oldest give way: a
@@ -29,7 +29,7 @@ const (
 	maxOpenFlows = 10
 )
 
-// FlowKind is what a flow is for.
+// FlowKind is the purpose of a flow.
 type FlowKind string
 
 // The kinds of consent flows.
@@ -40,24 +40,24 @@ const (
 	FlowUpdate FlowKind = "update"
 )
 
-// Flow is somebody's way to a grant: from [Store.Begin] over the platform's consent
+// Flow is a person's way to a grant: from [Store.Begin] over the platform's consent
 // page and its callback ([Store.Stage]) to the browser's return ([Store.Complete]).
 type Flow struct {
 	Owner
-	// Kind is what the flow is for.
+	// Kind is the purpose of the flow.
 	Kind FlowKind
 	// Lifetime is how long the owner may take to consent. Default: an hour.
 	Lifetime time.Duration
 	// AnyBrowser lets any browser in which the owner is signed in complete the
 	// flow, not just the one that began it: for a code that a phone reads, or a
-	// link in a letter. Whoever opens that first connects their own account at the
-	// platform, if they can get the owner to open the address that the flow ends
-	// at.
+	// link in a letter. Another person who opens that first connects their own
+	// account at the platform, if they can get the owner to open the address that
+	// the flow ends at.
 	AnyBrowser bool
 
-	// BrowserToken is what the browser keeps in its cookie. That of another flow
-	// may be given, so that both can be completed; otherwise Begin makes one. Empty
-	// with AnyBrowser.
+	// BrowserToken is for the browser's cookie. That of another flow may be given,
+	// so that both can be completed; otherwise Begin makes one. Empty with
+	// AnyBrowser.
 	BrowserToken delegation.Secret
 	// CorrelationID is for the platform, which gives it back with the result;
 	// StateToken is for the address that the browser comes back to. Both are random
@@ -67,11 +67,12 @@ type Flow struct {
 	Expires time.Time
 }
 
-// PendingResult is what a platform hands over about a consent, before it counts.
+// PendingResult is the outcome of a consent as the platform hands it over, before
+// it counts.
 type PendingResult struct {
-	// Account is who has consented, at the platform.
+	// Account is the person at the platform who has consented.
 	Account string
-	// Secret is what the provider is to keep.
+	// Secret is the value that the provider keeps, such as a credential.
 	Secret delegation.Secret
 }
 
@@ -85,8 +86,8 @@ var (
 	// has handed over.
 	ErrProbeRefused = errors.New("grants: the platform does not accept the credential that it has handed over")
 	// ErrOtherAccount is that another account is connected, which a flow for any
-	// browser does not replace: its account may be that of whoever has opened the
-	// link.
+	// browser does not replace: its account may be that of another person who has
+	// opened the link.
 	ErrOtherAccount = errors.New("grants: another account is connected, which a consent flow from another device does not replace")
 )
 
@@ -102,6 +103,7 @@ const (
 // or a browser's token cannot be read there. use is link, back or browser, after
 // the columns. tokenPseudonyms are those by all keys of the keyset.
 func (s *Store) tokenPseudonym(use, value string) string { return s.keys.Name("journey "+use, value) }
+
 func (s *Store) tokenPseudonyms(use, value string) []string {
 	return s.keys.Names("journey "+use, value)
 }
@@ -169,16 +171,16 @@ func (s *Store) limitOpenFlows(ctx context.Context, tx querier, o Owner, now tim
 		" AND state = 'open' AND person IN ", s.ownerPseudonyms(o), " ORDER BY expires DESC LIMIT 1000000 OFFSET ", maxOpenFlows-1, ")")
 }
 
-// deleteExpiredFlows deletes the flows for which nobody can come back any more.
+// deleteExpiredFlows deletes the flows that no browser can complete any more.
 func (s *Store) deleteExpiredFlows(ctx context.Context, tx querier, now time.Time) error {
 	return s.deleteRows(ctx, tx, "DELETE FROM journeys WHERE expires < ", millis(now.Add(-returnGrace)), "")
 }
 
-// Stage keeps what the platform hands over, for the flow with the correlation ID
-// that it was given. Nothing counts before [Store.Complete]. The same result again
-// is taken and changes nothing. The error is [ErrNotFound] for another result of
-// the same flow, for a flow that there is not, and for one that has expired;
-// [ErrDamaged] or [ErrUnavailable].
+// Stage keeps a result that the platform hands over, for the flow with the
+// correlation ID that it was given. Nothing counts before [Store.Complete]. The
+// same result again is taken and changes nothing. The error is [ErrNotFound] for
+// another result of the same flow, for a flow that does not exist, and for one that
+// has expired; [ErrDamaged] or [ErrUnavailable].
 func (s *Store) Stage(ctx context.Context, provider, source, correlationID string, result PendingResult) error {
 	const operation = "keeping the result of a consent flow"
 	ctx = delegation.Detach(ctx)

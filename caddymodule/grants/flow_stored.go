@@ -92,7 +92,7 @@ func (s *Store) sealFlow(ctx context.Context, tx querier, f *storedFlow) (owner,
 }
 
 // replaceFlow writes a flow that is in the database, sealed by a new row key and by
-// the primary key of the keyset. What was there does not open any more.
+// the primary key of the keyset. Its former columns do not open any more.
 func (s *Store) replaceFlow(ctx context.Context, tx querier, f *storedFlow) error {
 	before := f.rowKey
 	owner, staged, err := s.sealFlow(ctx, tx, f)
@@ -106,9 +106,8 @@ func (s *Store) replaceFlow(ctx context.Context, tx querier, f *storedFlow) erro
 	return s.deleteRowKeys(ctx, tx, before)
 }
 
-// expired tells whether it is too late to complete a flow. What the platform has
-// handed over waits for longer than an open flow: the platform may be unable to
-// hand it over again.
+// expired tells whether it is too late to complete a flow. A staged result waits
+// for longer than an open flow: the platform may be unable to hand it over again.
 func (f *storedFlow) expired(now time.Time) bool {
 	switch {
 	case f.state == flowOpen:
@@ -123,8 +122,8 @@ func (f *storedFlow) expired(now time.Time) bool {
 }
 
 // ownerAAD is the associated data of a flow's owner. The tokens' pseudonyms are
-// part of it: a row does not open in which somebody has exchanged them for tokens
-// that they know.
+// part of it: a row does not open in which an attacker has exchanged them for
+// tokens that they know.
 func (f *storedFlow) ownerAAD() []string {
 	return []string{"owner of journey", f.provider, f.source, f.id, f.link, f.back, f.browser}
 }
@@ -156,7 +155,7 @@ func resultDigest(account string, secret []byte) []byte {
 	return sum[:]
 }
 
-// digestOnly is what is left of a result when its flow has ended.
+// digestOnly returns the part of a result that stays when its flow has ended.
 func (t storedResult) digestOnly() storedResult {
 	return storedResult{Sequence: t.Sequence, Digest: resultDigest(t.Account, t.Secret)}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// State is what a grant can be used for.
+// State says whether a grant is used.
 type State string
 
 // The states of a grant.
@@ -41,16 +41,16 @@ type Owner struct {
 	Slot string
 }
 
-// Grant is a durable credential that somebody's consent has brought.
+// Grant is a durable credential from a person's consent.
 type Grant struct {
 	// ID names the grant for operators: 26 random letters and digits.
 	ID string
 	Owner
-	// Account is who the owner is at the platform.
+	// Account is the owner at the platform.
 	Account string
-	// State is what the grant can be used for.
+	// State says whether the grant is used.
 	State State
-	// Secret is what the provider keeps, such as a member key with what belongs to
+	// Secret is the provider's value, such as a member key with all that belongs to
 	// it. It is empty in lists.
 	Secret delegation.Secret
 	// Created and Changed are times of the machine that wrote them, in
@@ -132,7 +132,7 @@ func (s *Store) conflictsOf(ctx context.Context, db querier, o Owner) (all []*Gr
 }
 
 // byOwner returns the grant that an owner has in use. The error is [ErrNotFound],
-// or [ErrDamaged] if somebody has exchanged pseudonyms in the database.
+// or [ErrDamaged] if pseudonyms were exchanged in the database.
 func (s *Store) byOwner(ctx context.Context, db querier, o Owner) (*Grant, error) {
 	g, err := s.queryGrant(ctx, db, "SELECT "+grantColumns+" FROM grants WHERE provider = ", o.Provider, " AND source = ", o.Source,
 		" AND state IN ('active', 'suspended') AND person IN ", s.ownerPseudonyms(o), "")
@@ -169,7 +169,7 @@ func (s *Store) queryGrant(ctx context.Context, db querier, pieces ...any) (g *G
 	return nil, ErrDamaged
 }
 
-// putInUse makes a grant the one that its owner has in use. What the owner had is
+// putInUse makes a grant the one that its owner has in use. The former one is
 // retired; if it is of the same account and proven tells that the new credential
 // works, it is overwritten. If the account belongs to another owner the grant
 // becomes a conflict, for an operator to decide.
@@ -234,7 +234,7 @@ func (s *Store) insert(ctx context.Context, tx querier, g *Grant) error {
 }
 
 // replace writes a grant that is in the database, sealed by a new row key and by
-// the primary key of the keyset. What was there does not open any more.
+// the primary key of the keyset. Its former columns do not open any more.
 func (s *Store) replace(ctx context.Context, tx querier, g *Grant) error {
 	before := g.rowKey
 	owner, secret, err := s.sealGrant(ctx, tx, g)
@@ -250,9 +250,9 @@ func (s *Store) replace(ctx context.Context, tx querier, g *Grant) error {
 	return s.deleteRowKeys(ctx, tx, before)
 }
 
-// DeleteByOwner deletes all grants and flows of an owner. What is deleted cannot be
-// had back from the platform, nor read from the files of the database: if a backup
-// that is being made keeps them in use, it is erased after. The error is
+// DeleteByOwner deletes all grants and flows of an owner. They cannot be had back
+// from the platform, nor read from the files of the database: if a backup that is
+// being made keeps them in use, they are erased after. The error is
 // [ErrUnavailable].
 func (s *Store) DeleteByOwner(ctx context.Context, o Owner) error {
 	err := s.write(ctx, "forgetting a grant", func(ctx context.Context, tx querier) error {

@@ -26,7 +26,7 @@ type LazyStore struct {
 	mu           sync.Mutex
 	store        *Store
 	err          error         // the last attempt's
-	reported     string        // the error that somebody was told of
+	reported     string        // the error that was returned or reported last
 	firstAttempt chan struct{} // closed after the first attempt; nil before anybody needs the store
 	stopLoop     context.CancelFunc
 	loopDone     chan struct{} // closed when nothing is tried any more
@@ -47,9 +47,9 @@ func NewLazyStore(file string, options func() (Options, error)) *LazyStore {
 	return &LazyStore{file: file, options: options, onChange: func(error) {}}
 }
 
-// OnChange sets what is called when an open store was not to be had at the first
-// attempt: with the error whenever it changes, and with nil once the store is open.
-// It is to be called before [LazyStore.Store].
+// OnChange sets the call for changes after a failed first attempt: with the error
+// whenever it changes, and with nil once the store is open. It is to be called
+// before [LazyStore.Store].
 func (o *LazyStore) OnChange(f func(error)) *LazyStore {
 	o.onChange = f
 	return o
@@ -123,8 +123,8 @@ func (o *LazyStore) openOnce(ctx context.Context) (store *Store, err error) {
 	return Open(ctx, options)
 }
 
-// recordAttempt keeps how an attempt has ended, and reports what nobody was told of
-// yet. over is true when there is nothing left to try.
+// recordAttempt keeps the end of an attempt, and reports an error that was not
+// reported yet. over is true when there is nothing left to try.
 func (o *LazyStore) recordAttempt(ctx context.Context, store *Store, err error, first bool) (over bool) {
 	o.mu.Lock()
 	if ctx.Err() != nil { // closed meanwhile
@@ -156,7 +156,7 @@ func (o *LazyStore) IsOpen() bool {
 	return o.store != nil
 }
 
-// Close closes the store for good, if it was opened. Whoever asks for it after gets
+// Close closes the store for good, if it was opened. [LazyStore.Store] then returns
 // an [ErrUnavailable].
 func (o *LazyStore) Close() error {
 	o.mu.Lock()
@@ -189,7 +189,7 @@ type StoreHost interface {
 	// Grants returns the store of the provider's grants, which the provider keeps
 	// in its own name.
 	Grants() *LazyStore
-	// RecordConsentEvent writes an event of somebody's consent to the log, and
+	// RecordConsentEvent writes an event of a person's consent to the log, and
 	// counts it in the metrics.
 	RecordConsentEvent(what delegation.ConsentEvent, who delegation.Person)
 }

@@ -108,7 +108,7 @@ func (s *Store) byID(ctx context.Context, db querier, id string) (*Grant, error)
 	return s.queryGrant(ctx, db, "SELECT "+grantColumns+" FROM grants WHERE id = ", id, "")
 }
 
-// Release retires a grant, so that somebody else may connect its account. Its
+// Release retires a grant, so that another owner may connect its account. Its
 // credential is kept. by is the operator, for the record. The error is
 // [ErrNotFound], [ErrDamaged] or [ErrUnavailable].
 func (s *Store) Release(ctx context.Context, id, by string) error {
@@ -118,10 +118,10 @@ func (s *Store) Release(ctx context.Context, id, by string) error {
 	})
 }
 
-// Move gives a grant to an owner of the same provider and source, and retires what
-// that owner had in use. The error is [ErrConflict] while another grant has its
-// account in use, which has to be released first; [ErrNotFound], [ErrDamaged] or
-// [ErrUnavailable].
+// Move gives a grant to an owner of the same provider and source, and retires the
+// one that this owner had in use. The error is [ErrConflict] while another grant
+// has its account in use, which has to be released first; [ErrNotFound],
+// [ErrDamaged] or [ErrUnavailable].
 func (s *Store) Move(ctx context.Context, id string, to Owner, by string) error {
 	return s.decide(ctx, actionMove, id, by, func(ctx context.Context, tx querier, g *Grant) error {
 		if to.Provider != g.Provider || to.Source != g.Source {
@@ -180,9 +180,9 @@ func (s *Store) Delete(ctx context.Context, id, by string) error {
 	return err
 }
 
-// deleteAnsweredFlows deletes the staged and the ended flows of a person: those
-// hold the same as their grant, and completing one would undo what the operator
-// decides. Open flows go on.
+// deleteAnsweredFlows deletes the staged and the ended flows of a person: they hold
+// the same credential as the grant, and completing one would undo the operator's
+// decision. Open flows go on.
 func (s *Store) deleteAnsweredFlows(ctx context.Context, tx querier, provider, source string, persons []string) error {
 	return s.deleteRows(ctx, tx, "DELETE FROM journeys WHERE provider = ", provider, " AND source = ", source,
 		" AND state IN ('done', 'staged') AND person IN ", persons, "")

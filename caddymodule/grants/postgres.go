@@ -120,7 +120,8 @@ func postgresReason(err error) (text string, needsOperator bool) {
 	}
 }
 
-// reason is what may be told of an error of either.
+// reason says why an operation has failed, for errors of either database that are
+// not the server's own.
 func reason(err error) string {
 	var network net.Error
 	switch {

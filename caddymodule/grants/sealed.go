@@ -8,7 +8,7 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// sealedOwner is what a row says of its owner, before it is sealed.
+// sealedOwner is the owner of a row, before it is sealed.
 type sealedOwner struct {
 	Realm    string   `json:"realm"`
 	Subject  string   `json:"subject"`

@@ -21,8 +21,8 @@ const DefaultTimeout = 5 * time.Second
 // opening is what opening a store may take, and migrating what bringing a
 // database of an older program up to date may take.
 const (
-	// openTimeout bounds opening a store, migrateTimeout bringing a database of an
-	// older program up to date.
+	// openTimeout bounds opening a store, migrateTimeout migrating the database of
+	// an older program.
 	openTimeout    = time.Minute
 	migrateTimeout = 15 * time.Minute
 )
@@ -50,8 +50,8 @@ type Options struct {
 	Keyset Keyset
 	// Timeout bounds one operation. Default: [DefaultTimeout].
 	Timeout time.Duration
-	// Warn is called with what an operator should know and no caller waits for.
-	// Default: nobody is told.
+	// Warn is called with a matter for the operator that no caller waits for.
+	// Default: no call.
 	Warn func(what string, err error)
 }
 
@@ -73,18 +73,18 @@ type Store struct {
 	eraserDone chan struct{} // closed when the loop has ended
 }
 
-// dialect is what differs between the two databases.
+// dialect has the differences between the two databases.
 type dialect struct {
 	goose       string             // its name in goose, which runs the migrations
 	placeholder func(n int) string // the n-th parameter of a statement
 	lockWriters string             // a statement by which writers wait for each other; may be empty
 	nowQuery    string             // asks for the time in milliseconds; empty: this machine's
 	// reason says why an operation has failed, in words that hold no values, and
-	// whether somebody has to change something.
+	// whether an operator has to change something.
 	reason func(err error) (text string, mistaken bool)
 
-	// erase cleans a table of row keys, or wholeFile; truncateLog the log of what
-	// the table has had.
+	// erase cleans a table of row keys, or wholeFile; truncateLog empties the log
+	// in which the table's old pages are.
 	erase       func(ctx context.Context, s *Store, what string) error
 	truncateLog func(ctx context.Context, s *Store) error
 }
@@ -127,7 +127,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	return s, nil
 }
 
-// Close ends what runs in the background and closes the database.
+// Close stops the background work and closes the database.
 func (s *Store) Close() error {
 	s.stop()
 	<-s.eraserDone
@@ -162,7 +162,7 @@ func (e *unavailableError) Error() string {
 func (e *unavailableError) Unwrap() error { return ErrUnavailable }
 
 // NeedsOperator tells whether an error of [Open] or [LazyStore.Store] lasts until
-// somebody changes something: the settings, the keyset or the program. Otherwise
+// an operator changes something: the settings, the keyset or the program. Otherwise
 // the database is away, and may be back at any moment.
 func NeedsOperator(err error) bool {
 	if away, ok := errors.AsType[*unavailableError](err); ok {
@@ -171,8 +171,8 @@ func NeedsOperator(err error) bool {
 	return err != nil && !errors.Is(err, ErrUnavailable)
 }
 
-// unavailable hides what a database says, which may quote what it was given. Errors
-// of this package pass.
+// unavailable hides the database's own text, which may quote values. Errors of this
+// package pass.
 func (s *Store) unavailable(doing string, err error) error {
 	if err == nil || isStoreError(err) {
 		return err
@@ -254,8 +254,8 @@ func (s *Store) exec(ctx context.Context, db querier, pieces ...any) (int64, err
 	return result.RowsAffected()
 }
 
-// nextSequence numbers what platforms hand over, in the order of the database: the
-// clocks of two machines do not tell which came first.
+// nextSequence numbers results in the order in which platforms hand them over, by
+// the database: the clocks of two machines do not tell which came first.
 func (s *Store) nextSequence(ctx context.Context, tx querier) (n int64, err error) {
 	err = s.queryRow(ctx, tx, func(row scanner) error { return row.Scan(&n) }, "UPDATE counters SET value = value + 1 WHERE name = 'order' RETURNING value")
 	return n, err

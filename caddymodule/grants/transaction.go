@@ -22,8 +22,8 @@ func (s *Store) read(ctx context.Context, doing string, f func(ctx context.Conte
 }
 
 // write runs f in a transaction, one at a time among all processes. Either all of
-// it is done, and on the disk, or nothing. It goes on when ctx ends, so that nobody
-// has to guess whether it was done; the store's timeout bounds it.
+// it is done, and on the disk, or nothing. It goes on when ctx ends, so that a
+// caller never has to guess whether it was done; the store's timeout bounds it.
 func (s *Store) write(ctx context.Context, doing string, f func(ctx context.Context, tx querier) error) error {
 	// In turn within the process: SQLite would have all of them try again and
 	// again, and the timeout is for what the database takes, not for a crowd.
@@ -42,7 +42,7 @@ func (s *Store) write(ctx context.Context, doing string, f func(ctx context.Cont
 }
 
 // acquireWriteSlot waits for the turn to write, up to maxWriterWait; no longer than
-// one operation may take if nobody has committed meanwhile.
+// one operation may take if no writer has committed meanwhile.
 func (s *Store) acquireWriteSlot() bool {
 	for began := time.Now(); time.Since(began) < maxWriterWait; {
 		select {

@@ -35,8 +35,8 @@ var (
 	errOtherKind = errors.New("the keyset has keys of another kind: seal takes AES256-GCM and name HMAC-SHA256, as `caddy delegate keyset generate <file>` makes them")
 )
 
-// errNotOpened does not tell an altered value from a foreign one: who can try
-// values must learn nothing from it.
+// errNotOpened is the same for an altered and for a foreign value: an attacker who
+// tries values learns nothing from it.
 var errNotOpened = errors.New("opening what was sealed: it was altered, belongs to something else, or its key is no longer in the keyset")
 
 // Keyset holds the keys that seal and make pseudonyms. Make one with Generate or
@@ -97,7 +97,8 @@ func Parse(text string) (*Keyset, error) {
 	return k, nil
 }
 
-// newFromHandles makes the primitives, and tries them: what works once always does.
+// newFromHandles makes the primitives, and tries them: keys that work once always
+// do.
 func newFromHandles(seal, name *tinkkeyset.Handle) (*Keyset, error) {
 	k := &Keyset{seal: seal, name: name}
 	var err error

@@ -20,8 +20,8 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
 )
 
-// callback is what the platform posts. Of the fields of datasets only those are
-// kept that say what may be read: a callback may hold values.
+// callback is the body that the platform posts. Of the fields of datasets only
+// those are kept that say which may be read: a callback may hold values.
 type callback struct {
 	kind, uid, mydexID, key, connectionID, linkingToken string
 	readable                                            []string // the datasets that the member has opened to be read

@@ -96,7 +96,7 @@ func (p *Provider) tryScopesSingly(ctx context.Context, q *delegation.CheckReque
 	return delegation.Refuse(delegation.ScopeRejected, errors.New(said+": compare them with the scopes that Mydex has given the client"))
 }
 
-// readGrant reads somebody's grant. Unlike [Provider.cachedOrRead] it changes
+// readGrant reads a person's grant. Unlike [Provider.cachedOrRead] it changes
 // nothing: a suspended one is not probed.
 func (p *Provider) readGrant(ctx context.Context, person delegation.Person) (*cachedGrant, error) {
 	store, err := p.lazyStore.Store(ctx)
@@ -113,8 +113,8 @@ func (p *Provider) readGrant(ctx context.Context, person delegation.Person) (*ca
 	return decodeGrant(g)
 }
 
-// sendTestRead sends the request of the check, and says how it ends, never what the
-// answer holds.
+// sendTestRead sends the request of the check, and returns the status and the size
+// of the answer, never its content.
 func (p *Provider) sendTestRead(ctx context.Context, d *delegation.Delegation, c *Credential) (string, error) {
 	req, err := http.NewRequestWithContext(ctx, d.Method, p.config.APIURL+d.URI, nil)
 	if err != nil {

@@ -29,8 +29,8 @@ var environments = map[string][3]string{
 	Sandbox: {"https://sbx-api.mydex.org", "https://sbx-op.mydexid.org", "https://sbx-idp.mydexid.org"},
 }
 
-// tokenPath is the path of the token endpoint.
-const tokenPath = "/oauth2/token"
+// endpointPath is the path of the token endpoint.
+const endpointPath = "/oauth2/token"
 
 // ScopeAll is the scope that every token has. Datasets need no other one.
 const ScopeAll = "mydex:pdx"
@@ -82,7 +82,7 @@ func (c *Config) validate() (api *url.URL, err error) {
 		c.APIURL = defaults[0]
 	}
 	if c.TokenURL == "" {
-		c.TokenURL = defaults[1] + tokenPath
+		c.TokenURL = defaults[1] + endpointPath
 	}
 	if c.IdentityURL == "" {
 		c.IdentityURL = defaults[2]
@@ -91,7 +91,7 @@ func (c *Config) validate() (api *url.URL, err error) {
 		name, example string
 		to            *string
 	}{
-		{"token_url", "https://op.mydexid.org" + tokenPath, &c.TokenURL},
+		{"token_url", "https://op.mydexid.org" + endpointPath, &c.TokenURL},
 		{"identity_url", "https://idp.mydexid.org", &c.IdentityURL},
 		{"api_url", "https://api.mydex.org", &c.APIURL},
 	} {

@@ -31,7 +31,7 @@ const (
 	maxCachedGrants = 100_000
 )
 
-// storedSecret is what a grant's Secret holds, as JSON.
+// storedSecret is the JSON of a grant's Secret.
 type storedSecret struct {
 	Key          string   `json:"key"`
 	ConnectionID string   `json:"connection_id"`
@@ -39,7 +39,7 @@ type storedSecret struct {
 	Datasets     []string `json:"datasets,omitempty"` // that may be read
 }
 
-// cachedGrant is somebody's grant in memory, decoded. It is not changed.
+// cachedGrant is a person's grant in memory, decoded. It is not changed.
 type cachedGrant struct {
 	member      Member
 	mydexID     string
@@ -49,8 +49,8 @@ type cachedGrant struct {
 	refreshedAt time.Time // when it was read, or was to be read again
 }
 
-// grantCache has the grants in memory, and paces what is done to them. It outlives
-// reloads. Safe for concurrent use.
+// grantCache has the grants in memory, and paces suspensions and probes. It
+// outlives reloads. Safe for concurrent use.
 type grantCache struct {
 	store   *memory.Cache[delegation.Person, *cachedGrant]
 	flights *flight.Group[delegation.Person, *cachedGrant]
@@ -83,7 +83,7 @@ func newGrantCache() *grantCache {
 	}
 }
 
-// maySuspend tells whether somebody's grant may be suspended now: three at once,
+// maySuspend tells whether a person's grant may be suspended now: three at once,
 // then one in 20 s.
 func (c *grantCache) maySuspend(person delegation.Person) bool {
 	if _, ok := c.suspended.Get(person, cacheKey(person), time.Now()); ok {
@@ -96,7 +96,7 @@ func (c *grantCache) maySuspend(person delegation.Person) bool {
 	return true
 }
 
-// mayProbe tells whether somebody's suspended grant may be probed now. It is called
+// mayProbe tells whether a person's suspended grant may be probed now. It is called
 // by one at a time for each person.
 func (c *grantCache) mayProbe(person delegation.Person) bool {
 	if _, ok := c.probed.Get(person, cacheKey(person), time.Now()); ok {
@@ -136,7 +136,7 @@ func (c *grantCache) shard(person delegation.Person) uint8 {
 	return uint8(maphash.Comparable(c.seed, person)) //nolint:gosec // a part of it is enough
 }
 
-// dropCount tells how often somebody's grant, or one of the same shard, was
+// dropCount tells how often a person's grant, or one of the same shard, was
 // dropped.
 func (c *grantCache) dropCount(person delegation.Person) uint64 {
 	c.mu.Lock()
@@ -144,8 +144,8 @@ func (c *grantCache) dropCount(person delegation.Person) uint64 {
 	return c.dropCounts[c.shard(person)]
 }
 
-// putUnlessDropped keeps a grant that was read when the dropCount was since. If
-// something was dropped meanwhile, it may be what was read, and is not kept.
+// putUnlessDropped keeps a grant that was read when the dropCount was since. After
+// a drop meanwhile the grant may be an older one, and is not kept.
 func (c *grantCache) putUnlessDropped(person delegation.Person, cached *cachedGrant, since uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -165,9 +165,9 @@ func cacheKey(person delegation.Person) string {
 	return strconv.Itoa(len(person.Realm)) + ":" + person.Realm + person.Subject
 }
 
-// cachedOrRead returns somebody's grant. The error is a refusal: consent_required
-// if there is none in use, or the platform does not accept it any more. A grant
-// that was dropped while it was read is not used.
+// cachedOrRead returns a person's grant. The error is a refusal: consent_required
+// if none is in use, or the platform does not accept it any more. A grant that was
+// dropped while it was read is not used.
 func (p *Provider) cachedOrRead(ctx context.Context, person delegation.Person) (cached *cachedGrant, err error) {
 	c := p.grantCache
 	for range 3 {
@@ -205,7 +205,7 @@ func (p *Provider) lookUpGrant(ctx context.Context, person delegation.Person, si
 	return cached, err
 }
 
-// loadGrant reads somebody's grant, probes it if it is suspended, and keeps it in
+// loadGrant reads a person's grant, probes it if it is suspended, and keeps it in
 // memory.
 func (p *Provider) loadGrant(ctx context.Context, person delegation.Person, since uint64) (*cachedGrant, error) {
 	store, err := p.lazyStore.Store(ctx)
@@ -230,7 +230,7 @@ func (p *Provider) loadGrant(ctx context.Context, person delegation.Person, sinc
 	return cached, nil
 }
 
-// decodeGrant reads what a grant holds. The error names no value.
+// decodeGrant decodes a grant's Secret. The error names no value.
 func decodeGrant(g *grants.Grant) (*cachedGrant, error) {
 	var s storedSecret
 	if json.Unmarshal([]byte(g.Secret.Reveal()), &s) != nil {
@@ -246,8 +246,8 @@ func decodeGrant(g *grants.Grant) (*cachedGrant, error) {
 
 var errNoConsent = errors.New("the user has not connected, or what they consented to is no longer accepted")
 
-// refusalOf says what an error of the store means for a request. A refusal stays
-// what it is.
+// refusalOf returns the refusal for an error of the store. A refusal is returned as
+// it is.
 func refusalOf(err error) *delegation.Refusal {
 	switch {
 	case errors.Is(err, grants.ErrNotFound):
