@@ -22,17 +22,18 @@ type clock struct {
 	trusted atomic.Pointer[serverReading]
 }
 
-// serverReading is what the server's clock has said, and when, by this machine's
-// monotonic clock.
+// serverReading is a time of the server's clock, and the moment at which it was
+// read, by this machine's monotonic clock.
 type serverReading struct {
 	server time.Time
 	at     time.Time
 }
 
-// expected is what the server's clock should say at a moment.
+// expected returns the time that the server's clock should have at a moment.
 func (r *serverReading) expected(at time.Time) time.Time { return r.server.Add(at.Sub(r.at)) }
 
-// recordServerTime keeps what the server's clock has said between began and now.
+// recordServerTime keeps a time of the server's clock that was read between began
+// and now.
 func (c *clock) recordServerTime(server, began time.Time) {
 	at := began.Add(time.Since(began) / 2)
 	offset := server.Sub(at)
@@ -46,12 +47,12 @@ func (c *clock) recordServerTime(server, began time.Time) {
 	c.trusted.Store(&serverReading{server, at})
 }
 
-// serverTime is what the server's clock says now. The stream goes by it.
+// serverTime returns the time of the server's clock. The stream goes by it.
 func (c *clock) serverTime() time.Time { return time.Now().Add(time.Duration(c.offset.Load())) }
 
 // Skew returns how far the clock of all machines is ahead of this machine's; ok is
 // false before it is known. It is 0 within a second, and where it is more than half
-// a minute: nobody should go by such a clock.
+// a minute: such a clock is not to be trusted.
 func (c *clock) Skew() (skew time.Duration, ok bool) {
 	r := c.trusted.Load()
 	if r == nil {

@@ -83,13 +83,13 @@ type Options struct {
 	// Timeout bounds one command, in two attempts, before Redis counts as down.
 	// Default: 250 ms.
 	Timeout time.Duration
-	// Lease is how long a machine that dies keeps the others from minting what it
-	// was minting. Default: 5 s.
+	// Lease is how long a machine that dies in the middle of a mint keeps the
+	// others from minting the same token. Default: 5 s.
 	Lease time.Duration
 }
 
 // Fleet is this machine's connection to the others. It outlives configurations, and
-// holds nothing of any one of them but what [Fleet.OnChange] was given. Safe for
+// holds nothing of any one of them but the call of [Fleet.OnChange]. Safe for
 // concurrent use.
 type Fleet struct {
 	sealer    Sealer
@@ -150,7 +150,7 @@ func Open(o Options) (*Fleet, error) {
 		u.TLSConfig.RootCAs = o.RootCAs
 	}
 	// The client writes the address to stderr at each attempt. Changes are logged
-	// by who has called OnChange.
+	// by the caller of OnChange.
 	logging.Disable()
 	f := &Fleet{
 		sealer:       o.Sealer,

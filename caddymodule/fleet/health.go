@@ -33,8 +33,8 @@ var errDown = errors.New("redis is down")
 // another one has taken over.
 var errDataLost = errors.New("redis has lost its data")
 
-// epoch is the time between two outages. Whoever waits for Redis leaves when it
-// ends, which closes ended.
+// epoch is the time between two outages. Goroutines that wait for Redis leave when
+// it ends, which closes ended.
 type epoch struct{ ended chan struct{} }
 
 // health is whether Redis can be used.
@@ -48,10 +48,10 @@ type health struct {
 	onChange []*func(up bool, cause string) // the latest counts
 }
 
-// OnChange sets what is called when Redis goes down, with the cause, and when it is
-// back; nil is nothing. The call must not wait. It counts instead of what was set
-// before, which counts again once release is called: the one who has set it may be
-// a configuration that is refused in the end.
+// OnChange sets the call for when Redis goes down, with the cause, and for when it
+// is back; nil is none. The call must not wait. It takes the place of the one
+// before, which counts again once release is called: it may have been set by a
+// configuration that is refused in the end.
 func (f *Fleet) OnChange(call func(up bool, cause string)) (release func()) {
 	h := &f.health
 	h.mu.Lock()
@@ -65,7 +65,7 @@ func (f *Fleet) OnChange(call func(up bool, cause string)) (release func()) {
 	}
 }
 
-// notify calls what was set by [Fleet.OnChange]. mu is held.
+// notify makes the call of [Fleet.OnChange]. mu is held.
 func (h *health) notify(up bool, cause string) {
 	if n := len(h.onChange); n > 0 && *h.onChange[n-1] != nil {
 		(*h.onChange[n-1])(up, cause)
@@ -161,9 +161,9 @@ func (f *Fleet) do(ctx context.Context, ep *epoch, commands func(context.Context
 	return errDown
 }
 
-// acquireSlot waits for a slot, at most for half of what is left of ctx: enough
-// must be left for the flight to mint alone. The error is errDown when the epoch
-// has ended, also for who would get a slot at that moment.
+// acquireSlot waits for a slot, at most for half of the rest of ctx: enough must be
+// left for the flight to mint alone. The error is errDown when the epoch has ended,
+// also for a waiter who would get a slot at that moment.
 func (f *Fleet) acquireSlot(ctx context.Context, ep *epoch) error {
 	var half <-chan time.Time
 	if deadline, ok := ctx.Deadline(); ok {
@@ -187,8 +187,8 @@ func (f *Fleet) acquireSlot(ctx context.Context, ep *epoch) error {
 
 // try runs commands, again if they take too long: a busy process finds each answer
 // late, and then of all times no machine should mint for itself. Redis counts as
-// slow if a command takes too long twice although this process is on time, and
-// nobody else here has got an answer meanwhile.
+// slow if a command takes too long twice although this process is on time, and no
+// other command of it has got an answer meanwhile.
 func (f *Fleet) try(ctx context.Context, commands func(context.Context) error) error {
 	limit := f.timeout / 2
 	for attempt := 1; ; attempt++ {

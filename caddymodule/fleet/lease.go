@@ -114,8 +114,8 @@ func (l *lease) release(ctx context.Context) {
 
 const (
 	// storeScript stores a token and deletes the lease. It is fenced: a holder that
-	// was paused for longer than its lease must not overwrite what the next one has
-	// stored, and gets that instead.
+	// was paused for longer than its lease must not overwrite the token of the next
+	// one, and gets that instead.
 	storeScript = `
 if redis.call("get", KEYS[2]) ~= ARGV[1] then return redis.call("get", KEYS[1]) end
 if tonumber(ARGV[3]) > 0 then redis.call("set", KEYS[1], ARGV[2], "px", ARGV[3]) end
@@ -147,7 +147,7 @@ func (l *lease) store(ctx context.Context, t *delegation.Token) (*delegation.Tok
 		// Not by its digest: in a pipeline it is too late to find that Redis
 		// does not know it.
 		stored := pipe.Eval(ctx, storeScript, []string{l.tokenKey, l.tokenEntry.leaseKey}, l.lock.Token(), sealed, life)
-		// After it: what is purged later is told through the stream.
+		// After it: later purges come through the stream.
 		purges := l.queueRead(ctx, pipe, l.generationKeys)
 		if err := execute(ctx, pipe); err != nil {
 			return err
@@ -162,7 +162,7 @@ func (l *lease) store(ctx context.Context, t *delegation.Token) (*delegation.Tok
 		return nil, err
 	}
 	if after.purgedSince(l.generationsBefore) {
-		// Nobody would use it: its generations are the old ones.
+		// No machine would use it: its generations are the old ones.
 		_ = l.do(ctx, l.epoch, func(ctx context.Context) error {
 			err := l.client.Eval(ctx, discardScript, []string{l.tokenKey}, sealed).Err()
 			if errors.Is(err, redis.Nil) {

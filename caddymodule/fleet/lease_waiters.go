@@ -71,7 +71,7 @@ func (f *Fleet) waiting() int {
 	return len(f.leaseWaiters.waiting)
 }
 
-// pollLeases polls until nobody waits any more.
+// pollLeases polls until no flight waits any more.
 func (f *Fleet) pollLeases() {
 	q := &f.leaseWaiters
 	for {

@@ -30,8 +30,9 @@ func (m *Member) Leave() {
 	f.members = slices.DeleteFunc(f.members, func(other *Member) bool { return other == m })
 }
 
-// AwaitReady returns when it is known what the other machines have purged before
-// this one began, or that they cannot be reached; at the latest with ctx.
+// AwaitReady returns when the purges are known that other machines have issued
+// before this one began, or when it is known that they cannot be reached; at the
+// latest with ctx.
 func (m *Member) AwaitReady(ctx context.Context) { m.fleet.current(ctx) }
 
 // Status implements [tokens.Shared].
@@ -103,7 +104,7 @@ func (e *tokenEntry) computeKeys() {
 // cluster.
 func redisKey(pseudonym, kind string) string { return "delegate:{" + pseudonym + "}:" + kind }
 
-// snapshot is what one round trip has found of a tokenEntry.
+// snapshot is the state of a tokenEntry in one round trip.
 type snapshot struct {
 	token       *delegation.Token // nil if there is none that can be used
 	generations generations

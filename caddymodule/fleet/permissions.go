@@ -35,8 +35,8 @@ func ACL(cluster bool) string {
 	return "~delegate:* +" + strings.Join(all, " +")
 }
 
-// aclDenial is that Redis does not allow what is needed: by its ACL, or because it
-// was built or configured without a command.
+// aclDenial is that Redis denies a command or a key: by its ACL, or because it was
+// built or configured without a command.
 type aclDenial struct {
 	words   []string // Redis's own
 	cluster bool
@@ -54,7 +54,7 @@ func (*aclDenial) RedisError() {}
 // and neither the user nor a key's name.
 var denialPattern = regexp.MustCompile(`(?i)no permissions to (?:run the '[a-z|]{1,40}'(?: command)?|access (?:a key|one of the keys[a-z ]{0,60}|a channel))|unknown command '[a-z|]{1,40}'`)
 
-// deniedWords returns what Redis says in an error that is a denial; "" of any other
+// deniedWords returns Redis's words of an error that is a denial; "" of any other
 // error. Within a script a denial is no NOPERM, but an ERR that quotes it.
 func deniedWords(err error) string {
 	answer, ok := errors.AsType[redis.Error](err)
@@ -75,8 +75,8 @@ func deniedWords(err error) string {
 	}
 }
 
-// deniedWithinScript stands for what Redis says of a command within a script, whose
-// name it does not tell.
+// deniedWithinScript stands for Redis's words about a command within a script,
+// whose name it does not tell.
 const deniedWithinScript = "the user executing the script can't run this command or subcommand"
 
 // verifyPermissions runs every command and script that is used later, on keys of
@@ -159,7 +159,8 @@ func (f *Fleet) verifyCommands(ctx context.Context, note func(error) error) erro
 	return note(f.client.Scan(ctx, 0, redisKey("*", "revoked"), 1).Err())
 }
 
-// verifyScripts runs the scripts: what they call has to be allowed as well.
+// verifyScripts runs the scripts: the commands within them have to be allowed as
+// well.
 func (f *Fleet) verifyScripts(ctx context.Context, note func(error) error) error {
 	// A key for each type: where del is denied they stay for a while.
 	one, two, hash, stream := f.verificationKey("one"), f.verificationKey("two"), f.verificationKey("record"), f.verificationKey("none")
@@ -199,9 +200,9 @@ func runAll(ctx context.Context, pipe redis.Pipeliner, note func(error) error) e
 	return nil
 }
 
-// Check tries whether Redis can be used, without beginning to: nobody is notified,
-// and nothing is kept. The error's text is for the operator, and holds neither
-// address nor password.
+// Check tries whether Redis can be used, without beginning to: OnChange is not
+// called, and nothing is kept. The error's text is for the operator, and holds
+// neither address nor password.
 func (f *Fleet) Check(ctx context.Context) error {
 	if err := f.verifyPermissions(ctx); err != nil {
 		return errors.New(cause(err))

@@ -17,8 +17,8 @@ const (
 	presenceTTL   = 10 * time.Second
 )
 
-// announcePresence says that this machine listens, every presenceEvery, and has the
-// stream forget what is older than streamTTL.
+// announcePresence says that this machine listens, every presenceEvery, and trims
+// the stream to streamTTL.
 func (f *Fleet) announcePresence() error {
 	if time.Since(f.lastPresence) < presenceEvery {
 		return nil

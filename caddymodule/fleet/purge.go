@@ -43,7 +43,8 @@ type purge struct {
 // namespace whose name begins with NUL has none.
 func (p purge) ofTokens() bool { return !strings.HasPrefix(p.Namespace, "\x00") }
 
-// generationParts are what the key of the purge's generation is a pseudonym of.
+// generationParts are the parts of the pseudonym in the key of the purge's
+// generation.
 func (p purge) generationParts() []string {
 	return []string{"purge", p.Namespace, p.Selection.Realm, p.Selection.Subject, p.Selection.Participant}
 }
@@ -94,7 +95,7 @@ func (j *purgeOutbox) markPublished(records ...*ownPurge) {
 	}
 }
 
-// dropPublished forgets what need not be published again.
+// dropPublished forgets purges that need not be published again.
 func (j *purgeOutbox) dropPublished() {
 	maps.DeleteFunc(j.records, func(_ purge, r *ownPurge) bool { return r.published && time.Since(r.At) > republishFor })
 }
@@ -139,9 +140,9 @@ func (f *Fleet) republishPurges(all bool) error {
 }
 
 // publishPurges raises the generations of purges, and then has the other machines
-// drop what they hold. In the other order they could fetch it again. It writes
-// under the pseudonyms of all keys: during a rotation some machines read by another
-// key. run runs commands at Redis.
+// drop the tokens. In the other order they could fetch them again. It writes under
+// the pseudonyms of all keys: during a rotation some machines read by another key.
+// run runs commands at Redis.
 func (f *Fleet) publishPurges(ctx context.Context, records []*ownPurge, run func(context.Context, func(context.Context) error) error) error {
 	for some := range slices.Chunk(records, 100) {
 		if err := run(ctx, func(ctx context.Context) error {

@@ -17,16 +17,16 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
 )
 
-// Sessions publishes whose sessions are revoked to the other machines, and merges
-// what they publish. It is a process's [session.Revocations] in the fleet.
+// Sessions publishes the revocations of sessions to the other machines, and merges
+// theirs. It is a process's [session.Revocations] in the fleet.
 type Sessions struct {
 	fleet         *Fleet
 	revocations   *session.Revocations
 	stopFollowing func()
 }
 
-// revocationOutbox has the targets of what was revoked here and is not published yet.
-// There is one entry for a person, however often they sign out.
+// revocationOutbox has the targets of revocations that were made here and are not
+// published yet. There is one entry for a person, however often they sign out.
 type revocationOutbox struct {
 	mu       sync.Mutex
 	sessions []*Sessions
@@ -47,7 +47,7 @@ func (o *revocationOutbox) size() int {
 	return len(o.targets)
 }
 
-// drain returns what is to be published, and empties the outbox.
+// drain returns the targets, and empties the outbox.
 func (o *revocationOutbox) drain() []session.RevocationTarget {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -84,8 +84,9 @@ func (s *Sessions) Leave() {
 	o.sessions = slices.DeleteFunc(o.sessions, func(other *Sessions) bool { return other == s })
 }
 
-// AwaitReady returns when it is known what the other machines have revoked before
-// this one began, or that they cannot be reached; at the latest with ctx.
+// AwaitReady returns when the revocations are known that other machines have made
+// before this one began, or when it is known that they cannot be reached; at the
+// latest with ctx.
 func (s *Sessions) AwaitReady(ctx context.Context) { s.fleet.current(ctx) }
 
 // Enqueue has the other machines told within a second.
@@ -111,13 +112,14 @@ func (s *Sessions) Publish(ctx context.Context, targets ...session.RevocationTar
 	return nil
 }
 
-// publishOutbox publishes what is in the outbox.
+// publishOutbox publishes the outbox.
 func (f *Fleet) publishOutbox() error {
 	return f.publishRevocations(f.ctx, f.revocationOutbox.drain(), f.try)
 }
 
-// publishRevocations writes what is revoked for each target to its record and to the
-// stream. What cannot be written goes to the outbox. run runs commands at Redis.
+// publishRevocations writes the revocations of each target to its record and to the
+// stream. Targets that cannot be written go to the outbox. run runs commands at
+// Redis.
 func (f *Fleet) publishRevocations(ctx context.Context, targets []session.RevocationTarget, run func(context.Context, func(context.Context) error) error) error {
 	revocations := f.revocationOutbox.revocations()
 	if revocations == nil {

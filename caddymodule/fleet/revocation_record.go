@@ -16,7 +16,7 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/tuple"
 )
 
-// revokeScript merges what is revoked for one target: the later moment counts,
+// revokeScript merges the revocations of one target: the later moment counts,
 // whichever machine writes last, and of single sessions there are few. Each field
 // of the hash is "<microseconds> <milliseconds> <sealed>": the moment by which it
 // is compared, and when a single session (fields "s…") need not be listed any

@@ -25,7 +25,7 @@ type sealedToken struct {
 // Redis has lost never comes back; "" means that there was no purge.
 type generations [5]string
 
-// purgedSince tells whether somebody has purged since before. A generation that is
+// purgedSince tells whether there was a purge since before. A generation that is
 // gone is no purge: Redis has lost it.
 func (g generations) purgedSince(before generations) bool {
 	for i, now := range g {
@@ -46,8 +46,8 @@ func (f *Fleet) sealToken(t *delegation.Token, purges generations, aad []byte) (
 	return f.sealer.Seal(plain, aad)
 }
 
-// openToken returns nil for what is no token of this place, or was purged or has
-// expired.
+// openToken opens a token. It returns nil if the value is not a token of this
+// place, or was purged or has expired.
 func (f *Fleet) openToken(sealed string, purges generations, aad []byte) *delegation.Token {
 	if sealed == "" {
 		return nil

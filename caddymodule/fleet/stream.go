@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	// streamName is what the stream's key is a pseudonym of.
+	// streamName is the part of the pseudonym in the stream's keys.
 	streamName = "purges"
 
 	// readBatch is how many entries are read in one step.
@@ -35,8 +35,8 @@ const (
 	echoTimeout = 3 * time.Second
 )
 
-// stream is how far this machine has read what the others have published. Only the
-// watch uses it, except for echoes and caughtUpMillis.
+// stream is how far this machine has read the entries of the others. Only the watch
+// uses it, except for echoes and caughtUpMillis.
 type stream struct {
 	incarnation    string       // of the data in Redis
 	position       string       // the ID after which to read on
@@ -44,7 +44,7 @@ type stream struct {
 	lastRead       string       // the entry that was read last, of this incarnation
 	caughtUp       time.Time    // when everything was read
 	caughtUpMillis atomic.Int64 // the same for other goroutines, in Unix milliseconds
-	entriesMissed  bool         // entries were missed that nobody knows
+	entriesMissed  bool         // entries were missed, and it is not known which
 	recordsRead    bool         // the records were read although Redis takes no writes
 
 	seed         maphash.Seed
@@ -127,16 +127,17 @@ func (f *Fleet) hasEntry(id string) (there bool, err error) {
 	return there, err
 }
 
-// dropAll has the members drop everything: what of it was purged is not known.
+// dropAll has the members drop all of their tokens: it is not known which were
+// purged.
 func (f *Fleet) dropAll() {
 	for _, m := range f.currentMembers() {
 		m.drop(delegation.Selection{}, time.Now())
 	}
 }
 
-// resetFutureScript begins the stream anew if its entries are from the future: what
-// is written next would have an ID that nobody can tell from another's, or there is
-// no ID left.
+// resetFutureScript begins the stream anew if its entries are from the future: the
+// next ones would have IDs that cannot be told from those of another stream, or
+// there is no ID left.
 const resetFutureScript = `
 local last = redis.call("xrevrange", KEYS[1], "+", "-", "count", 1)
 if #last == 0 then return 0 end

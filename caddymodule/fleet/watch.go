@@ -41,7 +41,7 @@ func (f *Fleet) watch() {
 		}
 	}
 	if first {
-		close(f.firstAttempt) // nobody waits for what will not be tried
+		close(f.firstAttempt) // nothing will be tried any more
 	}
 }
 
@@ -63,10 +63,10 @@ func (f *Fleet) connect() (*epoch, error) {
 	return ep, err
 }
 
-// readWhileReadOnly reads what there is in a Redis that takes no writes, such as
-// one that is full: who has signed out must not be let in by a machine that begins
-// now. What cannot be read is read when it can be. refused is what connecting has
-// failed with.
+// readWhileReadOnly reads the records and the stream of a Redis that takes no
+// writes, such as one that is full: a machine that begins now must not let in
+// people who have signed out. The rest is read when it can be. refused is the error
+// of connecting.
 func (f *Fleet) readWhileReadOnly(refused error) {
 	if _, answers := errors.AsType[redis.Error](refused); !answers {
 		return
@@ -87,8 +87,8 @@ func (f *Fleet) readWhileReadOnly(refused error) {
 	}
 }
 
-// catchUp reads what was missed, publishes what the others have missed, and begins
-// an epoch.
+// catchUp reads the entries that were missed, publishes those that the others have
+// missed, and begins an epoch.
 func (f *Fleet) catchUp() (*epoch, error) {
 	now, err := f.probeWrite()
 	if err != nil {
@@ -116,7 +116,8 @@ func (f *Fleet) catchUp() (*epoch, error) {
 		return nil, err
 	}
 	if lost || s.entriesMissed {
-		// What is known here may be missing there, and the other way round.
+		// Revocations that are known here may be missing there, and the other way
+		// round.
 		if revocations := f.revocationOutbox.revocations(); revocations != nil {
 			f.revocationOutbox.add(revocations.Targets()...)
 		}
@@ -193,8 +194,8 @@ func (f *Fleet) readIncarnation() (now string, err error) {
 	return now, err
 }
 
-// follow applies entries as they come, and publishes what was left over, until the
-// epoch ends or an error ends it.
+// follow applies entries as they come, and publishes the outboxes, until the epoch
+// ends or an error ends it.
 func (f *Fleet) follow(ep *epoch) error {
 	checked := time.Now()
 	for f.health.epoch.Load() == ep {
