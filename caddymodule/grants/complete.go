@@ -13,7 +13,7 @@ import (
 
 // Return is a browser that comes back from the platform's consent page.
 type Return struct {
-	// Owner is the person who is signed in in that browser.
+	// Owner is the person whose session that browser has.
 	Owner
 	// StateToken is the one of the address that the browser comes to, BrowserToken
 	// the one in its cookie; empty if it has none.
