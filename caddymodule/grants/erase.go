@@ -4,7 +4,6 @@ package grants
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"slices"
 	"time"
@@ -191,20 +190,4 @@ func (s *Store) eraseBeforeAnswer(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(delegation.Detach(ctx), eraseWait)
 	defer cancel()
 	_ = s.Erase(ctx) // the loop warns if it fails again and again
-}
-
-// scanStrings returns the values of a query of one column, and closes it.
-func scanStrings(rows *sql.Rows, err error) (all []string, _ error) {
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var text string
-		if err := rows.Scan(&text); err != nil {
-			return nil, err
-		}
-		all = append(all, text)
-	}
-	return all, rows.Err()
 }

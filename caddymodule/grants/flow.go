@@ -5,7 +5,6 @@ package grants
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
@@ -75,21 +74,6 @@ type PendingResult struct {
 	// Secret is the value that the provider keeps, such as a credential.
 	Secret delegation.Secret
 }
-
-// The errors of consent flows, besides those of grants.
-var (
-	// ErrPending is that the platform has handed over nothing yet.
-	ErrPending = errors.New("grants: the platform has not called back yet")
-	// ErrForeignFlow is that another browser or person has begun the flow.
-	ErrForeignFlow = errors.New("grants: the consent flow was begun by another user, or in another browser")
-	// ErrProbeRefused is that the platform does not accept the credential that it
-	// has handed over.
-	ErrProbeRefused = errors.New("grants: the platform does not accept the credential that it has handed over")
-	// ErrOtherAccount is that another account is connected, which a flow for any
-	// browser does not replace: its account may be that of another person who has
-	// opened the link.
-	ErrOtherAccount = errors.New("grants: another account is connected, which a consent flow from another device does not replace")
-)
 
 const (
 	// The states of a flow, as the database has them: begun; handed over by the
