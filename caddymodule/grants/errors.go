@@ -43,12 +43,12 @@ func NeedsOperator(err error) bool {
 
 // unavailable hides the database's own text, which may quote values. Errors of this
 // package pass.
-func (s *Store) unavailable(doing string, err error) error {
+func (s *Store) unavailable(operation string, err error) error {
 	if err == nil || isStoreError(err) {
 		return err
 	}
-	reason, mistaken := s.dialect.reason(err)
-	return &unavailableError{doing, reason, mistaken}
+	reason, needsOperator := s.dialect.reason(err)
+	return &unavailableError{operation, reason, needsOperator}
 }
 
 // isStoreError tells whether an error is one of this package's.

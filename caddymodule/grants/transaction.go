@@ -15,25 +15,25 @@ const maxWriterWait = 30 * time.Second
 
 // read runs f, which changes nothing, outside of a transaction. operation is part
 // of the error's text.
-func (s *Store) read(ctx context.Context, doing string, f func(ctx context.Context, db querier) error) error {
+func (s *Store) read(ctx context.Context, operation string, f func(ctx context.Context, db querier) error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	return s.unavailable(doing, f(ctx, s.db))
+	return s.unavailable(operation, f(ctx, s.db))
 }
 
 // write runs f in a transaction, one at a time among all processes. Either all of
 // it is done, and on the disk, or nothing. It goes on when ctx ends, so that a
 // caller never has to guess whether it was done; the store's timeout bounds it.
-func (s *Store) write(ctx context.Context, doing string, f func(ctx context.Context, tx querier) error) error {
+func (s *Store) write(ctx context.Context, operation string, f func(ctx context.Context, tx querier) error) error {
 	// In turn within the process: SQLite would have all of them try again and
 	// again, and the timeout is for what the database takes, not for a crowd.
 	if !s.acquireWriteSlot() {
-		return &unavailableError{doing, "too many are writing, or one takes too long", false}
+		return &unavailableError{operation, "too many are writing, or one takes too long", false}
 	}
 	defer func() { <-s.writeSlot }()
 	ctx, cancel := context.WithTimeout(delegation.Detach(ctx), s.timeout)
 	defer cancel()
-	err := s.unavailable(doing, s.transact(ctx, f))
+	err := s.unavailable(operation, s.transact(ctx, f))
 	if err == nil {
 		s.lastWrite.Store(time.Now().UnixNano())
 		s.wakeEraser()
