@@ -40,7 +40,7 @@ func init() {
 //
 // All but the callback are for whoever is signed in.
 type Connect struct {
-	Directive
+	ProviderDirective
 
 	// URL is the address of this directive as browsers and the platform know it,
 	// such as https://app.example.org/connect/mydex. Nothing is ever made of what
@@ -66,12 +66,12 @@ type Connect struct {
 	// admin API; it is how long they have. From 1m to 24h. Default: neither.
 	CrossDevice caddy.Duration `json:"cross_device,omitempty"`
 
-	connector guestConnector
-	baseURL      *url.URL
+	connector       guestConnector
+	baseURL         *url.URL
 	returnPage      *policy.Redirect
-	cookie    http.Cookie // without its value
-	callbackSegment   delegation.Secret
-	callbackRanges      []netip.Prefix
+	cookie          http.Cookie // without its value
+	callbackSegment delegation.Secret
+	callbackRanges  []netip.Prefix
 }
 
 // connectParameter is the query parameter by which the app's page is told what
@@ -154,14 +154,16 @@ func (c *Connect) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 			return v.handleReturn() // from the platform's page: another site's
 		}
 	}
-	if done, err := c.checkOrigin(w, r, false); err != nil {
-		return c.refuse(w, r, err)
-	} else if done {
+	user := c.signedInUser(r, repl)
+	switch result := c.checkOrigin(w, r, false, user).(type) {
+	case answered:
 		return nil
+	case refused:
+		return c.refuse(w, r, result.cause)
 	}
 	serve, err := v.route()
 	if err == nil {
-		v.owner, err = c.person(r, repl)
+		v.owner, err = c.person(r, repl, user)
 	}
 	if err == nil {
 		err = serve()
@@ -183,7 +185,6 @@ func (c *Connect) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 //	    cross_device      [<duration>]
 //	    subject           <placeholder>
 //	    realm             <name>
-//	    proxy_status_name <name>
 //	}
 func parseConnect(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	var c Connect
@@ -210,7 +211,7 @@ func parseConnect(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	if c.URL == "" {
 		return nil, d.Err("url is missing: the address of this directive as browsers know it, such as https://app.example.org/connect/" + c.Provider)
 	}
-	return &c, c.checkCommon(d)
+	return &c, c.checkCaddyfile(d)
 }
 
 // checkThen checks what can be while there are a file and a line to name. An

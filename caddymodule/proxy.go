@@ -87,7 +87,7 @@ func parseProxy(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 		}
 		rest = append(rest, d.NextSegment()...)
 	}
-	if err := handler.checkCommon(d); err != nil {
+	if err := handler.checkCaddyfile(d); err != nil {
 		return nil, err
 	}
 
@@ -95,7 +95,7 @@ func parseProxy(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	if err != nil {
 		return nil, err
 	}
-	proxy.ProxyStatusName = handler.ProxyStatusName // both halves answer
+	proxy.ProxyStatusName = optionApp(h).ProxyStatusName // both halves answer
 	proxy.DynamicUpstreamsRaw = caddyconfig.JSONModuleObject(Upstream{}, "source", "delegate", nil)
 	proxy.TransportRaw = caddyconfig.JSONModuleObject(transport, "protocol", "delegate", nil)
 
@@ -141,26 +141,4 @@ func parseReverseProxy(h httpcaddyfile.Helper, tokens []caddyfile.Token) (*rever
 		return nil, err
 	}
 	return proxy, proxy.FinalizeUnmarshalCaddyfile(h)
-}
-
-// optionProviders are the names of the providers in the global options.
-func optionProviders(h httpcaddyfile.Helper) map[string]struct{} {
-	names := make(map[string]struct{})
-	for name := range optionApp(h).ProvidersRaw {
-		names[name] = struct{}{}
-	}
-	return names
-}
-
-// optionOrigins are the trusted origins in the global options.
-func optionOrigins(h httpcaddyfile.Helper) []string { return optionApp(h).TrustedOrigins }
-
-// optionApp is the app as the global options have it; empty if they do not.
-func optionApp(h httpcaddyfile.Helper) (app App) {
-	if option, ok := h.Option("delegate").(httpcaddyfile.App); ok {
-		if json.Unmarshal(option.Value, &app) != nil {
-			return App{}
-		}
-	}
-	return app
 }

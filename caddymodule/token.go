@@ -36,7 +36,7 @@ func init() {
 // If the platform's tokens live 150 s or less, a person gets at most one
 // answer per quarter of that lifetime and 429 with Retry-After otherwise.
 type TokenHandler struct {
-	Directive
+	ProviderDirective
 
 	// Scopes the handed-out token has; they must be among the provider's.
 	// Default: the provider's.
@@ -72,7 +72,7 @@ func (TokenHandler) CaddyModule() caddy.ModuleInfo {
 
 // Provision checks the settings.
 func (h *TokenHandler) Provision(ctx caddy.Context) error {
-	if err := h.Directive.provision(ctx); err != nil {
+	if err := h.ProviderDirective.provision(ctx); err != nil {
 		return err
 	}
 	if !h.provider.canIssueTokens() {
@@ -100,15 +100,17 @@ func (h *TokenHandler) Provision(ctx caddy.Context) error {
 func (h *TokenHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	repl.Set("http.delegate.provider", h.providerName)
-	if done, err := h.checkOrigin(w, r, false); err != nil {
-		return h.refuse(w, r, err)
-	} else if done {
+	user := h.signedInUser(r, repl)
+	switch result := h.checkOrigin(w, r, false, user).(type) {
+	case answered:
 		return nil
+	case refused:
+		return h.refuse(w, r, result.cause)
 	}
 	if r.Method != http.MethodPost {
 		return h.refuse(w, r, &delegation.Refusal{Code: delegation.MethodNotAllowed, Allow: []string{http.MethodPost}})
 	}
-	answer, err := h.newResponse(r, repl)
+	answer, err := h.newResponse(r, repl, user)
 	if err != nil {
 		return h.refuse(w, r, err)
 	}
@@ -119,17 +121,17 @@ func (h *TokenHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddy
 	return writeJSON(w, http.StatusOK, answer)
 }
 
-func (h *TokenHandler) newResponse(r *http.Request, repl *caddy.Replacer) (*tokenResponse, error) {
-	person, err := h.person(r, repl)
+func (h *TokenHandler) newResponse(r *http.Request, repl *caddy.Replacer, user *signedInUser) (*tokenResponse, error) {
+	person, err := h.person(r, repl, user)
 	if err != nil {
 		return nil, err
 	}
-	limit, err := h.remainingSession(r, repl)
+	limit, err := h.remainingSession(repl, user)
 	if err != nil {
 		return nil, err
 	}
 	d := &delegation.Delegation{
-		Provider: h.Provider, Person: person, Claim: h.participantClaim(r, repl, person),
+		Provider: h.Provider, Person: person, Claim: h.participantClaim(repl, user, person),
 		Scopes: h.Scopes, Method: r.Method, URI: requestTarget(r.URL),
 	}
 	if h.Proxy != "" {
@@ -193,7 +195,6 @@ func absoluteURL(r *http.Request, base string) string {
 //	    session_expires   <placeholder>
 //	    subject           <placeholder>
 //	    realm             <name>
-//	    proxy_status_name <name>
 //	}
 func parseToken(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	var handler TokenHandler
@@ -233,7 +234,7 @@ func parseToken(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 			return nil, d.Errf("unrecognized subdirective %q of delegate_token", d.Val())
 		}
 	}
-	return &handler, handler.checkCommon(d)
+	return &handler, handler.checkCaddyfile(d)
 }
 
 // Interface guards

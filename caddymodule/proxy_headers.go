@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/headers"
 )
 
-// ForwardedHeaders says which headers cross besides the usual ones.
+// ForwardedHeaders say which headers cross besides the usual ones.
 type ForwardedHeaders struct {
 	// ForwardHeaders are request headers and trailers of the client that cross
 	// to the platform besides the usual ones. Cookies, Authorization, Origin,
@@ -22,8 +22,8 @@ type ForwardedHeaders struct {
 	// rules the app's origin, the page, or a cache in front of Caddy never does.
 	ForwardResponseHeaders []string `json:"forward_response_headers,omitempty"`
 
-	requestHeaders *headers.RequestFilter
-	responseHeaders  *headers.ResponseFilter
+	requestHeaders  *headers.RequestFilter
+	responseHeaders *headers.ResponseFilter
 }
 
 func (f *ForwardedHeaders) provision() error {
@@ -37,7 +37,7 @@ func (f *ForwardedHeaders) provision() error {
 	return nil
 }
 
-// parse reads one subdirective, if it is one of these.
+// parse reads one subdirective. ok is false if it is none of these.
 func (f *ForwardedHeaders) parse(d *caddyfile.Dispenser) (ok bool, err error) {
 	word, args := d.Val(), &f.ForwardHeaders
 	switch word {

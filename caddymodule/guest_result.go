@@ -3,14 +3,15 @@
 package caddymodule
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// checkedCredential is what a guest returned: a credential or an error. A request with
-// neither would be sent as nobody.
+// checkedCredential returns what a guest returned: a credential, or an error. A
+// request with neither would be sent as nobody.
 func (p *provider) checkedCredential(c delegation.Credential, err error) (delegation.Credential, error) {
 	if err == nil && isNilCredential(c) {
 		err = missingCredential(p.name)
@@ -18,7 +19,7 @@ func (p *provider) checkedCredential(c delegation.Credential, err error) (delega
 	return c, err
 }
 
-// isNilCredential tells whether a credential is none, a nil pointer included.
+// isNilCredential reports whether a credential is none, a nil pointer included.
 func isNilCredential(c delegation.Credential) bool {
 	if c == nil {
 		return true
@@ -31,6 +32,12 @@ func isNilCredential(c delegation.Credential) bool {
 	}
 }
 
+// errUndisclosed is the cause where a credential in an address cannot be searched
+// for in the response.
+var errUndisclosed = errors.New("the provider keeps its credential in addresses and does not tell what is secret of it: mend the provider")
+
+// missingCredential refuses a request for which a guest returned neither a
+// credential nor an error, with not_delegated.
 func missingCredential(provider string) *delegation.Refusal {
 	return delegation.Refuse(delegation.NotDelegated, fmt.Errorf("provider %s returned neither a credential nor an error: its module is at fault", provider))
 }

@@ -56,11 +56,7 @@ func warmHandler(b *testing.B) *Handler {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = p.close() })
-	origins, _ := policy.NewOrigins(nil)
-	h := &Handler{Directive: Directive{
-		Provider: "mydatahelps", Subject: defaultSubject, Realm: defaultRealm, ProxyStatusName: "caddy-delegate",
-		app: &App{origins: origins}, provider: p, providerName: "mydatahelps", logger: zap.NewNop(),
-	}}
+	h := &Handler{ProviderDirective: testDirective(b, p, SubjectSettings{Realm: defaultRealm}, zap.NewNop())}
 	if h.table, err = policy.New(p.traits.Routes, p.traits.Scopes); err != nil {
 		b.Fatal(err)
 	}
@@ -126,7 +122,7 @@ func BenchmarkWarmPath(b *testing.B) {
 		}
 	}
 	b.Run("stock", func(b *testing.B) { run(b, passThrough{}, lower()) })
-	b.Run("delegate", func(b *testing.B) { run(b, h, &Transport{HTTPTransport: lower(), logger: zap.NewNop()}) })
+	b.Run("delegate", func(b *testing.B) { run(b, h, &Transport{HTTPTransport: lower()}) })
 }
 
 type passThrough struct{}

@@ -15,9 +15,9 @@ import (
 // sessionWalk finds out which app_session can stand before which directive, by
 // walking the configuration as a request would.
 type sessionWalk struct {
-	server *caddyhttp.Server
-	invoking []string // named routes, against those that invoke themselves
-	sessionsBefore map[*Directive]sessionSet
+	server         *caddyhttp.Server
+	invoking       []string // named routes, against those that invoke themselves
+	sessionsBefore map[*SubjectSettings]sessionSet
 	allSessions    sessionSet
 }
 
@@ -38,7 +38,7 @@ func (u sessionSet) union(other sessionSet) sessionSet {
 // handlers are there.
 func (a *App) resolveAliases() {
 	a.aliases.once.Do(func() {
-		before := make(map[*Directive]sessionSet)
+		before := make(map[*SubjectSettings]sessionSet)
 		if a.httpApp != nil {
 			for _, server := range a.httpApp.Servers {
 				w := &sessionWalk{server: server, sessionsBefore: before, allSessions: make(sessionSet)}
@@ -48,8 +48,8 @@ func (a *App) resolveAliases() {
 				}
 			}
 		}
-		for gate, users := range before {
-			alias, ok := gate.subjectAlias()
+		for settings, users := range before {
+			alias, ok := settings.subjectAlias()
 			if !ok {
 				continue
 			}
@@ -123,8 +123,8 @@ func (w *sessionWalk) handlers(list []caddyhttp.MiddlewareHandler, in sessionSet
 		case *reverseproxy.Handler:
 			// forward_auth goes on behind such routes, which name nobody.
 			w.responses(h.HandleResponse, in)
-		case interface{ asGate() *Directive }:
-			w.sessionsBefore[h.asGate()] = w.sessionsBefore[h.asGate()].union(in)
+		case interface{ subjectSettings() *SubjectSettings }:
+			w.sessionsBefore[h.subjectSettings()] = w.sessionsBefore[h.subjectSettings()].union(in)
 		}
 	}
 	return in
@@ -162,4 +162,5 @@ func (w *sessionWalk) invoke(i *caddyhttp.Invoke, in sessionSet) sessionSet {
 	return in.union(w.walk(caddyhttp.RouteList{*route}, in))
 }
 
-func (g *Directive) asGate() *Directive { return g }
+// subjectSettings lets the walk find the directives, whatever embeds these.
+func (s *SubjectSettings) subjectSettings() *SubjectSettings { return s }

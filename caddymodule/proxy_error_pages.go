@@ -20,7 +20,7 @@ type errorPageWriter struct {
 	http.ResponseWriter
 	request *http.Request
 	proxied *proxiedRequest
-	refusal  *delegation.Refusal
+	refusal *delegation.Refusal
 }
 
 // forErrorPages returns w, or what gives refusals to handle_errors.
@@ -37,7 +37,7 @@ func (w *errorPageWriter) WriteHeader(status int) {
 	if w.refusal != nil {
 		return
 	}
-	if r := w.proxied.transportRefusal; r != nil && r.Status() == status && w.Header().Get("Proxy-Status") != "" && hasErrorRoutes(w.request) {
+	if r := w.proxied.refusal; r != nil && r.Status() == status && w.Header().Get("Proxy-Status") != "" && hasErrorRoutes(w.request) {
 		w.refusal = r
 		return
 	}

@@ -4,8 +4,6 @@ package caddymodule
 
 import (
 	"errors"
-	"net/http"
-	"net/http/httptest"
 	"strconv"
 	"testing"
 	"testing/synctest"
@@ -106,8 +104,8 @@ func TestParseTime(t *testing.T) {
 func TestPaceIsPerPerson(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &provider{state: providerState{pooledEngine: &pooledEngine{tokenPacing: cache.New(cache.NoExpiration, 0)}}}
-		h := &TokenHandler{Directive: Directive{provider: p, logger: zap.NewNop()}, Scopes: []string{"a"}}
-		other := &TokenHandler{Directive: Directive{provider: p, logger: zap.NewNop()}, Scopes: []string{"b"}}
+		h := &TokenHandler{ProviderDirective: ProviderDirective{provider: p, Directive: Directive{logger: zap.NewNop()}}, Scopes: []string{"a"}}
+		other := &TokenHandler{ProviderDirective: ProviderDirective{provider: p, Directive: Directive{logger: zap.NewNop()}}, Scopes: []string{"b"}}
 		alice := delegation.Person{Realm: "r", Subject: "alice"}
 		for _, err := range []error{
 			h.checkPace(alice, time.Minute),
@@ -148,7 +146,7 @@ func TestSessionLimit(t *testing.T) {
 		} {
 			repl := caddy.NewReplacer()
 			repl.Set("http.auth.user.exp", value)
-			got, err := h.remainingSession(httptest.NewRequest(http.MethodPost, "/", nil), repl)
+			got, err := h.remainingSession(repl, nil)
 			if got != want || (err != nil) != (want == 0) || err != nil && delegation.AsRefusal(err).Code != delegation.SessionRequired {
 				t.Errorf("%q: %s, %v; want %s", value, got, err, want)
 			}

@@ -5,7 +5,6 @@ package caddymodule
 import (
 	"context"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -24,8 +23,8 @@ import (
 
 // aliasRegistry are those by which sessions are used, by who vouches for the sessions.
 type aliasRegistry struct {
-	once  sync.Once
-	mu    sync.Mutex
+	once        sync.Once
+	mu          sync.Mutex
 	byNamespace map[string]*aliases
 }
 
@@ -121,25 +120,6 @@ func (in *signedInUser) checkAllAliases(ctx context.Context) error {
 	}
 	in.session.SetAliasesChecked(list)
 	return nil
-}
-
-// subjectAlias is the name that a directive gives to sessions' users; ok tells whether
-// it takes them from a session, and it is not the session's own name.
-func (g *Directive) subjectAlias() (alias session.Alias, ok bool) {
-	claim, ok := strings.CutPrefix(g.Subject, "{"+userPrefix)
-	alias = session.Alias{Realm: g.Realm, Claim: strings.TrimSuffix(claim, "}")}
-	return alias, ok && alias != session.Alias{Claim: "id"}
-}
-
-// recordAlias notes that a session is used by this directive's name.
-func (g *Directive) recordAlias(in *signedInUser) {
-	if g.recordedAliases.Load() == in.aliases {
-		return
-	}
-	if alias, ok := g.subjectAlias(); ok && in.aliases != nil {
-		in.aliases.learn(alias)
-	}
-	g.recordedAliases.Store(in.aliases)
 }
 
 // namespace is what tells the users of this session from others of the same

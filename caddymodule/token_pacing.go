@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -78,8 +77,8 @@ func (h *TokenHandler) checkPace(p delegation.Person, wait time.Duration) error 
 }
 
 // remainingSession is how long a token may be said to live.
-func (h *TokenHandler) remainingSession(r *http.Request, repl *caddy.Replacer) (time.Duration, error) {
-	value := h.signedIn(r, repl).placeholderValue(repl, h.SessionExpires)
+func (h *TokenHandler) remainingSession(repl *caddy.Replacer, user *signedInUser) (time.Duration, error) {
+	value := placeholderValue(repl, user, h.SessionExpires)
 	if value == "" {
 		return maxExpiresIn, nil
 	}

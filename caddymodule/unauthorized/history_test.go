@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package unauthorized
 
 import (
 	"strconv"
@@ -18,8 +18,8 @@ func delegationOf(subject, path string) *delegation.Delegation {
 	return d
 }
 
-func mayRenewOnce(s *unauthorizedHistory, d *delegation.Delegation) bool {
-	_, leave, ok := s.mayRenew(d)
+func mayRenewOnce(s *History, d *delegation.Delegation) bool {
+	_, leave, ok := s.MayRenew(d)
 	if ok {
 		leave()
 	}
@@ -31,12 +31,12 @@ func mayRenewOnce(s *unauthorizedHistory, d *delegation.Delegation) bool {
 // and one request at a time finds out when it is over. Other routes go on.
 func TestUnauthorizedOfARoute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, refused := newUnauthorizedHistory(), delegation.Refuse(delegation.UpstreamUnauthorized, nil)
+		s, refused := New(), delegation.Refuse(delegation.UpstreamUnauthorized, nil)
 		for _, subject := range []string{"a", "b", "c"} {
 			if d := delegationOf(subject, "/x"); !mayRenewOnce(s, d) {
 				t.Fatalf("%s is not tried", subject)
 			} else {
-				s.recordFailure(d, blame.Permit{}, refused)
+				s.RecordFailure(d, blame.Permit{}, refused)
 			}
 		}
 		if mayRenewOnce(s, delegationOf("d", "/x")) {
@@ -46,20 +46,20 @@ func TestUnauthorizedOfARoute(t *testing.T) {
 			t.Error("another route suffers")
 		}
 		time.Sleep(2 * time.Second)
-		pass, leave, ok := s.mayRenew(delegationOf("d", "/x"))
+		pass, leave, ok := s.MayRenew(delegationOf("d", "/x"))
 		if !ok {
 			t.Fatal("nobody tries whether it is over")
 		}
 		if mayRenewOnce(s, delegationOf("e", "/x")) {
 			t.Error("two people try at once")
 		}
-		s.recordFailure(delegationOf("d", "/x"), pass, refused)
+		s.RecordFailure(delegationOf("d", "/x"), pass, refused)
 		leave()
 		time.Sleep(1200 * time.Millisecond)
 		if mayRenewOnce(s, delegationOf("e", "/x")) {
 			t.Error("the second pause is no longer than the first")
 		}
-		s.recordSuccess(delegationOf("f", "/x"))
+		s.RecordSuccess(delegationOf("f", "/x"))
 		if !mayRenewOnce(s, delegationOf("e", "/x")) {
 			t.Error("a route that answers is still in doubt")
 		}
@@ -73,12 +73,12 @@ func TestUnauthorizedOfARoute(t *testing.T) {
 // cures.
 func TestUnauthorizedOfOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, refused := newUnauthorizedHistory(), delegation.Refuse(delegation.UpstreamUnauthorized, nil)
+		s, refused := New(), delegation.Refuse(delegation.UpstreamUnauthorized, nil)
 		for range 10 {
-			s.recordFailure(delegationOf("a", "/x"), blame.Permit{}, refused)
+			s.RecordFailure(delegationOf("a", "/x"), blame.Permit{}, refused)
 		}
 		for _, subject := range []string{"b", "c", "d", "e"} {
-			s.recordBackgroundRenewal(delegationOf(subject, "/x"), delegation.Bearer{})
+			s.RecordBackgroundRenewal(delegationOf(subject, "/x"), delegation.Bearer{})
 		}
 		if !mayRenewOnce(s, delegationOf("f", "/x")) {
 			t.Error("the route is taken for the platform's trouble")
@@ -92,8 +92,8 @@ func TestUnauthorizedOfOne(t *testing.T) {
 		if !mayRenewOnce(s, delegationOf("a", "/y")) {
 			t.Error("10 requests to one route counted more than once")
 		}
-		s.recordFailure(delegationOf("a", "/y"), blame.Permit{}, refused)
-		s.recordFailure(delegationOf("a", "/z"), blame.Permit{}, refused)
+		s.RecordFailure(delegationOf("a", "/y"), blame.Permit{}, refused)
+		s.RecordFailure(delegationOf("a", "/z"), blame.Permit{}, refused)
 		if mayRenewOnce(s, delegationOf("a", "/w")) {
 			t.Error("a fourth route is tried")
 		}
@@ -101,7 +101,7 @@ func TestUnauthorizedOfOne(t *testing.T) {
 		if !mayRenewOnce(s, delegationOf("a", "/w")) {
 			t.Error("none is tried any more")
 		}
-		time.Sleep(unauthorizedLife)
+		time.Sleep(entryLife)
 		if !mayRenewOnce(s, delegationOf("a", "/x")) {
 			t.Error("it never ends")
 		}
@@ -111,9 +111,9 @@ func TestUnauthorizedOfOne(t *testing.T) {
 // TestUnauthorizedPerPerson protects everybody else from one person's doubts: shards
 // of the memory are shared.
 func TestUnauthorizedPerPerson(t *testing.T) {
-	s, refused := newUnauthorizedHistory(), delegation.Refuse(delegation.UpstreamUnauthorized, nil)
+	s, refused := New(), delegation.Refuse(delegation.UpstreamUnauthorized, nil)
 	for _, path := range []string{"/x", "/y", "/z"} {
-		s.recordFailure(delegationOf("a", path), blame.Permit{}, refused)
+		s.RecordFailure(delegationOf("a", path), blame.Permit{}, refused)
 	}
 	for n := range 500 {
 		d := delegationOf(strconv.Itoa(n), "/x")
@@ -130,29 +130,29 @@ func TestBackgroundRenewal(t *testing.T) {
 		return delegation.Bearer{Token: &delegation.Token{Access: delegation.NewSecret(access)}}
 	}
 	synctest.Test(t, func(t *testing.T) {
-		s, d := newUnauthorizedHistory(), delegationOf("a", "/x")
-		if s.wasRenewedInBackground(d, bearer("old")) {
+		s, d := New(), delegationOf("a", "/x")
+		if s.WasRenewedInBackground(d, bearer("old")) {
 			t.Error("nothing was renewed")
 		}
-		s.recordBackgroundRenewal(d, bearer("old"))
-		if s.wasRenewedInBackground(d, bearer("old")) {
+		s.RecordBackgroundRenewal(d, bearer("old"))
+		if s.WasRenewedInBackground(d, bearer("old")) {
 			t.Error("a request that was under way with the old one counts")
 		}
-		if !s.wasRenewedInBackground(d, bearer("new")) || s.wasRenewedInBackground(delegationOf("a", "/y"), bearer("new")) || s.wasRenewedInBackground(delegationOf("b", "/x"), bearer("new")) {
+		if !s.WasRenewedInBackground(d, bearer("new")) || s.WasRenewedInBackground(delegationOf("a", "/y"), bearer("new")) || s.WasRenewedInBackground(delegationOf("b", "/x"), bearer("new")) {
 			t.Error("the new one does not count, or elsewhere")
 		}
-		s.recordSuccess(d)
-		if s.wasRenewedInBackground(d, bearer("newer")) {
+		s.RecordSuccess(d)
+		if s.WasRenewedInBackground(d, bearer("newer")) {
 			t.Error("a success is forgotten")
 		}
 		for n := range 10 {
 			d := delegationOf("b", strconv.Itoa(n))
-			got := s.mayRenewInBackground(d)
+			got := s.MayRenewInBackground(d)
 			if got != (n < renewBurst) {
 				t.Errorf("renewal %d in the background: %t", n, got)
 			}
 			if got {
-				s.recordBackgroundRenewal(d, bearer("old"))
+				s.RecordBackgroundRenewal(d, bearer("old"))
 			}
 		}
 	})
