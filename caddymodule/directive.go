@@ -56,7 +56,7 @@ func (d *ProviderDirective) attach(app *App, p *provider, logger *zap.Logger) er
 // provider its refusals are the app's, too.
 func (d *Directive) attach(app *App, logger *zap.Logger) error {
 	d.app, d.logger = app, logger
-	d.refusals = newRefuser(app, d.logger)
+	d.refusals = refuser{statusName: structuredName(app.ProxyStatusName), logger: logger, stats: app.refusals}
 	return d.SubjectSettings.provision(app.realmNames)
 }
 

@@ -54,8 +54,7 @@ func (t *Transport) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	t.refusals = newRefuser(app, ctx.Logger())
-	t.refusals.stats = nil // nobody was asked who they are
+	t.refusals = refuser{statusName: structuredName(app.ProxyStatusName), logger: ctx.Logger()}
 	t.byProvider = make(map[string]*reverseproxy.HTTPTransport)
 	for name, p := range app.providers {
 		if settings := p.traits.HTTP; settings != nil && (settings.Proxy != nil || settings.RootCAs != nil) {

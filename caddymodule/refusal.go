@@ -24,11 +24,6 @@ type refuser struct {
 	subjects   subjectFields // what log lines say of a person; nil: nothing
 }
 
-// newRefuser returns the refuser of a directive without a provider.
-func newRefuser(app *App, logger *zap.Logger) refuser {
-	return refuser{statusName: structuredName(app.ProxyStatusName), logger: logger, stats: app.refusals}
-}
-
 // refusedRequest is a request as its refusal knows it.
 type refusedRequest struct {
 	*http.Request

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/caddyauth"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/intercept"
@@ -16,13 +17,13 @@ import (
 // walking the configuration as a request would.
 type sessionWalk struct {
 	server         *caddyhttp.Server
-	invoking       []string // named routes, against those that invoke themselves
+	invoking       []string // the named routes that the walk is in, against those that invoke themselves
 	sessionsBefore map[*SubjectSettings]sessionSet
 	allSessions    sessionSet
 }
 
-// sessionSet are those who may have named the user when a request comes to a place.
-// nil is Caddy's own authentication.
+// sessionSet holds the app_session that may have named the user when a request
+// comes to a place. nil in it is Caddy's own authentication.
 type sessionSet map[*AppSession]struct{}
 
 func (u sessionSet) union(other sessionSet) sessionSet {
@@ -34,8 +35,17 @@ func (u sessionSet) union(other sessionSet) sessionSet {
 	return both
 }
 
-// resolveAliases reads the names of sessions from the configuration. It runs when all
-// handlers are there.
+// findHTTPApp notes the HTTP app, whose routes say by which names sessions are used.
+func (a *App) findHTTPApp(ctx caddy.Context) {
+	for _, m := range ctx.Modules() {
+		if http, ok := m.(*caddyhttp.App); ok {
+			a.httpApp = http
+		}
+	}
+}
+
+// resolveAliases reads the names of sessions from the configuration, once. It runs
+// with the first session, when all handlers are provisioned.
 func (a *App) resolveAliases() {
 	a.aliases.once.Do(func() {
 		before := make(map[*SubjectSettings]sessionSet)
@@ -66,7 +76,8 @@ func (a *App) resolveAliases() {
 	})
 }
 
-// sameUser tells whether a name means the same user whoever of them names it.
+// sameUser reports whether a name means the same user, whichever of the sessions
+// names it.
 func (u sessionSet) sameUser() bool {
 	var first *AppSession
 	for s := range u {
@@ -82,7 +93,8 @@ func (u sessionSet) sameUser() bool {
 	return true
 }
 
-// walk returns who may have named the user behind the routes.
+// walk returns the sessions that may have named the user behind the routes. in are
+// those before them.
 func (w *sessionWalk) walk(list caddyhttp.RouteList, in sessionSet) sessionSet {
 	start := make(map[string]sessionSet) // of each group only one route runs
 	for _, route := range list {

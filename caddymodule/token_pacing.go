@@ -4,14 +4,9 @@ package caddymodule
 
 import (
 	"errors"
-	"fmt"
 	"math"
 	"strconv"
-	"strings"
 	"time"
-
-	"github.com/caddyserver/caddy/v2"
-	"go.uber.org/zap"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
@@ -19,8 +14,8 @@ import (
 const (
 	defaultExpires = "{http.auth.user.exp}"
 
-	// maxExpiresIn keeps expires_in within what a browser's timer can hold,
-	// and a token that was handed out within a day.
+	// maxExpiresIn keeps expires_in within what a browser's timer can hold, and
+	// limits to a day how long a token that was handed out is used.
 	maxExpiresIn = 24 * time.Hour
 
 	// sdkRenewalLead is how long before the expiry MyDataHelps' JavaScript SDK asks
@@ -28,16 +23,17 @@ const (
 	// again for every answer.
 	sdkRenewalLead = 120 * time.Second
 
-	// pacedLifetime is the lifetime up to which answers are paced.
+	// pacedLifetime is the lifetime of tokens up to which responses are paced.
 	pacedLifetime = sdkRenewalLead + 30*time.Second
 
 	// placeholderToken is what an SDK sends to the proxy in place of a token.
 	placeholderToken = "session"
 )
 
-// hasEnoughLife tells whether enough of a token's life remains. For a token
-// that outlives the SDK's lead time, the half is counted from there: with
-// less than that lead remaining, the SDK would ask again at once.
+// hasEnoughLife reports whether enough of a token's life remains to hand it out:
+// 300 s, or half of its life. For a token that outlives the SDK's lead time, the
+// half is counted from there: with less than that lead remaining, the SDK would
+// ask again at once.
 func hasEnoughLife(t *delegation.Token) bool {
 	enough := t.Lifetime() / 2
 	if t.Lifetime() > sdkRenewalLead {
@@ -46,7 +42,9 @@ func hasEnoughLife(t *delegation.Token) bool {
 	return time.Until(t.Expires) >= min(enough, 300*time.Second)
 }
 
-// minHandoutInterval is how long a person has to wait for the next answer.
+// minHandoutInterval returns how long a person has to wait for the next response,
+// after one whose token lives lifetime, of which the client is told remaining; 0:
+// not at all.
 func minHandoutInterval(lifetime, remaining time.Duration) time.Duration {
 	switch {
 	case lifetime <= pacedLifetime:
@@ -58,42 +56,7 @@ func minHandoutInterval(lifetime, remaining time.Duration) time.Duration {
 	}
 }
 
-// checkPace refuses a person who was answered less than wait ago, and otherwise
-// takes the place of their next answer.
-func (h *TokenHandler) checkPace(p delegation.Person, wait time.Duration) error {
-	if wait <= 0 {
-		return nil
-	}
-	handouts := h.provider.state.tokenPacing
-	handouts.DeleteExpired()
-	key := strings.Join([]string{strconv.Quote(p.Realm), strconv.Quote(p.Subject), strings.Join(h.Scopes, " ")}, " ")
-	if err := handouts.Add(key, nil, wait); err != nil {
-		_, until, _ := handouts.GetWithExpiration(key)
-		return &delegation.Refusal{Code: delegation.TooManyRequests, RetryAfter: time.Until(until)}
-	}
-	h.logger.Warn("tokens are too short-lived for the SDK, which renews 120 s before the expiry: answers are paced; lengthen the platform's tokens or the session",
-		zap.String("provider", h.Provider), zap.Duration("interval", wait))
-	return nil
-}
-
-// remainingSession is how long a token may be said to live.
-func (h *TokenHandler) remainingSession(repl *caddy.Replacer, user *signedInUser) (time.Duration, error) {
-	value := placeholderValue(repl, user, h.SessionExpires)
-	if value == "" {
-		return maxExpiresIn, nil
-	}
-	end, err := parseTime(value)
-	if err != nil {
-		return 0, delegation.Refuse(delegation.SessionRequired, fmt.Errorf("%s: %w", h.SessionExpires, err))
-	}
-	left := time.Until(end)
-	if left < time.Second {
-		return 0, delegation.Refuse(delegation.SessionRequired, errors.New("the session has ended"))
-	}
-	return min(left, maxExpiresIn), nil
-}
-
-// parseTime reads seconds since 1970, with a fraction or not, or RFC 3339.
+// parseTime reads Unix time in seconds, with a fraction or not, or RFC 3339.
 func parseTime(value string) (time.Time, error) {
 	if seconds, err := strconv.ParseFloat(value, 64); err == nil {
 		if math.IsNaN(seconds) || seconds < 0 || seconds > 1e11 {
