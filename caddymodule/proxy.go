@@ -23,7 +23,7 @@ func init() {
 //
 //	delegate_proxy [<matcher>] <provider> {
 //	    # any subdirective of delegate
-//	    # any subdirective of reverse_proxy but those in `undoing`
+//	    # any subdirective of reverse_proxy but those of forbiddenReason
 //	    transport http {
 //	        # any option of the http transport but those the delegate transport refuses
 //	    }
@@ -109,8 +109,9 @@ func parseProxy(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	return []httpcaddyfile.ConfigValue{{Class: "route", Value: route}}, nil
 }
 
-// forbiddenReason tells why a subdirective of reverse_proxy may not stand in
-// delegate_proxy; empty if it may.
+// forbiddenReason returns why a subdirective of reverse_proxy is not allowed in
+// delegate_proxy; empty if it is allowed. Each would undo the policy, or let one
+// person take the platform away from everybody.
 func forbiddenReason(word string) string {
 	switch {
 	case word == "to" || word == "dynamic":

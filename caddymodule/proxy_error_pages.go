@@ -13,17 +13,17 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/headers"
 )
 
-// errorPageWriter gives refusals that the transport has made to the site's
-// handle_errors. They are answers there, because reverse_proxy would count
-// errors against the upstream; here they become errors, like all others.
+// errorPageWriter gives the transport's refusals to the site's handle_errors. In
+// the transport they are responses, because reverse_proxy would count errors
+// against the upstream; here they become errors, like all other refusals.
 type errorPageWriter struct {
 	http.ResponseWriter
 	request *http.Request
 	proxied *proxiedRequest
-	refusal *delegation.Refusal
+	refusal *delegation.Refusal // held back; nil: everything is passed on
 }
 
-// forErrorPages returns w, or what gives refusals to handle_errors.
+// forErrorPages returns w, or for a site with handle_errors an [errorPageWriter].
 func (p *proxiedRequest) forErrorPages(w http.ResponseWriter, r *http.Request) http.ResponseWriter {
 	if srv, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); !ok || srv.Errors == nil {
 		return w
@@ -31,8 +31,9 @@ func (p *proxiedRequest) forErrorPages(w http.ResponseWriter, r *http.Request) h
 	return &errorPageWriter{ResponseWriter: w, request: r, proxied: p}
 }
 
-// WriteHeader passes everything on but a refusal. What the routes of
-// handle_response have made of one is theirs, and has no Proxy-Status.
+// WriteHeader passes everything on but a refusal, which it holds back. What the
+// routes of handle_response have made of a refusal is theirs, and has no
+// Proxy-Status.
 func (w *errorPageWriter) WriteHeader(status int) {
 	if w.refusal != nil {
 		return
@@ -52,7 +53,8 @@ func (w *errorPageWriter) Write(data []byte) (int, error) {
 	return w.ResponseWriter.Write(data)
 }
 
-// FlushError has nothing sent of a refusal.
+// FlushError implements the flush of [http.ResponseController]. Nothing of a
+// refusal is sent.
 func (w *errorPageWriter) FlushError() error {
 	if w.refusal != nil {
 		return nil
@@ -60,20 +62,22 @@ func (w *errorPageWriter) FlushError() error {
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
-// Unwrap is for [http.ResponseController].
+// Unwrap returns the writer below, for [http.ResponseController].
 func (w *errorPageWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// caughtRefusal is the error for handle_errors, if there is one.
+// caughtRefusal returns the refusal that w has held back, as the error for
+// handle_errors; nil if there is none.
 func caughtRefusal(w http.ResponseWriter) error {
 	pages, ok := w.(*errorPageWriter)
 	if !ok || pages.refusal == nil {
 		return nil
 	}
 	h := pages.Header()
-	for _, name := range [...]string{"Content-Type", "Content-Length", "Via"} { // of the answer that it was
+	for _, name := range [...]string{"Content-Type", "Content-Length", "Via"} { // of the response that it was
 		delete(h, name)
 	}
-	// So is the policy, but not what the site has set for all its pages.
+	// The policy of the response as well, but not what the site has set for all
+	// its pages.
 	const policy = "Content-Security-Policy"
 	if h[policy] = slices.DeleteFunc(h[policy], func(value string) bool { return value == headers.OwnPolicy }); len(h[policy]) == 0 {
 		delete(h, policy)

@@ -14,8 +14,8 @@ func init() {
 	caddy.RegisterModule(Upstream{})
 }
 
-// Upstream tells reverse_proxy the address of the provider that the request
-// was authorised for. It has no settings.
+// Upstream gives reverse_proxy the address of the provider that the request was
+// authorised for. It has no settings.
 type Upstream struct{}
 
 // CaddyModule returns the Caddy module information.
@@ -26,9 +26,9 @@ func (Upstream) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// undelegatedAddress stands in where nothing was authorised. It is never dialled: the
-// transport refuses the request. An error here would make reverse_proxy fall
-// back to static upstreams.
+// undelegatedAddress is the upstream of a request that no handler has authorised.
+// It is never dialled: the transport refuses the request. An error instead would
+// make reverse_proxy fall back to static upstreams.
 const undelegatedAddress = "not-delegated.invalid:443"
 
 // GetUpstreams returns the one address of the request's delegation.

@@ -19,9 +19,9 @@ const (
 	authResponsePlaceholder = "{" + authResponsePrefix
 )
 
-// identityHeaders are those by which auth servers name a user, as their
-// documentation has it. A placeholder can be asked for by its name alone: so
-// these are what the log can tell that the server has sent.
+// identityHeaders are the response headers by which auth servers name a user, as
+// their documentation has them. The replacer finds a placeholder by its name alone,
+// so that the log can say of no other header that the server has sent it.
 var identityHeaders = []string{
 	"Remote-User", "Remote-Email", "Remote-Name", "Remote-Groups", // Authelia
 	"X-Authentik-Username", "X-Authentik-Uid", "X-Authentik-Email", // Authentik
@@ -32,7 +32,7 @@ var identityHeaders = []string{
 	"X-Remote-User", "X-Auth-User", "X-User", "X-User-Id", "X-User-Email", "User-Id", "X-Subject", "X-Webauth-User", "Tailscale-User",
 }
 
-// placeholderValue is the value of a setting that is one placeholder and nothing
+// placeholderValue returns the value of a setting that is one placeholder and nothing
 // else. What app_session's session says comes from user alone, if that is not nil:
 // an authenticator before it may have set others of its own, and the claims of
 // one with the subject of another are somebody else's.
@@ -44,15 +44,17 @@ func placeholderValue(repl *caddy.Replacer, user *signedInUser, placeholder stri
 	return caddy.ToString(value)
 }
 
-// authServerStatus is what forward_auth's server has answered; 0 if it was not asked.
+// authServerStatus returns the status of the response of forward_auth's server; 0
+// if it was not asked.
 func authServerStatus(repl *caddy.Replacer) int {
 	status, _ := repl.Get("http.reverse_proxy.status_code")
 	code, _ := status.(int)
 	return code
 }
 
-// emptySubjectError says why nobody is signed in, with the placeholder as a Caddyfile
-// has it, and of what the auth server has sent the names alone.
+// emptySubjectError returns why nobody is signed in, for the log: with the
+// placeholder as a Caddyfile has it, and the names, never the values, of the headers
+// that the auth server has sent.
 func emptySubjectError(subject string, repl *caddy.Replacer) error {
 	written := caddyfilePlaceholder(subject)
 	header, ok := strings.CutPrefix(subject, authResponsePlaceholder)
@@ -76,17 +78,18 @@ func emptySubjectError(subject string, repl *caddy.Replacer) error {
 	return errors.New(cause)
 }
 
-// caddyfilePlaceholder is a placeholder as a Caddyfile has it.
+// caddyfilePlaceholder returns a placeholder as a Caddyfile has it.
 func caddyfilePlaceholder(placeholder string) string {
 	return strings.Replace(placeholder, authResponsePlaceholder, "{rp.header.", 1)
 }
 
-// authenticatorPrefixes are the placeholders that only an authenticator can set.
+// authenticatorPrefixes are what the placeholders begin with that only an
+// authenticator can set.
 var authenticatorPrefixes = []string{userPrefix, authResponsePrefix}
 
-// checkPlaceholder refuses a placeholder that repeats what a client sent. Taking
-// the user's name from a request header is the commonest hole of homemade
-// authenticators: anybody can send it.
+// checkPlaceholder returns an error for a placeholder that may repeat what a client
+// sent. Taking the user's name from a request header is the commonest hole of
+// homemade authenticators: anybody can send it.
 func checkPlaceholder(placeholder string) error {
 	name, ok := strings.CutPrefix(placeholder, "{")
 	name, closed := strings.CutSuffix(name, "}")
@@ -100,9 +103,10 @@ func checkPlaceholder(placeholder string) error {
 	return fmt.Errorf("%s is not set by an authenticator alone: use one placeholder {http.auth.user.…}, or {rp.header.…} for the answer of forward_auth's server", placeholder)
 }
 
-// checkClaimRealm refuses a claim for the subject whose values share a namespace with
-// the sessions' own subjects: whose staff number is another user's ID would have
-// that one's tokens dropped and sessions ended, and where a claim can be chosen,
+// checkClaimRealm returns an error for a subject by another claim than the session's
+// own without a realm of its own. Its values would share a namespace with the
+// sessions' subjects: a user whose staff number is another user's ID would have that
+// user's tokens dropped and sessions ended, and where users choose the claim,
 // anybody's.
 func checkClaimRealm(subject, realm string) error {
 	claim, ok := strings.CutPrefix(subject, "{"+userPrefix)
