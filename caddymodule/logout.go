@@ -108,17 +108,8 @@ func (l *Logout) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 		who = in.session.People()[0]
 	}
 	ctx := delegation.Detach(r.Context()) // who asks may leave
-	paced := l.app.logoutLimiter.Allow(who)
-	signOut := func() {
-		if in != nil {
-			_ = l.app.publishRevocations(ctx, paced, l.app.revokeSession(in)...)
-		}
-		if paced {
-			for _, person := range in.people(who) {
-				l.app.dropTokens(ctx, person)
-			}
-		}
-	}
+	withinLimit := l.app.logoutLimiter.Allow(who)
+	signOut := func() { l.signOut(ctx, in, who, withinLimit) }
 	signOut()
 	if in == nil || in.session.Remote() {
 		// Until its own logout is done the app says that its user is signed in,
@@ -126,6 +117,20 @@ func (l *Logout) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 		defer signOut()
 	}
 	return next.ServeHTTP(w, r)
+}
+
+// signOut revokes the session, if there is one, and drops the user's tokens: of
+// somebody who signs out too often only the former, and told to the other machines
+// within a second.
+func (l *Logout) signOut(ctx context.Context, in *signedInUser, who delegation.Person, withinLimit bool) {
+	if in != nil {
+		_ = l.app.publishRevocations(ctx, withinLimit, l.app.revokeSession(in)...)
+	}
+	if withinLimit {
+		for _, person := range in.people(who) {
+			l.app.dropTokens(ctx, person)
+		}
+	}
 }
 
 // dropTokens drops somebody's tokens of all providers.

@@ -31,15 +31,13 @@ func (n noImports) Import(name string) (*types.Package, error) {
 	return n[name], nil
 }
 
-// fileUses returns which files of this package use which others, and one name of
-// what they use.
-func fileUses(t *testing.T) map[string]map[string]string {
+// sourceFiles are the files of this package without its tests.
+func sourceFiles(t *testing.T, set *token.FileSet) []*ast.File {
 	t.Helper()
 	names, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)
 	}
-	set := token.NewFileSet()
 	var files []*ast.File
 	for _, name := range names {
 		if strings.HasSuffix(name, "_test.go") {
@@ -51,6 +49,15 @@ func fileUses(t *testing.T) map[string]map[string]string {
 		}
 		files = append(files, file)
 	}
+	return files
+}
+
+// fileUses returns which files of this package use which others, and one name of
+// what they use.
+func fileUses(t *testing.T) map[string]map[string]string {
+	t.Helper()
+	set := token.NewFileSet()
+	files := sourceFiles(t, set)
 	info := types.Info{Uses: make(map[*ast.Ident]types.Object)}
 	check := types.Config{Importer: make(noImports), Error: func(error) {}} // what is imported is unknown, and an error each time
 	pkg, _ := check.Check("caddymodule", set, files, &info)
@@ -107,5 +114,26 @@ func TestRequestPathHasNoCycles(t *testing.T) {
 	}
 	if files < 15 || uses["proxy_handler.go"]["subject.go"] == "" {
 		t.Fatalf("%d files, and %v: the test sees nothing", files, uses["proxy_handler.go"])
+	}
+}
+
+// TestServeHTTPIsShort protects whoever reads the way of a request: every
+// handler's ServeHTTP reads top to bottom in 40 lines.
+func TestServeHTTPIsShort(t *testing.T) {
+	set, handlers := token.NewFileSet(), 0
+	for _, file := range sourceFiles(t, set) {
+		for _, declared := range file.Decls {
+			f, ok := declared.(*ast.FuncDecl)
+			if !ok || f.Name.Name != "ServeHTTP" {
+				continue
+			}
+			handlers++
+			if begin, end := set.Position(f.Pos()), set.Position(f.End()); end.Line-begin.Line >= 40 {
+				t.Errorf("%s has %d lines", begin, end.Line-begin.Line+1)
+			}
+		}
+	}
+	if handlers < 5 {
+		t.Errorf("%d handlers: the test sees nothing", handlers)
 	}
 }
