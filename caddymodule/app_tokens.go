@@ -14,7 +14,7 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
 )
 
-// TokenSettings say how each provider's tokens are kept and renewed.
+// TokenSettings says how each provider's tokens are kept and renewed.
 type TokenSettings struct {
 	// RenewAt is the part of its life, between 0.3 and 0.85, after which a token
 	// in use is renewed in the background, at the latest; up to a tenth of the
@@ -42,8 +42,8 @@ type TokenSettings struct {
 }
 
 const (
-	// minRenewAt and maxRenewAt are parts of a token's life: below, tokens would
-	// be renewed all the time, above not before they are no longer used.
+	// Below, tokens would be renewed all the time, above not before they are
+	// no longer used.
 	minRenewAt = 0.3
 	maxRenewAt = 0.85
 
@@ -51,8 +51,7 @@ const (
 	maxTokenTimeout = 5 * time.Minute
 )
 
-// engineOptions checks the settings and returns them for the engine. A nil
-// TokenSettings is the defaults.
+// engineOptions checks the settings. A nil Tokens is the defaults.
 func (t *TokenSettings) engineOptions() (tokens.Options, error) {
 	if t == nil {
 		return tokens.Options{}, nil
