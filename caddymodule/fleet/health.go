@@ -43,7 +43,7 @@ type health struct {
 	mu       sync.Mutex // one change at a time, and told in their order
 	outage   bool
 	cause    string // of the outage
-	closed    bool
+	closed   bool
 	onChange []*func(up bool, cause string) // the latest counts
 }
 

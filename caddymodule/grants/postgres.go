@@ -42,12 +42,12 @@ func (s *Store) openPostgres(address string) error {
 	s.db.SetMaxIdleConns(4)
 	s.db.SetConnMaxIdleTime(5 * time.Minute)
 	s.dialect = dialect{
-		goose:  "postgres",
-		placeholder:   func(n int) string { return "$" + strconv.Itoa(n) },
-		lockWriters:   fmt.Sprintf("SELECT pg_advisory_xact_lock(%d)", int64(writersLockID)),
-		nowQuery:  "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint",
-		reason: postgresReason,
-		erase:  erasePostgres, truncateLog: truncateLogPostgres,
+		goose:       "postgres",
+		placeholder: func(n int) string { return "$" + strconv.Itoa(n) },
+		lockWriters: fmt.Sprintf("SELECT pg_advisory_xact_lock(%d)", int64(writersLockID)),
+		nowQuery:    "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint",
+		reason:      postgresReason,
+		erase:       erasePostgres, truncateLog: truncateLogPostgres,
 	}
 	return nil
 }

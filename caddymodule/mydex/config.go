@@ -62,7 +62,7 @@ type Config struct {
 }
 
 var (
-	nidRE  = regexp.MustCompile(`^[0-9]{1,18}$`)
+	nidRE   = regexp.MustCompile(`^[0-9]{1,18}$`)
 	scopeRE = regexp.MustCompile(`^[\x21\x23-\x5b\x5d-\x7e]+$`) // RFC 6749 section 3.3
 )
 
