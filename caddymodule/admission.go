@@ -59,8 +59,8 @@ func checkOrigin(origins *policy.Origins, w http.ResponseWriter, r *http.Request
 	return admitted{}
 }
 
-// checkPublicOrigin is checkOrigin for a route that needs no session. It knows
-// no preflights: the policy does not match their method there.
+// checkPublicOrigin is checkOrigin for a route that needs no session, without
+// preflights: a route is public by its method, and theirs is OPTIONS.
 func checkPublicOrigin(origins *policy.Origins, w http.ResponseWriter, r *http.Request, upgrade bool) admission {
 	origins.SetCORSHeaders(w.Header(), r)
 	if refusal := policy.CheckEarlyData(r, upgrade); refusal != nil {

@@ -3,10 +3,12 @@
 package caddymodule
 
 import (
+	"encoding/json"
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"go.uber.org/zap"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
@@ -122,4 +124,28 @@ func (d *Directive) parseCommon(disp *caddyfile.Dispenser) (ok bool, err error) 
 // errStatusNameMoved refuses a setting that once stood in each directive.
 func errStatusNameMoved(d *caddyfile.Dispenser) error {
 	return d.Err("proxy_status_name is a setting of the global option delegate, for all directives: move it there, `delegate { proxy_status_name <name> }`")
+}
+
+// optionProviders returns the names of the providers in the global options of a
+// Caddyfile.
+func optionProviders(h httpcaddyfile.Helper) map[string]struct{} {
+	names := make(map[string]struct{})
+	for name := range optionApp(h).ProvidersRaw {
+		names[name] = struct{}{}
+	}
+	return names
+}
+
+// optionOrigins returns the trusted origins in the global options of a Caddyfile.
+func optionOrigins(h httpcaddyfile.Helper) []string { return optionApp(h).TrustedOrigins }
+
+// optionApp returns the app as the global options of a Caddyfile have it; an empty
+// one if they do not.
+func optionApp(h httpcaddyfile.Helper) (app App) {
+	if option, ok := h.Option("delegate").(httpcaddyfile.App); ok {
+		if json.Unmarshal(option.Value, &app) != nil {
+			return App{}
+		}
+	}
+	return app
 }
