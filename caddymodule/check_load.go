@@ -11,28 +11,29 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/command"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// loaded is a configuration that was read to be checked. Of it the delegate app
+// checkedConfig is a configuration that was read to be checked. Of it the delegate app
 // is provisioned and nothing else.
-type loaded struct {
+type checkedConfig struct {
 	ctx      caddy.Context
 	app      *App
 	cache    *Cache // which the app is provisioned without
-	places   []place
+	handlers []placedHandler
 	policies map[string][]routePolicy // by provider
 }
 
 // load reads the configuration. The app is provisioned without the cache, so
 // that tokens are got as if nobody had any: what others have minted shows
 // nothing.
-func load(config, adapter string) (*loaded, error) {
-	text, settings, err := readConfig(config, adapter)
+func load(c command.Config) (*checkedConfig, error) {
+	text, settings, err := readConfig(c)
 	if err != nil {
 		return nil, err
 	}
-	l := &loaded{policies: make(map[string][]routePolicy)}
+	l := &checkedConfig{policies: make(map[string][]routePolicy)}
 	if raw := settings["cache"]; len(raw) > 0 {
 		if err := json.Unmarshal(raw, &l.cache); err != nil {
 			return nil, errors.New("the configuration's delegate: cache is not as it should be: see `caddy validate`")
@@ -53,10 +54,10 @@ func load(config, adapter string) (*loaded, error) {
 	if l.app, err = configuredApp(l.ctx); err != nil {
 		return nil, err
 	}
-	if l.places, err = findPlaces(text); err != nil {
+	if l.handlers, err = findHandlers(text); err != nil {
 		return nil, err
 	}
-	for _, p := range l.places {
+	for _, p := range l.handlers {
 		if p.name() == "delegate" {
 			err = errors.Join(err, l.addPolicy(p.node))
 		}
@@ -64,7 +65,7 @@ func load(config, adapter string) (*loaded, error) {
 	return l, err
 }
 
-func (l *loaded) addPolicy(node map[string]any) error {
+func (l *checkedConfig) addPolicy(node map[string]any) error {
 	text, err := json.Marshal(node)
 	if err != nil {
 		return err
@@ -86,17 +87,17 @@ func (l *loaded) addPolicy(node map[string]any) error {
 	return err
 }
 
-// place is where a handler stands in the configuration, and what a request has
+// placedHandler is where a handler stands in the configuration, and what a request has
 // met before it.
-type place struct {
+type placedHandler struct {
 	node   map[string]any
 	before []map[string]any
 }
 
-func (p *place) name() string { return text(p.node, "handler") }
+func (p *placedHandler) name() string { return text(p.node, "handler") }
 
 // settings are the handler's own, as its module reads them.
-func (p *place) settings() (json.RawMessage, error) {
+func (p *placedHandler) settings() (json.RawMessage, error) {
 	own := maps.Clone(p.node)
 	delete(own, "handler")
 	return json.Marshal(own)
@@ -108,9 +109,9 @@ func text(node map[string]any, name string) string {
 	return s
 }
 
-// findPlaces walks the servers of a configuration as a request would, and
+// findHandlers walks the servers of a configuration as a request would, and
 // returns all handlers.
-func findPlaces(config []byte) ([]place, error) {
+func findHandlers(config []byte) ([]placedHandler, error) {
 	var tree struct {
 		Apps struct {
 			HTTP struct {
@@ -121,7 +122,7 @@ func findPlaces(config []byte) ([]place, error) {
 	if err := json.Unmarshal(config, &tree); err != nil {
 		return nil, err
 	}
-	var w placeWalk
+	var w handlerWalk
 	for _, name := range slices.Sorted(maps.Keys(tree.Apps.HTTP.Servers)) {
 		server := tree.Apps.HTTP.Servers[name]
 		w.routes(server["routes"], nil)
@@ -137,11 +138,11 @@ func findPlaces(config []byte) ([]place, error) {
 	return w.found, nil
 }
 
-type placeWalk struct{ found []place }
+type handlerWalk struct{ found []placedHandler }
 
 // routes returns what a request has met behind the routes. Of a group only one
 // runs, and none runs behind one that is terminal.
-func (w *placeWalk) routes(list any, before []map[string]any) []map[string]any {
+func (w *handlerWalk) routes(list any, before []map[string]any) []map[string]any {
 	routes, _ := list.([]any)
 	for _, r := range routes {
 		route, _ := r.(map[string]any)
@@ -153,11 +154,11 @@ func (w *placeWalk) routes(list any, before []map[string]any) []map[string]any {
 	return before
 }
 
-func (w *placeWalk) handlers(list any, before []map[string]any) []map[string]any {
+func (w *handlerWalk) handlers(list any, before []map[string]any) []map[string]any {
 	handlers, _ := list.([]any)
 	for _, h := range handlers {
 		node, _ := h.(map[string]any)
-		w.found = append(w.found, place{node, before})
+		w.found = append(w.found, placedHandler{node, before})
 		before = append(slices.Clone(before), node)
 		switch text(node, "handler") {
 		case "subroute":

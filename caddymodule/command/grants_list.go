@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package command
 
 import (
 	"context"
@@ -58,8 +58,7 @@ func (c *grantsConfig) show(g *grants.Grant) shownGrant {
 // configured is whether the configuration has a provider of that name. One that
 // has none at all is for these commands alone, and says nothing.
 func (c *grantsConfig) configured(provider string) bool {
-	_, ok := c.providers[provider]
-	return ok || len(c.providers) == 0
+	return len(c.providers) == 0 || slices.Contains(c.providers, provider)
 }
 
 func (c *grantsConfig) listCommand() *cobra.Command {
@@ -135,13 +134,13 @@ func (c *grantsConfig) listGrants(ctx context.Context, s *grants.Store, filter *
 				return err
 			}
 		}
-		provider := printable(g.Provider)
+		provider := Printable(g.Provider)
 		if !c.configured(g.Provider) {
 			left[g.Provider]++
 			provider += " !"
 		}
 		_, err := fmt.Fprintf(out, listLine, g.ID, provider, g.State, g.Created.UTC().Format(time.RFC3339), g.Changed.UTC().Format(time.RFC3339),
-			printable(g.Realm), printable(g.Subject), printable(g.Account))
+			Printable(g.Realm), Printable(g.Subject), Printable(g.Account))
 		return err
 	})
 	if err == nil && n == 0 {
@@ -150,7 +149,7 @@ func (c *grantsConfig) listGrants(ctx context.Context, s *grants.Store, filter *
 	for _, name := range slices.Sorted(maps.Keys(left)) {
 		if err == nil {
 			_, err = fmt.Fprintf(out, "! %d of provider %s, which is not configured: nobody can use them. If it was renamed: caddy delegate grants rename %s <new>\n",
-				left[name], printable(name), printable(name))
+				left[name], Printable(name), Printable(name))
 		}
 	}
 	return err
@@ -235,7 +234,7 @@ which grant, and by which account on the machine. It names no user of the app.`,
 						By     string    `json:"by"`
 					}{d.At.UTC(), d.Action, d.Grant, d.By})
 				}
-				_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s  %-7s  %-26s  %s\n", d.At.UTC().Format(time.RFC3339), d.Action, d.Grant, printable(d.By))
+				_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s  %-7s  %-26s  %s\n", d.At.UTC().Format(time.RFC3339), d.Action, d.Grant, Printable(d.By))
 				return err
 			})
 			if err == nil && n == 0 && !asJSON {
@@ -247,8 +246,8 @@ which grant, and by which account on the machine. It names no user of the app.`,
 	return cmd
 }
 
-// printable quotes what could steer a terminal or pass for another column.
-func printable(s string) string {
+// Printable quotes what could steer a terminal or pass for another column.
+func Printable(s string) string {
 	if s == "" || strings.Contains(s, "  ") || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return strconv.Quote(s)
 	}

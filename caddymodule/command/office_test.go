@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package command_test
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 )
@@ -33,17 +34,17 @@ func newOffice(t *testing.T, address string) *office {
 	t.Helper()
 	dir := t.TempDir()
 	f := &office{t: t, config: filepath.Join(dir, "caddy.json"), keys: filepath.Join(dir, "grants", "keyset.json")}
-	at := &Grants{SQLite: filepath.Join(dir, "grants", "grants.db"), Postgres: address}
-	app := App{Grants: at}
+	at := &caddymodule.Grants{SQLite: filepath.Join(dir, "grants", "grants.db"), Postgres: address}
+	app := caddymodule.App{Grants: at}
 	if address != "" {
 		at.SQLite = ""
 		app.Keyset = "{file." + f.keys + "}"
-		if err := os.Mkdir(filepath.Dir(f.keys), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := generateKeyset(f.keys); err != nil {
-			t.Fatal(err)
-		}
+	}
+	if err := os.Mkdir(filepath.Dir(f.keys), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := delegateCommand(t, "keyset", "generate", f.keys); err != nil {
+		t.Fatal(err)
 	}
 	text, err := json.Marshal(map[string]any{"apps": map[string]any{"delegate": app}})
 	if err != nil {
@@ -51,11 +52,6 @@ func newOffice(t *testing.T, address string) *office {
 	}
 	if err := os.WriteFile(f.config, text, 0o600); err != nil {
 		t.Fatal(err)
-	}
-	if address == "" {
-		if _, err := loadOrCreateKeyset(at.SQLite); err != nil {
-			t.Fatal(err)
-		}
 	}
 	f.store, err = grants.Open(t.Context(), grants.Options{File: at.SQLite, Postgres: address, Keyset: readKeyset(t, f.keys)})
 	if err != nil {

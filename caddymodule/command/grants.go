@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package command
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/user"
 	"strconv"
@@ -24,14 +22,15 @@ import (
 // request's, because an operator would rather wait for a busy one.
 const operatorTimeout = 30 * time.Second
 
-// grantsConfig names the configuration whose grants are meant.
+// grantsConfig is the configuration whose grants are meant.
 type grantsConfig struct {
-	file, adapter string
-	providers     map[string]json.RawMessage // that are configured, once it was read
+	Config
+	backend   Backend
+	providers []string // that are configured, once it was read
 }
 
-func grantsCommand() *cobra.Command {
-	c := new(grantsConfig)
+func grantsCommand(b Backend) *cobra.Command {
+	c := &grantsConfig{backend: b}
 	cmd := &cobra.Command{
 		Use:   "grants",
 		Short: "Lists, exports and changes what people have consented to",
@@ -47,9 +46,7 @@ or sealed anew is recorded in the database, with the name of who ran this: see
 decisions.`,
 	}
 	group(cmd)
-	flags := cmd.PersistentFlags()
-	flags.StringVarP(&c.file, "config", "c", "", "The configuration file; default: Caddyfile in this folder")
-	flags.StringVarP(&c.adapter, "adapter", "a", "", "The adapter, if it is no Caddyfile or JSON")
+	c.flags(cmd.PersistentFlags())
 	cmd.AddCommand(c.listCommand(), c.exportCommand(), c.deleteCommand(), c.releaseCommand(), c.moveCommand(), c.renameCommand(), c.resealCommand(), c.decisionsCommand())
 	return cmd
 }
@@ -100,10 +97,11 @@ func runGrants(cmd *cobra.Command, names int, f func(ctx context.Context, id str
 
 // with opens the grants for f, and closes them.
 func (c *grantsConfig) with(ctx context.Context, f func(*grants.Store) error) (err error) {
-	o, err := c.options()
-	if err != nil {
+	var o grants.Options
+	if o, c.providers, err = c.backend.Grants(c.Config); err != nil {
 		return err
 	}
+	o.Timeout = operatorTimeout
 	where := o.File
 	if o.Postgres != "" {
 		where = "PostgreSQL" // its address may hold a password
@@ -116,49 +114,6 @@ func (c *grantsConfig) with(ctx context.Context, f func(*grants.Store) error) (e
 	return f(s)
 }
 
-// options reads where the grants are. It makes neither a database nor a keyset:
-// a command that is run as another user would begin new ones, and find nobody.
-func (c *grantsConfig) options() (o grants.Options, err error) {
-	_, settings, err := readConfig(c.file, c.adapter)
-	if err != nil {
-		return o, err
-	}
-	var app App
-	for name, to := range map[string]any{"keyset": &app.Keyset, "grants": &app.Grants, "providers": &c.providers} {
-		if len(settings[name]) == 0 {
-			continue
-		}
-		if err := json.Unmarshal(settings[name], to); err != nil {
-			return o, fmt.Errorf("the configuration's delegate: %s is not as it should be: see `caddy validate`", name)
-		}
-	}
-	keys, err := openKeyset(app.Keyset)
-	if err != nil {
-		return o, fmt.Errorf("keyset: %w", err)
-	}
-	if o, err = app.Grants.sealedOptions(keys); err != nil {
-		return o, fmt.Errorf("grants: %w", err)
-	}
-	o.Timeout = operatorTimeout
-	if o.Postgres != "" {
-		return o, nil
-	}
-	switch _, err := os.Stat(o.File); {
-	case errors.Is(err, fs.ErrNotExist):
-		return o, fmt.Errorf("there is no %s: run this as the user Caddy runs as, with the same environment; if you have, no Caddy of this configuration has kept a grant yet", o.File)
-	case err != nil:
-		return o, fmt.Errorf("looking for the grants: %w: run this as the user Caddy runs as", err)
-	case o.Keyset != nil:
-		return o, nil
-	}
-	beside, err := loadOrCreateKeyset(o.File)
-	if err != nil {
-		return o, err
-	}
-	o.Keyset = beside
-	return o, nil
-}
-
 // mendDamaged is for one row; a store of another keyset does not open at all.
 const mendDamaged = "put back a backup of the database, or delete that grant and have its owner connect anew"
 
@@ -167,7 +122,7 @@ const mendDamaged = "put back a backup of the database, or delete that grant and
 func explain(err error, id string) error {
 	switch {
 	case errors.Is(err, grants.ErrNotFound):
-		return fmt.Errorf("there is no grant %s: `caddy delegate grants list` tells which there are", printable(id))
+		return fmt.Errorf("there is no grant %s: `caddy delegate grants list` tells which there are", Printable(id))
 	case errors.Is(err, grants.ErrDamaged) && id != "":
 		return fmt.Errorf("grant %s cannot be opened: its row was altered; %s", id, mendDamaged)
 	case errors.Is(err, grants.ErrUnavailable):

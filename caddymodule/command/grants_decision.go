@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package command
 
 import (
 	"context"
@@ -100,7 +100,7 @@ of the account.`,
 				return explainMove(ctx, s, g, err)
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Moved grant %s from %s to %s, whose only one at %s it now is.\n%s",
-				id, ownerName(g.Owner), ownerName(to), printable(g.Provider), inMemory)
+				id, ownerName(g.Owner), ownerName(to), Printable(g.Provider), inMemory)
 			return err
 		})
 	})
@@ -108,7 +108,7 @@ of the account.`,
 }
 
 func ownerName(o grants.Owner) string {
-	return fmt.Sprintf("subject %s of realm %s", printable(o.Subject), printable(o.Realm))
+	return fmt.Sprintf("subject %s of realm %s", Printable(o.Subject), Printable(o.Realm))
 }
 
 // errFound ends a search.
@@ -134,5 +134,5 @@ func explainMove(ctx context.Context, s *grants.Store, g *grants.Grant, err erro
 		return errors.Join(errors.New("nothing was moved: another grant holds its account; release that one first"), err)
 	}
 	return fmt.Errorf("nothing was moved: grant %s of %s holds its account %s; release that one first: caddy delegate grants release %s",
-		holder.ID, ownerName(holder.Owner), printable(g.Account), holder.ID)
+		holder.ID, ownerName(holder.Owner), Printable(g.Account), holder.ID)
 }

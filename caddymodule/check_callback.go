@@ -16,17 +16,17 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
 )
 
-// lookAtCallbacks posts to the callback of each delegate_connect, by the address
+// checkCallbacks posts to the callback of each delegate_connect, by the address
 // that the platform calls. It sends nothing that the platform would show itself
 // by: the right answer is delegate_connect's, that it is not the platform.
-func (l *loaded) lookAtCallbacks(ctx context.Context, provider string, tell func(delegation.Finding)) {
+func (l *checkedConfig) checkCallbacks(ctx context.Context, provider string, tell func(delegation.Finding)) {
 	n := 0
-	for _, p := range l.places {
+	for _, p := range l.handlers {
 		if p.name() != "delegate_connect" || provider != "" && text(p.node, "provider") != provider {
 			continue
 		}
 		n++
-		f := l.lookAtCallback(ctx, &p)
+		f := l.checkCallback(ctx, &p)
 		f.Step = "callback"
 		f.Detail = text(p.node, "provider") + ": " + f.Detail
 		tell(f)
@@ -36,7 +36,7 @@ func (l *loaded) lookAtCallbacks(ctx context.Context, provider string, tell func
 	}
 }
 
-func (l *loaded) lookAtCallback(ctx context.Context, p *place) delegation.Finding {
+func (l *checkedConfig) checkCallback(ctx context.Context, p *placedHandler) delegation.Finding {
 	raw, err := p.settings()
 	if err != nil {
 		return delegation.Finding{Detail: err.Error()}
@@ -68,7 +68,7 @@ func (l *loaded) lookAtCallback(ctx context.Context, p *place) delegation.Findin
 }
 
 // judgeCallback tells whether it was delegate_connect that answered.
-func (c *Connect) judgeCallback(res *http.Response, where string, p *place) delegation.Finding {
+func (c *Connect) judgeCallback(res *http.Response, where string, p *placedHandler) delegation.Finding {
 	own := strings.HasSuffix(res.Header.Get("Proxy-Status"), callbackDetails)
 	switch {
 	case own && res.StatusCode == http.StatusForbidden:

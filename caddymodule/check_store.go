@@ -7,13 +7,14 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/command"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/fleet"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 )
 
-// lookAtRedis tries every command that is used, on keys of its own.
-func (l *loaded) lookAtRedis(ctx context.Context, tell func(delegation.Finding)) {
+// checkRedis tries every command that is used, on keys of its own.
+func (l *checkedConfig) checkRedis(ctx context.Context, tell func(delegation.Finding)) {
 	f := delegation.Finding{Step: "redis"}
 	defer func() { tell(f) }()
 	if l.cache == nil {
@@ -27,7 +28,7 @@ func (l *loaded) lookAtRedis(ctx context.Context, tell func(delegation.Finding))
 	f.OK, f.Detail = true, "answers, and allows all that is needed"
 }
 
-func (l *loaded) tryRedis(ctx context.Context) error {
+func (l *checkedConfig) tryRedis(ctx context.Context) error {
 	keys, err := openKeyset(l.app.Keyset)
 	if err != nil {
 		return fmt.Errorf("keyset: %w", err)
@@ -44,9 +45,9 @@ func (l *loaded) tryRedis(ctx context.Context) error {
 	return shared.Check(ctx)
 }
 
-// lookAtDatabase opens the database of the grants, if there is one: who only
+// checkDatabase opens the database of the grants, if there is one: who only
 // looks makes none.
-func (l *loaded) lookAtDatabase(ctx context.Context, tell func(delegation.Finding)) {
+func (l *checkedConfig) checkDatabase(ctx context.Context, tell func(delegation.Finding)) {
 	f := delegation.Finding{Step: "database"}
 	defer func() { tell(f) }()
 	needed := false
@@ -85,7 +86,7 @@ func describeCounts(counts []grants.ProviderCount) string {
 	}
 	texts := make([]string, len(counts))
 	for i, c := range counts {
-		texts[i] = fmt.Sprintf("%d of %s", c.Grants, printable(c.Provider))
+		texts[i] = fmt.Sprintf("%d of %s", c.Grants, command.Printable(c.Provider))
 	}
 	return "grants: " + strings.Join(texts, ", ")
 }

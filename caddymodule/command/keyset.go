@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package command
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -14,29 +13,18 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/keyset"
 )
 
-func init() {
-	caddycmd.RegisterCommand(caddycmd.Command{
-		Name:  "delegate",
-		Usage: "check|session|init|keyset|grants",
-		Short: "Sets the delegate modules up, makes their keys, and keeps their grants",
-		Long: `
-Sets up an account at a platform, checks it, and makes and rotates the keyset: the keys by
-which the delegate modules seal what they keep outside Caddy, and by which they
-give names to people. Machines that share a cache or a database need the same
-keyset. It also lists, exports and changes the grants: what people have
-consented to at a platform.`,
-		CobraFunc: func(cmd *cobra.Command) {
-			group(cmd)
-			keys := &cobra.Command{
-				Use:   "keyset",
-				Short: "Makes and rotates keysets",
-			}
-			group(keys)
-			keys.AddCommand(keysetCommand("generate", "Writes a new keyset", `
+// keysetCommands are `caddy delegate keyset …`.
+func keysetCommands() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "keyset",
+		Short: "Makes and rotates keysets",
+	}
+	group(cmd)
+	cmd.AddCommand(keysetCommand("generate", "Writes a new keyset", `
 Writes a keyset with new keys. The file must not exist. Its mode is 0600: only
 its owner, which should be the user Caddy runs as, can read it. Whoever has the
 file can open all that was sealed, so guard it like a private key.`, generateKeyset))
-			keys.AddCommand(keysetCommand("rotate", "Takes a keyset one step further", `
+	cmd.AddCommand(keysetCommand("rotate", "Takes a keyset one step further", `
 Replaces the keys of a keyset in two steps, so that no machine ever meets what
 it cannot open. The file itself tells which one is next:
 
@@ -48,42 +36,7 @@ Staging also removes keys older than the one before the present one, and what
 only they sealed cannot be opened again.
 
 The file keeps its owner; its mode becomes 0600 if it was more.`, rotateKeyset))
-			cmd.AddCommand(keys)
-			start := &cobra.Command{
-				Use:   "init",
-				Short: "Makes a key pair and a Caddyfile to begin with",
-			}
-			group(start)
-			start.AddCommand(initCommand())
-			cmd.AddCommand(start, withEnvFiles(checkCommand()), withEnvFiles(sessionCommand()), withEnvFiles(grantsCommand()))
-		},
-	})
-}
-
-// readConfig reads a configuration file, without running it, and in it the
-// settings of the delegate app.
-func readConfig(file, adapter string) (text []byte, settings map[string]json.RawMessage, err error) {
-	if text, _, _, err = caddycmd.LoadConfig(file, adapter); err != nil {
-		return nil, nil, err
-	}
-	if len(text) == 0 {
-		return nil, nil, errors.New("there is no Caddyfile in this folder: name the configuration with --config")
-	}
-	var config caddy.Config
-	if err := json.Unmarshal(text, &config); err != nil {
-		return nil, nil, fmt.Errorf("reading the configuration: %w", err)
-	}
-	if err := json.Unmarshal(config.AppsRaw["delegate"], &settings); err != nil || settings == nil {
-		return nil, nil, errors.New("the configuration has no global option delegate")
-	}
-	return text, settings, nil
-}
-
-// group makes cmd print its help, and refuse words that are no command of it:
-// by default cobra would print the help and succeed.
-func group(cmd *cobra.Command) {
-	cmd.Args = cobra.NoArgs
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	return cmd
 }
 
 func keysetCommand(name, short, long string, run func(path string) (done string, err error)) *cobra.Command {

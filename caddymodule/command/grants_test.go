@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package command_test
 
 import (
 	"encoding/json"
@@ -101,7 +101,7 @@ func TestGrantsReseal(t *testing.T) {
 	f := newOffice(t, "")
 	f.connect("alice", "1")
 	for range 2 {
-		if _, err := rotateKeyset(f.keys); err != nil {
+		if _, err := delegateCommand(t, "keyset", "rotate", f.keys); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -6,8 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/command"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/policy"
 )
@@ -18,25 +21,49 @@ type routePolicy struct {
 	lines []delegation.Route
 }
 
-// try checks one provider.
-func (c *check) try(ctx context.Context, p *provider, policies []routePolicy, tell func(delegation.Finding)) {
+// checkConfiguration checks the providers of a configuration, and what is around
+// them.
+func checkConfiguration(ctx context.Context, c *command.CheckRequest, r *command.Report) (err error) {
+	l, err := load(c.Config)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.app.Cleanup()) }()
+	names := slices.Sorted(maps.Keys(l.app.providers))
+	if c.Provider != "" {
+		if !slices.Contains(names, c.Provider) {
+			return fmt.Errorf("there is no provider %q: name one of %s", c.Provider, strings.Join(names, ", "))
+		}
+		names = []string{c.Provider}
+	}
+	for _, name := range names {
+		r.Begin(name)
+		l.app.providers[name].try(ctx, c, l.policies[name], r.Add)
+	}
+	r.Begin(command.ConfigurationPart)
+	l.checkSurroundings(ctx, c.Provider, r.Add)
+	return nil
+}
+
+// try checks a provider, for which directives have the policies.
+func (p *provider) try(ctx context.Context, c *command.CheckRequest, policies []routePolicy, tell func(delegation.Finding)) {
 	if !p.canCheck() {
 		tell(delegation.Finding{Step: "provider", Detail: "this kind of provider cannot be checked", Skipped: true})
 		return
 	}
-	q := delegation.CheckRequest{Send: c.read}
+	q := delegation.CheckRequest{Send: c.Read}
 	for _, policy := range policies {
 		q.Routes = append(q.Routes, policy.lines...)
 	}
-	if _, connects := p.connector(); connects && c.subject != "" && p.usesGrants && !p.grantStore.Exists() {
+	if _, connects := p.connector(); connects && c.Subject != "" && p.usesGrants && !p.grantStore.Exists() {
 		tell(delegation.Finding{Step: "grants", Detail: "there is no database yet: start Caddy once, and have somebody connect"})
 		return
 	}
-	if c.subject != "" {
-		q.Delegation = c.delegation(p)
+	if c.Subject != "" {
+		q.Delegation = checkedDelegation(c, p)
 	}
-	if c.route != "" {
-		verdict, err := match(policies, c.method, c.path)
+	if c.Route != "" {
+		verdict, err := match(policies, c.Method, c.Path)
 		if err != nil {
 			tell(delegation.Finding{Step: "route", Detail: err.Error()})
 			return
@@ -49,26 +76,26 @@ func (c *check) try(ctx context.Context, p *provider, policies []routePolicy, te
 		return
 	}
 	switch {
-	case c.subject == "":
+	case c.Subject == "":
 		tell(delegation.Finding{Step: "user", Detail: "whether a user is found, and gets a token: add --subject", Skipped: true})
-	case c.route == "":
+	case c.Route == "":
 		tell(delegation.Finding{Step: "route", Detail: "whether it is allowed, and what the platform answers: add --route \"GET /path\" and --read", Skipped: true})
-	case !c.read:
+	case !c.Read:
 		tell(delegation.Finding{Step: "read", Detail: "what the platform answers: add --read", Skipped: true})
 	}
 }
 
-// delegation is the request to try.
-func (c *check) delegation(p *provider) *delegation.Delegation {
+// checkedDelegation is the request that a check is about.
+func checkedDelegation(c *command.CheckRequest, p *provider) *delegation.Delegation {
 	d := &delegation.Delegation{
-		Provider: p.name, Person: delegation.Person{Realm: c.realm, Subject: c.subject}, Claim: c.claim,
-		Method: c.method, Path: c.path, URI: c.path,
+		Provider: p.name, Person: delegation.Person{Realm: c.Realm, Subject: c.Subject}, Claim: c.Claim,
+		Method: c.Method, Path: c.Path, URI: c.Path,
 	}
-	if c.query != "" {
-		d.URI += "?" + c.query
+	if c.Query != "" {
+		d.URI += "?" + c.Query
 	}
 	if d.Claim == "" {
-		d.Claim = c.subject
+		d.Claim = c.Subject
 	}
 	return d
 }

@@ -30,10 +30,10 @@ func probeClient() *http.Client {
 	}
 }
 
-// askAuthServer asks the server of a forward_auth as Caddy would, for a request
+// probeAuthServer asks the server of a forward_auth as Caddy would, for a request
 // that has no session: it must name nobody. node is the reverse_proxy that
 // forward_auth stands for, header the one that the subject is read from.
-func askAuthServer(ctx context.Context, node map[string]any, header string) delegation.Finding {
+func probeAuthServer(ctx context.Context, node map[string]any, header string) delegation.Finding {
 	address, method, ok := authAddress(node)
 	if !ok {
 		return delegation.Finding{Detail: "is set by forward_auth, whose server is not asked: its address is not written out", Skipped: true}

@@ -13,19 +13,19 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// look checks what is around the providers; of directives those of one
+// checkSurroundings checks what is around the providers; of directives those of one
 // provider, if it is named.
-func (l *loaded) look(ctx context.Context, provider string, tell func(delegation.Finding)) {
-	l.lookAtSessions(ctx, tell)
-	l.lookAtSubjects(ctx, provider, tell)
-	l.lookAtRedis(ctx, tell)
-	l.lookAtDatabase(ctx, tell)
-	l.lookAtCallbacks(ctx, provider, tell)
+func (l *checkedConfig) checkSurroundings(ctx context.Context, provider string, tell func(delegation.Finding)) {
+	l.checkSessions(ctx, tell)
+	l.checkSubjects(ctx, provider, tell)
+	l.checkRedis(ctx, tell)
+	l.checkDatabase(ctx, tell)
+	l.checkCallbacks(ctx, provider, tell)
 }
 
-// lookAtSessions has each app_session's keys fetched, or asks the one whom it
+// checkSessions has each app_session's keys fetched, or asks the one whom it
 // asks about a session that was made up.
-func (l *loaded) lookAtSessions(ctx context.Context, tell func(delegation.Finding)) {
+func (l *checkedConfig) checkSessions(ctx context.Context, tell func(delegation.Finding)) {
 	const step = "app_session"
 	none := true
 	for s, err := range l.sessions() {
@@ -46,11 +46,11 @@ func (l *loaded) lookAtSessions(ctx context.Context, tell func(delegation.Findin
 
 // sessions are the app_session of the configuration, those that judge alike once.
 // Each is let go of when the next one is asked for.
-func (l *loaded) sessions() iter.Seq2[*AppSession, error] {
+func (l *checkedConfig) sessions() iter.Seq2[*AppSession, error] {
 	return func(yield func(*AppSession, error) bool) {
 		var seen []string
-		for _, p := range l.places {
-			own := place{node: maps.Clone(p.node)}
+		for _, p := range l.handlers {
+			own := placedHandler{node: maps.Clone(p.node)}
 			delete(own.node, "optional") // says what becomes of nobody
 			raw, err := own.settings()
 			if err != nil || p.name() != "app_session" || slices.Contains(seen, string(raw)) {
@@ -70,10 +70,10 @@ func (l *loaded) sessions() iter.Seq2[*AppSession, error] {
 	}
 }
 
-// lookAtSubjects tells of each directive what sets its subject.
-func (l *loaded) lookAtSubjects(ctx context.Context, provider string, tell func(delegation.Finding)) {
+// checkSubjects tells of each directive what sets its subject.
+func (l *checkedConfig) checkSubjects(ctx context.Context, provider string, tell func(delegation.Finding)) {
 	var seen []string
-	for _, p := range l.places {
+	for _, p := range l.handlers {
 		name := p.name()
 		if !slices.Contains([]string{"delegate", "delegate_token", "delegate_connect", "delegate_logout"}, name) ||
 			provider != "" && text(p.node, "provider") != provider || p.node["backchannel"] != nil {
@@ -83,7 +83,7 @@ func (l *loaded) lookAtSubjects(ctx context.Context, provider string, tell func(
 		if subject == "" {
 			subject = defaultSubject
 		}
-		f := l.lookAtSubject(ctx, &p, subject)
+		f := l.checkSubject(ctx, &p, subject)
 		f.Step = "subject"
 		f.Detail = fmt.Sprintf("%s: %s %s", strings.TrimSpace(name+" "+text(p.node, "provider")), caddyfilePlaceholder(subject), f.Detail)
 		if !slices.Contains(seen, f.Detail) {
@@ -100,8 +100,8 @@ var plain = []string{
 	"metrics", "push", "request_body", "rewrite", "static_response", "subroute", "templates", "tracing", "vars", "reverse_proxy", "authentication", "app_session",
 }
 
-// lookAtSubject tells what sets a subject before a place.
-func (l *loaded) lookAtSubject(ctx context.Context, p *place, subject string) delegation.Finding {
+// checkSubject tells what sets a subject before a handler.
+func (l *checkedConfig) checkSubject(ctx context.Context, p *placedHandler, subject string) delegation.Finding {
 	wanted, how := []string{"app_session", "authentication"}, "no authenticator stands before it: app_session, basic_auth or another one of Caddy"
 	header, proxied := strings.CutPrefix(strings.Trim(subject, "{}"), "http.reverse_proxy.header.")
 	if proxied {
@@ -112,7 +112,7 @@ func (l *loaded) lookAtSubject(ctx context.Context, p *place, subject string) de
 		name := text(node, "handler")
 		if slices.Contains(wanted, name) && (!proxied || node["handle_response"] != nil) {
 			if proxied {
-				return askAuthServer(ctx, node, header)
+				return probeAuthServer(ctx, node, header)
 			}
 			return delegation.Finding{Detail: "is set by " + name, OK: true}
 		}
