@@ -85,7 +85,7 @@ func (c Carrier) Find(h http.Header) (Credential, error) {
 		}
 		return whole(strings.TrimLeft(value, " "), InBearer)
 	}
-	return Credential{}, refuse("the request carries no session")
+	return Credential{}, refuse(c.missing(h))
 }
 
 // whole lets a credential pass that is of characters no two parties read

@@ -41,6 +41,9 @@ func (j *JWT) claims() []claimCheck {
 			issuer, err := d.text("iss")
 			if err == nil && j.Issuer != "" && issuer != j.Issuer {
 				err = errors.New("iss is another issuer")
+				if strings.TrimSuffix(issuer, "/") == strings.TrimSuffix(j.Issuer, "/") {
+					err = errors.New("iss is another issuer, by the slash at its end alone: write `issuer` as the tokens have it")
+				}
 			}
 			return err
 		}},
