@@ -92,6 +92,17 @@ func (c *Connect) judgeCallback(res *http.Response, where string, p *place) dele
 	}
 }
 
+// authenticatorsIn are those among a route's handlers.
+func authenticatorsIn(handlers any) []string {
+	list, _ := handlers.([]any)
+	var nodes []map[string]any
+	for _, h := range list {
+		node, _ := h.(map[string]any)
+		nodes = append(nodes, node)
+	}
+	return authenticatorsOf(nodes)
+}
+
 // authenticatorsOf are the handlers that may ask for a session.
 func authenticatorsOf(before []map[string]any) (names []string) {
 	for _, node := range before {

@@ -91,6 +91,7 @@ func (l *loaded) addPolicy(node map[string]any) error {
 type place struct {
 	node   map[string]any
 	before []map[string]any
+	never  []unmatched // what would stand before it, if its matcher ever matched
 }
 
 func (p *place) name() string { return text(p.node, "handler") }
@@ -137,14 +138,23 @@ func findPlaces(config []byte) ([]place, error) {
 	return w.found, nil
 }
 
-type placeWalk struct{ found []place }
+type placeWalk struct {
+	found []place
+	never []unmatched
+}
 
 // routes returns what a request has met behind the routes. Of a group only one
 // runs, and none runs behind one that is terminal.
 func (w *placeWalk) routes(list any, before []map[string]any) []map[string]any {
 	routes, _ := list.([]any)
+	defer func(outside int) { w.never = w.never[:outside] }(len(w.never))
 	for _, r := range routes {
 		route, _ := r.(map[string]any)
+		if pattern, prefix := strippedMatcher(route["match"], before); pattern != "" {
+			w.handlers(route["handle"], before)
+			w.never = append(w.never, unmatched{pattern: pattern, prefix: prefix, handlers: route["handle"]})
+			continue
+		}
 		out := w.handlers(route["handle"], before)
 		if terminal, _ := route["terminal"].(bool); !terminal && text(route, "group") == "" {
 			before = out
@@ -157,7 +167,7 @@ func (w *placeWalk) handlers(list any, before []map[string]any) []map[string]any
 	handlers, _ := list.([]any)
 	for _, h := range handlers {
 		node, _ := h.(map[string]any)
-		w.found = append(w.found, place{node, before})
+		w.found = append(w.found, place{node, before, slices.Clone(w.never)})
 		before = append(slices.Clone(before), node)
 		switch text(node, "handler") {
 		case "subroute":

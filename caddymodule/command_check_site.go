@@ -123,5 +123,11 @@ func (l *loaded) lookAtSubject(ctx context.Context, p *place, subject string) de
 	if unknown != "" {
 		return delegation.Finding{Detail: "may be set by " + unknown + ", which is another module's", Skipped: true}
 	}
+	for _, n := range p.never {
+		if sets := authenticatorsIn(n.handlers); len(sets) > 0 {
+			return delegation.Finding{Detail: "is never set: the matcher of " + strings.Join(sets, " and ") + " names " + printable(n.pattern) +
+				", and no path has " + printable(n.prefix) + " any more, which handle_path has taken off: leave it out of the matcher"}
+		}
+	}
 	return delegation.Finding{Detail: "is never set: " + how}
 }

@@ -176,6 +176,9 @@ func (h *Handler) authorize(w http.ResponseWriter, r *http.Request, repl *caddy.
 		return false, err
 	}
 	d.Claim = h.claim(r, repl, d.Person)
+	if denied != nil {
+		denied = h.missedByPrefix(r, denied, d, upgrade)
+	}
 	return false, denied
 }
 
