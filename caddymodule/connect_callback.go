@@ -5,6 +5,7 @@ package caddymodule
 import (
 	"crypto/subtle"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -28,7 +29,12 @@ const maxCallback = 256 << 10
 func (c *Connect) listen(w http.ResponseWriter, r *http.Request, rest string) error {
 	caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
 	w.Header().Set("Proxy-Status", sfName(c.ProxyStatusName)+"; "+callbackDetails) // by which `check` knows it
-	if !c.mayTell(r, strings.TrimPrefix(rest, "/")) {
+	if !c.isCallback(strings.TrimPrefix(rest, "/")) {
+		w.WriteHeader(http.StatusNotFound)
+		return nil
+	}
+	if from, ok := c.fromPlatform(r); !ok {
+		c.provider.logger.Warn("a callback was not taken", zap.NamedError("cause", fmt.Errorf("callback_from leaves out %s, from where it came: if that is a proxy in front, name it in trusted_proxies of Caddy's servers; if it is the platform, in callback_from", from)))
 		w.WriteHeader(http.StatusNotFound)
 		return nil
 	}
@@ -59,12 +65,14 @@ func (c *Connect) listen(w http.ResponseWriter, r *http.Request, rest string) er
 	return nil
 }
 
-// mayTell tells whether a callback comes by the address that the operator gave
-// the platform, and from where it may.
-func (c *Connect) mayTell(r *http.Request, segment string) bool {
-	if subtle.ConstantTimeCompare([]byte(segment), []byte(c.segment.Reveal())) != 1 {
-		return false
-	}
-	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
-	return len(c.from) == 0 || inRanges(c.from, text)
+// isCallback tells whether a callback comes by the address that the operator gave
+// the platform.
+func (c *Connect) isCallback(segment string) bool {
+	return subtle.ConstantTimeCompare([]byte(segment), []byte(c.segment.Reveal())) == 1
+}
+
+// fromPlatform is the client's address, and whether callbacks may come from it.
+func (c *Connect) fromPlatform(r *http.Request) (address string, ok bool) {
+	address, _ = caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	return address, len(c.from) == 0 || inRanges(c.from, address)
 }
