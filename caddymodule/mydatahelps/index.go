@@ -70,6 +70,13 @@ func (x *index) find(claim string) []entry {
 	return found
 }
 
+// blank tells whether there are participants and none of them has a claim.
+func (x *index) blank() bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return len(x.people) > 0 && len(x.byClaim) == 0
+}
+
 // put adds a participant, or corrects what is known of them. It reports
 // whether they are new.
 func (x *index) put(p *participant) bool {
