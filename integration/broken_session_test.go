@@ -50,7 +50,7 @@ func TestBroken_IssuerSlash(t *testing.T) {
 	ask(issuer.URL + "/")
 	contains(t, checks(t, s, caddyfile, false), "✗ app_session        jwks "+issuer.URL+"/jwks: the issuer calls itself "+issuer.URL+"/, and `issuer` says "+issuer.URL+": they have to agree to the last slash")
 	cause, _ := refusedCause(t, file)
-	if want := "JWT: iss is another issuer, by the slash at its end alone: write `issuer` as the tokens have it"; cause != want {
+	if want := "JWT: iss is another issuer by the slash at its end alone, and they have to agree to the last slash"; cause != want {
 		t.Errorf("%q, want %q", cause, want)
 	}
 	refused, text := lines(t, file, "refused")

@@ -42,7 +42,7 @@ func (j *JWT) claims() []claimCheck {
 			if err == nil && j.Issuer != "" && issuer != j.Issuer {
 				err = errors.New("iss is another issuer")
 				if strings.TrimSuffix(issuer, "/") == strings.TrimSuffix(j.Issuer, "/") {
-					err = errors.New("iss is another issuer, by the slash at its end alone: write `issuer` as the tokens have it")
+					err = errors.New("iss is another issuer by the slash at its end alone, and they have to agree to the last slash")
 				}
 			}
 			return err
