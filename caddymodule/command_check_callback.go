@@ -74,7 +74,7 @@ func (c *Connect) judgeCallback(res *http.Response, where string, p *place) dele
 	case own && res.StatusCode == http.StatusForbidden:
 		return delegation.Finding{Detail: where + " is answered by delegate_connect, which asks for the platform's credential", OK: true}
 	case own && res.StatusCode == http.StatusNotFound && len(c.CallbackFrom) > 0:
-		return delegation.Finding{Detail: where + " is for callback_from alone, which may leave out this machine", Skipped: true}
+		return delegation.Finding{Detail: where + " is for callback_from alone, which may leave out this machine; behind a proxy it is compared with that one's address, unless trusted_proxies of Caddy's servers names it", Skipped: true}
 	case own && res.StatusCode == http.StatusNotFound:
 		return delegation.Finding{Detail: where + " is answered by a delegate_connect that has another callback: reload the Caddy that runs there"}
 	}

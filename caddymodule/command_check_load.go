@@ -92,6 +92,7 @@ type place struct {
 	node   map[string]any
 	before []map[string]any
 	never  []unmatched // what would stand before it, if its matcher ever matched
+	under  string      // the path of the innermost matcher that names one
 }
 
 func (p *place) name() string { return text(p.node, "handler") }
@@ -141,6 +142,7 @@ func findPlaces(config []byte) ([]place, error) {
 type placeWalk struct {
 	found []place
 	never []unmatched
+	under string
 }
 
 // routes returns what a request has met behind the routes. Of a group only one
@@ -155,7 +157,12 @@ func (w *placeWalk) routes(list any, before []map[string]any) []map[string]any {
 			w.never = append(w.never, unmatched{pattern: pattern, prefix: prefix, handlers: route["handle"]})
 			continue
 		}
+		under := w.under
+		if path := onlyPath(route["match"]); path != "" {
+			w.under = path
+		}
 		out := w.handlers(route["handle"], before)
+		w.under = under
 		if terminal, _ := route["terminal"].(bool); !terminal && text(route, "group") == "" {
 			before = out
 		}
@@ -167,7 +174,7 @@ func (w *placeWalk) handlers(list any, before []map[string]any) []map[string]any
 	handlers, _ := list.([]any)
 	for _, h := range handlers {
 		node, _ := h.(map[string]any)
-		w.found = append(w.found, place{node, before, slices.Clone(w.never)})
+		w.found = append(w.found, place{node, before, slices.Clone(w.never), w.under})
 		before = append(slices.Clone(before), node)
 		switch text(node, "handler") {
 		case "subroute":

@@ -3,7 +3,10 @@
 package caddymodule
 
 import (
+	"slices"
 	"strings"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
 // unmatched is a route whose matcher names a path with the prefix that has been
@@ -44,4 +47,60 @@ func strippedOf(path string, before []map[string]any) string {
 		}
 	}
 	return ""
+}
+
+// onlyPath is the path of a route's matcher, if it names one and no other.
+func onlyPath(match any) string {
+	sets, _ := match.([]any)
+	if len(sets) != 1 {
+		return ""
+	}
+	set, _ := sets[0].(map[string]any)
+	paths, _ := set["path"].([]any)
+	if len(paths) != 1 {
+		return ""
+	}
+	path, _ := paths[0].(string)
+	return path
+}
+
+// prefixLeft is the prefix that all paths have which come to a delegate directive,
+// where no line of its policy has it: `handle /api/*` leaves it on, handle_path
+// takes it off. Empty where a rewrite stands before, or a line can cover such paths.
+func (p *place) prefixLeft(lines []delegation.Route) string {
+	prefix, all := strings.CutSuffix(p.under, "/*")
+	if !all || len(prefix) < 2 || strings.ContainsAny(prefix, "*{") || slices.ContainsFunc(p.before, func(node map[string]any) bool { return text(node, "handler") == "rewrite" }) {
+		return ""
+	}
+	first, _, _ := strings.Cut(prefix[1:], "/")
+	for _, line := range lines {
+		segment, _, _ := strings.Cut(strings.TrimPrefix(line.Pattern, "/"), "/")
+		if segment == first || strings.HasPrefix(segment, "*") {
+			return ""
+		}
+	}
+	return prefix
+}
+
+// lookAtPrefixes tells of directives whose policy covers nothing that comes to them.
+func (l *loaded) lookAtPrefixes(provider string, tell func(delegation.Finding)) {
+	for _, p := range l.places {
+		name := text(p.node, "provider")
+		configured := l.app.providers[name]
+		if p.name() != "delegate" || configured == nil || provider != "" && name != provider {
+			continue
+		}
+		lines := configured.traits.Routes
+		if allow, ok := p.node["allow"].([]any); ok {
+			lines = nil
+			for _, line := range allow {
+				node, _ := line.(map[string]any)
+				lines = append(lines, delegation.Route{Pattern: text(node, "path")})
+			}
+		}
+		if prefix := p.prefixLeft(lines); prefix != "" {
+			tell(delegation.Finding{Step: "policy", Detail: "delegate " + name + ": every path that comes to it begins with " + printable(prefix) +
+				", and no line of its policy does: write handle_path, which takes the prefix off, where handle stands"})
+		}
+	}
 }

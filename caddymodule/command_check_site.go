@@ -18,6 +18,7 @@ import (
 func (l *loaded) look(ctx context.Context, provider string, tell func(delegation.Finding)) {
 	l.lookAtSessions(ctx, tell)
 	l.lookAtSubjects(ctx, provider, tell)
+	l.lookAtPrefixes(provider, tell)
 	l.lookAtRedis(ctx, tell)
 	l.lookAtDatabase(ctx, tell)
 	l.lookAtCallbacks(ctx, provider, tell)

@@ -38,6 +38,9 @@ func TestBroken_HandleForHandlePath(t *testing.T) {
 			got := signIn(t, s, "alice").get(c.path)
 			got.want(t, http.StatusForbidden, "route_denied")
 			lacks(t, got.body, "segment", "prefix")
+			if out := checks(t, s, caddyfile, name != "handle"); name == "handle" {
+				contains(t, out, "✗ policy             delegate mydatahelps: every path that comes to it begins with /mdh, and no line of its policy does: write handle_path, which takes the prefix off, where handle stands")
+			}
 			cause, _ := refusedCause(t, file)
 			if cause != c.want {
 				t.Errorf("%q, want %q", cause, c.want)
