@@ -158,11 +158,17 @@ func (g *Gate) noteRefused(r *http.Request, refusal *delegation.Refusal) {
 	}
 }
 
-// vouched tells whether an auth server has said yes to a request. Otherwise
-// somebody without a session is what they seem to be, and nothing is wrong.
+// vouched tells whether an auth server has said yes to a request, or ought to have
+// been asked and was not, as with a matcher that never matches. Otherwise somebody
+// without a session is what they seem to be, and nothing is wrong.
 func (g *Gate) vouched(r *http.Request) bool {
 	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	return ok && authStatus(repl)/100 == 2
+	if !ok {
+		return false
+	}
+	status := authStatus(repl)
+	notAsked := status == 0 && strings.HasPrefix(g.Subject, proxiedHeader) && r.Method != http.MethodOptions // which matchers leave out
+	return status/100 == 2 || notAsked
 }
 
 // asking is who is asking; nobody, if nobody is signed in.
