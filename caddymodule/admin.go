@@ -21,8 +21,8 @@ func init() {
 	caddy.RegisterModule(adminAPI{})
 }
 
-// maxOrder is more than any order needs.
-const maxOrder = 64 << 10
+// maxAdminBody is more than any order needs.
+const maxAdminBody = 64 << 10
 
 // adminAPI shows the state of the providers, drops tokens, and begins journeys
 // for people, below /delegate/ of Caddy's admin endpoint. It has no state: Caddy
@@ -42,7 +42,7 @@ func (a adminAPI) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{
 		{Pattern: "/delegate/status", Handler: caddy.AdminHandlerFunc(a.status)},
 		{Pattern: "/delegate/purge", Handler: caddy.AdminHandlerFunc(a.purge)},
-		{Pattern: "/delegate/journeys", Handler: caddy.AdminHandlerFunc(a.depart)},
+		{Pattern: "/delegate/journeys", Handler: caddy.AdminHandlerFunc(a.startConsent)},
 	}
 }
 
@@ -76,7 +76,7 @@ type sessionStatus struct {
 }
 
 func (p *provider) status() providerStatus {
-	s := providerStatus{Kind: p.kind(), PurgeScope: "machine", Status: p.shared.tokens.Status()}
+	s := providerStatus{Kind: p.kind(), PurgeScope: "machine", Status: p.state.tokens.Status()}
 	s.Refused, s.EverybodyRefused = p.refusals.status()
 	s.Ready, s.Reason = s.Issuer.State == blame.Closed, s.Issuer.Code
 	if s.Shared != nil {
@@ -87,7 +87,7 @@ func (p *provider) status() providerStatus {
 
 // status answers GET /delegate/status.
 func (adminAPI) status(w http.ResponseWriter, r *http.Request) error {
-	app, err := liveApp(w, r, http.MethodGet)
+	app, err := activeApp(w, r, http.MethodGet)
 	if err != nil {
 		return err
 	}
@@ -100,12 +100,12 @@ func (adminAPI) status(w http.ResponseWriter, r *http.Request) error {
 	if sessions.Refused, sessions.EverybodyRefused = app.refusals.status(); len(sessions.Refused) > 0 {
 		answer["sessions"] = sessions
 	}
-	return answerJSON(w, http.StatusOK, answer)
+	return writeJSON(w, http.StatusOK, answer)
 }
 
-// liveApp is the app of the configuration that is running, for a request of
+// activeApp is the app of the configuration that is running, for a request of
 // the one method.
-func liveApp(w http.ResponseWriter, r *http.Request, method string) (*App, error) {
+func activeApp(w http.ResponseWriter, r *http.Request, method string) (*App, error) {
 	if r.Method != method {
 		w.Header().Set("Allow", method)
 		return nil, caddy.APIError{HTTPStatus: http.StatusMethodNotAllowed, Err: fmt.Errorf("method not allowed: use %s", method)}
@@ -117,27 +117,27 @@ func liveApp(w http.ResponseWriter, r *http.Request, method string) (*App, error
 	return app, nil
 }
 
-// readOrder reads what the app that is running is ordered to do, by POST with a
+// readAdminRequest reads what the app that is running is ordered to do, by POST with a
 // JSON object of the given form. A page of another site can post a form or
 // plain text to localhost without asking, but no JSON.
-func readOrder[T any](w http.ResponseWriter, r *http.Request, form string) (*App, *T, error) {
-	app, err := liveApp(w, r, http.MethodPost)
+func readAdminRequest[T any](w http.ResponseWriter, r *http.Request, form string) (*App, *T, error) {
+	app, err := activeApp(w, r, http.MethodPost)
 	if err != nil {
 		return nil, nil, err
 	}
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return nil, nil, badRequest(errors.New("send the header Content-Type: application/json"))
 	}
-	order, err := decodeOrder[T](http.MaxBytesReader(w, r.Body, maxOrder), form)
+	order, err := decodeAdminRequest[T](http.MaxBytesReader(w, r.Body, maxAdminBody), form)
 	if err != nil {
 		return nil, nil, badRequest(err)
 	}
 	return app, order, nil
 }
 
-// decodeOrder reads one JSON object of the given form. There may be none. Its
+// decodeAdminRequest reads one JSON object of the given form. There may be none. Its
 // errors quote nothing of it: Caddy logs them, and it names a person.
-func decodeOrder[T any](body io.Reader, form string) (*T, error) {
+func decodeAdminRequest[T any](body io.Reader, form string) (*T, error) {
 	d := json.NewDecoder(body)
 	d.DisallowUnknownFields()
 	var order *T

@@ -18,9 +18,9 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
 )
 
-// purgeAnswer is what a purge is answered with: what it met on this machine, so
+// purgeResponse is what a purge is answered with: what it met on this machine, so
 // that one of a misspelt name is seen.
-type purgeAnswer struct {
+type purgeResponse struct {
 	Code     string   `json:"code,omitempty"`
 	Purged   []string `json:"purged"`
 	Complete bool     `json:"complete"`
@@ -31,30 +31,30 @@ type purgeAnswer struct {
 	Machines int `json:"machines"` // others that listen
 
 	// Providers is what of these was whose, where there is more than one.
-	Providers map[string]met `json:"providers,omitempty"`
+	Providers map[string]purgeCounts `json:"providers,omitempty"`
 
 	Message string `json:"message,omitempty"`
 }
 
-// met is what a purge met of one provider.
-type met struct {
+// purgeCounts is what a purge met of one provider.
+type purgeCounts struct {
 	Tokens  int `json:"tokens"`
 	Lookups int `json:"lookups"`
 }
 
-// purgeForm is what a purge may hold.
-const purgeForm = "the strings provider, realm, subject and participant, and of release and sessions, which are true or false; all may be left out"
+// purgeFields is what a purge may hold.
+const purgeFields = "the strings provider, realm, subject and participant, and of release and sessions, which are true or false; all may be left out"
 
 // purge answers POST /delegate/purge.
 func (adminAPI) purge(w http.ResponseWriter, r *http.Request) error {
-	app, order, err := readOrder[purgeOrder](w, r, purgeForm)
+	app, order, err := readAdminRequest[purgeRequest](w, r, purgeFields)
 	if err != nil {
 		return err
 	}
-	if err := order.check(); err != nil {
+	if err := order.validate(); err != nil {
 		return badRequest(err)
 	}
-	names, err := order.providers(app)
+	names, err := order.providerNames(app)
 	if err != nil {
 		return err
 	}
@@ -64,29 +64,29 @@ func (adminAPI) purge(w http.ResponseWriter, r *http.Request) error {
 	if !answer.Complete {
 		status = http.StatusServiceUnavailable
 	}
-	return answerJSON(w, status, answer)
+	return writeJSON(w, status, answer)
 }
 
 // purge has the named providers drop who is selected. Sessions end before: they
 // would have it fetched again.
-func (a *App) purge(ctx context.Context, names []string, order *purgeOrder) purgeAnswer {
-	s, answer := order.selection(), purgeAnswer{Purged: names, Complete: true}
+func (a *App) purge(ctx context.Context, names []string, order *purgeRequest) purgeResponse {
+	s, answer := order.selection(), purgeResponse{Purged: names, Complete: true}
 	var errs []error
 	if order.Sessions {
 		who := delegation.Person{Realm: s.Realm, Subject: s.Subject}
 		// What is known here by other names too ends by all of them.
-		n, others := a.revocations.Forget(who)
+		n, others := a.revocations.ForgetSessions(who)
 		answer.Sessions = n
 		names := a.revocations.Revoke(who)
 		for _, other := range others {
 			names = append(names, a.revocations.Revoke(other)...)
 		}
-		errs = append(errs, a.tell(ctx, true, names...))
+		errs = append(errs, a.publishRevocations(ctx, true, names...))
 	}
-	of := make(map[string]met)
+	of := make(map[string]purgeCounts)
 	for _, name := range names {
 		p := a.providers[name]
-		of[name] = p.met(s)
+		of[name] = p.countSelected(s)
 		answer.Tokens += of[name].Tokens
 		answer.Lookups += of[name].Lookups
 		errs = append(errs, p.purge(ctx, s, order.Release, "admin"))
@@ -95,10 +95,10 @@ func (a *App) purge(ctx context.Context, names []string, order *purgeOrder) purg
 		answer.Providers = of
 	}
 	if a.fleet != nil {
-		answer.Machines = a.fleet.Machines(ctx)
+		answer.Machines = a.fleet.OtherMachines(ctx)
 	}
 	if s != (delegation.Selection{}) && answer.Sessions+answer.Tokens+answer.Lookups == 0 {
-		answer.Message = a.nobodyMet(s)
+		answer.Message = a.emptyPurgeMessage(s)
 	}
 	if err := errors.Join(errs...); err != nil {
 		answer.Code, answer.Message, _ = strings.Cut(tokens.ErrIncomplete.Error(), ": ")
@@ -110,68 +110,68 @@ func (a *App) purge(ctx context.Context, names []string, order *purgeOrder) purg
 	return answer
 }
 
-// met counts what a purge is about to meet.
-func (p *provider) met(s delegation.Selection) (m met) {
-	m.Tokens = p.shared.tokens.Count(s)
-	for _, other := range p.shared.siblings() {
+// countSelected counts what a purge is about to meet.
+func (p *provider) countSelected(s delegation.Selection) (m purgeCounts) {
+	m.Tokens = p.state.tokens.Count(s)
+	for _, other := range p.state.otherVersions() {
 		m.Tokens += other.tokens.Count(s)
 	}
-	m.Lookups = p.lookups(s)
+	m.Lookups = p.countLookups(s)
 	return m
 }
 
-// purgeOrder is the body of a purge.
-type purgeOrder struct {
-	Provider    choice `json:"provider"`
-	Realm       choice `json:"realm"`
-	Subject     choice `json:"subject"`
-	Participant choice `json:"participant"`
-	Release     bool   `json:"release"`
-	Sessions    bool   `json:"sessions"`
+// purgeRequest is the body of a purge.
+type purgeRequest struct {
+	Provider    optionalString `json:"provider"`
+	Realm       optionalString `json:"realm"`
+	Subject     optionalString `json:"subject"`
+	Participant optionalString `json:"participant"`
+	Release     bool           `json:"release"`
+	Sessions    bool           `json:"sessions"`
 }
 
-// choice is a name that may be left out and then selects everybody. An empty
+// optionalString is a name that may be left out and then selects everybody. An empty
 // string or null does not: a script whose variable is not set sends that.
-type choice struct {
-	given bool
-	name  string
+type optionalString struct {
+	present bool
+	value   string
 }
 
 // UnmarshalJSON notes that something was given.
-func (c *choice) UnmarshalJSON(text []byte) error {
-	c.given = true
-	return json.Unmarshal(text, &c.name)
+func (c *optionalString) UnmarshalJSON(text []byte) error {
+	c.present = true
+	return json.Unmarshal(text, &c.value)
 }
 
-func (o *purgeOrder) check() error {
-	for _, c := range []choice{o.Provider, o.Realm, o.Subject, o.Participant} {
-		if c.given && c.name == "" {
+func (o *purgeRequest) validate() error {
+	for _, c := range []optionalString{o.Provider, o.Realm, o.Subject, o.Participant} {
+		if c.present && c.value == "" {
 			return errors.New("provider, realm, subject and participant must not be empty: leave out what is not to be selected by")
 		}
 	}
 	switch {
-	case o.Participant.given && (o.Subject.given || o.Realm.given):
+	case o.Participant.present && (o.Subject.present || o.Realm.present):
 		return errors.New("participant is the platform's name of a person, realm and subject are the app's: give one or the other")
-	case o.Release && !(o.Realm.given && o.Subject.given):
+	case o.Release && !(o.Realm.present && o.Subject.present):
 		return errors.New("release is for one person: give realm and subject")
-	case o.Sessions && (o.Realm.given != o.Subject.given || o.Participant.given || o.Provider.given):
+	case o.Sessions && (o.Realm.present != o.Subject.present || o.Participant.present || o.Provider.present):
 		return errors.New("sessions is for one person, give realm and subject, or for everybody: leave out all else")
 	}
 	return nil
 }
 
-// providers are the names of those that are meant, sorted.
-func (o *purgeOrder) providers(app *App) ([]string, error) {
+// providerNames are the names of those that are meant, sorted.
+func (o *purgeRequest) providerNames(app *App) ([]string, error) {
 	names := slices.Sorted(maps.Keys(app.providers))
-	if !o.Provider.given {
+	if !o.Provider.present {
 		return names, nil
 	}
-	if _, ok := app.providers[o.Provider.name]; !ok {
+	if _, ok := app.providers[o.Provider.value]; !ok {
 		return nil, caddy.APIError{HTTPStatus: http.StatusNotFound, Err: fmt.Errorf("there is no such provider: name one of %s", strings.Join(names, ", "))}
 	}
-	return []string{o.Provider.name}, nil
+	return []string{o.Provider.value}, nil
 }
 
-func (o *purgeOrder) selection() delegation.Selection {
-	return delegation.Selection{Realm: o.Realm.name, Subject: o.Subject.name, Participant: o.Participant.name}
+func (o *purgeRequest) selection() delegation.Selection {
+	return delegation.Selection{Realm: o.Realm.value, Subject: o.Subject.value, Participant: o.Participant.value}
 }

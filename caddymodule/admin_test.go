@@ -20,12 +20,12 @@ import (
 )
 
 // readPurge reads and checks a purge.
-func readPurge(body io.Reader) (*purgeOrder, error) {
-	order, err := decodeOrder[purgeOrder](body, purgeForm)
+func readPurge(body io.Reader) (*purgeRequest, error) {
+	order, err := decodeAdminRequest[purgeRequest](body, purgeFields)
 	if err != nil {
 		return nil, err
 	}
-	return order, order.check()
+	return order, order.validate()
 }
 
 // TestReadPurge protects from a purge of everybody that was meant for one, and
@@ -51,7 +51,7 @@ func TestReadPurge(t *testing.T) {
 			t.Errorf("%s selects %+v, want %+v", body, got, want)
 		}
 	}
-	large := `{"subject":"` + strings.Repeat("x", maxOrder) + `"}`
+	large := `{"subject":"` + strings.Repeat("x", maxAdminBody) + `"}`
 	for body, want := range map[string]string{
 		`{"subject":""}`:                           "must not be empty",
 		`{"subject":null}`:                         "must not be empty",
@@ -78,16 +78,16 @@ func TestReadPurge(t *testing.T) {
 		large:                                      "larger than 65536 bytes",
 	} {
 		w := httptest.NewRecorder()
-		_, err := readPurge(http.MaxBytesReader(w, noClose{strings.NewReader(body)}, maxOrder))
+		_, err := readPurge(http.MaxBytesReader(w, nopCloser{strings.NewReader(body)}, maxAdminBody))
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "CANARY") {
 			t.Errorf("%.60s: %v, want %q", body, err, want)
 		}
 	}
 }
 
-type noClose struct{ *strings.Reader }
+type nopCloser struct{ *strings.Reader }
 
-func (noClose) Close() error { return nil }
+func (nopCloser) Close() error { return nil }
 
 // FuzzReadPurge protects from a body that selects other than it says: what is
 // accepted and is no empty object names what it selects by.
@@ -126,13 +126,13 @@ func TestOtherMethods(t *testing.T) {
 // TestStatusOfAnIssuerThatRejects protects operators: a provider that can get
 // no tokens is not ready, and says why.
 func TestStatusOfAnIssuerThatRejects(t *testing.T) {
-	p, g := opened(t, "", zap.NewNop(), nil)
+	p, g := openTestProvider(t, "", zap.NewNop(), nil)
 	if s := p.status(); !s.Ready || s.Reason != "" || s.PurgeScope != "machine" {
 		t.Errorf("%+v; want it ready", s)
 	}
 	g.fail = delegation.Refuse(delegation.CredentialsRejected, nil)
 	_ = g.get(t, "")
-	p.shared.tokens.Share(level{})
+	p.state.tokens.SetShared(upSharedLevel{})
 	if s := p.status(); s.Ready || s.Reason != delegation.CredentialsRejected || s.PurgeScope != "fleet" {
 		t.Errorf("%+v; want it not ready", s)
 	}
@@ -141,14 +141,14 @@ func TestStatusOfAnIssuerThatRejects(t *testing.T) {
 // TestIncompletePurge protects an operator from believing that every machine
 // has purged: one provider whose others do not know is enough.
 func TestIncompletePurge(t *testing.T) {
-	alone, _ := opened(t, "", zap.NewNop(), nil)
-	shared, _ := opened(t, "-shared", zap.NewNop(), nil)
-	shared.shared.tokens.Share(unreachable{})
+	alone, _ := openTestProvider(t, "", zap.NewNop(), nil)
+	shared, _ := openTestProvider(t, "-shared", zap.NewNop(), nil)
+	shared.state.tokens.SetShared(unreachableFleet{})
 	app := &App{providers: map[string]*provider{"alone": alone, "shared": shared}}
-	if got := app.purge(t.Context(), []string{"alone"}, new(purgeOrder)); !got.Complete || got.Code != "" {
+	if got := app.purge(t.Context(), []string{"alone"}, new(purgeRequest)); !got.Complete || got.Code != "" {
 		t.Errorf("%+v; want it complete", got)
 	}
-	got := app.purge(t.Context(), []string{"alone", "shared"}, new(purgeOrder))
+	got := app.purge(t.Context(), []string{"alone", "shared"}, new(purgeRequest))
 	if got.Complete || got.Code != "purge_incomplete" || got.Message == "" || len(got.Purged) != 2 {
 		t.Errorf("%+v; want it incomplete", got)
 	}
@@ -157,7 +157,7 @@ func TestIncompletePurge(t *testing.T) {
 // TestPurgeEndsSessions protects everybody after a mistake in the app's login:
 // sessions end where the operator says so, and only then.
 func TestPurgeEndsSessions(t *testing.T) {
-	app := &App{revocations: session.NewRevocations(), realms: new(realms)}
+	app := &App{revocations: session.NewRevocations(), realmNames: new(realmNames)}
 	alice := &session.Session{Realm: "r", Subject: "alice", IssuedBefore: time.Now()}
 	bob := &session.Session{Realm: "r", Subject: "bob", IssuedBefore: time.Now()}
 	for _, step := range []struct {

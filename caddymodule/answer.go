@@ -23,49 +23,49 @@ var (
 	errUndisclosed  = errors.New("the provider keeps its credential in addresses and does not tell what is secret of it: mend the provider")
 )
 
-// clean takes out of the answer what is not the platform's to say under this
+// cleanResponse takes out of the answer what is not the platform's to say under this
 // server's origin, and keeps where it leads to here.
-func (p *passage) clean(req *http.Request, res *http.Response) *http.Response {
+func (p *proxiedRequest) cleanResponse(req *http.Request, res *http.Response) *http.Response {
 	upgrade := res.StatusCode == http.StatusSwitchingProtocols
-	p.forward.answers.Clean(res.Header, upgrade)
-	headers.SetRules(res.Header, p.delegation.Public, upgrade)
+	p.headerRules.responseHeaders.Clean(res.Header, upgrade)
+	headers.SetPlatformHeaders(res.Header, p.delegation.Public, upgrade)
 	if res.StatusCode == http.StatusTooManyRequests {
 		headers.SetRetryAfter(res.Header)
 	}
-	if !upgrade && headers.Media(res.Header) {
-		host, path := received(req)
-		headers.SetPlayable(res.Header, host, path)
+	if !upgrade && headers.IsMedia(res.Header) {
+		host, path := receivedAddress(req)
+		headers.AllowPlayback(res.Header, host, path)
 	}
 	var err error
-	if p.upstream.Secretive {
-		err = p.hide(req, res)
+	if p.upstream.CredentialInURL {
+		err = p.redactCredential(req, res)
 	} else {
-		err = p.localize(req, res)
+		err = p.localizeAddresses(req, res)
 	}
 	if err != nil {
 		_ = res.Body.Close()
-		return p.gate.response(req, err)
+		return p.directive.refusalResponse(req, err)
 	}
 	p.cleanTrailer(res.Trailer)
 	if !upgrade {
-		p.watched = watchedBody{res.Body, p, res}
-		res.Body = &p.watched
+		p.responseBody = upstreamBody{res.Body, p, res}
+		res.Body = &p.responseBody
 	}
 	return res
 }
 
-// mayTrail tells whether trailers may follow: not in HTTP/1.1 unless the body
+// mayHaveTrailers tells whether trailers may follow: not in HTTP/1.1 unless the body
 // is chunked (RFC 9112 section 7.1.2).
-func mayTrail(res *http.Response) bool { return res.ProtoMajor > 1 || res.ContentLength < 0 }
+func mayHaveTrailers(res *http.Response) bool { return res.ProtoMajor > 1 || res.ContentLength < 0 }
 
-func (p *passage) cleanTrailer(trailer http.Header) {
-	p.forward.answers.Trailer(trailer)
-	hideIn(trailer, p.secrets)
+func (p *proxiedRequest) cleanTrailer(trailer http.Header) {
+	p.headerRules.responseHeaders.Trailer(trailer)
+	redactHeader(trailer, p.secrets)
 }
 
-// hide keeps the credential, which stands in the address of the request, out of
+// redactCredential keeps the credential, which stands in the address of the request, out of
 // an answer that repeats it: an error page, or a redirect.
-func (p *passage) hide(req *http.Request, res *http.Response) error {
+func (p *proxiedRequest) redactCredential(req *http.Request, res *http.Response) error {
 	if len(res.Header["Location"]) > 0 && res.StatusCode/100 == 3 {
 		return delegation.Refuse(delegation.UpstreamRedirected, nil)
 	}
@@ -79,17 +79,17 @@ func (p *passage) hide(req *http.Request, res *http.Response) error {
 	if err != nil {
 		return err
 	}
-	if bodied(req, res) && encoded(res.Header) {
+	if hasBody(req, res) && isCompressed(res.Header) {
 		return delegation.Refuse(delegation.UpstreamUnreadable, errEncoded)
 	}
 	p.secrets = redact.New(values...)
-	hideIn(res.Header, p.secrets)
+	redactHeader(res.Header, p.secrets)
 	res.Status = fmt.Sprintf("%d %s", res.StatusCode, http.StatusText(res.StatusCode)) // {rp.status_text}
 	res.Body = p.secrets.Reader(res.Body)
 	return nil
 }
 
-func hideIn(h http.Header, secrets *redact.Secrets) {
+func redactHeader(h http.Header, secrets *redact.Secrets) {
 	if secrets == nil {
 		return
 	}
@@ -100,20 +100,20 @@ func hideIn(h http.Header, secrets *redact.Secrets) {
 	}
 }
 
-func bodied(req *http.Request, res *http.Response) bool {
+func hasBody(req *http.Request, res *http.Response) bool {
 	return req.Method != http.MethodHead && res.StatusCode != http.StatusNoContent && res.StatusCode != http.StatusNotModified && res.Body != http.NoBody
 }
 
-func encoded(h http.Header) bool {
+func isCompressed(h http.Header) bool {
 	encoding := strings.ToLower(strings.Join(h["Content-Encoding"], ","))
 	return strings.Trim(encoding, ", ") != "" && encoding != "identity"
 }
 
-// localize makes where the platform leads to addresses of this server. A
+// localizeAddresses makes where the platform leads to addresses of this server. A
 // redirect to another host, or out of the platform's base path or the path that
 // it is mounted at, is not passed on: the browser would follow it with whatever
 // its path holds, or as the app's own user.
-func (p *passage) localize(req *http.Request, res *http.Response) error {
+func (p *proxiedRequest) localizeAddresses(req *http.Request, res *http.Response) error {
 	h := res.Header
 	if len(h["Location"])+len(h["Content-Location"])+len(h["Link"]) == 0 {
 		return nil
@@ -125,7 +125,7 @@ func (p *passage) localize(req *http.Request, res *http.Response) error {
 			continue
 		}
 		if len(values) == 1 {
-			if local, ok := m.Local(values[0]); ok {
+			if local, ok := m.LocalURL(values[0]); ok {
 				values[0] = local
 				continue
 			}
@@ -139,7 +139,7 @@ func (p *passage) localize(req *http.Request, res *http.Response) error {
 	return nil
 }
 
-func (p *passage) localizeLinks(m policy.Mount, h http.Header) {
+func (p *proxiedRequest) localizeLinks(m policy.Mount, h http.Header) {
 	links, ok := h["Link"]
 	if !ok {
 		return
@@ -151,10 +151,10 @@ func (p *passage) localizeLinks(m policy.Mount, h http.Header) {
 	h["Link"] = links
 }
 
-// cleanHints cleans an informational answer (1xx).
-func (p *passage) cleanHints(req *http.Request, h http.Header) {
+// cleanInformational cleans an informational answer (1xx).
+func (p *proxiedRequest) cleanInformational(req *http.Request, h http.Header) {
 	headers.Clean1xx(h)
-	if p.upstream.Secretive {
+	if p.upstream.CredentialInURL {
 		delete(h, "Link")
 		return
 	}
@@ -163,16 +163,16 @@ func (p *passage) cleanHints(req *http.Request, h http.Header) {
 
 // mount is where the platform is on this server: what was stripped from the
 // front of the path on its way here, such as /mdh with handle_path /mdh/*.
-func (p *passage) mount(req *http.Request) policy.Mount {
-	_, path := received(req)
+func (p *proxiedRequest) mount(req *http.Request) policy.Mount {
+	_, path := receivedAddress(req)
 	return policy.Mount{
 		Scheme: p.upstream.Scheme, Host: p.upstream.Host, Prefix: p.upstream.Prefix, Path: p.delegation.Path,
-		Received: path, Left: req.URL.EscapedPath(),
+		Received: path, Forwarded: req.URL.EscapedPath(),
 	}
 }
 
-// received is the address by which the client asked, before any rewrite.
-func received(req *http.Request) (host, path string) {
+// receivedAddress is the address by which the client asked, before any rewrite.
+func receivedAddress(req *http.Request) (host, path string) {
 	if original, ok := req.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
 		return req.Host, original.URL.EscapedPath() // Caddy keeps no Host there
 	}

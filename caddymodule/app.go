@@ -40,7 +40,7 @@ type App struct {
 	TrustedOrigins []string `json:"trusted_origins,omitempty"`
 
 	// Tokens says how each provider's tokens are kept and renewed.
-	Tokens *Tokens `json:"tokens,omitempty"`
+	Tokens *TokenSettings `json:"tokens,omitempty"`
 
 	// LogSubject is what the module's own log lines (`minted`, `refused`,
 	// `consent` and `purged`) say of the user: `none`; `hmac`, a pseudonym by the keyset, the
@@ -59,26 +59,26 @@ type App struct {
 	// Grants is where it is kept what people have consented to.
 	Grants *Grants `json:"grants,omitempty"`
 
-	providers map[string]*provider
-	origins   *policy.Origins
-	logouts   *pace
-	ways      map[string]string // that nobody has chosen, and how users are named there
-	plain     []string          // addresses that were warned of because they are asked in clear
-	fleet     *fleet.Fleet      // nil: this machine is alone
-	cacheKey  string            // in the pool
-	ledger    *grants.Opener
-	taken     taken
-	logger    *zap.Logger
+	providers       map[string]*provider
+	origins         *policy.Origins
+	logoutLimiter   *personLimiter
+	realmSources    map[string]string // that nobody has chosen, and how users are named there
+	cleartextWarned []string          // addresses that were warned of because they are asked in clear
+	fleet           *fleet.Fleet      // nil: this machine is alone
+	cacheKey        string            // in the pool
+	grantStore      *grants.LazyStore
+	refs            poolRefs
+	logger          *zap.Logger
 
-	refusals    *refusalStats // of app_session
-	revocations *session.Revocations
-	sessions    *fleet.Sessions // their way to the other machines
-	quiet       func()          // has nobody told of Redis any longer
-	realms      *realms
+	refusals      *refusalStats // of app_session
+	revocations   *session.Revocations
+	fleetSessions *fleet.Sessions // their way to the other machines
+	stopFleetLog  func()          // has nobody told of Redis any longer
+	realmNames    *realmNames
 
 	logoutRealms *logoutRealms
-	names        *names
-	http         *caddyhttp.App // in which sessions are used
+	aliases      *aliasRegistry
+	httpApp      *caddyhttp.App // in which sessions are used
 }
 
 // CaddyModule returns the Caddy module information.
@@ -98,7 +98,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	a.logger = ctx.Logger()
 	a.refusals = newRefusalStats(a.logger)
-	common, err := a.common()
+	common, err := a.sharedServices()
 	if err != nil {
 		return err
 	}
@@ -122,9 +122,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	return registerMetrics(ctx.GetMetricsRegistry(), a.providers)
 }
 
-// common makes what all providers share.
-func (a *App) common() (c common, err error) {
-	if c.options, err = a.Tokens.options(); err != nil {
+// sharedServices makes what all providers share.
+func (a *App) sharedServices() (c appServices, err error) {
+	if c.tokenOptions, err = a.Tokens.engineOptions(); err != nil {
 		return c, fmt.Errorf("tokens: %w", err)
 	}
 	keys, err := openKeyset(a.Keyset)
@@ -135,17 +135,17 @@ func (a *App) common() (c common, err error) {
 	if keys != nil {
 		pseudonym = keys.Name
 	}
-	if c.naming, err = newNaming(a.LogSubject, pseudonym); err != nil {
+	if c.subjectFields, err = newSubjectFields(a.LogSubject, pseudonym); err != nil {
 		return c, err
 	}
 	if a.fleet, a.cacheKey, err = openCache(a.Cache, keys); err != nil {
 		return c, fmt.Errorf("cache: %w", err)
 	}
-	if err = a.openGrants(keys); err != nil {
+	if err = a.loadGrants(keys); err != nil {
 		return c, fmt.Errorf("grants: %w", err)
 	}
-	c.ledger = a.ledger
-	c.fleet, c.cache = a.fleet, a.cacheKey
+	c.grantStore = a.grantStore
+	c.fleet, c.cacheKey = a.fleet, a.cacheKey
 	return c, nil
 }
 
@@ -154,10 +154,10 @@ func (a *App) common() (c common, err error) {
 // then.
 func (a *App) Start() error {
 	if a.fleet != nil {
-		a.quiet = tellChange(a.fleet, a.logger)
+		a.stopFleetLog = logFleetChanges(a.fleet, a.logger)
 		a.fleet.Start()
 	}
-	a.logoutRealms.warn(a.logger)
+	a.logoutRealms.logUnmatched(a.logger)
 	return a.startGrants()
 }
 
@@ -171,10 +171,10 @@ func (a *App) Cleanup() error {
 		errs = append(errs, p.close())
 	}
 	a.leaveRevocations()
-	if a.quiet != nil {
-		a.quiet()
+	if a.stopFleetLog != nil {
+		a.stopFleetLog()
 	}
-	errs = append(errs, a.taken.release())
+	errs = append(errs, a.refs.release())
 	if a.cacheKey != "" {
 		_, err := pool.Delete(a.cacheKey)
 		errs = append(errs, err)

@@ -13,21 +13,21 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// attempt is one time that a request is put on the wire: where it goes, and
+// roundTripContext is one time that a request is put on the wire: where it goes, and
 // the context it goes in.
-type attempt struct {
+type roundTripContext struct {
 	context.Context
 	vars  map[string]any // what a dial reads that is still under way when the answer is handled
 	url   url.URL
 	trace httptrace.ClientTrace
 }
 
-// attempt begins the next one. Each has a value of its own: what is left of an
+// newRoundTripContext begins the next one. Each has a value of its own: what is left of an
 // earlier one may still be reading.
-func (p *passage) attempt(req *http.Request) *attempt {
+func (p *proxiedRequest) newRoundTripContext(req *http.Request) *roundTripContext {
 	a := &p.first
 	if a.vars = p.vars; p.attempted {
-		a = &attempt{vars: maps.Clone(p.vars)}
+		a = &roundTripContext{vars: maps.Clone(p.vars)}
 	}
 	p.attempted = true
 	a.Context = req.Context()
@@ -36,7 +36,7 @@ func (p *passage) attempt(req *http.Request) *attempt {
 		// 1xx answers are cleaned before reverse_proxy's hook passes them on.
 		a.trace = *listening
 		a.trace.Got1xxResponse = func(code int, h textproto.MIMEHeader) error {
-			p.cleanHints(req, http.Header(h))
+			p.cleanInformational(req, http.Header(h))
 			return listening.Got1xxResponse(code, h)
 		}
 	}
@@ -45,7 +45,7 @@ func (p *passage) attempt(req *http.Request) *attempt {
 
 // Value implements [context.Context]. The trace in the context is replaced:
 // WithClientTrace would add to it, by reflection, and for every request.
-func (a *attempt) Value(key any) any {
+func (a *roundTripContext) Value(key any) any {
 	if key == caddyhttp.VarsCtxKey && a.vars != nil {
 		return a.vars
 	}

@@ -19,36 +19,36 @@ import (
 
 // The values of [App.LogSubject].
 const (
-	logNone  = "none"
-	logHMAC  = "hmac"
-	logClear = "clear"
+	logSubjectNone  = "none"
+	logSubjectHMAC  = "hmac"
+	logSubjectClear = "clear"
 )
 
-// naming is what log lines say of a person. The zero person, who is nobody or
+// subjectFields is what log lines say of a person. The zero person, who is nobody or
 // the operator's own service account, has no fields, whatever the naming. A
 // nil naming has none for anybody.
-type naming func(delegation.Person) []zap.Field
+type subjectFields func(delegation.Person) []zap.Field
 
-func (n naming) fields(who delegation.Person) []zap.Field {
+func (n subjectFields) of(who delegation.Person) []zap.Field {
 	if n == nil || who == (delegation.Person{}) {
 		return nil
 	}
 	return n(who)
 }
 
-// newNaming makes what log_subject says. pseudonym is the keyset's; nil
+// newSubjectFields makes what log_subject says. pseudonym is the keyset's; nil
 // without one.
-func newNaming(kind string, pseudonym func(parts ...string) string) (naming, error) {
+func newSubjectFields(kind string, pseudonym func(parts ...string) string) (subjectFields, error) {
 	switch {
-	case kind == "" || kind == logNone:
+	case kind == "" || kind == logSubjectNone:
 		return nil, nil
-	case kind == logClear:
+	case kind == logSubjectClear:
 		return func(who delegation.Person) []zap.Field {
 			return []zap.Field{zap.String("realm", who.Realm), zap.String("subject", who.Subject)}
 		}, nil
-	case kind == logHMAC && pseudonym == nil:
+	case kind == logSubjectHMAC && pseudonym == nil:
 		return nil, errors.New("log_subject hmac needs a key: add `keyset {file.…}` with a file that `caddy delegate keyset generate` made, or write log_subject none")
-	case kind == logHMAC:
+	case kind == logSubjectHMAC:
 		return func(who delegation.Person) []zap.Field {
 			// Whoever asked for "every realm" named no one person.
 			if who.Realm == "" || who.Subject == "" {
@@ -61,14 +61,14 @@ func newNaming(kind string, pseudonym func(parts ...string) string) (naming, err
 	}
 }
 
-// Minting implements [tokens.Client].
-func (p *provider) Minting(ctx context.Context, id *delegation.Identity, why tokens.Reason) (context.Context, func(*delegation.Token, error)) {
+// BeginMint implements [tokens.Client].
+func (p *provider) BeginMint(ctx context.Context, id *delegation.Identity, why tokens.MintReason) (context.Context, func(*delegation.Token, error)) {
 	kind := "delegated"
 	if id.IsService() {
 		kind = "service"
 	}
 	who, began := id.Person, time.Now()
-	ctx, end := delegation.Span(ctx, "delegate.mint",
+	ctx, end := delegation.StartSpan(ctx, "delegate.mint",
 		attribute.String("delegate.provider", p.name),
 		attribute.String("delegate.token", kind),
 		attribute.String("delegate.reason", string(why)),
@@ -93,7 +93,7 @@ func (p *provider) Minting(ctx context.Context, id *delegation.Identity, why tok
 			}
 			fields = append(fields, zap.NamedError("cause", r.Unwrap()))
 		}
-		p.logger.Log(level, "minted", append(fields, p.naming.fields(who)...)...)
+		p.logger.Log(level, "minted", append(fields, p.subjectFields.of(who)...)...)
 	}
 }
 
@@ -109,14 +109,14 @@ func (p *provider) purge(ctx context.Context, s delegation.Selection, release bo
 	if release {
 		// First: a lookup in between would find the old binding in its way, and
 		// that be remembered.
-		if err := p.release(ctx, who); err != nil {
+		if err := p.releaseParticipant(ctx, who); err != nil {
 			p.logger.Error("releasing the participant of a user", zap.String("provider", p.name), zap.Error(err))
 			notReleased = errNotReleased
 		}
 	}
-	err := errors.Join(p.shared.tokens.Purge(ctx, s), notReleased)
-	for _, other := range p.shared.siblings() {
-		other.tokens.Drop(s)
+	err := errors.Join(p.state.tokens.Purge(ctx, s), notReleased)
+	for _, other := range p.state.otherVersions() {
+		other.tokens.PurgeLocal(s)
 	}
 	purgesTotal.WithLabelValues(p.name).Inc()
 	level := zapcore.InfoLevel
@@ -126,15 +126,15 @@ func (p *provider) purge(ctx context.Context, s delegation.Selection, release bo
 	p.logger.Log(level, "purged", append([]zap.Field{
 		zap.String("provider", p.name),
 		zap.String("by", by),
-		zap.String("selected", selected(s)),
+		zap.String("selected", selectionKind(s)),
 		zap.Bool("released", release && notReleased == nil),
 		zap.Bool("complete", err == nil),
-	}, p.naming.fields(who)...)...)
+	}, p.subjectFields.of(who)...)...)
 	return err
 }
 
-// selected tells what kind of selection it is, not whom it selects.
-func selected(s delegation.Selection) string {
+// selectionKind tells what kind of selection it is, not whom it selects.
+func selectionKind(s delegation.Selection) string {
 	switch {
 	case s.Participant != "":
 		return "participant"

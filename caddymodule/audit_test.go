@@ -26,17 +26,17 @@ import (
 
 func pseudonym(parts ...string) string { return fmt.Sprintf("pseudonym of %d", len(parts)) }
 
-func mustName(t *testing.T, kind string) naming {
+func mustSubjectFields(t *testing.T, kind string) subjectFields {
 	t.Helper()
-	n, err := newNaming(kind, pseudonym)
+	n, err := newSubjectFields(kind, pseudonym)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return n
 }
 
-// observed is the one line of a log with a message, and the text of all.
-func observed(t *testing.T, logs *observer.ObservedLogs, message string) (zapcore.Entry, map[string]any) {
+// loggedEntry is the one line of a log with a message, and the text of all.
+func loggedEntry(t *testing.T, logs *observer.ObservedLogs, message string) (zapcore.Entry, map[string]any) {
 	t.Helper()
 	lines := logs.FilterMessage(message).All()
 	if len(lines) != 1 {
@@ -68,14 +68,14 @@ func TestMintIsLoggedOnce(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			core, logs := observer.New(zap.DebugLevel)
-			p, g := opened(t, "", zap.New(core), nil)
+			p, g := openTestProvider(t, "", zap.New(core), nil)
 			g.fail = c.fail
 			var wg sync.WaitGroup
 			for range 20 {
 				wg.Go(func() { _ = g.get(t, c.who) })
 			}
 			wg.Wait()
-			entry, fields := observed(t, logs, "minted")
+			entry, fields := loggedEntry(t, logs, "minted")
 			if entry.Level != c.level {
 				t.Errorf("level %v, want %v", entry.Level, c.level)
 			}
@@ -106,19 +106,19 @@ func TestLogSubject(t *testing.T) {
 	} {
 		t.Run("kind "+kind, func(t *testing.T) {
 			core, logs := observer.New(zap.DebugLevel)
-			p, g := opened(t, "", zap.New(core), mustName(t, kind))
+			p, g := openTestProvider(t, "", zap.New(core), mustSubjectFields(t, kind))
 			_ = g.get(t, "alice")
-			who := identity("alice").Person
+			who := testIdentity("alice").Person
 			_ = p.purge(t.Context(), delegation.Selection{Realm: who.Realm, Subject: who.Subject}, false, "admin")
 
 			repl := caddy.NewEmptyReplacer()
 			repl.Set("http.auth.user.id", who.Subject)
-			gate := &Gate{Provider: p.name, Subject: defaultSubject, Realm: who.Realm, provider: p, logger: zap.New(core)}
+			gate := &Directive{Provider: p.name, Subject: defaultSubject, Realm: who.Realm, provider: p, logger: zap.New(core)}
 			r := httptest.NewRequestWithContext(context.WithValue(t.Context(), caddy.ReplacerCtxKey, repl), http.MethodGet, "/", nil)
-			gate.account(r, delegation.Refuse(delegation.RouteDenied, nil))
+			gate.recordRefusal(r, delegation.Refuse(delegation.RouteDenied, nil))
 
 			for _, message := range []string{"minted", "purged", "refused"} {
-				_, fields := observed(t, logs, message)
+				_, fields := loggedEntry(t, logs, message)
 				var got []string
 				for _, field := range []string{"realm", "subject", "subject_hmac"} {
 					if value, ok := fields[field]; ok {
@@ -136,15 +136,15 @@ func TestLogSubject(t *testing.T) {
 
 			// The transport's refusals: by then forward_auth's answer may be gone.
 			repl.Set("http.auth.user.id", "")
-			way := &passage{delegation: delegation.Delegation{Person: who}, provider: p}
-			gate.account(r.WithContext(way.within(r.Context())), delegation.Refuse(delegation.UpstreamUnauthorized, nil))
-			if _, fields := observed(t, logs, "refused"); fmt.Sprint(fields["subject"]) != "alice" && kind == "clear" {
+			way := &proxiedRequest{delegation: delegation.Delegation{Person: who}, provider: p}
+			gate.recordRefusal(r.WithContext(way.withContext(r.Context())), delegation.Refuse(delegation.UpstreamUnauthorized, nil))
+			if _, fields := loggedEntry(t, logs, "refused"); fmt.Sprint(fields["subject"]) != "alice" && kind == "clear" {
 				t.Errorf("the transport's refusal has %v", fields)
 			}
 			logs.TakeAll()
 
 			_ = g.get(t, "")
-			gate.account(r, delegation.Refuse(delegation.SessionRequired, nil))
+			gate.recordRefusal(r, delegation.Refuse(delegation.SessionRequired, nil))
 			for _, line := range logs.All() {
 				for field := range line.ContextMap() {
 					if field == "realm" || strings.HasPrefix(field, "subject") {
@@ -158,10 +158,10 @@ func TestLogSubject(t *testing.T) {
 
 // TestLogSubjectNeedsItsKey protects from pseudonyms that are none.
 func TestLogSubjectNeedsItsKey(t *testing.T) {
-	if _, err := newNaming("hmac", nil); err == nil || !strings.Contains(err.Error(), "keyset") {
+	if _, err := newSubjectFields("hmac", nil); err == nil || !strings.Contains(err.Error(), "keyset") {
 		t.Errorf("hmac without a key: %v", err)
 	}
-	if _, err := newNaming("plain", pseudonym); err == nil {
+	if _, err := newSubjectFields("plain", pseudonym); err == nil {
 		t.Error("an unknown word was taken")
 	}
 }
@@ -173,11 +173,11 @@ func TestPurgeIsLogged(t *testing.T) {
 		"all": {}, "realm": {Realm: "clinic"}, "subject": {Subject: "alice"}, "participant": {Participant: "ID-of-alice"},
 	} {
 		core, logs := observer.New(zap.DebugLevel)
-		p, g := opened(t, want, zap.New(core), mustName(t, "hmac"))
+		p, g := openTestProvider(t, want, zap.New(core), mustSubjectFields(t, "hmac"))
 		if err := p.purge(t.Context(), s, false, "admin"); err != nil || len(g.released) != 0 {
 			t.Errorf("%s: %v, released %v", want, err, g.released)
 		}
-		entry, fields := observed(t, logs, "purged")
+		entry, fields := loggedEntry(t, logs, "purged")
 		if entry.Level != zap.InfoLevel || fields["by"] != "admin" || fields["selected"] != want || fields["complete"] != true || fields["released"] != false {
 			t.Errorf("%s: %v %v", want, entry.Level, fields)
 		}
@@ -187,11 +187,11 @@ func TestPurgeIsLogged(t *testing.T) {
 	}
 
 	core, logs := observer.New(zap.DebugLevel)
-	p, g := opened(t, "incomplete", zap.New(core), nil)
-	p.shared.tokens.Share(unreachable{})
+	p, g := openTestProvider(t, "incomplete", zap.New(core), nil)
+	p.state.tokens.SetShared(unreachableFleet{})
 	who := delegation.Person{Realm: "clinic", Subject: "alice"}
 	err := p.purge(t.Context(), delegation.Selection{Realm: who.Realm, Subject: who.Subject}, true, "admin")
-	if entry, fields := observed(t, logs, "purged"); !errors.Is(err, tokens.ErrIncomplete) || entry.Level != zap.WarnLevel || fields["complete"] != false || fields["released"] != true {
+	if entry, fields := loggedEntry(t, logs, "purged"); !errors.Is(err, tokens.ErrIncomplete) || entry.Level != zap.WarnLevel || fields["complete"] != false || fields["released"] != true {
 		t.Errorf("%v: %v %v", err, entry.Level, fields)
 	}
 	if !slices.Equal(g.released, []delegation.Person{who}) {
@@ -199,18 +199,20 @@ func TestPurgeIsLogged(t *testing.T) {
 	}
 }
 
-// unreachable is a shared level that is down.
-type unreachable struct{ tokens.Shared }
+// unreachableFleet is a shared level that is down.
+type unreachableFleet struct{ tokens.Shared }
 
-func (unreachable) Purge(context.Context, delegation.Selection) error { return tokens.ErrIncomplete }
+func (unreachableFleet) Purge(context.Context, delegation.Selection) error {
+	return tokens.ErrIncomplete
+}
 
 // TestMintIsTraced protects traces: a mint is a span of the request that
 // waited for it, and one in the background begins no trace.
 func TestMintIsTraced(t *testing.T) {
 	memory := tracetest.NewInMemoryExporter()
 	ctx, parent := sdktrace.NewTracerProvider(sdktrace.WithSyncer(memory)).Tracer("test").Start(t.Context(), "request")
-	p, g := opened(t, "", zap.NewNop(), mustName(t, "clear"))
-	if _, _, err := g.tokens.Get(ctx, identity("alice")); err != nil {
+	p, g := openTestProvider(t, "", zap.NewNop(), mustSubjectFields(t, "clear"))
+	if _, _, err := g.tokens.Get(ctx, testIdentity("alice")); err != nil {
 		t.Fatal(err)
 	}
 	spans := memory.GetSpans()
@@ -226,8 +228,8 @@ func TestMintIsTraced(t *testing.T) {
 	}); fmt.Sprint(got) != want {
 		t.Errorf("attributes %v, want %v", got, want)
 	}
-	id := identity("alice")
-	_, done := p.Minting(context.Background(), &id, tokens.Ahead)
+	id := testIdentity("alice")
+	_, done := p.BeginMint(context.Background(), &id, tokens.MintAhead)
 	done(nil, nil)
 	if n := len(memory.GetSpans()); n != 1 {
 		t.Errorf("%d spans after a renewal in the background", n)

@@ -35,15 +35,15 @@ type Cache struct {
 	CAFile string `json:"ca_file,omitempty"`
 }
 
-// sharing is the pooled connection to the other machines. It outlives
+// sharedFleet is the pooled connection to the other machines. It outlives
 // configurations that leave its settings as they were.
-type sharing struct{ *fleet.Fleet }
+type sharedFleet struct{ *fleet.Fleet }
 
 // Destruct ends the connection.
-func (s sharing) Destruct() error { return s.Close() }
+func (s sharedFleet) Destruct() error { return s.Close() }
 
 // GoString keeps the usage pool from printing what it holds when it panics.
-func (sharing) GoString() string { return "delegate cache" }
+func (sharedFleet) GoString() string { return "delegate cache" }
 
 // openKeyset reads the keyset; nil if there is none.
 func openKeyset(setting string) (*keyset.Keyset, error) {
@@ -52,9 +52,9 @@ func openKeyset(setting string) (*keyset.Keyset, error) {
 	}
 	text := setting
 	if strings.HasPrefix(setting, "{env.") || strings.HasPrefix(setting, "{file.") {
-		warnExposed(setting)
+		warnExposedFile(setting)
 		var err error
-		if text, err = expand(caddy.NewReplacer(), setting); err != nil {
+		if text, err = expandSetting(caddy.NewReplacer(), setting); err != nil {
 			return nil, err
 		}
 	}
@@ -79,12 +79,12 @@ func openCache(c *Cache, keys *keyset.Keyset) (shared *fleet.Fleet, name string,
 		if err != nil {
 			return nil, err
 		}
-		return sharing{f}, nil
+		return sharedFleet{f}, nil
 	})
 	if err != nil {
 		return nil, "", err
 	}
-	return value.(sharing).Fleet, name, nil
+	return value.(sharedFleet).Fleet, name, nil
 }
 
 // options are the settings, expanded, and the text of the authorities.
@@ -92,7 +92,7 @@ func (c *Cache) options(keys *keyset.Keyset) (o fleet.Options, authorities []byt
 	if keys == nil {
 		return o, nil, errors.New("tokens in Redis are sealed: add `keyset {file.…}` with a file that `caddy delegate keyset generate` made, the same on every machine")
 	}
-	url, err := expand(caddy.NewReplacer(), c.Redis)
+	url, err := expandSetting(caddy.NewReplacer(), c.Redis)
 	if err != nil {
 		return o, nil, err
 	}
@@ -104,15 +104,15 @@ func (c *Cache) options(keys *keyset.Keyset) (o fleet.Options, authorities []byt
 		return o, nil, fmt.Errorf("ca_file: %w", err)
 	}
 	o.RootCAs = x509.NewCertPool()
-	if !o.RootCAs.AppendCertsFromPEM(delegation.PEM(string(authorities))) {
+	if !o.RootCAs.AppendCertsFromPEM(delegation.NormalizePEM(string(authorities))) {
 		return o, nil, fmt.Errorf("ca_file %s holds no certificate in PEM", c.CAFile)
 	}
 	return o, authorities, nil
 }
 
-// tellChange has the current configuration's log tell when Redis goes down and
+// logFleetChanges has the current configuration's log tell when Redis goes down and
 // when it is back, until release is called.
-func tellChange(f *fleet.Fleet, logger *zap.Logger) (release func()) {
+func logFleetChanges(f *fleet.Fleet, logger *zap.Logger) (release func()) {
 	return f.OnChange(func(up bool, cause string) {
 		if up {
 			logger.Info("the shared cache is back; tokens are shared again")

@@ -41,7 +41,7 @@ func guardCallback(ctx caddy.Context, segment delegation.Secret) {
 	if !ok || segment.Reveal() == "" {
 		return
 	}
-	guard := guardOf(server)
+	guard := existingGuard(server)
 	if guard == nil {
 		guard = &callbackGuard{routes: server.Routes, logger: ctx.Logger()}
 		route := caddyhttp.Route{Handlers: []caddyhttp.MiddlewareHandler{guard}}
@@ -55,8 +55,8 @@ func guardCallback(ctx caddy.Context, segment delegation.Secret) {
 	guard.segments = append(guard.segments, segment)
 }
 
-// guardOf is the guard that a server has already.
-func guardOf(server *caddyhttp.Server) *callbackGuard {
+// existingGuard is the guard that a server has already.
+func existingGuard(server *caddyhttp.Server) *callbackGuard {
 	if len(server.Routes) != 1 || len(server.Routes[0].Handlers) != 1 {
 		return nil
 	}
@@ -69,7 +69,7 @@ func (g *callbackGuard) ServeHTTP(w http.ResponseWriter, r *http.Request, next c
 	// Once for all requests: next is the end of the server's chain, and the
 	// routes are all there by now.
 	g.once.Do(func() { g.compiled = g.routes.Compile(next) })
-	if !g.concerns(r.URL.EscapedPath()) && !g.concerns(r.URL.Path) {
+	if !g.hasSegment(r.URL.EscapedPath()) && !g.hasSegment(r.URL.Path) {
 		return g.compiled.ServeHTTP(w, r)
 	}
 	caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
@@ -87,9 +87,9 @@ func (g *callbackGuard) ServeHTTP(w http.ResponseWriter, r *http.Request, next c
 	return nil
 }
 
-// concerns tells whether a path has one of the segments. Each is compared in
+// hasSegment tells whether a path has one of the segments. Each is compared in
 // constant time.
-func (g *callbackGuard) concerns(path string) bool {
+func (g *callbackGuard) hasSegment(path string) bool {
 	if !strings.Contains(path, "/callback/") {
 		return false
 	}

@@ -17,40 +17,40 @@ import (
 func TestO9_SilentCallback(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, logs := observer.New(zap.WarnLevel)
-		s := &callbackSilence{logger: zap.New(core)}
+		s := &callbackMonitor{logger: zap.New(core)}
 		defer s.close()
 		for range 20 {
-			s.await()
+			s.recordReturn()
 			time.Sleep(time.Second)
 		}
 		if logs.Len() != 0 {
 			t.Error("too early")
 		}
-		time.Sleep(callbackPatience)
+		time.Sleep(callbackTimeout)
 		if logs.Len() != 1 {
 			t.Fatalf("%d warnings", logs.Len())
 		}
-		s.await()
-		time.Sleep(2 * callbackPatience)
+		s.recordReturn()
+		time.Sleep(2 * callbackTimeout)
 		if logs.Len() != 1 {
 			t.Error("warned again within ten minutes")
 		}
 		time.Sleep(callbackWarnAgain)
-		s.await()
-		time.Sleep(callbackPatience / 2)
-		s.call()
-		time.Sleep(callbackPatience)
+		s.recordReturn()
+		time.Sleep(callbackTimeout / 2)
+		s.recordCallback()
+		time.Sleep(callbackTimeout)
 		if logs.Len() != 1 {
 			t.Error("it has called")
 		}
-		s.await()
-		time.Sleep(2 * callbackPatience)
+		s.recordReturn()
+		time.Sleep(2 * callbackTimeout)
 		if logs.Len() != 2 || logs.All()[1].ContextMap()["called_before"] != true {
 			t.Errorf("%v", logs.All())
 		}
-		s.await()
+		s.recordReturn()
 		s.close()
-		time.Sleep(callbackWarnAgain + callbackPatience)
+		time.Sleep(callbackWarnAgain + callbackTimeout)
 		if logs.Len() != 2 {
 			t.Error("a configuration that has ended warns")
 		}

@@ -46,20 +46,20 @@ func (l *loaded) lookAtCallback(ctx context.Context, p *place) delegation.Findin
 		return delegation.Finding{Detail: err.Error()}
 	}
 	c := module.(*Connect)
-	segment := c.segment.Reveal()
+	segment := c.callbackSegment.Reveal()
 	if segment == "" {
 		return delegation.Finding{Detail: "it has none: the platform cannot tell that anybody has consented; add callback"}
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base.String()+"/callback/"+segment, strings.NewReader("{}"))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.baseURL.String()+"/callback/"+segment, strings.NewReader("{}"))
 	if err != nil {
 		return delegation.Finding{Detail: "its url makes no address"}
 	}
 	req.Header.Set("Content-Type", "application/json")
 	res, err := probeClient().Do(req)
-	where := c.base.String() + "/callback/…"
+	where := c.baseURL.String() + "/callback/…"
 	if err != nil {
 		if errors.Is(err, syscall.ECONNREFUSED) {
-			return delegation.Finding{Detail: "nothing listens at " + c.base.Host + ": start Caddy, and check again", Skipped: true}
+			return delegation.Finding{Detail: "nothing listens at " + c.baseURL.Host + ": start Caddy, and check again", Skipped: true}
 		}
 		return delegation.Finding{Detail: fmt.Sprintf("%s cannot be reached from here: %s", where, oauth.NetworkCause(err))}
 	}

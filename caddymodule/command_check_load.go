@@ -77,7 +77,7 @@ func (l *loaded) addPolicy(node map[string]any) error {
 	if !ok {
 		return fmt.Errorf("a directive names the unknown provider %q", h.Provider)
 	}
-	table, err := h.policy(p)
+	table, err := h.compilePolicy(p)
 	policy := routePolicy{Table: table}
 	for _, a := range h.Allow {
 		policy.lines = append(policy.lines, delegation.Route{Methods: a.Methods, Pattern: a.Path, Scopes: a.Scopes})

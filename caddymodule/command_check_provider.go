@@ -20,15 +20,15 @@ type routePolicy struct {
 
 // try checks one provider.
 func (c *check) try(ctx context.Context, p *provider, policies []routePolicy, tell func(delegation.Finding)) {
-	if !p.checks() {
+	if !p.canCheck() {
 		tell(delegation.Finding{Step: "provider", Detail: "this kind of provider cannot be checked", Skipped: true})
 		return
 	}
-	q := delegation.Question{Read: c.read}
+	q := delegation.CheckRequest{Send: c.read}
 	for _, policy := range policies {
 		q.Routes = append(q.Routes, policy.lines...)
 	}
-	if _, connects := p.connector(); connects && c.subject != "" && p.keepsGrants && !p.ledger.Made() {
+	if _, connects := p.connector(); connects && c.subject != "" && p.usesGrants && !p.grantStore.Exists() {
 		tell(delegation.Finding{Step: "grants", Detail: "there is no database yet: start Caddy once, and have somebody connect"})
 		return
 	}
@@ -75,7 +75,7 @@ func (c *check) delegation(p *provider) *delegation.Delegation {
 
 // match asks the policies of all directives of a provider; the first that
 // allows the route counts.
-func match(policies []routePolicy, method, path string) (verdict policy.Verdict, err error) {
+func match(policies []routePolicy, method, path string) (verdict policy.Match, err error) {
 	err = errors.New("no directive of the configuration is of this provider")
 	for _, table := range policies {
 		if verdict, err = table.Match(method, path, false); err == nil {

@@ -86,7 +86,7 @@ func (l *loaded) lookAtSubjects(ctx context.Context, provider string, tell func(
 		}
 		f := l.lookAtSubject(ctx, &p, subject)
 		f.Step = "subject"
-		f.Detail = fmt.Sprintf("%s: %s %s", strings.TrimSpace(name+" "+text(p.node, "provider")), asWritten(subject), f.Detail)
+		f.Detail = fmt.Sprintf("%s: %s %s", strings.TrimSpace(name+" "+text(p.node, "provider")), caddyfilePlaceholder(subject), f.Detail)
 		if !slices.Contains(seen, f.Detail) {
 			seen = append(seen, f.Detail)
 			tell(f)

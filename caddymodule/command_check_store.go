@@ -64,35 +64,35 @@ func (l *loaded) lookAtDatabase(ctx context.Context, tell func(delegation.Findin
 	defer func() { tell(f) }()
 	needed := false
 	for _, p := range l.app.providers {
-		needed = needed || p.keepsGrants
+		needed = needed || p.usesGrants
 	}
 	switch {
 	case !needed:
 		f.Skipped, f.Detail = true, "no provider keeps grants"
 		return
-	case !l.app.ledger.Made():
+	case !l.app.grantStore.Exists():
 		f.Skipped, f.Detail = true, "there is none yet: it is made when Caddy starts"
 		return
 	}
-	store, err := l.app.ledger.Store(ctx)
+	store, err := l.app.grantStore.Store(ctx)
 	if err != nil {
 		f.Detail = err.Error()
 		return
 	}
-	counts, err := store.Providers(ctx)
+	counts, err := store.CountByProvider(ctx)
 	if err != nil {
 		f.Detail = err.Error()
 		return
 	}
-	if left := l.app.leftBehind(counts); len(left) > 0 {
-		f.Detail = grantsLeftBehind(left)
+	if left := l.app.orphanedGrants(counts); len(left) > 0 {
+		f.Detail = orphanedGrantsMessage(left)
 		return
 	}
 	f.OK, f.Detail = true, "opens, with the keyset; "+describeCounts(counts)
 }
 
 // describeCounts says how many grants there are of which provider.
-func describeCounts(counts []grants.Count) string {
+func describeCounts(counts []grants.ProviderCount) string {
 	if len(counts) == 0 {
 		return "nobody has a grant yet"
 	}

@@ -136,7 +136,7 @@ func (c *grantsConfig) options() (o grants.Options, err error) {
 	if err != nil {
 		return o, fmt.Errorf("keyset: %w", err)
 	}
-	if o, err = app.Grants.sealed(keys); err != nil {
+	if o, err = app.Grants.sealedOptions(keys); err != nil {
 		return o, fmt.Errorf("grants: %w", err)
 	}
 	o.Timeout = operatorTimeout
@@ -151,7 +151,7 @@ func (c *grantsConfig) options() (o grants.Options, err error) {
 	case o.Keyset != nil:
 		return o, nil
 	}
-	beside, err := keysetBeside(o.File)
+	beside, err := loadOrCreateKeyset(o.File)
 	if err != nil {
 		return o, err
 	}
@@ -166,7 +166,7 @@ const mendDamaged = "put back a backup of the database, or delete that grant and
 // named, and what to do.
 func explain(err error, id string) error {
 	switch {
-	case errors.Is(err, grants.ErrNone):
+	case errors.Is(err, grants.ErrNotFound):
 		return fmt.Errorf("there is no grant %s: `caddy delegate grants list` tells which there are", printable(id))
 	case errors.Is(err, grants.ErrDamaged) && id != "":
 		return fmt.Errorf("grant %s cannot be opened: its row was altered; %s", id, mendDamaged)

@@ -87,7 +87,7 @@ of the account.`,
 			return errors.New("nothing was moved: add --subject, whose the grant is to be")
 		}
 		return c.with(ctx, func(s *grants.Store) error {
-			g, err := s.Lookup(ctx, id)
+			g, err := s.FindByID(ctx, id)
 			if err != nil {
 				return explain(err, id)
 			}
@@ -123,7 +123,7 @@ func explainMove(ctx context.Context, s *grants.Store, g *grants.Grant, err erro
 		return explain(err, g.ID)
 	}
 	holder := new(grants.Grant)
-	if err := s.Each(ctx, func(other *grants.Grant) error {
+	if err := s.ForEach(ctx, func(other *grants.Grant) error {
 		holds := other.State == grants.Active || other.State == grants.Suspended
 		if holds && other.Provider == g.Provider && other.Source == g.Source && other.Account == g.Account {
 			holder = other

@@ -98,7 +98,7 @@ reseal.`,
 			if err := list(ctx, s, &filter, cmd.OutOrStdout()); err != nil {
 				return explain(err, "")
 			}
-			n, err := s.Outdated(ctx)
+			n, err := s.CountOutdated(ctx)
 			if err != nil {
 				return explain(err, "")
 			}
@@ -113,7 +113,7 @@ reseal.`,
 
 // eachGrant tells those that the filter covers.
 func eachGrant(ctx context.Context, s *grants.Store, filter *grantFilter, tell func(*grants.Grant) error) (n int, err error) {
-	err = s.Each(ctx, func(g *grants.Grant) error {
+	err = s.ForEach(ctx, func(g *grants.Grant) error {
 		if !filter.covers(g) {
 			return nil
 		}

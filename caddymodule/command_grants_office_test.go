@@ -53,7 +53,7 @@ func newOffice(t *testing.T, address string) *office {
 		t.Fatal(err)
 	}
 	if address == "" {
-		if _, err := keysetBeside(at.SQLite); err != nil {
+		if _, err := loadOrCreateKeyset(at.SQLite); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -69,16 +69,16 @@ func newOffice(t *testing.T, address string) *office {
 func (f *office) connect(subject, account string) (id string) {
 	f.t.Helper()
 	ctx := context.Background()
-	j := &grants.Journey{Owner: grants.Owner{Provider: "mydex", Person: delegation.Person{Realm: "app", Subject: subject}}, Kind: grants.Connect}
+	j := &grants.Flow{Owner: grants.Owner{Provider: "mydex", Person: delegation.Person{Realm: "app", Subject: subject}}, Kind: grants.FlowConnect}
 	if err := f.store.Begin(ctx, j); err != nil {
 		f.t.Fatal(err)
 	}
-	what := grants.Staged{Account: account, Secret: delegation.NewSecret(grantSecret + account)}
-	if err := f.store.Stage(ctx, j.Provider, j.Source, j.Link.Reveal(), what); err != nil {
+	what := grants.PendingResult{Account: account, Secret: delegation.NewSecret(grantSecret + account)}
+	if err := f.store.Stage(ctx, j.Provider, j.Source, j.CorrelationID.Reveal(), what); err != nil {
 		f.t.Fatal(err)
 	}
-	_, _, _ = f.store.Activate(ctx, grants.Arrival{Owner: j.Owner, Back: j.Back.Reveal(), Browser: j.Browser.Reveal(), AnyBrowser: true})
-	_ = f.store.Each(ctx, func(g *grants.Grant) error {
+	_, _, _ = f.store.Complete(ctx, grants.Return{Owner: j.Owner, StateToken: j.StateToken.Reveal(), BrowserToken: j.BrowserToken.Reveal(), AnyBrowser: true})
+	_ = f.store.ForEach(ctx, func(g *grants.Grant) error {
 		if g.Subject == subject && g.Account == account {
 			id = g.ID
 		}

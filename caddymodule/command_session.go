@@ -167,19 +167,19 @@ func (s *AppSession) title() string {
 	if s.Bearer {
 		where = append(where, "bearer")
 	}
-	return fmt.Sprintf("app_session: %s, %s", strings.Join(where, " or "), s.describe())
+	return fmt.Sprintf("app_session: %s, %s", strings.Join(where, " or "), s.describeVerifier())
 }
 
 // judge tells what is right and wrong with what a request carries.
 func (s *AppSession) judge(ctx context.Context, h http.Header, tell func(delegation.Finding)) {
-	credential, err := s.carrier.Find(h)
+	credential, err := s.extractor.Extract(h)
 	if err != nil {
 		tell(delegation.Finding{Step: "credential", Detail: delegation.Explain(err)})
 		return
 	}
-	tell(delegation.Finding{Step: "credential", Detail: map[session.Slot]string{
+	tell(delegation.Finding{Step: "credential", Detail: map[session.Source]string{
 		session.InCookie: "in the cookie " + s.Cookie, session.InBearer: "in Authorization: Bearer",
-	}[credential.Slot], OK: true})
+	}[credential.Source], OK: true})
 	for _, f := range session.Explain(ctx, s.verifier, credential) {
 		tell(delegation.Finding{Step: f.Name, Detail: f.Detail, OK: f.OK, Skipped: f.Skipped})
 	}

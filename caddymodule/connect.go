@@ -40,7 +40,7 @@ func init() {
 //
 // All but the callback are for whoever is signed in.
 type Connect struct {
-	Gate
+	Directive
 
 	// URL is the address of this directive as browsers and the platform know it,
 	// such as https://app.example.org/connect/mydex. Nothing is ever made of what
@@ -66,12 +66,12 @@ type Connect struct {
 	// admin API; it is how long they have. From 1m to 24h. Default: neither.
 	CrossDevice caddy.Duration `json:"cross_device,omitempty"`
 
-	connector connector
-	base      *url.URL
-	page      *policy.Page
-	cookie    http.Cookie // without its value
-	segment   delegation.Secret
-	from      []netip.Prefix
+	connector       guestConnector
+	baseURL         *url.URL
+	returnPage      *policy.Redirect
+	cookie          http.Cookie // without its value
+	callbackSegment delegation.Secret
+	callbackRanges  []netip.Prefix
 }
 
 // connectParameter is the query parameter by which the app's page is told what
@@ -96,41 +96,41 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("provider %s needs nobody's consent: remove delegate_connect", c.Provider)
 	}
 	repl := caddy.NewReplacer()
-	address, err := expand(repl, c.URL)
+	address, err := expandSetting(repl, c.URL)
 	if err != nil {
 		return fmt.Errorf("url: %w", err)
 	}
-	if c.base, err = delegation.ParseBase("url", "https://app.example.org/connect/"+c.Provider, address); err != nil {
+	if c.baseURL, err = delegation.ParseBaseURL("url", "https://app.example.org/connect/"+c.Provider, address); err != nil {
 		return err
 	}
 	if c.Then == "" {
 		c.Then = "/"
 	}
-	if c.page, err = policy.ParsePage(c.Then, connectParameter); err == nil {
-		err = c.page.On(c.base, c.app.origins)
+	if c.returnPage, err = policy.ParseRedirect(c.Then, connectParameter); err == nil {
+		err = c.returnPage.CheckOrigin(c.baseURL, c.app.origins)
 	}
 	if err != nil {
 		return fmt.Errorf("then %q: %w", c.Then, err)
 	}
 	if c.Callback != "" {
-		if c.segment, err = loadSecret("callback", c.Callback); err != nil {
+		if c.callbackSegment, err = loadSecret("callback", c.Callback); err != nil {
 			return err
 		}
-		if s := c.segment.Reveal(); len(s) < 16 || url.PathEscape(s) != s || strings.Contains(s, "/") {
+		if s := c.callbackSegment.Reveal(); len(s) < 16 || url.PathEscape(s) != s || strings.Contains(s, "/") {
 			return errors.New("callback: take at least 16 letters and digits, so that nobody can guess it")
 		}
 	}
-	guardCallback(ctx, c.segment)
-	if c.from, err = parseRanges(c.CallbackFrom); err != nil {
+	guardCallback(ctx, c.callbackSegment)
+	if c.callbackRanges, err = parseRanges(c.CallbackFrom); err != nil {
 		return err
 	}
 	if err := checkCrossDevice(c.CrossDevice); err != nil {
 		return err
 	}
 	if c.CrossDevice > 0 {
-		c.provider.connects = append(c.provider.connects, c)
+		c.provider.connectHandlers = append(c.provider.connectHandlers, c)
 	}
-	c.cookie = journeyCookie(c.Provider, c.base.Scheme == "https")
+	c.cookie = newConsentCookie(c.Provider, c.baseURL.Scheme == "https")
 	if err := c.cookie.Valid(); err != nil {
 		return fmt.Errorf("provider %q: its name is part of a cookie's: take letters, digits, - and _", c.Provider)
 	}
@@ -141,27 +141,27 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 func (c *Connect) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	repl.Set("http.delegate.provider", c.providerName)
-	headers.SetOwn(w.Header()) // of answers without a body as well
+	headers.SetOwnHeaders(w.Header()) // of answers without a body as well
 	if path := r.URL.Path; path == "/callback" || strings.HasPrefix(path, "/callback/") {
-		return c.listen(w, r, strings.TrimPrefix(path, "/callback"))
+		return c.handleCallback(w, r, strings.TrimPrefix(path, "/callback"))
 	}
-	v := &visit{Connect: c, w: w, r: r, repl: repl}
+	v := &connectRequest{Connect: c, w: w, r: r, repl: repl}
 	if r.URL.Path == "/return" {
 		// Its address has the state, which nobody but the browser that set out
 		// may know.
 		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
 		if r.Method == http.MethodGet {
-			return v.arrive() // from the platform's page: another site's
+			return v.handleReturn() // from the platform's page: another site's
 		}
 	}
-	if done, err := c.admit(w, r, false); err != nil {
+	if done, err := c.checkOrigin(w, r, false); err != nil {
 		return c.refuse(w, r, err)
 	} else if done {
 		return nil
 	}
-	serve, err := v.choose()
+	serve, err := v.route()
 	if err == nil {
-		v.who, err = c.person(r, repl)
+		v.owner, err = c.person(r, repl)
 	}
 	if err == nil {
 		err = serve()
@@ -169,7 +169,7 @@ func (c *Connect) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 	if err != nil {
 		return c.refuse(w, r, err)
 	}
-	requestsTotal.WithLabelValues(c.Provider, answered).Inc()
+	requestsTotal.WithLabelValues(c.Provider, outcomeAnswered).Inc()
 	return nil
 }
 
@@ -189,7 +189,7 @@ func parseConnect(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	var c Connect
 	d := h.Dispenser
 	d.Next() // directive name
-	if err := c.parseName(d, optionProviders(h)); err != nil {
+	if err := c.parseProviderName(d, optionProviders(h)); err != nil {
 		return nil, err
 	}
 	if d.NextArg() {
@@ -210,7 +210,7 @@ func parseConnect(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	if c.URL == "" {
 		return nil, d.Err("url is missing: the address of this directive as browsers know it, such as https://app.example.org/connect/" + c.Provider)
 	}
-	return &c, c.check(d)
+	return &c, c.checkCommon(d)
 }
 
 // checkThen checks what can be while there are a file and a line to name. An
@@ -219,7 +219,7 @@ func (c *Connect) checkThen(trusted []string) error {
 	if c.Then == "" {
 		return nil
 	}
-	page, err := policy.ParsePage(c.Then, connectParameter)
+	page, err := policy.ParseRedirect(c.Then, connectParameter)
 	if err != nil || strings.Contains(c.URL, "{") {
 		return err
 	}
@@ -227,11 +227,11 @@ func (c *Connect) checkThen(trusted []string) error {
 	if err != nil {
 		return err
 	}
-	own, err := delegation.ParseBase("url", "", c.URL)
+	own, err := delegation.ParseBaseURL("url", "", c.URL)
 	if err != nil {
 		own = nil // which is refused by itself
 	}
-	return page.On(own, origins)
+	return page.CheckOrigin(own, origins)
 }
 
 func (c *Connect) parseLine(d *caddyfile.Dispenser) error {
@@ -255,7 +255,7 @@ func (c *Connect) parseLine(d *caddyfile.Dispenser) error {
 	case "cross_device":
 		return parseCrossDevice(d, &c.CrossDevice)
 	default:
-		ok, err := c.parse(d)
+		ok, err := c.parseCommon(d)
 		if err == nil && !ok {
 			return d.Errf("unrecognized subdirective %q of delegate_connect", d.Val())
 		}

@@ -20,15 +20,15 @@ import (
 // callbackDetails marks what delegate_connect answers at the callback.
 const callbackDetails = `details="callback"`
 
-// maxCallback is more than any callback needs.
-const maxCallback = 256 << 10
+// maxCallbackBody is more than any callback needs.
+const maxCallbackBody = 256 << 10
 
-// listen takes what the platform tells. It returns no error to Caddy, and has
+// handleCallback takes what the platform tells. It returns no error to Caddy, and has
 // the request left out of the access log: the header by which the platform
 // shows that it is itself is the same each time.
-func (c *Connect) listen(w http.ResponseWriter, r *http.Request, rest string) error {
+func (c *Connect) handleCallback(w http.ResponseWriter, r *http.Request, rest string) error {
 	caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
-	w.Header().Set("Proxy-Status", sfName(c.ProxyStatusName)+"; "+callbackDetails) // by which `check` knows it
+	w.Header().Set("Proxy-Status", structuredName(c.ProxyStatusName)+"; "+callbackDetails) // by which `check` knows it
 	if !c.isCallback(strings.TrimPrefix(rest, "/")) {
 		w.WriteHeader(http.StatusNotFound)
 		return nil
@@ -43,24 +43,24 @@ func (c *Connect) listen(w http.ResponseWriter, r *http.Request, rest string) er
 		w.WriteHeader(http.StatusMethodNotAllowed)
 		return nil
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxCallback)
-	word, err := c.connector.Told(r.Context(), r)
+	r.Body = http.MaxBytesReader(w, r.Body, maxCallbackBody)
+	word, err := c.connector.HandleCallback(r.Context(), r)
 	var refusal *delegation.Refusal
 	switch {
 	case err == nil:
-		c.provider.callbacks.call()
-		c.provider.told(word)
+		c.provider.callbacks.recordCallback()
+		c.provider.recordCallbackKind(word)
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	case errors.Is(err, delegation.ErrForged):
 		w.WriteHeader(http.StatusForbidden)
 	case errors.As(err, &refusal):
-		w.Header().Set("Retry-After", strconv.Itoa(int(max(refusal.Wait(), time.Second).Seconds())))
+		w.Header().Set("Retry-After", strconv.Itoa(int(max(refusal.BoundedRetryAfter(), time.Second).Seconds())))
 		w.WriteHeader(refusal.Status())
 	default:
 		w.WriteHeader(http.StatusBadRequest)
 	}
-	consentsTotal.WithLabelValues(c.Provider, string(consentNotTaken)).Inc()
+	consentsTotal.WithLabelValues(c.Provider, string(consentCallbackRejected)).Inc()
 	c.provider.logger.Warn("a callback was not taken", zap.NamedError("cause", err))
 	return nil
 }
@@ -68,11 +68,11 @@ func (c *Connect) listen(w http.ResponseWriter, r *http.Request, rest string) er
 // isCallback tells whether a callback comes by the address that the operator gave
 // the platform.
 func (c *Connect) isCallback(segment string) bool {
-	return subtle.ConstantTimeCompare([]byte(segment), []byte(c.segment.Reveal())) == 1
+	return subtle.ConstantTimeCompare([]byte(segment), []byte(c.callbackSegment.Reveal())) == 1
 }
 
 // fromPlatform is the client's address, and whether callbacks may come from it.
 func (c *Connect) fromPlatform(r *http.Request) (address string, ok bool) {
 	address, _ = caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
-	return address, len(c.from) == 0 || inRanges(c.from, address)
+	return address, len(c.callbackRanges) == 0 || inRanges(c.callbackRanges, address)
 }

@@ -9,17 +9,17 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// given is what a guest returned: a credential or an error. A request with
+// checkedCredential is what a guest returned: a credential or an error. A request with
 // neither would be sent as nobody.
-func (p *provider) given(c delegation.Credential, err error) (delegation.Credential, error) {
-	if err == nil && missing(c) {
-		err = noCredential(p.name)
+func (p *provider) checkedCredential(c delegation.Credential, err error) (delegation.Credential, error) {
+	if err == nil && isNilCredential(c) {
+		err = missingCredential(p.name)
 	}
 	return c, err
 }
 
-// missing tells whether a credential is none, a nil pointer included.
-func missing(c delegation.Credential) bool {
+// isNilCredential tells whether a credential is none, a nil pointer included.
+func isNilCredential(c delegation.Credential) bool {
 	if c == nil {
 		return true
 	}
@@ -31,6 +31,6 @@ func missing(c delegation.Credential) bool {
 	}
 }
 
-func noCredential(provider string) *delegation.Refusal {
+func missingCredential(provider string) *delegation.Refusal {
 	return delegation.Refuse(delegation.NotDelegated, fmt.Errorf("provider %s returned neither a credential nor an error: its module is at fault", provider))
 }

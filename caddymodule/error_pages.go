@@ -13,60 +13,60 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/headers"
 )
 
-// errorPages gives refusals that the transport has made to the site's
+// errorPageWriter gives refusals that the transport has made to the site's
 // handle_errors. They are answers there, because reverse_proxy would count
 // errors against the upstream; here they become errors, like all others.
-type errorPages struct {
+type errorPageWriter struct {
 	http.ResponseWriter
 	request *http.Request
-	passage *passage
-	caught  *delegation.Refusal
+	proxied *proxiedRequest
+	refusal *delegation.Refusal
 }
 
 // forErrorPages returns w, or what gives refusals to handle_errors.
-func (p *passage) forErrorPages(w http.ResponseWriter, r *http.Request) http.ResponseWriter {
+func (p *proxiedRequest) forErrorPages(w http.ResponseWriter, r *http.Request) http.ResponseWriter {
 	if srv, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); !ok || srv.Errors == nil {
 		return w
 	}
-	return &errorPages{ResponseWriter: w, request: r, passage: p}
+	return &errorPageWriter{ResponseWriter: w, request: r, proxied: p}
 }
 
 // WriteHeader passes everything on but a refusal. What the routes of
 // handle_response have made of one is theirs, and has no Proxy-Status.
-func (w *errorPages) WriteHeader(status int) {
-	if w.caught != nil {
+func (w *errorPageWriter) WriteHeader(status int) {
+	if w.refusal != nil {
 		return
 	}
-	if r := w.passage.refused; r != nil && r.Status() == status && w.Header().Get("Proxy-Status") != "" && handlesErrors(w.request) {
-		w.caught = r
+	if r := w.proxied.transportRefusal; r != nil && r.Status() == status && w.Header().Get("Proxy-Status") != "" && hasErrorRoutes(w.request) {
+		w.refusal = r
 		return
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
 
 // Write implements [http.ResponseWriter].
-func (w *errorPages) Write(data []byte) (int, error) {
-	if w.caught != nil {
+func (w *errorPageWriter) Write(data []byte) (int, error) {
+	if w.refusal != nil {
 		return len(data), nil
 	}
 	return w.ResponseWriter.Write(data)
 }
 
 // FlushError has nothing sent of a refusal.
-func (w *errorPages) FlushError() error {
-	if w.caught != nil {
+func (w *errorPageWriter) FlushError() error {
+	if w.refusal != nil {
 		return nil
 	}
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
 // Unwrap is for [http.ResponseController].
-func (w *errorPages) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *errorPageWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// caughtBy is the error for handle_errors, if there is one.
-func caughtBy(w http.ResponseWriter) error {
-	pages, ok := w.(*errorPages)
-	if !ok || pages.caught == nil {
+// caughtRefusal is the error for handle_errors, if there is one.
+func caughtRefusal(w http.ResponseWriter) error {
+	pages, ok := w.(*errorPageWriter)
+	if !ok || pages.refusal == nil {
 		return nil
 	}
 	h := pages.Header()
@@ -78,5 +78,5 @@ func caughtBy(w http.ResponseWriter) error {
 	if h[policy] = slices.DeleteFunc(h[policy], func(value string) bool { return value == headers.OwnPolicy }); len(h[policy]) == 0 {
 		delete(h, policy)
 	}
-	return caddyhttp.Error(pages.caught.Status(), errors.New(string(pages.caught.Code)))
+	return caddyhttp.Error(pages.refusal.Status(), errors.New(string(pages.refusal.Code)))
 }

@@ -2,5 +2,5 @@
 
 package caddymodule
 
-// Pooled is how many states outlive the configurations that used them.
-func Pooled() int { return references() }
+// PoolSize is how many states outlive the configurations that used them.
+func PoolSize() int { return poolSize() }

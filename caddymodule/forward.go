@@ -10,8 +10,8 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/headers"
 )
 
-// Forward says which headers cross besides the usual ones.
-type Forward struct {
+// ForwardedHeaders says which headers cross besides the usual ones.
+type ForwardedHeaders struct {
 	// ForwardHeaders are request headers and trailers of the client that cross
 	// to the platform besides the usual ones. Cookies, Authorization, Origin,
 	// Referer, Sec-* and forwarding headers never do.
@@ -22,23 +22,23 @@ type Forward struct {
 	// rules the app's origin, the page, or a cache in front of Caddy never does.
 	ForwardResponseHeaders []string `json:"forward_response_headers,omitempty"`
 
-	requests *headers.Allow
-	answers  *headers.Answer
+	requestHeaders  *headers.RequestFilter
+	responseHeaders *headers.ResponseFilter
 }
 
-func (f *Forward) provision() error {
+func (f *ForwardedHeaders) provision() error {
 	var err error
-	if f.requests, err = headers.New(f.ForwardHeaders); err != nil {
+	if f.requestHeaders, err = headers.NewRequestFilter(f.ForwardHeaders); err != nil {
 		return fmt.Errorf("forward_headers: %w", err)
 	}
-	if f.answers, err = headers.NewAnswer(f.ForwardResponseHeaders); err != nil {
+	if f.responseHeaders, err = headers.NewResponseFilter(f.ForwardResponseHeaders); err != nil {
 		return fmt.Errorf("forward_response_headers: %w", err)
 	}
 	return nil
 }
 
 // parse reads one subdirective, if it is one of these.
-func (f *Forward) parse(d *caddyfile.Dispenser) (ok bool, err error) {
+func (f *ForwardedHeaders) parse(d *caddyfile.Dispenser) (ok bool, err error) {
 	word, args := d.Val(), &f.ForwardHeaders
 	switch word {
 	case "forward_headers":

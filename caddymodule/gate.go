@@ -24,8 +24,8 @@ const (
 	defaultStatusName = "caddy-delegate"
 )
 
-// Gate holds what every delegate directive needs to know who is asking.
-type Gate struct {
+// Directive holds what every delegate directive needs to know who is asking.
+type Directive struct {
 	// Provider is the name of a provider of the delegate app. Required, except
 	// for delegate_logout, which is about all of them.
 	Provider string `json:"provider,omitempty"`
@@ -46,31 +46,31 @@ type Gate struct {
 	// header of refusals (RFC 9209). Default: `caddy-delegate`.
 	ProxyStatusName string `json:"proxy_status_name,omitempty"`
 
-	app          *App
-	provider     *provider
-	providerName any // as a placeholder's value
-	logger       *zap.Logger
-	learnt       *atomic.Pointer[aliases]   // whose sessions are known to be used by this name
-	pattern      func(*http.Request) string // of the allow line that covers a request; nil: the directive has none
+	app             *App
+	provider        *provider
+	providerName    any // as a placeholder's value
+	logger          *zap.Logger
+	recordedAliases *atomic.Pointer[aliases]   // whose sessions are known to be used by this name
+	routePattern    func(*http.Request) string // of the allow line that covers a request; nil: the directive has none
 }
 
-func (g *Gate) provision(ctx caddy.Context) error {
+func (g *Directive) provision(ctx caddy.Context) error {
 	var err error
 	if g.app, g.provider, err = appProvider(ctx, g.Provider); err != nil {
 		return err
 	}
-	return g.settle(ctx)
+	return g.provisionCommon(ctx)
 }
 
-// settle checks what is the same for all directives.
-func (g *Gate) settle(ctx caddy.Context) error {
+// provisionCommon checks what is the same for all directives.
+func (g *Directive) provisionCommon(ctx caddy.Context) error {
 	if g.Subject == "" {
 		g.Subject = defaultSubject
 	}
-	if err := trustworthy(g.Subject); err != nil {
+	if err := checkPlaceholder(g.Subject); err != nil {
 		return fmt.Errorf("subject: %w", err)
 	}
-	if err := needsRealm(g.Subject, g.Realm); err != nil {
+	if err := checkClaimRealm(g.Subject, g.Realm); err != nil {
 		return err
 	}
 	if strings.Contains(g.Realm, "{") {
@@ -79,22 +79,22 @@ func (g *Gate) settle(ctx caddy.Context) error {
 	if g.ProxyStatusName == "" {
 		g.ProxyStatusName = defaultStatusName
 	}
-	g.app.realms.add(g.Realm)
-	g.learnt = new(atomic.Pointer[aliases])
+	g.app.realmNames.add(g.Realm)
+	g.recordedAliases = new(atomic.Pointer[aliases])
 	g.providerName = g.Provider
 	g.logger = ctx.Logger()
 	return nil
 }
 
 // person tells who is asking; a refusal if nobody is signed in.
-func (g *Gate) person(r *http.Request, repl *caddy.Replacer) (delegation.Person, error) {
+func (g *Directive) person(r *http.Request, repl *caddy.Replacer) (delegation.Person, error) {
 	in := g.signedIn(r, repl)
-	if status := g.authStatus(repl); status != 0 && status/100 != 2 {
+	if status := g.forwardAuthStatus(repl); status != 0 && status/100 != 2 {
 		return delegation.Person{}, delegation.Refuse(delegation.SessionRequired, fmt.Errorf("the auth server answered %d", status))
 	}
-	subject := in.valueOf(repl, g.Subject)
+	subject := in.placeholderValue(repl, g.Subject)
 	if subject == "" {
-		return delegation.Person{}, delegation.Refuse(delegation.SessionRequired, emptySubject(g.Subject, repl))
+		return delegation.Person{}, delegation.Refuse(delegation.SessionRequired, emptySubjectError(g.Subject, repl))
 	}
 	who := delegation.Person{Realm: g.Realm, Subject: subject}
 	switch {
@@ -103,80 +103,80 @@ func (g *Gate) person(r *http.Request, repl *caddy.Replacer) (delegation.Person,
 		who.Realm = in.realm
 	default:
 		who.Realm = defaultRealm
-		g.app.realms.defaulted.Store(true)
+		g.app.realmNames.usedDefault.Store(true)
 	}
 	if in != nil {
-		if err := in.good(r.Context(), who); err != nil {
+		if err := in.checkNotRevoked(r.Context(), who); err != nil {
 			return delegation.Person{}, err
 		}
-		g.usedBy(in)
+		g.recordAlias(in)
 	}
 	return who, nil
 }
 
-// authStatus is the status of the auth server's answer, if it is that which names
+// forwardAuthStatus is the status of the auth server's answer, if it is that which names
 // the user; otherwise 0. With a handle_response of its own forward_auth lets pass
 // what was not 2xx, such as a redirect to a login page: a name in its headers is
 // nobody who is signed in.
-func (g *Gate) authStatus(repl *caddy.Replacer) int {
-	if !strings.HasPrefix(g.Subject, proxiedHeader) {
+func (g *Directive) forwardAuthStatus(repl *caddy.Replacer) int {
+	if !strings.HasPrefix(g.Subject, authResponsePlaceholder) {
 		return 0
 	}
-	return authStatus(repl)
+	return authServerStatus(repl)
 }
 
 // signedIn returns who app_session found signed in, if it is by that session
 // that this gate knows the user: another authenticator may have run as well.
-func (g *Gate) signedIn(r *http.Request, repl *caddy.Replacer) *signedIn {
-	in, ok := r.Context().Value(signedInKey{}).(*signedIn)
-	if !ok || !strings.HasPrefix(g.Subject, "{"+userPrefix) || valueOf(repl, defaultSubject) != in.session.Subject {
+func (g *Directive) signedIn(r *http.Request, repl *caddy.Replacer) *signedInUser {
+	in, ok := r.Context().Value(signedInUserKey{}).(*signedInUser)
+	if !ok || !strings.HasPrefix(g.Subject, "{"+userPrefix) || placeholderValue(repl, defaultSubject) != in.session.Subject {
 		return nil
 	}
 	return in
 }
 
-// claim is the value by which the session names the participant.
-func (g *Gate) claim(r *http.Request, repl *caddy.Replacer, p delegation.Person) string {
+// participantClaim is the value by which the session names the participant.
+func (g *Directive) participantClaim(r *http.Request, repl *caddy.Replacer, p delegation.Person) string {
 	if g.provider.traits.Claim == "" {
 		return p.Subject
 	}
-	return g.signedIn(r, repl).valueOf(repl, g.provider.traits.Claim)
+	return g.signedIn(r, repl).placeholderValue(repl, g.provider.traits.Claim)
 }
 
-// valueOf is a placeholder's value. What app_session's session says comes from
+// placeholderValue is a placeholder's value. What app_session's session says comes from
 // there alone: an authenticator before it may have set others of its own, and
 // the claims of one with the subject of another are somebody else's.
-func (in *signedIn) valueOf(repl *caddy.Replacer, placeholder string) string {
+func (in *signedInUser) placeholderValue(repl *caddy.Replacer, placeholder string) string {
 	if name, ok := strings.CutPrefix(placeholder, "{"+userPrefix); ok && in != nil {
 		return in.claim(strings.TrimSuffix(name, "}"))
 	}
-	return valueOf(repl, placeholder)
+	return placeholderValue(repl, placeholder)
 }
 
-// valueOf is a placeholder's value, which is one placeholder and nothing else.
-func valueOf(repl *caddy.Replacer, placeholder string) string {
+// placeholderValue is a placeholder's value, which is one placeholder and nothing else.
+func placeholderValue(repl *caddy.Replacer, placeholder string) string {
 	value, _ := repl.Get(placeholder[1 : len(placeholder)-1])
 	return caddy.ToString(value)
 }
 
-// admit sets the CORS headers, answers preflights and refuses what a browser
+// checkOrigin sets the CORS headers, answers preflights and refuses what a browser
 // sent from another site. done means that the request was answered.
-func (g *Gate) admit(w http.ResponseWriter, r *http.Request, upgrade bool) (done bool, err error) {
-	g.app.origins.Headers(w.Header(), r)
+func (g *Directive) checkOrigin(w http.ResponseWriter, r *http.Request, upgrade bool) (done bool, err error) {
+	g.app.origins.SetCORSHeaders(w.Header(), r)
 	if policy.IsPreflight(r) {
-		if !g.app.origins.Preflight(w, r) {
+		if !g.app.origins.AnswerPreflight(w, r) {
 			return true, delegation.Refuse(delegation.CrossOrigin, nil)
 		}
 		return true, nil
 	}
-	if refusal := policy.Early(r, upgrade); refusal != nil {
+	if refusal := policy.CheckEarlyData(r, upgrade); refusal != nil {
 		return true, refusal
 	}
-	if refusal := policy.CheckWorker(r); refusal != nil {
+	if refusal := policy.CheckServiceWorker(r); refusal != nil {
 		return true, refusal
 	}
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	if in := g.signedIn(r, repl); in != nil && in.credential.Slot == session.InBearer {
+	if in := g.signedIn(r, repl); in != nil && in.credential.Source == session.InBearer {
 		// No browser adds that by itself. It is the session that counts, not
 		// whether there is such a header: beside a cookie it is not read.
 		return false, nil
@@ -187,10 +187,10 @@ func (g *Gate) admit(w http.ResponseWriter, r *http.Request, upgrade bool) (done
 	return false, nil
 }
 
-// isProgram tells whether somebody who is signed in asks by no page of a browser,
+// isNonBrowserClient tells whether somebody who is signed in asks by no page of a browser,
 // as browsers send one of these with each WebSocket. It may learn of the policy
 // what it would with an Origin.
-func (g *Gate) isProgram(r *http.Request, repl *caddy.Replacer) bool {
+func (g *Directive) isNonBrowserClient(r *http.Request, repl *caddy.Replacer) bool {
 	if len(r.Header["Origin"]) > 0 || len(r.Header["Sec-Fetch-Site"]) > 0 {
 		return false
 	}
@@ -198,14 +198,14 @@ func (g *Gate) isProgram(r *http.Request, repl *caddy.Replacer) bool {
 	return err == nil
 }
 
-// admitPublic is admit for a route that needs no session. Its preflights are
+// checkPublicOrigin is admit for a route that needs no session. Its preflights are
 // admit's: nothing is sent without having been asked for as what it is.
-func (g *Gate) admitPublic(w http.ResponseWriter, r *http.Request, upgrade bool) error {
-	g.app.origins.Headers(w.Header(), r)
-	if refusal := policy.Early(r, upgrade); refusal != nil {
+func (g *Directive) checkPublicOrigin(w http.ResponseWriter, r *http.Request, upgrade bool) error {
+	g.app.origins.SetCORSHeaders(w.Header(), r)
+	if refusal := policy.CheckEarlyData(r, upgrade); refusal != nil {
 		return refusal
 	}
-	if refusal := policy.CheckWorker(r); refusal != nil {
+	if refusal := policy.CheckServiceWorker(r); refusal != nil {
 		return refusal
 	}
 	if refusal := g.app.origins.CheckPublic(r); refusal != nil {
@@ -214,9 +214,9 @@ func (g *Gate) admitPublic(w http.ResponseWriter, r *http.Request, upgrade bool)
 	return nil
 }
 
-// parse reads the subdirectives that all directives share. ok tells whether
+// parseCommon reads the subdirectives that all directives share. ok tells whether
 // the current word was one of them.
-func (g *Gate) parse(d *caddyfile.Dispenser) (ok bool, err error) {
+func (g *Directive) parseCommon(d *caddyfile.Dispenser) (ok bool, err error) {
 	switch d.Val() {
 	case "subject":
 		return true, parseOnce(d, &g.Subject)
@@ -229,9 +229,9 @@ func (g *Gate) parse(d *caddyfile.Dispenser) (ok bool, err error) {
 	}
 }
 
-// parseName reads the provider's name and checks what can be checked while
+// parseProviderName reads the provider's name and checks what can be checked while
 // there are still a file and a line to name.
-func (g *Gate) parseName(d *caddyfile.Dispenser, providers map[string]struct{}) error {
+func (g *Directive) parseProviderName(d *caddyfile.Dispenser, providers map[string]struct{}) error {
 	if !d.NextArg() {
 		return d.Errf("%s needs the name of a provider", d.Val())
 	}
@@ -242,14 +242,14 @@ func (g *Gate) parseName(d *caddyfile.Dispenser, providers map[string]struct{}) 
 	return nil
 }
 
-func (g *Gate) check(d *caddyfile.Dispenser) error {
+func (g *Directive) checkCommon(d *caddyfile.Dispenser) error {
 	if g.Subject == "" {
 		return nil
 	}
-	if err := trustworthy(g.Subject); err != nil {
+	if err := checkPlaceholder(g.Subject); err != nil {
 		return d.Errf("subject: %v", err)
 	}
-	if err := needsRealm(g.Subject, g.Realm); err != nil {
+	if err := checkClaimRealm(g.Subject, g.Realm); err != nil {
 		return d.WrapErr(err)
 	}
 	return nil

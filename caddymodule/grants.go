@@ -37,27 +37,27 @@ type Grants struct {
 	Postgres string `json:"postgres,omitempty"`
 }
 
-// openGrants takes the store from the pool, without opening it yet.
-func (a *App) openGrants(keys *keyset.Keyset) error {
-	o, err := a.Grants.sealed(keys)
+// loadGrants takes the store from the pool, without opening it yet.
+func (a *App) loadGrants(keys *keyset.Keyset) error {
+	o, err := a.Grants.sealedOptions(keys)
 	if err != nil {
 		return err
 	}
-	name := []string{"grants", o.Postgres, o.File, fingerprintOf(keys, o.File)}
+	name := []string{"grants", o.Postgres, o.File, keysetFingerprint(keys, o.File)}
 	sum := sha256.Sum256([]byte(strings.Join(name, "\x00")))
-	a.ledger = a.taken.take("grants\x00"+hex.EncodeToString(sum[:]), func() caddy.Destructor {
+	a.grantStore = a.refs.loadOrNew("grants\x00"+hex.EncodeToString(sum[:]), func() caddy.Destructor {
 		o.Warn = warnGrants
-		return newLedger(grants.NewOpener(o.File, func() (grants.Options, error) {
+		return newPooledGrants(grants.NewLazyStore(o.File, func() (grants.Options, error) {
 			if o.Keyset != nil {
 				return o, nil
 			}
 			// Whoever has only one machine need not think of it.
 			o := o
-			made, err := keysetBeside(o.File)
+			made, err := loadOrCreateKeyset(o.File)
 			o.Keyset = made
 			return o, err
-		}).Tell(tellGrants))
-	}).(*ledger).Opener
+		}).OnChange(logGrantsState))
+	}).(*pooledGrants).LazyStore
 	return nil
 }
 
@@ -65,47 +65,47 @@ func (a *App) openGrants(keys *keyset.Keyset) error {
 
 func warnGrants(what string, err error) { caddy.Log().Named("delegate").Warn(what, zap.Error(err)) }
 
-func tellGrants(err error) {
+func logGrantsState(err error) {
 	if err == nil {
 		caddy.Log().Named("delegate").Info("the grants are open")
 		return
 	}
-	caddy.Log().Named("delegate").Error(grantsAway, zap.Error(err))
+	caddy.Log().Named("delegate").Error(grantsUnavailable, zap.Error(err))
 }
 
-const grantsAway = "the grants cannot be used: requests that need them are answered grants_unavailable until they can; it is tried again by itself"
+const grantsUnavailable = "the grants cannot be used: requests that need them are answered grants_unavailable until they can; it is tried again by itself"
 
-// grantsPatience is how long a load waits for the grants: a database that does
+// grantsStartTimeout is how long a load waits for the grants: a database that does
 // not answer must not keep all sites from starting.
-const grantsPatience = 6 * time.Second
+const grantsStartTimeout = 6 * time.Second
 
 // startGrants opens the grants if a provider needs them. Only what somebody has
 // to change refuses the load: settings, keyset or program. A database that is
 // away is the trouble of those requests that need it.
 func (a *App) startGrants() error {
 	for _, name := range slices.Sorted(maps.Keys(a.providers)) {
-		if !a.providers[name].keepsGrants {
+		if !a.providers[name].usesGrants {
 			continue
 		}
-		ctx, cancel := context.WithTimeout(context.Background(), grantsPatience)
+		ctx, cancel := context.WithTimeout(context.Background(), grantsStartTimeout)
 		defer cancel()
-		switch store, err := a.ledger.Store(ctx); {
+		switch store, err := a.grantStore.Store(ctx); {
 		case err == nil:
-			a.warnLeftBehind(ctx, store)
-		case grants.Mistaken(err):
+			a.warnOrphanedGrants(ctx, store)
+		case grants.NeedsOperator(err):
 			return fmt.Errorf("the grants of provider %s: %w", name, err)
 		default:
-			a.logger.Warn(grantsAway+"; see that the database runs, and can be reached from here", zap.String("provider", name), zap.Error(err))
+			a.logger.Warn(grantsUnavailable+"; see that the database runs, and can be reached from here", zap.String("provider", name), zap.Error(err))
 		}
 		return nil // they are the same for all
 	}
 	return nil
 }
 
-// fingerprintOf changes when the keyset does, also the one beside the database:
+// keysetFingerprint changes when the keyset does, also the one beside the database:
 // a reload after a rotation has to use what the file holds now. Before it is
 // made, and for who may not read it, there is none.
-func fingerprintOf(keys *keyset.Keyset, database string) string {
+func keysetFingerprint(keys *keyset.Keyset, database string) string {
 	if keys == nil {
 		text, err := os.ReadFile(keysetFile(database))
 		if err != nil {
@@ -118,9 +118,9 @@ func fingerprintOf(keys *keyset.Keyset, database string) string {
 	return keys.Fingerprint()
 }
 
-// sealed are the settings with the keyset; without one if it is the file beside
+// sealedOptions are the settings with the keyset; without one if it is the file beside
 // the database.
-func (g *Grants) sealed(keys *keyset.Keyset) (grants.Options, error) {
+func (g *Grants) sealedOptions(keys *keyset.Keyset) (grants.Options, error) {
 	o, err := g.options()
 	if err != nil {
 		return o, err
@@ -140,11 +140,11 @@ func (g *Grants) options() (o grants.Options, err error) {
 	case g != nil && g.SQLite != "" && g.Postgres != "":
 		return o, errors.New("choose one of sqlite and postgres")
 	case g != nil && g.Postgres != "":
-		o.Postgres, err = expand(repl, g.Postgres)
+		o.Postgres, err = expandSetting(repl, g.Postgres)
 		o.Postgres = strings.TrimSpace(o.Postgres)
 		return o, err
 	case g != nil && g.SQLite != "":
-		o.File, err = expand(repl, g.SQLite)
+		o.File, err = expandSetting(repl, g.SQLite)
 	default:
 		o.File = filepath.Join(caddy.AppDataDir(), "delegate", "grants.db")
 	}
@@ -160,9 +160,9 @@ const keysetName = "keyset.json"
 
 func keysetFile(database string) string { return filepath.Join(filepath.Dir(database), keysetName) }
 
-// keysetBeside reads the keyset beside the database. It is made with the
+// loadOrCreateKeyset reads the keyset beside the database. It is made with the
 // database, and never after: a new one would not open what is there.
-func keysetBeside(database string) (*keyset.Keyset, error) {
+func loadOrCreateKeyset(database string) (*keyset.Keyset, error) {
 	file := keysetFile(database)
 	text, err := os.ReadFile(file)
 	if err == nil {

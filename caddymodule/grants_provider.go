@@ -12,10 +12,10 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 )
 
-// leftBehind are the grants of providers that are not configured. A provider's
+// orphanedGrants are the grants of providers that are not configured. A provider's
 // name is part of what its grants are found and sealed by: renaming it leaves
 // everybody without theirs.
-func (a *App) leftBehind(counts []grants.Count) (left []grants.Count) {
+func (a *App) orphanedGrants(counts []grants.ProviderCount) (left []grants.ProviderCount) {
 	for _, c := range counts {
 		if _, ok := a.providers[c.Provider]; !ok {
 			left = append(left, c)
@@ -24,8 +24,8 @@ func (a *App) leftBehind(counts []grants.Count) (left []grants.Count) {
 	return left
 }
 
-// grantsLeftBehind says what to do about them.
-func grantsLeftBehind(left []grants.Count) string {
+// orphanedGrantsMessage says what to do about them.
+func orphanedGrantsMessage(left []grants.ProviderCount) string {
 	texts := make([]string, len(left))
 	for i, c := range left {
 		texts[i] = fmt.Sprintf("%d of provider %s", c.Grants, printable(c.Provider))
@@ -34,17 +34,17 @@ func grantsLeftBehind(left []grants.Count) string {
 		"; if a provider was renamed, `caddy delegate grants rename <old> <new>` takes them along, otherwise delete them"
 }
 
-// warnLeftBehind tells the log of grants that nobody can use.
-func (a *App) warnLeftBehind(ctx context.Context, store *grants.Store) {
-	counts, err := store.Providers(ctx)
+// warnOrphanedGrants tells the log of grants that nobody can use.
+func (a *App) warnOrphanedGrants(ctx context.Context, store *grants.Store) {
+	counts, err := store.CountByProvider(ctx)
 	if err != nil {
 		return // the database is away again: requests tell
 	}
-	if left := a.leftBehind(counts); len(left) > 0 {
+	if left := a.orphanedGrants(counts); len(left) > 0 {
 		n := 0
 		for _, c := range left {
 			n += c.Grants
 		}
-		a.logger.Warn(grantsLeftBehind(left), zap.Int("grants", n))
+		a.logger.Warn(orphanedGrantsMessage(left), zap.Int("grants", n))
 	}
 }

@@ -29,16 +29,16 @@ func init() {
 	})
 }
 
-// refused answers a panic as what the operator has to mend. It is deferred
+// refusePanic answers a panic as what the operator has to mend. It is deferred
 // before what recovers, and so runs after it.
-func refused(err *error) {
+func refusePanic(err *error) {
 	if fault, ok := errors.AsType[*background.Panic](*err); ok {
 		*err = delegation.Refuse(delegation.NotDelegated, fault)
 	}
 }
 
-// module is the guest's type, for keys and messages.
-func (p *provider) module() string { return fmt.Sprintf("%T", p.guest) }
+// guestType is the guest's type, for keys and messages.
+func (p *provider) guestType() string { return fmt.Sprintf("%T", p.guest) }
 
 // kind is the guest's name as a module; empty if it is none.
 func (p *provider) kind() string {
@@ -48,15 +48,15 @@ func (p *provider) kind() string {
 	return ""
 }
 
-// describe asks for the guest's traits.
-func (p *provider) describe() (err error) {
+// readTraits asks for the guest's traits.
+func (p *provider) readTraits() (err error) {
 	defer background.Recover("asking for traits", &err)
 	p.traits = p.guest.Traits()
 	return nil
 }
 
-// open is the guest's Open.
-func (p *provider) open() (err error) {
+// openGuest is the guest's Open.
+func (p *provider) openGuest() (err error) {
 	defer background.Recover("opening a provider", &err)
 	return p.guest.Open(p)
 }
@@ -64,14 +64,14 @@ func (p *provider) open() (err error) {
 // Authorize is [delegation.Provider]'s.
 func (p *provider) Authorize(ctx context.Context, d *delegation.Delegation) (c delegation.Credential, err error) {
 	defer background.Recover("authorizing a request", &err)
-	return p.given(p.guest.Authorize(delegation.Attached(ctx), d))
+	return p.checkedCredential(p.guest.Authorize(delegation.WithoutValues(ctx), d))
 }
 
 // Renew is [delegation.Provider]'s. Without the request's values above
 // all: reverse_proxy listens to the answers that are made in its context.
 func (p *provider) Renew(ctx context.Context, d *delegation.Delegation, stale delegation.Credential) (c delegation.Credential, err error) {
 	defer background.Recover("renewing a credential", &err)
-	return p.given(p.guest.Renew(delegation.Attached(ctx), d, stale))
+	return p.checkedCredential(p.guest.Renew(delegation.WithoutValues(ctx), d, stale))
 }
 
 // Forget implements [tokens.Client].
@@ -81,7 +81,7 @@ func (p *provider) Forget(s delegation.Selection) {
 
 // Upstream is [delegation.Provider]'s.
 func (p *provider) Upstream(d *delegation.Delegation) (u delegation.Upstream, err error) {
-	defer refused(&err)
+	defer refusePanic(&err)
 	defer background.Recover("telling an upstream", &err)
 	return p.guest.Upstream(d), nil
 }
@@ -91,8 +91,8 @@ func (p *provider) Mint(ctx context.Context, id delegation.Identity) (*delegatio
 	return p.mint(ctx, id)
 }
 
-// issuesTokens tells whether the guest is a [delegation.TokenIssuer].
-func (p *provider) issuesTokens() bool {
+// canIssueTokens tells whether the guest is a [delegation.TokenIssuer].
+func (p *provider) canIssueTokens() bool {
 	_, ok := p.guest.(delegation.TokenIssuer)
 	return ok
 }
@@ -100,9 +100,9 @@ func (p *provider) issuesTokens() bool {
 // issueToken is [delegation.TokenIssuer], for a guest that is one.
 func (p *provider) issueToken(ctx context.Context, d *delegation.Delegation, keep func(*delegation.Token) bool) (t *delegation.Token, err error) {
 	defer background.Recover("issuing a token", &err)
-	t, err = p.guest.(delegation.TokenIssuer).IssueToken(delegation.Attached(ctx), d, keep)
+	t, err = p.guest.(delegation.TokenIssuer).IssueToken(delegation.WithoutValues(ctx), d, keep)
 	if err == nil && (t == nil || t.Access.Reveal() == "") {
-		err = noCredential(p.name)
+		err = missingCredential(p.name)
 	}
 	return t, err
 }
@@ -114,33 +114,33 @@ func (p *provider) checkParticipant(ctx context.Context, d *delegation.Delegatio
 		return nil
 	}
 	defer background.Recover("checking a participant", &err)
-	return checker.CheckParticipant(delegation.Attached(ctx), d)
+	return checker.CheckParticipant(delegation.WithoutValues(ctx), d)
 }
 
 // examine is [delegation.Examiner], for a guest that is one.
 func (p *provider) examine(ctx context.Context, d *delegation.Delegation, refused delegation.Credential) (found *delegation.Refusal) {
-	examiner, ok := p.guest.(delegation.Examiner)
+	examiner, ok := p.guest.(delegation.UnauthorizedDiagnoser)
 	if !ok {
 		return nil
 	}
 	_ = background.Do("examining a credential", func() error {
-		found = examiner.Examine(delegation.Attached(ctx), d, refused)
+		found = examiner.DiagnoseUnauthorized(delegation.WithoutValues(ctx), d, refused)
 		return nil
 	})
 	return found
 }
 
-// lookups is [delegation.LookupCounter], for a guest that is one.
-func (p *provider) lookups(s delegation.Selection) (n int) {
+// countLookups is [delegation.LookupCounter], for a guest that is one.
+func (p *provider) countLookups(s delegation.Selection) (n int) {
 	if counter, ok := p.guest.(delegation.LookupCounter); ok {
 		_ = background.Do("counting look-ups", func() error { n = counter.Lookups(s); return nil })
 	}
 	return n
 }
 
-// release ends the binding of a person to their participant, if the guest is a
+// releaseParticipant ends the binding of a person to their participant, if the guest is a
 // [delegation.Releaser] or an [delegation.Unbinder].
-func (p *provider) release(ctx context.Context, who delegation.Person) (err error) {
+func (p *provider) releaseParticipant(ctx context.Context, who delegation.Person) (err error) {
 	defer background.Recover("releasing a participant", &err)
 	switch guest := p.guest.(type) {
 	case delegation.Unbinder:
@@ -151,14 +151,14 @@ func (p *provider) release(ctx context.Context, who delegation.Person) (err erro
 	return nil
 }
 
-// checks is whether the guest is a [delegation.Checker].
-func (p *provider) checks() bool {
+// canCheck is whether the guest is a [delegation.Checker].
+func (p *provider) canCheck() bool {
 	_, ok := p.guest.(delegation.Checker)
 	return ok
 }
 
 // check is [delegation.Checker], for a guest that is one.
-func (p *provider) check(ctx context.Context, q delegation.Question, tell func(delegation.Finding)) (err error) {
+func (p *provider) check(ctx context.Context, q delegation.CheckRequest, tell func(delegation.Finding)) (err error) {
 	defer background.Recover("checking a provider", &err)
 	p.guest.(delegation.Checker).Check(ctx, q, tell)
 	return nil

@@ -13,28 +13,28 @@ import (
 // the transport a panic would cut the connection, and Caddy log its text.
 
 // apply is [delegation.Credential]'s.
-func (p *passage) apply(out *http.Request) (err error) {
-	defer refused(&err)
+func (p *proxiedRequest) apply(out *http.Request) (err error) {
+	defer refusePanic(&err)
 	defer background.Recover("applying a credential", &err)
 	return p.credential.Apply(out)
 }
 
 // stale tells whether the upstream refused the credential.
-func (p *passage) stale(res *http.Response) (stale bool, err error) {
+func (p *proxiedRequest) stale(res *http.Response) (stale bool, err error) {
 	if p.delegation.Public {
 		return res.StatusCode == http.StatusUnauthorized, nil
 	}
-	defer refused(&err)
+	defer refusePanic(&err)
 	defer background.Recover("reading an answer", &err)
 	return p.credential.Stale(res), nil
 }
 
 // disclose tells what of the credential must not be in the answer. The error is
 // a refusal.
-func (p *passage) disclose() (values []string, err error) {
-	defer refused(&err)
+func (p *proxiedRequest) disclose() (values []string, err error) {
+	defer refusePanic(&err)
 	defer background.Recover("disclosing a credential", &err)
-	disclosing, ok := p.credential.(delegation.Disclosing)
+	disclosing, ok := p.credential.(delegation.SecretLister)
 	if !ok {
 		return nil, delegation.Refuse(delegation.NotDelegated, errUndisclosed)
 	}

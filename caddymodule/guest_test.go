@@ -56,7 +56,7 @@ func TestH10_OneOwner(t *testing.T) {
 // TestH10_StateThatPanics protects reloads from waiting for ever for a guest
 // whose state could not be made.
 func TestH10_StateThatPanics(t *testing.T) {
-	var held taken
+	var held poolRefs
 	for range 2 {
 		func() {
 			defer func() {
@@ -64,7 +64,7 @@ func TestH10_StateThatPanics(t *testing.T) {
 					t.Error("it did not panic")
 				}
 			}()
-			held.take(t.Name(), func() caddy.Destructor { panic("the-token-of-somebody") })
+			held.loadOrNew(t.Name(), func() caddy.Destructor { panic("the-token-of-somebody") })
 		}()
 	}
 	if len(held) > 0 {

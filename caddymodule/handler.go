@@ -36,13 +36,13 @@ func init() {
 // `{http.delegate.cache}` | `hit` or `miss`: whether the token was at hand
 // `{http.delegate.renewed}` | `true` if the token was renewed after a 401
 type Handler struct {
-	Gate
+	Directive
 
 	// Allow is the route policy: the first line that matches decides, what no
 	// line covers is refused. Default: the provider's own table.
 	Allow []Allow `json:"allow,omitempty"`
 
-	Forward
+	ForwardedHeaders
 
 	table *policy.Table
 }
@@ -71,19 +71,19 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 
 // Provision compiles the route policy.
 func (h *Handler) Provision(ctx caddy.Context) error {
-	if err := h.Gate.provision(ctx); err != nil {
+	if err := h.Directive.provision(ctx); err != nil {
 		return err
 	}
 	var err error
-	if h.table, err = h.policy(h.provider); err != nil {
+	if h.table, err = h.compilePolicy(h.provider); err != nil {
 		return err
 	}
-	h.Gate.pattern = h.patternOf
-	return h.Forward.provision()
+	h.Directive.routePattern = h.loggedPattern
+	return h.ForwardedHeaders.provision()
 }
 
-// policy compiles the route policy.
-func (h *Handler) policy(p *provider) (*policy.Table, error) {
+// compilePolicy compiles the route policy.
+func (h *Handler) compilePolicy(p *provider) (*policy.Table, error) {
 	routes := p.traits.Routes
 	if h.Allow != nil { // an empty policy is a mistake, not the default
 		routes = make([]delegation.Route, len(h.Allow))
@@ -106,7 +106,7 @@ func (h *Handler) policy(p *provider) (*policy.Table, error) {
 		if err != nil {
 			return nil, err
 		}
-		if upstream.Secretive {
+		if upstream.CredentialInURL {
 			return nil, fmt.Errorf("allow: line %d (%s): %w: remove WEBSOCKET", i+1, route.Pattern, errUnsearchable)
 		}
 	}
@@ -118,7 +118,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	repl.Set("http.delegate.provider", h.providerName)
 
-	p := &passage{provider: h.provider, gate: &h.Gate, forward: &h.Forward}
+	p := &proxiedRequest{provider: h.provider, directive: &h.Directive, headerRules: &h.ForwardedHeaders}
 	d := &p.delegation
 	done, err := h.authorize(w, r, repl, d)
 	if err != nil {
@@ -127,45 +127,45 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if done {
 		return nil
 	}
-	header := h.requests.Filter(r.Header, d.Upgrade)
-	if tooLarge(d.URI, header) {
+	header := h.requestHeaders.Filter(r.Header, d.Upgrade)
+	if headersTooLarge(d.URI, header) {
 		return h.refuse(w, r, delegation.Refuse(delegation.HeadersTooLarge, nil))
 	}
-	if err := checkLength(r); err != nil {
+	if err := checkHTTP10Length(r); err != nil {
 		return h.refuse(w, r, err)
 	}
 	if !d.Public {
-		p.attached.Context = r.Context()
-		if p.credential, err = h.provider.Authorize(&p.attached, d); err != nil {
+		p.attachment.Context = r.Context()
+		if p.credential, err = h.provider.Authorize(&p.attachment, d); err != nil {
 			return h.refuse(w, r, err)
 		}
-		repl.Set("http.delegate.cache", cacheWord(d.Cached))
+		repl.Set("http.delegate.cache", cacheStatus(d.Cached))
 	}
 	if p.upstream, err = h.provider.Upstream(d); err != nil {
 		return h.refuse(w, r, err)
 	}
-	if d.Upgrade && p.upstream.Secretive {
+	if d.Upgrade && p.upstream.CredentialInURL {
 		return h.refuse(w, r, delegation.Refuse(delegation.RouteDenied, errUnsearchable))
 	}
-	return p.serve(w, r, header, next)
+	return p.passOn(w, r, header, next)
 }
 
 // authorize judges the request by itself: its origin, its path, its user.
 func (h *Handler) authorize(w http.ResponseWriter, r *http.Request, repl *caddy.Replacer, d *delegation.Delegation) (done bool, err error) {
-	method, upgrade := asked(r)
-	path, verdict, denied := h.route(r, method, upgrade)
+	method, upgrade := wireMethod(r)
+	path, verdict, denied := h.judgePath(r, method, upgrade)
 	if verdict.Public {
-		if err = h.admitPublic(w, r, upgrade); err != nil {
+		if err = h.checkPublicOrigin(w, r, upgrade); err != nil {
 			return true, err
 		}
-	} else if done, err = h.admit(w, r, upgrade); done {
-		if err != nil && upgrade && denied != nil && h.isProgram(r, repl) {
+	} else if done, err = h.checkOrigin(w, r, upgrade); done {
+		if err != nil && upgrade && denied != nil && h.isNonBrowserClient(r, repl) {
 			err = denied // with an Origin it would be the same
 		}
 		return done, err
 	}
 	*d = delegation.Delegation{
-		Provider: h.Provider, Method: method, URI: target(r.URL), Path: path,
+		Provider: h.Provider, Method: method, URI: requestTarget(r.URL), Path: path,
 		Scopes: verdict.Scopes, Public: verdict.Public, Upgrade: verdict.Upgrade,
 	}
 	if d.Public {
@@ -175,24 +175,24 @@ func (h *Handler) authorize(w http.ResponseWriter, r *http.Request, repl *caddy.
 	if d.Person, err = h.person(r, repl); err != nil {
 		return false, err
 	}
-	d.Claim = h.claim(r, repl, d.Person)
+	d.Claim = h.participantClaim(r, repl, d.Person)
 	if denied != nil {
 		denied = h.missedByPrefix(r, denied, d, upgrade)
 	}
 	return false, denied
 }
 
-// route judges the path, as it is now and as the client sent it: a rewrite in
+// judgePath judges the path, as it is now and as the client sent it: a rewrite in
 // between may have hidden a second reading.
-func (h *Handler) route(r *http.Request, method string, upgrade bool) (string, policy.Verdict, error) {
+func (h *Handler) judgePath(r *http.Request, method string, upgrade bool) (string, policy.Match, error) {
 	if received, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
-		if err := policy.Target(received.RequestURI); err != nil {
-			return "", policy.Verdict{}, err
+		if err := policy.CheckTarget(received.RequestURI); err != nil {
+			return "", policy.Match{}, err
 		}
 	}
 	path, err := policy.Canonical(r.URL.EscapedPath())
 	if err != nil {
-		return "", policy.Verdict{}, err
+		return "", policy.Match{}, err
 	}
 	verdict, err := h.table.Match(method, path, upgrade)
 	return path, verdict, err
@@ -204,7 +204,7 @@ func (h *Handler) route(r *http.Request, method string, upgrade bool) (string, p
 // 8 KiB and above.
 const maxHeaders = 6 << 10
 
-func tooLarge(uri string, h http.Header) bool {
+func headersTooLarge(uri string, h http.Header) bool {
 	size := len(uri)
 	for name, values := range h {
 		for _, value := range values {
@@ -214,11 +214,11 @@ func tooLarge(uri string, h http.Header) bool {
 	return size > maxHeaders
 }
 
-// asked returns the method as it will be sent and whether it is a WebSocket
+// wireMethod returns the method as it will be sent and whether it is a WebSocket
 // handshake: over HTTP/1.1 (RFC 6455), or by an extended CONNECT (RFC 8441,
 // RFC 9220), which reverse_proxy sends on as a GET. Any other protocol is not
 // an upgrade here: its header is dropped.
-func asked(r *http.Request) (method string, upgrade bool) {
+func wireMethod(r *http.Request) (method string, upgrade bool) {
 	if r.Method == http.MethodConnect {
 		if r.ProtoMajor == 2 && r.Header.Get(":protocol") == "websocket" || r.ProtoMajor == 3 && r.Proto == "websocket" {
 			return http.MethodGet, true
@@ -228,9 +228,9 @@ func asked(r *http.Request) (method string, upgrade bool) {
 	return r.Method, httpguts.HeaderValuesContainsToken(r.Header["Upgrade"], "websocket")
 }
 
-// cacheWord is any, because a placeholder's value is: a string would be
+// cacheStatus is any, because a placeholder's value is: a string would be
 // allocated anew for every request.
-func cacheWord(hit bool) any {
+func cacheStatus(hit bool) any {
 	if hit {
 		return "hit"
 	}
@@ -251,7 +251,7 @@ func parseHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	var handler Handler
 	d := h.Dispenser
 	d.Next() // directive name
-	if err := handler.parseName(d, optionProviders(h)); err != nil {
+	if err := handler.parseProviderName(d, optionProviders(h)); err != nil {
 		return nil, err
 	}
 	if d.NextArg() {
@@ -266,7 +266,7 @@ func parseHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 			return nil, d.Errf("unrecognized subdirective %q of delegate", d.Val())
 		}
 	}
-	return &handler, handler.check(d)
+	return &handler, handler.checkCommon(d)
 }
 
 // parse reads one subdirective, if it is one of the handler's.
@@ -283,10 +283,10 @@ func (h *Handler) parse(d *caddyfile.Dispenser) (ok bool, err error) {
 		h.Allow = append(h.Allow, Allow{Methods: route.Methods, Path: route.Pattern, Scopes: route.Scopes})
 		return true, nil
 	default:
-		if ok, err := h.Forward.parse(d); ok {
+		if ok, err := h.ForwardedHeaders.parse(d); ok {
 			return true, err
 		}
-		return h.Gate.parse(d)
+		return h.Directive.parseCommon(d)
 	}
 }
 

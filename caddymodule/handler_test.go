@@ -13,9 +13,9 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// TestAsked protects the policy from being asked about another method than is
+// TestWireMethod protects the policy from being asked about another method than is
 // sent, and WebSocket over HTTP/2 and 3 from being taken for a tunnel.
-func TestAsked(t *testing.T) {
+func TestWireMethod(t *testing.T) {
 	for name, c := range map[string]struct {
 		request http.Request
 		method  string
@@ -32,32 +32,32 @@ func TestAsked(t *testing.T) {
 		"websocket over 3":   {http.Request{Method: "CONNECT", ProtoMajor: 3, Proto: "websocket"}, "GET", true},
 		"header over 1 only": {http.Request{Method: "CONNECT", ProtoMajor: 1, Header: http.Header{":protocol": {"websocket"}}}, "CONNECT", false},
 	} {
-		if method, upgrade := asked(&c.request); method != c.method || upgrade != c.upgrade {
+		if method, upgrade := wireMethod(&c.request); method != c.method || upgrade != c.upgrade {
 			t.Errorf("%s: %s %t, want %s %t", name, method, upgrade, c.method, c.upgrade)
 		}
 	}
 }
 
-// TestClientFailed protects the upstream from a client's faults: one that left
+// TestClientErrorResponse protects the upstream from a client's faults: one that left
 // is cancelled, which counts nowhere, any other gets an answer.
-func TestClientFailed(t *testing.T) {
+func TestClientErrorResponse(t *testing.T) {
 	ctx, leave := context.WithCancel(t.Context())
 	req, _ := http.NewRequestWithContext(ctx, http.MethodPost, "http://x", nil)
 	for err, status := range map[error]int{io.ErrUnexpectedEOF: 400, caddyhttp.Error(413, errors.New("too large")): 413} {
-		res, fault := clientFailed(req, err)
+		res, fault := clientErrorResponse(req, err)
 		if fault != nil || res.StatusCode != status || res.Header.Get("Cache-Control") == "" {
 			t.Errorf("%v: %v, %v; want %d", err, res, fault, status)
 		}
 	}
 	leave()
-	if res, err := clientFailed(req, io.ErrUnexpectedEOF); res != nil || !errors.Is(err, context.Canceled) {
+	if res, err := clientErrorResponse(req, io.ErrUnexpectedEOF); res != nil || !errors.Is(err, context.Canceled) {
 		t.Errorf("a client that left: %v, %v", res, err)
 	}
 }
 
-// TestTooLarge protects the upstream's limit, which counts names and 32 bytes
+// TestHeadersTooLarge protects the upstream's limit, which counts names and 32 bytes
 // a field besides the values.
-func TestTooLarge(t *testing.T) {
+func TestHeadersTooLarge(t *testing.T) {
 	many := make(http.Header)
 	for i := range 150 {
 		many["Accept-"+strings.Repeat("x", i)] = []string{""}
@@ -73,7 +73,7 @@ func TestTooLarge(t *testing.T) {
 		"values": {"/", http.Header{"Accept": make([]string, maxHeaders/32)}, true},
 		"names":  {"/", many, true},
 	} {
-		if got := tooLarge(c.uri, c.h); got != c.want {
+		if got := headersTooLarge(c.uri, c.h); got != c.want {
 			t.Errorf("%s: %t", name, got)
 		}
 	}

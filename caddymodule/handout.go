@@ -24,48 +24,48 @@ const (
 	// and a token that was handed out within a day.
 	maxExpiresIn = 24 * time.Hour
 
-	// sdkLead is how long before the expiry MyDataHelps' JavaScript SDK asks
+	// sdkRenewalLead is how long before the expiry MyDataHelps' JavaScript SDK asks
 	// for a new token. Told a lifetime of that or less it asks at once, and
 	// again for every answer.
-	sdkLead = 120 * time.Second
+	sdkRenewalLead = 120 * time.Second
 
-	// shortLife is the lifetime up to which answers are paced.
-	shortLife = sdkLead + 30*time.Second
+	// pacedLifetime is the lifetime up to which answers are paced.
+	pacedLifetime = sdkRenewalLead + 30*time.Second
 
 	// placeholderToken is what an SDK sends to the proxy in place of a token.
 	placeholderToken = "session"
 )
 
-// worthHanding tells whether enough of a token's life remains. For a token
+// hasEnoughLife tells whether enough of a token's life remains. For a token
 // that outlives the SDK's lead time, the half is counted from there: with
 // less than that lead remaining, the SDK would ask again at once.
-func worthHanding(t *delegation.Token) bool {
+func hasEnoughLife(t *delegation.Token) bool {
 	enough := t.Lifetime() / 2
-	if t.Lifetime() > sdkLead {
-		enough += sdkLead / 2
+	if t.Lifetime() > sdkRenewalLead {
+		enough += sdkRenewalLead / 2
 	}
 	return time.Until(t.Expires) >= min(enough, 300*time.Second)
 }
 
-// interval is how long a person has to wait for the next answer.
-func interval(lifetime, remaining time.Duration) time.Duration {
+// minHandoutInterval is how long a person has to wait for the next answer.
+func minHandoutInterval(lifetime, remaining time.Duration) time.Duration {
 	switch {
-	case lifetime <= shortLife:
+	case lifetime <= pacedLifetime:
 		return lifetime / 4
-	case remaining <= sdkLead: // the session is about to end
+	case remaining <= sdkRenewalLead: // the session is about to end
 		return max(remaining/4, time.Second)
 	default:
 		return 0
 	}
 }
 
-// pace refuses a person who was answered less than wait ago, and otherwise
+// checkPace refuses a person who was answered less than wait ago, and otherwise
 // takes the place of their next answer.
-func (h *TokenHandler) pace(p delegation.Person, wait time.Duration) error {
+func (h *TokenHandler) checkPace(p delegation.Person, wait time.Duration) error {
 	if wait <= 0 {
 		return nil
 	}
-	handouts := h.provider.shared.handouts
+	handouts := h.provider.state.tokenPacing
 	handouts.DeleteExpired()
 	key := strings.Join([]string{strconv.Quote(p.Realm), strconv.Quote(p.Subject), strings.Join(h.Scopes, " ")}, " ")
 	if err := handouts.Add(key, nil, wait); err != nil {
@@ -77,9 +77,9 @@ func (h *TokenHandler) pace(p delegation.Person, wait time.Duration) error {
 	return nil
 }
 
-// sessionLimit is how long a token may be said to live.
-func (h *TokenHandler) sessionLimit(r *http.Request, repl *caddy.Replacer) (time.Duration, error) {
-	value := h.signedIn(r, repl).valueOf(repl, h.SessionExpires)
+// remainingSession is how long a token may be said to live.
+func (h *TokenHandler) remainingSession(r *http.Request, repl *caddy.Replacer) (time.Duration, error) {
+	value := h.signedIn(r, repl).placeholderValue(repl, h.SessionExpires)
 	if value == "" {
 		return maxExpiresIn, nil
 	}

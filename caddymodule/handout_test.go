@@ -18,10 +18,10 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// TestWorthHanding protects the platform from an SDK that renews 120 s before
+// TestHasEnoughLife protects the platform from an SDK that renews 120 s before
 // the expiry, and at once for less: a token it would come back for before half
 // of its useful life has gone is not handed out again.
-func TestWorthHanding(t *testing.T) {
+func TestHasEnoughLife(t *testing.T) {
 	for _, c := range []struct {
 		life, age time.Duration
 		want      bool
@@ -41,7 +41,7 @@ func TestWorthHanding(t *testing.T) {
 			now := time.Now()
 			token := &delegation.Token{Minted: now, Expires: now.Add(c.life)}
 			time.Sleep(c.age)
-			if got := worthHanding(token); got != c.want {
+			if got := hasEnoughLife(token); got != c.want {
 				t.Errorf("life %s, age %s: %t, want %t", c.life, c.age, got, c.want)
 			}
 		})
@@ -52,26 +52,26 @@ func TestWorthHanding(t *testing.T) {
 // SDK that asks again whenever it wants to is handed a token that keeps it
 // quiet for a while, each time.
 func TestSDKNeverStorms(t *testing.T) {
-	for life := shortLife + time.Second; life < 2*time.Hour; life += 7 * time.Second {
+	for life := pacedLifetime + time.Second; life < 2*time.Hour; life += 7 * time.Second {
 		synctest.Test(t, func(t *testing.T) {
 			now := time.Now()
 			token := &delegation.Token{Minted: now, Expires: now.Add(life)}
 			asked := 0
 			for end := now.Add(2 * life); time.Now().Before(end); asked++ {
-				if !worthHanding(token) {
+				if !hasEnoughLife(token) {
 					token = &delegation.Token{Minted: time.Now(), Expires: time.Now().Add(life)}
 				}
-				time.Sleep(max(time.Until(token.Expires)-sdkLead, 0) + time.Millisecond)
+				time.Sleep(max(time.Until(token.Expires)-sdkRenewalLead, 0) + time.Millisecond)
 			}
-			if most := int(2*life/((life-sdkLead)/2)) + 2; asked > most {
+			if most := int(2*life/((life-sdkRenewalLead)/2)) + 2; asked > most {
 				t.Errorf("life %s: asked %d times in two lives, at most %d expected", life, asked, most)
 			}
 		})
 	}
 }
 
-// TestInterval protects short-lived tokens and ending sessions from storms.
-func TestInterval(t *testing.T) {
+// TestMinHandoutInterval protects short-lived tokens and ending sessions from storms.
+func TestMinHandoutInterval(t *testing.T) {
 	for _, c := range []struct{ life, remaining, want time.Duration }{
 		{time.Hour, time.Hour, 0},
 		{155 * time.Second, 130 * time.Second, 0},
@@ -80,7 +80,7 @@ func TestInterval(t *testing.T) {
 		{time.Hour, 100 * time.Second, 25 * time.Second}, // the session ends first
 		{time.Hour, 2 * time.Second, time.Second},
 	} {
-		if got := interval(c.life, c.remaining); got != c.want {
+		if got := minHandoutInterval(c.life, c.remaining); got != c.want {
 			t.Errorf("life %s, remaining %s: %s, want %s", c.life, c.remaining, got, c.want)
 		}
 	}
@@ -105,17 +105,17 @@ func TestParseTime(t *testing.T) {
 // subject and scopes all make a difference.
 func TestPaceIsPerPerson(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &provider{shared: shared{engine: &engine{handouts: cache.New(cache.NoExpiration, 0)}}}
-		h := &TokenHandler{Gate: Gate{provider: p, logger: zap.NewNop()}, Scopes: []string{"a"}}
-		other := &TokenHandler{Gate: Gate{provider: p, logger: zap.NewNop()}, Scopes: []string{"b"}}
+		p := &provider{state: providerState{pooledEngine: &pooledEngine{tokenPacing: cache.New(cache.NoExpiration, 0)}}}
+		h := &TokenHandler{Directive: Directive{provider: p, logger: zap.NewNop()}, Scopes: []string{"a"}}
+		other := &TokenHandler{Directive: Directive{provider: p, logger: zap.NewNop()}, Scopes: []string{"b"}}
 		alice := delegation.Person{Realm: "r", Subject: "alice"}
 		for _, err := range []error{
-			h.pace(alice, time.Minute),
-			h.pace(delegation.Person{Realm: "s", Subject: "alice"}, time.Minute),
-			h.pace(delegation.Person{Realm: "r", Subject: "bob"}, time.Minute),
-			h.pace(delegation.Person{Realm: `r""`, Subject: "alice"}, time.Minute),
-			other.pace(alice, time.Minute),
-			h.pace(alice, 0),
+			h.checkPace(alice, time.Minute),
+			h.checkPace(delegation.Person{Realm: "s", Subject: "alice"}, time.Minute),
+			h.checkPace(delegation.Person{Realm: "r", Subject: "bob"}, time.Minute),
+			h.checkPace(delegation.Person{Realm: `r""`, Subject: "alice"}, time.Minute),
+			other.checkPace(alice, time.Minute),
+			h.checkPace(alice, 0),
 		} {
 			if err != nil {
 				t.Error(err)
@@ -123,11 +123,11 @@ func TestPaceIsPerPerson(t *testing.T) {
 		}
 		time.Sleep(20 * time.Second)
 		var refusal *delegation.Refusal
-		if err := h.pace(alice, time.Minute); !errors.As(err, &refusal) || refusal.Code != delegation.TooManyRequests || refusal.Wait() != 40*time.Second {
+		if err := h.checkPace(alice, time.Minute); !errors.As(err, &refusal) || refusal.Code != delegation.TooManyRequests || refusal.BoundedRetryAfter() != 40*time.Second {
 			t.Errorf("alice again: %v", err)
 		}
 		time.Sleep(40*time.Second + time.Millisecond)
-		if err := h.pace(alice, time.Minute); err != nil {
+		if err := h.checkPace(alice, time.Minute); err != nil {
 			t.Errorf("alice after a minute: %v", err)
 		}
 	})
@@ -148,7 +148,7 @@ func TestSessionLimit(t *testing.T) {
 		} {
 			repl := caddy.NewReplacer()
 			repl.Set("http.auth.user.exp", value)
-			got, err := h.sessionLimit(httptest.NewRequest(http.MethodPost, "/", nil), repl)
+			got, err := h.remainingSession(httptest.NewRequest(http.MethodPost, "/", nil), repl)
 			if got != want || (err != nil) != (want == 0) || err != nil && delegation.AsRefusal(err).Code != delegation.SessionRequired {
 				t.Errorf("%q: %s, %v; want %s", value, got, err, want)
 			}
@@ -165,11 +165,11 @@ func TestWholeSeconds(t *testing.T) {
 	}
 }
 
-// TestTrustworthy protects against the commonest homemade hole: the user's
+// TestCheckPlaceholder protects against the commonest homemade hole: the user's
 // name from something a client can send.
-func TestTrustworthy(t *testing.T) {
+func TestCheckPlaceholder(t *testing.T) {
 	for _, good := range []string{"{http.auth.user.id}", "{http.auth.user.sub}", "{http.reverse_proxy.header.Remote-User}"} {
-		if err := trustworthy(good); err != nil {
+		if err := checkPlaceholder(good); err != nil {
 			t.Error(err)
 		}
 	}
@@ -178,7 +178,7 @@ func TestTrustworthy(t *testing.T) {
 		"{http.auth.candidate.id}", "{http.auth.user.}", "{http.auth.user.id", "http.auth.user.id", "x{http.auth.user.id}",
 		"{http.auth.user.id}{http.request.header.X}", "{env.USER}", "{http.regexp.x.1}", "{http.request.tls.client.subject}", "{http.auth.user.{http.request.header.X}}",
 	} {
-		if trustworthy(bad) == nil {
+		if checkPlaceholder(bad) == nil {
 			t.Errorf("%s is trusted", bad)
 		}
 	}
@@ -187,7 +187,7 @@ func TestTrustworthy(t *testing.T) {
 // TestStructuredName protects Proxy-Status from an operator's odd name.
 func TestStructuredName(t *testing.T) {
 	for name, want := range map[string]string{"caddy-delegate": "caddy-delegate", "edge.example.org": "edge.example.org", "My proxy": `"My proxy"`, "1st": `"1st"`, `a"b`: `"a\"b"`} {
-		if got := sfName(name); got != want {
+		if got := structuredName(name); got != want {
 			t.Errorf("%s: %s, want %s", name, got, want)
 		}
 	}

@@ -28,8 +28,8 @@ type HTTP struct {
 	Timeout caddy.Duration `json:"timeout,omitempty"`
 }
 
-// provision expands the settings; nil stays nil.
-func (h *HTTP) provision(repl *caddy.Replacer) (*delegation.HTTP, error) {
+// settings expands the settings; nil stays nil.
+func (h *HTTP) settings(repl *caddy.Replacer) (*delegation.HTTP, error) {
 	if h == nil {
 		return nil, nil
 	}
@@ -38,7 +38,7 @@ func (h *HTTP) provision(repl *caddy.Replacer) (*delegation.HTTP, error) {
 		return nil, fmt.Errorf("http timeout %s: write a positive duration", time.Duration(h.Timeout))
 	}
 	if h.Proxy != "" {
-		proxy, err := expand(repl, h.Proxy)
+		proxy, err := expandSetting(repl, h.Proxy)
 		if err != nil {
 			return nil, fmt.Errorf("http proxy: %w", err)
 		}
@@ -48,7 +48,7 @@ func (h *HTTP) provision(repl *caddy.Replacer) (*delegation.HTTP, error) {
 		}
 	}
 	if h.CAFile != "" {
-		file, err := expand(repl, h.CAFile)
+		file, err := expandSetting(repl, h.CAFile)
 		if err != nil {
 			return nil, fmt.Errorf("http ca_file: %w", err)
 		}
@@ -59,10 +59,10 @@ func (h *HTTP) provision(repl *caddy.Replacer) (*delegation.HTTP, error) {
 	return out, nil
 }
 
-// expand fills a setting's placeholders in. Its error names the placeholder,
+// expandSetting fills a setting's placeholders in. Its error names the placeholder,
 // never a value.
-func expand(repl *caddy.Replacer, setting string) (string, error) {
-	if err := misread(setting); err != nil {
+func expandSetting(repl *caddy.Replacer, setting string) (string, error) {
+	if err := checkFilePlaceholder(setting); err != nil {
 		return "", err
 	}
 	value, err := repl.ReplaceOrErr(setting, true, true)
@@ -72,12 +72,12 @@ func expand(repl *caddy.Replacer, setting string) (string, error) {
 	return value, nil
 }
 
-// expandEach is expand for a list.
-func expandEach(repl *caddy.Replacer, settings []string) ([]string, error) {
+// expandSettings is expand for a list.
+func expandSettings(repl *caddy.Replacer, settings []string) ([]string, error) {
 	all := make([]string, len(settings))
 	for i, setting := range settings {
 		var err error
-		if all[i], err = expand(repl, setting); err != nil {
+		if all[i], err = expandSetting(repl, setting); err != nil {
 			return nil, err
 		}
 	}

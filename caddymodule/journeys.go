@@ -18,70 +18,70 @@ import (
 
 // Who does something to a consent.
 const (
-	byUser     = "user"
-	byOperator = "operator"
-	byPlatform = "platform"
+	actorUser     = "user"
+	actorOperator = "operator"
+	actorPlatform = "platform"
 )
 
 // What is done, besides what providers note.
 const (
-	consentBegun        delegation.ConsentEvent = "begun"
-	consentTold         delegation.ConsentEvent = "told"
-	consentConnected    delegation.ConsentEvent = "connected"
-	consentRefused      delegation.ConsentEvent = "refused"
-	consentConflict     delegation.ConsentEvent = "conflict"
-	consentForgotten    delegation.ConsentEvent = "forgotten"
-	consentNotification delegation.ConsentEvent = "notification"
-	consentOther        delegation.ConsentEvent = "other"
-	consentNotTaken     delegation.ConsentEvent = "not_taken"
+	consentBegun            delegation.ConsentEvent = "begun"
+	consentAnswered         delegation.ConsentEvent = "told"
+	consentConnected        delegation.ConsentEvent = "connected"
+	consentRefused          delegation.ConsentEvent = "refused"
+	consentConflict         delegation.ConsentEvent = "conflict"
+	consentDisconnected     delegation.ConsentEvent = "forgotten"
+	consentNotification     delegation.ConsentEvent = "notification"
+	consentOther            delegation.ConsentEvent = "other"
+	consentCallbackRejected delegation.ConsentEvent = "not_taken"
 )
 
-// consent counts what happens to somebody's consent, and notes it for who has
+// recordConsent counts what happens to somebody's consent, and notes it for who has
 // to account for it.
-func (p *provider) consent(what delegation.ConsentEvent, by string, who delegation.Person) {
+func (p *provider) recordConsent(what delegation.ConsentEvent, by string, who delegation.Person) {
 	consentsTotal.WithLabelValues(p.name, string(what)).Inc()
 	p.logger.Info("consent", append([]zap.Field{
 		zap.String("provider", p.name), zap.String("event", string(what)), zap.String("by", by),
-	}, p.naming.fields(who)...)...)
+	}, p.subjectFields.of(who)...)...)
 }
 
-// Note implements [grants.Host].
-func (p *provider) Note(what delegation.ConsentEvent, who delegation.Person) {
-	p.consent(what, byPlatform, who)
+// RecordConsentEvent implements [grants.Host].
+func (p *provider) RecordConsentEvent(what delegation.ConsentEvent, who delegation.Person) {
+	p.recordConsent(what, actorPlatform, who)
 }
 
-// told notes what the platform has told.
-func (p *provider) told(word delegation.Word) {
+// recordCallbackKind notes what the platform has told.
+func (p *provider) recordCallbackKind(word delegation.CallbackKind) {
 	event := consentOther
 	switch word {
-	case delegation.WordConsent:
-		event = consentTold
-	case delegation.WordNotification:
+	case delegation.CallbackConsent:
+		event = consentAnswered
+	case delegation.CallbackNotification:
 		event = consentNotification
 	}
-	p.consent(event, byPlatform, delegation.Person{})
+	p.recordConsent(event, actorPlatform, delegation.Person{})
 }
 
-// begin has somebody set out.
-func (c *Connect) begin(ctx context.Context, j delegation.Journey, by string) (*delegation.Departure, error) {
-	j.ReturnTo = c.base.String() + "/return"
+// startConsent has somebody set out.
+func (c *Connect) startConsent(ctx context.Context, j delegation.ConsentFlow, by string) (*delegation.Authorization, error) {
+	j.ReturnURL = c.baseURL.String() + "/return"
 	if j.AnyBrowser {
-		j.Life, j.Browser = time.Duration(c.CrossDevice), delegation.Secret{}
+		j.Lifetime, j.BrowserToken = time.Duration(c.CrossDevice), delegation.Secret{}
 	}
-	d, err := c.connector.Depart(ctx, j)
+	d, err := c.connector.BeginConsent(ctx, j)
 	if err == nil {
-		c.provider.consent(consentBegun, by, j.Person)
+		c.provider.recordConsent(consentBegun, by, j.Person)
 	}
 	return d, err
 }
 
-// departed is what the page is told.
-func departed(d *delegation.Departure) map[string]any {
+// startResponse is what the page is told.
+func startResponse(d *delegation.Authorization) map[string]any {
 	return map[string]any{"url": d.URL, "qr": d.QR, "expires_in": int(time.Until(d.Expires).Seconds())}
 }
 
 // otherDevice tells whether it is another device that the user will consent on.
-func (v *visit) otherDevice() (bool, error) {
+func (v *connectRequest) otherDevice() (bool, error) {
 	query := v.r.URL.Query()
 	switch device := query.Get("device"); {
 	case !query.Has("device"):
@@ -132,8 +132,8 @@ func parseCrossDevice(d *caddyfile.Dispenser, to *caddy.Duration) error {
 	return nil
 }
 
-// journeyOrder is the body of POST /delegate/journeys.
-type journeyOrder struct {
+// consentStartRequest is the body of POST /delegate/journeys.
+type consentStartRequest struct {
 	Provider string `json:"provider"`
 	Realm    string `json:"realm"`
 	Subject  string `json:"subject"`
@@ -141,25 +141,25 @@ type journeyOrder struct {
 	Update   bool   `json:"update"`
 }
 
-const journeyForm = "the strings provider, realm and subject, of url, a delegate_connect's, where there are several, and of update, which is true or false"
+const consentStartFields = "the strings provider, realm and subject, of url, a delegate_connect's, where there are several, and of update, which is true or false"
 
-// depart answers POST /delegate/journeys: it begins a journey for somebody whom
+// startConsent answers POST /delegate/journeys: it begins a journey for somebody whom
 // the operator names, and who has to sign in to end it.
-func (adminAPI) depart(w http.ResponseWriter, r *http.Request) error {
-	app, order, err := readOrder[journeyOrder](w, r, journeyForm)
+func (adminAPI) startConsent(w http.ResponseWriter, r *http.Request) error {
+	app, order, err := readAdminRequest[consentStartRequest](w, r, consentStartFields)
 	if err != nil {
 		return err
 	}
 	if order.Provider == "" || order.Realm == "" || order.Subject == "" {
 		return badRequest(errors.New("provider, realm and subject are needed: realm and subject are the app's names of the user; without app_session the realm is default"))
 	}
-	c, err := order.connect(app)
+	c, err := order.findConnect(app)
 	if err != nil {
 		return err
 	}
-	d, err := c.begin(r.Context(), delegation.Journey{
+	d, err := c.startConsent(r.Context(), delegation.ConsentFlow{
 		Person: delegation.Person{Realm: order.Realm, Subject: order.Subject}, Update: order.Update, AnyBrowser: true,
-	}, byOperator)
+	}, actorOperator)
 	if err != nil {
 		refusal := delegation.AsRefusal(err)
 		if err = refusal; refusal.Unwrap() != nil {
@@ -167,20 +167,20 @@ func (adminAPI) depart(w http.ResponseWriter, r *http.Request) error {
 		}
 		return caddy.APIError{HTTPStatus: refusal.Status(), Err: err}
 	}
-	return answerJSON(w, http.StatusOK, departed(d))
+	return writeJSON(w, http.StatusOK, startResponse(d))
 }
 
-// connect is the directive by which the journey is to end.
-func (o *journeyOrder) connect(app *App) (*Connect, error) {
+// findConnect is the directive by which the journey is to end.
+func (o *consentStartRequest) findConnect(app *App) (*Connect, error) {
 	p, ok := app.providers[o.Provider]
 	if !ok {
 		return nil, caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("there is no such provider")}
 	}
 	var found *Connect
-	for _, c := range p.connects {
+	for _, c := range p.connectHandlers {
 		switch {
-		case o.URL != "" && o.URL != c.base.String(), c.Realm != "" && c.Realm != o.Realm:
-		case found != nil && found.base.String() != c.base.String():
+		case o.URL != "" && o.URL != c.baseURL.String(), c.Realm != "" && c.Realm != o.Realm:
+		case found != nil && found.baseURL.String() != c.baseURL.String():
 			return nil, badRequest(errors.New("several delegate_connect of the provider have cross_device: name one by its url"))
 		case found == nil || c.CrossDevice < found.CrossDevice:
 			found = c

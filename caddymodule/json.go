@@ -10,19 +10,19 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/headers"
 )
 
-// answerJSON writes an answer of this server's own. Nothing else here writes
+// writeJSON writes an answer of this server's own. Nothing else here writes
 // JSON to a client, so that none goes without the rules of [headers.SetOwn].
-func answerJSON(w http.ResponseWriter, status int, answer any) error {
+func writeJSON(w http.ResponseWriter, status int, answer any) error {
 	body, err := json.Marshal(answer)
 	if err != nil {
 		return err
 	}
-	return answerBytes(w, status, "application/json", body)
+	return writeBody(w, status, "application/json", body)
 }
 
-func answerBytes(w http.ResponseWriter, status int, kind string, body []byte) error {
+func writeBody(w http.ResponseWriter, status int, kind string, body []byte) error {
 	h := w.Header()
-	headers.SetOwn(h)
+	headers.SetOwnHeaders(h)
 	h.Set("Content-Security-Policy", headers.OwnPolicy)
 	h.Set("Content-Type", kind)
 	h.Set("Content-Length", strconv.Itoa(len(body)))

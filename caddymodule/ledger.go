@@ -11,58 +11,58 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 )
 
-// ledgerLinger is how long a store of grants stays open that a reload has
+// grantsCloseDelay is how long a store of grants stays open that a reload has
 // replaced: longer than the look-ups that may be under way. They end by their
 // own deadline, and not with the configuration in which they began.
-const ledgerLinger = 45 * time.Second
+const grantsCloseDelay = 45 * time.Second
 
-// ledger is the pooled store of grants. It outlives configurations that leave
+// pooledGrants is the pooled store of grants. It outlives configurations that leave
 // its settings as they were.
-type ledger struct{ *grants.Opener }
+type pooledGrants struct{ *grants.LazyStore }
 
-// ledgers are those in the pool, and those that have left it and are still
+// openGrants are those in the pool, and those that have left it and are still
 // open.
-var ledgers struct {
+var openGrants struct {
 	mu      sync.Mutex
 	pooled  int
-	leaving map[*ledger]*time.Timer
+	leaving map[*pooledGrants]*time.Timer
 }
 
-func newLedger(o *grants.Opener) *ledger {
-	ledgers.mu.Lock()
-	defer ledgers.mu.Unlock()
-	ledgers.pooled++
-	return &ledger{o}
+func newPooledGrants(o *grants.LazyStore) *pooledGrants {
+	openGrants.mu.Lock()
+	defer openGrants.mu.Unlock()
+	openGrants.pooled++
+	return &pooledGrants{o}
 }
 
 // Destruct closes the database: after a while if another configuration has
 // taken over, at once if there is none. Then whoever moves or restores the file
 // finds that nobody has it open.
-func (l *ledger) Destruct() error {
-	ledgers.mu.Lock()
-	ledgers.pooled--
-	if ledgers.pooled > 0 && l.Opened() {
-		if ledgers.leaving == nil {
-			ledgers.leaving = make(map[*ledger]*time.Timer)
+func (l *pooledGrants) Destruct() error {
+	openGrants.mu.Lock()
+	openGrants.pooled--
+	if openGrants.pooled > 0 && l.IsOpen() {
+		if openGrants.leaving == nil {
+			openGrants.leaving = make(map[*pooledGrants]*time.Timer)
 		}
-		ledgers.leaving[l] = background.After(ledgerLinger, "closing the grants", func() {
-			ledgers.mu.Lock()
-			delete(ledgers.leaving, l)
-			ledgers.mu.Unlock()
+		openGrants.leaving[l] = background.After(grantsCloseDelay, "closing the grants", func() {
+			openGrants.mu.Lock()
+			delete(openGrants.leaving, l)
+			openGrants.mu.Unlock()
 			_ = l.Close() // nobody is left to tell
 		})
-		ledgers.mu.Unlock()
+		openGrants.mu.Unlock()
 		return nil
 	}
-	over := []*ledger{l}
-	if ledgers.pooled == 0 {
-		for other, timer := range ledgers.leaving {
+	over := []*pooledGrants{l}
+	if openGrants.pooled == 0 {
+		for other, timer := range openGrants.leaving {
 			timer.Stop()
 			over = append(over, other)
 		}
-		clear(ledgers.leaving)
+		clear(openGrants.leaving)
 	}
-	ledgers.mu.Unlock()
+	openGrants.mu.Unlock()
 	var errs []error
 	for _, l := range over {
 		errs = append(errs, l.Close())
@@ -71,4 +71,4 @@ func (l *ledger) Destruct() error {
 }
 
 // GoString keeps the usage pool from printing what it holds when it panics.
-func (*ledger) GoString() string { return "delegate grants" }
+func (*pooledGrants) GoString() string { return "delegate grants" }

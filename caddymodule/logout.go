@@ -33,7 +33,7 @@ func init() {
 //
 // What delegate_token has handed out lives at the platform until it expires.
 type Logout struct {
-	Gate
+	Directive
 
 	// Backchannel makes it the address instead at which an issuer tells that it
 	// has signed somebody out (OpenID Connect Back-Channel Logout 1.0). Its
@@ -47,8 +47,8 @@ type Logout struct {
 	// keys, as that of app_session does.
 	InsecureHTTP bool `json:"insecure_http,omitempty"`
 
-	backchannel *session.Backchannel
-	taken       taken
+	logoutVerifier *session.LogoutVerifier
+	refs           poolRefs
 }
 
 // CaddyModule returns the Caddy module information.
@@ -66,29 +66,29 @@ func (l *Logout) Provision(ctx caddy.Context) error {
 		return err
 	}
 	l.app = app
-	if err := l.fit(); err != nil {
+	if err := l.validate(); err != nil {
 		return err
 	}
 	if l.Backchannel != nil {
-		verifier, _, err := l.Backchannel.verifier(l.HTTP, &l.taken, app.addressRule(ctx.Logger(), l.InsecureHTTP))
+		verifier, _, err := l.Backchannel.newVerifier(l.HTTP, &l.refs, app.addressCheck(ctx.Logger(), l.InsecureHTTP))
 		if err != nil {
 			return fmt.Errorf("backchannel: %w", err)
 		}
-		l.backchannel = session.NewBackchannel(verifier)
+		l.logoutVerifier = session.NewLogoutVerifier(verifier)
 		app.logoutRealms.addLogout(verifier.Issuer, l.Realm)
 	}
-	return l.settle(ctx)
+	return l.provisionCommon(ctx)
 }
 
 // Cleanup lets go of what reloads share.
-func (l *Logout) Cleanup() error { return l.taken.release() }
+func (l *Logout) Cleanup() error { return l.refs.release() }
 
 // ServeHTTP signs the user out and passes the request on.
 func (l *Logout) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if l.backchannel != nil {
-		return l.listen(w, r)
+	if l.logoutVerifier != nil {
+		return l.serveBackchannel(w, r)
 	}
-	if done, err := l.admit(w, r, false); err != nil {
+	if done, err := l.checkOrigin(w, r, false); err != nil {
 		return l.refuse(w, r, err)
 	} else if done {
 		return nil
@@ -108,19 +108,19 @@ func (l *Logout) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 		who = in.session.People()[0]
 	}
 	ctx := delegation.Detach(r.Context()) // who asks may leave
-	paced := l.app.logouts.usual(who)
+	paced := l.app.logoutLimiter.Allow(who)
 	signOut := func() {
 		if in != nil {
-			_ = l.app.tell(ctx, paced, l.app.revokeUsed(in)...)
+			_ = l.app.publishRevocations(ctx, paced, l.app.revokeSession(in)...)
 		}
 		if paced {
 			for _, person := range in.people(who) {
-				l.app.signOut(ctx, person)
+				l.app.dropTokens(ctx, person)
 			}
 		}
 	}
 	signOut()
-	if in == nil || in.session.Asked() {
+	if in == nil || in.session.Remote() {
 		// Until its own logout is done the app says that its user is signed in,
 		// to whoever asks. Also if its answer breaks off, which is a panic.
 		defer signOut()
@@ -128,8 +128,8 @@ func (l *Logout) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 	return next.ServeHTTP(w, r)
 }
 
-// signOut drops somebody's tokens of all providers.
-func (a *App) signOut(ctx context.Context, who delegation.Person) {
+// dropTokens drops somebody's tokens of all providers.
+func (a *App) dropTokens(ctx context.Context, who delegation.Person) {
 	for _, name := range slices.Sorted(maps.Keys(a.providers)) {
 		// An error is that other machines cannot be told now. It is logged
 		// there, and they are told as soon as they can be.
@@ -140,22 +140,22 @@ func (a *App) signOut(ctx context.Context, who delegation.Person) {
 // maxLogoutBody is more than any logout token needs.
 const maxLogoutBody = 64 << 10
 
-// listen answers an issuer (section 2.5 to 2.8). It has no session, and is no
+// serveBackchannel answers an issuer (section 2.5 to 2.8). It has no session, and is no
 // browser.
-func (l *Logout) listen(w http.ResponseWriter, r *http.Request) error {
-	headers.SetOwn(w.Header())
+func (l *Logout) serveBackchannel(w http.ResponseWriter, r *http.Request) error {
+	headers.SetOwnHeaders(w.Header())
 	if r.Method != http.MethodPost {
 		return l.refuse(w, r, &delegation.Refusal{Code: delegation.MethodNotAllowed, Allow: []string{http.MethodPost}})
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxLogoutBody)
-	told, err := l.backchannel.Read(r.Context(), r.PostFormValue("logout_token"))
+	told, err := l.logoutVerifier.Verify(r.Context(), r.PostFormValue("logout_token"))
 	switch {
 	case err == nil:
 	case delegation.AsRefusal(err).Code == delegation.SessionUnavailable:
 		return l.refuse(w, r, err) // the issuer may try again
 	default:
-		_ = l.account(r, err) // for the log
-		return answerJSON(w, http.StatusBadRequest, map[string]string{"error": "invalid_request"})
+		_ = l.recordRefusal(r, err) // for the log
+		return writeJSON(w, http.StatusBadRequest, map[string]string{"error": "invalid_request"})
 	}
 	ctx := delegation.Detach(r.Context())
 	// The realm of tokens may have been given, and that of sessions that are
@@ -169,9 +169,9 @@ func (l *Logout) listen(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return l.refuse(w, r, err)
 		}
-		_ = l.app.tell(ctx, told.Subject == "" || l.app.logouts.usual(delegation.Person{Realm: realm, Subject: told.Subject}), names...)
+		_ = l.app.publishRevocations(ctx, told.Subject == "" || l.app.logoutLimiter.Allow(delegation.Person{Realm: realm, Subject: told.Subject}), names...)
 		if told.Subject != "" {
-			l.app.signOut(ctx, delegation.Person{Realm: realm, Subject: told.Subject})
+			l.app.dropTokens(ctx, delegation.Person{Realm: realm, Subject: told.Subject})
 		}
 	}
 	w.WriteHeader(http.StatusOK)
@@ -211,7 +211,7 @@ func parseLogout(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 		case "insecure_http":
 			err = parseFlag(d, &l.InsecureHTTP)
 		default:
-			ok, err = l.parse(d)
+			ok, err = l.parseCommon(d)
 		}
 		if err != nil {
 			return nil, err
@@ -221,18 +221,18 @@ func parseLogout(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 		}
 	}
 	if l.Backchannel != nil {
-		if err := checkWritten(map[string]string{"jwks": l.Backchannel.JWKS}, written, l.InsecureHTTP); err != nil {
+		if err := checkAddressesAt(map[string]string{"jwks": l.Backchannel.JWKS}, written, l.InsecureHTTP); err != nil {
 			return nil, err
 		}
 	}
-	if err := l.fit(); err != nil {
+	if err := l.validate(); err != nil {
 		return nil, d.WrapErr(err)
 	}
-	return &l, l.check(d)
+	return &l, l.checkCommon(d)
 }
 
-// fit reports settings that would have no effect.
-func (l *Logout) fit() error {
+// validate reports settings that would have no effect.
+func (l *Logout) validate() error {
 	switch {
 	case l.Backchannel == nil && l.HTTP != nil:
 		return errors.New("http goes with backchannel: nobody is asked without")
@@ -244,10 +244,10 @@ func (l *Logout) fit() error {
 		if err := l.Backchannel.check(); err != nil {
 			return fmt.Errorf("backchannel: %w", err)
 		}
-		if err := l.Backchannel.backchannel(); err != nil {
+		if err := l.Backchannel.checkBackchannel(); err != nil {
 			return fmt.Errorf("backchannel: %w", err)
 		}
-		return l.Backchannel.fit(l.HTTP, l.InsecureHTTP)
+		return l.Backchannel.checkHTTP(l.HTTP, l.InsecureHTTP)
 	}
 	return nil
 }
@@ -269,7 +269,7 @@ func (l *Logout) parseBackchannel(d *caddyfile.Dispenser, written map[string]cad
 	}
 	err := l.Backchannel.check()
 	if err == nil {
-		err = l.Backchannel.backchannel()
+		err = l.Backchannel.checkBackchannel()
 	}
 	if err != nil {
 		return d.Errf("backchannel: %v", err)

@@ -13,10 +13,10 @@ import (
 // that somebody has signed out. One that no session has ends none, and nobody
 // would see it: issuers are answered 200 for users who are not here as well.
 type logoutRealms struct {
-	mu       sync.Mutex
-	sessions []string
-	unknown  bool       // some are told by answers only
-	logouts  [][]string // the issuer, and the configured realm
+	mu             sync.Mutex
+	sessions       []string
+	issuersUnknown bool       // some are told by answers only
+	logouts        [][]string // the issuer, and the configured realm
 }
 
 // addSession adds what an app_session's sessions are found by. Without any name
@@ -26,7 +26,7 @@ func (r *logoutRealms) addSession(names ...string) {
 	defer r.mu.Unlock()
 	names = slices.DeleteFunc(names, func(name string) bool { return name == "" })
 	r.sessions = append(r.sessions, names...)
-	r.unknown = r.unknown || len(names) == 0
+	r.issuersUnknown = r.issuersUnknown || len(names) == 0
 }
 
 // addLogout adds the names that a back-channel revokes sessions by.
@@ -40,11 +40,11 @@ func (r *logoutRealms) addLogout(issuer, realm string) {
 	r.logouts = append(r.logouts, names)
 }
 
-// nobodys are the back-channels' names of which no session is known to have one.
-func (r *logoutRealms) nobodys() (all [][]string) {
+// unmatched are the back-channels' names of which no session is known to have one.
+func (r *logoutRealms) unmatched() (all [][]string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.unknown {
+	if r.issuersUnknown {
 		return nil
 	}
 	for _, names := range r.logouts {
@@ -55,9 +55,9 @@ func (r *logoutRealms) nobodys() (all [][]string) {
 	return all
 }
 
-// warn runs when all handlers are there.
-func (r *logoutRealms) warn(logger *zap.Logger) {
-	for _, names := range r.nobodys() {
+// logUnmatched runs when all handlers are there.
+func (r *logoutRealms) logUnmatched(logger *zap.Logger) {
+	for _, names := range r.unmatched() {
 		logger.Warn("a back-channel logout belongs to no app_session: it ends no session, unless answers of introspect name its issuer. Write its issuer as `realm` of the app_session, or the same realm in both",
 			zap.Strings("realms", names))
 	}

@@ -26,23 +26,23 @@ func TestLogoutThatCannotBeTold(t *testing.T) {
 		_, _ = w.Write([]byte(`{"sub":"alice"}`))
 	}))
 	verifier := &session.Endpoint{URL: app.URL, Cookie: "session", Realm: "app", Client: app.Client()}
-	credential := session.Credential{Text: "0123456789abcdef", Slot: session.InCookie}
+	credential := session.Credential{Text: "0123456789abcdef", Source: session.InCookie}
 	found, err := verifier.Verify(t.Context(), credential)
 	app.Close() // it is away from now on
 	if err != nil {
 		t.Fatal(err)
 	}
 	origins, _ := policy.NewOrigins(nil)
-	l := &Logout{Gate: Gate{
+	l := &Logout{Directive: Directive{
 		Subject: defaultSubject, Realm: "kiosk", ProxyStatusName: defaultStatusName, logger: zap.NewNop(),
-		app: &App{origins: origins, revocations: session.NewRevocations(), logouts: newPace(), realms: new(realms)},
+		app: &App{origins: origins, revocations: session.NewRevocations(), logoutLimiter: newPersonLimiter(), realmNames: new(realmNames)},
 	}}
 	l.app.revocations.Revoke(delegation.Person{Realm: "kiosk", Subject: "alice"})
-	in := &signedIn{session: found, credential: credential, verifier: verifier, revocations: l.app.revocations, realm: "app"}
+	in := &signedInUser{session: found, credential: credential, verifier: verifier, revocations: l.app.revocations, realm: "app"}
 	repl := caddy.NewReplacer()
-	in.name(repl, nil)
+	in.setPlaceholders(repl, nil)
 	r := httptest.NewRequest(http.MethodPost, "/logout", nil)
-	ctx := context.WithValue(context.WithValue(r.Context(), caddy.ReplacerCtxKey, repl), signedInKey{}, in)
+	ctx := context.WithValue(context.WithValue(r.Context(), caddy.ReplacerCtxKey, repl), signedInUserKey{}, in)
 	w := httptest.NewRecorder()
 	if err := l.ServeHTTP(w, r.WithContext(ctx), caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error {
 		t.Error("the app's logout ran")

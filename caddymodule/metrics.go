@@ -52,26 +52,26 @@ var (
 	}, []string{"provider", "event"})
 )
 
-// hot are the counters of the way that most requests take. Finding them by
+// hotCounters are the counters of the way that most requests take. Finding them by
 // their labels costs as much as the rest of counting.
-type hot struct {
+type hotCounters struct {
 	forwarded prometheus.Counter
 	answered  prometheus.Counter
 	hit       prometheus.Counter
 }
 
-func newHot(provider string) hot {
-	return hot{
-		forwarded: requestsTotal.WithLabelValues(provider, forwarded),
-		answered:  requestsTotal.WithLabelValues(provider, answered),
-		hit:       tokensTotal.WithLabelValues(provider, string(tokens.Hit)),
+func newHotCounters(provider string) hotCounters {
+	return hotCounters{
+		forwarded: requestsTotal.WithLabelValues(provider, outcomeForwarded),
+		answered:  requestsTotal.WithLabelValues(provider, outcomeAnswered),
+		hit:       tokensTotal.WithLabelValues(provider, string(tokens.RequestHit)),
 	}
 }
 
-// Found implements [tokens.Client].
-func (p *provider) Found(how tokens.Found) {
-	if how == tokens.Hit {
-		p.hot.hit.Inc()
+// ObserveRequest implements [tokens.Client].
+func (p *provider) ObserveRequest(how tokens.RequestResult) {
+	if how == tokens.RequestHit {
+		p.counters.hit.Inc()
 		return
 	}
 	tokensTotal.WithLabelValues(p.name, string(how)).Inc()
@@ -80,7 +80,7 @@ func (p *provider) Found(how tokens.Found) {
 // registerMetrics has a configuration's registry collect the counters and the
 // state of the configuration's own providers.
 func registerMetrics(registry *prometheus.Registry, providers map[string]*provider) error {
-	for _, c := range []prometheus.Collector{requestsTotal, tokensTotal, mintsTotal, mintDuration, purgesTotal, consentsTotal, panicsTotal, gauges(providers)} {
+	for _, c := range []prometheus.Collector{requestsTotal, tokensTotal, mintsTotal, mintDuration, purgesTotal, consentsTotal, panicsTotal, providerGauges(providers)} {
 		err := registry.Register(c)
 		if _, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); err != nil && !ok {
 			return fmt.Errorf("registering metrics: %w", err)
@@ -89,27 +89,27 @@ func registerMetrics(registry *prometheus.Registry, providers map[string]*provid
 	return nil
 }
 
-// gauges reads the state of providers when it is asked for. It belongs to one
+// providerGauges reads the state of providers when it is asked for. It belongs to one
 // configuration, as its registry does: what a reload removes vanishes with it.
-type gauges map[string]*provider
+type providerGauges map[string]*provider
 
-func gauge(name, help string, labels ...string) *prometheus.Desc {
+func newGaugeDesc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc(prometheus.BuildFQName(metricsNamespace, metricsSubsystem, name), help, append([]string{"provider"}, labels...), nil)
 }
 
 var (
-	entriesGauge    = gauge("entries", "Tokens in memory.")
-	rememberedGauge = gauge("remembered_failures", "Identities for which a failure is remembered.")
-	waitingGauge    = gauge("waiting", "Requests and renewals that wait for a token.")
-	mintingGauge    = gauge("minting", "Calls for tokens that are at the issuer.")
-	breakerGauge    = gauge("issuer_breaker", "1 for the state the issuer's breaker is in: closed, open (the issuer is left alone) or half_open (one call tries it).", "state")
-	sharedUp        = gauge("shared_up", "1 while the level shared with other machines is in use, 0 while this machine works alone.")
-	sharedFailures  = gauge("shared_failures_total", "How often the shared level went down.")
-	sharedPending   = gauge("shared_pending_purges", "Purges that the other machines do not know of yet.")
+	entriesGauge    = newGaugeDesc("entries", "Tokens in memory.")
+	rememberedGauge = newGaugeDesc("remembered_failures", "Identities for which a failure is remembered.")
+	waitingGauge    = newGaugeDesc("waiting", "Requests and renewals that wait for a token.")
+	mintingGauge    = newGaugeDesc("minting", "Calls for tokens that are at the issuer.")
+	breakerGauge    = newGaugeDesc("issuer_breaker", "1 for the state the issuer's breaker is in: closed, open (the issuer is left alone) or half_open (one call tries it).", "state")
+	sharedUp        = newGaugeDesc("shared_up", "1 while the level shared with other machines is in use, 0 while this machine works alone.")
+	sharedFailures  = newGaugeDesc("shared_failures_total", "How often the shared level went down.")
+	sharedPending   = newGaugeDesc("shared_pending_purges", "Purges that the other machines do not know of yet.")
 )
 
 // Describe implements [prometheus.Collector].
-func (gauges) Describe(ch chan<- *prometheus.Desc) {
+func (providerGauges) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		entriesGauge, rememberedGauge, waitingGauge, mintingGauge, breakerGauge, sharedUp, sharedFailures, sharedPending,
 	} {
@@ -118,28 +118,28 @@ func (gauges) Describe(ch chan<- *prometheus.Desc) {
 }
 
 // Collect implements [prometheus.Collector].
-func (g gauges) Collect(ch chan<- prometheus.Metric) {
+func (g providerGauges) Collect(ch chan<- prometheus.Metric) {
 	for name, p := range g {
 		send := func(d *prometheus.Desc, kind prometheus.ValueType, value float64, labels ...string) {
 			ch <- prometheus.MustNewConstMetric(d, kind, value, append([]string{name}, labels...)...)
 		}
-		s := p.shared.tokens.Status()
+		s := p.state.tokens.Status()
 		send(entriesGauge, prometheus.GaugeValue, float64(s.Entries))
 		send(rememberedGauge, prometheus.GaugeValue, float64(s.Remembered))
 		send(waitingGauge, prometheus.GaugeValue, float64(s.Waiting))
 		send(mintingGauge, prometheus.GaugeValue, float64(s.Minting))
 		for _, state := range []blame.State{blame.Closed, blame.Open, blame.HalfOpen} {
-			send(breakerGauge, prometheus.GaugeValue, truth(s.Issuer.State == state), string(state))
+			send(breakerGauge, prometheus.GaugeValue, boolValue(s.Issuer.State == state), string(state))
 		}
 		if s.Shared != nil {
-			send(sharedUp, prometheus.GaugeValue, truth(s.Shared.Up))
+			send(sharedUp, prometheus.GaugeValue, boolValue(s.Shared.Up))
 			send(sharedFailures, prometheus.CounterValue, float64(s.Shared.Failures))
 			send(sharedPending, prometheus.GaugeValue, float64(s.Shared.Pending))
 		}
 	}
 }
 
-func truth(b bool) float64 {
+func boolValue(b bool) float64 {
 	if b {
 		return 1
 	}
@@ -147,4 +147,4 @@ func truth(b bool) float64 {
 }
 
 // Interface guards
-var _ prometheus.Collector = gauges(nil)
+var _ prometheus.Collector = providerGauges(nil)

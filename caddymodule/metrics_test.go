@@ -19,15 +19,15 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
 )
 
-// mintingGuest is a provider with tokens, whose mints end as they are told.
-type mintingGuest struct {
-	guest
+// tokenGuest is a provider with tokens, whose mints end as they are told.
+type tokenGuest struct {
+	testGuest
 	tokens   delegation.Tokens
 	fail     error
 	released []delegation.Person
 }
 
-func (g *mintingGuest) Open(host delegation.Host) error {
+func (g *tokenGuest) Open(host delegation.Host) error {
 	g.tokens = host.Tokens(func(context.Context, delegation.Identity) (*delegation.Token, error) {
 		if g.fail != nil {
 			return nil, g.fail
@@ -38,28 +38,28 @@ func (g *mintingGuest) Open(host delegation.Host) error {
 	return nil
 }
 
-func (g *mintingGuest) Release(p delegation.Person) { g.released = append(g.released, p) }
+func (g *tokenGuest) Release(p delegation.Person) { g.released = append(g.released, p) }
 
-func (g *mintingGuest) get(t *testing.T, who string) error {
+func (g *tokenGuest) get(t *testing.T, who string) error {
 	t.Helper()
-	_, _, err := g.tokens.Get(t.Context(), identity(who))
+	_, _, err := g.tokens.Get(t.Context(), testIdentity(who))
 	return err
 }
 
-// identity is a person's, or the service account's if they have no name.
-func identity(who string) delegation.Identity {
+// testIdentity is a person's, or the service account's if they have no name.
+func testIdentity(who string) delegation.Identity {
 	if who == "" {
 		return delegation.Identity{Provider: "p"}
 	}
 	return delegation.Identity{Provider: "p", Person: delegation.Person{Realm: "clinic", Subject: who}, Participant: "ID-of-" + who}
 }
 
-// opened is a provider that ends with the test, and its counts with it.
+// openTestProvider is a provider that ends with the test, and its counts with it.
 // Counters are the process's, so every test has providers named after it.
-func opened(t *testing.T, suffix string, logger *zap.Logger, naming naming) (*provider, *mintingGuest) {
+func openTestProvider(t *testing.T, suffix string, logger *zap.Logger, naming subjectFields) (*provider, *tokenGuest) {
 	t.Helper()
-	g := &mintingGuest{guest: guest{traits: delegation.Traits{Fingerprint: "1"}}}
-	p, err := openProvider(strings.ToLower(t.Name())+suffix, g, common{naming: naming}, logger)
+	g := &tokenGuest{testGuest: testGuest{traits: delegation.Traits{Fingerprint: "1"}}}
+	p, err := openProvider(strings.ToLower(t.Name())+suffix, g, appServices{subjectFields: naming}, logger)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,8 +72,8 @@ func opened(t *testing.T, suffix string, logger *zap.Logger, naming naming) (*pr
 	return p, g
 }
 
-// registered is a registry as Caddy makes one for every configuration.
-func registered(t *testing.T, providers ...*provider) *prometheus.Registry {
+// testRegistry is a registry as Caddy makes one for every configuration.
+func testRegistry(t *testing.T, providers ...*provider) *prometheus.Registry {
 	t.Helper()
 	all := make(map[string]*provider)
 	for _, p := range providers {
@@ -89,9 +89,9 @@ func registered(t *testing.T, providers ...*provider) *prometheus.Registry {
 	return registry
 }
 
-// series are the values of a registry's metrics of a provider, by name and
+// metricValues are the values of a registry's metrics of a provider, by name and
 // other labels.
-func series(t *testing.T, registry *prometheus.Registry, provider string) map[string]float64 {
+func metricValues(t *testing.T, registry *prometheus.Registry, provider string) map[string]float64 {
 	t.Helper()
 	families, err := registry.Gather()
 	if err != nil {
@@ -120,20 +120,20 @@ func series(t *testing.T, registry *prometheus.Registry, provider string) map[st
 // on over reloads, two configurations at once count nothing twice, and what a
 // reload removed has no state any more.
 func TestMetricsOutliveConfigurations(t *testing.T) {
-	kept, g := opened(t, "", zap.NewNop(), nil)
-	removed, _ := opened(t, "-removed", zap.NewNop(), nil)
-	old := registered(t, kept, removed)
+	kept, g := openTestProvider(t, "", zap.NewNop(), nil)
+	removed, _ := openTestProvider(t, "-removed", zap.NewNop(), nil)
+	old := testRegistry(t, kept, removed)
 	for reload := range 3 {
 		if err := g.get(t, fmt.Sprint("user ", reload)); err != nil {
 			t.Fatal(err)
 		}
-		again, next := opened(t, "", zap.NewNop(), nil)
-		registry := registered(t, again)
+		again, next := openTestProvider(t, "", zap.NewNop(), nil)
+		registry := testRegistry(t, again)
 		if err := next.get(t, fmt.Sprint("user ", reload)); err != nil {
 			t.Fatal(err)
 		}
 		for name, r := range map[string]*prometheus.Registry{"old": old, "new": registry} {
-			got := series(t, r, kept.name)
+			got := metricValues(t, r, kept.name)
 			for metric, want := range map[string]int{
 				"mints_total ok first delegated": reload + 1, "mint_duration_seconds delegated": reload + 1, "entries": reload + 1,
 				"tokens_total wait": reload + 1, "tokens_total hit": reload + 1,
@@ -143,37 +143,37 @@ func TestMetricsOutliveConfigurations(t *testing.T) {
 				}
 			}
 		}
-		gone := series(t, registry, removed.name)
+		gone := metricValues(t, registry, removed.name)
 		if _, ok := gone["entries"]; ok || gone["issuer_breaker closed"] != 0 {
 			t.Errorf("the removed provider still has %v", gone)
 		}
-		if series(t, old, removed.name)["issuer_breaker closed"] != 1 {
+		if metricValues(t, old, removed.name)["issuer_breaker closed"] != 1 {
 			t.Error("a provider of the old configuration is missing")
 		}
 	}
 }
 
-// level is a shared level that went down.
-type level struct{ tokens.Shared }
+// upSharedLevel is a shared level that went down.
+type upSharedLevel struct{ tokens.Shared }
 
-func (level) Status() tokens.SharedStatus {
+func (upSharedLevel) Status() tokens.SharedStatus {
 	return tokens.SharedStatus{Kind: "redis", Failures: 3, Pending: 2}
 }
 
 // TestGaugesShowTheState protects alerts: the breaker's state, and the shared
 // level where there is one.
 func TestGaugesShowTheState(t *testing.T) {
-	p, g := opened(t, "", zap.NewNop(), nil)
-	registry := registered(t, p)
-	alone := series(t, registry, p.name)
+	p, g := openTestProvider(t, "", zap.NewNop(), nil)
+	registry := testRegistry(t, p)
+	alone := metricValues(t, registry, p.name)
 	if _, ok := alone["shared_up"]; ok || alone["issuer_breaker closed"] != 1 || alone["issuer_breaker open"] != 0 {
 		t.Errorf("at the start: %v", alone)
 	}
 	g.fail = delegation.Refuse(delegation.CredentialsRejected, nil)
 	_ = g.get(t, "") // nobody's service token: everybody's trouble
 	_ = g.get(t, "somebody")
-	p.shared.tokens.Share(level{})
-	got := series(t, registry, p.name)
+	p.state.tokens.SetShared(upSharedLevel{})
+	got := metricValues(t, registry, p.name)
 	for metric, want := range map[string]float64{
 		"issuer_breaker open": 1, "issuer_breaker closed": 0, "issuer_breaker half_open": 0, "remembered_failures": 1,
 		"waiting": 0, "minting": 0, "shared_up": 0, "shared_failures_total": 3, "shared_pending_purges": 2,
@@ -187,10 +187,10 @@ func TestGaugesShowTheState(t *testing.T) {
 
 // TestMetricsFollowConventions protects names, which nobody can mend later.
 func TestMetricsFollowConventions(t *testing.T) {
-	p, g := opened(t, "", zap.NewNop(), nil)
-	p.shared.tokens.Share(level{})
+	p, g := openTestProvider(t, "", zap.NewNop(), nil)
+	p.state.tokens.SetShared(upSharedLevel{})
 	_ = g.get(t, "")
-	families, err := registered(t, p).Gather()
+	families, err := testRegistry(t, p).Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,9 +201,9 @@ func TestMetricsFollowConventions(t *testing.T) {
 
 // TestCountingIsCheap protects the warm path: a hit costs an atomic addition.
 func TestCountingIsCheap(t *testing.T) {
-	p, _ := opened(t, "", zap.NewNop(), nil)
-	way := &passage{provider: p}
-	if n := testing.AllocsPerRun(100, func() { p.Found(tokens.Hit); way.count() }); n != 0 {
+	p, _ := openTestProvider(t, "", zap.NewNop(), nil)
+	way := &proxiedRequest{provider: p}
+	if n := testing.AllocsPerRun(100, func() { p.ObserveRequest(tokens.RequestHit); way.countOutcome() }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
@@ -212,20 +212,20 @@ func TestCountingIsCheap(t *testing.T) {
 // page while a token is obtained are counted apart, and a request that is
 // refused behind the handler is counted when it comes back, once.
 func TestWhoLeftIsNotRefused(t *testing.T) {
-	p, _ := opened(t, "", zap.NewNop(), nil)
-	registry := registered(t, p)
-	gate := &Gate{Provider: p.name, provider: p, logger: zap.NewNop()}
+	p, _ := openTestProvider(t, "", zap.NewNop(), nil)
+	registry := testRegistry(t, p)
+	gate := &Directive{Provider: p.name, provider: p, logger: zap.NewNop()}
 	ctx, leave := context.WithCancel(t.Context())
 	leave()
-	gate.account(httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil), ctx.Err())
+	gate.recordRefusal(httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil), ctx.Err())
 
-	way := &passage{provider: p}
-	r := httptest.NewRequestWithContext(way.within(t.Context()), http.MethodGet, "/", nil)
+	way := &proxiedRequest{provider: p}
+	r := httptest.NewRequestWithContext(way.withContext(t.Context()), http.MethodGet, "/", nil)
 	for range 2 {
-		gate.account(r, delegation.Refuse(delegation.UpstreamUnauthorized, nil))
+		gate.recordRefusal(r, delegation.Refuse(delegation.UpstreamUnauthorized, nil))
 	}
-	way.count()
-	got := series(t, registry, p.name)
+	way.countOutcome()
+	got := metricValues(t, registry, p.name)
 	if got["requests_total client_left"] != 1 || got["requests_total upstream_unauthorized"] != 1 || got["requests_total issuer_unavailable"] != 0 || got["requests_total forwarded"] != 0 {
 		t.Errorf("%v", got)
 	}

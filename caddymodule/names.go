@@ -22,11 +22,11 @@ import (
 // there are is read from the configuration, see routes.go. Where that leaves
 // open whose names they are, they count once such a session was used by one.
 
-// names are those by which sessions are used, by who vouches for the sessions.
-type names struct {
-	once  sync.Once
-	mu    sync.Mutex
-	ofAll map[string]*aliases
+// aliasRegistry are those by which sessions are used, by who vouches for the sessions.
+type aliasRegistry struct {
+	once        sync.Once
+	mu          sync.Mutex
+	byNamespace map[string]*aliases
 }
 
 // aliases are the names by which the sessions of one namespace are used.
@@ -35,30 +35,30 @@ type aliases struct {
 	list      atomic.Pointer[[]session.Alias]
 }
 
-// learned are names that were learnt from use. They outlive configurations, as
+// learnedAliases are names that were learnt from use. They outlive configurations, as
 // revocations do.
-var learned = struct {
+var learnedAliases = struct {
 	mu  sync.Mutex
 	all map[string][]session.Alias
 }{all: make(map[string][]session.Alias)}
 
-// of are the names of a namespace.
-func (n *names) of(namespace string) *aliases {
+// aliasesOf are the names of a namespace.
+func (n *aliasRegistry) aliasesOf(namespace string) *aliases {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	a := n.ofAll[namespace]
+	a := n.byNamespace[namespace]
 	if a == nil {
 		a = &aliases{namespace: namespace}
-		n.ofAll[namespace] = a
+		n.byNamespace[namespace] = a
 	}
 	return a
 }
 
-// recall adds a name if it was learnt that it is theirs.
-func (a *aliases) recall(alias session.Alias) {
-	learned.mu.Lock()
-	defer learned.mu.Unlock()
-	if slices.Contains(learned.all[a.namespace], alias) {
+// addIfLearned adds a name if it was learnt that it is theirs.
+func (a *aliases) addIfLearned(alias session.Alias) {
+	learnedAliases.mu.Lock()
+	defer learnedAliases.mu.Unlock()
+	if slices.Contains(learnedAliases.all[a.namespace], alias) {
 		a.add(alias)
 	}
 }
@@ -77,34 +77,34 @@ func (a *aliases) add(alias session.Alias) {
 
 // learn notes that such a session is used by a name.
 func (a *aliases) learn(alias session.Alias) {
-	learned.mu.Lock()
-	defer learned.mu.Unlock()
+	learnedAliases.mu.Lock()
+	defer learnedAliases.mu.Unlock()
 	if list := a.list.Load(); list != nil && slices.Contains(*list, alias) {
 		return
 	}
-	if all := learned.all[a.namespace]; len(all) < maxLearnt {
-		learned.all[a.namespace] = append(all, alias)
+	if all := learnedAliases.all[a.namespace]; len(all) < maxLearnedAliases {
+		learnedAliases.all[a.namespace] = append(all, alias)
 	}
 	a.add(alias)
 }
 
-// maxLearnt is more than anybody configures.
-const maxLearnt = 100
+// maxLearnedAliases is more than anybody configures.
+const maxLearnedAliases = 100
 
-// within notes in which app sessions are used.
-func (a *App) within(ctx caddy.Context) {
+// findHTTPApp notes in which app sessions are used.
+func (a *App) findHTTPApp(ctx caddy.Context) {
 	for _, m := range ctx.Modules() {
 		if http, ok := m.(*caddyhttp.App); ok {
-			a.http = http
+			a.httpApp = http
 		}
 	}
 }
 
-// byAllNames refuses a session that is revoked by any of its names. Those are
+// checkAllAliases refuses a session that is revoked by any of its names. Those are
 // looked up once: from then on the session has them with it.
-func (in *signedIn) byAllNames(ctx context.Context) error {
+func (in *signedInUser) checkAllAliases(ctx context.Context) error {
 	list := in.aliases.list.Load()
-	if list == nil || in.session.CheckedBy(list) {
+	if list == nil || in.session.AliasesChecked(list) {
 		return nil
 	}
 	for _, alias := range *list {
@@ -115,31 +115,31 @@ func (in *signedIn) byAllNames(ctx context.Context) error {
 		if who.Subject == "" {
 			continue
 		}
-		if err := in.good(ctx, who); err != nil {
+		if err := in.checkNotRevoked(ctx, who); err != nil {
 			return err
 		}
 	}
-	in.session.Checked(list)
+	in.session.SetAliasesChecked(list)
 	return nil
 }
 
-// alias is the name that a directive gives to sessions' users; ok tells whether
+// subjectAlias is the name that a directive gives to sessions' users; ok tells whether
 // it takes them from a session, and it is not the session's own name.
-func (g *Gate) alias() (alias session.Alias, ok bool) {
+func (g *Directive) subjectAlias() (alias session.Alias, ok bool) {
 	claim, ok := strings.CutPrefix(g.Subject, "{"+userPrefix)
 	alias = session.Alias{Realm: g.Realm, Claim: strings.TrimSuffix(claim, "}")}
 	return alias, ok && alias != session.Alias{Claim: "id"}
 }
 
-// usedBy notes that a session is used by this directive's name.
-func (g *Gate) usedBy(in *signedIn) {
-	if g.learnt.Load() == in.aliases {
+// recordAlias notes that a session is used by this directive's name.
+func (g *Directive) recordAlias(in *signedInUser) {
+	if g.recordedAliases.Load() == in.aliases {
 		return
 	}
-	if alias, ok := g.alias(); ok && in.aliases != nil {
+	if alias, ok := g.subjectAlias(); ok && in.aliases != nil {
 		in.aliases.learn(alias)
 	}
-	g.learnt.Store(in.aliases)
+	g.recordedAliases.Store(in.aliases)
 }
 
 // namespace is what tells the users of this session from others of the same
@@ -147,9 +147,9 @@ func (g *Gate) usedBy(in *signedIn) {
 func (s *AppSession) namespace() string {
 	switch {
 	case s.JWT != nil && s.JWT.Issuer == "":
-		return "realm " + s.Realm + " by " + s.JWT.names()
-	case s.JWT != nil && s.JWT.names() != subjectClaim:
-		return "issuer " + s.JWT.Issuer + " by " + s.JWT.names()
+		return "realm " + s.Realm + " by " + s.JWT.userClaim()
+	case s.JWT != nil && s.JWT.userClaim() != subjectClaim:
+		return "issuer " + s.JWT.Issuer + " by " + s.JWT.userClaim()
 	case s.JWT != nil:
 		return "issuer " + s.JWT.Issuer
 	case s.Introspect != nil && s.Introspect.Issuer != "":

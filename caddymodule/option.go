@@ -58,7 +58,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 			if app.Tokens != nil {
 				return nil, d.Err("tokens is there already: write one block")
 			}
-			app.Tokens = new(Tokens)
+			app.Tokens = new(TokenSettings)
 			if err := app.Tokens.UnmarshalCaddyfile(d); err != nil {
 				return nil, err
 			}
@@ -87,7 +87,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 			if err := parseOnce(d, &app.LogSubject); err != nil {
 				return nil, err
 			}
-			if !slices.Contains([]string{logNone, logHMAC, logClear}, app.LogSubject) {
+			if !slices.Contains([]string{logSubjectNone, logSubjectHMAC, logSubjectClear}, app.LogSubject) {
 				return nil, d.Errf("log_subject is none, hmac or clear, not %q", app.LogSubject)
 			}
 		default:

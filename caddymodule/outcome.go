@@ -18,36 +18,36 @@ import (
 
 // Outcomes of requests besides the codes of refusals.
 const (
-	forwarded  = "forwarded"   // the platform answered
-	websocket  = "websocket"   // the same, with a WebSocket that has ended since
-	brokenOff  = "broken_off"  // the platform broke off within its answer
-	answered   = "answered"    // by another handler, or by delegate_token
-	clientLeft = "client_left" // before there was an answer
+	outcomeForwarded  = "forwarded"   // the platform answered
+	outcomeWebSocket  = "websocket"   // the same, with a WebSocket that has ended since
+	outcomeBrokenOff  = "broken_off"  // the platform broke off within its answer
+	outcomeAnswered   = "answered"    // by another handler, or by delegate_token
+	outcomeClientLeft = "client_left" // before there was an answer
 )
 
 // outcome is what has become of a request that was passed on. reverse_proxy may
 // try more than once: the last time counts.
 type outcome struct {
-	word   string // empty: nothing was sent
-	failed error  // why there is no answer; nil if there is one
-	chosen bool   // reverse_proxy asked where to, and has sent nothing since
+	label          string // empty: nothing was sent
+	networkError   error  // why there is no answer; nil if there is one
+	upstreamChosen bool   // reverse_proxy asked where to, and has sent nothing since
 }
 
-// begin notes that the request is about to be sent.
-func (o *outcome) begin() { *o = outcome{} }
+// reset notes that the request is about to be sent.
+func (o *outcome) reset() { *o = outcome{} }
 
-// end notes what came of it.
-func (o *outcome) end(req *http.Request, res *http.Response, err error) {
+// record notes what came of it.
+func (o *outcome) record(req *http.Request, res *http.Response, err error) {
 	switch {
 	case err != nil && req.Context().Err() != nil:
-		o.word = clientLeft
+		o.label = outcomeClientLeft
 	case err != nil:
-		o.failed = err
-	case o.word != "": // refused
+		o.networkError = err
+	case o.label != "": // refused
 	case res.StatusCode == http.StatusSwitchingProtocols:
-		o.word = websocket
+		o.label = outcomeWebSocket
 	default:
-		o.word = forwarded
+		o.label = outcomeForwarded
 	}
 }
 
@@ -57,96 +57,96 @@ func (o *outcome) refusal(r *http.Request, err error) *delegation.Refusal {
 	switch {
 	case err == nil || r.Context().Err() != nil:
 		return nil
-	case o.failed != nil && errors.Is(err, o.failed):
+	case o.networkError != nil && errors.Is(err, o.networkError):
 		code := delegation.UpstreamUnavailable
-		if timeout, ok := o.failed.(net.Error); ok && timeout.Timeout() { //nolint:errorlint // as reverse_proxy's statusError
+		if timeout, ok := o.networkError.(net.Error); ok && timeout.Timeout() { //nolint:errorlint // as reverse_proxy's statusError
 			code = delegation.UpstreamTimeout
 		}
-		return delegation.Refuse(code, errors.New(oauth.NetworkCause(o.failed)))
-	case o.chosen:
+		return delegation.Refuse(code, errors.New(oauth.NetworkCause(o.networkError)))
+	case o.upstreamChosen:
 		return delegation.Refuse(delegation.UpstreamDown, errors.New("reverse_proxy leaves the platform alone for a while, see its max_fails and fail_duration"))
 	default:
 		return nil
 	}
 }
 
-// serve passes the request on, and answers where reverse_proxy has failed.
-func (p *passage) serve(w http.ResponseWriter, r *http.Request, header http.Header, next caddyhttp.Handler) error {
+// passOn passes the request on, and answers where reverse_proxy has failed.
+func (p *proxiedRequest) passOn(w http.ResponseWriter, r *http.Request, header http.Header, next caddyhttp.Handler) error {
 	// A copy with only what may cross, so that whatever the operator's own
 	// header_up adds behind us can be told from what the client sent.
-	out := r.WithContext(p.within(r.Context()))
+	out := r.WithContext(p.withContext(r.Context()))
 	out.Header = header
-	defer p.count()
+	defer p.countOutcome()
 	pages := p.forErrorPages(w, r)
 	err := next.ServeHTTP(pages, out)
-	if p.outcome.word == "" && r.Context().Err() != nil {
-		p.outcome.word = clientLeft
+	if p.outcome.label == "" && r.Context().Err() != nil {
+		p.outcome.label = outcomeClientLeft
 	}
 	if refusal := p.outcome.refusal(r, err); refusal != nil {
-		if err := p.gate.refuse(w, r.WithContext(p), refusal); err != nil {
+		if err := p.directive.refuse(w, r.WithContext(p), refusal); err != nil {
 			return err
 		}
 		// For Caddy's log of errors; that there is an answer already, it bears.
 		return caddyhttp.Error(refusal.Status(), refusal)
 	}
 	if err == nil {
-		err = caughtBy(pages)
+		err = caughtRefusal(pages)
 	}
 	return err
 }
 
-// count counts the request once it has come back.
-func (p *passage) count() {
-	switch word := p.outcome.word; word {
-	case forwarded:
-		p.provider.hot.forwarded.Inc()
-		p.admitted()
+// countOutcome counts the request once it has come back.
+func (p *proxiedRequest) countOutcome() {
+	switch word := p.outcome.label; word {
+	case outcomeForwarded:
+		p.provider.counters.forwarded.Inc()
+		p.recordAdmission()
 	case "":
-		p.provider.hot.answered.Inc()
+		p.provider.counters.answered.Inc()
 	default:
 		requestsTotal.WithLabelValues(p.provider.name, word).Inc()
 		switch {
-		case word == websocket:
-			p.admitted()
-		case p.refused != nil && word == string(p.refused.Code):
+		case word == outcomeWebSocket:
+			p.recordAdmission()
+		case p.transportRefusal != nil && word == string(p.transportRefusal.Code):
 			stats := p.provider.refusals
-			stats.refused(p.refused, stats.person(p.delegation.Person), zap.String("provider", p.provider.name))
+			stats.recordRefused(p.transportRefusal, stats.personDigest(p.delegation.Person), zap.String("provider", p.provider.name))
 		}
 	}
 }
 
-// admitted notes that somebody was let in. Public routes are open to anybody.
-func (p *passage) admitted() {
+// recordAdmission notes that somebody was let in. Public routes are open to anybody.
+func (p *proxiedRequest) recordAdmission() {
 	if !p.delegation.Public {
-		p.provider.refusals.admitted()
+		p.provider.refusals.recordAdmission()
 	}
 }
 
-// watchedBody tells when the platform breaks off within its answer. What it
+// upstreamBody tells when the platform breaks off within its answer. What it
 // says at the end is cleaned.
-type watchedBody struct {
+type upstreamBody struct {
 	io.ReadCloser
-	passage *passage
+	request *proxiedRequest
 	res     *http.Response
 }
 
-func (b *watchedBody) Read(data []byte) (int, error) {
+func (b *upstreamBody) Read(data []byte) (int, error) {
 	n, err := b.ReadCloser.Read(data)
 	switch {
 	case err == nil:
 	case err == io.EOF:
-		if mayTrail(b.res) {
-			b.passage.cleanTrailer(b.res.Trailer)
+		if mayHaveTrailers(b.res) {
+			b.request.cleanTrailer(b.res.Trailer)
 		}
-	case b.passage.Err() == nil: // else it is the client who broke off
-		b.passage.outcome.word = brokenOff
+	case b.request.Err() == nil: // else it is the client who broke off
+		b.request.outcome.label = outcomeBrokenOff
 	}
 	return n, err
 }
 
-// clientFailed answers a request whose body could not be read. As an error it
+// clientErrorResponse answers a request whose body could not be read. As an error it
 // would count against the upstream; a client's leaving does not.
-func clientFailed(req *http.Request, err error) (*http.Response, error) {
+func clientErrorResponse(req *http.Request, err error) (*http.Response, error) {
 	if req.Context().Err() != nil {
 		return nil, context.Canceled
 	}
@@ -156,9 +156,9 @@ func clientFailed(req *http.Request, err error) (*http.Response, error) {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok || handled.StatusCode == http.StatusRequestEntityTooLarge {
 		refusal = delegation.Refuse(delegation.BodyTooLarge, nil) // by request_body
 	}
-	g := &Gate{ProxyStatusName: defaultStatusName, logger: zap.NewNop()}
-	if p := passageFrom(req.Context()); p != nil {
-		g = p.gate
+	g := &Directive{ProxyStatusName: defaultStatusName, logger: zap.NewNop()}
+	if p := proxiedRequestFrom(req.Context()); p != nil {
+		g = p.directive
 	}
-	return g.response(req, refusal), nil
+	return g.refusalResponse(req, refusal), nil
 }

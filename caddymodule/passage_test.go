@@ -9,20 +9,20 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// TestOwnVars protects the process from a map that forward_auth's left-over
+// TestCloneVars protects the process from a map that forward_auth's left-over
 // dial reads while reverse_proxy writes to it.
-func TestOwnVars(t *testing.T) {
+func TestCloneVars(t *testing.T) {
 	before := map[string]any{"study": 42}
 	outer := context.WithValue(t.Context(), caddyhttp.VarsCtxKey, before)
-	inner := new(passage).within(outer)
+	inner := new(proxiedRequest).withContext(outer)
 	caddyhttp.SetVar(inner, "written", true)
 	if len(before) != 1 || caddyhttp.GetVar(inner, "study") != 42 || caddyhttp.GetVar(inner, "written") != true {
 		t.Errorf("before %v, study %v, written %v", before, caddyhttp.GetVar(inner, "study"), caddyhttp.GetVar(inner, "written"))
 	}
-	if vars := new(passage).within(t.Context()).Value(caddyhttp.VarsCtxKey); vars != nil {
+	if vars := new(proxiedRequest).withContext(t.Context()).Value(caddyhttp.VarsCtxKey); vars != nil {
 		t.Errorf("a request without vars got %v", vars)
 	}
-	if passageFrom(inner) == nil || passageFrom(outer) != nil {
+	if proxiedRequestFrom(inner) == nil || proxiedRequestFrom(outer) != nil {
 		t.Error("the passage is not where it should be")
 	}
 }

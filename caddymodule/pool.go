@@ -14,10 +14,10 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// newPool makes connections for a provider that is reached through a proxy or
+// newProviderTransport makes connections for a provider that is reached through a proxy or
 // has certificate authorities of its own. base is the transport's own
 // configuration, not provisioned yet.
-func newPool(ctx caddy.Context, base reverseproxy.HTTPTransport, settings *delegation.HTTP) (*reverseproxy.HTTPTransport, error) {
+func newProviderTransport(ctx caddy.Context, base reverseproxy.HTTPTransport, settings *delegation.HTTP) (*reverseproxy.HTTPTransport, error) {
 	if slices.Contains(base.Versions, "3") {
 		return nil, errors.New("http: its proxy and ca_file do not apply to HTTP/3; leave 3 out of the transport's versions")
 	}

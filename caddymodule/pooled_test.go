@@ -40,7 +40,7 @@ func TestR3_PoolIsEmptied(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	before := caddymodule.Pooled()
+	before := caddymodule.PoolSize()
 	caddyfile := strings.Replace(stack.Caddyfile, "handle {", "handle /sessions {\n\t\troute {"+sessions+"\n\t\t}\n\t}\n\thandle {", 1)
 	for _, change := range [][2]string{
 		{},
@@ -57,13 +57,13 @@ func TestR3_PoolIsEmptied(t *testing.T) {
 			t.Fatal("a scope that the provider does not have was loaded")
 		}
 	}
-	if caddymodule.Pooled() == before {
+	if caddymodule.PoolSize() == before {
 		t.Error("nothing is pooled")
 	}
 	if err := caddy.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	if n := caddymodule.Pooled(); n != before {
+	if n := caddymodule.PoolSize(); n != before {
 		t.Errorf("%d states are left in the pool", n-before)
 	}
 }

@@ -107,7 +107,7 @@ func (m *MyDataHelps) Provision(ctx caddy.Context) error {
 		if setting.value == "" {
 			continue
 		}
-		value, err := expand(repl, setting.value)
+		value, err := expandSetting(repl, setting.value)
 		if err != nil {
 			return fmt.Errorf("%s: %w", setting.name, err)
 		}
@@ -118,7 +118,7 @@ func (m *MyDataHelps) Provision(ctx caddy.Context) error {
 	if config.Keys, err = config.LoadKeys(); err != nil {
 		return err
 	}
-	if config.HTTP, err = m.HTTP.provision(repl); err != nil {
+	if config.HTTP, err = m.HTTP.settings(repl); err != nil {
 		return err
 	}
 	if m.Provider, err = mydatahelps.New(config); err != nil {
@@ -216,7 +216,7 @@ func (m *MyDataHelps) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		}
 		m.Participant.Query = query
 	}
-	return m.complete(d)
+	return m.validate(d)
 }
 
 func (m *MyDataHelps) parseParticipant(d *caddyfile.Dispenser) error {
@@ -236,7 +236,7 @@ func (m *MyDataHelps) parseParticipant(d *caddyfile.Dispenser) error {
 		segment := caddyfile.Segment{d.Token()}
 		httpcaddyfile.NewShorthandReplacer().ApplyToSegment(&segment)
 		m.Participant.Value = segment[0].Text
-		if err := trustworthy(m.Participant.Value); err != nil {
+		if err := checkPlaceholder(m.Participant.Value); err != nil {
 			return d.Errf("%s: %v", word, err)
 		}
 	}
@@ -246,8 +246,8 @@ func (m *MyDataHelps) parseParticipant(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// complete reports what can be known to be wrong before any placeholder is expanded.
-func (m *MyDataHelps) complete(d *caddyfile.Dispenser) error {
+// validate reports what can be known to be wrong before any placeholder is expanded.
+func (m *MyDataHelps) validate(d *caddyfile.Dispenser) error {
 	switch {
 	case m.Project == "":
 		return d.Err("project is missing: the project's ID")

@@ -95,12 +95,12 @@ func (m *Mydex) Provision(caddy.Context) error {
 		{"token_url", m.TokenURL, &config.TokenURL},
 		{"identity_url", m.IdentityURL, &config.IdentityURL},
 		{"client_id", m.ClientID, &config.ClientID},
-		{"connection_nid", m.ConnectionNID, &config.NID},
+		{"connection_nid", m.ConnectionNID, &config.ConnectionNID},
 	} {
 		if setting.value == "" {
 			continue
 		}
-		value, err := expand(repl, setting.value)
+		value, err := expandSetting(repl, setting.value)
 		if err != nil {
 			return fmt.Errorf("%s: %w", setting.name, err)
 		}
@@ -111,7 +111,7 @@ func (m *Mydex) Provision(caddy.Context) error {
 	if config.ClientSecret, err = config.LoadSecret(); err != nil {
 		return err
 	}
-	if config.Token, err = loadSecret("connection_token", m.ConnectionToken); err != nil {
+	if config.ConnectionToken, err = loadSecret("connection_token", m.ConnectionToken); err != nil {
 		return err
 	}
 	for _, s := range m.Styles {
@@ -121,7 +121,7 @@ func (m *Mydex) Provision(caddy.Context) error {
 		}
 		config.Rules = append(config.Rules, mydex.Rule{Style: style, Methods: s.Methods, Pattern: s.Path})
 	}
-	if config.HTTP, err = m.HTTP.provision(repl); err != nil {
+	if config.HTTP, err = m.HTTP.settings(repl); err != nil {
 		return err
 	}
 	m.Provider, err = mydex.New(config)
@@ -195,7 +195,7 @@ func (m *Mydex) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return err
 		}
 	}
-	return m.complete(d)
+	return m.validate(d)
 }
 
 func (m *Mydex) parseStyle(d *caddyfile.Dispenser) error {
@@ -217,9 +217,9 @@ func (m *Mydex) parseStyle(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// complete reports what can be known to be wrong before any placeholder is
+// validate reports what can be known to be wrong before any placeholder is
 // expanded.
-func (m *Mydex) complete(d *caddyfile.Dispenser) error {
+func (m *Mydex) validate(d *caddyfile.Dispenser) error {
 	switch {
 	case m.Environment == "" && (m.APIURL == "" || m.TokenURL == "" || m.IdentityURL == ""):
 		return d.Err("environment is missing: live or sandbox; or give api_url, token_url and identity_url")
@@ -239,11 +239,11 @@ func (m *Mydex) complete(d *caddyfile.Dispenser) error {
 
 // Interface guards
 var (
-	_ caddy.Provisioner     = (*Mydex)(nil)
-	_ caddy.CleanerUpper    = (*Mydex)(nil)
-	_ caddyfile.Unmarshaler = (*Mydex)(nil)
-	_ delegation.Provider   = (*Mydex)(nil)
-	_ delegation.Connector  = (*Mydex)(nil)
-	_ delegation.Examiner   = (*Mydex)(nil)
-	_ delegation.Checker    = (*Mydex)(nil)
+	_ caddy.Provisioner                = (*Mydex)(nil)
+	_ caddy.CleanerUpper               = (*Mydex)(nil)
+	_ caddyfile.Unmarshaler            = (*Mydex)(nil)
+	_ delegation.Provider              = (*Mydex)(nil)
+	_ delegation.Connector             = (*Mydex)(nil)
+	_ delegation.UnauthorizedDiagnoser = (*Mydex)(nil)
+	_ delegation.Checker               = (*Mydex)(nil)
 )

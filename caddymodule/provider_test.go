@@ -12,29 +12,29 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// guest is a provider that keeps state and may fail to open.
-type guest struct {
+// testGuest is a provider that keeps state and may fail to open.
+type testGuest struct {
 	delegation.Provider
 	traits delegation.Traits
 	fail   error
 	state  io.Closer
-	built  *closer
+	built  *countingCloser
 }
 
-type closer struct{ closed int }
+type countingCloser struct{ closed int }
 
-func (c *closer) Close() error { c.closed++; return nil }
+func (c *countingCloser) Close() error { c.closed++; return nil }
 
-func (g *guest) Traits() delegation.Traits { return g.traits }
+func (g *testGuest) Traits() delegation.Traits { return g.traits }
 
-func (g *guest) Open(host delegation.Host) error {
-	g.state = host.State("key", func() io.Closer { g.built = new(closer); return g.built })
+func (g *testGuest) Open(host delegation.Host) error {
+	g.state = host.Retain("key", func() io.Closer { g.built = new(countingCloser); return g.built })
 	return g.fail
 }
 
-func (*guest) Forget(delegation.Selection) {}
+func (*testGuest) Forget(delegation.Selection) {}
 
-func references() int {
+func poolSize() int {
 	n := 0
 	pool.Range(func(any, any) bool { n++; return true })
 	return n
@@ -44,19 +44,19 @@ func references() int {
 // from each other: state belongs to one name and kind, and ends with the last
 // configuration that uses it.
 func TestStateIsShared(t *testing.T) {
-	before := references()
+	before := poolSize()
 	same := delegation.Traits{Fingerprint: "1"}
-	first, second, other := &guest{traits: same}, &guest{traits: same}, &guest{traits: same}
-	a, err := openProvider("a", first, common{}, zap.NewNop())
+	first, second, other := &testGuest{traits: same}, &testGuest{traits: same}, &testGuest{traits: same}
+	a, err := openProvider("a", first, appServices{}, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, _ := openProvider("a", second, common{}, zap.NewNop())
-	b, _ := openProvider("b", other, common{}, zap.NewNop())
-	if second.state != first.state || again.shared != a.shared || second.built != nil {
+	again, _ := openProvider("a", second, appServices{}, zap.NewNop())
+	b, _ := openProvider("b", other, appServices{}, zap.NewNop())
+	if second.state != first.state || again.state != a.state || second.built != nil {
 		t.Error("the same provider of the next configuration starts cold")
 	}
-	if other.state == first.state || b.shared == a.shared {
+	if other.state == first.state || b.state == a.state {
 		t.Error("two providers share state")
 	}
 	_ = a.close()
@@ -69,26 +69,26 @@ func TestStateIsShared(t *testing.T) {
 		t.Errorf("state was ended %d times, the other provider's %d times", first.built.closed, other.built.closed)
 	}
 	_ = b.close()
-	if references() != before {
-		t.Errorf("%d entries are left in the pool", references()-before)
+	if poolSize() != before {
+		t.Errorf("%d entries are left in the pool", poolSize()-before)
 	}
 }
 
 // TestFailedOpenLetsGo protects memory, and the balance of the pool, from
 // configurations that do not load.
 func TestFailedOpenLetsGo(t *testing.T) {
-	before := references()
+	before := poolSize()
 	fail := errors.New("no")
-	for _, g := range []*guest{
+	for _, g := range []*testGuest{
 		{traits: delegation.Traits{Fingerprint: "1"}, fail: fail},
 		{},
 		{traits: delegation.Traits{Fingerprint: "1", Claim: "{http.request.header.X}"}},
 	} {
-		if _, err := openProvider("a", g, common{}, zap.NewNop()); err == nil {
+		if _, err := openProvider("a", g, appServices{}, zap.NewNop()); err == nil {
 			t.Error("it was opened")
 		}
 	}
-	if references() != before {
-		t.Errorf("%d entries are left in the pool", references()-before)
+	if poolSize() != before {
+		t.Errorf("%d entries are left in the pool", poolSize()-before)
 	}
 }

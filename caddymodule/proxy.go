@@ -50,7 +50,7 @@ func parseProxy(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	rest := []caddyfile.Token{d.Token()}
 
 	var handler Handler
-	if err := handler.parseName(d, optionProviders(h)); err != nil {
+	if err := handler.parseProviderName(d, optionProviders(h)); err != nil {
 		return nil, err
 	}
 	if d.NextArg() {
@@ -66,7 +66,7 @@ func parseProxy(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 		} else if ok {
 			continue
 		}
-		if reason := undoes(word); reason != "" {
+		if reason := forbiddenReason(word); reason != "" {
 			return nil, d.Errf("%s is not allowed in delegate_proxy: %s", word, reason)
 		}
 		if word == "transport" {
@@ -87,7 +87,7 @@ func parseProxy(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 		}
 		rest = append(rest, d.NextSegment()...)
 	}
-	if err := handler.check(d); err != nil {
+	if err := handler.checkCommon(d); err != nil {
 		return nil, err
 	}
 
@@ -109,9 +109,9 @@ func parseProxy(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	return []httpcaddyfile.ConfigValue{{Class: "route", Value: route}}, nil
 }
 
-// undoes tells why a subdirective of reverse_proxy may not stand in
+// forbiddenReason tells why a subdirective of reverse_proxy may not stand in
 // delegate_proxy; empty if it may.
-func undoes(word string) string {
+func forbiddenReason(word string) string {
 	switch {
 	case word == "to" || word == "dynamic":
 		return "the address comes from the provider's base_url"

@@ -11,15 +11,15 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// realms are the names that people's realms have here, so that a misspelt one
+// realmNames are the names that people's realms have here, so that a misspelt one
 // is seen.
-type realms struct {
-	mu         sync.Mutex
-	configured []string
-	defaulted  atomic.Bool // somebody came who has none
+type realmNames struct {
+	mu          sync.Mutex
+	configured  []string
+	usedDefault atomic.Bool // somebody came who has none
 }
 
-func (r *realms) add(name string) {
+func (r *realmNames) add(name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if name != "" && !slices.Contains(r.configured, name) {
@@ -27,28 +27,28 @@ func (r *realms) add(name string) {
 	}
 }
 
-// realmsKnown are those that are configured and those that were used, sorted.
-func (a *App) realmsKnown() []string {
+// knownRealms are those that are configured and those that were used, sorted.
+func (a *App) knownRealms() []string {
 	all := a.revocations.Realms()
-	all = append(all, a.realms.all()...)
+	all = append(all, a.realmNames.all()...)
 	slices.Sort(all)
 	return slices.Compact(all)
 }
 
-func (r *realms) all() []string {
+func (r *realmNames) all() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	all := slices.Clone(r.configured)
-	if r.defaulted.Load() {
+	if r.usedDefault.Load() {
 		all = append(all, defaultRealm)
 	}
 	return all
 }
 
-// nobodyMet explains a purge that met nothing.
-func (a *App) nobodyMet(s delegation.Selection) string {
+// emptyPurgeMessage explains a purge that met nothing.
+func (a *App) emptyPurgeMessage(s delegation.Selection) string {
 	const nothing = "nothing was met here: no session, token or lookup of whom it selects"
-	known := a.realmsKnown()
+	known := a.knownRealms()
 	if s.Realm == "" || len(known) == 0 || slices.Contains(known, s.Realm) {
 		return nothing
 	}

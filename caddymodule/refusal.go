@@ -35,21 +35,21 @@ type problem struct {
 
 // refuse answers a refusal: through the site's handle_errors if it has any,
 // otherwise as application/problem+json.
-func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, err error) error {
-	refusal := g.account(r, err)
-	g.describe(w.Header(), refusal)
-	if handlesErrors(r) {
+func (g *Directive) refuse(w http.ResponseWriter, r *http.Request, err error) error {
+	refusal := g.recordRefusal(r, err)
+	g.writeRefusalHeaders(w.Header(), refusal)
+	if hasErrorRoutes(r) {
 		// Only the code: error pages echo the text.
 		return caddyhttp.Error(refusal.Status(), errors.New(string(refusal.Code)))
 	}
-	_ = answerBytes(w, refusal.Status(), "application/problem+json", problemBody(refusal)) // the client has left
+	_ = writeBody(w, refusal.Status(), "application/problem+json", problemBody(refusal)) // the client has left
 	return nil
 }
 
-// response is a refusal made by the transport: an answer, not an error, so
+// refusalResponse is a refusal made by the transport: an answer, not an error, so
 // that reverse_proxy never blames the upstream for a person.
-func (g *Gate) response(req *http.Request, err error) *http.Response {
-	refusal := g.account(req, err)
+func (g *Directive) refusalResponse(req *http.Request, err error) *http.Response {
+	refusal := g.recordRefusal(req, err)
 	body := problemBody(refusal)
 	res := &http.Response{
 		StatusCode: refusal.Status(),
@@ -61,17 +61,17 @@ func (g *Gate) response(req *http.Request, err error) *http.Response {
 		Request:       req,
 	}
 	res.Header.Set("Content-Security-Policy", headers.OwnPolicy)
-	g.describe(res.Header, refusal)
+	g.writeRefusalHeaders(res.Header, refusal)
 	return res
 }
 
-// account makes a refusal of err and notes it for the operator.
-func (g *Gate) account(r *http.Request, err error) *delegation.Refusal {
+// recordRefusal makes a refusal of err and notes it for the operator.
+func (g *Directive) recordRefusal(r *http.Request, err error) *delegation.Refusal {
 	refusal := delegation.AsRefusal(err)
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		repl.Set("http.delegate.code", string(refusal.Code))
 	}
-	g.count(r, refusal)
+	g.countRefusal(r, refusal)
 	level := zapcore.InfoLevel
 	if refusal.Status() >= http.StatusInternalServerError && !refusal.Expected {
 		level = zapcore.ErrorLevel
@@ -81,30 +81,30 @@ func (g *Gate) account(r *http.Request, err error) *delegation.Refusal {
 	}
 	if c := g.logger.Check(level, "refused"); c != nil {
 		c.Write(append([]zap.Field{
-			g.label(),
-			g.method(r),
-			g.route(r),
+			g.providerField(),
+			g.methodField(r),
+			g.routeField(r),
 			zap.String("code", string(refusal.Code)),
 			zap.Int("status", refusal.Status()),
 			zap.NamedError("cause", refusal.Unwrap()),
-		}, g.whom(r)...)...)
+		}, g.personFields(r)...)...)
 	}
 	return refusal
 }
 
-// label names the provider; app_session has none.
-func (g *Gate) label() zap.Field {
+// providerField names the provider; app_session has none.
+func (g *Directive) providerField() zap.Field {
 	if g.Provider == "" {
 		return zap.Skip()
 	}
 	return zap.String("provider", g.Provider)
 }
 
-// method is the request's, if it is one of HTTP's: whatever else somebody has
+// methodField is the request's, if it is one of HTTP's: whatever else somebody has
 // made up is not the log's business.
-func (g *Gate) method(r *http.Request) zap.Field {
-	method, _ := asked(r)
-	if p := passageFrom(r.Context()); p != nil {
+func (g *Directive) methodField(r *http.Request) zap.Field {
+	method, _ := wireMethod(r)
+	if p := proxiedRequestFrom(r.Context()); p != nil {
 		method = p.delegation.Method
 	}
 	switch method {
@@ -115,65 +115,65 @@ func (g *Gate) method(r *http.Request) zap.Field {
 	}
 }
 
-// route is the pattern of the `allow` line, of a directive that has a policy.
-func (g *Gate) route(r *http.Request) zap.Field {
-	if g.pattern == nil {
+// routeField is the pattern of the `allow` line, of a directive that has a policy.
+func (g *Directive) routeField(r *http.Request) zap.Field {
+	if g.routePattern == nil {
 		return zap.Skip()
 	}
-	return zap.String("route", g.pattern(r))
+	return zap.String("route", g.routePattern(r))
 }
 
-// count counts a refused request. One that was passed on is counted when it
+// countRefusal counts a refused request. One that was passed on is counted when it
 // comes back: reverse_proxy may try more than once.
-func (g *Gate) count(r *http.Request, refusal *delegation.Refusal) {
+func (g *Directive) countRefusal(r *http.Request, refusal *delegation.Refusal) {
 	outcome := string(refusal.Code)
 	if r.Context().Err() != nil {
-		outcome = clientLeft
+		outcome = outcomeClientLeft
 	}
-	if p := passageFrom(r.Context()); p != nil {
-		p.outcome.word, p.refused = outcome, refusal
+	if p := proxiedRequestFrom(r.Context()); p != nil {
+		p.outcome.label, p.transportRefusal = outcome, refusal
 		return
 	}
 	requestsTotal.WithLabelValues(g.Provider, outcome).Inc()
-	if outcome != clientLeft {
-		g.noteRefused(r, refusal)
+	if outcome != outcomeClientLeft {
+		g.recordRefusalStats(r, refusal)
 	}
 }
 
-// noteRefused has the refusal counted with those of other people.
-func (g *Gate) noteRefused(r *http.Request, refusal *delegation.Refusal) {
+// recordRefusalStats has the refusal counted with those of other people.
+func (g *Directive) recordRefusalStats(r *http.Request, refusal *delegation.Refusal) {
 	switch {
 	case g.provider != nil:
 		stats := g.provider.refusals
 		var who uint64
 		if refusal.Code != delegation.SessionRequired && g.app != nil {
-			who = stats.person(g.asking(r))
+			who = stats.personDigest(g.knownPerson(r))
 		}
-		if who == 0 && (refusal.Code != delegation.SessionRequired || g.vouched(r)) {
-			who = stats.stranger(r.Header)
+		if who == 0 && (refusal.Code != delegation.SessionRequired || g.authServerAccepted(r)) {
+			who = stats.requestDigest(r.Header)
 		}
-		stats.refused(refusal, who, g.label())
+		stats.recordRefused(refusal, who, g.providerField())
 	case g.app != nil:
-		g.app.refusals.refused(refusal, g.app.refusals.stranger(r.Header), g.label())
+		g.app.refusals.recordRefused(refusal, g.app.refusals.requestDigest(r.Header), g.providerField())
 	}
 }
 
-// vouched tells whether an auth server has said yes to a request, or ought to have
+// authServerAccepted tells whether an auth server has said yes to a request, or ought to have
 // been asked and was not, as with a matcher that never matches. Otherwise somebody
 // without a session is what they seem to be, and nothing is wrong.
-func (g *Gate) vouched(r *http.Request) bool {
+func (g *Directive) authServerAccepted(r *http.Request) bool {
 	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	if !ok {
 		return false
 	}
-	status := authStatus(repl)
-	notAsked := status == 0 && strings.HasPrefix(g.Subject, proxiedHeader) && r.Method != http.MethodOptions // which matchers leave out
+	status := authServerStatus(repl)
+	notAsked := status == 0 && strings.HasPrefix(g.Subject, authResponsePlaceholder) && r.Method != http.MethodOptions // which matchers leave out
 	return status/100 == 2 || notAsked
 }
 
-// asking is who is asking; nobody, if nobody is signed in.
-func (g *Gate) asking(r *http.Request) delegation.Person {
-	if p := passageFrom(r.Context()); p != nil {
+// knownPerson is who is asking; nobody, if nobody is signed in.
+func (g *Directive) knownPerson(r *http.Request) delegation.Person {
+	if p := proxiedRequestFrom(r.Context()); p != nil {
 		return p.delegation.Person
 	}
 	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
@@ -184,24 +184,24 @@ func (g *Gate) asking(r *http.Request) delegation.Person {
 	return who
 }
 
-// whom is what may be logged of whoever is asking.
-func (g *Gate) whom(r *http.Request) []zap.Field {
-	if g.provider == nil || g.provider.naming == nil {
+// personFields is what may be logged of whoever is asking.
+func (g *Directive) personFields(r *http.Request) []zap.Field {
+	if g.provider == nil || g.provider.subjectFields == nil {
 		return nil
 	}
-	return g.provider.naming.fields(g.asking(r))
+	return g.provider.subjectFields.of(g.knownPerson(r))
 }
 
-func (g *Gate) describe(h http.Header, refusal *delegation.Refusal) {
-	h.Set("Proxy-Status", fmt.Sprintf("%s; error=%s; details=%q", sfName(g.ProxyStatusName), refusal.ProxyError(), string(refusal.Code)))
-	headers.SetOwn(h)
+func (g *Directive) writeRefusalHeaders(h http.Header, refusal *delegation.Refusal) {
+	h.Set("Proxy-Status", fmt.Sprintf("%s; error=%s; details=%q", structuredName(g.ProxyStatusName), refusal.ProxyError(), string(refusal.Code)))
+	headers.SetOwnHeaders(h)
 	if refusal.Status() == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", "Bearer")
 	}
 	if len(refusal.Allow) > 0 {
 		h.Set("Allow", strings.Join(refusal.Allow, ", "))
 	}
-	if wait := refusal.Wait(); wait > 0 {
+	if wait := refusal.BoundedRetryAfter(); wait > 0 {
 		h.Set("Retry-After", wholeSeconds(wait))
 	}
 }
@@ -217,9 +217,9 @@ func problemBody(refusal *delegation.Refusal) []byte {
 	return body
 }
 
-// handlesErrors tells whether the site has handle_errors routes for this
+// hasErrorRoutes tells whether the site has handle_errors routes for this
 // request. Caddy keeps them per server; a route of another site does not match.
-func handlesErrors(r *http.Request) bool {
+func hasErrorRoutes(r *http.Request) bool {
 	srv, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	if !ok || srv.Errors == nil {
 		return false
@@ -232,9 +232,9 @@ func handlesErrors(r *http.Request) bool {
 	return false
 }
 
-// sfName writes a name as a structured field: a token where it is one, a
+// structuredName writes a name as a structured field: a token where it is one, a
 // string otherwise (RFC 8941 sections 3.3.3 and 3.3.4).
-func sfName(name string) string {
+func structuredName(name string) string {
 	for i, c := range name {
 		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '*'
 		inside := c >= '0' && c <= '9' || strings.ContainsRune(":/!#$%&'*+-.^_`|~", c)

@@ -15,16 +15,16 @@ import (
 )
 
 const (
-	// everybody is how many different people in a row are refused with one code
+	// everybodyThreshold is how many different people in a row are refused with one code
 	// before that is taken for everybody's trouble. Where nobody was let in yet
 	// as many requests do, if nothing else has happened.
-	everybody = 20
+	everybodyThreshold = 20
 
-	// refusedMinutes is of how many minutes refusals are counted for the status.
-	refusedMinutes = 10
+	// statsMinutes is of how many minutes refusals are counted for the status.
+	statsMinutes = 10
 
-	// warnAgain is the least time between two warnings.
-	warnAgain = 10 * time.Minute
+	// minWarnInterval is the least time between two warnings.
+	minWarnInterval = 10 * time.Minute
 )
 
 // refusalStats notices when nobody gets through any more, and counts refusals
@@ -36,17 +36,17 @@ type refusalStats struct {
 	logger *zap.Logger
 	seed   maphash.Seed
 
-	// refusing is whether anybody was refused since somebody was let in, or
+	// anyRefused is whether anybody was refused since somebody was let in, or
 	// nobody has been yet: what the way that most requests take has to look at.
-	refusing atomic.Bool
+	anyRefused atomic.Bool
 
-	mu      sync.Mutex
-	letIn   bool // somebody was
-	total   int  // requests that were refused since
-	codes   map[delegation.Code]*refusedPeople
-	warned  delegation.Code // of what the log was told; empty once somebody is let in
-	at      time.Time       // when
-	minutes [refusedMinutes]refusedMinute
+	mu          sync.Mutex
+	anyAdmitted bool // somebody was
+	total       int  // requests that were refused since
+	codes       map[delegation.Code]*refusedPeople
+	warnedCode  delegation.Code // of what the log was told; empty once somebody is let in
+	warnedAt    time.Time       // when
+	minutes     [statsMinutes]minuteCounts
 }
 
 // refusedPeople are who was refused with one code.
@@ -55,41 +55,41 @@ type refusedPeople struct {
 	requests int
 }
 
-// refusedMinute counts the refusals of one minute.
-type refusedMinute struct {
+// minuteCounts counts the refusals of one minute.
+type minuteCounts struct {
 	minute int64 // since 1970
 	codes  map[delegation.Code]int
 }
 
 func newRefusalStats(logger *zap.Logger) *refusalStats {
 	s := &refusalStats{logger: logger, seed: maphash.MakeSeed(), codes: make(map[delegation.Code]*refusedPeople)}
-	s.refusing.Store(true)
+	s.anyRefused.Store(true)
 	return s
 }
 
-// admitted notes that somebody was let in.
-func (s *refusalStats) admitted() {
-	if s == nil || !s.refusing.Load() {
+// recordAdmission notes that somebody was let in.
+func (s *refusalStats) recordAdmission() {
+	if s == nil || !s.anyRefused.Load() {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.letIn, s.total, s.warned = true, 0, ""
+	s.anyAdmitted, s.total, s.warnedCode = true, 0, ""
 	clear(s.codes)
-	s.refusing.Store(false)
+	s.anyRefused.Store(false)
 }
 
-// person is the digest of somebody who is signed in.
-func (s *refusalStats) person(who delegation.Person) uint64 {
+// personDigest is the digest of somebody who is signed in.
+func (s *refusalStats) personDigest(who delegation.Person) uint64 {
 	if s == nil || who == (delegation.Person{}) {
 		return 0
 	}
 	return maphash.Comparable(s.seed, who) | 1 // 0 is nobody
 }
 
-// stranger is the digest of what somebody has sent who is not known to be signed
+// requestDigest is the digest of what somebody has sent who is not known to be signed
 // in. Without a cookie or a credential nobody has tried to be.
-func (s *refusalStats) stranger(h http.Header) uint64 {
+func (s *refusalStats) requestDigest(h http.Header) uint64 {
 	if s == nil || len(h["Cookie"]) == 0 && len(h["Authorization"]) == 0 {
 		return 0
 	}
@@ -104,8 +104,8 @@ func (s *refusalStats) stranger(h http.Header) uint64 {
 	return hash.Sum64() | 1
 }
 
-// refused notes a refusal. who is a digest; 0 is counted, but nobody.
-func (s *refusalStats) refused(refusal *delegation.Refusal, who uint64, provider zap.Field) {
+// recordRefused notes a refusal. who is a digest; 0 is counted, but nobody.
+func (s *refusalStats) recordRefused(refusal *delegation.Refusal, who uint64, provider zap.Field) {
 	if s == nil {
 		return
 	}
@@ -116,7 +116,7 @@ func (s *refusalStats) refused(refusal *delegation.Refusal, who uint64, provider
 	if who == 0 {
 		return
 	}
-	s.refusing.Store(true)
+	s.anyRefused.Store(true)
 	s.total++
 	c := s.codes[refusal.Code]
 	if c == nil {
@@ -124,18 +124,18 @@ func (s *refusalStats) refused(refusal *delegation.Refusal, who uint64, provider
 		s.codes[refusal.Code] = c
 	}
 	c.requests++
-	if len(c.people) < everybody {
+	if len(c.people) < everybodyThreshold {
 		c.people[who] = struct{}{}
 	}
-	all := !s.letIn && c.requests == s.total && s.total >= everybody
-	if s.warned != "" || len(c.people) < everybody && !all {
+	all := !s.anyAdmitted && c.requests == s.total && s.total >= everybodyThreshold
+	if s.warnedCode != "" || len(c.people) < everybodyThreshold && !all {
 		return
 	}
-	s.warned = refusal.Code
-	if !s.at.IsZero() && now.Sub(s.at) < warnAgain {
+	s.warnedCode = refusal.Code
+	if !s.warnedAt.IsZero() && now.Sub(s.warnedAt) < minWarnInterval {
 		return
 	}
-	s.at = now
+	s.warnedAt = now
 	s.logger.Warn("everybody is refused with one code", provider,
 		zap.String("code", string(refusal.Code)), zap.Int("people", len(c.people)), zap.Int("requests", c.requests),
 		zap.NamedError("cause", refusal.Unwrap()), zap.String("mend", mendOf(refusal.Code)))
@@ -143,9 +143,9 @@ func (s *refusalStats) refused(refusal *delegation.Refusal, who uint64, provider
 
 func (s *refusalStats) count(code delegation.Code, now time.Time) {
 	minute := now.Unix() / 60
-	m := &s.minutes[minute%refusedMinutes]
+	m := &s.minutes[minute%statsMinutes]
 	if m.minute != minute {
-		*m = refusedMinute{minute, make(map[delegation.Code]int)}
+		*m = minuteCounts{minute, make(map[delegation.Code]int)}
 	}
 	m.codes[code]++
 }
@@ -156,7 +156,7 @@ func (s *refusalStats) status() (codes map[delegation.Code]int, all delegation.C
 	if s == nil {
 		return nil, ""
 	}
-	oldest := time.Now().Unix()/60 - refusedMinutes
+	oldest := time.Now().Unix()/60 - statsMinutes
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	codes = make(map[delegation.Code]int)
@@ -168,5 +168,5 @@ func (s *refusalStats) status() (codes map[delegation.Code]int, all delegation.C
 			codes[code] += n
 		}
 	}
-	return codes, s.warned
+	return codes, s.warnedCode
 }

@@ -22,7 +22,7 @@ func observedStats() (*refusalStats, *observer.ObservedLogs) {
 }
 
 func (s *refusalStats) refuse(code delegation.Code, subject string) {
-	s.refused(delegation.Refuse(code, errors.New("the cause")), s.person(delegation.Person{Realm: "default", Subject: subject}), zap.Skip())
+	s.recordRefused(delegation.Refuse(code, errors.New("the cause")), s.personDigest(delegation.Person{Realm: "default", Subject: subject}), zap.Skip())
 }
 
 // TestO11_TwentyPeople protects operators from a service that looks well while
@@ -32,8 +32,8 @@ func (s *refusalStats) refuse(code delegation.Code, subject string) {
 func TestO11_TwentyPeople(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, logs := observedStats()
-		s.admitted()
-		for i := range everybody - 1 {
+		s.recordAdmission()
+		for i := range everybodyThreshold - 1 {
 			for range 3 { // one person's is one
 				s.refuse(delegation.ParticipantUnknown, fmt.Sprint("planted-", i))
 				s.refuse(delegation.RouteDenied, "planted-0")
@@ -48,18 +48,18 @@ func TestO11_TwentyPeople(t *testing.T) {
 			t.Fatalf("%d warnings", logs.Len())
 		}
 		fields := logs.All()[0].ContextMap()
-		if fields["code"] != "participant_unknown" || fields["people"] != int64(everybody) || fields["cause"] != "the cause" || fields["mend"] != mends[delegation.ParticipantUnknown] {
+		if fields["code"] != "participant_unknown" || fields["people"] != int64(everybodyThreshold) || fields["cause"] != "the cause" || fields["mend"] != mends[delegation.ParticipantUnknown] {
 			t.Errorf("%v", fields)
 		}
 		if _, all := s.status(); all != delegation.ParticipantUnknown {
 			t.Errorf("the status says %q", all)
 		}
-		s.admitted()
+		s.recordAdmission()
 		if _, all := s.status(); all != "" {
 			t.Errorf("the status says %q", all)
 		}
 		again := func() {
-			for i := range everybody {
+			for i := range everybodyThreshold {
 				s.refuse(delegation.ConsentRequired, fmt.Sprint("planted-", i))
 			}
 		}
@@ -67,8 +67,8 @@ func TestO11_TwentyPeople(t *testing.T) {
 		if logs.Len() != 1 {
 			t.Error("two warnings within ten minutes")
 		}
-		s.admitted()
-		time.Sleep(warnAgain)
+		s.recordAdmission()
+		time.Sleep(minWarnInterval)
 		again()
 		if logs.Len() != 2 {
 			t.Error("no warning of what has begun again")
@@ -80,7 +80,7 @@ func TestO11_TwentyPeople(t *testing.T) {
 // nobody was let in yet, and all is refused with one code, requests do.
 func TestO11_NobodyYet(t *testing.T) {
 	s, logs := observedStats()
-	for i := range everybody {
+	for i := range everybodyThreshold {
 		if logs.Len() != 0 {
 			t.Fatal("too early")
 		}
@@ -91,15 +91,15 @@ func TestO11_NobodyYet(t *testing.T) {
 	}
 	// Somebody who is not signed in, and has not tried to be, is no sign of anything.
 	s, logs = observedStats()
-	for range 2 * everybody {
-		s.refused(delegation.Refuse(delegation.SessionRequired, nil), s.stranger(http.Header{"User-Agent": {"x"}}), zap.Skip())
+	for range 2 * everybodyThreshold {
+		s.recordRefused(delegation.Refuse(delegation.SessionRequired, nil), s.requestDigest(http.Header{"User-Agent": {"x"}}), zap.Skip())
 	}
-	if codes, _ := s.status(); logs.Len() != 0 || codes[delegation.SessionRequired] != 2*everybody {
+	if codes, _ := s.status(); logs.Len() != 0 || codes[delegation.SessionRequired] != 2*everybodyThreshold {
 		t.Errorf("%d warnings, %v", logs.Len(), codes)
 	}
 	// Sessions are told apart by what was sent.
-	for i := range everybody {
-		s.refused(delegation.Refuse(delegation.SessionRequired, nil), s.stranger(http.Header{"Cookie": {fmt.Sprint("session=", i)}}), zap.Skip())
+	for i := range everybodyThreshold {
+		s.recordRefused(delegation.Refuse(delegation.SessionRequired, nil), s.requestDigest(http.Header{"Cookie": {fmt.Sprint("session=", i)}}), zap.Skip())
 	}
 	if logs.Len() != 1 {
 		t.Errorf("%d warnings", logs.Len())
@@ -129,7 +129,7 @@ func TestO11_LastMinutes(t *testing.T) {
 		for i := range 10_000 {
 			s.refuse(delegation.RouteDenied, fmt.Sprint("planted-", i))
 		}
-		if n := len(s.codes[delegation.RouteDenied].people); n != everybody {
+		if n := len(s.codes[delegation.RouteDenied].people); n != everybodyThreshold {
 			t.Errorf("%d people are kept", n)
 		}
 	})

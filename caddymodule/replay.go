@@ -17,38 +17,38 @@ import (
 // again with a renewed credential. Larger ones are streamed, once.
 const maxReplay = 64 << 10
 
-// body is a request's body: kept and sent as often as needed, or streamed once.
-type body struct {
-	kept   []byte
-	stream *clientBody // nil if kept
-	length int64
+// requestBody is a request's body: kept and sent as often as needed, or streamed once.
+type requestBody struct {
+	buffered []byte
+	stream   *clientBody // nil if kept
+	length   int64
 }
 
-var noBody = new(body)
+var noBody = new(requestBody)
 
-// newBody reads a body that can be replayed, and leaves any other in the
+// readRequestBody reads a body that can be replayed, and leaves any other in the
 // stream. An error is the client's: it broke off or sent too much.
-func newBody(req *http.Request, cross *headers.Allow) (*body, error) {
+func readRequestBody(req *http.Request, cross *headers.RequestFilter) (*requestBody, error) {
 	if req.Body == nil || req.Body == http.NoBody || req.ContentLength == 0 {
 		return noBody, nil
 	}
-	stream := &clientBody{ReadCloser: req.Body, trailer: req.Trailer, cross: cross, left: req.ContentLength}
-	if req.ContentLength < 0 && seldomHasBody(req.Method) {
-		return probe(stream)
+	stream := &clientBody{ReadCloser: req.Body, trailer: req.Trailer, allowed: cross, left: req.ContentLength}
+	if req.ContentLength < 0 && rarelyHasBody(req.Method) {
+		return bufferUnknownLength(stream)
 	}
 	if req.ContentLength < 0 || req.ContentLength > maxReplay {
-		return &body{stream: stream, length: req.ContentLength}, nil
+		return &requestBody{stream: stream, length: req.ContentLength}, nil
 	}
 	kept := make([]byte, req.ContentLength)
 	if _, err := io.ReadFull(stream, kept); err != nil {
 		return nil, err
 	}
-	return &body{kept: kept, length: req.ContentLength}, nil
+	return &requestBody{buffered: kept, length: req.ContentLength}, nil
 }
 
-// seldomHasBody are the methods whose requests HTTP/2 and 3 deliver with an
+// rarelyHasBody are the methods whose requests HTTP/2 and 3 deliver with an
 // unknown length where there is no body.
-func seldomHasBody(method string) bool {
+func rarelyHasBody(method string) bool {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodDelete:
 		return true
@@ -57,10 +57,10 @@ func seldomHasBody(method string) bool {
 	}
 }
 
-// probe tells a body of unknown length from none, and keeps a small one. A
+// bufferUnknownLength tells a body of unknown length from none, and keeps a small one. A
 // message that says that there is a body and has none, or the other way round,
 // is where two servers disagree about where the next one begins.
-func probe(stream *clientBody) (*body, error) {
+func bufferUnknownLength(stream *clientBody) (*requestBody, error) {
 	first := make([]byte, 1)
 	if _, err := io.ReadFull(stream, first); err == io.EOF {
 		return noBody, nil
@@ -72,10 +72,10 @@ func probe(stream *clientBody) (*body, error) {
 		return nil, err
 	}
 	if len(kept) <= maxReplay && len(stream.trailer) == 0 {
-		return &body{kept: kept, length: int64(len(kept))}, nil
+		return &requestBody{buffered: kept, length: int64(len(kept))}, nil
 	}
 	stream.ReadCloser = readCloser{io.MultiReader(bytes.NewReader(kept), stream.ReadCloser), stream.ReadCloser}
-	return &body{stream: stream, length: -1}, nil
+	return &requestBody{stream: stream, length: -1}, nil
 }
 
 type readCloser struct {
@@ -83,32 +83,32 @@ type readCloser struct {
 	io.Closer
 }
 
-// checkLength refuses a request of HTTP/1.0 with a body of which nothing is
+// checkHTTP10Length refuses a request of HTTP/1.0 with a body of which nothing is
 // known. That version has no chunks (RFC 9112 section 6.1), and net/http takes
 // the header that speaks of them away unread: to others the chunks are the body.
-func checkLength(r *http.Request) error {
-	if r.ProtoAtLeast(1, 1) || seldomHasBody(r.Method) || len(r.Header["Content-Length"]) > 0 {
+func checkHTTP10Length(r *http.Request) error {
+	if r.ProtoAtLeast(1, 1) || rarelyHasBody(r.Method) || len(r.Header["Content-Length"]) > 0 {
 		return nil
 	}
 	return delegation.Refuse(delegation.BodyIncomplete, errors.New("a request of HTTP/1.0 without Content-Length: where its body ends cannot be told"))
 }
 
 // replayable tells whether the body can be sent a second time.
-func (b *body) replayable() bool { return b.stream == nil }
+func (b *requestBody) replayable() bool { return b.stream == nil }
 
-// attach puts the body on a request to be sent.
-func (b *body) attach(out *http.Request, from *http.Request) {
+// setOn puts the body on a request to be sent.
+func (b *requestBody) setOn(out *http.Request, from *http.Request) {
 	out.ContentLength = b.length
 	out.TransferEncoding = nil // the length says it; one beside it would be sent as it is
 	switch {
 	case b.stream != nil:
 		out.Body = b.stream
 		// The very map of from: its values arrive with the end of the body.
-		b.stream.cross.Trailer(from.Trailer)
+		b.stream.allowed.Trailer(from.Trailer)
 		out.Trailer = from.Trailer
-	case len(b.kept) > 0:
+	case len(b.buffered) > 0:
 		// With GetBody, net/http itself gets over a kept connection that has died.
-		out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b.kept)), nil }
+		out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b.buffered)), nil }
 		out.Body, _ = out.GetBody()
 		out.Trailer = nil
 	default:
@@ -117,8 +117,8 @@ func (b *body) attach(out *http.Request, from *http.Request) {
 	}
 }
 
-// failure is the client's fault in sending the body, if there was one.
-func (b *body) failure() error {
+// readError is the client's fault in sending the body, if there was one.
+func (b *requestBody) readError() error {
 	if b.stream == nil {
 		return nil
 	}
@@ -128,9 +128,9 @@ func (b *body) failure() error {
 	return nil
 }
 
-// underWay tells whether some of the body was sent, and the rest has yet to come
+// partlySent tells whether some of the body was sent, and the rest has yet to come
 // from the client.
-func (b *body) underWay() bool {
+func (b *requestBody) partlySent() bool {
 	return b.stream != nil && b.stream.begun.Load() && !b.stream.ended.Load()
 }
 
@@ -139,7 +139,7 @@ func (b *body) underWay() bool {
 type clientBody struct {
 	io.ReadCloser
 	trailer http.Header
-	cross   *headers.Allow
+	allowed *headers.RequestFilter
 	left    int64 // of the announced length; negative if none was
 	begun   atomic.Bool
 	ended   atomic.Bool
@@ -160,7 +160,7 @@ func (b *clientBody) Read(p []byte) (int, error) {
 	switch {
 	case err == io.EOF:
 		b.ended.Store(true)
-		b.cross.Trailer(b.trailer)
+		b.allowed.Trailer(b.trailer)
 	case err != nil:
 		b.err.Store(&err)
 	}

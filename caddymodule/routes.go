@@ -12,62 +12,62 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 )
 
-// routes finds out which app_session can stand before which directive, by
+// sessionWalk finds out which app_session can stand before which directive, by
 // walking the configuration as a request would.
-type routes struct {
-	server *caddyhttp.Server
-	within []string // named routes, against those that invoke themselves
-	before map[*Gate]users
-	all    users
+type sessionWalk struct {
+	server         *caddyhttp.Server
+	invoking       []string // named routes, against those that invoke themselves
+	sessionsBefore map[*Directive]sessionSet
+	allSessions    sessionSet
 }
 
-// users are those who may have named the user when a request comes to a place.
+// sessionSet are those who may have named the user when a request comes to a place.
 // nil is Caddy's own authentication.
-type users map[*AppSession]struct{}
+type sessionSet map[*AppSession]struct{}
 
-func (u users) and(other users) users {
+func (u sessionSet) union(other sessionSet) sessionSet {
 	both := maps.Clone(u)
 	if both == nil {
-		both = make(users)
+		both = make(sessionSet)
 	}
 	maps.Copy(both, other)
 	return both
 }
 
-// resolve reads the names of sessions from the configuration. It runs when all
+// resolveAliases reads the names of sessions from the configuration. It runs when all
 // handlers are there.
-func (a *App) resolve() {
-	a.names.once.Do(func() {
-		before := make(map[*Gate]users)
-		if a.http != nil {
-			for _, server := range a.http.Servers {
-				w := &routes{server: server, before: before, all: make(users)}
+func (a *App) resolveAliases() {
+	a.aliases.once.Do(func() {
+		before := make(map[*Directive]sessionSet)
+		if a.httpApp != nil {
+			for _, server := range a.httpApp.Servers {
+				w := &sessionWalk{server: server, sessionsBefore: before, allSessions: make(sessionSet)}
 				w.walk(server.Routes, nil)
 				if server.Errors != nil {
-					w.walk(server.Errors.Routes, w.all)
+					w.walk(server.Errors.Routes, w.allSessions)
 				}
 			}
 		}
 		for gate, users := range before {
-			alias, ok := gate.alias()
+			alias, ok := gate.subjectAlias()
 			if !ok {
 				continue
 			}
-			agree := users.agree()
+			agree := users.sameUser()
 			for s := range users {
 				switch {
 				case agree:
 					s.aliases.add(alias)
 				case s != nil:
-					s.aliases.recall(alias)
+					s.aliases.addIfLearned(alias)
 				}
 			}
 		}
 	})
 }
 
-// agree tells whether a name means the same user whoever of them names it.
-func (u users) agree() bool {
+// sameUser tells whether a name means the same user whoever of them names it.
+func (u sessionSet) sameUser() bool {
 	var first *AppSession
 	for s := range u {
 		switch {
@@ -83,8 +83,8 @@ func (u users) agree() bool {
 }
 
 // walk returns who may have named the user behind the routes.
-func (w *routes) walk(list caddyhttp.RouteList, in users) users {
-	start := make(map[string]users) // of each group only one route runs
+func (w *sessionWalk) walk(list caddyhttp.RouteList, in sessionSet) sessionSet {
+	start := make(map[string]sessionSet) // of each group only one route runs
 	for _, route := range list {
 		from := in
 		if route.Group != "" {
@@ -99,19 +99,19 @@ func (w *routes) walk(list caddyhttp.RouteList, in users) users {
 		case len(route.MatcherSets) == 0 && route.Group == "":
 			in = out
 		default:
-			in = in.and(out)
+			in = in.union(out)
 		}
 	}
 	return in
 }
 
-func (w *routes) handlers(list []caddyhttp.MiddlewareHandler, in users) users {
+func (w *sessionWalk) handlers(list []caddyhttp.MiddlewareHandler, in sessionSet) sessionSet {
 	for _, handler := range list {
 		switch h := handler.(type) {
 		case *AppSession:
-			in = w.named(in, h, h.Optional)
+			in = w.authenticated(in, h, h.Optional)
 		case *caddyauth.Authentication:
-			in = w.named(in, nil, false)
+			in = w.authenticated(in, nil, false)
 		case *caddyhttp.Subroute:
 			in = w.subroute(h, in)
 		case *callbackGuard:
@@ -123,43 +123,43 @@ func (w *routes) handlers(list []caddyhttp.MiddlewareHandler, in users) users {
 		case *reverseproxy.Handler:
 			// forward_auth goes on behind such routes, which name nobody.
 			w.responses(h.HandleResponse, in)
-		case interface{ asGate() *Gate }:
-			w.before[h.asGate()] = w.before[h.asGate()].and(in)
+		case interface{ asGate() *Directive }:
+			w.sessionsBefore[h.asGate()] = w.sessionsBefore[h.asGate()].union(in)
 		}
 	}
 	return in
 }
 
-func (w *routes) named(in users, by *AppSession, optional bool) users {
-	w.all[by] = struct{}{}
+func (w *sessionWalk) authenticated(in sessionSet, by *AppSession, optional bool) sessionSet {
+	w.allSessions[by] = struct{}{}
 	if optional {
-		return in.and(users{by: {}})
+		return in.union(sessionSet{by: {}})
 	}
-	return users{by: {}}
+	return sessionSet{by: {}}
 }
 
-func (w *routes) subroute(s *caddyhttp.Subroute, in users) users {
+func (w *sessionWalk) subroute(s *caddyhttp.Subroute, in sessionSet) sessionSet {
 	out := w.walk(s.Routes, in)
 	if s.Errors != nil {
-		out = out.and(w.walk(s.Errors.Routes, w.all))
+		out = out.union(w.walk(s.Errors.Routes, w.allSessions))
 	}
 	return out
 }
 
-func (w *routes) responses(list []caddyhttp.ResponseHandler, in users) {
+func (w *sessionWalk) responses(list []caddyhttp.ResponseHandler, in sessionSet) {
 	for _, response := range list {
 		w.walk(response.Routes, in)
 	}
 }
 
-func (w *routes) invoke(i *caddyhttp.Invoke, in users) users {
+func (w *sessionWalk) invoke(i *caddyhttp.Invoke, in sessionSet) sessionSet {
 	route, ok := w.server.NamedRoutes[i.Name]
-	if !ok || slices.Contains(w.within, i.Name) {
+	if !ok || slices.Contains(w.invoking, i.Name) {
 		return in
 	}
-	w.within = append(w.within, i.Name)
-	defer func() { w.within = w.within[:len(w.within)-1] }()
-	return in.and(w.walk(caddyhttp.RouteList{*route}, in))
+	w.invoking = append(w.invoking, i.Name)
+	defer func() { w.invoking = w.invoking[:len(w.invoking)-1] }()
+	return in.union(w.walk(caddyhttp.RouteList{*route}, in))
 }
 
-func (g *Gate) asGate() *Gate { return g }
+func (g *Directive) asGate() *Directive { return g }

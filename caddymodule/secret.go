@@ -19,10 +19,10 @@ import (
 // the configuration, where braces are its own.
 func expandSecret(repl *caddy.Replacer, setting string) (string, error) {
 	if strings.HasPrefix(setting, "{") {
-		warnExposed(setting)
-		return expand(repl, setting)
+		warnExposedFile(setting)
+		return expandSetting(repl, setting)
 	}
-	if err := misread(setting); err != nil {
+	if err := checkFilePlaceholder(setting); err != nil {
 		return "", err
 	}
 	if strings.Contains(setting, "{env.") || strings.Contains(setting, "{file.") {
@@ -51,13 +51,13 @@ func readSecret(repl *caddy.Replacer, name, setting string) (string, error) {
 	return secret, nil
 }
 
-// pathFile is what Caddy's shorthand for the file of a request's path becomes.
-const pathFile = "{http.request.uri.path.file."
+// pathFilePlaceholder is what Caddy's shorthand for the file of a request's path becomes.
+const pathFilePlaceholder = "{http.request.uri.path.file."
 
-// misread reports a placeholder for a file that Caddy's Caddyfile has taken for
+// checkFilePlaceholder reports a placeholder for a file that Caddy's Caddyfile has taken for
 // a shorthand: in a site {file.secret} is one, {file./path/secret} is not.
-func misread(setting string) error {
-	_, name, ok := strings.Cut(setting, pathFile)
+func checkFilePlaceholder(setting string) error {
+	_, name, ok := strings.Cut(setting, pathFilePlaceholder)
 	if !ok {
 		return nil
 	}
@@ -65,19 +65,19 @@ func misread(setting string) error {
 	return fmt.Errorf("in a site Caddy reads {file.%s} as a part of the request's path, because the name has neither slash nor dot: write the file's whole path, such as {file./run/secrets/%s}", name, name)
 }
 
-// exposures are the files that were warned of, with why.
-var exposures sync.Map
+// warnedExposures are the files that were warned of, with why.
+var warnedExposures sync.Map
 
-// warnExposed warns of a file with a secret that others can read too, once for
+// warnExposedFile warns of a file with a secret that others can read too, once for
 // each reason. It is not refused: how secrets are mounted is not always the
 // operator's choice.
-func warnExposed(setting string) {
+func warnExposedFile(setting string) {
 	file, ok := strings.CutPrefix(strings.TrimSuffix(setting, "}"), "{file.")
 	if !ok {
 		return
 	}
-	why := permission.Exposed(file)
-	if before, _ := exposures.Swap(file, why); why != "" && before != why {
+	why := permission.Exposure(file)
+	if before, _ := warnedExposures.Swap(file, why); why != "" && before != why {
 		caddy.Log().Named("delegate").Warn("others can open a file with a secret", zap.String("file", file), zap.String("why", why))
 	}
 }

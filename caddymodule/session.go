@@ -82,12 +82,12 @@ type AppSession struct {
 	// header of refusals (RFC 9209). Default: `caddy-delegate`.
 	ProxyStatusName string `json:"proxy_status_name,omitempty"`
 
-	carrier  session.Carrier
-	verifier session.Verifier
-	gate     Gate
-	aliases  *aliases
-	taken    taken
-	written  map[string]caddyfile.Dispenser // where settings stand in the Caddyfile
+	extractor        session.Extractor
+	verifier         session.Verifier
+	directive        Directive
+	aliases          *aliases
+	refs             poolRefs
+	settingPositions map[string]caddyfile.Dispenser // where settings stand in the Caddyfile
 }
 
 // CaddyModule returns the Caddy module information.
@@ -107,28 +107,28 @@ func (s *AppSession) Provision(ctx caddy.Context) error {
 	if err := s.check(); err != nil {
 		return err
 	}
-	s.gate = Gate{ProxyStatusName: s.ProxyStatusName, app: app, logger: ctx.Logger()}
-	if s.gate.ProxyStatusName == "" {
-		s.gate.ProxyStatusName = defaultStatusName
+	s.directive = Directive{ProxyStatusName: s.ProxyStatusName, app: app, logger: ctx.Logger()}
+	if s.directive.ProxyStatusName == "" {
+		s.directive.ProxyStatusName = defaultStatusName
 	}
-	s.carrier = session.Carrier{Cookie: s.Cookie, Bearer: s.Bearer, JSON: s.CookieJSON}
-	if !s.carrier.Guarded() {
-		s.gate.logger.Warn("a subdomain or a page without TLS can set this cookie for your users: name it __Host-…", zap.String("cookie", s.Cookie))
+	s.extractor = session.Extractor{Cookie: s.Cookie, Bearer: s.Bearer, JSONPath: s.CookieJSON}
+	if !s.extractor.HostBound() {
+		s.directive.logger.Warn("a subdomain or a page without TLS can set this cookie for your users: name it __Host-…", zap.String("cookie", s.Cookie))
 	}
-	kind, err := s.kind()
+	kind, err := s.verifierConfig()
 	if err != nil {
 		return err
 	}
 	if s.verifier, err = kind.provision(s, app.revocations); err != nil {
 		return err
 	}
-	app.within(ctx)
-	s.aliases = app.names.of(s.namespace())
+	app.findHTTPApp(ctx)
+	s.aliases = app.aliases.aliasesOf(s.namespace())
 	if s.Realm != "" {
 		s.aliases.add(session.Alias{Realm: s.Realm, Claim: "id"})
 	}
 	if s.JWT != nil {
-		if alias, ok := s.JWT.alias(); ok {
+		if alias, ok := s.JWT.issuerAlias(); ok {
 			s.aliases.add(alias)
 		}
 	}
@@ -137,7 +137,7 @@ func (s *AppSession) Provision(ctx caddy.Context) error {
 
 // Cleanup lets go of what reloads share.
 func (s *AppSession) Cleanup() error {
-	return s.taken.release()
+	return s.refs.release()
 }
 
 // parseSession reads:
@@ -184,7 +184,7 @@ func parseSession(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 			return nil, err
 		}
 	}
-	if err := s.checkAddresses(); err != nil {
+	if err := s.checkLiteralAddresses(); err != nil {
 		return nil, err
 	}
 	if err := s.check(); err != nil {
@@ -195,10 +195,10 @@ func parseSession(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 
 func (s *AppSession) parse(d *caddyfile.Dispenser) error {
 	word := d.Val()
-	if s.written == nil {
-		s.written = make(map[string]caddyfile.Dispenser)
+	if s.settingPositions == nil {
+		s.settingPositions = make(map[string]caddyfile.Dispenser)
 	}
-	s.written[word] = *d
+	s.settingPositions[word] = *d
 	switch word {
 	case "cookie":
 		return parseOnce(d, &s.Cookie)
@@ -247,19 +247,19 @@ func (s *AppSession) parse(d *caddyfile.Dispenser) error {
 // check reports what can be known to be wrong before any placeholder is
 // expanded.
 func (s *AppSession) check() error {
-	if err := s.checkCarrier(); err != nil {
+	if err := s.checkExtractor(); err != nil {
 		return err
 	}
 	if strings.Contains(s.Realm, "{") {
 		return fmt.Errorf("realm %s: write a fixed name, a realm takes no placeholder", s.Realm)
 	}
-	kind, err := s.kind()
+	kind, err := s.verifierConfig()
 	if err == nil {
 		err = kind.check()
 	}
 	if err == nil && s.JWT != nil {
-		if err = s.JWT.bound(s.Realm); err == nil {
-			err = s.JWT.fit(s.HTTP, s.InsecureHTTP)
+		if err = s.JWT.checkBinding(s.Realm); err == nil {
+			err = s.JWT.checkHTTP(s.HTTP, s.InsecureHTTP)
 		}
 	}
 	return err

@@ -35,15 +35,15 @@ func checkAddress(setting, address string, insecure bool) (plain bool, err error
 	return plain, nil
 }
 
-// origin leaves out what may hold a secret.
-func origin(u *url.URL) string { return delegation.Printable(u.Scheme+"://"+u.Host, 300) }
+// printableOrigin leaves out what may hold a secret.
+func printableOrigin(u *url.URL) string { return delegation.Printable(u.Scheme+"://"+u.Host, 300) }
 
-// addressRule is [checkAddress] with the flag of a directive.
-type addressRule func(setting, address string) error
+// addressCheck is [checkAddress] with the flag of a directive.
+type addressCheck func(setting, address string) error
 
-// addressRule checks an address, and warns once a load of one that is asked in
+// addressCheck checks an address, and warns once a load of one that is asked in
 // clear.
-func (a *App) addressRule(logger *zap.Logger, insecure bool) addressRule {
+func (a *App) addressCheck(logger *zap.Logger, insecure bool) addressCheck {
 	return func(setting, address string) error {
 		plain, err := checkAddress(setting, address, insecure)
 		if err != nil || !plain {
@@ -53,25 +53,25 @@ func (a *App) addressRule(logger *zap.Logger, insecure bool) addressRule {
 		if err != nil {
 			return fmt.Errorf("%s is no URL", setting)
 		}
-		name := setting + " " + origin(u)
-		if slices.Contains(a.plain, name) {
+		name := setting + " " + printableOrigin(u)
+		if slices.Contains(a.cleartextWarned, name) {
 			return nil
 		}
-		a.plain = append(a.plain, name)
+		a.cleartextWarned = append(a.cleartextWarned, name)
 		logger.Warn("insecure_http: this address is asked in clear; whoever is on the way to it can read sessions, or sign in as anybody",
-			zap.String("setting", setting), zap.String("address", origin(u)))
+			zap.String("setting", setting), zap.String("address", printableOrigin(u)))
 		return nil
 	}
 }
 
 func (s *AppSession) checkAddress(setting, address string) error {
-	return s.gate.app.addressRule(s.gate.logger, s.InsecureHTTP)(setting, address)
+	return s.directive.app.addressCheck(s.directive.logger, s.InsecureHTTP)(setting, address)
 }
 
-// checkAddresses checks those that a Caddyfile holds as they are, once all is
+// checkLiteralAddresses checks those that a Caddyfile holds as they are, once all is
 // read, because insecure_http may stand behind them. The errors name the lines
 // of the settings.
-func (s *AppSession) checkAddresses() error {
+func (s *AppSession) checkLiteralAddresses() error {
 	addresses := make(map[string]string)
 	if s.JWT != nil {
 		addresses["jwks"] = s.JWT.JWKS
@@ -82,11 +82,11 @@ func (s *AppSession) checkAddresses() error {
 	if s.SessionEndpoint != nil {
 		addresses["session_endpoint"] = s.SessionEndpoint.URL
 	}
-	return checkWritten(addresses, s.written, s.InsecureHTTP)
+	return checkAddressesAt(addresses, s.settingPositions, s.InsecureHTTP)
 }
 
-// checkWritten checks addresses by their settings, which are written there.
-func checkWritten(addresses map[string]string, written map[string]caddyfile.Dispenser, insecure bool) error {
+// checkAddressesAt checks addresses by their settings, which are written there.
+func checkAddressesAt(addresses map[string]string, written map[string]caddyfile.Dispenser, insecure bool) error {
 	for setting, address := range addresses {
 		if address == "" || strings.Contains(address, "{") {
 			continue

@@ -102,7 +102,7 @@ func (i *Introspect) provision(s *AppSession, revocations *session.Revocations) 
 		if setting.value == "" {
 			continue
 		}
-		value, err := expand(repl, setting.value)
+		value, err := expandSetting(repl, setting.value)
 		if err != nil {
 			return nil, fmt.Errorf("introspect %s: %w", setting.name, err)
 		}
@@ -116,26 +116,26 @@ func (i *Introspect) provision(s *AppSession, revocations *session.Revocations) 
 	if err := s.checkAddress("introspect", v.URL); err != nil {
 		return nil, err
 	}
-	if v.Audiences, err = expandEach(repl, i.Audiences); err != nil {
+	if v.Audiences, err = expandSettings(repl, i.Audiences); err != nil {
 		return nil, fmt.Errorf("introspect audience: %w", err)
 	}
 	v.AudienceClaim, v.TokenType = i.AudienceClaim, i.TokenType
 	if v.Header, err = provisionHeaders(repl, i.Headers); err != nil {
 		return nil, fmt.Errorf("introspect %w", err)
 	}
-	s.gate.app.logoutRealms.addSession(v.Issuer, s.Realm)
+	s.directive.app.logoutRealms.addSession(v.Issuer, s.Realm)
 	if v.Realm = s.Realm; v.Realm == "" {
 		v.Realm = v.Issuer
 	}
 	if s.Realm == "" && v.Issuer != "" {
-		if err := s.gate.app.nameRealm(v.Issuer, "sub"); err != nil {
+		if err := s.directive.app.claimDefaultRealm(v.Issuer, "sub"); err != nil {
 			return nil, err
 		}
 	}
-	if v.Client, err = s.client(repl); err != nil {
+	if v.Client, err = s.httpClient(repl); err != nil {
 		return nil, err
 	}
-	return s.asked(v, v.Client, introspectionSettings(v), askedLife(i.Cache), revocations)
+	return s.poolRemoteVerifier(v, v.Client, introspectionSettings(v), answerLife(i.Cache), revocations)
 }
 
 func (i *Introspect) check() error {
@@ -161,7 +161,7 @@ func (i *Introspect) check() error {
 	if err := checkHeaders(i.Headers); err != nil {
 		return fmt.Errorf("introspect %w", err)
 	}
-	return checkLife(i.Cache)
+	return checkAnswerLife(i.Cache)
 }
 
 func (e *SessionEndpoint) provision(s *AppSession, revocations *session.Revocations) (session.Verifier, error) {
@@ -169,7 +169,7 @@ func (e *SessionEndpoint) provision(s *AppSession, revocations *session.Revocati
 		return nil, err
 	}
 	repl := caddy.NewReplacer()
-	address, err := expand(repl, e.URL)
+	address, err := expandSetting(repl, e.URL)
 	if err != nil {
 		return nil, fmt.Errorf("session_endpoint: %w", err)
 	}
@@ -186,15 +186,15 @@ func (e *SessionEndpoint) provision(s *AppSession, revocations *session.Revocati
 	}
 	if v.Realm == "" {
 		v.Realm = u.Scheme + "://" + u.Host
-		if err := s.gate.app.nameRealm(v.Realm, "endpoint", v.URL, v.Subject); err != nil {
+		if err := s.directive.app.claimDefaultRealm(v.Realm, "endpoint", v.URL, v.Subject); err != nil {
 			return nil, err
 		}
 	}
-	s.gate.app.logoutRealms.addSession(v.Realm)
-	if v.Client, err = s.client(repl); err != nil {
+	s.directive.app.logoutRealms.addSession(v.Realm)
+	if v.Client, err = s.httpClient(repl); err != nil {
 		return nil, err
 	}
-	return s.asked(v, v.Client, endpointSettings(v), askedLife(e.Cache), revocations)
+	return s.poolRemoteVerifier(v, v.Client, endpointSettings(v), answerLife(e.Cache), revocations)
 }
 
 func (e *SessionEndpoint) check() error {
@@ -207,7 +207,7 @@ func (e *SessionEndpoint) check() error {
 	if err := checkHeaders(e.Headers); err != nil {
 		return fmt.Errorf("session_endpoint %w", err)
 	}
-	return checkLife(e.Cache)
+	return checkAnswerLife(e.Cache)
 }
 
 // parseIntrospect reads:
@@ -247,7 +247,7 @@ func parseIntrospect(d *caddyfile.Dispenser) (*Introspect, error) {
 		case "header_up":
 			err = parseHeader(d, &i.Headers)
 		case "cache":
-			err = parseLife(d, &i.Cache)
+			err = parseAnswerLife(d, &i.Cache)
 		default:
 			err = d.Errf("unrecognized subdirective %q of introspect: expected client_id, client_secret, issuer, audience, audience_claim, token_type, any_audience, header_up or cache", word)
 		}
@@ -284,7 +284,7 @@ func parseEndpoint(d *caddyfile.Dispenser) (*SessionEndpoint, error) {
 		case "header_up":
 			err = parseHeader(d, &e.Headers)
 		case "cache":
-			err = parseLife(d, &e.Cache)
+			err = parseAnswerLife(d, &e.Cache)
 		default:
 			err = d.Errf("unrecognized subdirective %q of session_endpoint: expected subject, expires, header_up or cache", word)
 		}

@@ -10,13 +10,13 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
 
-// checkCarrier reports what is wrong with where sessions are looked for.
-func (s *AppSession) checkCarrier() error {
+// checkExtractor reports what is wrong with where sessions are looked for.
+func (s *AppSession) checkExtractor() error {
 	switch {
 	case s.Cookie == "" && !s.Bearer:
 		return errors.New("say where the session is: add `cookie <name>`, or `bearer`")
-	case s.Cookie != "" && session.CheckCookie(s.Cookie) != nil:
-		return fmt.Errorf("cookie %q: %w", s.Cookie, session.CheckCookie(s.Cookie))
+	case s.Cookie != "" && session.CheckCookieName(s.Cookie) != nil:
+		return fmt.Errorf("cookie %q: %w", s.Cookie, session.CheckCookieName(s.Cookie))
 	case strings.Contains(s.CookieJSON, "{"):
 		return errors.New("cookie_json takes a path such as access_token, and no placeholder")
 	case s.CookieJSON != "" && s.Cookie == "":

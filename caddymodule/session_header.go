@@ -48,9 +48,9 @@ func provisionHeaders(repl *caddy.Replacer, headers map[string]string) (http.Hea
 	}
 	out := make(http.Header, len(headers))
 	for _, name := range slices.Sorted(maps.Keys(headers)) {
-		value, err := expand(repl, headers[name])
+		value, err := expandSetting(repl, headers[name])
 		if strings.HasPrefix(headers[name], "{") && err == nil {
-			warnExposed(headers[name])
+			warnExposedFile(headers[name])
 		}
 		name = http.CanonicalHeaderKey(name)
 		if err == nil {

@@ -86,76 +86,76 @@ type SessionJWT struct {
 	issuer string // expanded
 }
 
-// remoteKeys are an issuer's keys in the pool.
-type remoteKeys struct{ *session.Remote }
+// pooledKeySet are an issuer's keys in the pool.
+type pooledKeySet struct{ *session.RemoteKeySet }
 
 // Destruct runs when no configuration uses the keys any more.
-func (k remoteKeys) Destruct() error { return k.Close() }
+func (k pooledKeySet) Destruct() error { return k.Close() }
 
 func (j *SessionJWT) provision(s *AppSession, revocations *session.Revocations) (session.Verifier, error) {
-	if err := j.bound(s.Realm); err != nil {
+	if err := j.checkBinding(s.Realm); err != nil {
 		return nil, err
 	}
-	v, keys, err := j.verifier(s.HTTP, &s.taken, s.checkAddress)
+	v, keys, err := j.newVerifier(s.HTTP, &s.refs, s.checkAddress)
 	if err != nil {
 		return nil, err
 	}
 	if j.JWKS == "" && len(j.Audiences) == 0 {
-		s.gate.logger.Warn("app_session has no audience: every token that this key has signed lets its user in, whatever it was issued for; sign nothing else with it", zap.String("setting", j.source()))
+		s.directive.logger.Warn("app_session has no audience: every token that this key has signed lets its user in, whatever it was issued for; sign nothing else with it", zap.String("setting", j.keySource()))
 	}
-	if j.names() != subjectClaim || j.issuer == "" {
+	if j.userClaim() != subjectClaim || j.issuer == "" {
 		// By another claim, or of nobody in particular, users have another name
 		// than the issuer's: what is revoked by one of them must not meet another.
 		v.Realm = s.Realm
 	}
-	s.gate.app.logoutRealms.addSession(v.Issuer, s.Realm)
+	s.directive.app.logoutRealms.addSession(v.Issuer, s.Realm)
 	if s.Realm == "" {
-		if err := s.gate.app.nameRealm(v.Issuer, j.names()); err != nil {
+		if err := s.directive.app.claimDefaultRealm(v.Issuer, j.userClaim()); err != nil {
 			return nil, err
 		}
 	}
 	life := session.MaxAge
 	if j.JWKS != "" {
-		life = session.KeysAge // a key that is withdrawn must not be believed for longer
+		life = session.KeyRefreshInterval // a key that is withdrawn must not be believed for longer
 	}
-	return s.verified(jwtSettings(v, keys), life, func() verified {
-		return verified{Verifier: session.NewCache(v, revocations, life)}
+	return s.poolVerifier(jwtSettings(v, keys), life, func() pooledVerifier {
+		return pooledVerifier{Verifier: session.NewCache(v, revocations, life)}
 	}), nil
 }
 
 // subjectClaim is the registered claim of the user's name.
 const subjectClaim = "sub"
 
-// names is the claim that names users.
-func (j *SessionJWT) names() string { return cmp.Or(j.SubjectClaim, subjectClaim) }
+// userClaim is the claim that names users.
+func (j *SessionJWT) userClaim() string { return cmp.Or(j.SubjectClaim, subjectClaim) }
 
-// alias is the name by which the issuer tells that a user has signed out, where
+// issuerAlias is the name by which the issuer tells that a user has signed out, where
 // sessions are named by another claim.
-func (j *SessionJWT) alias() (alias session.Alias, ok bool) {
-	return session.Alias{Realm: j.issuer, Claim: subjectClaim}, j.issuer != "" && j.names() != subjectClaim
+func (j *SessionJWT) issuerAlias() (alias session.Alias, ok bool) {
+	return session.Alias{Realm: j.issuer, Claim: subjectClaim}, j.issuer != "" && j.userClaim() != subjectClaim
 }
 
-// verifier also returns what names its keys.
-func (j *SessionJWT) verifier(http *HTTP, taken *taken, allowed addressRule) (v *session.JWT, keys []string, err error) {
+// newVerifier also returns what names its keys.
+func (j *SessionJWT) newVerifier(http *HTTP, taken *poolRefs, allowed addressCheck) (v *session.JWT, keys []string, err error) {
 	if err := j.check(); err != nil {
 		return nil, nil, err
 	}
 	repl := caddy.NewReplacer()
 	v = &session.JWT{Type: j.Type, AudienceClaim: j.AudienceClaim, SubjectClaim: j.SubjectClaim, Lifetime: time.Duration(j.Lifetime)}
 	if j.Issuer != "" {
-		if v.Issuer, err = expand(repl, j.Issuer); err != nil {
+		if v.Issuer, err = expandSetting(repl, j.Issuer); err != nil {
 			return nil, nil, fmt.Errorf("issuer: %w", err)
 		}
 	}
 	j.issuer = v.Issuer
-	if v.Audiences, err = expandEach(repl, j.Audiences); err != nil {
+	if v.Audiences, err = expandSettings(repl, j.Audiences); err != nil {
 		return nil, nil, fmt.Errorf("audience: %w", err)
 	}
 	var fitting []jose.SignatureAlgorithm
 	switch {
 	case j.JWKS != "":
-		v.Keys, keys, err = j.remote(repl, http, taken, allowed)
-		fitting, v.Algorithms = session.Asymmetric, session.Asymmetric
+		v.Keys, keys, err = j.poolRemoteKeySet(repl, http, taken, allowed)
+		fitting, v.Algorithms = session.AsymmetricAlgorithms, session.AsymmetricAlgorithms
 	case len(j.PublicKeys) > 0:
 		keys = make([]string, len(j.PublicKeys))
 		for i, setting := range j.PublicKeys {
@@ -163,7 +163,7 @@ func (j *SessionJWT) verifier(http *HTTP, taken *taken, allowed addressRule) (v 
 				return nil, nil, fmt.Errorf("public_key: %w", err)
 			}
 		}
-		v.Keys, fitting, err = session.PublicKeys(keys...)
+		v.Keys, fitting, err = session.ParsePublicKeys(keys...)
 		v.Algorithms = fitting
 	default:
 		keys = make([]string, len(j.HMACSecrets))
@@ -172,35 +172,35 @@ func (j *SessionJWT) verifier(http *HTTP, taken *taken, allowed addressRule) (v 
 				return nil, nil, err
 			}
 		}
-		v.Keys, err = session.SharedSecrets(keys...)
-		fitting, v.Algorithms = session.Symmetric, session.Symmetric[:1]
+		v.Keys, err = session.NewSharedSecrets(keys...)
+		fitting, v.Algorithms = session.SymmetricAlgorithms, session.SymmetricAlgorithms[:1]
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", j.source(), err)
+		return nil, nil, fmt.Errorf("%s: %w", j.keySource(), err)
 	}
 	if len(j.Algorithms) > 0 {
 		v.Algorithms = nil
 	}
 	for _, name := range j.Algorithms {
 		if !slices.Contains(fitting, jose.SignatureAlgorithm(name)) {
-			return nil, nil, fmt.Errorf("algorithm %s does not go with %s: use some of %v", name, j.source(), fitting)
+			return nil, nil, fmt.Errorf("algorithm %s does not go with %s: use some of %v", name, j.keySource(), fitting)
 		}
 		v.Algorithms = append(v.Algorithms, jose.SignatureAlgorithm(name))
 	}
-	return v, append(keys, j.source()), nil
+	return v, append(keys, j.keySource()), nil
 }
 
-// remote finds or makes the keys that are fetched, and returns what names them.
+// poolRemoteKeySet finds or makes the keys that are fetched, and returns what names them.
 // A reload does not fetch them again: the issuer may be down just then.
-func (j *SessionJWT) remote(repl *caddy.Replacer, http *HTTP, taken *taken, allowed addressRule) (session.Keys, []string, error) {
-	address, err := expand(repl, j.JWKS)
+func (j *SessionJWT) poolRemoteKeySet(repl *caddy.Replacer, http *HTTP, taken *poolRefs, allowed addressCheck) (session.KeySet, []string, error) {
+	address, err := expandSetting(repl, j.JWKS)
 	if err != nil {
 		return nil, nil, err
 	}
 	if err := allowed("jwks", address); err != nil {
 		return nil, nil, err
 	}
-	settings, err := http.provision(repl)
+	settings, err := http.settings(repl)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -209,35 +209,35 @@ func (j *SessionJWT) remote(repl *caddy.Replacer, http *HTTP, taken *taken, allo
 		return nil, nil, err
 	}
 	names := append([]string{address}, connection...)
-	pooled := taken.take("keys\x00"+delegation.Fingerprint(names), func() caddy.Destructor {
-		keys := session.NewRemote(address, settings.Client())
-		keys.Client, keys.Report = clientAddress, reportKeys
-		return remoteKeys{keys}
+	pooled := taken.loadOrNew("keys\x00"+delegation.Fingerprint(names), func() caddy.Destructor {
+		keys := session.NewRemoteKeySet(address, settings.Client())
+		keys.ClientAddress, keys.Report = clientAddress, logUnusedKeys
+		return pooledKeySet{keys}
 	})
-	return pooled.(remoteKeys), names, nil
+	return pooled.(pooledKeySet), names, nil
 }
 
-// maxReported is how many keys one line of the log names.
-const maxReported = 10
+// maxLoggedKeys is how many keys one line of the log names.
+const maxLoggedKeys = 10
 
-// reportKeys tells of the keys of a set that are not used, in one line. That one
+// logUnusedKeys tells of the keys of a set that are not used, in one line. That one
 // is for encryption is as it should be. The keys themselves are not told.
-func reportKeys(address string, passed []session.UnusedKey) {
+func logUnusedKeys(address string, passed []session.UnusedKey) {
 	log, message := caddy.Log().Named("delegate").Info, "some keys of the issuer are not used: they are for something else"
 	var keys []string
 	for i, key := range passed {
 		if !key.Intended {
 			log, message = caddy.Log().Named("delegate").Warn, "some keys of the issuer cannot be used: sessions that they sign are refused"
 		}
-		if i < maxReported {
-			keys = append(keys, fmt.Sprintf("%q: %s", key.Name, key.Reason))
+		if i < maxLoggedKeys {
+			keys = append(keys, fmt.Sprintf("%q: %s", key.KeyID, key.Reason))
 		}
 	}
-	if more := len(passed) - maxReported; more > 0 {
+	if more := len(passed) - maxLoggedKeys; more > 0 {
 		keys = append(keys, fmt.Sprintf("and %d more", more))
 	}
 	if u, err := url.Parse(address); err == nil {
-		address = origin(u) + u.EscapedPath() // a query may hold a key of another kind
+		address = printableOrigin(u) + u.EscapedPath() // a query may hold a key of another kind
 	}
 	log(message, zap.String("jwks", address), zap.Strings("keys", keys))
 }

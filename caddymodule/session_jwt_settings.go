@@ -13,8 +13,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
-// source is the word for where the keys come from.
-func (j *SessionJWT) source() string {
+// keySource is the word for where the keys come from.
+func (j *SessionJWT) keySource() string {
 	switch {
 	case j.JWKS != "":
 		return "jwks"
@@ -35,7 +35,7 @@ func (j *SessionJWT) check() error {
 	}
 	switch {
 	case sources == 0:
-		return errNoKind
+		return errNoVerifier
 	case sources > 1:
 		// Whoever signs with a public key as if it were a secret must find
 		// nobody to take it.
@@ -58,10 +58,10 @@ func (j *SessionJWT) check() error {
 // maxLifetime is longer than any session lives.
 const maxLifetime = 366 * 24 * time.Hour
 
-// bound reports whether something is missing that binds sessions to this app.
+// checkBinding reports whether something is missing that binds sessions to this app.
 // Where the keys are given here they may be the app's own, that sign nothing
 // else: then a realm is enough, which such sessions need anyway.
-func (j *SessionJWT) bound(realm string) error {
+func (j *SessionJWT) checkBinding(realm string) error {
 	var missing, says, instead string
 	switch {
 	case j.Issuer != "" && len(j.Audiences) > 0:
@@ -74,16 +74,16 @@ func (j *SessionJWT) bound(realm string) error {
 		missing, says = "audience", fmt.Sprintf("what `%s` of your sessions says; without it a token for another app would let its user in here", cmp.Or(j.AudienceClaim, "aud"))
 	}
 	if j.JWKS == "" {
-		instead = fmt.Sprintf("; or, if your app alone signs by this %s, add `realm <name>` and leave it out", j.source())
+		instead = fmt.Sprintf("; or, if your app alone signs by this %s, add `realm <name>` and leave it out", j.keySource())
 	} else if missing == "audience" && j.AudienceClaim == "" {
 		instead = "; if they have no `aud`, name the claim that has the client's ID by `audience_claim <claim>`"
 	}
 	return fmt.Errorf("%s is missing: %s%s", missing, says, instead)
 }
 
-// backchannel reports settings that do not go with logout tokens, which have
+// checkBackchannel reports settings that do not go with logout tokens, which have
 // their claims by OpenID Connect.
-func (j *SessionJWT) backchannel() error {
+func (j *SessionJWT) checkBackchannel() error {
 	switch {
 	case j.AudienceClaim != "" || j.SubjectClaim != "" || j.Lifetime != 0:
 		return errors.New("remove audience_claim, subject_claim and lifetime: a logout token has aud, sub or sid, and iat")
@@ -95,8 +95,8 @@ func (j *SessionJWT) backchannel() error {
 	return nil
 }
 
-// fit reports settings that would have no effect.
-func (j *SessionJWT) fit(http *HTTP, insecure bool) error {
+// checkHTTP reports settings that would have no effect.
+func (j *SessionJWT) checkHTTP(http *HTTP, insecure bool) error {
 	switch {
 	case j.JWKS != "":
 	case http != nil:

@@ -8,15 +8,15 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
 
-// sessionKind is a way to tell what a session is worth.
-type sessionKind interface {
+// sessionVerifierConfig is a way to tell what a session is worth.
+type sessionVerifierConfig interface {
 	provision(*AppSession, *session.Revocations) (session.Verifier, error)
 	check() error
 }
 
-var errNoKind = errors.New("say how sessions are verified: add jwks, public_key, hmac_secret, introspect or session_endpoint")
+var errNoVerifier = errors.New("say how sessions are verified: add jwks, public_key, hmac_secret, introspect or session_endpoint")
 
-func (s *AppSession) kind() (kind sessionKind, err error) {
+func (s *AppSession) verifierConfig() (kind sessionVerifierConfig, err error) {
 	n := 0
 	if s.JWT != nil {
 		kind, n = s.JWT, n+1
@@ -29,7 +29,7 @@ func (s *AppSession) kind() (kind sessionKind, err error) {
 	}
 	switch n {
 	case 0:
-		return nil, errNoKind
+		return nil, errNoVerifier
 	case 1:
 		return kind, nil
 	default:

@@ -11,28 +11,28 @@ import (
 )
 
 const (
-	// defaultAskedLife is how long an answer about a session counts, and
+	// defaultAnswerLife is how long an answer about a session counts, and
 	// maxAskedLife the most: for as long nobody notices that the app has
 	// signed its user out.
-	defaultAskedLife = 30 * time.Second
-	maxAskedLife     = 10 * time.Minute
+	defaultAnswerLife = 30 * time.Second
+	maxAnswerLife     = 10 * time.Minute
 )
 
-func askedLife(d *caddy.Duration) time.Duration {
+func answerLife(d *caddy.Duration) time.Duration {
 	if d == nil {
-		return defaultAskedLife
+		return defaultAnswerLife
 	}
 	return time.Duration(*d)
 }
 
-func checkLife(d *caddy.Duration) error {
-	if life := askedLife(d); life < 0 || life > maxAskedLife {
-		return fmt.Errorf("cache %s: at most %s: for as long nobody notices that the app has signed its user out", life, maxAskedLife)
+func checkAnswerLife(d *caddy.Duration) error {
+	if life := answerLife(d); life < 0 || life > maxAnswerLife {
+		return fmt.Errorf("cache %s: at most %s: for as long nobody notices that the app has signed its user out", life, maxAnswerLife)
 	}
 	return nil
 }
 
-func parseLife(d *caddyfile.Dispenser, to **caddy.Duration) error {
+func parseAnswerLife(d *caddyfile.Dispenser, to **caddy.Duration) error {
 	if *to != nil {
 		return d.Err("cache is set already")
 	}
@@ -45,7 +45,7 @@ func parseLife(d *caddyfile.Dispenser, to **caddy.Duration) error {
 		return d.Errf("cache %q: write a duration such as 30s, or 0 to ask for each request", value)
 	}
 	*to = new(caddy.Duration(life))
-	if err := checkLife(*to); err != nil {
+	if err := checkAnswerLife(*to); err != nil {
 		return d.WrapErr(err)
 	}
 	return nil

@@ -19,44 +19,44 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
 
-// verified are sessions of one way to verify them, in the pool: the answers
+// pooledVerifier are sessions of one way to verify them, in the pool: the answers
 // that were given about them, who is being asked and has failed to answer, and
 // the connections for it. A reload asks nothing again. They hold nothing of any
 // one configuration.
-type verified struct {
+type pooledVerifier struct {
 	session.Verifier
-	client *http.Client // nil: nobody is asked, or keys that are in the pool by themselves
+	httpClient *http.Client // nil: nobody is asked, or keys that are in the pool by themselves
 }
 
 // Destruct runs when no configuration verifies sessions in this way any more.
-func (v verified) Destruct() error {
-	if v.client != nil {
-		v.client.CloseIdleConnections()
+func (v pooledVerifier) Destruct() error {
+	if v.httpClient != nil {
+		v.httpClient.CloseIdleConnections()
 	}
 	return nil
 }
 
 // GoString keeps the usage pool from printing what it holds when it panics.
-func (verified) GoString() string { return "delegate sessions" }
+func (pooledVerifier) GoString() string { return "delegate sessions" }
 
-// verified finds or makes what is pooled by these settings, which have to be
+// poolVerifier finds or makes what is pooled by these settings, which have to be
 // all that an answer depends on: a field of the verifier that is not among them
 // would have sessions outlive its change.
-func (s *AppSession) verified(settings [][]string, life time.Duration, build func() verified) session.Verifier {
+func (s *AppSession) poolVerifier(settings [][]string, life time.Duration, build func() pooledVerifier) session.Verifier {
 	key := delegation.Fingerprint(append(settings, []string{life.String()})...)
-	return s.taken.take("sessions\x00"+key, func() caddy.Destructor { return build() }).(verified).Verifier
+	return s.refs.loadOrNew("sessions\x00"+key, func() caddy.Destructor { return build() }).(pooledVerifier).Verifier
 }
 
-// asked pools a verifier that asks somebody.
-func (s *AppSession) asked(v session.Verifier, client *http.Client, settings [][]string, life time.Duration, revocations *session.Revocations) (session.Verifier, error) {
+// poolRemoteVerifier pools a verifier that asks somebody.
+func (s *AppSession) poolRemoteVerifier(v session.Verifier, client *http.Client, settings [][]string, life time.Duration, revocations *session.Revocations) (session.Verifier, error) {
 	connection, err := s.HTTP.fingerprint(caddy.NewReplacer())
 	if err != nil {
 		return nil, err
 	}
-	return s.verified(append(settings, connection), life, func() verified {
-		asked := session.NewAsked(v, client.Timeout)
-		asked.Client = clientAddress
-		return verified{session.NewCache(asked, revocations, life), client}
+	return s.poolVerifier(append(settings, connection), life, func() pooledVerifier {
+		asked := session.NewRemoteVerifier(v, client.Timeout)
+		asked.ClientAddress = clientAddress
+		return pooledVerifier{session.NewCache(asked, revocations, life), client}
 	}), nil
 }
 
@@ -80,13 +80,13 @@ func jwtSettings(j *session.JWT, keys []string) [][]string {
 // fingerprint is what connections depend on: of certificates what the file
 // holds, because a file that was mended is to count.
 func (h *HTTP) fingerprint(repl *caddy.Replacer) ([]string, error) {
-	settings, err := h.provision(repl)
+	settings, err := h.settings(repl)
 	if err != nil {
 		return nil, err
 	}
-	all := settings.Settings()
+	all := settings.FingerprintParts()
 	if h != nil && h.CAFile != "" {
-		file, err := expand(repl, h.CAFile)
+		file, err := expandSetting(repl, h.CAFile)
 		if err != nil {
 			return nil, err
 		}
@@ -100,18 +100,18 @@ func (h *HTTP) fingerprint(repl *caddy.Replacer) ([]string, error) {
 	return all, nil
 }
 
-// nameRealm notes how users are named in a realm that nobody has chosen: the
+// claimDefaultRealm notes how users are named in a realm that nobody has chosen: the
 // default. Two ways there would take two people for one where the same name
 // means one user at the one and another at the other.
-func (a *App) nameRealm(realm string, way ...string) error {
+func (a *App) claimDefaultRealm(realm string, way ...string) error {
 	key := strings.Join(way, " ")
-	if other, ok := a.ways[realm]; ok && other != key {
+	if other, ok := a.realmSources[realm]; ok && other != key {
 		return fmt.Errorf("two app_session name users in different ways and would share the realm %s: write `realm %s` in both if a name means the same user in both, otherwise a realm of its own in one of them", realm, realm)
 	}
-	if a.ways == nil {
-		a.ways = make(map[string]string)
+	if a.realmSources == nil {
+		a.realmSources = make(map[string]string)
 	}
-	a.ways[realm] = key
+	a.realmSources[realm] = key
 	return nil
 }
 
@@ -122,15 +122,15 @@ func clientAddress(ctx context.Context) string {
 	return address
 }
 
-// client is for questions about sessions.
-func (s *AppSession) client(repl *caddy.Replacer) (*http.Client, error) {
-	settings, err := s.HTTP.provision(repl)
+// httpClient is for questions about sessions.
+func (s *AppSession) httpClient(repl *caddy.Replacer) (*http.Client, error) {
+	settings, err := s.HTTP.settings(repl)
 	if err != nil {
 		return nil, err
 	}
 	client := settings.Client()
 	if settings == nil || settings.Timeout == 0 {
-		client.Timeout = session.DefaultAskTimeout
+		client.Timeout = session.DefaultRemoteTimeout
 	}
 	return client, nil
 }

@@ -13,27 +13,27 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
 
-// keyFetcher is implemented by keys that come from elsewhere.
-type keyFetcher interface {
+// keyProber is implemented by keys that come from elsewhere.
+type keyProber interface {
 	Probe(ctx context.Context) (keys int, err error)
 }
 
 // probe finds out, for `caddy delegate check`, whether sessions can be verified:
 // it fetches the keys, or asks about a session that was made up.
 func (s *AppSession) probe(ctx context.Context) (string, error) {
-	what := s.describe()
+	what := s.describeVerifier()
 	if s.JWT != nil {
-		v, _, err := s.JWT.verifier(s.HTTP, &s.taken, s.checkAddress)
+		v, _, err := s.JWT.newVerifier(s.HTTP, &s.refs, s.checkAddress)
 		if err != nil {
 			return "", err
 		}
-		remote, ok := v.Keys.(keyFetcher)
+		remote, ok := v.Keys.(keyProber)
 		if !ok {
 			return what + ": its keys are in the configuration", nil
 		}
 		n, err := remote.Probe(ctx)
 		if err != nil {
-			return "", fmt.Errorf("%s: %w; %s", what, err, s.discovered(ctx, v.Issuer))
+			return "", fmt.Errorf("%s: %w; %s", what, err, s.discoveryHint(ctx, v.Issuer))
 		}
 		if err := s.misnamed(ctx, v.Issuer); err != nil {
 			return "", fmt.Errorf("%s: %w", what, err)
@@ -54,7 +54,7 @@ func (s *AppSession) probe(ctx context.Context) (string, error) {
 // settings do, of the same address: by the slash at its end, as a rule. Its tokens
 // are all refused then. An issuer without a discovery document is not judged.
 func (s *AppSession) misnamed(ctx context.Context, issuer string) error {
-	settings, err := s.HTTP.provision(caddy.NewReplacer())
+	settings, err := s.HTTP.settings(caddy.NewReplacer())
 	if err != nil {
 		return err
 	}
@@ -67,15 +67,15 @@ func (s *AppSession) misnamed(ctx context.Context, issuer string) error {
 	return fmt.Errorf("the issuer calls itself %s, and `issuer` says %s: they have to agree to the last slash", printable(name), printable(issuer))
 }
 
-// discovered says where the issuer itself says that its keys are.
-func (s *AppSession) discovered(ctx context.Context, issuer string) string {
-	settings, err := s.HTTP.provision(caddy.NewReplacer())
+// discoveryHint says where the issuer itself says that its keys are.
+func (s *AppSession) discoveryHint(ctx context.Context, issuer string) string {
+	settings, err := s.HTTP.settings(caddy.NewReplacer())
 	if err != nil {
 		return "its discovery document was not asked"
 	}
 	client := settings.Client()
 	defer client.CloseIdleConnections()
-	address, err := session.DiscoverKeys(ctx, client, issuer)
+	address, err := session.DiscoverJWKS(ctx, client, issuer)
 	if err != nil {
 		return fmt.Sprintf("the issuer's discovery document does not help: %v", err)
 	}
@@ -90,8 +90,8 @@ func probeCause(err error) error {
 	return err
 }
 
-// describe tells one app_session from another.
-func (s *AppSession) describe() string {
+// describeVerifier tells one app_session from another.
+func (s *AppSession) describeVerifier() string {
 	repl := caddy.NewReplacer()
 	switch {
 	case s.JWT != nil && s.JWT.JWKS != "":

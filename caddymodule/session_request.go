@@ -17,8 +17,8 @@ import (
 func (s *AppSession) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if policy.IsPreflight(r) {
 		// Answered here: not everything that may stand behind does.
-		if _, err := s.gate.admit(w, r, false); err != nil {
-			return s.gate.refuse(w, r, err)
+		if _, err := s.directive.checkOrigin(w, r, false); err != nil {
+			return s.directive.refuse(w, r, err)
 		}
 		return nil
 	}
@@ -28,33 +28,33 @@ func (s *AppSession) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 	}
 	if err != nil {
 		// A script of a trusted origin has to be able to read why.
-		s.gate.app.origins.Headers(w.Header(), r)
-		return s.gate.refuse(w, r, err)
+		s.directive.app.origins.SetCORSHeaders(w.Header(), r)
+		return s.directive.refuse(w, r, err)
 	}
-	before, _ := r.Context().Value(signedInKey{}).(*signedIn)
-	in.name(r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer), before)
-	return next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), signedInKey{}, in)))
+	before, _ := r.Context().Value(signedInUserKey{}).(*signedInUser)
+	in.setPlaceholders(r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer), before)
+	return next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), signedInUserKey{}, in)))
 }
 
-func (s *AppSession) verify(r *http.Request) (*signedIn, error) {
-	credential, err := s.carrier.Find(r.Header)
+func (s *AppSession) verify(r *http.Request) (*signedInUser, error) {
+	credential, err := s.extractor.Extract(r.Header)
 	if err != nil {
 		return nil, err
 	}
-	if others := s.gate.app.sessions; others != nil {
-		others.Await(r.Context()) // who has signed out before this process began
+	if others := s.directive.app.fleetSessions; others != nil {
+		others.AwaitReady(r.Context()) // who has signed out before this process began
 	}
 	verified, err := s.verifier.Verify(r.Context(), credential)
 	if err != nil {
 		return nil, err
 	}
-	in := &signedIn{
-		session: verified, credential: credential, verifier: s.verifier, revocations: s.gate.app.revocations,
+	in := &signedInUser{
+		session: verified, credential: credential, verifier: s.verifier, revocations: s.directive.app.revocations,
 		realm: s.Realm, aliases: s.aliases,
 	}
 	if in.realm == "" {
 		in.realm = verified.Realm
 	}
-	s.gate.app.resolve()
-	return in, in.byAllNames(r.Context())
+	s.directive.app.resolveAliases()
+	return in, in.checkAllAliases(r.Context())
 }

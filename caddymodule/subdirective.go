@@ -24,7 +24,7 @@ func parseOnce(d *caddyfile.Dispenser, to *string) error {
 		return d.Errf("%s needs a value", word)
 	}
 	*to = d.Val()
-	if err := misread(*to); err != nil {
+	if err := checkFilePlaceholder(*to); err != nil {
 		return d.Errf("%s: %v", word, err)
 	}
 	if d.NextArg() {
@@ -43,7 +43,7 @@ func parseList(d *caddyfile.Dispenser, to *[]string) error {
 		return d.Errf("%s needs a value", word)
 	}
 	for _, value := range *to {
-		if err := misread(value); err != nil {
+		if err := checkFilePlaceholder(value); err != nil {
 			return d.Errf("%s: %v", word, err)
 		}
 	}

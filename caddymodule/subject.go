@@ -14,8 +14,8 @@ import (
 // answerPrefix is what the placeholders of an auth server's answer begin with,
 // by which it names the user; proxiedHeader is that as it stands in a setting.
 const (
-	answerPrefix  = "http.reverse_proxy.header."
-	proxiedHeader = "{" + answerPrefix
+	authResponsePrefix      = "http.reverse_proxy.header."
+	authResponsePlaceholder = "{" + authResponsePrefix
 )
 
 // identityHeaders are those by which auth servers name a user, as their
@@ -31,22 +31,22 @@ var identityHeaders = []string{
 	"X-Remote-User", "X-Auth-User", "X-User", "X-User-Id", "X-User-Email", "User-Id", "X-Subject", "X-Webauth-User", "Tailscale-User",
 }
 
-// authStatus is what forward_auth's server has answered; 0 if it was not asked.
-func authStatus(repl *caddy.Replacer) int {
+// authServerStatus is what forward_auth's server has answered; 0 if it was not asked.
+func authServerStatus(repl *caddy.Replacer) int {
 	status, _ := repl.Get("http.reverse_proxy.status_code")
 	code, _ := status.(int)
 	return code
 }
 
-// emptySubject says why nobody is signed in, with the placeholder as a Caddyfile
+// emptySubjectError says why nobody is signed in, with the placeholder as a Caddyfile
 // has it, and of what the auth server has sent the names alone.
-func emptySubject(subject string, repl *caddy.Replacer) error {
-	written := asWritten(subject)
-	header, ok := strings.CutPrefix(subject, proxiedHeader)
+func emptySubjectError(subject string, repl *caddy.Replacer) error {
+	written := caddyfilePlaceholder(subject)
+	header, ok := strings.CutPrefix(subject, authResponsePlaceholder)
 	if !ok {
 		return fmt.Errorf("%s is empty", written)
 	}
-	status := authStatus(repl)
+	status := authServerStatus(repl)
 	if status == 0 {
 		return fmt.Errorf("%s is empty: no forward_auth was asked before this directive: there is none, it stands behind, or its matcher does not match (within handle_path paths have lost the prefix)", written)
 	}
@@ -63,22 +63,22 @@ func emptySubject(subject string, repl *caddy.Replacer) error {
 	return errors.New(cause)
 }
 
-// asWritten is a placeholder as a Caddyfile has it.
-func asWritten(placeholder string) string {
-	return strings.Replace(placeholder, proxiedHeader, "{rp.header.", 1)
+// caddyfilePlaceholder is a placeholder as a Caddyfile has it.
+func caddyfilePlaceholder(placeholder string) string {
+	return strings.Replace(placeholder, authResponsePlaceholder, "{rp.header.", 1)
 }
 
-// trusted are the placeholders that only an authenticator can set.
-var trusted = []string{userPrefix, answerPrefix}
+// authenticatorPrefixes are the placeholders that only an authenticator can set.
+var authenticatorPrefixes = []string{userPrefix, authResponsePrefix}
 
-// trustworthy refuses a placeholder that repeats what a client sent. Taking
+// checkPlaceholder refuses a placeholder that repeats what a client sent. Taking
 // the user's name from a request header is the commonest hole of homemade
 // authenticators: anybody can send it.
-func trustworthy(placeholder string) error {
+func checkPlaceholder(placeholder string) error {
 	name, ok := strings.CutPrefix(placeholder, "{")
 	name, closed := strings.CutSuffix(name, "}")
 	if ok && closed && !strings.ContainsAny(name, "{}") {
-		for _, prefix := range trusted {
+		for _, prefix := range authenticatorPrefixes {
 			if len(name) > len(prefix) && strings.HasPrefix(name, prefix) {
 				return nil
 			}
@@ -87,11 +87,11 @@ func trustworthy(placeholder string) error {
 	return fmt.Errorf("%s is not set by an authenticator alone: use one placeholder {http.auth.user.…}, or {rp.header.…} for the answer of forward_auth's server", placeholder)
 }
 
-// needsRealm refuses a claim for the subject whose values share a namespace with
+// checkClaimRealm refuses a claim for the subject whose values share a namespace with
 // the sessions' own subjects: whose staff number is another user's ID would have
 // that one's tokens dropped and sessions ended, and where a claim can be chosen,
 // anybody's.
-func needsRealm(subject, realm string) error {
+func checkClaimRealm(subject, realm string) error {
 	claim, ok := strings.CutPrefix(subject, "{"+userPrefix)
 	if !ok || realm != "" || claim == "id}" {
 		return nil

@@ -36,7 +36,7 @@ func init() {
 // If the platform's tokens live 150 s or less, a person gets at most one
 // answer per quarter of that lifetime and 429 with Retry-After otherwise.
 type TokenHandler struct {
-	Gate
+	Directive
 
 	// Scopes the handed-out token has; they must be among the provider's.
 	// Default: the provider's.
@@ -54,7 +54,7 @@ type TokenHandler struct {
 	SessionExpires string `json:"session_expires,omitempty"`
 }
 
-type tokenAnswer struct {
+type tokenResponse struct {
 	AccessToken string `json:"access_token"`
 	TokenType   string `json:"token_type"`
 	ExpiresIn   int64  `json:"expires_in"`
@@ -72,10 +72,10 @@ func (TokenHandler) CaddyModule() caddy.ModuleInfo {
 
 // Provision checks the settings.
 func (h *TokenHandler) Provision(ctx caddy.Context) error {
-	if err := h.Gate.provision(ctx); err != nil {
+	if err := h.Directive.provision(ctx); err != nil {
 		return err
 	}
-	if !h.provider.issuesTokens() {
+	if !h.provider.canIssueTokens() {
 		return fmt.Errorf("provider %s has no tokens that may be handed out: use delegate_proxy", h.Provider)
 	}
 	if len(h.Scopes) == 0 {
@@ -90,17 +90,17 @@ func (h *TokenHandler) Provision(ctx caddy.Context) error {
 	if h.SessionExpires == "" {
 		h.SessionExpires = defaultExpires
 	}
-	if err := trustworthy(h.SessionExpires); err != nil {
+	if err := checkPlaceholder(h.SessionExpires); err != nil {
 		return fmt.Errorf("session_expires: %w", err)
 	}
-	return checkBase(h.Proxy)
+	return checkProxyURL(h.Proxy)
 }
 
 // ServeHTTP answers with a token, or refuses.
 func (h *TokenHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	repl.Set("http.delegate.provider", h.providerName)
-	if done, err := h.admit(w, r, false); err != nil {
+	if done, err := h.checkOrigin(w, r, false); err != nil {
 		return h.refuse(w, r, err)
 	} else if done {
 		return nil
@@ -108,29 +108,29 @@ func (h *TokenHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddy
 	if r.Method != http.MethodPost {
 		return h.refuse(w, r, &delegation.Refusal{Code: delegation.MethodNotAllowed, Allow: []string{http.MethodPost}})
 	}
-	answer, err := h.answer(r, repl)
+	answer, err := h.newResponse(r, repl)
 	if err != nil {
 		return h.refuse(w, r, err)
 	}
-	requestsTotal.WithLabelValues(h.Provider, answered).Inc()
+	requestsTotal.WithLabelValues(h.Provider, outcomeAnswered).Inc()
 	if h.Proxy == "" { // with it nobody was looked up
-		h.provider.refusals.admitted()
+		h.provider.refusals.recordAdmission()
 	}
-	return answerJSON(w, http.StatusOK, answer)
+	return writeJSON(w, http.StatusOK, answer)
 }
 
-func (h *TokenHandler) answer(r *http.Request, repl *caddy.Replacer) (*tokenAnswer, error) {
+func (h *TokenHandler) newResponse(r *http.Request, repl *caddy.Replacer) (*tokenResponse, error) {
 	person, err := h.person(r, repl)
 	if err != nil {
 		return nil, err
 	}
-	limit, err := h.sessionLimit(r, repl)
+	limit, err := h.remainingSession(r, repl)
 	if err != nil {
 		return nil, err
 	}
 	d := &delegation.Delegation{
-		Provider: h.Provider, Person: person, Claim: h.claim(r, repl, person),
-		Scopes: h.Scopes, Method: r.Method, URI: target(r.URL),
+		Provider: h.Provider, Person: person, Claim: h.participantClaim(r, repl, person),
+		Scopes: h.Scopes, Method: r.Method, URI: requestTarget(r.URL),
 	}
 	if h.Proxy != "" {
 		// Who is no participant is told so here, where a page can show it: an
@@ -138,27 +138,27 @@ func (h *TokenHandler) answer(r *http.Request, repl *caddy.Replacer) (*tokenAnsw
 		if err := h.provider.checkParticipant(r.Context(), d); err != nil {
 			return nil, err
 		}
-		return &tokenAnswer{
+		return &tokenResponse{
 			AccessToken: placeholderToken, TokenType: "Bearer", ExpiresIn: int64(limit / time.Second),
-			Scope: strings.Join(h.Scopes, " "), BaseURL: absolute(r, h.Proxy),
+			Scope: strings.Join(h.Scopes, " "), BaseURL: absoluteURL(r, h.Proxy),
 		}, nil
 	}
-	token, err := h.provider.issueToken(r.Context(), d, worthHanding)
+	token, err := h.provider.issueToken(r.Context(), d, hasEnoughLife)
 	if err != nil {
 		return nil, err
 	}
-	repl.Set("http.delegate.cache", cacheWord(d.Cached))
+	repl.Set("http.delegate.cache", cacheStatus(d.Cached))
 	remaining := min(time.Until(token.Expires), limit)
-	if err := h.pace(person, interval(token.Lifetime(), remaining)); err != nil {
+	if err := h.checkPace(person, minHandoutInterval(token.Lifetime(), remaining)); err != nil {
 		return nil, err
 	}
-	return &tokenAnswer{
+	return &tokenResponse{
 		AccessToken: token.Access.Reveal(), TokenType: "Bearer", ExpiresIn: int64(remaining / time.Second),
 		Scope: token.Scope, BaseURL: h.provider.traits.BaseURL,
 	}, nil
 }
 
-func checkBase(base string) error {
+func checkProxyURL(base string) error {
 	if base == "" {
 		return nil
 	}
@@ -171,10 +171,10 @@ func checkBase(base string) error {
 	return nil
 }
 
-// absolute completes a path with the origin the client used: SDKs need a URL
+// absoluteURL completes a path with the origin the client used: SDKs need a URL
 // with an origin. It goes back to that client alone, so a forged Host misleads
 // only its sender.
-func absolute(r *http.Request, base string) string {
+func absoluteURL(r *http.Request, base string) string {
 	if !strings.HasPrefix(base, "/") {
 		return base
 	}
@@ -199,7 +199,7 @@ func parseToken(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	var handler TokenHandler
 	d := h.Dispenser
 	d.Next() // directive name
-	if err := handler.parseName(d, optionProviders(h)); err != nil {
+	if err := handler.parseProviderName(d, optionProviders(h)); err != nil {
 		return nil, err
 	}
 	if d.NextArg() {
@@ -216,15 +216,15 @@ func parseToken(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 			}
 			handler.Scopes = append(handler.Scopes, args...)
 		case "proxy":
-			if err = parseOnce(d, &handler.Proxy); err == nil && checkBase(handler.Proxy) != nil {
-				err = d.WrapErr(checkBase(handler.Proxy))
+			if err = parseOnce(d, &handler.Proxy); err == nil && checkProxyURL(handler.Proxy) != nil {
+				err = d.WrapErr(checkProxyURL(handler.Proxy))
 			}
 		case "session_expires":
-			if err = parseOnce(d, &handler.SessionExpires); err == nil && trustworthy(handler.SessionExpires) != nil {
-				err = d.Errf("session_expires: %v", trustworthy(handler.SessionExpires))
+			if err = parseOnce(d, &handler.SessionExpires); err == nil && checkPlaceholder(handler.SessionExpires) != nil {
+				err = d.Errf("session_expires: %v", checkPlaceholder(handler.SessionExpires))
 			}
 		default:
-			ok, err = handler.parse(d)
+			ok, err = handler.parseCommon(d)
 		}
 		if err != nil {
 			return nil, err
@@ -233,7 +233,7 @@ func parseToken(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 			return nil, d.Errf("unrecognized subdirective %q of delegate_token", d.Val())
 		}
 	}
-	return &handler, handler.check(d)
+	return &handler, handler.checkCommon(d)
 }
 
 // Interface guards

@@ -14,8 +14,8 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
 )
 
-// Tokens says how each provider's tokens are kept and renewed.
-type Tokens struct {
+// TokenSettings says how each provider's tokens are kept and renewed.
+type TokenSettings struct {
 	// RenewAt is the part of its life, between 0.3 and 0.85, after which a token
 	// in use is renewed in the background, at the latest; up to a tenth of the
 	// life earlier, so that tokens of the same age do not come due together.
@@ -51,8 +51,8 @@ const (
 	maxTokenTimeout = 5 * time.Minute
 )
 
-// options checks the settings. A nil Tokens is the defaults.
-func (t *Tokens) options() (tokens.Options, error) {
+// engineOptions checks the settings. A nil Tokens is the defaults.
+func (t *TokenSettings) engineOptions() (tokens.Options, error) {
 	if t == nil {
 		return tokens.Options{}, nil
 	}
@@ -79,7 +79,7 @@ func (t *Tokens) options() (tokens.Options, error) {
 //	    max_entries <n>
 //	    max_waiting <n> [<n per person>]
 //	}
-func (t *Tokens) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+func (t *TokenSettings) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		return d.Errf("tokens takes a block, not %q", d.Val())
 	}
@@ -121,7 +121,7 @@ func (t *Tokens) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return err
 		}
 	}
-	if _, err := t.options(); err != nil {
+	if _, err := t.engineOptions(); err != nil {
 		return d.Errf("tokens: %v", err)
 	}
 	return nil

@@ -11,110 +11,112 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// ownJourney is a journey that the browser has set out on.
-type ownJourney struct {
+// ownFlow is a journey that the browser has set out on.
+type ownFlow struct {
 	// owner tells its owners apart, and says no more of them.
 	owner string
-	// mark is by which its state is recognised, which the browser must not have
+	// stateDigest is by which its state is recognised, which the browser must not have
 	// before it is back.
-	mark string
-	// back is the state; empty before.
-	back string
+	stateDigest string
+	// state is the state; empty before.
+	state string
 }
 
-const ownerLen, markLen, stateLen = 5, 8, 26
+const ownerLen, stateDigestLen, stateLen = 5, 8, 26
 
-func short(length int, parts ...string) string {
+func shortDigest(length int, parts ...string) string {
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
 	return base32.StdEncoding.EncodeToString(sum[:])[:length]
 }
 
-// ownerOf is how a browser's cookie calls somebody.
-func (t *trail) ownerOf(who delegation.Person) string {
-	return short(ownerLen, t.browser, who.Realm, who.Subject)
+// ownerTag is how a browser's cookie calls somebody.
+func (t *consentCookie) ownerTag(who delegation.Person) string {
+	return shortDigest(ownerLen, t.browserToken, who.Realm, who.Subject)
 }
 
-func (j ownJourney) is(state string) bool { return j.mark == short(markLen, state) }
-
-// setOut notes a journey that has just begun.
-func (t *trail) setOut(who delegation.Person, state string) {
-	t.own = append([]ownJourney{{owner: t.ownerOf(who), mark: short(markLen, state)}}, t.own...)
-	t.makeRoom()
+func (j ownFlow) hasState(state string) bool {
+	return j.stateDigest == shortDigest(stateDigestLen, state)
 }
 
-// cameBack notes the state of one of its own journeys, and tells whether it is one.
-func (t *trail) cameBack(state string) bool {
-	for i, j := range t.own {
-		if j.is(state) {
-			t.own[i].back = state
+// addOwn notes a journey that has just begun.
+func (t *consentCookie) addOwn(who delegation.Person, state string) {
+	t.ownFlows = append([]ownFlow{{owner: t.ownerTag(who), stateDigest: shortDigest(stateDigestLen, state)}}, t.ownFlows...)
+	t.evict()
+}
+
+// markReturned notes the state of one of its own journeys, and tells whether it is one.
+func (t *consentCookie) markReturned(state string) bool {
+	for i, j := range t.ownFlows {
+		if j.hasState(state) {
+			t.ownFlows[i].state = state
 			return true
 		}
 	}
 	return false
 }
 
-// makeRoom has somebody give way who has the most, and of theirs the oldest,
+// evict has somebody give way who has the most, and of theirs the oldest,
 // first of those that are not back: the platform's word waits for the others.
 // Of two who have as many it is not the one who has just come.
-func (t *trail) makeRoom() {
-	for len(t.own) > maxOwn {
+func (t *consentCookie) evict() {
+	for len(t.ownFlows) > maxOwnFlows {
 		count := make(map[string]int)
-		most := t.own[len(t.own)-1].owner
-		for _, j := range slices.Backward(t.own) {
+		most := t.ownFlows[len(t.ownFlows)-1].owner
+		for _, j := range slices.Backward(t.ownFlows) {
 			if count[j.owner]++; count[j.owner] > count[most] {
 				most = j.owner
 			}
 		}
 		last := -1
-		for i, j := range t.own {
-			if j.owner == most && (last < 0 || j.back == "" || t.own[last].back != "") {
+		for i, j := range t.ownFlows {
+			if j.owner == most && (last < 0 || j.state == "" || t.ownFlows[last].state != "") {
 				last = i
 			}
 		}
-		t.own = slices.Delete(slices.Clone(t.own), last, last+1)
+		t.ownFlows = slices.Delete(slices.Clone(t.ownFlows), last, last+1)
 	}
 }
 
-// ownBacks are the states of somebody's journeys that are back.
-func (t *trail) ownBacks(who delegation.Person) []string {
+// returnedStates are the states of somebody's journeys that are back.
+func (t *consentCookie) returnedStates(who delegation.Person) []string {
 	var backs []string
-	for _, j := range t.own {
-		if j.back != "" && j.owner == t.ownerOf(who) {
-			backs = append(backs, j.back)
+	for _, j := range t.ownFlows {
+		if j.state != "" && j.owner == t.ownerTag(who) {
+			backs = append(backs, j.state)
 		}
 	}
 	return backs
 }
 
-// formatOwn writes them into a cookie, behind a mark of their own.
-func formatOwn(own []ownJourney) string {
+// formatOwnFlows writes them into a cookie, behind a mark of their own.
+func formatOwnFlows(own []ownFlow) string {
 	var b strings.Builder
 	for i, j := range own {
 		b.WriteByte("~."[min(i, 1)])
 		b.WriteString(j.owner)
-		if j.back != "" {
-			b.WriteString(j.back)
+		if j.state != "" {
+			b.WriteString(j.state)
 		} else {
-			b.WriteString(j.mark)
+			b.WriteString(j.stateDigest)
 		}
 	}
 	return b.String()
 }
 
-// parseOwn reads them. What formatOwn cannot have written makes the cookie none.
-func parseOwn(text string) (own []ownJourney, ok bool) {
+// parseOwnFlows reads them. What formatOwn cannot have written makes the cookie none.
+func parseOwnFlows(text string) (own []ownFlow, ok bool) {
 	if text == "" {
 		return nil, true
 	}
 	for entry := range strings.SplitSeq(text, ".") {
 		switch {
-		case !isToken(entry) || len(own) == maxOwn:
+		case !isToken(entry) || len(own) == maxOwnFlows:
 			return nil, false
-		case len(entry) == ownerLen+markLen:
-			own = append(own, ownJourney{owner: entry[:ownerLen], mark: entry[ownerLen:]})
+		case len(entry) == ownerLen+stateDigestLen:
+			own = append(own, ownFlow{owner: entry[:ownerLen], stateDigest: entry[ownerLen:]})
 		case len(entry) == ownerLen+stateLen:
 			back := entry[ownerLen:]
-			own = append(own, ownJourney{owner: entry[:ownerLen], mark: short(markLen, back), back: back})
+			own = append(own, ownFlow{owner: entry[:ownerLen], stateDigest: shortDigest(stateDigestLen, back), state: back})
 		default:
 			return nil, false
 		}

@@ -51,7 +51,7 @@ func (Transport) CaddyModule() caddy.ModuleInfo {
 
 // Provision sets the transport up.
 func (t *Transport) Provision(ctx caddy.Context) error {
-	if err := t.safe(); err != nil {
+	if err := t.checkSettings(); err != nil {
 		return err
 	}
 	t.logger = ctx.Logger()
@@ -62,7 +62,7 @@ func (t *Transport) Provision(ctx caddy.Context) error {
 	t.pools = make(map[string]*reverseproxy.HTTPTransport)
 	for name, p := range app.providers {
 		if settings := p.traits.HTTP; settings != nil && (settings.Proxy != nil || settings.RootCAs != nil) {
-			pool, err := newPool(ctx, *t.HTTPTransport, settings)
+			pool, err := newProviderTransport(ctx, *t.HTTPTransport, settings)
 			if err != nil {
 				return fmt.Errorf("provider %s: %w", name, err)
 			}
@@ -81,9 +81,9 @@ func (t *Transport) Cleanup() error {
 	return errors.Join(append(errs, t.HTTPTransport.Cleanup())...)
 }
 
-// safe refuses settings that would send a participant's token in clear or to
+// checkSettings refuses settings that would send a participant's token in clear or to
 // whoever answers.
-func (t *Transport) safe() error {
+func (t *Transport) checkSettings() error {
 	switch {
 	case t.ProxyProtocol != "":
 		return errors.New("proxy_protocol would tell the platform the user's address: remove it")
@@ -99,26 +99,26 @@ func (t *Transport) safe() error {
 // RoundTrip implements [http.RoundTripper]. An error means that the network
 // failed; whatever is about a person or the policy is answered as a response.
 func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
-	p := passageFrom(req.Context())
+	p := proxiedRequestFrom(req.Context())
 	if p == nil {
-		g := &Gate{ProxyStatusName: defaultStatusName, logger: t.logger}
-		return g.response(req, delegation.Refuse(delegation.NotDelegated, errors.New("no delegate handler ran before this reverse_proxy"))), nil
+		g := &Directive{ProxyStatusName: defaultStatusName, logger: t.logger}
+		return g.refusalResponse(req, delegation.Refuse(delegation.NotDelegated, errors.New("no delegate handler ran before this reverse_proxy"))), nil
 	}
-	p.begin()
+	p.startRoundTrip()
 	res, err := t.roundTrip(p, req)
-	p.end(req, res, err)
+	p.finishRoundTrip(req, res, err)
 	return res, err
 }
 
-func (t *Transport) roundTrip(p *passage, req *http.Request) (*http.Response, error) {
-	if !p.covers(req) {
-		return p.gate.response(req, delegation.Refuse(delegation.NotDelegated, errors.New("method, URI or upstream changed after it was authorised"))), nil
+func (t *Transport) roundTrip(p *proxiedRequest, req *http.Request) (*http.Response, error) {
+	if !p.matchesAuthorized(req) {
+		return p.directive.refusalResponse(req, delegation.Refuse(delegation.NotDelegated, errors.New("method, URI or upstream changed after it was authorised"))), nil
 	}
 	body := p.body
 	if body == nil {
 		var err error
-		if body, err = newBody(req, p.forward.requests); err != nil {
-			return clientFailed(req, err)
+		if body, err = readRequestBody(req, p.headerRules.requestHeaders); err != nil {
+			return clientErrorResponse(req, err)
 		}
 		if body.replayable() {
 			p.body = body // reverse_proxy comes back after a failed dial
@@ -126,40 +126,40 @@ func (t *Transport) roundTrip(p *passage, req *http.Request) (*http.Response, er
 	}
 	res, stale, err := t.send(p, req, body)
 	if err != nil {
-		return p.broken(req, body, err)
+		return p.classifyError(req, body, err)
 	}
 	if !stale {
-		p.provider.shared.unauthorized.recordSuccess(&p.delegation)
-		return p.clean(req, res), nil
+		p.provider.state.unauthorized.recordSuccess(&p.delegation)
+		return p.cleanResponse(req, res), nil
 	}
-	return t.heal(p, req, body, res)
+	return t.retryUnauthorized(p, req, body, res)
 }
 
-// heal renews the credential and sends the request once more, if it can. A
+// retryUnauthorized renews the credential and sends the request once more, if it can. A
 // 401 never reaches the browser: it would think that its own session ended.
-func (t *Transport) heal(p *passage, req *http.Request, body *body, res *http.Response) (*http.Response, error) {
+func (t *Transport) retryUnauthorized(p *proxiedRequest, req *http.Request, body *requestBody, res *http.Response) (*http.Response, error) {
 	_ = res.Body.Close() // not read to its end, which may never come
 	unauthorized := delegation.Refuse(delegation.UpstreamUnauthorized, nil)
-	history := p.provider.shared.unauthorized
+	history := p.provider.state.unauthorized
 	if p.delegation.Public {
-		return p.gate.response(req, unauthorized), nil
+		return p.directive.refusalResponse(req, unauthorized), nil
 	}
 	pass, leave, ok := history.mayRenew(&p.delegation)
 	if !ok {
-		return p.gate.response(req, unauthorized), nil
+		return p.directive.refusalResponse(req, unauthorized), nil
 	}
 	defer leave()
 	if !body.replayable() {
-		if history.wasRenewed(&p.delegation, p.credential) {
+		if history.wasRenewedInBackground(&p.delegation, p.credential) {
 			history.recordFailure(&p.delegation, pass, unauthorized)
 		} else {
-			p.renewUnseen(req)
+			p.renewInBackground(req)
 		}
-		return p.gate.response(req, unauthorized), nil
+		return p.directive.refusalResponse(req, unauthorized), nil
 	}
 	renewed, err := p.provider.Renew(req.Context(), &p.delegation, p.credential)
 	if err != nil {
-		return p.gate.response(req, err), nil
+		return p.directive.refusalResponse(req, err), nil
 	}
 	p.credential = renewed
 	if repl, ok := req.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
@@ -167,42 +167,42 @@ func (t *Transport) heal(p *passage, req *http.Request, body *body, res *http.Re
 	}
 	res, stale, err := t.send(p, req, body)
 	if err != nil {
-		return p.broken(req, body, err)
+		return p.classifyError(req, body, err)
 	}
 	if !stale {
 		history.recordSuccess(&p.delegation)
-		return p.clean(req, res), nil
+		return p.cleanResponse(req, res), nil
 	}
 	_ = res.Body.Close()
 	history.recordFailure(&p.delegation, pass, unauthorized)
 	if found := p.provider.examine(req.Context(), &p.delegation, p.credential); found != nil {
-		return p.gate.response(req, found), nil
+		return p.directive.refusalResponse(req, found), nil
 	}
-	return p.gate.response(req, unauthorized), nil
+	return p.directive.refusalResponse(req, unauthorized), nil
 }
 
-// renewals bounds those that nobody waits for, of all providers together.
-var renewals = make(chan struct{}, 64)
+// backgroundRenewals bounds those that nobody waits for, of all providers together.
+var backgroundRenewals = make(chan struct{}, 64)
 
-// renewUnseen renews the credential in the background, so that the next
+// renewInBackground renews the credential in the background, so that the next
 // request has a new one: this one's body cannot be sent again.
-func (p *passage) renewUnseen(req *http.Request) {
-	history := p.provider.shared.unauthorized
-	if !history.mayRenewUnseen(&p.delegation) {
+func (p *proxiedRequest) renewInBackground(req *http.Request) {
+	history := p.provider.state.unauthorized
+	if !history.mayRenewInBackground(&p.delegation) {
 		return
 	}
 	select {
-	case renewals <- struct{}{}:
+	case backgroundRenewals <- struct{}{}:
 	default:
 		return // the next request will do it
 	}
 	ctx, provider, d, stale := delegation.Detach(req.Context()), p.provider, p.delegation, p.credential
 	background.Go("renewing a credential", func() {
-		defer func() { <-renewals }()
+		defer func() { <-backgroundRenewals }()
 		ctx, cancel := context.WithTimeout(ctx, maxTokenTimeout)
 		defer cancel()
 		if renewed, err := provider.Renew(ctx, &d, stale); err == nil && !reflect.DeepEqual(renewed, stale) {
-			history.recordUnseen(&d, stale)
+			history.recordBackgroundRenewal(&d, stale)
 		}
 	})
 }
@@ -210,8 +210,8 @@ func (p *passage) renewUnseen(req *http.Request) {
 // send puts the request on the wire, once, and tells whether the upstream
 // refused the credential. A [delegation.Refusal] means that it must not go
 // there, or that the provider cannot tell.
-func (t *Transport) send(p *passage, req *http.Request, body *body) (res *http.Response, stale bool, err error) {
-	a := p.attempt(req)
+func (t *Transport) send(p *proxiedRequest, req *http.Request, body *requestBody) (res *http.Response, stale bool, err error) {
+	a := p.newRoundTripContext(req)
 	out := req.WithContext(a)
 	out.URL = &a.url
 	if err := setPath(out.URL, p.upstream.Prefix+p.delegation.Path); err != nil {
@@ -219,15 +219,15 @@ func (t *Transport) send(p *passage, req *http.Request, body *body) (res *http.R
 	}
 	out.Host = p.upstream.Host
 	out.Header = headers.Enforce(req.Header)
-	if p.upstream.Secretive {
+	if p.upstream.CredentialInURL {
 		// So that the answer can be searched for what must not be in it.
 		out.Header["Accept-Encoding"] = []string{"identity"}
 		delete(out.Header, "Range")
 	}
-	body.attach(out, req)
+	body.setOn(out, req)
 	if !p.delegation.Public {
-		if missing(p.credential) {
-			return nil, false, noCredential(p.provider.name)
+		if isNilCredential(p.credential) {
+			return nil, false, missingCredential(p.provider.name)
 		}
 		if err := p.apply(out); err != nil {
 			return nil, false, delegation.AsRefusal(err)
@@ -247,20 +247,20 @@ func (t *Transport) send(p *passage, req *http.Request, body *body) (res *http.R
 	return res, stale, err
 }
 
-// broken tells what was refused before it was sent, and a client that broke
+// classifyError tells what was refused before it was sent, and a client that broke
 // off, from an upstream that did.
-func (p *passage) broken(req *http.Request, body *body, err error) (*http.Response, error) {
+func (p *proxiedRequest) classifyError(req *http.Request, body *requestBody, err error) (*http.Response, error) {
 	if refusal, ok := errors.AsType[*delegation.Refusal](err); ok {
-		return p.gate.response(req, refusal), nil
+		return p.directive.refusalResponse(req, refusal), nil
 	}
-	if fault := body.failure(); fault != nil {
-		return clientFailed(req, fault)
+	if fault := body.readError(); fault != nil {
+		return clientErrorResponse(req, fault)
 	}
-	if body.underWay() && req.Context().Err() == nil {
+	if body.partlySent() && req.Context().Err() == nil {
 		// An upstream that ends such a connection may be tired of a client that
 		// sends too slowly or too much. As an error it would count against the
 		// upstream, and one such client would be everybody's outage.
-		return p.gate.response(req, delegation.Refuse(delegation.UpstreamUnavailable, errors.New(oauth.NetworkCause(err)))), nil
+		return p.directive.refusalResponse(req, delegation.Refuse(delegation.UpstreamUnavailable, errors.New(oauth.NetworkCause(err)))), nil
 	}
 	return nil, err
 }
@@ -274,7 +274,7 @@ func (t *Transport) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if err := t.HTTPTransport.UnmarshalCaddyfile(d); err != nil {
 		return err
 	}
-	if err := t.safe(); err != nil {
+	if err := t.checkSettings(); err != nil {
 		return d.WrapErr(err)
 	}
 	return nil

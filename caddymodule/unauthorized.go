@@ -40,22 +40,22 @@ const (
 // Only a renewal that succeeded and did not help counts: while the issuer is
 // down nobody knows whether one would.
 type unauthorizedHistory struct {
-	theirs     *memory.Store[delegation.Person, struct{}]              // by route
-	unseen     *memory.Store[delegation.Person, delegation.Credential] // by route: the one that was renewed, and no answer to the new one was seen
-	people     *memory.Store[delegation.Person, *rate.Limiter]
-	background *memory.Store[delegation.Person, *rate.Limiter]
-	routes     *memory.Store[string, *blame.Breaker]
-	until      atomic.Int64 // when the last entry ends, in Unix nanoseconds; 0: there was none
-	recording  sync.Mutex
+	failures           *memory.Cache[delegation.Person, struct{}]              // by route
+	renewedUnseen      *memory.Cache[delegation.Person, delegation.Credential] // by route: the one that was renewed, and no answer to the new one was seen
+	personLimiters     *memory.Cache[delegation.Person, *rate.Limiter]
+	backgroundLimiters *memory.Cache[delegation.Person, *rate.Limiter]
+	routeBreakers      *memory.Cache[string, *blame.Breaker]
+	lastExpiry         atomic.Int64 // when the last entry ends, in Unix nanoseconds; 0: there was none
+	recording          sync.Mutex
 }
 
 func newUnauthorizedHistory() *unauthorizedHistory {
 	return &unauthorizedHistory{
-		theirs:     memory.New[delegation.Person, struct{}](maxUnauthorized),
-		unseen:     memory.New[delegation.Person, delegation.Credential](maxUnauthorized),
-		people:     memory.New[delegation.Person, *rate.Limiter](maxUnauthorized),
-		background: memory.New[delegation.Person, *rate.Limiter](maxUnauthorized),
-		routes:     memory.New[string, *blame.Breaker](maxUnauthorized),
+		failures:           memory.New[delegation.Person, struct{}](maxUnauthorized),
+		renewedUnseen:      memory.New[delegation.Person, delegation.Credential](maxUnauthorized),
+		personLimiters:     memory.New[delegation.Person, *rate.Limiter](maxUnauthorized),
+		backgroundLimiters: memory.New[delegation.Person, *rate.Limiter](maxUnauthorized),
+		routeBreakers:      memory.New[string, *blame.Breaker](maxUnauthorized),
 	}
 }
 
@@ -63,7 +63,7 @@ func newUnauthorizedHistory() *unauthorizedHistory {
 // and subjects can be long.
 type unauthorizedKeys struct{ person, route, both string }
 
-func unauthorizedKeysOf(d *delegation.Delegation) unauthorizedKeys {
+func newUnauthorizedKeys(d *delegation.Delegation) unauthorizedKeys {
 	person := fmt.Sprintf("%q%q", d.Realm, d.Subject)
 	route := d.Method + " " + d.Path
 	digest := func(s string) string {
@@ -75,88 +75,88 @@ func unauthorizedKeysOf(d *delegation.Delegation) unauthorizedKeys {
 
 // mayRenew tells whether a new credential is worth trying. If it is, recordFailure
 // or recordSuccess should follow, and leave has to.
-func (h *unauthorizedHistory) mayRenew(d *delegation.Delegation) (p blame.Pass, leave func(), ok bool) {
-	if h.until.Load() == 0 {
-		return blame.Pass{}, func() {}, true
+func (h *unauthorizedHistory) mayRenew(d *delegation.Delegation) (p blame.Permit, leave func(), ok bool) {
+	if h.lastExpiry.Load() == 0 {
+		return blame.Permit{}, func() {}, true
 	}
-	key, now := unauthorizedKeysOf(d), time.Now()
-	if _, ok := h.theirs.Get(d.Person, key.both, now); ok {
-		return blame.Pass{}, nil, false
+	key, now := newUnauthorizedKeys(d), time.Now()
+	if _, ok := h.failures.Get(d.Person, key.both, now); ok {
+		return blame.Permit{}, nil, false
 	}
-	if limiter, ok := h.people.Get(d.Person, key.person, now); ok && limiter.Tokens() < 1 {
-		return blame.Pass{}, nil, false
+	if limiter, ok := h.personLimiters.Get(d.Person, key.person, now); ok && limiter.Tokens() < 1 {
+		return blame.Permit{}, nil, false
 	}
-	breaker, ok := h.routes.Get(key.route, key.route, now)
+	breaker, ok := h.routeBreakers.Get(key.route, key.route, now)
 	if !ok {
-		return blame.Pass{}, func() {}, true
+		return blame.Permit{}, func() {}, true
 	}
-	p, refusal := breaker.Enter(blame.Known(d.Person))
-	return p, func() { breaker.Leave(p) }, refusal == nil
+	p, refusal := breaker.Allow(blame.KnownPerson(d.Person))
+	return p, func() { breaker.Release(p) }, refusal == nil
 }
 
 // recordFailure notes that a new credential met a 401 as well, which ended in
 // r. However many requests to one route find that out at once, it counts once:
 // they would use up what is meant for other routes.
-func (h *unauthorizedHistory) recordFailure(d *delegation.Delegation, p blame.Pass, r *delegation.Refusal) {
-	key, now := unauthorizedKeysOf(d), time.Now()
+func (h *unauthorizedHistory) recordFailure(d *delegation.Delegation, p blame.Permit, r *delegation.Refusal) {
+	key, now := newUnauthorizedKeys(d), time.Now()
 	h.recording.Lock()
 	defer h.recording.Unlock()
-	h.unseen.Delete(d.Person, key.both)
-	if _, ok := h.theirs.Get(d.Person, key.both, now); ok {
+	h.renewedUnseen.Delete(d.Person, key.both)
+	if _, ok := h.failures.Get(d.Person, key.both, now); ok {
 		return
 	}
-	h.theirs.Set(d.Person, key.both, struct{}{}, unauthorizedLife, false)
-	take(h.people, d.Person, key.person, now)
-	breaker, ok := h.routes.Get(key.route, key.route, now)
+	h.failures.Set(d.Person, key.both, struct{}{}, unauthorizedLife, false)
+	takeRenewal(h.personLimiters, d.Person, key.person, now)
+	breaker, ok := h.routeBreakers.Get(key.route, key.route, now)
 	if !ok {
 		breaker = blame.NewBreaker()
 	}
-	breaker.Record(p, blame.Known(d.Person), blame.Service(r))
-	h.routes.Set(key.route, key.route, breaker, unauthorizedLife, false)
-	h.until.Store(now.Add(unauthorizedLife).UnixNano())
+	breaker.Record(p, blame.KnownPerson(d.Person), blame.ServiceFailed(r))
+	h.routeBreakers.Set(key.route, key.route, breaker, unauthorizedLife, false)
+	h.lastExpiry.Store(now.Add(unauthorizedLife).UnixNano())
 }
 
 // recordSuccess ends what is remembered of a route that has answered.
 func (h *unauthorizedHistory) recordSuccess(d *delegation.Delegation) {
 	now := time.Now()
-	if until := h.until.Load(); until == 0 || now.UnixNano() >= until {
+	if until := h.lastExpiry.Load(); until == 0 || now.UnixNano() >= until {
 		return
 	}
-	key := unauthorizedKeysOf(d)
-	h.theirs.Delete(d.Person, key.both)
-	h.unseen.Delete(d.Person, key.both)
-	if breaker, ok := h.routes.Get(key.route, key.route, now); ok {
-		breaker.Record(blame.Pass{}, blame.Known(d.Person), blame.Well())
+	key := newUnauthorizedKeys(d)
+	h.failures.Delete(d.Person, key.both)
+	h.renewedUnseen.Delete(d.Person, key.both)
+	if breaker, ok := h.routeBreakers.Get(key.route, key.route, now); ok {
+		breaker.Record(blame.Permit{}, blame.KnownPerson(d.Person), blame.Healthy())
 	}
 }
 
-// mayRenewUnseen tells whether a credential may be renewed for a request that
+// mayRenewInBackground tells whether a credential may be renewed for a request that
 // cannot be sent again.
-func (h *unauthorizedHistory) mayRenewUnseen(d *delegation.Delegation) bool {
-	limiter, ok := h.background.Get(d.Person, unauthorizedKeysOf(d).person, time.Now())
+func (h *unauthorizedHistory) mayRenewInBackground(d *delegation.Delegation) bool {
+	limiter, ok := h.backgroundLimiters.Get(d.Person, newUnauthorizedKeys(d).person, time.Now())
 	return !ok || limiter.Tokens() >= 1
 }
 
-// recordUnseen notes that a credential was renewed for a request that could not
+// recordBackgroundRenewal notes that a credential was renewed for a request that could not
 // be sent again: whether that helps, the next one shows.
-func (h *unauthorizedHistory) recordUnseen(d *delegation.Delegation, stale delegation.Credential) {
-	key, now := unauthorizedKeysOf(d), time.Now()
+func (h *unauthorizedHistory) recordBackgroundRenewal(d *delegation.Delegation, stale delegation.Credential) {
+	key, now := newUnauthorizedKeys(d), time.Now()
 	h.recording.Lock()
 	defer h.recording.Unlock()
-	take(h.background, d.Person, key.person, now)
-	h.unseen.Set(d.Person, key.both, stale, unauthorizedLife, false)
-	h.until.Store(now.Add(unauthorizedLife).UnixNano())
+	takeRenewal(h.backgroundLimiters, d.Person, key.person, now)
+	h.renewedUnseen.Set(d.Person, key.both, stale, unauthorizedLife, false)
+	h.lastExpiry.Store(now.Add(unauthorizedLife).UnixNano())
 }
 
-// wasRenewed tells whether a credential that met a 401 is one that was renewed
+// wasRenewedInBackground tells whether a credential that met a 401 is one that was renewed
 // because of the 401 that an older one had met there.
-func (h *unauthorizedHistory) wasRenewed(d *delegation.Delegation, c delegation.Credential) bool {
-	stale, ok := h.unseen.Get(d.Person, unauthorizedKeysOf(d).both, time.Now())
+func (h *unauthorizedHistory) wasRenewedInBackground(d *delegation.Delegation, c delegation.Credential) bool {
+	stale, ok := h.renewedUnseen.Get(d.Person, newUnauthorizedKeys(d).both, time.Now())
 	return ok && !reflect.DeepEqual(stale, c)
 }
 
-// take takes one of a person's renewals.
-func take(limiters *memory.Store[delegation.Person, *rate.Limiter], who delegation.Person, key string, now time.Time) {
+// takeRenewal takes one of a person's renewals.
+func takeRenewal(limiters *memory.Cache[delegation.Person, *rate.Limiter], who delegation.Person, key string, now time.Time) {
 	limiter, ok := limiters.Get(who, key, now)
 	if !ok {
 		limiter = rate.NewLimiter(rate.Every(renewEvery), renewBurst)

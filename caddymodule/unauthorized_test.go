@@ -12,13 +12,13 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-func doubtful(subject, path string) *delegation.Delegation {
+func delegationOf(subject, path string) *delegation.Delegation {
 	d := &delegation.Delegation{Method: "GET", Path: path}
 	d.Subject = subject
 	return d
 }
 
-func renewable(s *unauthorizedHistory, d *delegation.Delegation) bool {
+func mayRenewOnce(s *unauthorizedHistory, d *delegation.Delegation) bool {
 	_, leave, ok := s.mayRenew(d)
 	if ok {
 		leave()
@@ -33,37 +33,37 @@ func TestUnauthorizedOfARoute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, refused := newUnauthorizedHistory(), delegation.Refuse(delegation.UpstreamUnauthorized, nil)
 		for _, subject := range []string{"a", "b", "c"} {
-			if d := doubtful(subject, "/x"); !renewable(s, d) {
+			if d := delegationOf(subject, "/x"); !mayRenewOnce(s, d) {
 				t.Fatalf("%s is not tried", subject)
 			} else {
-				s.recordFailure(d, blame.Pass{}, refused)
+				s.recordFailure(d, blame.Permit{}, refused)
 			}
 		}
-		if renewable(s, doubtful("d", "/x")) {
+		if mayRenewOnce(s, delegationOf("d", "/x")) {
 			t.Error("a fourth person is tried at once")
 		}
-		if !renewable(s, doubtful("d", "/y")) {
+		if !mayRenewOnce(s, delegationOf("d", "/y")) {
 			t.Error("another route suffers")
 		}
 		time.Sleep(2 * time.Second)
-		pass, leave, ok := s.mayRenew(doubtful("d", "/x"))
+		pass, leave, ok := s.mayRenew(delegationOf("d", "/x"))
 		if !ok {
 			t.Fatal("nobody tries whether it is over")
 		}
-		if renewable(s, doubtful("e", "/x")) {
+		if mayRenewOnce(s, delegationOf("e", "/x")) {
 			t.Error("two people try at once")
 		}
-		s.recordFailure(doubtful("d", "/x"), pass, refused)
+		s.recordFailure(delegationOf("d", "/x"), pass, refused)
 		leave()
 		time.Sleep(1200 * time.Millisecond)
-		if renewable(s, doubtful("e", "/x")) {
+		if mayRenewOnce(s, delegationOf("e", "/x")) {
 			t.Error("the second pause is no longer than the first")
 		}
-		s.recordSuccess(doubtful("f", "/x"))
-		if !renewable(s, doubtful("e", "/x")) {
+		s.recordSuccess(delegationOf("f", "/x"))
+		if !mayRenewOnce(s, delegationOf("e", "/x")) {
 			t.Error("a route that answers is still in doubt")
 		}
-		if renewable(s, doubtful("b", "/x")) {
+		if mayRenewOnce(s, delegationOf("b", "/x")) {
 			t.Error("somebody else's answer ends a person's own doubt")
 		}
 	})
@@ -75,84 +75,84 @@ func TestUnauthorizedOfOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, refused := newUnauthorizedHistory(), delegation.Refuse(delegation.UpstreamUnauthorized, nil)
 		for range 10 {
-			s.recordFailure(doubtful("a", "/x"), blame.Pass{}, refused)
+			s.recordFailure(delegationOf("a", "/x"), blame.Permit{}, refused)
 		}
 		for _, subject := range []string{"b", "c", "d", "e"} {
-			s.recordUnseen(doubtful(subject, "/x"), delegation.Bearer{})
+			s.recordBackgroundRenewal(delegationOf(subject, "/x"), delegation.Bearer{})
 		}
-		if !renewable(s, doubtful("f", "/x")) {
+		if !mayRenewOnce(s, delegationOf("f", "/x")) {
 			t.Error("the route is taken for the platform's trouble")
 		}
-		if renewable(s, doubtful("a", "/x")) {
+		if mayRenewOnce(s, delegationOf("a", "/x")) {
 			t.Error("a 401 is forgotten")
 		}
-		if !renewable(s, doubtful("b", "/x")) {
+		if !mayRenewOnce(s, delegationOf("b", "/x")) {
 			t.Error("nobody has seen whether a new token helps, and none is tried")
 		}
-		if !renewable(s, doubtful("a", "/y")) {
+		if !mayRenewOnce(s, delegationOf("a", "/y")) {
 			t.Error("10 requests to one route counted more than once")
 		}
-		s.recordFailure(doubtful("a", "/y"), blame.Pass{}, refused)
-		s.recordFailure(doubtful("a", "/z"), blame.Pass{}, refused)
-		if renewable(s, doubtful("a", "/w")) {
+		s.recordFailure(delegationOf("a", "/y"), blame.Permit{}, refused)
+		s.recordFailure(delegationOf("a", "/z"), blame.Permit{}, refused)
+		if mayRenewOnce(s, delegationOf("a", "/w")) {
 			t.Error("a fourth route is tried")
 		}
 		time.Sleep(renewEvery)
-		if !renewable(s, doubtful("a", "/w")) {
+		if !mayRenewOnce(s, delegationOf("a", "/w")) {
 			t.Error("none is tried any more")
 		}
 		time.Sleep(unauthorizedLife)
-		if !renewable(s, doubtful("a", "/x")) {
+		if !mayRenewOnce(s, delegationOf("a", "/x")) {
 			t.Error("it never ends")
 		}
 	})
 }
 
-// TestUnauthorizedAreTheirs protects everybody else from one person's doubts: shards
+// TestUnauthorizedPerPerson protects everybody else from one person's doubts: shards
 // of the memory are shared.
-func TestUnauthorizedAreTheirs(t *testing.T) {
+func TestUnauthorizedPerPerson(t *testing.T) {
 	s, refused := newUnauthorizedHistory(), delegation.Refuse(delegation.UpstreamUnauthorized, nil)
 	for _, path := range []string{"/x", "/y", "/z"} {
-		s.recordFailure(doubtful("a", path), blame.Pass{}, refused)
+		s.recordFailure(delegationOf("a", path), blame.Permit{}, refused)
 	}
 	for n := range 500 {
-		d := doubtful(strconv.Itoa(n), "/x")
-		if !renewable(s, d) {
+		d := delegationOf(strconv.Itoa(n), "/x")
+		if !mayRenewOnce(s, d) {
 			t.Fatalf("the doubts of one person are those of %s too", d.Subject)
 		}
 	}
 }
 
-// TestRenewedUnseen protects somebody whose upload met a 401 from being taken
+// TestBackgroundRenewal protects somebody whose upload met a 401 from being taken
 // for one whom no new token helps, and the issuer from one whom none does.
-func TestRenewedUnseen(t *testing.T) {
+func TestBackgroundRenewal(t *testing.T) {
 	bearer := func(access string) delegation.Credential {
 		return delegation.Bearer{Token: &delegation.Token{Access: delegation.NewSecret(access)}}
 	}
 	synctest.Test(t, func(t *testing.T) {
-		s, d := newUnauthorizedHistory(), doubtful("a", "/x")
-		if s.wasRenewed(d, bearer("old")) {
+		s, d := newUnauthorizedHistory(), delegationOf("a", "/x")
+		if s.wasRenewedInBackground(d, bearer("old")) {
 			t.Error("nothing was renewed")
 		}
-		s.recordUnseen(d, bearer("old"))
-		if s.wasRenewed(d, bearer("old")) {
+		s.recordBackgroundRenewal(d, bearer("old"))
+		if s.wasRenewedInBackground(d, bearer("old")) {
 			t.Error("a request that was under way with the old one counts")
 		}
-		if !s.wasRenewed(d, bearer("new")) || s.wasRenewed(doubtful("a", "/y"), bearer("new")) || s.wasRenewed(doubtful("b", "/x"), bearer("new")) {
+		if !s.wasRenewedInBackground(d, bearer("new")) || s.wasRenewedInBackground(delegationOf("a", "/y"), bearer("new")) || s.wasRenewedInBackground(delegationOf("b", "/x"), bearer("new")) {
 			t.Error("the new one does not count, or elsewhere")
 		}
 		s.recordSuccess(d)
-		if s.wasRenewed(d, bearer("newer")) {
+		if s.wasRenewedInBackground(d, bearer("newer")) {
 			t.Error("a success is forgotten")
 		}
 		for n := range 10 {
-			d := doubtful("b", strconv.Itoa(n))
-			got := s.mayRenewUnseen(d)
+			d := delegationOf("b", strconv.Itoa(n))
+			got := s.mayRenewInBackground(d)
 			if got != (n < renewBurst) {
 				t.Errorf("renewal %d in the background: %t", n, got)
 			}
 			if got {
-				s.recordUnseen(d, bearer("old"))
+				s.recordBackgroundRenewal(d, bearer("old"))
 			}
 		}
 	})

@@ -26,18 +26,18 @@ func (Upstream) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// nowhere stands in where nothing was authorised. It is never dialled: the
+// undelegatedAddress stands in where nothing was authorised. It is never dialled: the
 // transport refuses the request. An error here would make reverse_proxy fall
 // back to static upstreams.
-const nowhere = "not-delegated.invalid:443"
+const undelegatedAddress = "not-delegated.invalid:443"
 
 // GetUpstreams returns the one address of the request's delegation.
 func (Upstream) GetUpstreams(r *http.Request) ([]*reverseproxy.Upstream, error) {
 	// A new value each time: reverse_proxy writes to it.
-	up := &reverseproxy.Upstream{Dial: nowhere}
-	if p := passageFrom(r.Context()); p != nil {
+	up := &reverseproxy.Upstream{Dial: undelegatedAddress}
+	if p := proxiedRequestFrom(r.Context()); p != nil {
 		up.Dial = p.upstream.Address
-		p.outcome.chosen = true
+		p.outcome.upstreamChosen = true
 	}
 	return []*reverseproxy.Upstream{up}, nil
 }

@@ -16,11 +16,11 @@ import (
 // changed settings make the old entries unreachable and leave others' warm.
 var pool = caddy.NewUsagePool()
 
-// taken are keys in the pool, each to be given back once.
-type taken []string
+// poolRefs are keys in the pool, each to be given back once.
+type poolRefs []string
 
-// take finds or makes what the pool holds.
-func (t *taken) take(key string, build func() caddy.Destructor) any {
+// loadOrNew finds or makes what the pool holds.
+func (t *poolRefs) loadOrNew(key string, build func() caddy.Destructor) any {
 	// build fails by a panic alone, which must not leave the pool with a lock
 	// that the next reload waits for.
 	value, _, err := pool.LoadOrNew(key, func() (made caddy.Destructor, err error) {
@@ -35,7 +35,7 @@ func (t *taken) take(key string, build func() caddy.Destructor) any {
 }
 
 // release gives back what was taken.
-func (t *taken) release() error {
+func (t *poolRefs) release() error {
 	var errs []error
 	for _, key := range slices.Backward(*t) { // what was taken later may use what was taken before
 		_, err := pool.Delete(key)

@@ -51,20 +51,20 @@ func warmHandler(b *testing.B) *Handler {
 	if err != nil {
 		b.Fatal(err)
 	}
-	p, err := openProvider("mydatahelps", guest, common{}, zap.NewNop())
+	p, err := openProvider("mydatahelps", guest, appServices{}, zap.NewNop())
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = p.close() })
 	origins, _ := policy.NewOrigins(nil)
-	h := &Handler{Gate: Gate{
+	h := &Handler{Directive: Directive{
 		Provider: "mydatahelps", Subject: defaultSubject, Realm: defaultRealm, ProxyStatusName: "caddy-delegate",
 		app: &App{origins: origins}, provider: p, providerName: "mydatahelps", logger: zap.NewNop(),
 	}}
 	if h.table, err = policy.New(p.traits.Routes, p.traits.Scopes); err != nil {
 		b.Fatal(err)
 	}
-	if err = h.Forward.provision(); err != nil {
+	if err = h.ForwardedHeaders.provision(); err != nil {
 		b.Fatal(err)
 	}
 	return h

@@ -44,7 +44,7 @@ func TestBroken_O9_CallbackCaught(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := mydexed(t, "", "")
+			c := startMydex(t, "", "")
 			caddyfile, file := withLogs(t, change(sound(c.caddyfile("", ""))))
 			load(t, c.Stack, caddyfile)
 			out := checks(t, c.Stack, caddyfile, false)
@@ -63,7 +63,7 @@ func TestBroken_O9_CallbackCaught(t *testing.T) {
 // TestO9_CallbackWorks protects the block of the documentation: as it stands, the
 // callback is delegate_connect's. Where no Caddy runs yet it is not looked at.
 func TestO9_CallbackWorks(t *testing.T) {
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	caddyfile := sound(c.caddyfile("", ""))
 	contains(t, checks(t, c.Stack, caddyfile, true), "✓ callback           mydex: "+c.URL()+"/connect/mydex/callback/… is answered by delegate_connect",
 		"✓ database           opens, with the keyset; nobody has a grant yet", "✓ platform           ", "✓ service token      ")
@@ -80,7 +80,7 @@ func TestO9_CallbackWorks(t *testing.T) {
 // stay behind. A warning at load counts them, check and the list show them, and
 // one command takes them along, for the members to be connected as before.
 func TestBroken_O10_Renamed(t *testing.T) {
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	alice := c.browser("alice")
 	alice.connect(c.mydex.Members()[0].UID)
 	alice.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")

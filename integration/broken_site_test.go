@@ -113,7 +113,7 @@ func TestBroken_HostChangedOnTheWay(t *testing.T) {
 // TestBroken_CallbackFrom: a load balancer stands in front, and callback_from is
 // compared with its address. The platform is told 404, and the operator why.
 func TestBroken_CallbackFrom(t *testing.T) {
-	c := mydexed(t, "", "callback_from 192.0.2.0/24")
+	c := startMydex(t, "", "callback_from 192.0.2.0/24")
 	caddyfile, file := logged(t, sound(c.caddyfile("", "callback_from 192.0.2.0/24")))
 	load(t, c.Stack, caddyfile)
 	contains(t, checks(t, c.Stack, caddyfile, true), "– callback           not looked at: mydex: "+c.URL()+"/connect/mydex/callback/… is for callback_from alone")

@@ -12,7 +12,7 @@ import (
 // query, or have their pages on another origin: the browser comes back to the
 // page that is meant, and the outcome is in its query.
 func TestC16_PageAfterConsent(t *testing.T) {
-	c := mydexed(t, "\n\t\ttrusted_origins https://www.example.org capacitor://localhost", "")
+	c := startMydex(t, "\n\t\ttrusted_origins https://www.example.org capacitor://localhost", "")
 	text := c.caddyfile("\n\t\ttrusted_origins https://www.example.org capacitor://localhost", "")
 	member := c.mydex.Members()
 	for i, page := range []struct{ then, want string }{
@@ -25,7 +25,7 @@ func TestC16_PageAfterConsent(t *testing.T) {
 		load(t, c.Stack, strings.Replace(text, "then     /profile", "then     "+page.then, 1))
 		c.mydex.SetCallbackURL(c.URL() + "/connect/mydex/callback/" + mydexSegment)
 		alice := c.browser("user-" + string(rune('a'+i)))
-		to := alice.agree(alice.depart("/start"), member[i].UID)
+		to := alice.agree(alice.start("/start"), member[i].UID)
 		a := alice.do(http.MethodGet, to, "", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document")
 		if got := strings.TrimPrefix(a.Header.Get("Location"), c.URL()); a.StatusCode != http.StatusSeeOther || got != page.want {
 			t.Errorf("then %s: %d, to %q, want %q", page.then, a.StatusCode, got, page.want)
@@ -41,7 +41,7 @@ func TestC16_PageAfterConsent(t *testing.T) {
 // TestC16_PageInJSON protects who writes JSON, or has the directive's own
 // address in the environment, from a page that the Caddyfile would refuse.
 func TestC16_PageInJSON(t *testing.T) {
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	t.Setenv("CONNECT_URL", "https://app.example.org/connect/mydex")
 	text := strings.Replace(c.caddyfile("", ""), "http://127.0.0.1:[[.Port]]/connect/mydex", "{env.CONNECT_URL}", 1)
 	for then, loads := range map[string]bool{

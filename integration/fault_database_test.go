@@ -31,7 +31,7 @@ func says(t *testing.T, file, what string) int {
 func TestRc_PostgresAway(t *testing.T) {
 	server, lines := postgresGrants(t)
 	server.Kill()
-	c := mydexed(t, lines, "") // fails the test if it does not load
+	c := startMydex(t, lines, "") // fails the test if it does not load
 	text, log := logged(t, c.caddyfile(lines, ""))
 	load(t, c.Stack, text)
 	if n := says(t, log, "cannot be reached"); n != 1 {
@@ -73,7 +73,7 @@ func TestRc_PostgresAway(t *testing.T) {
 // a database that was away at the start turns out to be another's.
 func TestRc_WrongKeysetLater(t *testing.T) {
 	server, lines := postgresGrants(t)
-	c := mydexed(t, lines, "")
+	c := startMydex(t, lines, "")
 	c.browser("alice").connect(c.mydex.Members()[0].UID)
 	wrong := "\n\t\tkeyset {file." + newKeyset(t) + "}\n\t\tgrants postgres {env.DATABASE}"
 	if err := c.Load(c.caddyfile(wrong, "")); err == nil || !strings.Contains(err.Error(), "put back the keyset file") {
@@ -93,7 +93,7 @@ func TestRc_WrongKeysetLater(t *testing.T) {
 
 // TestRc_SQLiteLocked is the same for a file that another program has locked.
 func TestRc_SQLiteLocked(t *testing.T) {
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	if err := caddy.Stop(); err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func TestRc_SQLiteLocked(t *testing.T) {
 // TestA13_OpenFiles protects keys and grants from other users of the machine:
 // what is ours is for us alone again, what the operator provides is warned of.
 func TestA13_OpenFiles(t *testing.T) {
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	c.browser("alice").connect(c.mydex.Members()[0].UID)
 	dir := filepath.Join(c.Dir, "grants")
 	keys := newKeyset(t)
@@ -163,7 +163,7 @@ func TestA13_OpenFiles(t *testing.T) {
 // the authority: verify-ca does not look at the name.
 func TestVerifyCA(t *testing.T) {
 	t.Setenv("DATABASE", "postgres://u:CANARY@db.example.org/d?sslmode=verify-ca")
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	err := c.Load(c.caddyfile("\n\t\tkeyset {file."+newKeyset(t)+"}\n\t\tgrants postgres {env.DATABASE}", ""))
 	if err == nil || !strings.Contains(err.Error(), "sslmode=verify-full") || strings.Contains(err.Error(), "CANARY") {
 		t.Errorf("%v", err)

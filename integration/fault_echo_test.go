@@ -20,7 +20,7 @@ import (
 // TestRa_MydexKeysAreNotRepeated protects a member's key, which stands in the
 // address of requests, from a platform that repeats what it was called by.
 func TestRa_MydexKeysAreNotRepeated(t *testing.T) {
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	alice := c.browser("alice")
 	alice.connect(c.mydex.Members()[0].UID)
 	alice.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")

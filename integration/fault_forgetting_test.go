@@ -214,7 +214,7 @@ func folder(t *testing.T, dir string) (all []byte) {
 // still can.
 func TestA4_Forgotten(t *testing.T) {
 	t.Run("sqlite", func(t *testing.T) {
-		c := mydexed(t, "", "")
+		c := startMydex(t, "", "")
 		dir := filepath.Join(c.Dir, "grants")
 		database := filepath.Join(dir, "grants.db")
 		db, err := sql.Open("sqlite", "file:"+database+"?_pragma=busy_timeout(10000)")
@@ -243,7 +243,7 @@ func TestA4_Forgotten(t *testing.T) {
 	})
 	t.Run("postgres", func(t *testing.T) {
 		server, lines := postgresGrants(t)
-		c := mydexed(t, lines, "")
+		c := startMydex(t, lines, "")
 		db, err := sql.Open("pgx", os.Getenv("DATABASE"))
 		if err != nil {
 			t.Fatal(err)
@@ -306,7 +306,7 @@ func forgets(t *testing.T, c *connection, lines string, db *sql.DB, keys string,
 		b := c.browser(who)
 		browsers[who] = b
 		if who == "told" { // and does not come back
-			b.agree(b.depart("/start"), people[who])
+			b.agree(b.start("/start"), people[who])
 		} else {
 			b.connect(people[who])
 		}
@@ -357,7 +357,7 @@ func forgets(t *testing.T, c *connection, lines string, db *sql.DB, keys string,
 		t.Fatal(err)
 	}
 	b := c.browser("somebody")
-	b.depart("/start") // sweeps what is over
+	b.start("/start") // sweeps what is over
 	// What is replaced is erased in the background.
 	var found string
 	t.Cleanup(func() {

@@ -81,7 +81,7 @@ func (p *brittle) Upstream(d *delegation.Delegation) delegation.Upstream {
 	at("upstream", d.Subject)
 	u, _ := url.Parse(p.URL)
 	to := delegation.UpstreamAt(u)
-	to.Secretive = d.Subject == "secrets"
+	to.CredentialInURL = d.Subject == "secrets"
 	return to
 }
 
@@ -89,20 +89,22 @@ func (p *brittle) Forget(delegation.Selection)      {}
 func (p *brittle) Release(delegation.Person)        { panic(panicText) }
 func (p *brittle) Lookups(delegation.Selection) int { panic(panicText) }
 
-func (p *brittle) Depart(_ context.Context, j delegation.Journey) (*delegation.Departure, error) {
+func (p *brittle) BeginConsent(_ context.Context, j delegation.ConsentFlow) (*delegation.Authorization, error) {
 	at("depart", j.Subject)
 	return nil, nil
 }
 
-func (p *brittle) Told(context.Context, *http.Request) (delegation.Word, error) { panic(panicText) }
-
-func (p *brittle) Arrive(context.Context, delegation.Arrival) (bool, error) { panic(panicText) }
-
-func (p *brittle) Consent(context.Context, delegation.Person) (delegation.Consent, error) {
+func (p *brittle) HandleCallback(context.Context, *http.Request) (delegation.CallbackKind, error) {
 	panic(panicText)
 }
 
-func (p *brittle) Part(context.Context, delegation.Person) error { panic(panicText) }
+func (p *brittle) CompleteConsent(context.Context, delegation.Return) (bool, error) { panic(panicText) }
+
+func (p *brittle) ConsentStatus(context.Context, delegation.Person) (delegation.ConsentStatus, error) {
+	panic(panicText)
+}
+
+func (p *brittle) Disconnect(context.Context, delegation.Person) error { panic(panicText) }
 
 // brittleCredential is whose it is.
 type brittleCredential string

@@ -18,7 +18,7 @@ func (c *connection) strangers(n int, start string) []string {
 	var all []string
 	for i := range n {
 		b := c.browser("stranger" + string(rune('a'+i/2)))
-		page := b.do(http.MethodPost, "/connect/mydex"+start, "").departs(c.t).URL
+		page := b.do(http.MethodPost, "/connect/mydex"+start, "").started(c.t).URL
 		all = append(all, b.agree(page, c.mydex.Members()[1+i%7].UID))
 	}
 	return all
@@ -52,11 +52,11 @@ func TestA10_OthersTakeNoPlace(t *testing.T) {
 		for when, before := range map[string]bool{"before": true, "after": false} {
 			for who, signedOut := range map[string]bool{"signed in": false, "signed out": true} {
 				t.Run(strings.Join([]string{name, when, who}, ", "), func(t *testing.T) {
-					c := mydexed(t, "", "cross_device")
+					c := startMydex(t, "", "cross_device")
 					c.mydex.Set(func(s *mydex.Settings) { s.Callback = "held" })
 					others := c.strangers(6, start)
 					alice := c.browser("alice")
-					to := alice.agree(alice.depart("/start"), c.mydex.Members()[0].UID)
+					to := alice.agree(alice.start("/start"), c.mydex.Members()[0].UID)
 					outcome := "pending"
 					if signedOut {
 						alice.signOut()
@@ -65,7 +65,7 @@ func TestA10_OthersTakeNoPlace(t *testing.T) {
 					if before {
 						alice.lead(others)
 					}
-					alice.back(to, outcome)
+					alice.returnTo(to, outcome)
 					if !before {
 						alice.lead(others)
 						alice.lead([]string{"/connect/mydex/return?state=x", "/connect/mydex/return?state=AAAAAAAAAAAAAAAAAAAAAAAAAA"})
@@ -87,19 +87,19 @@ func TestA10_OthersTakeNoPlace(t *testing.T) {
 // TestA10_OneBrowserOfTwo protects the same from somebody who uses the browser
 // as well, and from one's own tabs.
 func TestA10_OneBrowserOfTwo(t *testing.T) {
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	c.mydex.Set(func(s *mydex.Settings) { s.Callback = "held" })
 	b := c.browser("alice")
-	b.back(b.agree(b.depart("/start"), c.mydex.Members()[0].UID), "pending")
+	b.returnTo(b.agree(b.start("/start"), c.mydex.Members()[0].UID), "pending")
 	for _, other := range []string{"mallory", "bob"} {
 		b.signIn(other)
 		for range 5 { // five a minute, see connect's pace
-			b.back(b.agree(b.depart("/start"), c.mydex.Members()[1].UID), "pending")
+			b.returnTo(b.agree(b.start("/start"), c.mydex.Members()[1].UID), "pending")
 		}
 	}
 	b.signIn("alice")
 	for range 3 {
-		b.depart("/start") // a tab that nobody goes on with
+		b.start("/start") // a tab that nobody goes on with
 	}
 	c.mydex.Deliver()
 	b.status("connected")
@@ -115,11 +115,11 @@ func TestA10_OneBrowserOfTwo(t *testing.T) {
 // TestA10_DatabaseAway protects the same while nobody can tell whose journey is
 // whose.
 func TestA10_DatabaseAway(t *testing.T) {
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	alice := c.browser("alice")
-	to := alice.agree(alice.depart("/start"), c.mydex.Members()[0].UID)
+	to := alice.agree(alice.start("/start"), c.mydex.Members()[0].UID)
 	unlock := c.lockGrants(t)
-	alice.back(to, "grants_unavailable")
+	alice.returnTo(to, "grants_unavailable")
 	for _, state := range []string{"a", "b", "c", "d"} {
 		alice.lead([]string{"/connect/mydex/return?state=" + strings.Repeat(state, 26)})
 	}

@@ -40,7 +40,7 @@ func TestRd_OwnAnswersHaveOneWriter(t *testing.T) {
 	check("a refusal on the wire", u.get("/mdh/api/v1/delegated/externalaccountproviders/1/logo"), http.StatusBadGateway)
 	s.Close()
 
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	alice := c.browser("alice")
 	check("the beginning of a journey", alice.do(http.MethodPost, "/connect/mydex/start", ""), http.StatusOK)
 	check("its status", alice.do(http.MethodGet, "/connect/mydex/status", ""), http.StatusOK)

@@ -13,7 +13,7 @@ import (
 // TestMydexPiecesOfKeys protects a member's key from an error page that shows a
 // long address from its end, where the key is, or wraps it.
 func TestMydexPiecesOfKeys(t *testing.T) {
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	alice := c.browser("alice")
 	alice.connect(c.mydex.Members()[0].UID)
 	member, _ := c.mydex.Connection(c.mydex.Members()[0].UID)

@@ -13,7 +13,7 @@ import (
 // a handshake as of any request, from a platform that repeats it in a frame:
 // masked, cut and compressed, no frame can be searched for it.
 func TestMydexHasNoWebSocket(t *testing.T) {
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	const line = "allow /api/pds/pds/me.json mydex:pdx"
 	for _, more := range []string{"allow WEBSOCKET /api/pds/pds/me.json mydex:pdx", "allow GET,WEBSOCKET /timeline/** get:/timeline"} {
 		text := strings.Replace(c.caddyfile("", ""), line, line+"\n\t\t\t"+more, 1)

@@ -37,7 +37,7 @@ func (c *connection) restored() {
 // again, from a disk that is lost: what the README says of backup and restore
 // is done to the letter.
 func TestBackupSQLite(t *testing.T) {
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	c.browser("alice").connect(c.mydex.Members()[0].UID)
 	folder, kept := filepath.Join(c.Dir, "grants"), t.TempDir()
 	database := filepath.Join(folder, "grants.db")
@@ -81,7 +81,7 @@ func postgresGrants(t *testing.T) (server *postgres.Server, lines string) {
 func TestBackupPostgres(t *testing.T) {
 	server, lines := postgresGrants(t)
 	address := os.Getenv("DATABASE")
-	c := mydexed(t, lines, "")
+	c := startMydex(t, lines, "")
 	c.browser("alice").connect(c.mydex.Members()[0].UID)
 	dump := filepath.Join(t.TempDir(), "grants.dump")
 	program(t, server.Program("pg_dump"), "--format=custom", "--file", dump, address)

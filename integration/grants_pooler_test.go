@@ -24,7 +24,7 @@ func TestC15_PgBouncer(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = pooler.Stop() })
 	t.Setenv("DATABASE", pooler.Database(os.Getenv("DATABASE")))
-	c := mydexed(t, lines, "")
+	c := startMydex(t, lines, "")
 	text, log := logged(t, c.caddyfile(lines, ""))
 	load(t, c.Stack, text)
 	c.mydex.SetCallbackURL(c.URL() + "/connect/mydex/callback/" + mydexSegment)
@@ -59,12 +59,12 @@ func TestC15_PgBouncer(t *testing.T) {
 	// do with the database overlaps all the same.
 	to := make([]string, len(browsers))
 	for i, b := range browsers {
-		to[i] = b.agree(b.depart("/start"), members[i].UID)
+		to[i] = b.agree(b.start("/start"), members[i].UID)
 	}
 	each(func(b *browser, uid string) error {
 		for i := range browsers {
 			if browsers[i] == b {
-				b.back(to[i], "connected")
+				b.returnTo(to[i], "connected")
 			}
 		}
 		return read(b, uid)

@@ -30,7 +30,7 @@ func (c *connection) file() string {
 // database is rotated as the README says: the running Caddy finds everybody at
 // each step, and after sealing anew.
 func TestGrantsRotation(t *testing.T) {
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	c.browser("alice").connect(c.mydex.Members()[0].UID)
 	file, keys := c.file(), filepath.Join(c.Dir, "grants", "keyset.json")
 	for range 2 {
@@ -61,7 +61,7 @@ func TestGrantsRotation(t *testing.T) {
 // name at the app changes: what an operator does beside the running Caddy is
 // done there, and the operator sees no key.
 func TestGrantsCommand(t *testing.T) {
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	alice, bob := c.browser("alice"), c.browser("bob")
 	uid := c.mydex.Members()[0].UID
 	alice.connect(uid)

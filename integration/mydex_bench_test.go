@@ -19,7 +19,7 @@ import (
 // answer, by so many clients at once, in turn.
 func BenchmarkPlatforms(b *testing.B) {
 	const workers, some = 8, 50
-	c := mydexed(b, "", "")
+	c := startMydex(b, "", "")
 	text := strings.Replace(c.caddyfile("\n"+stack.Provider, ""), "\thandle {\n", `	handle_path /mdh/* {`+stack.SignIn+`
 		delegate_proxy mydatahelps {
 			subject {rp.header.Remote-User}

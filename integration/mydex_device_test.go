@@ -18,13 +18,13 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/integration/stack"
 )
 
-// departure is what is answered to who wants to consent on another device.
-type departure struct {
+// startedFlow is what is answered to who wants to consent on another device.
+type startedFlow struct {
 	URL, QR   string
 	ExpiresIn int `json:"expires_in"`
 }
 
-func (a answer) departs(t testing.TB) (d departure) {
+func (a answer) started(t testing.TB) (d startedFlow) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(a.body), &d); err != nil || a.StatusCode != http.StatusOK || d.URL == "" {
 		t.Fatalf("%d %s", a.StatusCode, a.body)
@@ -36,17 +36,17 @@ func (a answer) departs(t testing.TB) (d departure) {
 // phone connects them once they are signed in there, and the page that shows
 // the code is told.
 func TestMydexOtherDevice(t *testing.T) {
-	c := mydexed(t, "", "cross_device")
+	c := startMydex(t, "", "cross_device")
 	desk := c.browser("alice")
 	a := desk.do(http.MethodPost, "/connect/mydex/start?device=other", "")
-	e := a.departs(t)
+	e := a.started(t)
 	if e.ExpiresIn < 14*60 || e.ExpiresIn > 15*60 || !strings.HasPrefix(e.QR, "data:image/png;base64,") || len(a.Cookies()) > 0 {
 		t.Errorf("%d s, %.30s, %v", e.ExpiresIn, e.QR, a.Cookies())
 	}
 	desk.status("pending")
 	phone := c.browser("")
 	to := phone.agree(e.URL, c.mydex.Members()[0].UID)
-	phone.back(to, "session_required")
+	phone.returnTo(to, "session_required")
 	desk.status("pending") // the address alone ends nothing
 	phone.signIn("alice")
 	phone.status("connected") // the page after signing in asks, and that ends it
@@ -54,9 +54,9 @@ func TestMydexOtherDevice(t *testing.T) {
 	desk.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
 
 	// Who is signed in on the phone already just comes back.
-	bob := c.browser("bob").do(http.MethodPost, "/connect/mydex/start?device=other", "").departs(t)
+	bob := c.browser("bob").do(http.MethodPost, "/connect/mydex/start?device=other", "").started(t)
 	phone = c.browser("bob")
-	phone.back(phone.agree(bob.URL, c.mydex.Members()[1].UID), "connected")
+	phone.returnTo(phone.agree(bob.URL, c.mydex.Members()[1].UID), "connected")
 
 	for _, query := range []string{"?device=", "?device=phone", "?device=other&device=other"} {
 		desk.do(http.MethodPost, "/connect/mydex/start"+query, "").want(t, http.StatusForbidden, "route_denied")
@@ -67,17 +67,17 @@ func TestMydexOtherDevice(t *testing.T) {
 // else's journey: wherever and as whomever they come back, the other does not
 // get their store. Without cross_device, nobody can begin so.
 func TestT56_MydexOtherDevice(t *testing.T) {
-	c := mydexed(t, "", "cross_device 5m")
+	c := startMydex(t, "", "cross_device 5m")
 	mallory := c.browser("mallory")
 	attack := func() string {
-		return mallory.do(http.MethodPost, "/connect/mydex/start?device=other", "").departs(t).URL
+		return mallory.do(http.MethodPost, "/connect/mydex/start?device=other", "").started(t).URL
 	}
 	victim := c.browser("victim")
-	victim.back(victim.agree(attack(), c.mydex.Members()[0].UID), "consent_required")
+	victim.returnTo(victim.agree(attack(), c.mydex.Members()[0].UID), "consent_required")
 	victim.status("none")
 	later := c.browser("")
 	to := later.agree(attack(), c.mydex.Members()[0].UID)
-	later.back(to, "session_required")
+	later.returnTo(to, "session_required")
 	later.signIn("victim")
 	later.status("none")
 	mallory.status("pending")
@@ -92,7 +92,7 @@ func TestT56_MydexOtherDevice(t *testing.T) {
 		}
 	}
 
-	c = mydexed(t, "", "")
+	c = startMydex(t, "", "")
 	alice := c.browser("alice")
 	alice.do(http.MethodPost, "/connect/mydex/start?device=other", "").want(t, http.StatusForbidden, "route_denied")
 	alice.status("none")
@@ -110,13 +110,13 @@ func (a answer) has(t testing.TB, status int, text string) {
 // the operator has written, from whoever reads the letter first and consents
 // with an account of their own.
 func TestMydexLetterReadByAnother(t *testing.T) {
-	c := mydexed(t, "", "cross_device 5m")
+	c := startMydex(t, "", "cross_device 5m")
 	alice := c.browser("alice")
 	alice.connect(c.mydex.Members()[0].UID)
 	letter := func(uid string) {
 		t.Helper()
-		d := newAdmin(t, c.Stack).send(http.MethodPost, "/delegate/journeys", `{"provider":"mydex","realm":"default","subject":"alice"}`).departs(t)
-		alice.back(c.browser("").agree(d.URL, uid), "account_conflict")
+		d := newAdmin(t, c.Stack).send(http.MethodPost, "/delegate/journeys", `{"provider":"mydex","realm":"default","subject":"alice"}`).started(t)
+		alice.returnTo(c.browser("").agree(d.URL, uid), "account_conflict")
 	}
 	letter(c.mydex.Members()[1].UID)
 	alice.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
@@ -135,14 +135,14 @@ func TestMydexLetterReadByAnother(t *testing.T) {
 // TestMydexNoLongerElsewhere protects operators who take cross_device away:
 // what was begun before does not end after.
 func TestMydexNoLongerElsewhere(t *testing.T) {
-	c := mydexed(t, "", "cross_device 5m")
+	c := startMydex(t, "", "cross_device 5m")
 	before := c.URL()
-	d := c.browser("alice").do(http.MethodPost, "/connect/mydex/start?device=other", "").departs(t)
+	d := c.browser("alice").do(http.MethodPost, "/connect/mydex/start?device=other", "").started(t)
 	c.load("", "")
 	phone := c.browser("alice")
-	_ = phone.depart("/start") // so that it has a cookie
+	_ = phone.start("/start") // so that it has a cookie
 	to := strings.Replace(phone.agree(d.URL, c.mydex.Members()[0].UID), before, c.URL(), 1)
-	phone.back(to, "consent_required")
+	phone.returnTo(to, "consent_required")
 	phone.status("pending") // by its own start
 }
 
@@ -150,15 +150,15 @@ func TestMydexNoLongerElsewhere(t *testing.T) {
 // one question waits until the phone is back, also for somebody who consents
 // again.
 func TestMydexWait(t *testing.T) {
-	c := mydexed(t, "", "cross_device")
+	c := startMydex(t, "", "cross_device")
 	desk, uid := c.browser("alice"), c.mydex.Members()[0].UID
 	for range 2 {
-		d := desk.do(http.MethodPost, "/connect/mydex/start?device=other", "").departs(t)
+		d := desk.do(http.MethodPost, "/connect/mydex/start?device=other", "").started(t)
 		desk.status("pending")
 		asked := make(chan answer)
 		go func() { asked <- desk.do(http.MethodGet, "/connect/mydex/status?wait=20", "") }()
 		phone := c.browser("alice")
-		phone.back(phone.agree(d.URL, uid), "connected")
+		phone.returnTo(phone.agree(d.URL, uid), "connected")
 		if a := <-asked; !strings.Contains(a.body, `"connected"`) {
 			t.Errorf("%d %s", a.StatusCode, a.body)
 		}
@@ -172,7 +172,7 @@ func TestMydexWait(t *testing.T) {
 // TestMydexOfficeOfSeveral protects operators with several delegate_connect
 // from a letter that leads to the wrong one, or that nobody can end.
 func TestMydexOfficeOfSeveral(t *testing.T) {
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	one := c.caddyfile("", "cross_device 2m\n\t\t\trealm staff")
 	site := one[strings.Index(one, "http://127.0.0.1:[[.Port]] {"):]
 	longer := strings.NewReplacer("http://127.0.0.1:[[.Port]] {", "http://localhost:[[.Port]] {", "cross_device 2m", "cross_device 1h").Replace(site)
@@ -184,7 +184,7 @@ func TestMydexOfficeOfSeveral(t *testing.T) {
 	}
 	order(`"realm":"staff"`).has(t, http.StatusBadRequest, "name one by its url")
 	order(`"realm":"default"`).has(t, http.StatusNotFound, "that realm")
-	if d := order(`"realm":"staff","url":"` + c.URL() + `/connect/mydex"`).departs(t); d.ExpiresIn > 120 {
+	if d := order(`"realm":"staff","url":"` + c.URL() + `/connect/mydex"`).started(t); d.ExpiresIn > 120 {
 		t.Errorf("of two of the same address, the one of %d s", d.ExpiresIn)
 	}
 	// A configuration in JSON is held to the same limits.
@@ -213,24 +213,24 @@ func TestMydexOfficeOfSeveral(t *testing.T) {
 // theirs alone, and what is ordered by mistake is said. Each step is in the log
 // and counted, and names nobody unless the operator says so.
 func TestMydexOffice(t *testing.T) {
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	text, file := logged(t, c.caddyfile("\n\t\tlog_subject clear", "cross_device 1h"))
 	load(t, c.Stack, text)
 	c.mydex.SetCallbackURL(c.URL() + "/connect/mydex/callback/" + mydexSegment)
 	office := newAdmin(t, c.Stack)
-	e := office.send(http.MethodPost, "/delegate/journeys", `{"provider":"mydex","realm":"default","subject":"alice"}`).departs(t)
+	e := office.send(http.MethodPost, "/delegate/journeys", `{"provider":"mydex","realm":"default","subject":"alice"}`).started(t)
 	if e.ExpiresIn < 59*60 || e.ExpiresIn > 3600 {
 		t.Errorf("%d s", e.ExpiresIn)
 	}
 	phone := c.browser("")
 	to := phone.agree(e.URL, c.mydex.Members()[0].UID)
-	c.browser("bob").back(to, "consent_required") // a link that was passed on
+	c.browser("bob").returnTo(to, "consent_required") // a link that was passed on
 	phone.signIn("alice")
-	phone.back(to, "connected")
+	phone.returnTo(to, "connected")
 	phone.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
 
-	again := office.send(http.MethodPost, "/delegate/journeys", `{"provider":"mydex","realm":"default","subject":"alice","update":true,"url":"`+c.URL()+`/connect/mydex"}`).departs(t)
-	phone.back(phone.agree(again.URL, c.mydex.Members()[0].UID), "connected")
+	again := office.send(http.MethodPost, "/delegate/journeys", `{"provider":"mydex","realm":"default","subject":"alice","update":true,"url":"`+c.URL()+`/connect/mydex"}`).started(t)
+	phone.returnTo(phone.agree(again.URL, c.mydex.Members()[0].UID), "connected")
 	if n := len(c.mydex.Deliveries()); n != 2 || c.mydex.Deliveries()[1].Method != http.MethodPut {
 		t.Errorf("%+v", c.mydex.Deliveries())
 	}
@@ -270,7 +270,7 @@ func TestMydexOffice(t *testing.T) {
 // TestMydexConsentLog protects operators who have to account for who gave what
 // up, and members, whom no line names.
 func TestMydexConsentLog(t *testing.T) {
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	text, file := logged(t, c.caddyfile("", ""))
 	load(t, c.Stack, text)
 	c.mydex.SetCallbackURL(c.URL() + "/connect/mydex/callback/" + mydexSegment)
@@ -279,7 +279,7 @@ func TestMydexConsentLog(t *testing.T) {
 	alice, mallory := c.browser("alice-canary"), c.browser("mallory-canary")
 	alice.connect(uid)
 	alice.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
-	mallory.back(mallory.agree(mallory.depart("/start"), uid), "account_conflict")
+	mallory.returnTo(mallory.agree(mallory.start("/start"), uid), "account_conflict")
 	c.mydex.Withdraw(uid)
 	alice.do(http.MethodGet, dataset, "").want(t, http.StatusForbidden, "consent_required")
 	if a := alice.do(http.MethodDelete, "/connect/mydex/", "", "Sec-Fetch-Site", "same-origin"); a.StatusCode != http.StatusNoContent {

@@ -15,7 +15,7 @@ import (
 // TestMydexFailedReload protects connected members from a reload that is
 // refused: the running configuration keeps its database.
 func TestMydexFailedReload(t *testing.T) {
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	alice, bob := c.browser("alice"), c.browser("bob")
 	alice.connect(c.mydex.Members()[0].UID)
 	alice.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
@@ -31,19 +31,19 @@ func TestMydexFailedReload(t *testing.T) {
 // TestMydexBackAgain protects the platform from somebody who opens the address
 // of a journey that is over again and again, and from what that could undo.
 func TestMydexBackAgain(t *testing.T) {
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	alice := c.browser("alice")
-	page := alice.depart("/start")
+	page := alice.start("/start")
 	at, _ := url.Parse(c.URL())
 	kept := alice.client.Jar.Cookies(at)
 	to := alice.agree(page, c.mydex.Members()[0].UID)
-	alice.back(to, "connected")
+	alice.returnTo(to, "connected")
 	c.mydex.Withdraw(c.mydex.Members()[0].UID)
 	alice.do(http.MethodGet, dataset, "").want(t, http.StatusForbidden, "consent_required")
 	before := c.mydex.Counts()
 	for range 20 {
 		alice.client.Jar.SetCookies(at, kept)
-		alice.back(to, "consent_required")
+		alice.returnTo(to, "consent_required")
 	}
 	if after := c.mydex.Counts(); after.TokenRequests != before.TokenRequests || after.PDX != before.PDX {
 		t.Errorf("%+v, before %+v", after, before)
@@ -54,16 +54,16 @@ func TestMydexBackAgain(t *testing.T) {
 // TestMydexTwoTabs protects somebody who begins twice, and from pages of other
 // sites that send the browser to the address in between.
 func TestMydexTwoTabs(t *testing.T) {
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	alice := c.browser("alice")
-	first, second := alice.depart("/start"), alice.depart("/start")
-	alice.back("/connect/mydex/return?state=x", "consent_required")
+	first, second := alice.start("/start"), alice.start("/start")
+	alice.returnTo("/connect/mydex/return?state=x", "consent_required")
 	one, two := alice.agree(first, c.mydex.Members()[0].UID), alice.agree(second, c.mydex.Members()[0].UID)
-	alice.back(one, "consent_required") // the platform has given a newer key since
-	alice.back(two, "connected")
+	alice.returnTo(one, "consent_required") // the platform has given a newer key since
+	alice.returnTo(two, "connected")
 	alice.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
 	for range 3 {
-		_ = alice.depart("/start")
+		_ = alice.start("/start")
 	}
 	alice.do(http.MethodPost, "/connect/mydex/start", "").want(t, http.StatusTooManyRequests, "too_many_requests")
 }
@@ -71,7 +71,7 @@ func TestMydexTwoTabs(t *testing.T) {
 // TestMydexRefusesEverybody protects members from a platform that for a moment
 // refuses them all: few are put aside, and those are tried again.
 func TestMydexRefusesEverybody(t *testing.T) {
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	var people []*browser
 	for i := range 8 {
 		b := c.browser("user-" + string(rune('a'+i)))
@@ -98,7 +98,7 @@ func TestMydexRefusesEverybody(t *testing.T) {
 // TestMydexStart401 protects the token endpoint from an identity host that
 // says 401 to everything.
 func TestMydexStart401(t *testing.T) {
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	c.mydex.Set(func(s *mydex.Settings) { s.Outages = map[string]simulator.Outage{"setup": {Status: 401}} })
 	before := c.mydex.Counts().TokenRequests
 	for n := range 10 {
@@ -111,7 +111,7 @@ func TestMydexStart401(t *testing.T) {
 
 // TestMydexPages protects browsers from being sent anywhere but to a page.
 func TestMydexPages(t *testing.T) {
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	page := ""
 	c.front.Store(func(w http.ResponseWriter, r *http.Request) bool {
 		if r.URL.Path != "/ftc/setup" {
@@ -133,7 +133,7 @@ func TestMydexPages(t *testing.T) {
 // TestMydexAddressesInAnswers protects a member's key from an answer that
 // repeats the address it was asked by, in headers, trailers or a redirect.
 func TestMydexAddressesInAnswers(t *testing.T) {
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	alice := c.browser("alice")
 	alice.connect(c.mydex.Members()[0].UID)
 	alice.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
@@ -176,9 +176,9 @@ func TestMydexAddressesInAnswers(t *testing.T) {
 // TestMydexTwoCookies protects a journey from a cookie that somebody has put
 // beside the browser's own: two are none.
 func TestMydexTwoCookies(t *testing.T) {
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	alice := c.browser("alice")
-	to := alice.agree(alice.depart("/start"), c.mydex.Members()[0].UID)
+	to := alice.agree(alice.start("/start"), c.mydex.Members()[0].UID)
 	at, _ := url.Parse(c.URL())
 	var cookies []string
 	for _, cookie := range alice.client.Jar.Cookies(at) {
@@ -189,5 +189,5 @@ func TestMydexTwoCookies(t *testing.T) {
 	if got := nobody.do(http.MethodGet, to, "", "Cookie", both).Header.Get("Location"); got != "/profile?connect=consent_required" {
 		t.Error(got)
 	}
-	alice.back(to, "connected")
+	alice.returnTo(to, "connected")
 }

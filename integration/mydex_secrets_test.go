@@ -22,7 +22,7 @@ import (
 // error pages that echo all they can, they are in no place that a person reads.
 func TestMydexDoesNotLeak(t *testing.T) {
 	logs := filepath.Join(t.TempDir(), "caddy.log")
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	text := administered(c.caddyfile("", ""))
 	text = strings.Replace(text, "\tdelegate {", "\tdebug\n\tlog {\n\t\toutput file "+logs+"\n\t\tlevel DEBUG\n\t}\n\tservers {\n\t\tlog_credentials\n\t\ttrace\n\t}\n\tmetrics\n\tdelegate {", 1)
 	text = strings.Replace(text, "http://127.0.0.1:[[.Port]] {", `http://127.0.0.1:[[.Port]] {
@@ -46,7 +46,7 @@ func TestMydexDoesNotLeak(t *testing.T) {
 	uid := c.mydex.Members()[0].UID
 	c.mydex.Set(func(s *mydex.Settings) { s.KeepKey = true })
 	alice.connect(uid)
-	mallory.back(mallory.agree(mallory.depart("/start"), uid), "account_conflict")
+	mallory.returnTo(mallory.agree(mallory.start("/start"), uid), "account_conflict")
 	note("data", alice.do(http.MethodGet, dataset, ""))
 	note("event", alice.do(http.MethodPost, "/pdx/calendar/add-event", `{"title":"t","start_timestamp":1,"end_timestamp":2,"status":"CONFIRMED"}`, "Content-Type", "application/json"))
 	note("bad event", alice.do(http.MethodPost, "/pdx/calendar/add-event", `{}`, "Content-Type", "application/json"))
@@ -59,7 +59,7 @@ func TestMydexDoesNotLeak(t *testing.T) {
 	note("healed", alice.do(http.MethodGet, dataset, ""))
 	c.mydex.Set(func(s *mydex.Settings) { s.CallbackConnectionID = "uid" })
 	bob := c.browser("bob")
-	bob.back(bob.agree(bob.depart("/start"), c.mydex.Members()[1].UID), "pending")
+	bob.returnTo(bob.agree(bob.start("/start"), c.mydex.Members()[1].UID), "pending")
 	connection, _ := c.mydex.Connection(uid)
 	c.mydex.Withdraw(uid)
 	note("withdrawn", alice.do(http.MethodGet, dataset, ""))

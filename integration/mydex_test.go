@@ -43,9 +43,9 @@ type connection struct {
 	front atomic.Value // of type func(http.ResponseWriter, *http.Request) bool; may answer in Mydex's place
 }
 
-// mydexed starts Mydex and a Caddy in front of it. lines go into the global
+// startMydex starts Mydex and a Caddy in front of it. lines go into the global
 // option, connect into delegate_connect.
-func mydexed(t testing.TB, lines, connect string) *connection {
+func startMydex(t testing.TB, lines, connect string) *connection {
 	t.Helper()
 	s := newStack(t)
 	m := mydex.New(mydex.Options{
@@ -185,8 +185,8 @@ func (b *browser) do(method, target, body string, header ...string) answer {
 	return answer{res, string(text)}
 }
 
-// depart begins a journey and returns the platform's page.
-func (b *browser) depart(path string) string {
+// start begins a journey and returns the platform's page.
+func (b *browser) start(path string) string {
 	b.t.Helper()
 	a := b.do(http.MethodPost, "/connect/mydex"+path, "")
 	var d struct{ URL, QR string }
@@ -196,7 +196,7 @@ func (b *browser) depart(path string) string {
 	return d.URL
 }
 
-var journeyInput = regexp.MustCompile(`name="journey" value="([^"]+)"`)
+var flowInput = regexp.MustCompile(`name="journey" value="([^"]+)"`)
 
 // agree clicks through the platform's pages as a member, and returns where the
 // platform sends the browser.
@@ -204,7 +204,7 @@ func (b *browser) agree(page, uid string) string {
 	b.t.Helper()
 	form := func(a answer, values url.Values) url.Values {
 		b.t.Helper()
-		m := journeyInput.FindStringSubmatch(a.body)
+		m := flowInput.FindStringSubmatch(a.body)
 		if m == nil {
 			b.t.Fatalf("no journey on the page: %d %s", a.StatusCode, a.body)
 		}
@@ -222,9 +222,9 @@ func (b *browser) agree(page, uid string) string {
 	return a.Header.Get("Location")
 }
 
-// back follows the platform's redirect, as from its site, and wants the app's
+// returnTo follows the platform's redirect, as from its site, and wants the app's
 // page to be told the outcome.
-func (b *browser) back(to, outcome string) {
+func (b *browser) returnTo(to, outcome string) {
 	b.t.Helper()
 	a := b.do(http.MethodGet, to, "", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document")
 	if got := a.Header.Get("Location"); a.StatusCode != http.StatusSeeOther || got != "/profile?connect="+outcome {
@@ -235,7 +235,7 @@ func (b *browser) back(to, outcome string) {
 // connect goes all the way.
 func (b *browser) connect(uid string) {
 	b.t.Helper()
-	b.back(b.agree(b.depart("/start"), uid), "connected")
+	b.returnTo(b.agree(b.start("/start"), uid), "connected")
 }
 
 func (b *browser) status(want string) {
@@ -261,16 +261,16 @@ func (c *connection) crossed() mydex.Record {
 // and what goes over which wire on it: the browser never has a key, and the
 // platform has the member's whose session it is.
 func TestMydexFirstConnection(t *testing.T) {
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	alice := c.browser("alice")
 	uid := c.mydex.Members()[0].UID
 	alice.status("none")
 	alice.do(http.MethodGet, dataset, "").want(t, http.StatusForbidden, "consent_required")
-	page := alice.depart("/start")
+	page := alice.start("/start")
 	alice.status("pending")
 	to := alice.agree(page, uid)
 	alice.do(http.MethodGet, dataset, "").want(t, http.StatusForbidden, "consent_required") // told, but not back
-	alice.back(to, "connected")
+	alice.returnTo(to, "connected")
 	alice.status("connected")
 	member, ok := c.mydex.Connection(uid)
 	if !ok {
@@ -321,7 +321,7 @@ func TestMydexFirstConnection(t *testing.T) {
 // way as JSON. As a script, which any page could load, nobody gets it, though
 // the Caddyfile has a line for it.
 func TestMydexXML(t *testing.T) {
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	alice := c.browser("alice")
 	member := c.mydex.Members()[0]
 	alice.connect(member.UID)
@@ -351,7 +351,7 @@ func TestMydexXML(t *testing.T) {
 // TestMydexDelete protects what a member deletes: the platform reads which
 // event it is from the body of a DELETE, and nothing else.
 func TestMydexDelete(t *testing.T) {
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	alice := c.browser("alice")
 	alice.connect(c.mydex.Members()[0].UID)
 	a := alice.do(http.MethodPost, "/pdx/calendar/add-event", `{"title":"Visit","start_timestamp":1,"end_timestamp":2,"status":"CONFIRMED"}`, "Content-Type", "application/json")
@@ -377,7 +377,7 @@ func TestMydexDelete(t *testing.T) {
 // TestMydexSurvivesRestart protects the members' keys, which the platform
 // cannot give again: a Caddy that starts anew has them.
 func TestMydexSurvivesRestart(t *testing.T) {
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	alice := c.browser("alice")
 	alice.connect(c.mydex.Members()[0].UID)
 	alice.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
@@ -392,11 +392,11 @@ func TestMydexSurvivesRestart(t *testing.T) {
 // TestT56_MydexConsentLink protects a member who is sent a link that somebody
 // else has begun: their store does not become the other's.
 func TestT56_MydexConsentLink(t *testing.T) {
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	mallory, victim := c.browser("mallory"), c.browser("victim")
-	page := mallory.depart("/start")
+	page := mallory.start("/start")
 	to := victim.agree(page, c.mydex.Members()[0].UID)
-	victim.back(to, "consent_required") // the victim's browser has not set out
+	victim.returnTo(to, "consent_required") // the victim's browser has not set out
 	mallory.status("pending")
 	mallory.do(http.MethodGet, dataset, "").want(t, http.StatusForbidden, "consent_required")
 	at, _ := url.Parse(c.URL())
@@ -409,7 +409,7 @@ func TestT56_MydexConsentLink(t *testing.T) {
 	// Nor does another user in mallory's browser get it.
 	shared := c.browser("carol")
 	shared.client.Jar.SetCookies(at, mallory.client.Jar.Cookies(at)[1:])
-	shared.back(to, "consent_required")
+	shared.returnTo(to, "consent_required")
 	shared.status("none")
 }
 
@@ -422,16 +422,16 @@ func TestMydexDisorder(t *testing.T) {
 		"late":  func(s *mydex.Settings) { s.Callback = "held" },
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := mydexed(t, "", "")
+			c := startMydex(t, "", "")
 			c.mydex.Set(set)
 			alice := c.browser("alice")
-			to := alice.agree(alice.depart("/start"), c.mydex.Members()[0].UID)
+			to := alice.agree(alice.start("/start"), c.mydex.Members()[0].UID)
 			if name == "late" {
-				alice.back(to, "pending")
+				alice.returnTo(to, "pending")
 				alice.status("pending")
 				c.mydex.Deliver()
 			} else {
-				alice.back(to, "connected")
+				alice.returnTo(to, "connected")
 			}
 			alice.status("connected") // which ends the journey, if that is still to do
 			alice.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
@@ -458,10 +458,10 @@ func TestMydexForgedCallbacks(t *testing.T) {
 		"no uid":        func(s *mydex.Settings) { s.CallbackOmits = []string{"uid"} },
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := mydexed(t, "", "")
+			c := startMydex(t, "", "")
 			c.mydex.Set(set)
 			alice := c.browser("alice")
-			alice.back(alice.agree(alice.depart("/start"), c.mydex.Members()[0].UID), "pending")
+			alice.returnTo(alice.agree(alice.start("/start"), c.mydex.Members()[0].UID), "pending")
 			alice.status("pending")
 			for _, d := range c.mydex.Deliveries() {
 				if d.Status != http.StatusForbidden && d.Status != http.StatusBadRequest {
@@ -470,9 +470,9 @@ func TestMydexForgedCallbacks(t *testing.T) {
 			}
 		})
 	}
-	c := mydexed(t, "", "callback_from 192.0.2.0/24")
+	c := startMydex(t, "", "callback_from 192.0.2.0/24")
 	alice := c.browser("alice")
-	alice.back(alice.agree(alice.depart("/start"), c.mydex.Members()[0].UID), "pending")
+	alice.returnTo(alice.agree(alice.start("/start"), c.mydex.Members()[0].UID), "pending")
 	if d := c.mydex.Deliveries(); len(d) != 1 || d[0].Status != http.StatusNotFound {
 		t.Errorf("from another address: %+v", d)
 	}
@@ -482,7 +482,7 @@ func TestMydexForgedCallbacks(t *testing.T) {
 			t.Errorf("%s: %d", path, a.StatusCode)
 		}
 	}
-	c = mydexed(t, "", "")
+	c = startMydex(t, "", "")
 	big := c.browser("").do(http.MethodPost, "/connect/mydex/callback/"+mydexSegment, strings.Repeat("x", 10<<20), "Authentication", mydex.Hash(mydexToken), "Content-Type", "application/json")
 	if big.StatusCode != http.StatusBadRequest {
 		t.Errorf("10 MB: %d", big.StatusCode)
@@ -492,19 +492,19 @@ func TestMydexForgedCallbacks(t *testing.T) {
 // TestMydexOneMemberOneUser protects a member from a second user of the app
 // who consents with the same account.
 func TestMydexOneMemberOneUser(t *testing.T) {
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	uid := c.mydex.Members()[0].UID
 	c.mydex.Set(func(s *mydex.Settings) { s.KeepKey = true })
 	alice, mallory := c.browser("alice"), c.browser("mallory")
 	alice.connect(uid)
-	mallory.back(mallory.agree(mallory.depart("/start"), uid), "account_conflict")
+	mallory.returnTo(mallory.agree(mallory.start("/start"), uid), "account_conflict")
 	mallory.do(http.MethodGet, dataset, "").want(t, http.StatusConflict, "account_conflict")
 	mallory.do(http.MethodGet, "/connect/mydex/status", "").want(t, http.StatusConflict, "account_conflict")
 	alice.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
 	// An account of their own ends it.
-	page := mallory.depart("/start")
+	page := mallory.start("/start")
 	mallory.status("pending")
-	mallory.back(mallory.agree(page, c.mydex.Members()[1].UID), "connected")
+	mallory.returnTo(mallory.agree(page, c.mydex.Members()[1].UID), "connected")
 	mallory.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
 	alice.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
 }
@@ -512,7 +512,7 @@ func TestMydexOneMemberOneUser(t *testing.T) {
 // TestMydexWithdrawn protects a member who has withdrawn at the platform, and
 // tells them apart from a route that no scope covers, which looks the same.
 func TestMydexWithdrawn(t *testing.T) {
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	alice, bob := c.browser("alice"), c.browser("bob")
 	alice.connect(c.mydex.Members()[0].UID)
 	bob.connect(c.mydex.Members()[1].UID)
@@ -530,19 +530,19 @@ func TestMydexWithdrawn(t *testing.T) {
 
 // TestMydexUpdate protects somebody who is asked for more.
 func TestMydexUpdate(t *testing.T) {
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	alice := c.browser("alice")
 	alice.do(http.MethodPost, "/connect/mydex/update", "").want(t, http.StatusForbidden, "consent_required")
 	uid := c.mydex.Members()[0].UID
 	alice.connect(uid)
-	alice.back(alice.agree(alice.depart("/update"), uid), "connected")
+	alice.returnTo(alice.agree(alice.start("/update"), uid), "connected")
 	alice.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
 }
 
 // TestMydexDown protects people whose grant is known from a platform or
 // identity host that is away, and tells the others.
 func TestMydexDown(t *testing.T) {
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	alice := c.browser("alice")
 	alice.connect(c.mydex.Members()[0].UID)
 	alice.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
@@ -558,13 +558,13 @@ func TestMydexDown(t *testing.T) {
 // TestMydexAcrossSites protects a user from pages of other sites: only the way
 // back from the platform may come from one.
 func TestMydexAcrossSites(t *testing.T) {
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	alice := c.browser("alice")
 	for _, request := range [][2]string{{"POST", "/start"}, {"POST", "/update"}, {"GET", "/status"}, {"DELETE", "/"}} {
 		alice.do(request[0], "/connect/mydex"+request[1], "", "Sec-Fetch-Site", "cross-site").want(t, http.StatusForbidden, "cross_origin")
 	}
-	alice.back("/connect/mydex/return?state=x", "consent_required")
-	c.browser("").back("/connect/mydex/return?state=x", "session_required")
+	alice.returnTo("/connect/mydex/return?state=x", "consent_required")
+	c.browser("").returnTo("/connect/mydex/return?state=x", "session_required")
 	alice.do(http.MethodGet, "/connect/mydex/start", "").want(t, http.StatusMethodNotAllowed, "method_not_allowed")
 	alice.do(http.MethodGet, "/connect/mydex/x", "").want(t, http.StatusForbidden, "route_denied")
 	c.browser("").do(http.MethodGet, "/connect/mydex/status", "").want(t, http.StatusUnauthorized, "session_required")
@@ -574,17 +574,17 @@ func TestMydexAcrossSites(t *testing.T) {
 // database is away, and tells the others what it is.
 func TestMydexPostgresKilled(t *testing.T) {
 	server, lines := postgresGrants(t)
-	c := mydexed(t, lines, "")
+	c := startMydex(t, lines, "")
 	alice, bob := c.browser("alice"), c.browser("bob")
 	alice.connect(c.mydex.Members()[0].UID)
 	alice.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
-	to := bob.agree(bob.depart("/start"), c.mydex.Members()[1].UID)
+	to := bob.agree(bob.start("/start"), c.mydex.Members()[1].UID)
 	server.Kill()
 	for range 3 {
 		alice.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
 	}
 	bob.do(http.MethodGet, dataset, "").want(t, http.StatusServiceUnavailable, "grants_unavailable")
-	bob.back(to, "grants_unavailable")
+	bob.returnTo(to, "grants_unavailable")
 	bob.do(http.MethodGet, "/connect/mydex/status", "").want(t, http.StatusServiceUnavailable, "grants_unavailable")
 	if err := server.Launch(); err != nil {
 		t.Fatal(err)
@@ -599,7 +599,7 @@ func TestMydexPostgresKilled(t *testing.T) {
 // TestMydexKeysetLost protects from a keyset that is gone: Caddy does not
 // start, and nothing of the grants is changed.
 func TestMydexKeysetLost(t *testing.T) {
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	alice := c.browser("alice")
 	alice.connect(c.mydex.Members()[0].UID)
 	file := filepath.Join(c.Dir, "grants", "keyset.json")
@@ -621,7 +621,7 @@ func TestMydexKeysetLost(t *testing.T) {
 // TestMydexCheck protects an operator from finding out by their users: each
 // step is tried and told, and nothing secret is.
 func TestMydexCheck(t *testing.T) {
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	rendered, err := c.Render(c.caddyfile("", ""))
 	if err != nil {
 		t.Fatal(err)

@@ -19,24 +19,24 @@ func (b *browser) signOut() {
 	b.client.Jar.SetCookies(at, []*http.Cookie{{Name: stack.CookieName, Path: "/", MaxAge: -1}})
 }
 
-// away begins a journey, and comes back from it with no session.
-func (b *browser) away(uid string) {
+// consentWithoutReturn begins a journey, and comes back from it with no session.
+func (b *browser) consentWithoutReturn(uid string) {
 	b.t.Helper()
-	to := b.agree(b.depart("/start"), uid)
+	to := b.agree(b.start("/start"), uid)
 	b.signOut()
-	b.back(to, "session_required")
+	b.returnTo(to, "session_required")
 }
 
 // TestMydexSignedOutMeanwhile protects a journey from a session that is not
 // there when the browser comes back: it has ended, or is sent to pages of the
 // app alone (SameSite=Strict). The app's next question ends the journey.
 func TestMydexSignedOutMeanwhile(t *testing.T) {
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	alice := c.browser("alice")
-	alice.away(c.mydex.Members()[0].UID)
+	alice.consentWithoutReturn(c.mydex.Members()[0].UID)
 	// Pages of other sites may send the browser there as well.
 	for _, state := range []string{"x", "y", "z", "AAAAAAAAAAAAAAAAAAAAAAAAAA"} {
-		alice.back("/connect/mydex/return?state="+state, "session_required")
+		alice.returnTo("/connect/mydex/return?state="+state, "session_required")
 	}
 	alice.signIn("alice")
 	alice.status("connected")
@@ -46,9 +46,9 @@ func TestMydexSignedOutMeanwhile(t *testing.T) {
 // TestMydexSharedComputer protects two users of one browser from each other:
 // neither gets what the other has consented to, nor has them lose it.
 func TestMydexSharedComputer(t *testing.T) {
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	b := c.browser("alice")
-	b.away(c.mydex.Members()[0].UID)
+	b.consentWithoutReturn(c.mydex.Members()[0].UID)
 	b.signIn("bob")
 	b.status("none")
 	b.connect(c.mydex.Members()[1].UID)
@@ -68,11 +68,11 @@ func TestMydexSharedComputer(t *testing.T) {
 // TestMydexAnotherSignedIn protects who has consented from somebody else being
 // signed in as their browser comes back.
 func TestMydexAnotherSignedIn(t *testing.T) {
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	b := c.browser("alice")
-	to := b.agree(b.depart("/start"), c.mydex.Members()[0].UID)
+	to := b.agree(b.start("/start"), c.mydex.Members()[0].UID)
 	b.signIn("bob")
-	b.back(to, "consent_required")
+	b.returnTo(to, "consent_required")
 	b.status("none")
 	b.signIn("alice")
 	b.status("connected")
@@ -81,19 +81,19 @@ func TestMydexAnotherSignedIn(t *testing.T) {
 // TestMydexDatabaseAwayAtReturn protects who has consented from a database that
 // is away as their browser comes back: the address is gone from the browser.
 func TestMydexDatabaseAwayAtReturn(t *testing.T) {
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	b := c.browser("alice")
-	to := b.agree(b.depart("/start"), c.mydex.Members()[0].UID)
+	to := b.agree(b.start("/start"), c.mydex.Members()[0].UID)
 	unlock := c.lockGrants(t)
-	b.back(to, "grants_unavailable")
+	b.returnTo(to, "grants_unavailable")
 	unlock()
 	b.status("connected")
 }
 
-// TestMydexCookieLastsAsLongAsAJourney protects a journey that is begun when
+// TestMydexCookieLastsAsLongAsAFlow protects a journey that is begun when
 // the browser's cookie of an earlier one is nearly over.
-func TestMydexCookieLastsAsLongAsAJourney(t *testing.T) {
-	c := mydexed(t, "", "")
+func TestMydexCookieLastsAsLongAsAFlow(t *testing.T) {
+	c := startMydex(t, "", "")
 	b := c.browser("alice")
 	for range 2 {
 		a := b.do(http.MethodPost, "/connect/mydex/start", "")
@@ -106,14 +106,14 @@ func TestMydexCookieLastsAsLongAsAJourney(t *testing.T) {
 // TestMydexTabsInAnyOrder protects a key from the tab that is closed last: what
 // was consented to last counts.
 func TestMydexTabsInAnyOrder(t *testing.T) {
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	alice, uid := c.browser("alice"), c.mydex.Members()[0].UID
-	first, second := alice.depart("/start"), alice.depart("/start")
+	first, second := alice.start("/start"), alice.start("/start")
 	one, two := alice.agree(first, uid), alice.agree(second, uid)
-	alice.back(two, "connected")
+	alice.returnTo(two, "connected")
 	alice.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
 	before := c.mydex.Counts().PDX
-	alice.back(one, "connected") // by the other, whose key the platform accepts
+	alice.returnTo(one, "connected") // by the other, whose key the platform accepts
 	alice.status("connected")
 	alice.do(http.MethodGet, dataset, "").want(t, http.StatusOK, "")
 	if n := c.mydex.Counts().PDX - before; n > 1 {
@@ -124,7 +124,7 @@ func TestMydexTabsInAnyOrder(t *testing.T) {
 // TestMydexReturnHeaders protects the address that the browser comes back to
 // from the page that it is sent on to, and from caches.
 func TestMydexReturnHeaders(t *testing.T) {
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	a := c.browser("alice").do(http.MethodGet, "/connect/mydex/return?state=x", "")
 	if a.Header.Get("Referrer-Policy") != "no-referrer" || a.Header.Get("Cache-Control") != "no-store" {
 		t.Errorf("%v", a.Header)
@@ -135,7 +135,7 @@ func TestMydexReturnHeaders(t *testing.T) {
 // with optional, who comes back signed out is told so on the app's page, and
 // everything else still needs a session.
 func TestMydexAppSession(t *testing.T) {
-	c := mydexed(t, "", "")
+	c := startMydex(t, "", "")
 	t.Setenv("SESSION_KEY", strings.Repeat("s", 40))
 	text := c.caddyfile("", "")
 	i, j := strings.Index(text, "forward_auth @member"), strings.Index(text, "delegate_connect mydex {")
@@ -149,7 +149,7 @@ func TestMydexAppSession(t *testing.T) {
 		` + strings.Replace(text[j:], "subject  {rp.header.Remote-User}", "", 1)
 	load(t, c.Stack, text)
 	nobody := c.browser("")
-	nobody.back("/connect/mydex/return?state=x", "session_required")
+	nobody.returnTo("/connect/mydex/return?state=x", "session_required")
 	for _, r := range [][2]string{{"POST", "/start"}, {"POST", "/update"}, {"GET", "/status"}, {"DELETE", "/"}} {
 		nobody.do(r[0], "/connect/mydex"+r[1], "", "Sec-Fetch-Site", "same-origin").want(t, http.StatusUnauthorized, "session_required")
 	}

@@ -80,7 +80,7 @@ func TestO14_StepsAreExplained(t *testing.T) {
 	}
 	contains(t, text, "`shared_up` is 0", "?connect=pending", "curl -i -b ")
 	for _, block := range regexp.MustCompile("(?s)```caddyfile\n(.*?)```").FindAllStringSubmatch(text, -1) {
-		c := mydexed(t, "", "")
+		c := startMydex(t, "", "")
 		site := strings.NewReplacer("app:3000", "[[.AppAddr]]", "https://app.example.org", "http://127.0.0.1:[[.Port]]", "{file./run/secrets/mydex_callback}", mydexSegment).Replace(block[1])
 		whole := sound(c.caddyfile("", ""))
 		before, rest, _ := strings.Cut(whole, "	handle_path /connect/mydex/* {")

@@ -29,12 +29,12 @@ type Panic struct {
 // Error implements error.
 func (p *Panic) Error() string { return p.Doing + ": panic: " + p.Type }
 
-// report is process-wide, as goroutines are: what outlives a configuration has
+// panicHandler is process-wide, as goroutines are: what outlives a configuration has
 // no configuration's logger.
-var report atomic.Pointer[func(*Panic)]
+var panicHandler atomic.Pointer[func(*Panic)]
 
 // OnPanic sets what is told of panics. It must not panic or wait.
-func OnPanic(f func(*Panic)) { report.Store(&f) }
+func OnPanic(f func(*Panic)) { panicHandler.Store(&f) }
 
 // Recover ends a panic of the function that defers it, and sets its error. To
 // be deferred itself: `defer background.Recover("minting", &err)`.
@@ -45,7 +45,7 @@ func Recover(doing string, err *error) {
 	}
 	p := &Panic{Doing: doing, Type: fmt.Sprintf("%T", value), Stack: stack()}
 	*err = p
-	if tell := report.Load(); tell != nil {
+	if tell := panicHandler.Load(); tell != nil {
 		(*tell)(p)
 	}
 }

@@ -15,7 +15,7 @@ import (
 func TestR14_PanicsAreRecovered(t *testing.T) {
 	told := make(chan *Panic, 1)
 	OnPanic(func(p *Panic) { told <- p })
-	t.Cleanup(func() { report.Store(nil) })
+	t.Cleanup(func() { panicHandler.Store(nil) })
 	text := func() { panic("mdh-token-of-alice") }
 	var group sync.WaitGroup
 	var none map[string]int

@@ -13,16 +13,16 @@ import (
 
 var down = delegation.Refuse(delegation.IssuerUnavailable, nil)
 
-func known(name string) Owner    { return Known(delegation.Person{Realm: "r", Subject: name}) }
-func newcomer(name string) Owner { return Newcomer(delegation.Person{Realm: "r", Subject: name}) }
+func known(name string) Owner    { return KnownPerson(delegation.Person{Realm: "r", Subject: name}) }
+func newcomer(name string) Owner { return NewPerson(delegation.Person{Realm: "r", Subject: name}) }
 
 // ask asks for an owner, with an outcome, unless the breaker refuses.
 func ask(b *Breaker, o Owner, v Verdict) (asked bool) {
-	p, refusal := b.Enter(o)
+	p, refusal := b.Allow(o)
 	if refusal != nil {
 		return false
 	}
-	defer b.Leave(p)
+	defer b.Release(p)
 	b.Record(p, o, v)
 	return true
 }
@@ -43,20 +43,20 @@ func TestVerdicts(t *testing.T) {
 		v     Verdict
 		opens bool
 	}{
-		"a credential":              {func(n int) Owner { return known(fmt.Sprint(n)) }, Credential(), false},
-		"people":                    {func(n int) Owner { return known(fmt.Sprint(n)) }, Person(), false},
-		"our own":                   {func(n int) Owner { return known(fmt.Sprint(n)) }, Nobody(), false},
-		"one person's silence":      {func(int) Owner { return known("a") }, Service(down), false},
-		"two persons'":              {func(n int) Owner { return known(fmt.Sprint(n % 2)) }, Service(down), false},
-		"two and strangers'":        {func(n int) Owner { return []Owner{known("a"), Strangers}[n%2] }, Service(down), false},
-		"strangers'":                {func(int) Owner { return Strangers }, Service(down), false},
-		"two people and strangers'": {func(n int) Owner { return []Owner{known("a"), known("b"), Strangers}[n%3] }, Service(down), false},
-		"some newcomers'":           {func(n int) Owner { return newcomer(fmt.Sprint(n % (DistinctNewcomers - 1))) }, Service(down), false},
-		"everybody's":               {func(int) Owner { return Everybody }, Service(down), true},
-		"three persons'":            {func(n int) Owner { return known(fmt.Sprint(n % 3)) }, Service(down), true},
-		"many newcomers'":           {func(n int) Owner { return newcomer(fmt.Sprint(n)) }, Service(down), true},
-		"two and a newcomer's":      {func(n int) Owner { return []Owner{known("a"), known("b"), newcomer("c")}[n%3] }, Service(down), true},
-		"nobody can connect":        {func(int) Owner { return Strangers }, Unreachable(down), true},
+		"a credential":              {func(n int) Owner { return known(fmt.Sprint(n)) }, CredentialFault(), false},
+		"people":                    {func(n int) Owner { return known(fmt.Sprint(n)) }, PersonRefused(), false},
+		"our own":                   {func(n int) Owner { return known(fmt.Sprint(n)) }, Neutral(), false},
+		"one person's silence":      {func(int) Owner { return known("a") }, ServiceFailed(down), false},
+		"two persons'":              {func(n int) Owner { return known(fmt.Sprint(n % 2)) }, ServiceFailed(down), false},
+		"two and strangers'":        {func(n int) Owner { return []Owner{known("a"), Unverified}[n%2] }, ServiceFailed(down), false},
+		"strangers'":                {func(int) Owner { return Unverified }, ServiceFailed(down), false},
+		"two people and strangers'": {func(n int) Owner { return []Owner{known("a"), known("b"), Unverified}[n%3] }, ServiceFailed(down), false},
+		"some newcomers'":           {func(n int) Owner { return newcomer(fmt.Sprint(n % (MinNewPeople - 1))) }, ServiceFailed(down), false},
+		"everybody's":               {func(int) Owner { return Operator }, ServiceFailed(down), true},
+		"three persons'":            {func(n int) Owner { return known(fmt.Sprint(n % 3)) }, ServiceFailed(down), true},
+		"many newcomers'":           {func(n int) Owner { return newcomer(fmt.Sprint(n)) }, ServiceFailed(down), true},
+		"two and a newcomer's":      {func(n int) Owner { return []Owner{known("a"), known("b"), newcomer("c")}[n%3] }, ServiceFailed(down), true},
+		"nobody can connect":        {func(int) Owner { return Unverified }, Unreachable(down), true},
 		"nobody can connect, 2":     {func(int) Owner { return known("a") }, Unreachable(down), true},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -69,12 +69,12 @@ func TestVerdicts(t *testing.T) {
 			if opened != c.opens {
 				t.Errorf("%s: opened %t", name, opened)
 			}
-			if c.opens || c.v.OfService() {
+			if c.opens || c.v.ConcernsService() {
 				return
 			}
 			// While it is open for good reason.
 			b = NewBreaker()
-			ask(b, Everybody, Service(down))
+			ask(b, Operator, ServiceFailed(down))
 			time.Sleep(time.Second)
 			ask(b, c.owner(0), c.v)
 			if wait := time.Until(b.Status().Until); wait > 0 {
@@ -91,7 +91,7 @@ func TestBlip(t *testing.T) {
 		ask(b, known("a"), Unreachable(down))
 		ask(b, known("b"), Unreachable(down))
 		state(t, b, Closed)
-		ask(b, known("c"), Well())
+		ask(b, known("c"), Healthy())
 	}
 }
 
@@ -101,13 +101,13 @@ func TestOthersAreAnswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewBreaker()
 		for n := range 100 {
-			p, r := b.Enter(known(fmt.Sprint("hangs", n)))
+			p, r := b.Allow(known(fmt.Sprint("hangs", n)))
 			if r != nil {
 				t.Fatalf("refused after %d", n)
 			}
-			time.AfterFunc(5*time.Second, func() { b.Record(p, known(fmt.Sprint("hangs", n)), Service(down)); b.Leave(p) })
+			time.AfterFunc(5*time.Second, func() { b.Record(p, known(fmt.Sprint("hangs", n)), ServiceFailed(down)); b.Release(p) })
 			if n%10 == 9 {
-				ask(b, known("a"), Well())
+				ask(b, known("a"), Healthy())
 			}
 			time.Sleep(100 * time.Millisecond)
 		}
@@ -125,22 +125,22 @@ func TestOwnTroubleIsNoNews(t *testing.T) {
 		b := NewBreaker()
 		for _, well := range []bool{true, false} {
 			for _, name := range []string{"x", "y", "z"} {
-				p, _ := b.Enter(known(name))
+				p, _ := b.Allow(known(name))
 				if well {
-					ask(b, known("a"), Well())
+					ask(b, known("a"), Healthy())
 				}
-				b.Record(p, known(name), Service(down))
-				b.Leave(p)
+				b.Record(p, known(name), ServiceFailed(down))
+				b.Release(p)
 			}
 			state(t, b, Closed)
 		}
 		// Nor does anybody wait for them when it is open.
-		b.Record(Pass{}, Everybody, Service(down))
+		b.Record(Permit{}, Operator, ServiceFailed(down))
 		time.Sleep(2 * time.Second)
-		if p, r := b.Enter(known("x")); r != nil || !p.Probe() {
+		if p, r := b.Allow(known("x")); r != nil || !p.IsProbe() {
 			t.Errorf("%v", r)
 		}
-		if !ask(b, known("b"), Well()) {
+		if !ask(b, known("b"), Healthy()) {
 			t.Error("another waits")
 		}
 		state(t, b, Closed)
@@ -152,17 +152,17 @@ func TestOwnTroubleIsNoNews(t *testing.T) {
 func TestStrangersProveNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := NewBreaker()
-		ask(b, Everybody, Service(down))
+		ask(b, Operator, ServiceFailed(down))
 		time.Sleep(time.Second)
-		if !ask(b, Strangers, Service(down)) || ask(b, Strangers, Service(down)) {
+		if !ask(b, Unverified, ServiceFailed(down)) || ask(b, Unverified, ServiceFailed(down)) {
 			t.Error("strangers do not try in turn")
 		}
 		state(t, b, HalfOpen)
 		time.Sleep(time.Second)
-		if p, r := b.Enter(Strangers); r != nil || !p.Probe() {
+		if p, r := b.Allow(Unverified); r != nil || !p.IsProbe() {
 			t.Errorf("%v", r)
 		}
-		if !ask(b, known("a"), Well()) {
+		if !ask(b, known("a"), Healthy()) {
 			t.Error("who is known waits for a stranger")
 		}
 		state(t, b, Closed)
@@ -178,16 +178,16 @@ func TestAFewDoNotHoldIt(t *testing.T) {
 		served, refused := 0, 0
 		for range 600 {
 			for _, name := range []string{"x", "y", "z"} {
-				if p, r := b.Enter(known(name)); r == nil {
+				if p, r := b.Allow(known(name)); r == nil {
 					go func() {
 						time.Sleep(5 * time.Second)
-						b.Record(p, known(name), Service(down))
-						b.Leave(p)
+						b.Record(p, known(name), ServiceFailed(down))
+						b.Release(p)
 					}()
 				}
 			}
 			for n := range 20 {
-				if ask(b, known(fmt.Sprint(n)), Well()) {
+				if ask(b, known(fmt.Sprint(n)), Healthy()) {
 					served++
 				} else {
 					refused++
@@ -209,12 +209,12 @@ func TestEverybodyFailedBefore(t *testing.T) {
 		b := NewBreaker()
 		names := []string{"a", "b", "c"}
 		for _, name := range names {
-			ask(b, known(name), Service(down))
+			ask(b, known(name), ServiceFailed(down))
 		}
 		asked := 0
 		for range 600 {
 			for _, name := range names {
-				if ask(b, known(name), Service(down)) {
+				if ask(b, known(name), ServiceFailed(down)) {
 					asked++
 				}
 			}
@@ -223,8 +223,8 @@ func TestEverybodyFailedBefore(t *testing.T) {
 		if asked < 3 || asked > 20 {
 			t.Errorf("asked %d times in a minute", asked)
 		}
-		time.Sleep(maxPause)
-		if !ask(b, known("a"), Well()) {
+		time.Sleep(maxDelay)
+		if !ask(b, known("a"), Healthy()) {
 			t.Error("nobody tries whether it is back")
 		}
 		state(t, b, Closed)
@@ -239,13 +239,13 @@ func TestRetryAfter(t *testing.T) {
 		wish.RetryAfter = 40 * time.Second
 		b := NewBreaker()
 		for _, name := range []string{"a", "b", "c"} {
-			ask(b, known(name), Service(wish))
+			ask(b, known(name), ServiceFailed(wish))
 		}
 		if wait := time.Until(b.Status().Until); wait > time.Second || wait <= 0 {
 			t.Errorf("open for %s", wait)
 		}
 		b.Reset()
-		ask(b, Everybody, Service(wish))
+		ask(b, Operator, ServiceFailed(wish))
 		if wait := time.Until(b.Status().Until); wait != 40*time.Second {
 			t.Errorf("open for %s", wait)
 		}
@@ -255,13 +255,13 @@ func TestRetryAfter(t *testing.T) {
 
 // TestOf protects from blaming an issuer for whom it refuses.
 func TestOf(t *testing.T) {
-	for code, want := range map[delegation.Code]about{
-		delegation.Overloaded: nobody, delegation.SessionRequired: nobody,
-		delegation.DelegationRefused: person, delegation.ScopeRejected: person, delegation.ConsentRequired: person,
-		delegation.IssuerUnavailable: service, delegation.IssuerThrottled: service, delegation.CredentialsRejected: service,
-		delegation.GrantsUnavailable: service,
+	for code, want := range map[delegation.Code]subject{
+		delegation.Overloaded: subjectNone, delegation.SessionRequired: subjectNone,
+		delegation.DelegationRefused: subjectPerson, delegation.ScopeRejected: subjectPerson, delegation.ConsentRequired: subjectPerson,
+		delegation.IssuerUnavailable: subjectService, delegation.IssuerThrottled: subjectService, delegation.CredentialsRejected: subjectService,
+		delegation.GrantsUnavailable: subjectService,
 	} {
-		if v := Of(delegation.Refuse(code, nil)); v.about != want {
+		if v := VerdictOf(delegation.Refuse(code, nil)); v.subject != want {
 			t.Errorf("%s: %+v", code, v)
 		}
 	}

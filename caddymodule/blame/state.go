@@ -41,19 +41,19 @@ func (b *Breaker) Status() Status {
 }
 
 const (
-	firstPause = time.Second
-	maxPause   = 30 * time.Second
+	minDelay = time.Second
+	maxDelay = 30 * time.Second
 
-	// rejectedPause is for credentials that a service does not accept, which
+	// rejectedDelay is for credentials that a service does not accept, which
 	// only an operator can mend.
-	rejectedPause = 30 * time.Second
+	rejectedDelay = 30 * time.Second
 )
 
-// Pause is how long to leave whoever gave a refusal alone after n of them in a
+// RetryDelay is how long to leave whoever gave a refusal alone after n of them in a
 // row: as long as it asks (Retry-After), within bounds.
-func Pause(r *delegation.Refusal, n int) time.Duration {
+func RetryDelay(r *delegation.Refusal, n int) time.Duration {
 	if r.Code == delegation.CredentialsRejected {
-		return rejectedPause
+		return rejectedDelay
 	}
 	return max(Backoff(n), min(r.RetryAfter, delegation.MaxRetryAfter))
 }
@@ -61,12 +61,12 @@ func Pause(r *delegation.Refusal, n int) time.Duration {
 // Backoff is how long to pause after n failures in a row: from a second to
 // thirty, with jitter so that several servers do not come back at once.
 func Backoff(n int) time.Duration {
-	d := min(firstPause<<min(n-1, 10), maxPause)
+	d := min(minDelay<<min(n-1, 10), maxDelay)
 	return d - time.Duration(rand.Int64N(int64(d/4))) //nolint:gosec // it spreads, it protects nothing
 }
 
-// Again is a refusal that was given before, for who asks now.
-func Again(r *delegation.Refusal, wait time.Duration) *delegation.Refusal {
+// Repeat is a refusal that was given before, for who asks now.
+func Repeat(r *delegation.Refusal, wait time.Duration) *delegation.Refusal {
 	repeated := delegation.Refuse(r.Code, r.Unwrap())
 	repeated.RetryAfter = wait
 	return repeated

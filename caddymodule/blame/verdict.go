@@ -13,56 +13,56 @@ import (
 // Verdict is whom the outcome of one question is about. The zero value is
 // [Nobody].
 type Verdict struct {
-	about   about
+	subject subject
 	refusal *delegation.Refusal
 }
 
-type about int
+type subject int
 
 const (
-	nobody about = iota
-	well
-	credential
-	person
-	service
-	unreachable
+	subjectNone subject = iota
+	subjectHealthy
+	subjectCredential
+	subjectPerson
+	subjectService
+	subjectUnreachable
 )
 
-// Nobody is the verdict of a decision of our own, such as that too many wait.
+// Neutral is the verdict of a decision of our own, such as that too many wait.
 // It says nothing of anybody.
-func Nobody() Verdict { return Verdict{} }
+func Neutral() Verdict { return Verdict{} }
 
-// Well is the verdict of an answer as it should be.
-func Well() Verdict { return Verdict{about: well} }
+// Healthy is the verdict of an answer as it should be.
+func Healthy() Verdict { return Verdict{subject: subjectHealthy} }
 
-// Credential is the verdict of an answer that may be made by the one credential
+// CredentialFault is the verdict of an answer that may be made by the one credential
 // or request, which anybody can send as many of as they like: a rate limit, a
 // status that nobody expects, a body that is none. It says nothing of the
 // service.
-func Credential() Verdict { return Verdict{about: credential} }
+func CredentialFault() Verdict { return Verdict{subject: subjectCredential} }
 
-// Person is the verdict of a decision about one person. Who decides is well.
-func Person() Verdict { return Verdict{about: person} }
+// PersonRefused is the verdict of a decision about one person. Who decides is well.
+func PersonRefused() Verdict { return Verdict{subject: subjectPerson} }
 
-// Service is the verdict of silence, or of an answer that says that the
+// ServiceFailed is the verdict of silence, or of an answer that says that the
 // service is in trouble. It is the asking person's until it hits others too.
-func Service(r *delegation.Refusal) Verdict { return Verdict{service, r} }
+func ServiceFailed(r *delegation.Refusal) Verdict { return Verdict{subjectService, r} }
 
 // Unreachable is the verdict of a connection that could not be made. Nobody's
 // request can be the cause: it was not sent.
-func Unreachable(r *delegation.Refusal) Verdict { return Verdict{unreachable, r} }
+func Unreachable(r *delegation.Refusal) Verdict { return Verdict{subjectUnreachable, r} }
 
-// OfService tells whether the verdict may be everybody's.
-func (v Verdict) OfService() bool { return v.about >= service }
+// ConcernsService tells whether the verdict may be everybody's.
+func (v Verdict) ConcernsService() bool { return v.subject >= subjectService }
 
-// Of returns the verdict of a refusal by a token endpoint, or by a platform.
-func Of(r *delegation.Refusal) Verdict {
+// VerdictOf returns the verdict of a refusal by a token endpoint, or by a platform.
+func VerdictOf(r *delegation.Refusal) Verdict {
 	switch r.Code {
 	case delegation.Overloaded, delegation.SessionRequired:
-		return Nobody()
+		return Neutral()
 	case delegation.IssuerUnavailable, delegation.IssuerThrottled, delegation.GrantsUnavailable, delegation.CredentialsRejected:
-		return Service(r)
+		return ServiceFailed(r)
 	default:
-		return Person()
+		return PersonRefused()
 	}
 }

@@ -16,12 +16,12 @@ var (
 	hostName = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$`)
 )
 
-// ParseBase reads the address of a platform, to which paths are appended, in
+// ParseBaseURL reads the address of a platform, to which paths are appended, in
 // the one spelling that a token's audience has: lower-case host, no default
 // port, no trailing slash. It has to be https, or http on loopback. Its errors
 // begin with the setting's name, and do not repeat the address, which may hold
 // a password.
-func ParseBase(setting, example, address string) (*url.URL, error) {
+func ParseBaseURL(setting, example, address string) (*url.URL, error) {
 	wrong := func(what string) (*url.URL, error) {
 		return nil, fmt.Errorf("%s %s", setting, what)
 	}

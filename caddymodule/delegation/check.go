@@ -16,24 +16,24 @@ import (
 type Checker interface {
 	// Check tries one step after the other, tells what came of each, and stops
 	// at the first that fails: the next ones need it.
-	Check(ctx context.Context, q Question, tell func(Finding))
+	Check(ctx context.Context, q CheckRequest, tell func(Finding))
 }
 
-// Question is what a [Checker] is to try besides the operator's own account.
-type Question struct {
+// CheckRequest is what a [Checker] is to try besides the operator's own account.
+type CheckRequest struct {
 	// Delegation is the request to try, with Person and Claim: nil for none.
 	// Without a Path only its token is.
 	Delegation *Delegation
-	// Read is whether to send it. It has to be safe, then.
-	Read bool
+	// Send is whether to send it. It has to be safe, then.
+	Send bool
 	// Routes are the lines of the route policies that ask for scopes of their
 	// own: so that it can be told which line asks for a scope that is refused.
 	Routes []Route
 }
 
-// AskedBy names the routes that ask for a scope by themselves; "" if none does,
+// RoutesRequiring names the routes that ask for a scope by themselves; "" if none does,
 // and it is the provider's own.
-func (q *Question) AskedBy(scope string) string {
+func (q *CheckRequest) RoutesRequiring(scope string) string {
 	var patterns []string
 	for _, r := range q.Routes {
 		if slices.Contains(r.Scopes, scope) && !slices.Contains(patterns, r.Pattern) {
@@ -56,20 +56,20 @@ type Finding struct {
 	Skipped bool
 }
 
-// Step is one thing to try.
-type Step struct {
+// CheckStep is one thing to try.
+type CheckStep struct {
 	// Name is a word or two.
 	Name string
-	// Try does it, and tells what came of it.
-	Try func(context.Context) (detail string, err error)
+	// Run does it, and tells what came of it.
+	Run func(context.Context) (detail string, err error)
 }
 
-// Try tries one step after the other, and stops at the first that fails: the
+// RunChecks tries one step after the other, and stops at the first that fails: the
 // names of those that were left are told as skipped. Of a refusal its cause is
 // told, which is meant for the operator.
-func Try(ctx context.Context, steps []Step, tell func(Finding)) {
+func RunChecks(ctx context.Context, steps []CheckStep, tell func(Finding)) {
 	for i, step := range steps {
-		detail, err := step.Try(ctx)
+		detail, err := step.Run(ctx)
 		if err == nil {
 			tell(Finding{Step: step.Name, Detail: detail, OK: true})
 			continue

@@ -13,68 +13,68 @@ import (
 // platform before anything can be done in their name. Its errors are a
 // [*Refusal], or a fault that is answered as one.
 type Connector interface {
-	// Depart begins somebody's way to consent.
-	Depart(ctx context.Context, j Journey) (*Departure, error)
+	// BeginConsent begins somebody's way to consent.
+	BeginConsent(ctx context.Context, j ConsentFlow) (*Authorization, error)
 
-	// Told takes what the platform says that somebody has consented to, and
+	// HandleCallback takes what the platform says that somebody has consented to, and
 	// tells what it was. The body is bounded already. Its error's text is for the
 	// log, and holds no secret and nobody's name. It wraps [ErrForged] for what
 	// does not come from the platform.
-	Told(ctx context.Context, r *http.Request) (Word, error)
+	HandleCallback(ctx context.Context, r *http.Request) (CallbackKind, error)
 
-	// Arrive ends a journey in the browser that comes back. first tells whether
+	// CompleteConsent ends a journey in the browser that comes back. first tells whether
 	// it has ended by that, also where the error says that somebody is not
 	// connected by it. The error is [ErrPending] as long as the platform has not
 	// told, and wraps [ErrElsewhere] for who cannot end it. The person may be
 	// nobody.
-	Arrive(ctx context.Context, a Arrival) (first bool, err error)
+	CompleteConsent(ctx context.Context, a Return) (first bool, err error)
 
-	// Consent tells how it stands with somebody.
-	Consent(ctx context.Context, who Person) (Consent, error)
+	// ConsentStatus tells how it stands with somebody.
+	ConsentStatus(ctx context.Context, who Person) (ConsentStatus, error)
 
-	// Part forgets all that somebody has consented to. It cannot be had back.
-	Part(ctx context.Context, who Person) error
+	// Disconnect forgets all that somebody has consented to. It cannot be had back.
+	Disconnect(ctx context.Context, who Person) error
 }
 
-// Journey is somebody's way to consent.
-type Journey struct {
+// ConsentFlow is somebody's way to consent.
+type ConsentFlow struct {
 	Person
-	// ReturnTo is where the browser is to come back to, as an address without a
+	// ReturnURL is where the browser is to come back to, as an address without a
 	// query. The query parameter state is added.
-	ReturnTo string
+	ReturnURL string
 	// Update asks somebody who is connected for more.
 	Update bool
-	// Browser is the token that the browser has from another journey, if any.
-	Browser Secret
+	// BrowserToken is the token that the browser has from another journey, if any.
+	BrowserToken Secret
 	// AnyBrowser has it end in any browser in which the person is signed in, not
 	// just the one that set out.
 	AnyBrowser bool
-	// Life is how long it may take. Default: the provider's.
-	Life time.Duration
+	// Lifetime is how long it may take. Default: the provider's.
+	Lifetime time.Duration
 }
 
-// Departure is where somebody has to go.
-type Departure struct {
+// Authorization is where somebody has to go.
+type Authorization struct {
 	// URL is the platform's page. It works once.
 	URL string
 	// QR is the same as an image, as a data URL; may be empty.
 	QR string
-	// Browser is a token that has to come back with the browser. Empty if any
+	// BrowserToken is a token that has to come back with the browser. Empty if any
 	// browser may come back.
-	Browser Secret
-	// Back is the query parameter state of the address that the browser is to
+	BrowserToken Secret
+	// State is the query parameter state of the address that the browser is to
 	// come back to. The browser must not be told.
-	Back Secret
+	State Secret
 	// Expires is when it is too late to consent.
 	Expires time.Time
 }
 
-// Arrival is a browser that comes back.
-type Arrival struct {
+// Return is a browser that comes back.
+type Return struct {
 	Person
-	// Back is the query parameter state of the address that it comes to, and
+	// State is the query parameter state of the address that it comes to, and
 	// Browser the token that it set out with; empty if it did not.
-	Back, Browser string
+	State, BrowserToken string
 	// AnyBrowser allows a journey to end here that may end in any browser.
 	AnyBrowser bool
 }
@@ -91,35 +91,35 @@ const (
 	ConsentResumed ConsentEvent = "resumed"
 )
 
-// Word is what a platform has told.
-type Word int
+// CallbackKind is what a platform has told.
+type CallbackKind int
 
 // What it was.
 const (
-	WordOther        Word = iota // of no consent, such as who somebody is
-	WordConsent                  // by somebody, to be ended by their browser
-	WordNotification             // nothing is done with it
+	CallbackOther        CallbackKind = iota // of no consent, such as who somebody is
+	CallbackConsent                          // by somebody, to be ended by their browser
+	CallbackNotification                     // nothing is done with it
 )
 
-// Consent is how it stands with somebody.
-type Consent string
+// ConsentStatus is how it stands with somebody.
+type ConsentStatus string
 
 // How it stands.
 const (
-	ConsentNone      Consent = "none"
-	ConsentPending   Consent = "pending"
-	ConsentConnected Consent = "connected"
+	ConsentNone      ConsentStatus = "none"
+	ConsentPending   ConsentStatus = "pending"
+	ConsentConnected ConsentStatus = "connected"
 	// ConsentUpdate is for somebody whose consent the platform does not accept
 	// any more.
-	ConsentUpdate Consent = "update_required"
+	ConsentUpdate ConsentStatus = "update_required"
 )
 
 var (
 	// ErrPending says that the platform has not told yet.
 	ErrPending = errors.New("the platform has not told yet")
-	// ErrElsewhere says that there is such a journey, and that it was begun by
+	// ErrForeignFlow says that there is such a journey, and that it was begun by
 	// somebody else, or in another browser.
-	ErrElsewhere = errors.New("the journey was begun by another user, or in another browser")
+	ErrForeignFlow = errors.New("the journey was begun by another user, or in another browser")
 	// ErrForged says that something does not come from the platform.
 	ErrForged = errors.New("this does not come from the platform")
 )

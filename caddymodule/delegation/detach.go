@@ -22,16 +22,16 @@ func Detach(ctx context.Context) context.Context {
 	return trace.ContextWithSpan(context.Background(), span)
 }
 
-// Attached is [Detach] for what somebody waits for: it ends when ctx does.
-func Attached(ctx context.Context) context.Context {
-	if a, ok := ctx.(*Attachment); ok {
+// WithoutValues is [Detach] for what somebody waits for: it ends when ctx does.
+func WithoutValues(ctx context.Context) context.Context {
+	if a, ok := ctx.(*ValuelessContext); ok {
 		return a
 	}
-	return &Attachment{ctx}
+	return &ValuelessContext{ctx}
 }
 
-// Attachment is what [Attached] returns, for who has room for one.
-type Attachment struct{ context.Context }
+// ValuelessContext is what [Attached] returns, for who has room for one.
+type ValuelessContext struct{ context.Context }
 
 // Value implements [context.Context].
-func (a *Attachment) Value(key any) any { return Detach(a.Context).Value(key) }
+func (a *ValuelessContext) Value(key any) any { return Detach(a.Context).Value(key) }

@@ -30,10 +30,10 @@ type HTTP struct {
 	Timeout time.Duration
 }
 
-// Settings are what state depends on, for a fingerprint. Certificate
+// FingerprintParts are what state depends on, for a fingerprint. Certificate
 // authorities cannot be read back from a pool. They decide whom to talk to, not
 // what is kept.
-func (h *HTTP) Settings() []string {
+func (h *HTTP) FingerprintParts() []string {
 	if h == nil {
 		return nil
 	}
@@ -52,7 +52,7 @@ func LoadCAs(file string) (*x509.CertPool, error) {
 		return nil, err
 	}
 	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(PEM(string(text))) {
+	if !pool.AppendCertsFromPEM(NormalizePEM(string(text))) {
 		return nil, fmt.Errorf("%s holds no PEM certificate: give those of the authorities, from BEGIN CERTIFICATE to END CERTIFICATE", file)
 	}
 	return pool, nil

@@ -13,13 +13,13 @@ const byteOrderMark = "\uFEFF"
 // or four characters back into line breaks.
 var lineBreaks = strings.NewReplacer(`\r\n`, "\n", `\n`, "\n", "\r\n", "\n", "\r", "\n")
 
-// PEM returns a text of PEM blocks in the form that encoding/pem reads, however
+// NormalizePEM returns a text of PEM blocks in the form that encoding/pem reads, however
 // files, environments and secret stores hand it over: with a byte order mark,
 // quotes around it, blanks before and behind its lines, and line breaks of
 // Windows or written as `\n`. All settings that take a key or certificates are
 // read by it, so that what works for one works for all.
-func PEM(text string) []byte {
-	text = unquote(trimMarks(text))
+func NormalizePEM(text string) []byte {
+	text = unquote(trimByteOrderMark(text))
 	lines := strings.Split(lineBreaks.Replace(text), "\n")
 	for i := range lines {
 		lines[i] = strings.TrimSpace(lines[i])
@@ -27,8 +27,8 @@ func PEM(text string) []byte {
 	return []byte(strings.TrimSpace(strings.Join(lines, "\n")) + "\n")
 }
 
-// trimMarks drops what stands around a text unseen.
-func trimMarks(text string) string {
+// trimByteOrderMark drops what stands around a text unseen.
+func trimByteOrderMark(text string) string {
 	return strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(text), byteOrderMark))
 }
 

@@ -72,10 +72,10 @@ func FuzzPEM(f *testing.F) {
 		case " ", "\uFEFF", "\n\n", `"`, "'", "\t":
 			text = around + text + strings.TrimPrefix(around, "\uFEFF")
 		}
-		block, rest := pem.Decode(PEM(text))
+		block, rest := pem.Decode(NormalizePEM(text))
 		if block == nil || string(block.Bytes) != string(content) || len(rest) > 0 {
 			t.Errorf("%q is not read", text)
 		}
-		PEM(lineBreak + around)
+		NormalizePEM(lineBreak + around)
 	})
 }

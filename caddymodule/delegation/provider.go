@@ -59,12 +59,12 @@ type ParticipantChecker interface {
 	CheckParticipant(ctx context.Context, d *Delegation) error
 }
 
-// Examiner is implemented by a provider that can find out why the upstream
+// UnauthorizedDiagnoser is implemented by a provider that can find out why the upstream
 // does not accept a new credential.
-type Examiner interface {
-	// Examine is called when it was refused twice, a new one included. It
+type UnauthorizedDiagnoser interface {
+	// DiagnoseUnauthorized is called when it was refused twice, a new one included. It
 	// returns what to answer; nil if it cannot tell.
-	Examine(ctx context.Context, d *Delegation, refused Credential) *Refusal
+	DiagnoseUnauthorized(ctx context.Context, d *Delegation, refused Credential) *Refusal
 }
 
 // Releaser is implemented by a provider that binds people to participants for
@@ -131,15 +131,15 @@ type Host interface {
 	// what the token depends on. To be called once, at the end of Open: mint may be called at once.
 	Tokens(mint Mint) Tokens
 
-	// State returns state of the provider's own that outlives a reload. build
+	// Retain returns state of the provider's own that outlives a reload. build
 	// makes it unless a provider of the same name and kind has asked for the
 	// same key already. It must not hold on to the logger or anything else of
 	// one configuration. Its Close runs when no configuration uses it any more.
-	State(key string, build func() io.Closer) io.Closer
+	Retain(key string, build func() io.Closer) io.Closer
 
-	// Common is State that providers of other names share, if they are of the
+	// RetainShared is State that providers of other names share, if they are of the
 	// same kind: of what belongs to the platform, such as a quota.
-	Common(key string, build func() io.Closer) io.Closer
+	RetainShared(key string, build func() io.Closer) io.Closer
 
 	// Logger is the log of the current configuration.
 	Logger() *zap.Logger
@@ -176,16 +176,16 @@ type Upstream struct {
 	// Prefix is put before the path; "" or /x without a trailing slash.
 	Prefix string
 
-	// Secretive says that the credential stands in the address of requests. A
+	// CredentialInURL says that the credential stands in the address of requests. A
 	// redirect of the platform is refused then, and an address in its answer
 	// taken out: it may repeat what it was called by. What of the credential is
 	// secret is made unreadable wherever else it stands in the answer, which
 	// cannot be a WebSocket. The credential has to be [Disclosing].
-	Secretive bool
+	CredentialInURL bool
 }
 
-// Disclosing is a credential that tells what an answer must not repeat of it.
-type Disclosing interface {
+// SecretLister is a credential that tells what an answer must not repeat of it.
+type SecretLister interface {
 	// Secrets are what was put on the request. They have no spaces and are ASCII.
 	Secrets() []Secret
 }

@@ -46,7 +46,7 @@ const (
 	UpstreamDown         Code = "upstream_down"
 )
 
-type meaning struct {
+type codeDetails struct {
 	status  int
 	proxy   string // error type of RFC 9209 section 2.3
 	message string // for the person at the screen; says nothing of anybody else
@@ -60,7 +60,7 @@ const (
 	proxyUnavailable = "destination_unavailable"
 )
 
-var meanings = map[Code]meaning{
+var detailsByCode = map[Code]codeDetails{
 	SessionRequired:      {http.StatusUnauthorized, proxyDenied, "Sign in and try again."},
 	CrossOrigin:          {http.StatusForbidden, proxyDenied, "This request came from another site."},
 	PathAmbiguous:        {http.StatusBadRequest, proxyBadRequest, "The path can be read in more than one way."},
@@ -124,9 +124,9 @@ func Refuse(code Code, cause error) *Refusal {
 	return &Refusal{Code: code, cause: cause}
 }
 
-// Saying returns the refusal with another sentence for the person who is asking,
+// WithMessage returns the refusal with another sentence for the person who is asking,
 // where that of the code would not be true.
-func (r *Refusal) Saying(message string) *Refusal {
+func (r *Refusal) WithMessage(message string) *Refusal {
 	r.message = message
 	return r
 }
@@ -145,30 +145,30 @@ func (r *Refusal) Error() string { return string(r.Code) }
 // Unwrap returns the cause.
 func (r *Refusal) Unwrap() error { return r.cause }
 
-func (r *Refusal) meaning() meaning {
-	if m, ok := meanings[r.Code]; ok {
+func (r *Refusal) details() codeDetails {
+	if m, ok := detailsByCode[r.Code]; ok {
 		return m
 	}
-	return meaning{http.StatusInternalServerError, "proxy_internal_error", "This request could not be handled."}
+	return codeDetails{http.StatusInternalServerError, "proxy_internal_error", "This request could not be handled."}
 }
 
 // Status is the HTTP status of the answer.
-func (r *Refusal) Status() int { return r.meaning().status }
+func (r *Refusal) Status() int { return r.details().status }
 
 // ProxyError is the error type for the Proxy-Status header (RFC 9209).
-func (r *Refusal) ProxyError() string { return r.meaning().proxy }
+func (r *Refusal) ProxyError() string { return r.details().proxy }
 
 // Message is a sentence for the person who is asking.
 func (r *Refusal) Message() string {
 	if r.message != "" {
 		return r.message
 	}
-	return r.meaning().message
+	return r.details().message
 }
 
-// Wait is the value of Retry-After: on a 503 within [MaxRetryAfter], on a 429
+// BoundedRetryAfter is the value of Retry-After: on a 503 within [MaxRetryAfter], on a 429
 // as asked, and zero (no header) otherwise.
-func (r *Refusal) Wait() time.Duration {
+func (r *Refusal) BoundedRetryAfter() time.Duration {
 	switch r.Status() {
 	case http.StatusTooManyRequests:
 		return max(r.RetryAfter, time.Second)

@@ -76,18 +76,18 @@ func TestBearer(t *testing.T) {
 // meaning and a sentence, and its text is the code alone.
 func TestRefusals(t *testing.T) {
 	cause := fmt.Errorf("participant 42 said no")
-	for code := range meanings {
+	for code := range detailsByCode {
 		r := Refuse(code, cause)
 		if r.Status() < 400 || r.ProxyError() == "" || r.Message() == "" || r.Error() != string(code) {
 			t.Errorf("%s: %d %q %q %q", code, r.Status(), r.ProxyError(), r.Message(), r.Error())
 		}
 		r.RetryAfter = time.Hour
-		wait := r.Wait()
+		wait := r.BoundedRetryAfter()
 		if r.Status() == http.StatusServiceUnavailable != (wait == MaxRetryAfter) && r.Status() != http.StatusTooManyRequests {
 			t.Errorf("%s: wait %s", code, wait)
 		}
 	}
-	if got := AsRefusal(cause); got.Code != IssuerUnavailable || got.Status() != 503 || got.Wait() != DefaultRetryAfter {
+	if got := AsRefusal(cause); got.Code != IssuerUnavailable || got.Status() != 503 || got.BoundedRetryAfter() != DefaultRetryAfter {
 		t.Errorf("a fault became %+v", got)
 	}
 	if got := AsRefusal(fmt.Errorf("while: %w", Refuse(ConsentRequired, nil))); got.Code != ConsentRequired {

@@ -11,22 +11,22 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Succeeded is the outcome of what did not fail.
-const Succeeded = "ok"
+// OutcomeOK is the outcome of what did not fail.
+const OutcomeOK = "ok"
 
 // Outcome says how something ended, for metrics, logs and traces: [Succeeded],
 // or the refusal's code. There are few of them, and none names a person.
 func Outcome(err error) string {
 	if err == nil {
-		return Succeeded
+		return OutcomeOK
 	}
 	return string(AsRefusal(err).Code)
 }
 
-// Span begins a span of the trace that ctx is part of, if that is recorded.
+// StartSpan begins a span of the trace that ctx is part of, if that is recorded.
 // The attributes must name no person. The function that is returned is to be
 // called once, with the outcome, which becomes the attribute delegate.outcome.
-func Span(ctx context.Context, name string, attributes ...attribute.KeyValue) (context.Context, func(error)) {
+func StartSpan(ctx context.Context, name string, attributes ...attribute.KeyValue) (context.Context, func(error)) {
 	parent := trace.SpanFromContext(ctx)
 	if !parent.IsRecording() {
 		return ctx, func(error) {}

@@ -30,8 +30,8 @@ func TestSpan(t *testing.T) {
 			memory := tracetest.NewInMemoryExporter()
 			provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(memory))
 			ctx, parent := provider.Tracer("test").Start(t.Context(), "request")
-			inner, end := Span(ctx, "delegate.mint", attribute.String("delegate.provider", "p"))
-			_, endInner := Span(inner, "delegate.mint")
+			inner, end := StartSpan(ctx, "delegate.mint", attribute.String("delegate.provider", "p"))
+			_, endInner := StartSpan(inner, "delegate.mint")
 			endInner(nil)
 			end(c.err)
 			spans := memory.GetSpans()
@@ -64,7 +64,7 @@ func TestSpanWithoutTrace(t *testing.T) {
 	parent.End()
 	memory.Reset()
 	for name, ctx := range map[string]context.Context{"no span": t.Context(), "not sampled": notRecording, "ended": recording} {
-		inner, end := Span(ctx, "delegate.mint")
+		inner, end := StartSpan(ctx, "delegate.mint")
 		end(errors.New("x"))
 		if inner != ctx || len(memory.GetSpans()) != 0 {
 			t.Errorf("%s: a span was begun", name)

@@ -4,7 +4,7 @@ package delegation
 
 import "sync"
 
-// Succession names the keys of one account, so that [Identity.Key] stays the
+// KeyRotation names the keys of one account, so that [Identity.Key] stays the
 // same while they are rotated. A token belongs to the account and not to the
 // key that it was obtained with: a key that replaces one while the server runs,
 // or that was listed beside it in an earlier configuration, takes its name
@@ -12,14 +12,14 @@ import "sync"
 // name, and so with tokens, of its own.
 //
 // The zero value knows no key. It is for [Host.State], keyed by the account.
-type Succession struct {
+type KeyRotation struct {
 	mu    sync.Mutex
 	names map[string]string // by a key's fingerprint
 }
 
-// Load returns the name for the keys of a configuration, by their
+// NameOf returns the name for the keys of a configuration, by their
 // fingerprints: what its first key is known by, or that key's own.
-func (s *Succession) Load(keys ...string) (name string) {
+func (s *KeyRotation) NameOf(keys ...string) (name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	name, known := s.names[keys[0]]
@@ -32,7 +32,7 @@ func (s *Succession) Load(keys ...string) (name string) {
 
 // Supersedes reports whether the first key of a configuration is none of those
 // that the account has been known by: [Succession.Load] begins anew with it.
-func (s *Succession) Supersedes(first string) bool {
+func (s *KeyRotation) Supersedes(first string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_, known := s.names[first]
@@ -41,13 +41,13 @@ func (s *Succession) Supersedes(first string) bool {
 
 // Replace has keys that took the place of others, under which tokens go by the
 // name, take the name over.
-func (s *Succession) Replace(name string, keys ...string) {
+func (s *KeyRotation) Replace(name string, keys ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.adopt(name, keys)
 }
 
-func (s *Succession) adopt(name string, keys []string) {
+func (s *KeyRotation) adopt(name string, keys []string) {
 	if s.names == nil {
 		s.names = make(map[string]string)
 	}
@@ -59,4 +59,4 @@ func (s *Succession) adopt(name string, keys []string) {
 }
 
 // Close implements [io.Closer]; there is nothing to end.
-func (*Succession) Close() error { return nil }
+func (*KeyRotation) Close() error { return nil }

@@ -24,13 +24,13 @@ func TestR13_Succession(t *testing.T) {
 		"a failed reload between changes": {loaded: [][]string{{"b"}, {"a"}}, want: "a"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var s Succession
-			got := s.Load("a")
+			var s KeyRotation
+			got := s.NameOf("a")
 			if c.replaced != nil {
 				s.Replace(got, c.replaced...)
 			}
 			for _, keys := range c.loaded {
-				got = s.Load(keys...)
+				got = s.NameOf(keys...)
 			}
 			if got != c.want {
 				t.Errorf("%s; want %s", got, c.want)

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// in takes a slot and holds it for a second.
-func in(t *testing.T, q *Queue[string], owner string, rank Rank) error {
+// acquire takes a slot and holds it for a second.
+func acquire(t *testing.T, q *Queue[string], owner string, rank Rank) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
@@ -32,10 +32,10 @@ func in(t *testing.T, q *Queue[string], owner string, rank Rank) error {
 // the queue, and one owner's newest from what they have left lying there.
 func TestOthersTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := New[string](Limits{Slots: 4, PerOwner: 3, Waiting: 100, Newest: true})
+		q := New[string](Limits{Slots: 4, PerOwner: 3, Waiting: 100, NewestFirst: true})
 		var all sync.WaitGroup
 		for range 90 {
-			all.Go(func() { _ = in(t, q, "flood", Middle) })
+			all.Go(func() { _ = acquire(t, q, "flood", RankMiddle) })
 		}
 		synctest.Wait()
 		if q.Running() != 3 {
@@ -44,20 +44,20 @@ func TestOthersTurn(t *testing.T) {
 		for n := range 10 {
 			all.Go(func() {
 				began := time.Now()
-				if err := in(t, q, fmt.Sprint(n), Middle); err != nil || time.Since(began) > 5*time.Second {
+				if err := acquire(t, q, fmt.Sprint(n), RankMiddle); err != nil || time.Since(began) > 5*time.Second {
 					t.Errorf("%v after %s", err, time.Since(began))
 				}
 			})
 			all.Go(func() {
 				if n == 0 {
-					if err := in(t, q, "flood", Middle); err != nil {
+					if err := acquire(t, q, "flood", RankMiddle); err != nil {
 						t.Errorf("the newest of the flood: %v", err)
 					}
 				}
 			})
 		}
 		all.Wait()
-		if len(q.lines) != 0 || q.waiting != 0 || q.running != 0 || q.last != 0 || len(q.ring) != 0 {
+		if len(q.owners) != 0 || q.waiting != 0 || q.running != 0 || q.lastRankRunning != 0 || len(q.roundRobin) != 0 {
 			t.Errorf("something is left: %+v", q)
 		}
 	})
@@ -66,22 +66,22 @@ func TestOthersTurn(t *testing.T) {
 // TestRanks protects who is known to be good from who is not.
 func TestRanks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		q := New[string](Limits{Slots: 3, PerOwner: 3, Last: 2})
+		q := New[string](Limits{Slots: 3, PerOwner: 3, LastRankSlots: 2})
 		var all sync.WaitGroup
 		for n := range 8 {
-			all.Go(func() { _ = in(t, q, fmt.Sprint("bad", n), Last) })
+			all.Go(func() { _ = acquire(t, q, fmt.Sprint("bad", n), RankLast) })
 		}
 		synctest.Wait()
 		if q.Running() != 2 {
 			t.Errorf("%d slots are of the last rank", q.Running())
 		}
-		all.Go(func() { _ = in(t, q, "first there", First) })
+		all.Go(func() { _ = acquire(t, q, "first there", RankFirst) })
 		synctest.Wait()
 		began := time.Now()
 		for n := range 9 {
-			rank := []Rank{Last, Middle, First}[n/3]
+			rank := []Rank{RankLast, RankMiddle, RankFirst}[n/3]
 			all.Go(func() {
-				if err := in(t, q, fmt.Sprint(n), rank); rank == First && (err != nil || time.Since(began) > 2*time.Second) {
+				if err := acquire(t, q, fmt.Sprint(n), rank); rank == RankFirst && (err != nil || time.Since(began) > 2*time.Second) {
 					t.Errorf("the first rank: %v after %s", err, time.Since(began))
 				}
 			})
@@ -99,7 +99,7 @@ func TestFull(t *testing.T) {
 		var all sync.WaitGroup
 		wait := func(owner string, rank Rank) {
 			all.Go(func() {
-				if err := in(t, q, owner, rank); errors.Is(err, ErrFull) {
+				if err := acquire(t, q, owner, rank); errors.Is(err, ErrFull) {
 					full.Add(1)
 					if owner != "flood" {
 						t.Errorf("%s makes room", owner)
@@ -109,13 +109,13 @@ func TestFull(t *testing.T) {
 			synctest.Wait()
 		}
 		for range 11 {
-			wait("flood", Middle)
+			wait("flood", RankMiddle)
 		}
 		for n := range 5 {
-			wait(fmt.Sprint(n), Middle)
+			wait(fmt.Sprint(n), RankMiddle)
 		}
 		for range 20 {
-			wait("flood", First)
+			wait("flood", RankFirst)
 		}
 		q.mu.Lock()
 		waiting := q.waiting
@@ -132,7 +132,7 @@ func TestFull(t *testing.T) {
 func TestFirstStayWhenFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const waiting, shared = 100, 20
-		q := New[string](Limits{Slots: 4, PerOwner: 3, Waiting: waiting, Newest: true})
+		q := New[string](Limits{Slots: 4, PerOwner: 3, Waiting: waiting, NewestFirst: true})
 		ctx, leave := context.WithCancel(t.Context())
 		var all sync.WaitGroup
 		crowd := func(rank Rank) {
@@ -146,11 +146,11 @@ func TestFirstStayWhenFull(t *testing.T) {
 			}
 			synctest.Wait()
 		}
-		crowd(Middle)
+		crowd(RankMiddle)
 		var lost atomic.Int64
 		for range shared {
 			all.Go(func() {
-				release, err := q.Acquire(ctx, "shared", First)
+				release, err := q.Acquire(ctx, "shared", RankFirst)
 				if errors.Is(err, ErrFull) {
 					lost.Add(1)
 				} else if err == nil {
@@ -159,8 +159,8 @@ func TestFirstStayWhenFull(t *testing.T) {
 			})
 		}
 		synctest.Wait()
-		crowd(Last)
-		crowd(Middle)
+		crowd(RankLast)
+		crowd(RankMiddle)
 		if n := lost.Load(); n > 0 {
 			t.Errorf("%d of %d who go first made room for a crowd", n, shared)
 		}
@@ -183,7 +183,7 @@ func TestGivenUp(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if q.Running() != 0 || len(q.lines) != 0 {
+	if q.Running() != 0 || len(q.owners) != 0 {
 		t.Errorf("%d slots are lost", q.Running())
 	}
 }
@@ -193,12 +193,12 @@ func TestGivenUp(t *testing.T) {
 func TestNewest(t *testing.T) {
 	for _, newest := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
-			q := New[string](Limits{Slots: 10, PerOwner: 5, Newest: newest})
+			q := New[string](Limits{Slots: 10, PerOwner: 5, NewestFirst: newest})
 			var all sync.WaitGroup
 			for n := range 100 {
 				all.Go(func() {
 					began := time.Now()
-					err := in(t, q, fmt.Sprint("there", n), Middle)
+					err := acquire(t, q, fmt.Sprint("there", n), RankMiddle)
 					if took := time.Since(began); !newest && n < 40 && (err != nil || took > time.Duration(n/10+1)*time.Second) {
 						t.Errorf("the %dth in turn: %v after %s", n, err, took)
 					}
@@ -207,7 +207,7 @@ func TestNewest(t *testing.T) {
 			}
 			all.Go(func() {
 				began := time.Now()
-				if err := in(t, q, "now", Middle); newest && (err != nil || time.Since(began) > 2*time.Second) {
+				if err := acquire(t, q, "now", RankMiddle); newest && (err != nil || time.Since(began) > 2*time.Second) {
 					t.Errorf("the newest: %v after %s", err, time.Since(began))
 				}
 			})
@@ -219,25 +219,25 @@ func TestNewest(t *testing.T) {
 // TestTry protects those who wait from being passed, and slots from one owner:
 // it takes one that is free, and no second.
 func TestTry(t *testing.T) {
-	q := New[string](Limits{Slots: 3, PerOwner: 2, Last: 1})
+	q := New[string](Limits{Slots: 3, PerOwner: 2, LastRankSlots: 1})
 	try := func(owner string, rank Rank, want bool) (release func()) {
 		t.Helper()
-		release, ok := q.Try(owner, rank)
+		release, ok := q.TryAcquire(owner, rank)
 		if ok != want {
 			t.Errorf("%s: %t", owner, ok)
 		}
 		return release
 	}
-	first := try("a", Last, true)
-	try("a", First, false)
-	try("b", Last, false)
-	second := try("b", First, true)
-	third := try("c", First, true)
-	try("d", First, false)
+	first := try("a", RankLast, true)
+	try("a", RankFirst, false)
+	try("b", RankLast, false)
+	second := try("b", RankFirst, true)
+	third := try("c", RankFirst, true)
+	try("d", RankFirst, false)
 	for _, release := range []func(){first, second, third, first} {
 		release()
 	}
-	if q.Running() != 0 || q.last != 0 || len(q.lines) != 0 {
+	if q.Running() != 0 || q.lastRankRunning != 0 || len(q.owners) != 0 {
 		t.Errorf("something is left: %+v", q)
 	}
 }

@@ -25,8 +25,8 @@ var (
 
 var parameters = []string{"addr", "client_name", "db", "master_name", "password", "pool_size", "protocol", "username"}
 
-// parse reads [Options.URL].
-func parse(text string) (*redis.UniversalOptions, error) {
+// parseURL reads [Options.URL].
+func parseURL(text string) (*redis.UniversalOptions, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Fragment != "" {
 		return nil, errURL
@@ -74,13 +74,13 @@ func parse(text string) (*redis.UniversalOptions, error) {
 	}
 }
 
-// tune has a client fail fast: nothing is tried twice while a request waits.
-func tune(o *redis.UniversalOptions, timeout time.Duration, turns int) {
+// tuneClient has a client fail fast: nothing is tried twice while a request waits.
+func tuneClient(o *redis.UniversalOptions, timeout time.Duration, turns int) {
 	o.ContextTimeoutEnabled = true
 	o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = timeout, timeout, timeout
 	// Nobody waits for the rest of a connection that takes longer: it is
 	// there for the next command.
-	o.DialTimeout = patience * timeout
+	o.DialTimeout = dialFactor * timeout
 	o.DialerRetries, o.MaxRetries = 1, -1
 	o.PoolSize = turns + 4 // what the watch does is not counted
 	o.PipelinePoolSize = -1

@@ -55,7 +55,7 @@ func shares(t *testing.T, o Options) {
 			t.Error("a machine that begins does not know what is revoked")
 		}
 	}
-	if n := late.fleet.Machines(t.Context()); n != 2 {
+	if n := late.fleet.OtherMachines(t.Context()); n != 2 {
 		t.Errorf("%d other machines", n)
 	}
 	for _, m := range []*machine{a, b} {
@@ -181,7 +181,7 @@ func TestSentinel(t *testing.T) {
 	master := serve(t)
 	replica := serve(t, "--replicaof", "127.0.0.1", fmt.Sprint(master.port))
 	until(t, 20*time.Second, "the replica follows", func() bool { return strings.Contains(replica.do("INFO", "replication"), "master_link_status:up") })
-	sentinel := watchman(t, master)
+	sentinel := startSentinel(t, master)
 	shares(t, Options{URL: fmt.Sprintf("redis://127.0.0.1:%d/?master_name=mymaster", sentinel.port)})
 
 	i := new(issuer)
@@ -200,8 +200,8 @@ func TestSentinel(t *testing.T) {
 	})
 }
 
-// watchman starts a Sentinel.
-func watchman(t *testing.T, master *server) *server {
+// startSentinel starts a Sentinel.
+func startSentinel(t *testing.T, master *server) *server {
 	t.Helper()
 	s := &server{t: t, dir: t.TempDir()}
 	t.Cleanup(s.kill)

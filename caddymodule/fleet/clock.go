@@ -18,20 +18,20 @@ const (
 // clock is the server's, which is the one clock of all machines.
 type clock struct {
 	offset  atomic.Int64 // how far it is ahead of this machine's, in nanoseconds
-	trusted atomic.Pointer[reading]
+	trusted atomic.Pointer[serverReading]
 }
 
-// reading is what the server's clock said.
-type reading struct {
+// serverReading is what the server's clock said.
+type serverReading struct {
 	server time.Time
 	at     time.Time // by this machine's, which goes on evenly
 }
 
 // expected is what it should say at a moment.
-func (r *reading) expected(at time.Time) time.Time { return r.server.Add(at.Sub(r.at)) }
+func (r *serverReading) expected(at time.Time) time.Time { return r.server.Add(at.Sub(r.at)) }
 
-// setTime notes what the server's clock said between a moment and now.
-func (c *clock) setTime(server, began time.Time) {
+// recordServerTime notes what the server's clock said between a moment and now.
+func (c *clock) recordServerTime(server, began time.Time) {
 	at := began.Add(time.Since(began) / 2)
 	offset := server.Sub(at)
 	c.offset.Store(int64(offset))
@@ -41,7 +41,7 @@ func (c *clock) setTime(server, began time.Time) {
 	if r := c.trusted.Load(); r != nil && offset.Abs() > minSkew && server.Sub(r.expected(at)).Abs() > minSkew {
 		return
 	}
-	c.trusted.Store(&reading{server, at})
+	c.trusted.Store(&serverReading{server, at})
 }
 
 // serverTime is what the server's clock says now. The stream goes by it.

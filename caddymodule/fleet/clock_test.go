@@ -15,7 +15,7 @@ func TestSkew(t *testing.T) {
 		{20 * time.Millisecond, 0}, {-900 * time.Millisecond, 0}, {20 * time.Second, 20 * time.Second}, {-20 * time.Second, -20 * time.Second}, {-time.Hour, 0},
 	} {
 		f, began := new(Fleet), time.Now()
-		f.setTime(began.Add(c.ahead), began)
+		f.recordServerTime(began.Add(c.ahead), began)
 		if got, ok := f.Skew(); !ok || (got-c.want).Abs() > time.Millisecond {
 			t.Errorf("%s ahead: %s", c.ahead, got)
 		}
@@ -38,10 +38,10 @@ func TestClockJumps(t *testing.T) {
 			if _, ok := f.Skew(); ok {
 				t.Error("known before it was asked")
 			}
-			f.setTime(time.Now().Add(c.before), time.Now())
+			f.recordServerTime(time.Now().Add(c.before), time.Now())
 			for range 60 {
 				time.Sleep(time.Second)
-				f.setTime(time.Now().Add(c.after), time.Now())
+				f.recordServerTime(time.Now().Add(c.after), time.Now())
 			}
 			if got, _ := f.Skew(); got != c.want {
 				t.Errorf("%s, then %s: %s; want %s", c.before, c.after, got, c.want)

@@ -14,17 +14,17 @@ import (
 
 // Earlier versions tell of revocations as of purges in a space of its own.
 const (
-	sessionSpace = "\x00sessions"
-	namedPrefix  = "sid "
-	digestPrefix = "digest "
+	sessionNamespace = "\x00sessions"
+	sessionIDPrefix  = "sid "
+	digestPrefix     = "digest "
 )
 
-// selectionOf is what an earlier version reads.
-func selectionOf(n session.Name) delegation.Selection {
+// legacySelection is what an earlier version reads.
+func legacySelection(n session.RevocationTarget) delegation.Selection {
 	s := delegation.Selection{Realm: n.Realm, Subject: n.Subject}
 	switch {
 	case n.SessionID != "":
-		s.Participant = namedPrefix + n.SessionID
+		s.Participant = sessionIDPrefix + n.SessionID
 	case n.Digest != "":
 		if raw, err := base64.RawURLEncoding.DecodeString(n.Digest); err == nil {
 			s.Participant = digestPrefix + hex.EncodeToString(raw)
@@ -33,19 +33,19 @@ func selectionOf(n session.Name) delegation.Selection {
 	return s
 }
 
-// applyRevoked merges what the stream tells.
-func (f *Fleet) applyRevoked(n *note) {
-	revocations := f.outbox.revocations()
+// applyRevocation merges what the stream tells.
+func (f *Fleet) applyRevocation(n *purgeRecord) {
+	revocations := f.revocationOutbox.revocations()
 	if revocations == nil {
 		return
 	}
 	if n.Revocation != nil {
-		f.outbox.add(revocations.Merge(*n.Revocation)...)
+		f.revocationOutbox.add(revocations.Merge(*n.Revocation)...)
 		return
 	}
 	s := n.Selection
-	what := session.Revocation{Name: session.Name{Realm: s.Realm, Subject: s.Subject}, At: n.At}
-	if id, ok := strings.CutPrefix(s.Participant, namedPrefix); ok {
+	what := session.Revocation{RevocationTarget: session.RevocationTarget{Realm: s.Realm, Subject: s.Subject}, At: n.At}
+	if id, ok := strings.CutPrefix(s.Participant, sessionIDPrefix); ok {
 		if s.Subject != "" {
 			what.At, what.NoSessionID = time.Time{}, n.At
 		} else {
@@ -56,11 +56,11 @@ func (f *Fleet) applyRevoked(n *note) {
 		if err != nil {
 			return
 		}
-		what.Name = session.Name{Digest: base64.RawURLEncoding.EncodeToString(raw)}
+		what.RevocationTarget = session.RevocationTarget{Digest: base64.RawURLEncoding.EncodeToString(raw)}
 	}
 	// It has no record yet, and the stream forgets.
-	if known, ok := revocations.Of(what.Name); !ok || known.At.Before(what.At) || known.NoSessionID.Before(what.NoSessionID) {
-		f.outbox.add(what.Name)
+	if known, ok := revocations.Get(what.RevocationTarget); !ok || known.At.Before(what.At) || known.NoSessionID.Before(what.NoSessionID) {
+		f.revocationOutbox.add(what.RevocationTarget)
 	}
-	f.outbox.add(revocations.Merge(what)...)
+	f.revocationOutbox.add(revocations.Merge(what)...)
 }

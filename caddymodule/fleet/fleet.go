@@ -89,38 +89,38 @@ type Options struct {
 // Fleet is this machine's connection to the others. It outlives configurations
 // and holds nothing of any one of them but what [Fleet.OnChange] was given.
 type Fleet struct {
-	sealer  Sealer
-	timeout time.Duration
-	term    time.Duration // of a lease
-	client  redis.UniversalClient
-	locks   *redislock.Client
-	machine string // tells this machine's purges from the others'
-	opened  time.Time
+	sealer    Sealer
+	timeout   time.Duration
+	leaseTerm time.Duration // of a lease
+	client    redis.UniversalClient
+	locks     *redislock.Client
+	machine   string // tells this machine's purges from the others'
+	opened    time.Time
 
-	ctx    context.Context // ends with Close
-	cancel context.CancelFunc
-	start  sync.Once
-	tried  chan struct{}  // closed when it is known whether Redis is there
-	work   sync.WaitGroup // guarded against a late Add by mu and closed
+	ctx          context.Context // ends with Close
+	cancel       context.CancelFunc
+	start        sync.Once
+	firstAttempt chan struct{}  // closed when it is known whether Redis is there
+	work         sync.WaitGroup // guarded against a late Add by mu and closed
 
-	turns    chan struct{} // commands at Redis
-	answered atomic.Int64  // when the last one was, in Unix nanoseconds
+	commandSlots chan struct{} // commands at Redis
+	lastAnswer   atomic.Int64  // when the last one was, in Unix nanoseconds
 
-	health health
-	queue  queue
-	stream stream
-	outbox outbox
+	health           health
+	leaseWaiters     waiterQueue
+	stream           stream
+	revocationOutbox revocationOutbox
 
 	clock
-	presented time.Time
+	lastPresence time.Time
 
 	failures   atomic.Int64
 	unreadable atomic.Int64
 
-	mu      sync.Mutex
-	closed  bool
-	members []*Member
-	journal journal
+	mu          sync.Mutex
+	closed      bool
+	members     []*Member
+	purgeOutbox purgeOutbox
 }
 
 // Open returns a fleet that is not connected yet. The error is about the
@@ -129,7 +129,7 @@ func Open(o Options) (*Fleet, error) {
 	if o.Sealer == nil {
 		return nil, errors.New("sharing tokens in redis takes a keyset to seal them: make one with `caddy delegate keyset generate <file>` and name it")
 	}
-	u, err := parse(o.URL)
+	u, err := parseURL(o.URL)
 	if err != nil {
 		return nil, err
 	}
@@ -143,28 +143,28 @@ func Open(o Options) (*Fleet, error) {
 	if turns <= 0 {
 		turns = 10 * runtime.GOMAXPROCS(0)
 	}
-	tune(u, o.Timeout, turns)
+	tuneClient(u, o.Timeout, turns)
 	if u.TLSConfig != nil {
 		u.TLSConfig.RootCAs = o.RootCAs
 	}
 	// The client tells stderr the address at each attempt; we tell of changes.
 	logging.Disable()
 	f := &Fleet{
-		sealer:  o.Sealer,
-		timeout: o.Timeout,
-		term:    o.Lease,
-		client:  redis.NewUniversalClient(u),
-		machine: rand.Text(),
-		opened:  time.Now(),
-		tried:   make(chan struct{}),
-		turns:   make(chan struct{}, turns),
-		journal: newJournal(),
-		queue:   queue{waiting: make(map[*place]chan error)},
+		sealer:       o.Sealer,
+		timeout:      o.Timeout,
+		leaseTerm:    o.Lease,
+		client:       redis.NewUniversalClient(u),
+		machine:      rand.Text(),
+		opened:       time.Now(),
+		firstAttempt: make(chan struct{}),
+		commandSlots: make(chan struct{}, turns),
+		purgeOutbox:  newPurgeOutbox(),
+		leaseWaiters: waiterQueue{waiting: make(map[*tokenEntry]chan error)},
 	}
 	f.locks = redislock.New(f.client)
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	f.stream = newStream(f.opened)
-	f.outbox.names = make(map[session.Name]struct{})
+	f.revocationOutbox.names = make(map[session.RevocationTarget]struct{})
 	return f, nil
 }
 
@@ -172,7 +172,7 @@ func Open(o Options) (*Fleet, error) {
 func (f *Fleet) Start() {
 	f.start.Do(func() {
 		if !f.spawn(f.watch) {
-			close(f.tried)
+			close(f.firstAttempt)
 		}
 	})
 }
@@ -197,9 +197,9 @@ func (f *Fleet) Close() error {
 	if closed {
 		return nil
 	}
-	f.absent()
+	f.withdrawPresence()
 	f.cancel()
-	f.health.end()
+	f.health.close()
 	err := f.client.Close()
 	f.work.Wait()
 	return err
@@ -210,7 +210,7 @@ func (f *Fleet) Close() error {
 // drop is called for their purges, with the time of each, from any goroutine;
 // for those of long ago as well, and for some more than once.
 func (f *Fleet) Join(space string, drop func(delegation.Selection, time.Time)) *Member {
-	m := &Member{fleet: f, space: space, drop: drop}
+	m := &Member{fleet: f, namespace: space, drop: drop}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.members = append(f.members, m)
@@ -221,16 +221,16 @@ func (f *Fleet) Join(space string, drop func(delegation.Selection, time.Time)) *
 // other keys, altered, or moved from another place.
 func (f *Fleet) Unreadable() int64 { return f.unreadable.Load() }
 
-// drop has the members of a space drop a selection, except for one of them.
-func (f *Fleet) drop(n note, except *Member) {
-	for _, m := range f.joined() {
-		if m != except && m.space == n.Space {
+// dropOthers has the members of a space drop a selection, except for one of them.
+func (f *Fleet) dropOthers(n purgeRecord, except *Member) {
+	for _, m := range f.currentMembers() {
+		if m != except && m.namespace == n.Namespace {
 			m.drop(n.Selection, n.At)
 		}
 	}
 }
 
-func (f *Fleet) joined() []*Member {
+func (f *Fleet) currentMembers() []*Member {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.members)

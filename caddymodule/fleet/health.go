@@ -20,30 +20,30 @@ import (
 )
 
 const (
-	// every is how often Redis is tried while it is down.
-	every = time.Second
-	// patience is how many timeouts a new connection may take.
-	patience = 4
+	// retryEvery is how often Redis is tried while it is down.
+	retryEvery = time.Second
+	// dialFactor is how many timeouts a new connection may take.
+	dialFactor = 4
 )
 
 // errDown is why a step was not done: Redis cannot be used.
 var errDown = errors.New("redis is down")
 
-// errLost is an outage that only the data has noticed.
-var errLost = errors.New("redis has lost its data")
+// errDataLost is an outage that only the data has noticed.
+var errDataLost = errors.New("redis has lost its data")
 
-// link is the time between two outages. Whoever waits for Redis leaves when it
+// epoch is the time between two outages. Whoever waits for Redis leaves when it
 // ends.
-type link struct{ down chan struct{} }
+type epoch struct{ ended chan struct{} }
 
 // health is whether Redis can be used.
 type health struct {
-	link atomic.Pointer[link] // nil: it cannot
+	epoch atomic.Pointer[epoch] // nil: it cannot
 
 	mu       sync.Mutex // one change at a time, and told in their order
 	outage   bool
 	cause    string // of the outage
-	ended    bool
+	closed   bool
 	onChange []*func(up bool, cause string) // the latest counts
 }
 
@@ -64,90 +64,90 @@ func (f *Fleet) OnChange(call func(up bool, cause string)) (release func()) {
 	}
 }
 
-// tell is for who holds the lock.
-func (h *health) tell(up bool, cause string) {
+// notify is for who holds the lock.
+func (h *health) notify(up bool, cause string) {
 	if n := len(h.onChange); n > 0 && *h.onChange[n-1] != nil {
 		(*h.onChange[n-1])(up, cause)
 	}
 }
 
 // Up tells whether Redis is in use.
-func (f *Fleet) Up() bool { return f.health.link.Load() != nil }
+func (f *Fleet) Up() bool { return f.health.epoch.Load() != nil }
 
-// fall ends a link; nil is the attempt to make one.
-func (f *Fleet) fall(l *link, err error) {
+// markDown ends a link; nil is the attempt to make one.
+func (f *Fleet) markDown(l *epoch, err error) {
 	h := &f.health
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.link.Load() != l || h.ended {
+	if h.epoch.Load() != l || h.closed {
 		return // others have noticed
 	}
 	if l != nil {
-		h.link.Store(nil)
-		close(l.down)
+		h.epoch.Store(nil)
+		close(l.ended)
 	}
 	why := cause(err)
-	if h.outage && (why == h.cause || denied(err) == "") {
+	if h.outage && (why == h.cause || deniedWords(err) == "") {
 		return
 	}
 	if !h.outage {
 		f.failures.Add(1)
 	}
 	h.outage, h.cause = true, why
-	h.tell(false, why) // again, if it is another command that is missing
+	h.notify(false, why) // again, if it is another command that is missing
 }
 
-// rise begins a link, unless there are purges that the others do not know of:
+// markUp begins a link, unless there are purges that the others do not know of:
 // until they do, tokens that were purged look good.
-func (f *Fleet) rise() *link {
+func (f *Fleet) markUp() *epoch {
 	h := &f.health
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	l := &link{down: make(chan struct{})}
+	l := &epoch{ended: make(chan struct{})}
 	f.mu.Lock()
-	ready := !h.ended && len(f.journal.pending) == 0
+	ready := !h.closed && len(f.purgeOutbox.pending) == 0
 	if ready {
-		h.link.Store(l)
+		h.epoch.Store(l)
 	}
 	f.mu.Unlock()
 	if !ready {
 		return nil
 	}
 	if h.outage {
-		h.tell(true, "")
+		h.notify(true, "")
 	}
 	h.outage, h.cause = false, ""
 	return l
 }
 
-func (h *health) end() {
+func (h *health) close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.ended = true
-	if l := h.link.Swap(nil); l != nil {
-		close(l.down)
+	h.closed = true
+	if l := h.epoch.Swap(nil); l != nil {
+		close(l.ended)
 	}
 }
 
-// reach returns the link, or nil if Redis cannot be used now.
-func (f *Fleet) reach(ctx context.Context) *link {
+// current returns the link, or nil if Redis cannot be used now.
+func (f *Fleet) current(ctx context.Context) *epoch {
 	f.Start()
 	select {
-	case <-f.tried:
+	case <-f.firstAttempt:
 	case <-ctx.Done():
 	}
-	return f.health.link.Load()
+	return f.health.epoch.Load()
 }
 
 // do runs commands in their turn. The error is ctx's, or errDown, or that of a
 // lock: whatever else went wrong ends the link. The timeout does not include
 // the wait for the turn, or a thousand requests at once would look like a slow
 // Redis.
-func (f *Fleet) do(ctx context.Context, l *link, commands func(context.Context) error) error {
-	if err := f.turn(ctx, l); err != nil {
+func (f *Fleet) do(ctx context.Context, l *epoch, commands func(context.Context) error) error {
+	if err := f.acquireSlot(ctx, l); err != nil {
 		return err
 	}
-	defer func() { <-f.turns }()
+	defer func() { <-f.commandSlots }()
 	err := f.try(ctx, commands)
 	if err == nil || errors.Is(err, redislock.ErrNotObtained) {
 		return err
@@ -155,25 +155,25 @@ func (f *Fleet) do(ctx context.Context, l *link, commands func(context.Context) 
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	f.fall(l, err)
+	f.markDown(l, err)
 	return errDown
 }
 
-// turn waits for one of the turns. Whoever holds an ended link gets none.
-func (f *Fleet) turn(ctx context.Context, l *link) error {
+// acquireSlot waits for one of the turns. Whoever holds an ended link gets none.
+func (f *Fleet) acquireSlot(ctx context.Context, l *epoch) error {
 	// Enough must be left of a flight's time to mint alone.
 	var half <-chan time.Time
 	if deadline, ok := ctx.Deadline(); ok {
 		half = time.After(time.Until(deadline) / 2)
 	}
 	select {
-	case f.turns <- struct{}{}:
-		if f.health.link.Load() == l {
+	case f.commandSlots <- struct{}{}:
+		if f.health.epoch.Load() == l {
 			return nil
 		}
-		<-f.turns
+		<-f.commandSlots
 		return errDown
-	case <-l.down:
+	case <-l.ended:
 		return errDown
 	case <-half:
 		return errDown
@@ -194,9 +194,9 @@ func (f *Fleet) try(ctx context.Context, commands func(context.Context) error) e
 		err := commands(limited)
 		cancel()
 		if err == nil {
-			f.answered.Store(time.Now().UnixNano())
+			f.lastAnswer.Store(time.Now().UnixNano())
 		}
-		if !late(err) {
+		if !isTimeout(err) {
 			return err
 		}
 		// The socket may notice ctx's deadline before ctx does.
@@ -207,25 +207,25 @@ func (f *Fleet) try(ctx context.Context, commands func(context.Context) error) e
 		stopped := time.Now()
 		runtime.Gosched() // how long is it until our next turn?
 		lag := max(stopped.Sub(began)-limit, time.Since(stopped))
-		busy := lag > limit/25 || f.answered.Load() > began.UnixNano()
+		busy := lag > limit/25 || f.lastAnswer.Load() > began.UnixNano()
 		if ctx.Err() != nil || attempt >= 2 && !busy || attempt == 8 {
 			return err
 		}
 	}
 }
 
-func late(err error) bool {
+func isTimeout(err error) bool {
 	var timeout net.Error
 	return err != nil && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, redis.ErrPoolTimeout) || errors.As(err, &timeout) && timeout.Timeout())
 }
 
 // cause says why Redis is down, in our own words: the errors hold addresses.
 func cause(err error) string {
-	if d, ok := errors.AsType[*denial](err); ok {
+	if d, ok := errors.AsType[*aclDenial](err); ok {
 		return d.Error()
 	}
-	if words := denied(err); words != "" {
-		return (&denial{words: []string{words}}).Error()
+	if words := deniedWords(err); words != "" {
+		return (&aclDenial{words: []string{words}}).Error()
 	}
 	for _, known := range []struct{ prefix, cause string }{
 		{"OOM", "it is full; see its maxmemory"},
@@ -254,7 +254,7 @@ func cause(err error) string {
 		operation   *net.OpError
 	)
 	switch {
-	case errors.Is(err, errLost):
+	case errors.Is(err, errDataLost):
 		return "it has lost its data"
 	case errors.As(err, &host):
 		return "its certificate is for another host"
@@ -264,7 +264,7 @@ func cause(err error) string {
 		return "its certificate is not valid"
 	case errors.As(err, &lookup):
 		return "its host name was not found"
-	case late(err):
+	case isTimeout(err):
 		return "it did not answer in time"
 	case errors.As(err, &operation) && operation.Op == "dial":
 		return "it does not accept connections"

@@ -161,15 +161,15 @@ func TestOneWaitsForAll(t *testing.T) {
 	}
 }
 
-// TestNoTurnAfterTheEnd protects the requests in the queue: when Redis goes
+// TestNoSlotAfterTheEnd protects the requests in the queue: when Redis goes
 // down they leave, and not one of them tries.
-func TestNoTurnAfterTheEnd(t *testing.T) {
+func TestNoSlotAfterTheEnd(t *testing.T) {
 	s := serve(t)
 	_, a, _ := pair(t, s, Options{})
 	a.get(t, person("alice"))
-	l := a.fleet.health.link.Load()
-	for range cap(a.fleet.turns) {
-		a.fleet.turns <- struct{}{}
+	l := a.fleet.health.epoch.Load()
+	for range cap(a.fleet.commandSlots) {
+		a.fleet.commandSlots <- struct{}{}
 	}
 	var wg sync.WaitGroup
 	run := func(context.Context) error { t.Error("tried"); return nil }
@@ -180,10 +180,10 @@ func TestNoTurnAfterTheEnd(t *testing.T) {
 			}
 		})
 	}
-	a.fleet.fall(l, errLost)
+	a.fleet.markDown(l, errDataLost)
 	wg.Wait() // although all turns are taken
-	for range cap(a.fleet.turns) {
-		<-a.fleet.turns
+	for range cap(a.fleet.commandSlots) {
+		<-a.fleet.commandSlots
 	}
 	for range 100 {
 		if err := a.fleet.do(t.Context(), l, run); !errors.Is(err, errDown) {
@@ -192,14 +192,14 @@ func TestNoTurnAfterTheEnd(t *testing.T) {
 	}
 }
 
-// TestLateForATurn protects a flight from a queue that is too long: half of
+// TestLateForASlot protects a flight from a queue that is too long: half of
 // its time is left to mint alone.
-func TestLateForATurn(t *testing.T) {
+func TestLateForASlot(t *testing.T) {
 	i, a, _ := pair(t, serve(t), Options{})
 	a.get(t, person("alice"))
-	for range cap(a.fleet.turns) {
-		a.fleet.turns <- struct{}{}
-		defer func() { <-a.fleet.turns }()
+	for range cap(a.fleet.commandSlots) {
+		a.fleet.commandSlots <- struct{}{}
+		defer func() { <-a.fleet.commandSlots }()
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()

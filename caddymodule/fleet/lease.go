@@ -15,24 +15,24 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
 )
 
-// keepFor bounds how long a token is kept, so that the generation of a purge
+// maxTokenTTL bounds how long a token is kept, so that the generation of a purge
 // outlives all tokens that it is about.
-const keepFor = 30 * 24 * time.Hour
+const maxTokenTTL = 30 * 24 * time.Hour
 
 // lease is the right to mint one token, for as long as it is renewed.
 type lease struct {
-	*place
-	lock   *redislock.Lock
-	before generations
+	*tokenEntry
+	lock              *redislock.Lock
+	generationsBefore generations
 }
 
-// obtain returns the lease; or the token, which its last holder may have
+// obtainLease returns the lease; or the token, which its last holder may have
 // stored just before; or neither, if another machine was faster.
-func (p *place) obtain(ctx context.Context, serves func(*delegation.Token) bool) (*lease, *delegation.Token, error) {
-	l := &lease{place: p}
+func (p *tokenEntry) obtainLease(ctx context.Context, serves func(*delegation.Token) bool) (*lease, *delegation.Token, error) {
+	l := &lease{tokenEntry: p}
 	own := &redislock.Options{Token: rand.Text()} // it may be obtained twice, see try
-	err := p.do(ctx, p.link, func(ctx context.Context) (err error) {
-		l.lock, err = p.locks.Obtain(ctx, p.lease, p.term, own)
+	err := p.do(ctx, p.epoch, func(ctx context.Context) (err error) {
+		l.lock, err = p.locks.Obtain(ctx, p.leaseKey, p.leaseTerm, own)
 		return err
 	})
 	if errors.Is(err, redislock.ErrNotObtained) {
@@ -41,7 +41,7 @@ func (p *place) obtain(ctx context.Context, serves func(*delegation.Token) bool)
 	if err != nil {
 		return nil, nil, err
 	}
-	seen, err := p.look(ctx)
+	seen, err := p.readSnapshot(ctx)
 	if err != nil {
 		l.release(ctx)
 		return nil, nil, err
@@ -50,13 +50,13 @@ func (p *place) obtain(ctx context.Context, serves func(*delegation.Token) bool)
 		l.release(ctx)
 		return nil, seen.token, nil
 	}
-	l.before = seen.purges
+	l.generationsBefore = seen.generations
 	return l, nil, nil
 }
 
 // mint mints and stores the token.
 func (l *lease) mint(ctx context.Context, serves func(*delegation.Token) bool, mint func(context.Context) (*delegation.Token, error)) (*delegation.Token, error) {
-	t, err := l.hold(ctx, mint)
+	t, err := l.mintWhileRenewing(ctx, mint)
 	if err != nil {
 		l.release(ctx)
 		return nil, err
@@ -71,8 +71,8 @@ func (l *lease) mint(ctx context.Context, serves func(*delegation.Token) bool, m
 	return t, nil // it is good, wherever it could be stored
 }
 
-// hold mints while it keeps the lease.
-func (l *lease) hold(ctx context.Context, mint func(context.Context) (*delegation.Token, error)) (*delegation.Token, error) {
+// mintWhileRenewing mints while it keeps the lease.
+func (l *lease) mintWhileRenewing(ctx context.Context, mint func(context.Context) (*delegation.Token, error)) (*delegation.Token, error) {
 	done := make(chan struct{})
 	defer close(done)
 	l.spawn(func() { l.renew(done) })
@@ -82,7 +82,7 @@ func (l *lease) hold(ctx context.Context, mint func(context.Context) (*delegatio
 // renew keeps the lease until the mint is done. Who has lost it notices when
 // storing.
 func (l *lease) renew(done <-chan struct{}) {
-	tick := time.NewTicker(max(l.term/3, time.Millisecond))
+	tick := time.NewTicker(max(l.leaseTerm/3, time.Millisecond))
 	defer tick.Stop()
 	for {
 		select {
@@ -92,8 +92,8 @@ func (l *lease) renew(done <-chan struct{}) {
 			return
 		case <-tick.C:
 		}
-		if err := l.do(l.ctx, l.link, func(ctx context.Context) error {
-			return l.lock.Refresh(ctx, l.term, nil)
+		if err := l.do(l.ctx, l.epoch, func(ctx context.Context) error {
+			return l.lock.Refresh(ctx, l.leaseTerm, nil)
 		}); err != nil {
 			return
 		}
@@ -102,7 +102,7 @@ func (l *lease) renew(done <-chan struct{}) {
 
 // release lets the next one try, also after ctx.
 func (l *lease) release(ctx context.Context) {
-	_ = l.do(delegation.Detach(ctx), l.link, func(ctx context.Context) error {
+	_ = l.do(delegation.Detach(ctx), l.epoch, func(ctx context.Context) error {
 		if err := l.lock.Release(ctx); !errors.Is(err, redislock.ErrLockNotHeld) {
 			return err
 		}
@@ -111,15 +111,15 @@ func (l *lease) release(ctx context.Context) {
 }
 
 const (
-	// storing is fenced: a holder that was paused for longer than its lease
+	// storeScript is fenced: a holder that was paused for longer than its lease
 	// must not overwrite what the next one has stored, and gets that instead.
-	storing = `
+	storeScript = `
 if redis.call("get", KEYS[2]) ~= ARGV[1] then return redis.call("get", KEYS[1]) end
 if tonumber(ARGV[3]) > 0 then redis.call("set", KEYS[1], ARGV[2], "px", ARGV[3]) end
 redis.call("del", KEYS[2])
 return false`
 
-	discarding = `if redis.call("get", KEYS[1]) == ARGV[1] then return redis.call("del", KEYS[1]) end`
+	discardScript = `if redis.call("get", KEYS[1]) == ARGV[1] then return redis.call("del", KEYS[1]) end`
 )
 
 // store stores a token and releases the lease. If that was lost meanwhile it
@@ -128,23 +128,23 @@ return false`
 func (l *lease) store(ctx context.Context, t *delegation.Token) (*delegation.Token, error) {
 	// A token that was minted at the last moment is worth keeping.
 	ctx = delegation.Detach(ctx)
-	sealed, err := l.sealToken(t, l.before, l.associated)
+	sealed, err := l.sealToken(t, l.generationsBefore, l.associated)
 	if err != nil {
 		l.release(ctx)
 		return nil, err
 	}
-	life := min(time.Until(t.Expires), keepFor).Milliseconds()
+	life := min(time.Until(t.Expires), maxTokenTTL).Milliseconds()
 	var (
 		other string
 		after generations
 	)
-	if err := l.do(ctx, l.link, func(ctx context.Context) error {
+	if err := l.do(ctx, l.epoch, func(ctx context.Context) error {
 		pipe := l.client.Pipeline()
 		// Not by its digest: in a pipeline it is too late to find that Redis
 		// does not know it.
-		stored := pipe.Eval(ctx, storing, []string{l.token, l.place.lease}, l.lock.Token(), sealed, life)
+		stored := pipe.Eval(ctx, storeScript, []string{l.tokenKey, l.tokenEntry.leaseKey}, l.lock.Token(), sealed, life)
 		// After it: what is purged later is told through the stream.
-		purges := l.read(ctx, pipe, l.purged)
+		purges := l.queueRead(ctx, pipe, l.generationKeys)
 		if err := execute(ctx, pipe); err != nil {
 			return err
 		}
@@ -157,10 +157,10 @@ func (l *lease) store(ctx context.Context, t *delegation.Token) (*delegation.Tok
 	}); err != nil {
 		return nil, err
 	}
-	if after.purgedSince(l.before) {
+	if after.purgedSince(l.generationsBefore) {
 		// Nobody would use it: its generations are the old ones.
-		_ = l.do(ctx, l.link, func(ctx context.Context) error {
-			err := l.client.Eval(ctx, discarding, []string{l.token}, sealed).Err()
+		_ = l.do(ctx, l.epoch, func(ctx context.Context) error {
+			err := l.client.Eval(ctx, discardScript, []string{l.tokenKey}, sealed).Err()
 			if errors.Is(err, redis.Nil) {
 				return nil
 			}

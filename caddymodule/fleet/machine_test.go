@@ -78,9 +78,9 @@ func (m *machine) Mint(ctx context.Context, id delegation.Identity) (*delegation
 	}
 	return m.issuer.fresh(), nil
 }
-func (m *machine) Forget(s delegation.Selection) { m.dropped <- s }
-func (m *machine) Found(tokens.Found)            {}
-func (m *machine) Minting(ctx context.Context, _ *delegation.Identity, _ tokens.Reason) (context.Context, func(*delegation.Token, error)) {
+func (m *machine) Forget(s delegation.Selection)       { m.dropped <- s }
+func (m *machine) ObserveRequest(tokens.RequestResult) {}
+func (m *machine) BeginMint(ctx context.Context, _ *delegation.Identity, _ tokens.MintReason) (context.Context, func(*delegation.Token, error)) {
 	return ctx, func(*delegation.Token, error) {}
 }
 
@@ -105,8 +105,8 @@ func boot(t testing.TB, i *issuer, o Options) *machine {
 		}
 		m.changes <- cause
 	})
-	m.member = f.Join("space", func(s delegation.Selection, _ time.Time) { m.engine.Drop(s) })
-	m.engine.Share(m.member)
+	m.member = f.Join("space", func(s delegation.Selection, _ time.Time) { m.engine.PurgeLocal(s) })
+	m.engine.SetShared(m.member)
 	m.view = m.engine.Attach(m)
 	t.Cleanup(func() {
 		m.view.Detach()

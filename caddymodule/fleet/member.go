@@ -16,9 +16,9 @@ import (
 
 // Member is one provider's engine in the fleet. It implements [tokens.Shared].
 type Member struct {
-	fleet *Fleet
-	space string
-	drop  func(delegation.Selection, time.Time)
+	fleet     *Fleet
+	namespace string
+	drop      func(delegation.Selection, time.Time)
 }
 
 // Leave ends what [Fleet.Join] began.
@@ -29,22 +29,22 @@ func (m *Member) Leave() {
 	f.members = slices.DeleteFunc(f.members, func(other *Member) bool { return other == m })
 }
 
-// Await returns when it is known what the other machines have purged before
+// AwaitReady returns when it is known what the other machines have purged before
 // this one began, or that they cannot be reached.
-func (m *Member) Await(ctx context.Context) { m.fleet.reach(ctx) }
+func (m *Member) AwaitReady(ctx context.Context) { m.fleet.current(ctx) }
 
 // Status implements [tokens.Shared].
 func (m *Member) Status() tokens.SharedStatus {
 	f := m.fleet
 	f.mu.Lock()
-	pending := f.journal.pending[m.space]
+	pending := f.purgeOutbox.pending[m.namespace]
 	f.mu.Unlock()
 	f.health.mu.Lock()
 	cause := f.health.cause
 	f.health.mu.Unlock()
 	return tokens.SharedStatus{
 		Kind: "redis", Up: f.Up(), Cause: cause, Failures: f.failures.Load(),
-		Pending: pending, PendingLogouts: f.outbox.size(),
+		Pending: pending, PendingLogouts: f.revocationOutbox.size(),
 	}
 }
 
@@ -53,14 +53,14 @@ func (m *Member) Token(
 	ctx context.Context, key string, id *delegation.Identity,
 	serves func(*delegation.Token) bool, mint func(context.Context) (*delegation.Token, error),
 ) (*delegation.Token, error) {
-	link := m.fleet.reach(ctx)
+	link := m.fleet.current(ctx)
 	if link == nil {
 		return mint(ctx)
 	}
-	p := &place{Fleet: m.fleet, link: link, space: m.space, key: key, id: id}
-	lease, found, err := p.await(ctx, serves)
+	p := &tokenEntry{Fleet: m.fleet, epoch: link, namespace: m.namespace, key: key, id: id}
+	lease, found, err := p.awaitToken(ctx, serves)
 	switch {
-	case errors.Is(err, errDown), errors.Is(err, errAlone):
+	case errors.Is(err, errDown), errors.Is(err, errStopWaiting):
 		return mint(ctx)
 	case err != nil:
 		return nil, err
@@ -70,63 +70,63 @@ func (m *Member) Token(
 	return lease.mint(ctx, serves, mint)
 }
 
-// place is where the token for one key is.
-type place struct {
+// tokenEntry is where the token for one key is.
+type tokenEntry struct {
 	*Fleet
-	link       *link
-	space, key string
-	id         *delegation.Identity
+	epoch          *epoch
+	namespace, key string
+	id             *delegation.Identity
 
 	// Keys in Redis, once they are needed. A cluster has the first two in one slot.
-	token, lease string
-	purged       []string // of the generations
-	associated   []byte
+	tokenKey, leaseKey string
+	generationKeys     []string // of the generations
+	associated         []byte
 }
 
-// find names the place. It takes longer than all else here: that is why it is
+// computeKeys names the place. It takes longer than all else here: that is why it is
 // done in turn.
-func (p *place) find() {
-	if p.token != "" {
+func (p *tokenEntry) computeKeys() {
+	if p.tokenKey != "" {
 		return
 	}
-	name := p.sealer.Name("token", p.space, p.key)
-	p.token, p.lease = kind(name, "token"), kind(name, "lease")
-	p.associated = associated("token", p.space, p.key)
+	name := p.sealer.Name("token", p.namespace, p.key)
+	p.tokenKey, p.leaseKey = redisKey(name, "token"), redisKey(name, "lease")
+	p.associated = associated("token", p.namespace, p.key)
 	for _, s := range p.id.Selections() {
-		p.purged = append(p.purged, kind(p.sealer.Name(purge{p.space, s}.parts()...), "purged"))
+		p.generationKeys = append(p.generationKeys, redisKey(p.sealer.Name(purge{p.namespace, s}.generationParts()...), "purged"))
 	}
 }
 
-// kind is a key in Redis. Those of one pseudonym are in one slot of a cluster.
-func kind(pseudonym, kind string) string { return "delegate:{" + pseudonym + "}:" + kind }
+// redisKey is a key in Redis. Those of one pseudonym are in one slot of a cluster.
+func redisKey(pseudonym, kind string) string { return "delegate:{" + pseudonym + "}:" + kind }
 
-// sight is what was seen at a place in one round trip.
-type sight struct {
-	token  *delegation.Token // nil if there is none that could be used
-	purges generations
-	leased bool
+// snapshot is what was seen at a place in one round trip.
+type snapshot struct {
+	token       *delegation.Token // nil if there is none that could be used
+	generations generations
+	leased      bool
 }
 
-func (p *place) look(ctx context.Context) (s sight, err error) {
-	err = p.do(ctx, p.link, func(ctx context.Context) error {
-		p.find()
+func (p *tokenEntry) readSnapshot(ctx context.Context) (s snapshot, err error) {
+	err = p.do(ctx, p.epoch, func(ctx context.Context) error {
+		p.computeKeys()
 		pipe := p.client.Pipeline()
-		read := p.read(ctx, pipe, append([]string{p.token, p.lease}, p.purged...))
+		read := p.queueRead(ctx, pipe, append([]string{p.tokenKey, p.leaseKey}, p.generationKeys...))
 		if err := execute(ctx, pipe); err != nil {
 			return err
 		}
 		values := read()
 		s.leased = values[1] != ""
-		s.purges = generations(values[2:])
-		s.token = p.openToken(values[0], s.purges, p.associated)
+		s.generations = generations(values[2:])
+		s.token = p.openToken(values[0], s.generations, p.associated)
 		return nil
 	})
 	return s, err
 }
 
-// read queues reading keys, and returns how to get their values afterwards. An
+// queueRead queues reading keys, and returns how to get their values afterwards. An
 // absent one is "".
-func (f *Fleet) read(ctx context.Context, pipe redis.Pipeliner, keys []string) func() []string {
+func (f *Fleet) queueRead(ctx context.Context, pipe redis.Pipeliner, keys []string) func() []string {
 	values := make([]string, len(keys))
 	if _, cluster := f.client.(*redis.ClusterClient); cluster { // in several slots
 		read := make([]*redis.StringCmd, len(keys))
@@ -163,14 +163,14 @@ func execute(ctx context.Context, pipe redis.Pipeliner) error {
 	return nil
 }
 
-// await returns the token once there is one that serves, or the lease to mint it.
-func (p *place) await(ctx context.Context, serves func(*delegation.Token) bool) (*lease, *delegation.Token, error) {
+// awaitToken returns the token once there is one that serves, or the lease to mint it.
+func (p *tokenEntry) awaitToken(ctx context.Context, serves func(*delegation.Token) bool) (*lease, *delegation.Token, error) {
 	var half <-chan time.Time
 	if deadline, ok := ctx.Deadline(); ok {
 		half = time.After(time.Until(deadline) / 2)
 	}
 	for {
-		seen, err := p.look(ctx)
+		seen, err := p.readSnapshot(ctx)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -178,12 +178,12 @@ func (p *place) await(ctx context.Context, serves func(*delegation.Token) bool) 
 			return nil, seen.token, nil
 		}
 		if !seen.leased {
-			lease, found, err := p.obtain(ctx, serves)
+			lease, found, err := p.obtainLease(ctx, serves)
 			if err != nil || lease != nil || found != nil {
 				return lease, found, err
 			}
 		}
-		if err := p.wait(ctx, half); err != nil {
+		if err := p.awaitLease(ctx, half); err != nil {
 			return nil, nil, err
 		}
 	}

@@ -95,9 +95,9 @@ func TestTokenSurvivesTheWay(t *testing.T) {
 	}
 }
 
-// TestSpacesAreApart protects providers from each other: the same key in
+// TestNamespacesAreApart protects providers from each other: the same key in
 // another space is another place, and so is another identity's.
-func TestSpacesAreApart(t *testing.T) {
+func TestNamespacesAreApart(t *testing.T) {
 	s := serve(t)
 	i, a, _ := pair(t, s, Options{})
 	id := person("alice")

@@ -29,9 +29,9 @@ func (f *Fleet) Neighbours(ctx context.Context) (same, others int, err error) {
 	}
 	var own []string
 	for _, name := range f.sealer.Names(streamName) {
-		own = append(own, kind(name, "machines"))
+		own = append(own, redisKey(name, "machines"))
 	}
-	since := strconv.FormatInt(now.Add(-presentFor).UnixMilli(), 10)
+	since := strconv.FormatInt(now.Add(-presenceTTL).UnixMilli(), 10)
 	count := func(key string) error {
 		n, err := f.client.ZCount(ctx, key, since, "+inf").Result()
 		if slices.Contains(own, key) {
@@ -57,7 +57,7 @@ func (f *Fleet) Neighbours(ctx context.Context) (same, others int, err error) {
 func (f *Fleet) listens(ctx context.Context) (keys []string, err error) {
 	var mu sync.Mutex // a cluster's nodes are asked at once
 	scan := func(ctx context.Context, client redis.Cmdable) error {
-		found := client.Scan(ctx, 0, kind("*", "machines"), 1000).Iterator()
+		found := client.Scan(ctx, 0, redisKey("*", "machines"), 1000).Iterator()
 		for found.Next(ctx) {
 			mu.Lock()
 			keys = append(keys, found.Val())

@@ -11,69 +11,69 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// own are this machine's entries: one that does not come back shows that this
+// echoMonitor are this machine's entries: one that does not come back shows that this
 // machine does not read what the others write.
-type own struct {
-	mu      sync.Mutex
-	written string // the latest
-	read    string
-	since   time.Time // when the first that is not read yet was written
-	at      time.Time // when the latest was
+type echoMonitor struct {
+	mu           sync.Mutex
+	written      string // the latest
+	received     string
+	waitingSince time.Time // when the first that is not read yet was written
+	lastWrite    time.Time // when the latest was
 }
 
-// expect notes what was written.
-func (s *stream) expect(added []*redis.StringCmd) {
-	o := &s.own
+// expectEchoes notes what was written.
+func (s *stream) expectEchoes(added []*redis.StringCmd) {
+	o := &s.echoes
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, c := range added {
-		if c == nil || !before(o.written, c.Val()) {
+		if c == nil || !idBefore(o.written, c.Val()) {
 			continue
 		}
-		o.written, o.at = c.Val(), time.Now()
-		if before(o.read, o.written) && o.since.IsZero() {
-			o.since = o.at
+		o.written, o.lastWrite = c.Val(), time.Now()
+		if idBefore(o.received, o.written) && o.waitingSince.IsZero() {
+			o.waitingSince = o.lastWrite
 		}
 	}
 }
 
-func (o *own) saw(id string) {
+func (o *echoMonitor) recordReceived(id string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if before(o.read, id) {
-		o.read = id
+	if idBefore(o.received, id) {
+		o.received = id
 	}
-	if !before(o.read, o.written) {
-		o.since = time.Time{}
+	if !idBefore(o.received, o.written) {
+		o.waitingSince = time.Time{}
 	}
 }
 
-// missed tells whether what was written does not come back.
-func (o *own) missed() bool {
+// overdue tells whether what was written does not come back.
+func (o *echoMonitor) overdue() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return !o.since.IsZero() && time.Since(o.since) > ownWithin
+	return !o.waitingSince.IsZero() && time.Since(o.waitingSince) > echoTimeout
 }
 
-// forget is for other data.
-func (o *own) forget() {
+// reset is for other data.
+func (o *echoMonitor) reset() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.written, o.read, o.since, o.at = "", "", time.Time{}, time.Time{}
+	o.written, o.received, o.waitingSince, o.lastWrite = "", "", time.Time{}, time.Time{}
 }
 
-// latest is the latest entry if it was written about as late as a moment.
-func (o *own) latest(contact time.Time) string {
+// lastWrittenBefore is the latest entry if it was written about as late as a moment.
+func (o *echoMonitor) lastWrittenBefore(contact time.Time) string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if contact.Sub(o.at) > stepBack {
+	if contact.Sub(o.lastWrite) > rereadWindow {
 		return ""
 	}
 	return o.written
 }
 
-// before compares the IDs of entries; "" is before all.
-func before(a, b string) bool {
+// idBefore compares the IDs of entries; "" is before all.
+func idBefore(a, b string) bool {
 	aTime, aNumber := parseID(a)
 	bTime, bNumber := parseID(b)
 	return aTime < bTime || aTime == bTime && aNumber < bNumber

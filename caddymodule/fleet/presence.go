@@ -11,50 +11,50 @@ import (
 )
 
 const (
-	// presentEvery is how often a machine tells that it listens, presentFor
+	// presenceEvery is how often a machine tells that it listens, presentFor
 	// for how long that counts.
-	presentEvery = 3 * time.Second
-	presentFor   = 10 * time.Second
+	presenceEvery = 3 * time.Second
+	presenceTTL   = 10 * time.Second
 )
 
-// present tells that this machine listens, once in a while, and has the stream
+// announcePresence tells that this machine listens, once in a while, and has the stream
 // forget what is old.
-func (f *Fleet) present() error {
-	if time.Since(f.presented) < presentEvery {
+func (f *Fleet) announcePresence() error {
+	if time.Since(f.lastPresence) < presenceEvery {
 		return nil
 	}
 	if err := f.try(f.ctx, func(ctx context.Context) error {
 		key, now := f.streamKey("machines"), f.serverTime()
 		pipe := f.client.Pipeline()
 		pipe.ZAdd(ctx, key, redis.Z{Score: float64(now.UnixMilli()), Member: f.machine})
-		pipe.ZRemRangeByScore(ctx, key, "-inf", strconv.FormatInt(now.Add(-presentFor).UnixMilli(), 10))
+		pipe.ZRemRangeByScore(ctx, key, "-inf", strconv.FormatInt(now.Add(-presenceTTL).UnixMilli(), 10))
 		pipe.PExpire(ctx, key, time.Minute)
-		pipe.XTrimMinIDApprox(ctx, f.streamKey("purges"), idAt(now.Add(-streamedFor)), 0)
+		pipe.XTrimMinIDApprox(ctx, f.streamKey("purges"), idAt(now.Add(-streamTTL)), 0)
 		return execute(ctx, pipe)
 	}); err != nil {
 		return err
 	}
-	f.presented = time.Now()
+	f.lastPresence = time.Now()
 	return nil
 }
 
-// Machines is how many other machines listen; 0 if Redis cannot be used.
-func (f *Fleet) Machines(ctx context.Context) int {
-	l := f.reach(ctx)
+// OtherMachines is how many other machines listen; 0 if Redis cannot be used.
+func (f *Fleet) OtherMachines(ctx context.Context) int {
+	l := f.current(ctx)
 	if l == nil {
 		return 0
 	}
 	var others int64
 	_ = f.do(ctx, l, func(ctx context.Context) error {
-		n, err := f.client.ZCount(ctx, f.streamKey("machines"), strconv.FormatInt(f.serverTime().Add(-presentFor).UnixMilli(), 10), "+inf").Result()
+		n, err := f.client.ZCount(ctx, f.streamKey("machines"), strconv.FormatInt(f.serverTime().Add(-presenceTTL).UnixMilli(), 10), "+inf").Result()
 		others = n - 1
 		return err
 	})
 	return int(max(others, 0))
 }
 
-// absent tells that this machine has gone, if that can be told.
-func (f *Fleet) absent() {
+// withdrawPresence tells that this machine has gone, if that can be told.
+func (f *Fleet) withdrawPresence() {
 	if !f.Up() {
 		return
 	}

@@ -17,15 +17,15 @@ import (
 )
 
 const (
-	// purgedFor is longer than any token is kept, see keepFor.
-	purgedFor = 31 * 24 * time.Hour
-	// streamed is how many purges a machine may miss before it has to drop all.
-	streamed = 100_000
-	// streamedFor is for how long at most.
-	streamedFor = 24 * time.Hour
-	// repeated is for how long purges are told again after an outage: Redis
+	// generationTTL is longer than any token is kept, see keepFor.
+	generationTTL = 31 * 24 * time.Hour
+	// maxStreamLength is how many purges a machine may miss before it has to drop all.
+	maxStreamLength = 100_000
+	// streamTTL is for how long at most.
+	streamTTL = 24 * time.Hour
+	// republishFor is for how long purges are told again after an outage: Redis
 	// may have lost them before the other machines have read them.
-	repeated = time.Minute
+	republishFor = time.Minute
 	// maxPending is how many purges of one space wait for Redis. Of more, they
 	// become one of everybody.
 	maxPending = 10_000
@@ -33,85 +33,85 @@ const (
 
 // purge is a selection in a space.
 type purge struct {
-	Space     string               `json:"space"`
+	Namespace string               `json:"space"`
 	Selection delegation.Selection `json:"selection"`
 }
 
 // ofTokens tells whether it is of tokens, which may be fetched again. A space
 // whose name begins with NUL has none.
-func (p purge) ofTokens() bool { return !strings.HasPrefix(p.Space, "\x00") }
+func (p purge) ofTokens() bool { return !strings.HasPrefix(p.Namespace, "\x00") }
 
-// parts name the generation of a purge.
-func (p purge) parts() []string {
-	return []string{"purge", p.Space, p.Selection.Realm, p.Selection.Subject, p.Selection.Participant}
+// generationParts name the generation of a purge.
+func (p purge) generationParts() []string {
+	return []string{"purge", p.Namespace, p.Selection.Realm, p.Selection.Subject, p.Selection.Participant}
 }
 
-// journal is this machine's own latest purges.
-type journal struct {
-	records map[purge]*record
+// purgeOutbox is this machine's own latest purges.
+type purgeOutbox struct {
+	records map[purge]*ownPurge
 	pending map[string]int // those of each space that are not told; only if there are
 }
 
-type record struct {
-	note
-	told bool // to the other machines
+type ownPurge struct {
+	purgeRecord
+	published bool // to the other machines
 }
 
-func newJournal() journal {
-	return journal{records: make(map[purge]*record), pending: make(map[string]int)}
+func newPurgeOutbox() purgeOutbox {
+	return purgeOutbox{records: make(map[purge]*ownPurge), pending: make(map[string]int)}
 }
 
-// note returns the record of a new purge. It replaces an older one of the same
+// add returns the record of a new purge. It replaces an older one of the same
 // selection, which is told with it.
-func (j *journal) note(p purge) *record {
-	if j.pending[p.Space] >= maxPending {
-		maps.DeleteFunc(j.records, func(other purge, r *record) bool { return other.Space == p.Space && !r.told })
-		delete(j.pending, p.Space)
+func (j *purgeOutbox) add(p purge) *ownPurge {
+	if j.pending[p.Namespace] >= maxPending {
+		maps.DeleteFunc(j.records, func(other purge, r *ownPurge) bool { return other.Namespace == p.Namespace && !r.published })
+		delete(j.pending, p.Namespace)
 		p.Selection = delegation.Selection{}
 	}
-	if old := j.records[p]; old == nil || old.told {
-		j.pending[p.Space]++
+	if old := j.records[p]; old == nil || old.published {
+		j.pending[p.Namespace]++
 	}
-	r := &record{note: note{purge: p, At: time.Now()}}
+	r := &ownPurge{purgeRecord: purgeRecord{purge: p, At: time.Now()}}
 	j.records[p] = r
 	return r
 }
 
-// settle notes that the others know, unless there is a later purge.
-func (j *journal) settle(records ...*record) {
+// markPublished notes that the others know, unless there is a later purge.
+func (j *purgeOutbox) markPublished(records ...*ownPurge) {
 	for _, r := range records {
-		if j.records[r.purge] != r || r.told {
+		if j.records[r.purge] != r || r.published {
 			continue
 		}
-		r.told = true
-		if j.pending[r.Space]--; j.pending[r.Space] == 0 {
-			delete(j.pending, r.Space)
+		r.published = true
+		if j.pending[r.Namespace]--; j.pending[r.Namespace] == 0 {
+			delete(j.pending, r.Namespace)
 		}
 	}
 }
 
-// sweep forgets what need not be told again.
-func (j *journal) sweep() {
-	maps.DeleteFunc(j.records, func(_ purge, r *record) bool { return r.told && time.Since(r.At) > repeated })
+// dropPublished forgets what need not be told again.
+func (j *purgeOutbox) dropPublished() {
+	maps.DeleteFunc(j.records, func(_ purge, r *ownPurge) bool { return r.published && time.Since(r.At) > republishFor })
 }
 
 // Purge implements [tokens.Shared].
 func (m *Member) Purge(ctx context.Context, s delegation.Selection) error {
 	f := m.fleet
-	p := purge{m.space, s}
-	f.drop(note{purge: p, At: time.Now()}, m)
-	f.reach(ctx)
+	p := purge{m.namespace, s}
+	f.dropOthers(purgeRecord{purge: p, At: time.Now()}, m)
+	f.current(ctx)
 	f.mu.Lock()
-	r := f.journal.note(p)
+	r := f.purgeOutbox.add(p)
 	f.mu.Unlock()
 	// Not before it is noted: Redis comes back only when nothing is pending.
-	link := f.health.link.Load()
+	link := f.health.epoch.Load()
 	if link == nil {
 		return tokens.ErrIncomplete
 	}
 	// Who asked may leave, the purge goes on.
 	ctx = delegation.Detach(ctx)
-	if f.tell(ctx, []*record{r}, func(ctx context.Context, commands func(context.Context) error) error {
+	if f.publishPurges(ctx, []*ownPurge{r}, func(ctx context.Context, commands func(context.Context) error) error {
 		return f.do(ctx, link, commands)
 	}) != nil {
 		return tokens.ErrIncomplete
@@ -119,24 +119,24 @@ func (m *Member) Purge(ctx context.Context, s delegation.Selection) error {
 	return nil
 }
 
-// replay tells what the journal has that is not told; if Redis may have lost
+// republishPurges tells what the journal has that is not told; if Redis may have lost
 // it, all.
-func (f *Fleet) replay(all bool) error {
-	var records []*record
+func (f *Fleet) republishPurges(all bool) error {
+	var records []*ownPurge
 	f.mu.Lock()
-	for _, r := range f.journal.records {
-		if all || !r.told {
+	for _, r := range f.purgeOutbox.records {
+		if all || !r.published {
 			records = append(records, r)
 		}
 	}
 	f.mu.Unlock()
-	return f.tell(f.ctx, records, f.try)
+	return f.publishPurges(f.ctx, records, f.try)
 }
 
-// tell raises the generations of purges and then has the other machines drop
+// publishPurges raises the generations of purges and then has the other machines drop
 // what they hold. In the other order they could fetch it again. It writes
 // under all names: during a rotation some machines read by another key.
-func (f *Fleet) tell(ctx context.Context, records []*record, run func(context.Context, func(context.Context) error) error) error {
+func (f *Fleet) publishPurges(ctx context.Context, records []*ownPurge, run func(context.Context, func(context.Context) error) error) error {
 	for some := range slices.Chunk(records, 100) {
 		if err := run(ctx, func(ctx context.Context) error {
 			pipe := f.client.Pipeline()
@@ -144,8 +144,8 @@ func (f *Fleet) tell(ctx context.Context, records []*record, run func(context.Co
 				if !r.ofTokens() {
 					continue
 				}
-				for _, name := range f.sealer.Names(r.parts()...) {
-					pipe.Set(ctx, kind(name, "purged"), rand.Text(), purgedFor)
+				for _, name := range f.sealer.Names(r.generationParts()...) {
+					pipe.Set(ctx, redisKey(name, "purged"), rand.Text(), generationTTL)
 				}
 			}
 			return execute(ctx, pipe)
@@ -156,35 +156,35 @@ func (f *Fleet) tell(ctx context.Context, records []*record, run func(context.Co
 			pipe := f.client.Pipeline()
 			var own []*redis.StringCmd
 			for _, r := range some {
-				sealed, err := f.sealPurge(r.note)
+				sealed, err := f.sealPurgeRecord(r.purgeRecord)
 				if err != nil {
 					return err
 				}
-				own = append(own, f.queueNote(ctx, pipe, sealed))
+				own = append(own, f.queueStreamEntry(ctx, pipe, sealed))
 			}
 			if err := execute(ctx, pipe); err != nil {
 				return err
 			}
-			f.stream.expect(own)
+			f.stream.expectEchoes(own)
 			return nil
 		}); err != nil {
 			return err
 		}
 		f.mu.Lock()
-		f.journal.settle(some...)
+		f.purgeOutbox.markPublished(some...)
 		f.mu.Unlock()
 	}
 	return nil
 }
 
-// queueNote queues an entry of the stream, under each of its names, and returns
+// queueStreamEntry queues an entry of the stream, under each of its names, and returns
 // the one that this machine reads.
-func (f *Fleet) queueNote(ctx context.Context, pipe redis.Pipeliner, sealed string) (own *redis.StringCmd) {
+func (f *Fleet) queueStreamEntry(ctx context.Context, pipe redis.Pipeliner, sealed string) (own *redis.StringCmd) {
 	mine := f.streamKey("purges")
 	for _, name := range f.sealer.Names(streamName) {
-		key := kind(name, "purges")
+		key := redisKey(name, "purges")
 		added := pipe.XAdd(ctx, &redis.XAddArgs{
-			Stream: key, MaxLen: streamed, Approx: true,
+			Stream: key, MaxLen: maxStreamLength, Approx: true,
 			Values: []string{"by", f.machine, "purge", sealed},
 		})
 		if key == mine {

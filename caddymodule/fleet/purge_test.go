@@ -277,7 +277,7 @@ func TestTooManyMissed(t *testing.T) {
 	}
 	<-b.dropped
 	s.signal(syscall.SIGSTOP)
-	b.fleet.fall(b.fleet.health.link.Load(), errDown)
+	b.fleet.markDown(b.fleet.health.epoch.Load(), errDown)
 	s.signal(syscall.SIGCONT)
 	s.do("XTRIM", s.keys("purges")[0], "MAXLEN", "0")
 	if got := <-b.dropped; got != (delegation.Selection{}) {
@@ -291,15 +291,15 @@ func TestNotUpWithPending(t *testing.T) {
 	_, a, _ := pair(t, serve(t), Options{})
 	a.get(t, person("alice"))
 	a.fleet.mu.Lock()
-	r := a.fleet.journal.note(purge{"space", alice})
+	r := a.fleet.purgeOutbox.add(purge{"space", alice})
 	a.fleet.mu.Unlock()
-	if a.fleet.rise() != nil {
+	if a.fleet.markUp() != nil {
 		t.Error("it is up, and the others do not know")
 	}
 	a.fleet.mu.Lock()
-	a.fleet.journal.settle(r)
+	a.fleet.purgeOutbox.markPublished(r)
 	a.fleet.mu.Unlock()
-	if a.fleet.rise() == nil {
+	if a.fleet.markUp() == nil {
 		t.Error("it is not up, though they know")
 	}
 }
@@ -308,22 +308,22 @@ func TestNotUpWithPending(t *testing.T) {
 // purges they become one, of everybody, and what was told is forgotten after a
 // while.
 func TestPendingIsBounded(t *testing.T) {
-	j := newJournal()
+	j := newPurgeOutbox()
 	for n := range maxPending + 1 {
-		j.note(purge{"space", delegation.Selection{Subject: fmt.Sprint(n)}})
+		j.add(purge{"space", delegation.Selection{Subject: fmt.Sprint(n)}})
 	}
-	j.note(purge{"other", alice})
+	j.add(purge{"other", alice})
 	if j.pending["space"] != 1 || j.pending["other"] != 1 || len(j.records) != 2 {
 		t.Errorf("pending %v", j.pending)
 	}
-	if j.records[purge{Space: "space"}] == nil {
+	if j.records[purge{Namespace: "space"}] == nil {
 		t.Error("it is not of everybody")
 	}
 	for _, r := range j.records {
-		r.At = r.At.Add(-2 * repeated)
+		r.At = r.At.Add(-2 * republishFor)
 	}
-	j.settle(j.records[purge{"other", alice}])
-	j.sweep()
+	j.markPublished(j.records[purge{"other", alice}])
+	j.dropPublished()
 	if len(j.records) != 1 || j.pending["space"] != 1 {
 		t.Errorf("after a while there are %d, pending %v", len(j.records), j.pending)
 	}
@@ -355,14 +355,14 @@ func TestPurgeInterrupted(t *testing.T) {
 	}
 	until(t, 5*time.Second, "it is complete", func() bool { return a.member.Status().Pending == 0 && a.fleet.Up() })
 
-	j := newJournal()
-	first := j.note(purge{"space", alice})
-	second := j.note(purge{"space", alice})
-	j.settle(first)
+	j := newPurgeOutbox()
+	first := j.add(purge{"space", alice})
+	second := j.add(purge{"space", alice})
+	j.markPublished(first)
 	if j.pending["space"] != 1 {
 		t.Error("the second purge is called told")
 	}
-	j.settle(second, second)
+	j.markPublished(second, second)
 	if len(j.pending) != 0 {
 		t.Errorf("pending %v", j.pending)
 	}
@@ -459,7 +459,7 @@ func TestPurgesOfLongAgo(t *testing.T) {
 		}
 	}).Leave()
 	ended := time.Now()
-	late.stream.contact = ended.Add(time.Hour) // as if all that was an hour before it was opened
+	late.stream.caughtUp = ended.Add(time.Hour) // as if all that was an hour before it was opened
 	late.Start()
 	select {
 	case at := <-told:

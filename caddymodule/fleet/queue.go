@@ -15,35 +15,35 @@ import (
 )
 
 const (
-	// asking is how long it is at least until the leases of other machines are
+	// pollEvery is how long it is at least until the leases of other machines are
 	// looked at again, and for each of them a bit longer: thousands that wait
 	// must not keep Redis busy.
-	asking    = 20 * time.Millisecond
-	askingFor = 20 * time.Microsecond
+	pollEvery          = 20 * time.Millisecond
+	pollEveryPerWaiter = 20 * time.Microsecond
 )
 
-// errAlone is why a lease is not waited for any longer: this machine mints
+// errStopWaiting is why a lease is not waited for any longer: this machine mints
 // without it.
-var errAlone = errors.New("the lease is not waited for")
+var errStopWaiting = errors.New("the lease is not waited for")
 
-// queue are the flights that wait for another machine's mint. One goroutine
+// waiterQueue are the flights that wait for another machine's mint. One goroutine
 // asks for all of them, while there are any.
-type queue struct {
+type waiterQueue struct {
 	mu      sync.Mutex
-	waiting map[*place]chan error // gets nil when the lease is gone
-	asked   bool
+	waiting map[*tokenEntry]chan error // gets nil when the lease is gone
+	polling bool
 }
 
-// wait returns when the lease is gone: its holder has stored the token, has
+// awaitLease returns when the lease is gone: its holder has stored the token, has
 // failed, or has died. The error is errAlone if it is not one of ours, or half
 // of the flight's time is over: Redis is no reason for a request to fail.
-func (p *place) wait(ctx context.Context, half <-chan time.Time) error {
-	q := &p.queue
+func (p *tokenEntry) awaitLease(ctx context.Context, half <-chan time.Time) error {
+	q := &p.leaseWaiters
 	gone := make(chan error, 1)
 	q.mu.Lock()
 	q.waiting[p] = gone
-	if !q.asked {
-		q.asked = p.spawn(p.ask)
+	if !q.polling {
+		q.polling = p.spawn(p.pollLeases)
 	}
 	q.mu.Unlock()
 	defer func() {
@@ -55,8 +55,8 @@ func (p *place) wait(ctx context.Context, half <-chan time.Time) error {
 	case err := <-gone:
 		return err
 	case <-half:
-		return errAlone
-	case <-p.link.down:
+		return errStopWaiting
+	case <-p.epoch.ended:
 		return errDown
 	case <-ctx.Done():
 		return ctx.Err()
@@ -65,15 +65,15 @@ func (p *place) wait(ctx context.Context, half <-chan time.Time) error {
 
 // Waiting is how many flights wait for another machine's mint.
 func (f *Fleet) Waiting() int {
-	f.queue.mu.Lock()
-	defer f.queue.mu.Unlock()
-	return len(f.queue.waiting)
+	f.leaseWaiters.mu.Lock()
+	defer f.leaseWaiters.mu.Unlock()
+	return len(f.leaseWaiters.waiting)
 }
 
-func (f *Fleet) ask() {
-	q := &f.queue
+func (f *Fleet) pollLeases() {
+	q := &f.leaseWaiters
 	for {
-		pause := asking + time.Duration(f.Waiting())*askingFor
+		pause := pollEvery + time.Duration(f.Waiting())*pollEveryPerWaiter
 		select {
 		case <-time.After(pause/2 + rand.N(pause)): //nolint:gosec // it spreads, it protects nothing
 		case <-f.ctx.Done():
@@ -81,19 +81,19 @@ func (f *Fleet) ask() {
 		}
 		q.mu.Lock()
 		places := slices.Collect(maps.Keys(q.waiting))
-		q.asked = len(places) > 0
+		q.polling = len(places) > 0
 		q.mu.Unlock()
 		if len(places) == 0 {
 			return
 		}
 		for some := range slices.Chunk(places, 200) {
-			f.askFor(some)
+			f.pollBatch(some)
 		}
 	}
 }
 
-func (f *Fleet) askFor(places []*place) {
-	l := f.health.link.Load()
+func (f *Fleet) pollBatch(places []*tokenEntry) {
+	l := f.health.epoch.Load()
 	if l == nil {
 		return // they leave by themselves
 	}
@@ -101,27 +101,27 @@ func (f *Fleet) askFor(places []*place) {
 	if f.do(f.ctx, l, func(ctx context.Context) error {
 		pipe := f.client.Pipeline()
 		for i, p := range places {
-			left[i] = pipe.PTTL(ctx, p.lease)
+			left[i] = pipe.PTTL(ctx, p.leaseKey)
 		}
 		return execute(ctx, pipe)
 	}) != nil {
 		return
 	}
-	f.queue.mu.Lock()
-	defer f.queue.mu.Unlock()
+	f.leaseWaiters.mu.Lock()
+	defer f.leaseWaiters.mu.Unlock()
 	for i, p := range places {
-		gone, ok := f.queue.waiting[p]
+		gone, ok := f.leaseWaiters.waiting[p]
 		if !ok {
 			continue
 		}
 		switch left := left[i].Val(); {
 		case left == -2: // there is none
 			gone <- nil
-		case left < 0 || left > f.term: // no machine of ours gives it so long
-			gone <- errAlone
+		case left < 0 || left > f.leaseTerm: // no machine of ours gives it so long
+			gone <- errStopWaiting
 		default:
 			continue
 		}
-		delete(f.queue.waiting, p)
+		delete(f.leaseWaiters.waiting, p)
 	}
 }

@@ -15,14 +15,14 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
 
-// revoking merges what is revoked by one name: the later moment counts,
+// revokeScript merges what is revoked by one name: the later moment counts,
 // whichever machine writes last, and of single sessions there are few. Each
 // field of the hash is "<microseconds> <milliseconds> <sealed>": the moment by
 // which it is compared, and when a single session (fields "s…") need not be
 // listed any longer. Of too many they become the moment "m" that covers them.
 //
 //nolint:dupword // Lua ends each block so
-const revoking = `
+const revokeScript = `
 local key, life = KEYS[1], tonumber(ARGV[1])
 local time = redis.call("time")
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -53,46 +53,46 @@ end
 if redis.call("pttl", key) < life then redis.call("pexpire", key, life) end
 return 0`
 
-// maxListed is how many single sessions Redis lists for one person.
-const maxListed = 8
+// maxSessionsListed is how many single sessions Redis lists for one person.
+const maxSessionsListed = 8
 
-// queueRevoked queues one write of the record and one to the stream, under each
+// queueRevocation queues one write of the record and one to the stream, under each
 // of its names: during a rotation some machines read by another key. Records
 // are found by looking through all.
-func (f *Fleet) queueRevoked(ctx context.Context, pipe redis.Pipeliner, what *session.Revocation) (own *redis.StringCmd, err error) {
-	n := what.Name
-	key := f.revokedKey(n)
-	fallback, err := f.sealRevoked(key, &session.Revocation{Name: n, At: what.Covering()})
+func (f *Fleet) queueRevocation(ctx context.Context, pipe redis.Pipeliner, what *session.Revocation) (own *redis.StringCmd, err error) {
+	n := what.RevocationTarget
+	key := f.revocationKey(n)
+	fallback, err := f.sealRevocation(key, &session.Revocation{RevocationTarget: n, At: what.CoveringTime()})
 	if err != nil {
 		return nil, err
 	}
-	args := []any{max(time.Until(what.Ends()).Milliseconds(), 1), maxListed, fallback}
+	args := []any{max(time.Until(what.Expires()).Milliseconds(), 1), maxSessionsListed, fallback}
 	for _, part := range what.Parts() {
-		value, err := f.sealRevoked(key, &part)
+		value, err := f.sealRevocation(key, &part)
 		if err != nil {
 			return nil, err
 		}
-		args = append(args, f.field(&part), value)
+		args = append(args, f.revocationField(&part), value)
 	}
-	pipe.Eval(ctx, revoking, []string{key}, args...)
-	sealed, err := f.sealPurge(note{
-		purge:      purge{sessionSpace, selectionOf(n)}, // for earlier versions
+	pipe.Eval(ctx, revokeScript, []string{key}, args...)
+	sealed, err := f.sealPurgeRecord(purgeRecord{
+		purge:      purge{sessionNamespace, legacySelection(n)}, // for earlier versions
 		At:         what.At,
 		Revocation: what,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return f.queueNote(ctx, pipe, sealed), nil
+	return f.queueStreamEntry(ctx, pipe, sealed), nil
 }
 
-// revokedKey is where the record of a name is written.
-func (f *Fleet) revokedKey(n session.Name) string {
-	return kind(f.sealer.Name("revoked", n.Realm, n.Subject, n.SessionID, n.Digest), "revoked")
+// revocationKey is where the record of a name is written.
+func (f *Fleet) revocationKey(n session.RevocationTarget) string {
+	return redisKey(f.sealer.Name("revoked", n.Realm, n.Subject, n.SessionID, n.Digest), "revoked")
 }
 
-// field is where a part is kept. Redis must not learn a session's name.
-func (f *Fleet) field(part *session.Revocation) string {
+// revocationField is where a part is kept. Redis must not learn a session's name.
+func (f *Fleet) revocationField(part *session.Revocation) string {
 	switch {
 	case len(part.Sessions) > 0:
 		return "s" + f.sealer.Name("revoked session", part.Sessions[0].ID, part.Sessions[0].Digest)
@@ -103,7 +103,7 @@ func (f *Fleet) field(part *session.Revocation) string {
 	}
 }
 
-func (f *Fleet) sealRevoked(key string, part *session.Revocation) (string, error) {
+func (f *Fleet) sealRevocation(key string, part *session.Revocation) (string, error) {
 	plain, err := json.Marshal(part)
 	if err != nil {
 		return "", err
@@ -112,14 +112,14 @@ func (f *Fleet) sealRevoked(key string, part *session.Revocation) (string, error
 	if err != nil {
 		return "", err
 	}
-	at, ends := part.Covering(), part.Ends()
+	at, ends := part.CoveringTime(), part.Expires()
 	if at.IsZero() {
 		at = part.NoSessionID
 	}
 	return strconv.FormatInt(at.UnixMicro(), 10) + " " + strconv.FormatInt(ends.UnixMilli(), 10) + " " + string(sealed), nil
 }
 
-func (f *Fleet) openRevoked(key, value string) (part session.Revocation, ok bool) {
+func (f *Fleet) openRevocation(key, value string) (part session.Revocation, ok bool) {
 	_, rest, _ := strings.Cut(value, " ")
 	_, sealed, _ := strings.Cut(rest, " ")
 	plain, err := f.sealer.Open([]byte(sealed), associated("revoked", key))

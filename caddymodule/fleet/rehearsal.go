@@ -33,39 +33,39 @@ func ACL(cluster bool) string {
 	return "~delegate:* +" + strings.Join(all, " +")
 }
 
-// denial is that Redis does not allow what is needed: by its ACL, or because it
+// aclDenial is that Redis does not allow what is needed: by its ACL, or because it
 // was built or configured without a command.
-type denial struct {
+type aclDenial struct {
 	words   []string // Redis's own
 	cluster bool
 }
 
-func (d *denial) Error() string {
+func (d *aclDenial) Error() string {
 	return "it does not allow all that is needed; in its own words: " + strings.Join(d.words, "; ") +
 		"; with an ACL user give it: ACL SETUSER <user> " + ACL(d.cluster)
 }
 
 // RedisError implements [redis.Error]: Redis has answered.
-func (*denial) RedisError() {}
+func (*aclDenial) RedisError() {}
 
-// refusalWords is the part of a denial that names a command or a kind of key,
+// denialPattern is the part of a denial that names a command or a kind of key,
 // and neither the user nor a key's name.
-var refusalWords = regexp.MustCompile(`(?i)no permissions to (?:run the '[a-z|]{1,40}'(?: command)?|access (?:a key|one of the keys[a-z ]{0,60}|a channel))|unknown command '[a-z|]{1,40}'`)
+var denialPattern = regexp.MustCompile(`(?i)no permissions to (?:run the '[a-z|]{1,40}'(?: command)?|access (?:a key|one of the keys[a-z ]{0,60}|a channel))|unknown command '[a-z|]{1,40}'`)
 
-// denied returns what Redis says of an error that is a denial; "" of any other.
+// deniedWords returns what Redis says of an error that is a denial; "" of any other.
 // Within a script it is no NOPERM, but an ERR that quotes it.
-func denied(err error) string {
+func deniedWords(err error) string {
 	answer, ok := errors.AsType[redis.Error](err)
 	if !ok {
 		return ""
 	}
 	text := answer.Error()
-	if words := refusalWords.FindString(text); words != "" {
+	if words := denialPattern.FindString(text); words != "" {
 		return words
 	}
 	switch {
 	case strings.Contains(text, "The user executing the script can't"), strings.Contains(text, "ACL failure in script"):
-		return withinScript
+		return deniedWithinScript
 	case strings.HasPrefix(text, "NOPERM"):
 		return "NOPERM"
 	default:
@@ -73,24 +73,24 @@ func denied(err error) string {
 	}
 }
 
-// withinScript stands for what Redis says of a command within a script, whose
+// deniedWithinScript stands for what Redis says of a command within a script, whose
 // name it does not tell.
-const withinScript = "the user executing the script can't run this command or subcommand"
+const deniedWithinScript = "the user executing the script can't run this command or subcommand"
 
-// rehearse runs every command and script that is used later, on keys of this
+// verifyPermissions runs every command and script that is used later, on keys of this
 // machine's own that end by themselves. Without it a Redis that allows half of
 // them would be in use until the first token is minted, down a moment later, and
 // in use again. The error is a [denial] of all that is missing, so that nobody
 // has to find one command after the other.
-func (f *Fleet) rehearse(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*patience*f.timeout)
+func (f *Fleet) verifyPermissions(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*dialFactor*f.timeout)
 	defer cancel()
 	var words []string
 	note := func(err error) error {
 		if err == nil || errors.Is(err, redis.Nil) {
 			return nil
 		}
-		said := denied(err)
+		said := deniedWords(err)
 		if said == "" {
 			return err
 		}
@@ -99,7 +99,7 @@ func (f *Fleet) rehearse(ctx context.Context) error {
 		}
 		return nil
 	}
-	for _, part := range []func(context.Context, func(error) error) error{f.rehearseCommands, f.rehearseScripts, f.rehearseLease} {
+	for _, part := range []func(context.Context, func(error) error) error{f.verifyCommands, f.verifyScripts, f.verifyLease} {
 		if err := part(ctx, note); err != nil {
 			return err
 		}
@@ -108,27 +108,27 @@ func (f *Fleet) rehearse(ctx context.Context) error {
 		return nil
 	}
 	if len(words) > 1 { // the commands that it does name are those
-		words = slices.DeleteFunc(words, func(w string) bool { return w == withinScript })
+		words = slices.DeleteFunc(words, func(w string) bool { return w == deniedWithinScript })
 	}
 	_, cluster := f.client.(*redis.ClusterClient)
-	return &denial{words, cluster}
+	return &aclDenial{words, cluster}
 }
 
-// rehearsalKey is a key of this machine's own. All are in one slot of a cluster.
-func (f *Fleet) rehearsalKey(of string) string {
-	return kind(f.sealer.Name("rehearsal", f.machine), "rehearsal-"+of)
+// verificationKey is a key of this machine's own. All are in one slot of a cluster.
+func (f *Fleet) verificationKey(of string) string {
+	return redisKey(f.sealer.Name("rehearsal", f.machine), "rehearsal-"+of)
 }
 
-const rehearsed = 10 * time.Second // how long its keys are kept
+const verificationTTL = 10 * time.Second // how long its keys are kept
 
-func (f *Fleet) rehearseCommands(ctx context.Context, note func(error) error) error {
-	value, hash, stream, set := f.rehearsalKey("value"), f.rehearsalKey("hash"), f.rehearsalKey("stream"), f.rehearsalKey("set")
+func (f *Fleet) verifyCommands(ctx context.Context, note func(error) error) error {
+	value, hash, stream, set := f.verificationKey("value"), f.verificationKey("hash"), f.verificationKey("stream"), f.verificationKey("set")
 	pipe := f.client.Pipeline()
-	pipe.Set(ctx, value, "1", rehearsed)
+	pipe.Set(ctx, value, "1", verificationTTL)
 	pipe.Get(ctx, value)
 	pipe.MGet(ctx, value)
 	pipe.GetRange(ctx, value, 0, 0)
-	pipe.PExpire(ctx, value, rehearsed)
+	pipe.PExpire(ctx, value, verificationTTL)
 	pipe.PTTL(ctx, value)
 	pipe.HSet(ctx, hash, "a", "1")
 	pipe.HGet(ctx, hash, "a")
@@ -145,40 +145,40 @@ func (f *Fleet) rehearseCommands(ctx context.Context, note func(error) error) er
 	pipe.ZRem(ctx, set, "a")
 	pipe.Time(ctx)
 	for _, key := range []string{hash, stream, set} { // where del is missing
-		pipe.PExpire(ctx, key, rehearsed)
+		pipe.PExpire(ctx, key, verificationTTL)
 	}
 	pipe.Del(ctx, value, hash, stream, set)
 	if err := runAll(ctx, pipe, note); err != nil {
 		return err
 	}
-	return note(f.client.Scan(ctx, 0, kind("*", "revoked"), 1).Err())
+	return note(f.client.Scan(ctx, 0, redisKey("*", "revoked"), 1).Err())
 }
 
-// rehearseScripts runs the scripts as they are: what they call has to be
+// verifyScripts runs the scripts as they are: what they call has to be
 // allowed as well.
-func (f *Fleet) rehearseScripts(ctx context.Context, note func(error) error) error {
+func (f *Fleet) verifyScripts(ctx context.Context, note func(error) error) error {
 	// A key for each type: where del is missing they stay for a while.
-	one, two, hash, stream := f.rehearsalKey("one"), f.rehearsalKey("two"), f.rehearsalKey("record"), f.rehearsalKey("none")
+	one, two, hash, stream := f.verificationKey("one"), f.verificationKey("two"), f.verificationKey("record"), f.verificationKey("none")
 	pipe := f.client.Pipeline()
-	pipe.Set(ctx, two, "own", rehearsed)
-	pipe.Eval(ctx, storing, []string{one, two}, "own", "value", rehearsed.Milliseconds())
-	pipe.Eval(ctx, discarding, []string{one}, "value")
-	pipe.Eval(ctx, mending, []string{stream, two}, stepBack.Milliseconds(), "1")
-	pipe.Eval(ctx, revoking, []string{hash}, rehearsed.Milliseconds(), maxListed, "1 1 x", "m", "1 1 x")
+	pipe.Set(ctx, two, "own", verificationTTL)
+	pipe.Eval(ctx, storeScript, []string{one, two}, "own", "value", verificationTTL.Milliseconds())
+	pipe.Eval(ctx, discardScript, []string{one}, "value")
+	pipe.Eval(ctx, resetFutureScript, []string{stream, two}, rereadWindow.Milliseconds(), "1")
+	pipe.Eval(ctx, revokeScript, []string{hash}, verificationTTL.Milliseconds(), maxSessionsListed, "1 1 x", "m", "1 1 x")
 	pipe.Del(ctx, one, two, hash)
 	return runAll(ctx, pipe, note)
 }
 
-// rehearseLease is what a machine does that mints a token.
-func (f *Fleet) rehearseLease(ctx context.Context, note func(error) error) error {
-	lock, err := f.locks.Obtain(ctx, f.rehearsalKey("lease"), rehearsed, nil)
+// verifyLease is what a machine does that mints a token.
+func (f *Fleet) verifyLease(ctx context.Context, note func(error) error) error {
+	lock, err := f.locks.Obtain(ctx, f.verificationKey("lease"), verificationTTL, nil)
 	if err != nil {
 		if errors.Is(err, redislock.ErrNotObtained) {
 			return nil // a rehearsal of a moment ago, which was not ended
 		}
 		return note(err)
 	}
-	if err := note(lock.Refresh(ctx, rehearsed, nil)); err != nil {
+	if err := note(lock.Refresh(ctx, verificationTTL, nil)); err != nil {
 		return err
 	}
 	return note(lock.Release(ctx))
@@ -199,7 +199,7 @@ func runAll(ctx context.Context, pipe redis.Pipeliner, note func(error) error) e
 // and nothing is kept. The error's text is for the operator, and holds neither
 // address nor password.
 func (f *Fleet) Check(ctx context.Context) error {
-	if err := f.rehearse(ctx); err != nil {
+	if err := f.verifyPermissions(ctx); err != nil {
 		return errors.New(cause(err))
 	}
 	return nil

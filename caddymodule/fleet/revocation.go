@@ -19,20 +19,20 @@ import (
 
 // Sessions tell other machines whose sessions are revoked, and hear of theirs.
 type Sessions struct {
-	fleet       *Fleet
-	revocations *session.Revocations
-	unfollow    func()
+	fleet         *Fleet
+	revocations   *session.Revocations
+	stopFollowing func()
 }
 
-// outbox are the names of what was revoked here and is not told yet. There is
+// revocationOutbox are the names of what was revoked here and is not told yet. There is
 // one entry for a person, however often they sign out.
-type outbox struct {
-	mu     sync.Mutex
-	joined []*Sessions
-	names  map[session.Name]struct{}
+type revocationOutbox struct {
+	mu       sync.Mutex
+	sessions []*Sessions
+	names    map[session.RevocationTarget]struct{}
 }
 
-func (o *outbox) add(names ...session.Name) {
+func (o *revocationOutbox) add(names ...session.RevocationTarget) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, name := range names {
@@ -40,14 +40,14 @@ func (o *outbox) add(names ...session.Name) {
 	}
 }
 
-func (o *outbox) size() int {
+func (o *revocationOutbox) size() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return len(o.names)
 }
 
-// take returns what is to be told and empties the outbox.
-func (o *outbox) take() []session.Name {
+// drain returns what is to be told and empties the outbox.
+func (o *revocationOutbox) drain() []session.RevocationTarget {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	names := slices.Collect(maps.Keys(o.names))
@@ -56,51 +56,51 @@ func (o *outbox) take() []session.Name {
 }
 
 // revocations are those of this process; nil if nobody has joined with any.
-func (o *outbox) revocations() *session.Revocations {
+func (o *revocationOutbox) revocations() *session.Revocations {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if len(o.joined) == 0 {
+	if len(o.sessions) == 0 {
 		return nil
 	}
-	return o.joined[len(o.joined)-1].revocations
+	return o.sessions[len(o.sessions)-1].revocations
 }
 
 // JoinSessions has a process's revocations follow those of other machines.
 func (f *Fleet) JoinSessions(r *session.Revocations) *Sessions {
-	s := &Sessions{f, r, r.Follow(f.Skew, f.Heard)}
-	f.outbox.mu.Lock()
-	defer f.outbox.mu.Unlock()
-	f.outbox.joined = append(f.outbox.joined, s)
+	s := &Sessions{f, r, r.FollowClock(f.Skew, f.CaughtUpAt)}
+	f.revocationOutbox.mu.Lock()
+	defer f.revocationOutbox.mu.Unlock()
+	f.revocationOutbox.sessions = append(f.revocationOutbox.sessions, s)
 	return s
 }
 
 // Leave ends what [Fleet.JoinSessions] began.
 func (s *Sessions) Leave() {
-	s.unfollow()
-	o := &s.fleet.outbox
+	s.stopFollowing()
+	o := &s.fleet.revocationOutbox
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.joined = slices.DeleteFunc(o.joined, func(other *Sessions) bool { return other == s })
+	o.sessions = slices.DeleteFunc(o.sessions, func(other *Sessions) bool { return other == s })
 }
 
-// Await returns when it is known what the other machines have revoked before
+// AwaitReady returns when it is known what the other machines have revoked before
 // this one began, or that they cannot be reached.
-func (s *Sessions) Await(ctx context.Context) { s.fleet.reach(ctx) }
+func (s *Sessions) AwaitReady(ctx context.Context) { s.fleet.current(ctx) }
 
-// Later tells the other machines within a second.
-func (s *Sessions) Later(names ...session.Name) { s.fleet.outbox.add(names...) }
+// Enqueue tells the other machines within a second.
+func (s *Sessions) Enqueue(names ...session.RevocationTarget) { s.fleet.revocationOutbox.add(names...) }
 
-// Tell tells the other machines. The error is [tokens.ErrIncomplete]: they will
+// Publish tells the other machines. The error is [tokens.ErrIncomplete]: they will
 // be told as soon as they can be.
-func (s *Sessions) Tell(ctx context.Context, names ...session.Name) error {
+func (s *Sessions) Publish(ctx context.Context, names ...session.RevocationTarget) error {
 	f := s.fleet
-	link := f.reach(ctx)
+	link := f.current(ctx)
 	ctx = delegation.Detach(ctx) // who asked may leave
 	if link == nil {
-		f.outbox.add(names...)
+		f.revocationOutbox.add(names...)
 		return tokens.ErrIncomplete
 	}
-	if f.tellRevoked(ctx, names, func(ctx context.Context, commands func(context.Context) error) error {
+	if f.publishRevocations(ctx, names, func(ctx context.Context, commands func(context.Context) error) error {
 		return f.do(ctx, link, commands)
 	}) != nil {
 		return tokens.ErrIncomplete
@@ -108,13 +108,15 @@ func (s *Sessions) Tell(ctx context.Context, names ...session.Name) error {
 	return nil
 }
 
-// flush tells what is in the outbox.
-func (f *Fleet) flush() error { return f.tellRevoked(f.ctx, f.outbox.take(), f.try) }
+// publishOutbox tells what is in the outbox.
+func (f *Fleet) publishOutbox() error {
+	return f.publishRevocations(f.ctx, f.revocationOutbox.drain(), f.try)
+}
 
-// tellRevoked writes what is revoked by each name, and puts it in the stream.
+// publishRevocations writes what is revoked by each name, and puts it in the stream.
 // What it cannot tell goes to the outbox.
-func (f *Fleet) tellRevoked(ctx context.Context, names []session.Name, run func(context.Context, func(context.Context) error) error) error {
-	revocations := f.outbox.revocations()
+func (f *Fleet) publishRevocations(ctx context.Context, names []session.RevocationTarget, run func(context.Context, func(context.Context) error) error) error {
+	revocations := f.revocationOutbox.revocations()
 	if revocations == nil {
 		return nil
 	}
@@ -124,11 +126,11 @@ func (f *Fleet) tellRevoked(ctx context.Context, names []session.Name, run func(
 			pipe := f.client.Pipeline()
 			var own []*redis.StringCmd
 			for _, name := range some {
-				what, ok := revocations.Of(name)
+				what, ok := revocations.Get(name)
 				if !ok {
 					continue
 				}
-				added, err := f.queueRevoked(ctx, pipe, &what)
+				added, err := f.queueRevocation(ctx, pipe, &what)
 				if err != nil {
 					return err
 				}
@@ -140,10 +142,10 @@ func (f *Fleet) tellRevoked(ctx context.Context, names []session.Name, run func(
 			if err := execute(ctx, pipe); err != nil {
 				return err
 			}
-			f.stream.expect(own)
+			f.stream.expectEchoes(own)
 			return nil
 		}); err != nil {
-			f.outbox.add(names...)
+			f.revocationOutbox.add(names...)
 			return err
 		}
 		names = names[len(some):]
@@ -151,21 +153,21 @@ func (f *Fleet) tellRevoked(ctx context.Context, names []session.Name, run func(
 	return nil
 }
 
-// readRevoked reads all that is revoked: the stream may have lost it.
-func (f *Fleet) readRevoked() error {
-	revocations := f.outbox.revocations()
+// readRevocations reads all that is revoked: the stream may have lost it.
+func (f *Fleet) readRevocations() error {
+	revocations := f.revocationOutbox.revocations()
 	if revocations == nil {
 		return nil
 	}
-	found := foundRecords{current: make(map[string]struct{}), old: make(map[string]session.Name)}
-	read := func(node redis.Cmdable) error { return f.readRevokedAt(node, revocations, &found) }
+	found := foundRecords{current: make(map[string]struct{}), old: make(map[string]session.RevocationTarget)}
+	read := func(node redis.Cmdable) error { return f.readRevocationsFrom(node, revocations, &found) }
 	var err error
 	if cluster, ok := f.client.(*redis.ClusterClient); ok {
 		err = cluster.ForEachMaster(f.ctx, func(_ context.Context, node *redis.Client) error { return read(node) })
 	} else {
 		err = read(f.client)
 	}
-	f.outbox.add(found.outdated()...)
+	f.revocationOutbox.add(found.outdated()...)
 	return err
 }
 
@@ -174,7 +176,7 @@ func (f *Fleet) readRevoked() error {
 type foundRecords struct {
 	mu      sync.Mutex
 	current map[string]struct{}
-	old     map[string]session.Name
+	old     map[string]session.RevocationTarget
 }
 
 func (r *foundRecords) add(part *session.Revocation, current bool) {
@@ -188,12 +190,12 @@ func (r *foundRecords) add(part *session.Revocation, current bool) {
 	if current {
 		r.current[string(sum[:])] = struct{}{}
 	} else {
-		r.old[string(sum[:])] = part.Name
+		r.old[string(sum[:])] = part.RevocationTarget
 	}
 }
 
 // outdated are the names of what has to be written again by the present key.
-func (r *foundRecords) outdated() (names []session.Name) {
+func (r *foundRecords) outdated() (names []session.RevocationTarget) {
 	for sum, name := range r.old {
 		if _, ok := r.current[sum]; !ok {
 			names = append(names, name)
@@ -202,13 +204,13 @@ func (r *foundRecords) outdated() (names []session.Name) {
 	return names
 }
 
-func (f *Fleet) readRevokedAt(node redis.Cmdable, revocations *session.Revocations, records *foundRecords) error {
+func (f *Fleet) readRevocationsFrom(node redis.Cmdable, revocations *session.Revocations, records *foundRecords) error {
 	var cursor uint64
 	for {
 		var keys []string
 		if err := f.try(f.ctx, func(ctx context.Context) (err error) {
 			var next uint64
-			if keys, next, err = node.Scan(ctx, cursor, kind("*", "revoked"), 1000).Result(); err == nil {
+			if keys, next, err = node.Scan(ctx, cursor, redisKey("*", "revoked"), 1000).Result(); err == nil {
 				cursor = next
 			}
 			return err
@@ -228,9 +230,9 @@ func (f *Fleet) readRevokedAt(node redis.Cmdable, revocations *session.Revocatio
 			}
 			for i, key := range some {
 				for _, value := range found[i].Val() {
-					if part, ok := f.openRevoked(key, value); ok {
-						records.add(&part, key == f.revokedKey(part.Name))
-						f.outbox.add(revocations.Merge(part)...)
+					if part, ok := f.openRevocation(key, value); ok {
+						records.add(&part, key == f.revocationKey(part.RevocationTarget))
+						f.revocationOutbox.add(revocations.Merge(part)...)
 					}
 				}
 			}

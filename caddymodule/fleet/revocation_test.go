@@ -44,7 +44,7 @@ func newRevokerOf(t testing.TB, o Options) *revoker {
 
 func (r *revoker) revoke(t testing.TB, who delegation.Person) {
 	t.Helper()
-	if err := r.sessions.Tell(t.Context(), r.Revoke(who)...); err != nil {
+	if err := r.sessions.Publish(t.Context(), r.Revoke(who)...); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -85,10 +85,10 @@ func TestRecords(t *testing.T) {
 	between := time.Now()
 	a.revoke(t, alice)
 	old := session.NewRevocations()
-	old.Merge(session.Revocation{Name: session.NameOf(alice), At: before})
+	old.Merge(session.Revocation{RevocationTarget: session.PersonTarget(alice), At: before})
 	late := &revoker{Revocations: old, fleet: b.fleet}
 	late.sessions = b.fleet.JoinSessions(old)
-	if err := late.sessions.Tell(t.Context(), session.NameOf(alice)); err != nil {
+	if err := late.sessions.Publish(t.Context(), session.PersonTarget(alice)); err != nil {
 		t.Fatal(err)
 	}
 	late.sessions.Leave()
@@ -125,12 +125,12 @@ func TestRecordsAreBounded(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := m.sessions.Tell(t.Context(), names...); err != nil {
+			if err := m.sessions.Publish(t.Context(), names...); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	if n := len(strings.Fields(s.do("HKEYS", s.keys("revoked")[0]))); n > maxListed+2 {
+	if n := len(strings.Fields(s.do("HKEYS", s.keys("revoked")[0]))); n > maxSessionsListed+2 {
 		t.Errorf("%d parts", n)
 	}
 	c := newRevoker(t, s, keys)
@@ -156,7 +156,7 @@ func TestEarlierVersionsStream(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer old.Close()
-	member := old.Join(sessionSpace, func(delegation.Selection, time.Time) {})
+	member := old.Join(sessionNamespace, func(delegation.Selection, time.Time) {})
 	before := time.Now()
 	for _, what := range []delegation.Selection{{Realm: "r", Subject: "alice"}, {Realm: "r", Participant: "sid s1"}, {Participant: "digest 00ff"}} {
 		if err := member.Purge(t.Context(), what); err != nil {
@@ -179,15 +179,15 @@ func TestMachines(t *testing.T) {
 	s := serve(t)
 	keys := newKeyset(t)
 	a := newRevoker(t, s, keys)
-	if n := a.fleet.Machines(t.Context()); n != 0 {
+	if n := a.fleet.OtherMachines(t.Context()); n != 0 {
 		t.Errorf("%d others", n)
 	}
 	b, _ := newRevoker(t, s, keys), newRevoker(t, s, keys)
-	if n := a.fleet.Machines(t.Context()); n != 2 {
+	if n := a.fleet.OtherMachines(t.Context()); n != 2 {
 		t.Errorf("%d others, want 2", n)
 	}
 	_ = b.fleet.Close()
-	if n := a.fleet.Machines(t.Context()); n != 1 {
+	if n := a.fleet.OtherMachines(t.Context()); n != 1 {
 		t.Errorf("%d others, want 1", n)
 	}
 }
@@ -206,7 +206,7 @@ func TestIDs(t *testing.T) {
 		{"5-0", "18446744073709551615-18446744073709551615", true},
 		{"garbage", "1-0", true},
 	} {
-		if got := before(c.a, c.b); got != c.want {
+		if got := idBefore(c.a, c.b); got != c.want {
 			t.Errorf("%q before %q: %t", c.a, c.b, got)
 		}
 	}
@@ -247,11 +247,11 @@ func TestOlderCopy(t *testing.T) {
 			later := slices.DeleteFunc(s.keys("revoked"), func(key string) bool { return slices.Contains(before, key) })
 			for _, m := range []*revoker{a, b} { // it was long ago
 				until(t, 10*time.Second, "all is read", func() bool {
-					o := &m.fleet.stream.own
+					o := &m.fleet.stream.echoes
 					o.mu.Lock()
 					defer o.mu.Unlock()
-					o.at = o.at.Add(-time.Hour)
-					return o.since.IsZero()
+					o.lastWrite = o.lastWrite.Add(-time.Hour)
+					return o.waitingSince.IsZero()
 				})
 			}
 			fallBack(s, later)

@@ -20,72 +20,72 @@ const (
 	// streamName is what the stream's pseudonym is made of.
 	streamName = "purges"
 
-	// atOnce is how many purges are read in one step.
-	atOnce = 1000
+	// readBatch is how many purges are read in one step.
+	readBatch = 1000
 
-	// stepBack is how much is read again after each connect: a Redis that took
+	// rereadWindow is how much is read again after each connect: a Redis that took
 	// over may have lost the latest, and its clock may be behind.
-	stepBack = time.Minute
+	rereadWindow = time.Minute
 
-	// maxApplied is how many of the latest purges are recognised when they are
+	// maxAppliedRemembered is how many of the latest purges are recognised when they are
 	// read again.
-	maxApplied = 4096
+	maxAppliedRemembered = 4096
 
-	// ownWithin is how long a machine's own entries may take to come back.
-	ownWithin = 3 * time.Second
+	// echoTimeout is how long a machine's own entries may take to come back.
+	echoTimeout = 3 * time.Second
 )
 
 // stream is how far this machine has read the purges of the others. Only the
 // watch uses it, but for own.
 type stream struct {
-	incarnation string       // of the data in Redis
-	position    string       // after which to read on
-	read        bool         // position is an entry that was read
-	latest      string       // the entry that was read last, of this incarnation
-	contact     time.Time    // when everything was read
-	heard       atomic.Int64 // the same for others to read, in Unix milliseconds
-	unsure      bool         // something was missed, nobody knows what
-	listened    bool         // the records were read although it takes no writes
+	incarnation    string       // of the data in Redis
+	position       string       // after which to read on
+	positionRead   bool         // position is an entry that was read
+	lastRead       string       // the entry that was read last, of this incarnation
+	caughtUp       time.Time    // when everything was read
+	caughtUpMillis atomic.Int64 // the same for others to read, in Unix milliseconds
+	entriesMissed  bool         // something was missed, nobody knows what
+	recordsRead    bool         // the records were read although it takes no writes
 
-	seed    maphash.Seed
-	applied map[uint64]struct{}
-	order   []uint64 // of applied, the next one to be replaced at next
-	next    int
+	seed         maphash.Seed
+	applied      map[uint64]struct{}
+	appliedOrder []uint64 // of applied, the next one to be replaced at next
+	appliedNext  int
 
-	own own
+	echoes echoMonitor
 }
 
 func newStream(opened time.Time) stream {
-	return stream{contact: opened, seed: maphash.MakeSeed(), applied: make(map[uint64]struct{})}
+	return stream{caughtUp: opened, seed: maphash.MakeSeed(), applied: make(map[uint64]struct{})}
 }
 
-// Heard is until when everything was read that other machines have told, or
+// CaughtUpAt is until when everything was read that other machines have told, or
 // when this one began.
-func (f *Fleet) Heard() time.Time {
-	if at := f.stream.heard.Load(); at != 0 {
+func (f *Fleet) CaughtUpAt() time.Time {
+	if at := f.stream.caughtUpMillis.Load(); at != 0 {
 		return time.UnixMilli(at)
 	}
 	return f.opened
 }
 
-func (f *Fleet) streamKey(of string) string { return kind(f.sealer.Name(streamName), of) }
+func (f *Fleet) streamKey(of string) string { return redisKey(f.sealer.Name(streamName), of) }
 
-// position prepares to read on, from a while before where this machine was: by
+// seek prepares to read on, from a while before where this machine was: by
 // the server's clock, and never from behind what there is.
-func (f *Fleet) position() error {
+func (f *Fleet) seek() error {
 	s := &f.stream
 	if s.incarnation == "" {
 		// All there is: of tokens this machine has none, but earlier versions
 		// have nothing else that tells who has signed out.
-		s.position, s.read = "0-0", false
+		s.position, s.positionRead = "0-0", false
 		return nil
 	}
-	last, err := f.last()
+	last, err := f.lastEntry()
 	if err != nil {
 		return err
 	}
-	from := f.serverTime().Add(-time.Since(s.contact))
-	if at, _ := parseID(s.position); s.read && int64(at) < from.UnixMilli() { //nolint:gosec // a moment in milliseconds
+	from := f.serverTime().Add(-time.Since(s.caughtUp))
+	if at, _ := parseID(s.position); s.positionRead && int64(at) < from.UnixMilli() { //nolint:gosec // a moment in milliseconds
 		from = time.UnixMilli(int64(at)) //nolint:gosec // as above
 	}
 	if len(last) > 0 {
@@ -93,7 +93,7 @@ func (f *Fleet) position() error {
 			from = time.UnixMilli(int64(at)) //nolint:gosec // as above
 		}
 	}
-	s.position, s.read = idAt(from.Add(-stepBack)), false
+	s.position, s.positionRead = idAt(from.Add(-rereadWindow)), false
 	return nil
 }
 
@@ -102,20 +102,20 @@ func (f *Fleet) position() error {
 // it is gone, older ones that are still there are of a copy from before it.
 func (f *Fleet) checkMissed() error {
 	s := &f.stream
-	for _, id := range []string{s.latest, s.own.latest(s.contact)} {
-		there, err := f.holds(id)
+	for _, id := range []string{s.lastRead, s.echoes.lastWrittenBefore(s.caughtUp)} {
+		there, err := f.hasEntry(id)
 		if err != nil {
 			return err
 		}
 		if !there {
-			s.unsure = true
+			s.entriesMissed = true
 		}
 	}
 	return nil
 }
 
-// holds tells whether the stream has an entry; that of "" is everywhere.
-func (f *Fleet) holds(id string) (there bool, err error) {
+// hasEntry tells whether the stream has an entry; that of "" is everywhere.
+func (f *Fleet) hasEntry(id string) (there bool, err error) {
 	if id == "" {
 		return true, nil
 	}
@@ -129,15 +129,15 @@ func (f *Fleet) holds(id string) (there bool, err error) {
 
 // dropAll has the members drop everything: which of it was purged is not known.
 func (f *Fleet) dropAll() {
-	for _, m := range f.joined() {
+	for _, m := range f.currentMembers() {
 		m.drop(delegation.Selection{}, time.Now())
 	}
 }
 
-// mending begins the stream anew if its entries are from the future: what is
+// resetFutureScript begins the stream anew if its entries are from the future: what is
 // written next would have an ID that nobody can tell from another's, or none
 // is left.
-const mending = `
+const resetFutureScript = `
 local last = redis.call("xrevrange", KEYS[1], "+", "-", "count", 1)
 if #last == 0 then return 0 end
 local time = redis.call("time")
@@ -146,10 +146,10 @@ redis.call("del", KEYS[1])
 redis.call("set", KEYS[2], ARGV[2])
 return 1`
 
-// mend tells whether the stream was begun anew; the other machines notice.
-func (f *Fleet) mend() (mended bool, err error) {
+// resetFutureStream tells whether the stream was begun anew; the other machines notice.
+func (f *Fleet) resetFutureStream() (mended bool, err error) {
 	err = f.try(f.ctx, func(ctx context.Context) (err error) {
-		mended, err = f.client.Eval(ctx, mending, []string{f.streamKey("purges"), f.streamKey("incarnation")}, stepBack.Milliseconds(), rand.Text()).Bool()
+		mended, err = f.client.Eval(ctx, resetFutureScript, []string{f.streamKey("purges"), f.streamKey("incarnation")}, rereadWindow.Milliseconds(), rand.Text()).Bool()
 		if errors.Is(err, redis.Nil) {
 			err = nil
 		}
@@ -158,13 +158,13 @@ func (f *Fleet) mend() (mended bool, err error) {
 	return mended, err
 }
 
-// exhausted tells whether nothing can be added to the stream any more.
-func exhausted(err error) bool {
+// isExhausted tells whether nothing can be added to the stream any more.
+func isExhausted(err error) bool {
 	return err != nil && (strings.Contains(err.Error(), "exhausted the last possible ID") || strings.Contains(err.Error(), "equal or smaller than the target stream"))
 }
 
-// restart begins the stream anew.
-func (f *Fleet) restart() error {
+// resetStream begins the stream anew.
+func (f *Fleet) resetStream() error {
 	return f.try(f.ctx, func(ctx context.Context) error {
 		pipe := f.client.Pipeline()
 		pipe.Del(ctx, f.streamKey("purges"))
@@ -173,13 +173,13 @@ func (f *Fleet) restart() error {
 	})
 }
 
-// advance applies the next purges, for which it waits at most so long; not at
+// readEntries applies the next purges, for which it waits at most so long; not at
 // all if that is negative. more tells that there were some.
-func (f *Fleet) advance(wait time.Duration) (more bool, err error) {
-	ctx, cancel := context.WithTimeout(f.ctx, max(wait, 0)+patience*f.timeout)
+func (f *Fleet) readEntries(wait time.Duration) (more bool, err error) {
+	ctx, cancel := context.WithTimeout(f.ctx, max(wait, 0)+dialFactor*f.timeout)
 	defer cancel()
 	streams, err := f.client.XRead(ctx, &redis.XReadArgs{
-		Streams: []string{f.streamKey("purges"), f.stream.position}, Count: atOnce, Block: wait,
+		Streams: []string{f.streamKey("purges"), f.stream.position}, Count: readBatch, Block: wait,
 	}).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		return false, err
@@ -188,56 +188,56 @@ func (f *Fleet) advance(wait time.Duration) (more bool, err error) {
 	for _, s := range streams {
 		for _, entry := range s.Messages {
 			f.apply(entry)
-			f.stream.position, f.stream.latest, f.stream.read = entry.ID, entry.ID, true
+			f.stream.position, f.stream.lastRead, f.stream.positionRead = entry.ID, entry.ID, true
 			read++
 		}
 	}
-	if read < atOnce {
-		f.stream.contact = time.Now()
-		f.stream.heard.Store(f.stream.contact.UnixMilli())
+	if read < readBatch {
+		f.stream.caughtUp = time.Now()
+		f.stream.caughtUpMillis.Store(f.stream.caughtUp.UnixMilli())
 	}
-	return read == atOnce, nil
+	return read == readBatch, nil
 }
 
 func (f *Fleet) apply(entry redis.XMessage) {
 	if by, _ := entry.Values["by"].(string); by == f.machine {
-		f.stream.own.saw(entry.ID)
+		f.stream.echoes.recordReceived(entry.ID)
 		return
 	}
 	sealed, _ := entry.Values["purge"].(string)
-	if !f.stream.fresh(sealed) {
+	if !f.stream.markApplied(sealed) {
 		return
 	}
-	n, ok := f.openPurge(sealed)
+	n, ok := f.openPurgeRecord(sealed)
 	switch {
 	case !ok:
-	case n.Space == sessionSpace:
-		f.applyRevoked(&n)
+	case n.Namespace == sessionNamespace:
+		f.applyRevocation(&n)
 		fallthrough
 	default:
-		f.drop(n, nil)
+		f.dropOthers(n, nil)
 	}
 }
 
-// fresh tells whether an entry was not applied just before.
-func (s *stream) fresh(sealed string) bool {
+// markApplied tells whether an entry was not applied just before.
+func (s *stream) markApplied(sealed string) bool {
 	sum := maphash.String(s.seed, sealed)
 	if _, again := s.applied[sum]; again {
 		return false
 	}
 	s.applied[sum] = struct{}{}
-	if len(s.order) < maxApplied {
-		s.order = append(s.order, sum)
+	if len(s.appliedOrder) < maxAppliedRemembered {
+		s.appliedOrder = append(s.appliedOrder, sum)
 		return true
 	}
-	delete(s.applied, s.order[s.next])
-	s.order[s.next] = sum
-	s.next = (s.next + 1) % maxApplied
+	delete(s.applied, s.appliedOrder[s.appliedNext])
+	s.appliedOrder[s.appliedNext] = sum
+	s.appliedNext = (s.appliedNext + 1) % maxAppliedRemembered
 	return true
 }
 
-// last is the stream's latest entry, if there is one.
-func (f *Fleet) last() (entry []redis.XMessage, err error) {
+// lastEntry is the stream's latest entry, if there is one.
+func (f *Fleet) lastEntry() (entry []redis.XMessage, err error) {
 	err = f.try(f.ctx, func(ctx context.Context) (err error) {
 		entry, err = f.client.XRevRangeN(ctx, f.streamKey("purges"), "+", "-", 1).Result()
 		return err

@@ -11,13 +11,13 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
 
-// value is a token as Redis keeps it, before it is sealed.
-type value struct {
-	Access  []byte      `json:"access"` // bytes, because JSON mends what is not UTF-8
-	Scope   string      `json:"scope"`
-	Minted  time.Time   `json:"minted"`
-	Expires time.Time   `json:"expires"`
-	Purges  generations `json:"purges"`
+// sealedToken is a token as Redis keeps it, before it is sealed.
+type sealedToken struct {
+	Access      []byte      `json:"access"` // bytes, because JSON mends what is not UTF-8
+	Scope       string      `json:"scope"`
+	Minted      time.Time   `json:"minted"`
+	Expires     time.Time   `json:"expires"`
+	Generations generations `json:"purges"`
 }
 
 // generations are those of the purges that cover an identity, in the order of
@@ -46,7 +46,7 @@ func associated(parts ...string) []byte {
 }
 
 func (f *Fleet) sealToken(t *delegation.Token, purges generations, place []byte) ([]byte, error) {
-	plain, err := json.Marshal(value{[]byte(t.Access.Reveal()), t.Scope, t.Minted, t.Expires, purges})
+	plain, err := json.Marshal(sealedToken{[]byte(t.Access.Reveal()), t.Scope, t.Minted, t.Expires, purges})
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func (f *Fleet) openToken(sealed string, purges generations, place []byte) *dele
 	if sealed == "" {
 		return nil
 	}
-	var v value
+	var v sealedToken
 	plain, err := f.sealer.Open([]byte(sealed), place)
 	if err == nil {
 		err = json.Unmarshal(plain, &v)
@@ -68,21 +68,21 @@ func (f *Fleet) openToken(sealed string, purges generations, place []byte) *dele
 		f.unreadable.Add(1)
 		return nil
 	}
-	if v.Purges != purges || !time.Now().Before(v.Expires) {
+	if v.Generations != purges || !time.Now().Before(v.Expires) {
 		return nil
 	}
 	return &delegation.Token{Access: delegation.NewSecret(string(v.Access)), Scope: v.Scope, Minted: v.Minted, Expires: v.Expires}
 }
 
-// note is a purge as Redis keeps it, before it is sealed.
-type note struct {
+// purgeRecord is a purge as Redis keeps it, before it is sealed.
+type purgeRecord struct {
 	purge
 	At time.Time `json:"at"` // by the clock of the machine that was asked
 
 	Revocation *session.Revocation `json:"revocation,omitempty"` // all that is revoked by the name
 }
 
-func (f *Fleet) sealPurge(n note) (string, error) {
+func (f *Fleet) sealPurgeRecord(n purgeRecord) (string, error) {
 	plain, err := json.Marshal(n)
 	if err != nil {
 		return "", err
@@ -91,7 +91,7 @@ func (f *Fleet) sealPurge(n note) (string, error) {
 	return string(sealed), err
 }
 
-func (f *Fleet) openPurge(sealed string) (n note, ok bool) {
+func (f *Fleet) openPurgeRecord(sealed string) (n purgeRecord, ok bool) {
 	plain, err := f.sealer.Open([]byte(sealed), associated("purge"))
 	if err == nil {
 		err = json.Unmarshal(plain, &n)

@@ -19,85 +19,85 @@ func (f *Fleet) watch() {
 	for f.ctx.Err() == nil {
 		// A panic is an outage: the watch goes on, or this machine would no
 		// longer hear of purges.
-		var l *link
+		var l *epoch
 		err := background.Do("connecting to redis", func() (err error) {
 			l, err = f.connect()
 			return err
 		})
 		if first {
 			first = false
-			close(f.tried)
+			close(f.firstAttempt)
 		}
 		if err == nil {
 			err = background.Do("following redis", func() error { return f.follow(l) })
 		}
 		if f.ctx.Err() == nil && err != nil {
-			f.fall(l, err)
+			f.markDown(l, err)
 		}
 		select {
-		case <-time.After(every):
+		case <-time.After(retryEvery):
 		case <-f.ctx.Done():
 		}
 	}
 	if first {
-		close(f.tried) // nobody waits for what will not be tried
+		close(f.firstAttempt) // nobody waits for what will not be tried
 	}
 }
 
 // connect begins a link once this machine and the others know of each other's
 // purges.
-func (f *Fleet) connect() (*link, error) {
+func (f *Fleet) connect() (*epoch, error) {
 	l, err := f.catchUp()
-	if exhausted(err) {
-		return nil, errors.Join(errLost, f.restart())
+	if isExhausted(err) {
+		return nil, errors.Join(errDataLost, f.resetStream())
 	}
-	if _, whole := errors.AsType[*denial](err); !whole && denied(err) != "" {
-		if all := f.rehearse(f.ctx); all != nil {
+	if _, whole := errors.AsType[*aclDenial](err); !whole && deniedWords(err) != "" {
+		if all := f.verifyPermissions(f.ctx); all != nil {
 			err = all // it has stopped at the first that is missing
 		}
 	}
 	if err != nil {
-		f.listen(err)
+		f.readWhileReadOnly(err)
 	}
 	return l, err
 }
 
-// listen reads what there is in a Redis that takes no writes, such as one that
+// readWhileReadOnly reads what there is in a Redis that takes no writes, such as one that
 // is full: who has signed out must not be let in by a machine that begins now.
 // What cannot be read is read when it can be.
-func (f *Fleet) listen(refused error) {
+func (f *Fleet) readWhileReadOnly(refused error) {
 	if _, answers := errors.AsType[redis.Error](refused); !answers {
 		return
 	}
-	_, _ = f.incarnation() // the time
+	_, _ = f.readIncarnation() // the time
 	s := &f.stream
-	if !s.listened {
-		if f.readRevoked() != nil {
+	if !s.recordsRead {
+		if f.readRevocations() != nil {
 			return
 		}
-		s.listened = true
+		s.recordsRead = true
 	}
 	if s.position == "" {
 		s.position = "0-0"
 	}
 	for more := true; more; {
-		more, _ = f.advance(-1)
+		more, _ = f.readEntries(-1)
 	}
 }
 
-func (f *Fleet) catchUp() (*link, error) {
-	now, err := f.greet()
+func (f *Fleet) catchUp() (*epoch, error) {
+	now, err := f.probeWrite()
 	if err != nil {
 		return nil, err
 	}
-	if err := f.rehearse(f.ctx); err != nil {
+	if err := f.verifyPermissions(f.ctx); err != nil {
 		return nil, err
 	}
-	if mended, err := f.mend(); err != nil {
+	if mended, err := f.resetFutureStream(); err != nil {
 		return nil, err
 	} else if mended {
-		f.stream.unsure = true
-		if now, err = f.incarnation(); err != nil {
+		f.stream.entriesMissed = true
+		if now, err = f.readIncarnation(); err != nil {
 			return nil, err
 		}
 	}
@@ -108,57 +108,57 @@ func (f *Fleet) catchUp() (*link, error) {
 			return nil, err
 		}
 	}
-	if err := f.position(); err != nil {
+	if err := f.seek(); err != nil {
 		return nil, err
 	}
-	if lost || s.unsure {
+	if lost || s.entriesMissed {
 		// What is known here may not be there, and the other way round.
-		if revocations := f.outbox.revocations(); revocations != nil {
-			f.outbox.add(revocations.Names()...)
+		if revocations := f.revocationOutbox.revocations(); revocations != nil {
+			f.revocationOutbox.add(revocations.Targets()...)
 		}
-		if err := f.readRevoked(); err != nil {
+		if err := f.readRevocations(); err != nil {
 			return nil, err
 		}
-		if s.unsure {
+		if s.entriesMissed {
 			f.dropAll()
 		}
-		s.own.forget()
-		s.latest = ""
+		s.echoes.reset()
+		s.lastRead = ""
 	}
-	if err := f.replay(lost || s.unsure); err != nil {
+	if err := f.republishPurges(lost || s.entriesMissed); err != nil {
 		return nil, err
 	}
-	s.incarnation, s.unsure = now, false
+	s.incarnation, s.entriesMissed = now, false
 	for {
-		if err := f.flush(); err != nil {
+		if err := f.publishOutbox(); err != nil {
 			return nil, err
 		}
 		for more := true; more; {
-			if more, err = f.advance(-1); err != nil {
+			if more, err = f.readEntries(-1); err != nil {
 				return nil, err
 			}
 		}
-		if err := f.present(); err != nil {
+		if err := f.announcePresence(); err != nil {
 			return nil, err
 		}
-		if l := f.rise(); l != nil || f.ctx.Err() != nil {
+		if l := f.markUp(); l != nil || f.ctx.Err() != nil {
 			return l, f.ctx.Err()
 		}
-		if err := f.replay(false); err != nil {
+		if err := f.republishPurges(false); err != nil {
 			return nil, err
 		}
 	}
 }
 
-// greet writes, so that a Redis that is full or a replica is found out, and
+// probeWrite writes, so that a Redis that is full or a replica is found out, and
 // returns the incarnation of its data.
-func (f *Fleet) greet() (string, error) {
+func (f *Fleet) probeWrite() (string, error) {
 	write := func(ctx context.Context) error {
 		return f.client.SetNX(ctx, f.streamKey("incarnation"), rand.Text(), 0).Err()
 	}
 	// The first time may include the connection's making. The second may not:
 	// requests will not wait for longer either.
-	ctx, cancel := context.WithTimeout(f.ctx, patience*f.timeout)
+	ctx, cancel := context.WithTimeout(f.ctx, dialFactor*f.timeout)
 	defer cancel()
 	if err := write(ctx); err != nil {
 		return "", err
@@ -166,11 +166,11 @@ func (f *Fleet) greet() (string, error) {
 	if err := f.try(f.ctx, write); err != nil {
 		return "", err
 	}
-	return f.incarnation()
+	return f.readIncarnation()
 }
 
-// incarnation is that of the data. It takes the server's time as well.
-func (f *Fleet) incarnation() (now string, err error) {
+// readIncarnation is that of the data. It takes the server's time as well.
+func (f *Fleet) readIncarnation() (now string, err error) {
 	err = f.try(f.ctx, func(ctx context.Context) error {
 		pipe := f.client.Pipeline()
 		read, began := pipe.Get(ctx, f.streamKey("incarnation")), time.Now()
@@ -179,51 +179,51 @@ func (f *Fleet) incarnation() (now string, err error) {
 			return err
 		}
 		now = read.Val()
-		f.setTime(server.Val(), began)
+		f.recordServerTime(server.Val(), began)
 		return nil
 	})
 	if err == nil && now == "" {
-		return "", errLost
+		return "", errDataLost
 	}
 	return now, err
 }
 
 // follow applies the others' purges as they come, until the link ends.
-func (f *Fleet) follow(l *link) error {
+func (f *Fleet) follow(l *epoch) error {
 	checked := time.Now()
-	for f.health.link.Load() == l {
-		if _, err := f.advance(every); err != nil {
+	for f.health.epoch.Load() == l {
+		if _, err := f.readEntries(retryEvery); err != nil {
 			return err
 		}
-		if time.Since(checked) < every {
+		if time.Since(checked) < retryEvery {
 			continue
 		}
 		checked = time.Now()
-		if err := f.check(); err != nil {
+		if err := f.checkContinuity(); err != nil {
 			return err
 		}
 		f.mu.Lock()
-		f.journal.sweep()
-		pending := len(f.journal.pending)
+		f.purgeOutbox.dropPublished()
+		pending := len(f.purgeOutbox.pending)
 		f.mu.Unlock()
 		if pending > 0 { // of just before the link began
-			if err := f.replay(false); err != nil {
+			if err := f.republishPurges(false); err != nil {
 				return err
 			}
 		}
-		if err := f.flush(); err != nil {
+		if err := f.publishOutbox(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// check finds out whether this machine goes on to hear of the others: whether
+// checkContinuity finds out whether this machine goes on to hear of the others: whether
 // the data are the same, and the stream goes on from where it was read.
-func (f *Fleet) check() error {
-	now, err := f.incarnation()
+func (f *Fleet) checkContinuity() error {
+	now, err := f.readIncarnation()
 	if err == nil && now != f.stream.incarnation {
-		err = errLost
+		err = errDataLost
 	}
 	if err != nil {
 		return err
@@ -231,24 +231,24 @@ func (f *Fleet) check() error {
 	// Another Redis may have taken over without the link's ending. An entry of
 	// long ago may have been trimmed.
 	there := true
-	if at, _ := parseID(f.stream.latest); int64(at) > f.serverTime().Add(-streamedFor/2).UnixMilli() { //nolint:gosec // a moment in milliseconds
-		if there, err = f.holds(f.stream.latest); err != nil {
+	if at, _ := parseID(f.stream.lastRead); int64(at) > f.serverTime().Add(-streamTTL/2).UnixMilli() { //nolint:gosec // a moment in milliseconds
+		if there, err = f.hasEntry(f.stream.lastRead); err != nil {
 			return err
 		}
 	}
-	last, err := f.last()
+	last, err := f.lastEntry()
 	if err != nil {
 		return err
 	}
-	latest := idAt(f.serverTime().Add(every)) // of an empty one that goes on
+	latest := idAt(f.serverTime().Add(retryEvery)) // of an empty one that goes on
 	if len(last) > 0 {
 		latest = last[0].ID
 	}
-	if at, _ := parseID(latest); !there || f.stream.own.missed() ||
-		f.stream.read && before(latest, f.stream.position) ||
-		int64(at) > f.serverTime().Add(stepBack).UnixMilli() { //nolint:gosec // more than an int64 holds is negative, and mended when it is missed
-		f.stream.unsure = true
-		return errLost
+	if at, _ := parseID(latest); !there || f.stream.echoes.overdue() ||
+		f.stream.positionRead && idBefore(latest, f.stream.position) ||
+		int64(at) > f.serverTime().Add(rereadWindow).UnixMilli() { //nolint:gosec // more than an int64 holds is negative, and mended when it is missed
+		f.stream.entriesMissed = true
+		return errDataLost
 	}
-	return f.present()
+	return f.announcePresence()
 }

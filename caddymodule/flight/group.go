@@ -35,7 +35,7 @@ type Group[O comparable, T any] struct {
 
 	mu      sync.Mutex
 	waiting int
-	flying  int
+	running int
 	owners  map[O]int
 }
 
@@ -62,13 +62,13 @@ func (g *Group[O, T]) Waiting() int {
 // The zero owner's waiting is not counted: it is part of other flights.
 func (g *Group[O, T]) Do(ctx context.Context, key string, owner O, fly func(context.Context) (T, error)) (T, error) {
 	var none T
-	if err := g.join(owner); err != nil {
+	if err := g.admit(owner); err != nil {
 		return none, err
 	}
-	defer g.leave(owner)
+	defer g.dismiss(owner)
 	limits := g.limits.Load()
 	landed := g.flights.DoChan(key, func() (any, error) {
-		defer g.fly(owner)()
+		defer g.countRunning(owner)()
 		ctx, cancel := context.WithTimeout(delegation.Detach(ctx), limits.Timeout)
 		defer cancel()
 		result := none
@@ -88,7 +88,7 @@ func (g *Group[O, T]) Do(ctx context.Context, key string, owner O, fly func(cont
 	}
 }
 
-func (g *Group[O, T]) join(owner O) error {
+func (g *Group[O, T]) admit(owner O) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	var nobody O
@@ -96,7 +96,7 @@ func (g *Group[O, T]) join(owner O) error {
 	switch {
 	case owner == nobody:
 		return nil
-	case max(g.waiting, g.flying) >= limits.Waiting: // whoever left has left a flight behind
+	case max(g.waiting, g.running) >= limits.Waiting: // whoever left has left a flight behind
 		return delegation.Refuse(delegation.Overloaded, errors.New("too many requests are waiting; see max_waiting"))
 	case g.owners[owner] >= limits.PerOwner:
 		return delegation.Refuse(delegation.Overloaded, errors.New("too many requests of one person are waiting; see max_waiting"))
@@ -106,8 +106,8 @@ func (g *Group[O, T]) join(owner O) error {
 	return nil
 }
 
-// fly counts a flight until it lands.
-func (g *Group[O, T]) fly(owner O) (land func()) {
+// countRunning counts a flight until it lands.
+func (g *Group[O, T]) countRunning(owner O) (land func()) {
 	var nobody O
 	if owner == nobody {
 		return func() {}
@@ -115,13 +115,13 @@ func (g *Group[O, T]) fly(owner O) (land func()) {
 	add := func(n int) {
 		g.mu.Lock()
 		defer g.mu.Unlock()
-		g.flying += n
+		g.running += n
 	}
 	add(1)
 	return func() { add(-1) }
 }
 
-func (g *Group[O, T]) leave(owner O) {
+func (g *Group[O, T]) dismiss(owner O) {
 	var nobody O
 	if owner == nobody {
 		return

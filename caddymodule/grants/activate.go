@@ -11,62 +11,62 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// Arrival is a browser that comes back from a journey.
-type Arrival struct {
+// Return is a browser that comes back from a journey.
+type Return struct {
 	// Owner is who is signed in there.
 	Owner
-	// Back is the token of the address that it comes to, and Browser the one
+	// StateToken is the token of the address that it comes to, and Browser the one
 	// that it has kept; empty if it did not set out.
-	Back, Browser string
+	StateToken, BrowserToken string
 	// AnyBrowser allows a journey to end here that was begun as one for any
 	// browser.
 	AnyBrowser bool
-	// Try tells whether the platform accepts what it has told; better, whether
+	// Probe tells whether the platform accepts what it has told; better, whether
 	// somebody has a grant that counts, which a refused one does not touch. It is
 	// asked before anything is changed, without holding anybody up, and only if
 	// it matters. It goes on if who asked leaves. Default: it is accepted.
-	Try func(ctx context.Context, told *Grant, better bool) Verdict
+	Probe func(ctx context.Context, told *Grant, better bool) ProbeResult
 }
 
-// Verdict is what a platform says of what it has told.
-type Verdict int
+// ProbeResult is what a platform says of what it has told.
+type ProbeResult int
 
 // The verdicts.
 const (
-	// Accepted is what works.
-	Accepted Verdict = iota
-	// Unknown is what cannot be tried now. It counts, and what it takes the place
+	// ProbeAccepted is what works.
+	ProbeAccepted ProbeResult = iota
+	// ProbeUnknown is what cannot be tried now. It counts, and what it takes the place
 	// of is kept aside.
-	Unknown
-	// Refused does not count. It is kept aside.
-	Refused
+	ProbeUnknown
+	// ProbeRefused does not count. It is kept aside.
+	ProbeRefused
 )
 
-// Activate ends a journey, and makes the grant count. first is false if it had
+// Complete ends a journey, and makes the grant count. first is false if it had
 // ended before, or something later counts; then the grant is the one that there
 // is. The error is [ErrNone], [ErrPending], [ErrOther], [ErrConflict],
 // [ErrConnected], [ErrRefused], [ErrDamaged] or [ErrUnavailable].
-func (s *Store) Activate(ctx context.Context, a Arrival) (g *Grant, first bool, err error) {
+func (s *Store) Complete(ctx context.Context, a Return) (g *Grant, first bool, err error) {
 	ctx = delegation.Detach(ctx)
-	verdict, err := s.try(ctx, a)
+	verdict, err := s.probe(ctx, a)
 	if err != nil {
 		return nil, false, err
 	}
 	var outcome error
-	err = s.write(ctx, "activating a grant", func(ctx context.Context, tx doer) error {
-		r, err := s.arrived(ctx, tx, a)
+	err = s.write(ctx, "activating a grant", func(ctx context.Context, tx querier) error {
+		r, err := s.returnedFlow(ctx, tx, a)
 		if err != nil {
 			return err
 		}
-		if r.state == stateDone {
+		if r.state == flowDone {
 			g, err = s.find(ctx, tx, a.Owner)
 			return err
 		}
-		if g, first, outcome, err = s.end(ctx, tx, r, verdict); err != nil {
+		if g, first, outcome, err = s.applyResult(ctx, tx, r, verdict); err != nil {
 			return err
 		}
-		r.state, r.told = stateDone, r.told.over() // what it has is the grant's now
-		return s.replaceJourney(ctx, tx, r)
+		r.state, r.result = flowDone, r.result.digestOnly() // what it has is the grant's now
+		return s.replaceFlow(ctx, tx, r)
 	})
 	if err != nil {
 		return nil, false, err
@@ -74,33 +74,33 @@ func (s *Store) Activate(ctx context.Context, a Arrival) (g *Grant, first bool, 
 	return g, first, outcome
 }
 
-// try asks whether the platform accepts what it has told. Who asks whether it
+// probe asks whether the platform accepts what it has told. Who asks whether it
 // is time yet does not have writers wait.
-func (s *Store) try(ctx context.Context, a Arrival) (Verdict, error) {
-	var ask func() Verdict
-	err := s.read(ctx, "looking for a journey", func(_ context.Context, db doer) error {
-		r, err := s.arrived(ctx, db, a)
-		if err != nil || r.state == stateDone || a.Try == nil {
+func (s *Store) probe(ctx context.Context, a Return) (ProbeResult, error) {
+	var ask func() ProbeResult
+	err := s.read(ctx, "looking for a journey", func(_ context.Context, db querier) error {
+		r, err := s.returnedFlow(ctx, db, a)
+		if err != nil || r.state == flowDone || a.Probe == nil {
 			return err
 		}
-		g, before, err := s.both(ctx, db, r)
+		g, before, err := s.beforeAndAfter(ctx, db, r)
 		if err != nil {
 			return err
 		}
-		if _, _, over := r.overruled(g, before); !over {
-			ask = func() Verdict { return a.Try(ctx, g, before != nil && before.State == Active) }
+		if _, _, over := r.superseded(g, before); !over {
+			ask = func() ProbeResult { return a.Probe(ctx, g, before != nil && before.State == Active) }
 		}
 		return nil
 	})
 	if err != nil || ask == nil {
-		return Accepted, err
+		return ProbeAccepted, err
 	}
 	return ask(), nil
 }
 
-// arrived is the journey that a browser comes back from, if it may end there.
-func (s *Store) arrived(ctx context.Context, db doer, a Arrival) (*record, error) {
-	r, err := s.journey(ctx, db, a.Provider, a.Source, "back", a.Back)
+// returnedFlow is the journey that a browser comes back from, if it may end there.
+func (s *Store) returnedFlow(ctx context.Context, db querier, a Return) (*storedFlow, error) {
+	r, err := s.flowByToken(ctx, db, a.Provider, a.Source, "back", a.StateToken)
 	if err != nil {
 		return nil, err
 	}
@@ -108,63 +108,63 @@ func (s *Store) arrived(ctx context.Context, db doer, a Arrival) (*record, error
 	if err != nil {
 		return nil, err
 	}
-	there := r.browser == "" && a.AnyBrowser || r.browser != "" && slices.Contains(s.tokens("browser", a.Browser), r.browser)
+	there := r.browser == "" && a.AnyBrowser || r.browser != "" && slices.Contains(s.tokenPseudonyms("browser", a.BrowserToken), r.browser)
 	switch {
 	case r.owner != a.Owner || !there:
-		return nil, ErrOther
-	case r.late(now):
-		return nil, ErrNone
-	case r.state == stateOpen:
+		return nil, ErrForeignFlow
+	case r.expired(now):
+		return nil, ErrNotFound
+	case r.state == flowOpen:
 		return nil, ErrPending
 	default:
 		return r, nil
 	}
 }
 
-// grant is what a journey leads to.
-func (r *record) grant() *Grant {
-	now, what := time.Now(), r.told.staged()
-	return &Grant{ID: newID(), Owner: r.owner, Account: what.Account, State: Active, Secret: what.Secret, Created: now, Changed: now, told: r.told.At}
+// pendingGrant is what a journey leads to.
+func (r *storedFlow) pendingGrant() *Grant {
+	now, what := time.Now(), r.result.pending()
+	return &Grant{ID: newID(), Owner: r.owner, Account: what.Account, State: Active, Secret: what.Secret, Created: now, Changed: now, sequence: r.result.Sequence}
 }
 
-// both are what a journey leads to, and what its owner has; nil if nothing.
-func (s *Store) both(ctx context.Context, db doer, r *record) (g, before *Grant, err error) {
-	before, err = s.held(ctx, db, r.owner)
-	if errors.Is(err, ErrNone) {
+// beforeAndAfter are what a journey leads to, and what its owner has; nil if nothing.
+func (s *Store) beforeAndAfter(ctx context.Context, db querier, r *storedFlow) (g, before *Grant, err error) {
+	before, err = s.byOwner(ctx, db, r.owner)
+	if errors.Is(err, ErrNotFound) {
 		before, err = nil, nil
 	}
-	return r.grant(), before, err
+	return r.pendingGrant(), before, err
 }
 
-// overruled tells whether what a journey leads to does not count, whatever the
+// superseded tells whether what a journey leads to does not count, whatever the
 // platform says of it.
-func (r *record) overruled(g, before *Grant) (first bool, outcome error, over bool) {
+func (r *storedFlow) superseded(g, before *Grant) (first bool, outcome error, over bool) {
 	other := before == nil || before.Account != g.Account
 	switch {
-	case r.kind == Update && other:
-		return true, ErrNone, true // consent to something more of somebody else
+	case r.kind == FlowUpdate && other:
+		return true, ErrNotFound, true // consent to something more of somebody else
 	case before == nil:
 		return false, nil, false
-	case before.State == Active && before.told > g.told:
+	case before.State == Active && before.sequence > g.sequence:
 		return false, nil, true // of two tabs, the one in which it was consented to last
 	case r.browser == "" && other:
-		return true, ErrConnected, true
+		return true, ErrOtherAccount, true
 	default:
 		return false, nil, false
 	}
 }
 
-// end makes what the platform has told count, if it may.
-func (s *Store) end(ctx context.Context, tx doer, r *record, verdict Verdict) (g *Grant, first bool, outcome, err error) {
-	g, before, err := s.both(ctx, tx, r)
+// applyResult makes what the platform has told count, if it may.
+func (s *Store) applyResult(ctx context.Context, tx querier, r *storedFlow, verdict ProbeResult) (g *Grant, first bool, outcome, err error) {
+	g, before, err := s.beforeAndAfter(ctx, tx, r)
 	if err != nil {
 		return nil, false, nil, err
 	}
-	if first, outcome, over := r.overruled(g, before); over {
+	if first, outcome, over := r.superseded(g, before); over {
 		return before, first, outcome, nil
 	}
-	if verdict != Refused {
-		if err = s.bind(ctx, tx, g, verdict == Accepted); err == nil && g.State == Conflict {
+	if verdict != ProbeRefused {
+		if err = s.activate(ctx, tx, g, verdict == ProbeAccepted); err == nil && g.State == Conflict {
 			outcome = ErrConflict
 		}
 		return g, true, outcome, err
@@ -172,13 +172,13 @@ func (s *Store) end(ctx context.Context, tx doer, r *record, verdict Verdict) (g
 	switch {
 	case before == nil:
 		g.State = Suspended // to be tried again
-		return g, true, ErrRefused, s.bind(ctx, tx, g, false)
-	case before.State != Active && before.Account == g.Account && before.told < g.told:
+		return g, true, ErrProbeRefused, s.activate(ctx, tx, g, false)
+	case before.State != Active && before.Account == g.Account && before.sequence < g.sequence:
 		g.State = Suspended
-		return g, true, ErrRefused, s.bind(ctx, tx, g, false)
+		return g, true, ErrProbeRefused, s.activate(ctx, tx, g, false)
 	default:
 		g.State = Retired
-		return before, true, ErrRefused, s.insert(ctx, tx, g)
+		return before, true, ErrProbeRefused, s.insert(ctx, tx, g)
 	}
 }
 
@@ -186,14 +186,14 @@ func (s *Store) end(ctx context.Context, tx doer, r *record, verdict Verdict) (g
 // What the platform has told counts as that for an hour; after, nobody should
 // be kept from beginning anew.
 func (s *Store) Pending(ctx context.Context, o Owner) error {
-	return s.read(ctx, "looking for a journey", func(ctx context.Context, db doer) error {
+	return s.read(ctx, "looking for a journey", func(ctx context.Context, db querier) error {
 		now, err := s.now(ctx, db)
 		if err != nil {
 			return err
 		}
 		var id string
-		return s.row(ctx, db, func(row scanner) error { return row.Scan(&id) },
-			"SELECT id FROM journeys WHERE provider = ", o.Provider, " AND source = ", o.Source, " AND person IN ", s.persons(o),
-			" AND (state = 'open' AND expires > ", millis(now), " OR state = 'staged' AND expires > ", millis(now.Add(-keptAny)), ") LIMIT 1")
+		return s.queryRow(ctx, db, func(row scanner) error { return row.Scan(&id) },
+			"SELECT id FROM journeys WHERE provider = ", o.Provider, " AND source = ", o.Source, " AND person IN ", s.ownerPseudonyms(o),
+			" AND (state = 'open' AND expires > ", millis(now), " OR state = 'staged' AND expires > ", millis(now.Add(-returnGraceAnyBrowser)), ") LIMIT 1")
 	})
 }

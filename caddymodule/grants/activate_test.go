@@ -9,22 +9,22 @@ import (
 	"time"
 )
 
-// told begins a journey for somebody, and has the platform tell of it.
-func told(t *testing.T, s *Store, j *Journey, account, secret string) *Journey {
+// stagedFlow begins a journey for somebody, and has the platform tell of it.
+func stagedFlow(t *testing.T, s *Store, j *Flow, account, secret string) *Flow {
 	t.Helper()
 	begun(t, s, j)
-	want(t, "told", s.Stage(t.Context(), "mydex", "", j.Link.Reveal(), set(account, secret)), nil)
+	want(t, "told", s.Stage(t.Context(), "mydex", "", j.CorrelationID.Reveal(), pendingResult(account, secret)), nil)
 	return j
 }
 
-func setOut(who string) *Journey { return &Journey{Owner: owner(who), Kind: Connect} }
+func newFlow(who string) *Flow { return &Flow{Owner: owner(who), Kind: FlowConnect} }
 
-// back is the browser that set out, coming back.
-func (j *Journey) back() Arrival {
-	return Arrival{Owner: j.Owner, Back: j.Back.Reveal(), Browser: j.Browser.Reveal(), AnyBrowser: j.AnyBrowser}
+// returned is the browser that set out, coming back.
+func (j *Flow) returned() Return {
+	return Return{Owner: j.Owner, StateToken: j.StateToken.Reveal(), BrowserToken: j.BrowserToken.Reveal(), AnyBrowser: j.AnyBrowser}
 }
 
-func refused(context.Context, *Grant, bool) Verdict { return Refused }
+func refuseProbe(context.Context, *Grant, bool) ProbeResult { return ProbeRefused }
 
 // states counts the grants by their state.
 func states(t *testing.T, s *Store) string {
@@ -36,20 +36,20 @@ func states(t *testing.T, s *Store) string {
 	return fmt.Sprintf("%d active, %d suspended, %d conflict, %d retired", n[Active], n[Suspended], n[Conflict], n[Retired])
 }
 
-// TestOlderEndsLater protects a good key from a tab that was left open: what
+// TestOlderFlowCompletedLater protects a good key from a tab that was left open: what
 // somebody has consented to last counts, whichever browser is back last. The
 // platform may not accept the older key any more.
-func TestOlderEndsLater(t *testing.T) {
+func TestOlderFlowCompletedLater(t *testing.T) {
 	each(t, func(t *testing.T, at Options) {
 		s := opened(t, at)
 		for _, account := range []string{"1", "2"} {
-			older := told(t, s, setOut("alice"), "1", "old")
-			newer := told(t, s, setOut("alice"), account, "new")
-			_, first, err := s.Activate(t.Context(), newer.back())
+			older := stagedFlow(t, s, newFlow("alice"), "1", "old")
+			newer := stagedFlow(t, s, newFlow("alice"), account, "new")
+			_, first, err := s.Complete(t.Context(), newer.returned())
 			if err != nil || !first {
 				t.Errorf("the newer: %t %v", first, err)
 			}
-			g, first, err := s.Activate(t.Context(), older.back())
+			g, first, err := s.Complete(t.Context(), older.returned())
 			if err != nil || first || g.Account != account {
 				t.Errorf("the older: %+v %t %v", g, first, err)
 			}
@@ -58,21 +58,21 @@ func TestOlderEndsLater(t *testing.T) {
 	})
 }
 
-// TestRefused protects a good key from one that the platform does not accept:
+// TestProbeRefused protects a good key from one that the platform does not accept:
 // that is kept aside. Who has nothing better has it put aside as their own, so
 // that it can be tried again.
-func TestRefused(t *testing.T) {
+func TestProbeRefused(t *testing.T) {
 	each(t, func(t *testing.T, at Options) {
 		s := opened(t, at)
-		try := func(j *Journey) (first bool, err error) {
-			a := j.back()
-			a.Try = refused
-			_, first, err = s.Activate(t.Context(), a)
+		try := func(j *Flow) (first bool, err error) {
+			a := j.returned()
+			a.Probe = refuseProbe
+			_, first, err = s.Complete(t.Context(), a)
 			return first, err
 		}
-		j := told(t, s, setOut("bob"), "9", "key-9")
+		j := stagedFlow(t, s, newFlow("bob"), "9", "key-9")
 		first, err := try(j)
-		want(t, "nothing better", err, ErrRefused)
+		want(t, "nothing better", err, ErrProbeRefused)
 		if g, err := s.Find(t.Context(), owner("bob")); !first || err != nil || g.State != Suspended || g.Secret.Reveal() != "key-9" {
 			t.Errorf("%t %+v %v", first, g, err)
 		}
@@ -81,13 +81,13 @@ func TestRefused(t *testing.T) {
 		}
 
 		connected(t, s, "alice", "1", "good")
-		for what, j := range map[string]*Journey{
-			"the same account": told(t, s, setOut("alice"), "1", "bad"),
-			"another account":  told(t, s, setOut("alice"), "2", "bad"),
-			"an update":        told(t, s, &Journey{Owner: owner("alice"), Kind: Update}, "1", "bad"),
+		for what, j := range map[string]*Flow{
+			"the same account": stagedFlow(t, s, newFlow("alice"), "1", "bad"),
+			"another account":  stagedFlow(t, s, newFlow("alice"), "2", "bad"),
+			"an update":        stagedFlow(t, s, &Flow{Owner: owner("alice"), Kind: FlowUpdate}, "1", "bad"),
 		} {
 			first, err := try(j)
-			want(t, what, err, ErrRefused)
+			want(t, what, err, ErrProbeRefused)
 			if !first {
 				t.Errorf("%s: it has not ended", what)
 			}
@@ -97,14 +97,14 @@ func TestRefused(t *testing.T) {
 			t.Error(got)
 		}
 		// Nobody is asked of what is over, of another's, or of what is not told.
-		over := j.back()
-		over.Try = func(context.Context, *Grant, bool) Verdict { t.Error("tried"); return Accepted }
-		_, _, _ = s.Activate(t.Context(), over)
-		open := begun(t, s, setOut("alice")).back()
-		open.Try = over.Try
-		_, _, _ = s.Activate(t.Context(), open)
+		over := j.returned()
+		over.Probe = func(context.Context, *Grant, bool) ProbeResult { t.Error("tried"); return ProbeAccepted }
+		_, _, _ = s.Complete(t.Context(), over)
+		open := begun(t, s, newFlow("alice")).returned()
+		open.Probe = over.Probe
+		_, _, _ = s.Complete(t.Context(), open)
 		open.Owner = owner("bob")
-		_, _, _ = s.Activate(t.Context(), open)
+		_, _, _ = s.Complete(t.Context(), open)
 	})
 }
 
@@ -114,20 +114,20 @@ func TestRefused(t *testing.T) {
 func TestAnyBrowserReplacesNothing(t *testing.T) {
 	each(t, func(t *testing.T, at Options) {
 		s := opened(t, at)
-		letter := func(account, secret string) *Journey {
-			return told(t, s, &Journey{Owner: owner("alice"), Kind: Connect, AnyBrowser: true}, account, secret)
+		letter := func(account, secret string) *Flow {
+			return stagedFlow(t, s, &Flow{Owner: owner("alice"), Kind: FlowConnect, AnyBrowser: true}, account, secret)
 		}
 		j := letter("1", "key-1")
-		not := j.back()
+		not := j.returned()
 		not.AnyBrowser = false
-		_, _, err := s.Activate(t.Context(), not)
-		want(t, "where it is not allowed", err, ErrOther)
-		_, _, err = s.Activate(t.Context(), j.back())
+		_, _, err := s.Complete(t.Context(), not)
+		want(t, "where it is not allowed", err, ErrForeignFlow)
+		_, _, err = s.Complete(t.Context(), j.returned())
 		want(t, "where it is", err, nil)
 
 		j = letter("2", "mallory's")
-		_, first, err := s.Activate(t.Context(), j.back())
-		want(t, "another account", err, ErrConnected)
+		_, first, err := s.Complete(t.Context(), j.returned())
+		want(t, "another account", err, ErrOtherAccount)
 		if !first {
 			t.Error("it has not ended")
 		}
@@ -135,63 +135,63 @@ func TestAnyBrowserReplacesNothing(t *testing.T) {
 		if got := states(t, s); got != "1 active, 0 suspended, 0 conflict, 0 retired" {
 			t.Error(got)
 		}
-		_, _, err = s.Activate(t.Context(), letter("1", "key-3").back())
+		_, _, err = s.Complete(t.Context(), letter("1", "key-3").returned())
 		want(t, "the same account", err, nil)
 		holds(t, s, "alice", "1", "key-3")
 	})
 }
 
-// TestAlteredJourney protects a member from somebody who can write to the
+// TestAlteredFlow protects a member from somebody who can write to the
 // database, and is a user of the app: what they make their own does not open.
-func TestAlteredJourney(t *testing.T) {
+func TestAlteredFlow(t *testing.T) {
 	each(t, func(t *testing.T, at Options) {
 		s := opened(t, at)
-		known := begun(t, s, setOut("mallory"))
-		attack := told(t, s, &Journey{Owner: owner("mallory"), Kind: Connect, Browser: known.Browser}, "victim", "key")
-		name := s.token("back", known.Back.Reveal())
+		known := begun(t, s, newFlow("mallory"))
+		attack := stagedFlow(t, s, &Flow{Owner: owner("mallory"), Kind: FlowConnect, BrowserToken: known.BrowserToken}, "victim", "key")
+		name := s.tokenPseudonym("back", known.StateToken.Reveal())
 		alter(t, s, "DELETE FROM journeys WHERE back = '"+name+"'")
 		alter(t, s, "UPDATE journeys SET back = '"+name+"'")
-		a := attack.back()
-		a.Back = known.Back.Reveal()
-		_, _, err := s.Activate(t.Context(), a)
+		a := attack.returned()
+		a.StateToken = known.StateToken.Reveal()
+		_, _, err := s.Complete(t.Context(), a)
 		want(t, "an address of theirs", err, ErrDamaged)
 
-		j := told(t, s, setOut("dave"), "d", "key")
+		j := stagedFlow(t, s, newFlow("dave"), "d", "key")
 		alter(t, s, "UPDATE journeys SET browser = ''")
-		a = j.back()
-		a.Browser, a.AnyBrowser = "", true
-		_, _, err = s.Activate(t.Context(), a)
+		a = j.returned()
+		a.BrowserToken, a.AnyBrowser = "", true
+		_, _, err = s.Complete(t.Context(), a)
 		want(t, "any browser", err, ErrDamaged)
 	})
 }
 
-// TestWhatWaits protects the database from keys that nobody comes for: a week
+// TestPendingFlows protects the database from keys that nobody comes for: a week
 // after it could be consented to, a journey is over, and is deleted.
-func TestWhatWaits(t *testing.T) {
+func TestPendingFlows(t *testing.T) {
 	each(t, func(t *testing.T, at Options) {
 		s := opened(t, at)
-		j := told(t, s, setOut("dave"), "d", "key")
+		j := stagedFlow(t, s, newFlow("dave"), "d", "key")
 		expire := func(ago time.Duration) {
 			t.Helper()
 			alter(t, s, fmt.Sprintf("UPDATE journeys SET expires = %d", millis(time.Now().Add(-ago))))
 		}
-		expire(keptAny - time.Minute)
+		expire(returnGraceAnyBrowser - time.Minute)
 		err := s.Pending(t.Context(), owner("dave"))
 		want(t, "within the hour", err, nil)
-		expire(kept - time.Minute)
+		expire(returnGrace - time.Minute)
 		err = s.Pending(t.Context(), owner("dave"))
-		want(t, "nobody is kept from beginning anew", err, ErrNone)
-		begun(t, s, setOut("erin")) // which deletes what is over
-		_, _, err = s.Activate(t.Context(), j.back())
+		want(t, "nobody is kept from beginning anew", err, ErrNotFound)
+		begun(t, s, newFlow("erin")) // which deletes what is over
+		_, _, err = s.Complete(t.Context(), j.returned())
 		want(t, "within the week", err, nil)
 
-		j = told(t, s, setOut("dave"), "d", "key-2")
-		expire(kept + time.Minute)
+		j = stagedFlow(t, s, newFlow("dave"), "d", "key-2")
+		expire(returnGrace + time.Minute)
 		err = s.Pending(t.Context(), owner("dave"))
-		want(t, "after it", err, ErrNone)
-		_, _, err = s.Activate(t.Context(), j.back())
-		want(t, "after it", err, ErrNone)
-		begun(t, s, setOut("erin"))
+		want(t, "after it", err, ErrNotFound)
+		_, _, err = s.Complete(t.Context(), j.returned())
+		want(t, "after it", err, ErrNotFound)
+		begun(t, s, newFlow("erin"))
 		var left int
 		if err := s.db.QueryRowContext(t.Context(), "SELECT count(*) FROM journeys").Scan(&left); err != nil || left != 1 {
 			t.Errorf("%d journeys are left, %v", left, err)
@@ -204,11 +204,11 @@ func TestWhatWaits(t *testing.T) {
 func TestLetterOutlastsStarts(t *testing.T) {
 	each(t, func(t *testing.T, at Options) {
 		s := opened(t, at)
-		letter := begun(t, s, &Journey{Owner: owner("carol"), Kind: Connect, AnyBrowser: true, Life: 24 * time.Hour})
-		for range 2 * maxOpen {
+		letter := begun(t, s, &Flow{Owner: owner("carol"), Kind: FlowConnect, AnyBrowser: true, Lifetime: 24 * time.Hour})
+		for range 2 * maxOpenFlows {
 			alter(t, s, "UPDATE journeys SET created = created - 1000") // those before are older
-			begun(t, s, setOut("carol"))
+			begun(t, s, newFlow("carol"))
 		}
-		want(t, "the letter", s.Stage(t.Context(), "mydex", "", letter.Link.Reveal(), set("c", "key")), nil)
+		want(t, "the letter", s.Stage(t.Context(), "mydex", "", letter.CorrelationID.Reveal(), pendingResult("c", "key")), nil)
 	})
 }

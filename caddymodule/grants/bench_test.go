@@ -54,7 +54,7 @@ func fill(b *testing.B, s *Store, size int) {
 	b.Helper()
 	const together = 5000
 	for from := 0; from < size; from += together {
-		err := s.write(b.Context(), "filling", func(ctx context.Context, tx doer) error {
+		err := s.write(b.Context(), "filling", func(ctx context.Context, tx querier) error {
 			for i := from; i < min(from+together, size); i++ {
 				now := time.Now()
 				g := &Grant{ID: newID(), Owner: owner("user-" + strconv.Itoa(i)), Account: strconv.Itoa(i), State: Active, Secret: delegation.NewSecret("0123456789abcdef0123456789abcdef"), Created: now, Changed: now}

@@ -143,7 +143,7 @@ func TestPostgresKilled(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = s.Find(t.Context(), owner("nobody"))
-		want(t, "when it is back", err, ErrNone)
+		want(t, "when it is back", err, ErrNotFound)
 	}
 	if len(acknowledged) == 0 {
 		t.Fatal("nothing was written")

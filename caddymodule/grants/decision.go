@@ -9,10 +9,10 @@ import (
 
 // What an operator decides.
 const (
-	released = "release"
-	moved    = "move"
-	deleted  = "delete"
-	resealed = "reseal"
+	actionRelease = "release"
+	actionMove    = "move"
+	actionDelete  = "delete"
+	actionReseal  = "reseal"
 )
 
 // Decision is what an operator has decided, and when.
@@ -29,7 +29,7 @@ type Decision struct {
 // Decisions tells what was decided, the oldest first. An error of tell ends it.
 func (s *Store) Decisions(ctx context.Context, tell func(Decision) error) error {
 	var all []Decision
-	if err := s.read(ctx, "listing decisions", func(ctx context.Context, db doer) error {
+	if err := s.read(ctx, "listing decisions", func(ctx context.Context, db querier) error {
 		rows, err := db.QueryContext(ctx, "SELECT at, action, subject, by FROM decisions ORDER BY at, id")
 		if err != nil {
 			return err
@@ -57,25 +57,25 @@ func (s *Store) Decisions(ctx context.Context, tell func(Decision) error) error 
 }
 
 // decide does what an operator wants with a grant, and records it with it.
-func (s *Store) decide(ctx context.Context, action, id, by string, f func(ctx context.Context, tx doer, g *Grant) error) error {
-	return s.write(ctx, action+" of a grant", func(ctx context.Context, tx doer) error {
+func (s *Store) decide(ctx context.Context, action, id, by string, f func(ctx context.Context, tx querier, g *Grant) error) error {
+	return s.write(ctx, action+" of a grant", func(ctx context.Context, tx querier) error {
 		g, err := s.byID(ctx, tx, id)
 		if err != nil {
 			return err
 		}
-		persons := s.persons(g.Owner)
+		persons := s.ownerPseudonyms(g.Owner)
 		if err := f(ctx, tx, g); err != nil {
 			return err
 		}
-		persons = append(persons, s.persons(g.Owner)...) // whose it is now
-		if err := s.endJourneys(ctx, tx, g.Provider, g.Source, persons); err != nil {
+		persons = append(persons, s.ownerPseudonyms(g.Owner)...) // whose it is now
+		if err := s.deleteAnsweredFlows(ctx, tx, g.Provider, g.Source, persons); err != nil {
 			return err
 		}
-		return s.record(ctx, tx, action, id, by)
+		return s.recordDecision(ctx, tx, action, id, by)
 	})
 }
 
-func (s *Store) record(ctx context.Context, tx doer, action, id, by string) error {
-	_, err := s.run(ctx, tx, "INSERT INTO decisions (id, at, action, subject, by) VALUES (", newID(), ", ", millis(time.Now()), ", ", action, ", ", id, ", ", by, ")")
+func (s *Store) recordDecision(ctx context.Context, tx querier, action, id, by string) error {
+	_, err := s.exec(ctx, tx, "INSERT INTO decisions (id, at, action, subject, by) VALUES (", newID(), ", ", millis(time.Now()), ", ", action, ", ", id, ", ", by, ")")
 	return err
 }

@@ -30,20 +30,20 @@ const (
 	eraseEvery = time.Minute
 	// eraseWait bounds how long one who deletes waits for the erasure.
 	eraseWait = 2 * time.Second
-	// eraseLock bounds how long readers of a table may have to wait behind an
+	// eraseLockTimeout bounds how long readers of a table may have to wait behind an
 	// erasure that itself waits, such as for a dump, in milliseconds.
-	eraseLock = "300"
-	// eraseShare is how much longer a pass in the background rests than it took.
-	eraseShare = 20
-	// warnAfter is how many passes in a row fail before that is told.
-	warnAfter = 5
+	eraseLockTimeout = "300"
+	// eraseRestFactor is how much longer a pass in the background rests than it took.
+	eraseRestFactor = 20
+	// eraseWarnAfter is how many passes in a row fail before that is told.
+	eraseWarnAfter = 5
 )
 
 // errInUse says that a table or the log cannot be cleaned while others read it.
 var errInUse = errors.New("a backup or another program is reading it: it is tried again")
 
-func (s *Store) noteErasure(ctx context.Context, tx doer, what string) error {
-	_, err := s.run(ctx, tx, "INSERT INTO erasures (id, what) VALUES (", newID(), ", ", what, ")")
+func (s *Store) queueErasure(ctx context.Context, tx querier, what string) error {
+	_, err := s.exec(ctx, tx, "INSERT INTO erasures (id, what) VALUES (", newID(), ", ", what, ")")
 	return err
 }
 
@@ -52,16 +52,16 @@ func (s *Store) noteErasure(ctx context.Context, tx doer, what string) error {
 // deletion; an error says that something is left, to be tried again.
 func (s *Store) Erase(ctx context.Context) error {
 	select {
-	case s.erasing <- struct{}{}:
+	case s.eraseSlot <- struct{}{}:
 	case <-ctx.Done():
 		return s.unavailable("erasing", ctx.Err())
 	}
-	defer func() { <-s.erasing }()
+	defer func() { <-s.eraseSlot }()
 	return s.unavailable("erasing what was deleted", s.erase(ctx))
 }
 
 func (s *Store) erase(ctx context.Context) error {
-	due, err := s.erasures(ctx)
+	due, err := s.pendingErasures(ctx)
 	if err != nil || len(due) == 0 {
 		return err
 	}
@@ -80,16 +80,16 @@ func (s *Store) erase(ctx context.Context) error {
 		}
 	}
 	for ids := range slices.Chunk(done, 500) {
-		if _, err := s.run(ctx, s.db, "DELETE FROM erasures WHERE id IN ", ids, ""); err != nil {
+		if _, err := s.exec(ctx, s.db, "DELETE FROM erasures WHERE id IN ", ids, ""); err != nil {
 			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// erasures are the notes of what has to be cleaned. What is deleted after they
+// pendingErasures are the notes of what has to be cleaned. What is deleted after they
 // were read leaves notes of its own.
-func (s *Store) erasures(ctx context.Context) (map[string][]string, error) {
+func (s *Store) pendingErasures(ctx context.Context) (map[string][]string, error) {
 	rows, err := s.db.QueryContext(ctx, "SELECT id, what FROM erasures")
 	if err != nil {
 		return nil, err
@@ -111,7 +111,7 @@ type sealedKey struct {
 	sealed []byte
 }
 
-func keysIn(ctx context.Context, db doer, table string) (all []sealedKey, err error) {
+func rowKeysIn(ctx context.Context, db querier, table string) (all []sealedKey, err error) {
 	rows, err := db.QueryContext(ctx, "SELECT id, sealed FROM "+table+" ORDER BY id")
 	if err != nil {
 		return nil, err
@@ -127,18 +127,18 @@ func keysIn(ctx context.Context, db doer, table string) (all []sealedKey, err er
 	return all, rows.Err()
 }
 
-// eraseSoon has the background look at once.
-func (s *Store) eraseSoon() {
+// wakeEraser has the background look at once.
+func (s *Store) wakeEraser() {
 	select {
-	case s.due <- struct{}{}:
+	case s.eraserWake <- struct{}{}:
 	default:
 	}
 }
 
-// keepErasing erases what is due, and what others have left, until the store is
+// eraseLoop erases what is due, and what others have left, until the store is
 // closed; and drops journeys that are long over.
-func (s *Store) keepErasing(ctx context.Context) {
-	defer close(s.stopped)
+func (s *Store) eraseLoop(ctx context.Context) {
+	defer close(s.eraserDone)
 	every := time.NewTicker(eraseEvery)
 	defer every.Stop()
 	failed := 0
@@ -151,45 +151,45 @@ func (s *Store) keepErasing(ctx context.Context) {
 		}
 		if failed++; err == nil {
 			failed = 0
-		} else if failed == warnAfter {
+		} else if failed == eraseWarnAfter {
 			s.warn("what was deleted from the grants is still in the files of their database; it is tried again until it is gone", err)
 		}
 		select { // rewriting must not be all that is done
-		case <-time.After(eraseShare * time.Since(began)):
+		case <-time.After(eraseRestFactor * time.Since(began)):
 		case <-ctx.Done():
 			return
 		}
 		select {
-		case <-s.due:
+		case <-s.eraserWake:
 		case <-every.C:
-			_ = background.Do("dropping old journeys", func() error { return s.sweep(ctx) }) // or in a minute
+			_ = background.Do("dropping old journeys", func() error { return s.sweepFlows(ctx) }) // or in a minute
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// sweep drops journeys that are long over, also where nobody begins another.
-func (s *Store) sweep(ctx context.Context) error {
-	return s.write(ctx, "dropping old journeys", func(ctx context.Context, tx doer) error {
+// sweepFlows drops journeys that are long over, also where nobody begins another.
+func (s *Store) sweepFlows(ctx context.Context) error {
+	return s.write(ctx, "dropping old journeys", func(ctx context.Context, tx querier) error {
 		now, err := s.now(ctx, tx)
 		if err == nil {
-			err = s.dropOld(ctx, tx, now)
+			err = s.deleteExpiredFlows(ctx, tx, now)
 		}
 		return err
 	})
 }
 
-// eraseNow erases what was deleted before who asked for it is answered, if that
+// eraseBeforeAnswer erases what was deleted before who asked for it is answered, if that
 // can be done in a moment; otherwise the background does it.
-func (s *Store) eraseNow(ctx context.Context) {
+func (s *Store) eraseBeforeAnswer(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(delegation.Detach(ctx), eraseWait)
 	defer cancel()
 	_ = s.Erase(ctx) // the background tells if it cannot be done for long
 }
 
-// texts are the values of a query of one column.
-func texts(rows *sql.Rows, err error) (all []string, _ error) {
+// scanStrings are the values of a query of one column.
+func scanStrings(rows *sql.Rows, err error) (all []string, _ error) {
 	if err != nil {
 		return nil, err
 	}

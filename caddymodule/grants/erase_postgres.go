@@ -28,12 +28,12 @@ func erasePostgres(ctx context.Context, s *Store, table string) error {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }()
-	for _, text := range []string{"SET LOCAL lock_timeout = " + eraseLock, "LOCK TABLE " + table + " IN ACCESS EXCLUSIVE MODE"} {
+	for _, text := range []string{"SET LOCAL lock_timeout = " + eraseLockTimeout, "LOCK TABLE " + table + " IN ACCESS EXCLUSIVE MODE"} {
 		if _, err := tx.ExecContext(ctx, text); err != nil {
 			return err
 		}
 	}
-	kept, err := keysIn(ctx, tx, table)
+	kept, err := rowKeysIn(ctx, tx, table)
 	if err != nil {
 		return err
 	}

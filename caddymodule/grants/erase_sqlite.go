@@ -18,16 +18,16 @@ func eraseSQLite(ctx context.Context, s *Store, what string) error {
 	if !isRowKeyTable(what) {
 		return nil
 	}
-	return s.transact(ctx, func(ctx context.Context, tx doer) error {
-		kept, err := keysIn(ctx, tx, what)
+	return s.transact(ctx, func(ctx context.Context, tx querier) error {
+		kept, err := rowKeysIn(ctx, tx, what)
 		if err != nil {
 			return err
 		}
-		if _, err := s.run(ctx, tx, "DELETE FROM "+what); err != nil {
+		if _, err := s.exec(ctx, tx, "DELETE FROM "+what); err != nil {
 			return err
 		}
 		for _, k := range kept {
-			if _, err := s.run(ctx, tx, "INSERT INTO "+what+" (id, sealed) VALUES (", k.id, ", ", k.sealed, ")"); err != nil {
+			if _, err := s.exec(ctx, tx, "INSERT INTO "+what+" (id, sealed) VALUES (", k.id, ", ", k.sealed, ")"); err != nil {
 				return err
 			}
 		}
@@ -44,7 +44,7 @@ func truncateLogSQLite(ctx context.Context, s *Store) error {
 	}
 	defer func() { _ = c.Close() }()
 	// Writers wait while this waits for readers: not for long.
-	if _, err := c.ExecContext(ctx, "PRAGMA busy_timeout = "+eraseLock); err != nil {
+	if _, err := c.ExecContext(ctx, "PRAGMA busy_timeout = "+eraseLockTimeout); err != nil {
 		return err
 	}
 	defer func() { _, _ = c.ExecContext(delegation.Detach(ctx), "PRAGMA busy_timeout = "+s.busyTimeout()) }()

@@ -56,7 +56,7 @@ func sealedKeys(t *testing.T, s *Store) map[string][]byte {
 	t.Helper()
 	all := make(map[string][]byte)
 	for _, name := range rowKeyTableNames {
-		keys, err := keysIn(t.Context(), s.db, name)
+		keys, err := rowKeysIn(t.Context(), s.db, name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,7 +86,7 @@ func gone(t *testing.T, s *Store, at Options, before map[string][]byte) {
 	if lost == 0 {
 		t.Error("nothing has gone")
 	}
-	if left, err := s.erasures(t.Context()); err != nil || len(left) != 0 {
+	if left, err := s.pendingErasures(t.Context()); err != nil || len(left) != 0 {
 		t.Errorf("%v is noted as left, %v", left, err)
 	}
 }
@@ -114,22 +114,22 @@ func TestErase(t *testing.T) {
 			who := "other-" + strconv.Itoa(i)
 			connected(t, s, who, who, "key")
 		}
-		for what, end := range map[string]func(g *Grant, open *Journey) error{
-			"forgotten": func(g *Grant, _ *Journey) error { return s.Forget(t.Context(), g.Owner) },
-			"deleted":   func(g *Grant, _ *Journey) error { return s.Delete(t.Context(), g.ID, "root") },
-			"another key": func(g *Grant, _ *Journey) error {
+		for what, end := range map[string]func(g *Grant, open *Flow) error{
+			"forgotten": func(g *Grant, _ *Flow) error { return s.DeleteByOwner(t.Context(), g.Owner) },
+			"deleted":   func(g *Grant, _ *Flow) error { return s.Delete(t.Context(), g.ID, "root") },
+			"another key": func(g *Grant, _ *Flow) error {
 				_, err := connect(s, g.Subject, g.Account, "another key")
 				return err
 			},
-			"released":         func(g *Grant, _ *Journey) error { return s.Release(t.Context(), g.ID, "root") },
-			"a journey undone": func(_ *Grant, open *Journey) error { return s.Abandon(t.Context(), open) },
-			"a journey that is long over": func(*Grant, *Journey) error {
+			"released":         func(g *Grant, _ *Flow) error { return s.Release(t.Context(), g.ID, "root") },
+			"a journey undone": func(_ *Grant, open *Flow) error { return s.Abandon(t.Context(), open) },
+			"a journey that is long over": func(*Grant, *Flow) error {
 				alter(t, s, "UPDATE journeys SET expires = 1")
-				return s.sweep(t.Context())
+				return s.sweepFlows(t.Context())
 			},
 		} {
 			g := connected(t, s, what, what, "key of "+what)
-			open := begun(t, s, setOut(what))
+			open := begun(t, s, newFlow(what))
 			erased(t, s) // or the background writes tables anew while the files are read
 			before := sealedKeys(t, s)
 			if dump := files(t, at); !bytes.Contains(dump, before[g.rowKey]) {
@@ -156,8 +156,8 @@ func TestEraseAfterCrash(t *testing.T) {
 		connected(t, s, "alice", "1", "key")
 		erased(t, s)
 		before := sealedKeys(t, s)
-		s.erasing <- struct{}{} // as if it died there
-		if err := s.write(t.Context(), "deleting", func(ctx context.Context, tx doer) error {
+		s.eraseSlot <- struct{}{} // as if it died there
+		if err := s.write(t.Context(), "deleting", func(ctx context.Context, tx querier) error {
 			return s.deleteRows(ctx, tx, "DELETE FROM grants")
 		}); err != nil {
 			t.Fatal(err)
@@ -167,7 +167,7 @@ func TestEraseAfterCrash(t *testing.T) {
 		}
 		next := opened(t, at)
 		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-			if left, err := next.erasures(t.Context()); err == nil && len(left) == 0 {
+			if left, err := next.pendingErasures(t.Context()); err == nil && len(left) == 0 {
 				break
 			}
 			if time.Now().After(deadline) {
@@ -175,7 +175,7 @@ func TestEraseAfterCrash(t *testing.T) {
 			}
 		}
 		gone(t, next, at, before)
-		<-s.erasing
+		<-s.eraseSlot
 	})
 }
 
@@ -215,13 +215,13 @@ func TestEraseDuringDump(t *testing.T) {
 	if _, err := dump.ExecContext(t.Context(), "SELECT count(*) FROM grants"); err != nil { // its snapshot
 		t.Fatal(err)
 	}
-	if err := s.Forget(t.Context(), owner("user-1")); err != nil {
+	if err := s.DeleteByOwner(t.Context(), owner("user-1")); err != nil {
 		t.Fatal(err)
 	}
 	erased(t, s) // it has not locked the tables yet
 	found := 0
 	for _, name := range rowKeyTableNames {
-		keys, err := keysIn(t.Context(), dump, name) // and has from now on
+		keys, err := rowKeysIn(t.Context(), dump, name) // and has from now on
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -231,7 +231,7 @@ func TestEraseDuringDump(t *testing.T) {
 		t.Errorf("the dump sees %d keys of %d", found, len(before))
 	}
 	began := time.Now()
-	if err := s.Forget(t.Context(), owner("user-2")); err != nil {
+	if err := s.DeleteByOwner(t.Context(), owner("user-2")); err != nil {
 		t.Fatal(err)
 	}
 	holds(t, s, "user-2", "", "")
@@ -270,7 +270,7 @@ func TestEraseWhileRead(t *testing.T) {
 	}
 	_, _ = io.WriteString(in, "BEGIN; SELECT count(*) FROM grants;\n")
 	_, _ = out.Read(make([]byte, 10))
-	if err := s.Forget(t.Context(), owner("alice")); err != nil {
+	if err := s.DeleteByOwner(t.Context(), owner("alice")); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Erase(t.Context()); err == nil {

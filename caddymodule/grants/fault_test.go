@@ -27,7 +27,7 @@ func TestLocked(t *testing.T) {
 		t.Fatal(err)
 	}
 	holds(t, s, "alice", "1", "key") // readers go on
-	err = s.Begin(t.Context(), &Journey{Owner: owner("bob"), Kind: Connect})
+	err = s.Begin(t.Context(), &Flow{Owner: owner("bob"), Kind: FlowConnect})
 	want(t, "while it is locked", err, ErrUnavailable)
 	if !strings.Contains(err.Error(), "another program holds it locked") {
 		t.Error(err)
@@ -125,20 +125,20 @@ func TestCallbacksInACrowd(t *testing.T) {
 		const members, times = 1000, 10
 		at.Timeout = 2 * time.Minute
 		s := opened(t, at)
-		journeys := make([]*Journey, members)
+		journeys := make([]*Flow, members)
 		for i := range journeys {
-			journeys[i] = begun(t, s, &Journey{Owner: owner("user-" + strconv.Itoa(i)), Kind: Connect})
+			journeys[i] = begun(t, s, &Flow{Owner: owner("user-" + strconv.Itoa(i)), Kind: FlowConnect})
 		}
 		var failed atomic.Int64
 		crowd(members*times, func(n int) {
 			i := n % members
-			if s.Stage(context.Background(), "mydex", "", journeys[i].Link.Reveal(), set("member-"+strconv.Itoa(i), "key-"+strconv.Itoa(i))) != nil {
+			if s.Stage(context.Background(), "mydex", "", journeys[i].CorrelationID.Reveal(), pendingResult("member-"+strconv.Itoa(i), "key-"+strconv.Itoa(i))) != nil {
 				failed.Add(1)
 			}
 		})
 		crowd(members*2, func(n int) {
 			j := journeys[n%members]
-			if _, _, err := s.Activate(context.Background(), Arrival{Owner: j.Owner, Back: j.Back.Reveal(), Browser: j.Browser.Reveal(), AnyBrowser: true}); err != nil {
+			if _, _, err := s.Complete(context.Background(), Return{Owner: j.Owner, StateToken: j.StateToken.Reveal(), BrowserToken: j.BrowserToken.Reveal(), AnyBrowser: true}); err != nil {
 				failed.Add(1)
 			}
 		})

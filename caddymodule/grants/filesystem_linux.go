@@ -4,8 +4,8 @@ package grants
 
 import "golang.org/x/sys/unix"
 
-// remote are the filesystems of which another machine has the files.
-var remote = map[int64]string{
+// networkFilesystems are the filesystems of which another machine has the files.
+var networkFilesystems = map[int64]string{
 	0x6969:     "NFS",
 	0x517B:     "SMB",
 	0xFE534D42: "SMB",
@@ -28,5 +28,5 @@ func networkFilesystem(folder string) (string, error) {
 		return "", err
 	}
 	// Its type differs between architectures, and some have it negative.
-	return remote[int64(s.Type)&0xFFFFFFFF], nil //nolint:unconvert // as above
+	return networkFilesystems[int64(s.Type)&0xFFFFFFFF], nil //nolint:unconvert // as above
 }

@@ -24,8 +24,8 @@ func TestNetworkFilesystem(t *testing.T) {
 	if name, err := networkFilesystem(folder); name != "" || err != nil {
 		t.Fatalf("a folder of this machine is on %q, %v", name, err)
 	}
-	remote[kind] = "NFS" // as if it were
-	t.Cleanup(func() { delete(remote, kind) })
+	networkFilesystems[kind] = "NFS" // as if it were
+	t.Cleanup(func() { delete(networkFilesystems, kind) })
 	file := filepath.Join(folder, "grants.db")
 	_, err := Open(t.Context(), Options{File: file, Keyset: newKeyset(t)})
 	if err == nil || !strings.Contains(err.Error(), "is on NFS") || !strings.Contains(err.Error(), "grants postgres") {

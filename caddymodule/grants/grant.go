@@ -52,9 +52,9 @@ type Grant struct {
 	Created time.Time
 	Changed time.Time
 
-	told    int64  // when the platform did: a number of [Store.next]
-	version int64  // of the row: each change makes it another
-	rowKey  string // the id of the key that seals it
+	sequence int64  // when the platform did: a number of [Store.next]
+	version  int64  // of the row: each change makes it another
+	rowKey   string // the id of the key that seals it
 }
 
 const grantColumns = "id, provider, source, state, owner, secret, row_key, version, created, changed"
@@ -63,39 +63,39 @@ const grantColumns = "id, provider, source, state, owner, secret, row_key, versi
 // [ErrConflict] if all they have connected is an account that belongs to
 // somebody else, [ErrDamaged] or [ErrUnavailable].
 func (s *Store) Find(ctx context.Context, o Owner) (g *Grant, err error) {
-	err = s.read(ctx, "looking for a grant", func(ctx context.Context, db doer) (err error) {
+	err = s.read(ctx, "looking for a grant", func(ctx context.Context, db querier) (err error) {
 		g, err = s.find(ctx, db, o)
 		return err
 	})
 	return g, err
 }
 
-func (s *Store) find(ctx context.Context, db doer, o Owner) (*Grant, error) {
-	g, err := s.held(ctx, db, o)
-	if !errors.Is(err, ErrNone) {
+func (s *Store) find(ctx context.Context, db querier, o Owner) (*Grant, error) {
+	g, err := s.byOwner(ctx, db, o)
+	if !errors.Is(err, ErrNotFound) {
 		return g, err
 	}
-	all, err := s.conflicts(ctx, db, o)
+	all, err := s.conflictsOf(ctx, db, o)
 	if err != nil {
 		return nil, err
 	}
 	for _, c := range all {
 		// It lasts as long as another holds the account.
-		other, err := s.holder(ctx, db, c.Provider, c.Source, c.Account)
+		other, err := s.byAccount(ctx, db, c.Provider, c.Source, c.Account)
 		if err == nil && other.Owner != o {
 			return nil, ErrConflict
 		}
-		if err != nil && !errors.Is(err, ErrNone) {
+		if err != nil && !errors.Is(err, ErrNotFound) {
 			return nil, err
 		}
 	}
-	return nil, ErrNone
+	return nil, ErrNotFound
 }
 
-// conflicts are somebody's. They are few.
-func (s *Store) conflicts(ctx context.Context, db doer, o Owner) (all []*Grant, err error) {
-	text, args := s.sql("SELECT "+grantColumns+" FROM grants WHERE provider = ", o.Provider, " AND source = ", o.Source,
-		" AND state = 'conflict' AND person IN ", s.persons(o), "")
+// conflictsOf are somebody's. They are few.
+func (s *Store) conflictsOf(ctx context.Context, db querier, o Owner) (all []*Grant, err error) {
+	text, args := s.buildQuery("SELECT "+grantColumns+" FROM grants WHERE provider = ", o.Provider, " AND source = ", o.Source,
+		" AND state = 'conflict' AND person IN ", s.ownerPseudonyms(o), "")
 	rows, err := db.QueryContext(ctx, text, args...)
 	if err != nil {
 		return nil, err
@@ -105,11 +105,11 @@ func (s *Store) conflicts(ctx context.Context, db doer, o Owner) (all []*Grant, 
 		return nil, err
 	}
 	for _, r := range found {
-		g, err := s.open(ctx, db, r)
+		g, err := s.openGrant(ctx, db, r)
 		if errors.Is(err, errNoRowKey) {
 			g, err = s.byID(ctx, db, r.ID) // it was changed meanwhile
 		}
-		if errors.Is(err, ErrNone) {
+		if errors.Is(err, ErrNotFound) {
 			continue
 		}
 		if err != nil {
@@ -120,10 +120,10 @@ func (s *Store) conflicts(ctx context.Context, db doer, o Owner) (all []*Grant, 
 	return all, nil
 }
 
-// held is the grant that an owner has.
-func (s *Store) held(ctx context.Context, db doer, o Owner) (*Grant, error) {
-	g, err := s.grant(ctx, db, "SELECT "+grantColumns+" FROM grants WHERE provider = ", o.Provider, " AND source = ", o.Source,
-		" AND state IN ('active', 'suspended') AND person IN ", s.persons(o), "")
+// byOwner is the grant that an owner has.
+func (s *Store) byOwner(ctx context.Context, db querier, o Owner) (*Grant, error) {
+	g, err := s.queryGrant(ctx, db, "SELECT "+grantColumns+" FROM grants WHERE provider = ", o.Provider, " AND source = ", o.Source,
+		" AND state IN ('active', 'suspended') AND person IN ", s.ownerPseudonyms(o), "")
 	if err != nil {
 		return nil, err
 	}
@@ -133,35 +133,35 @@ func (s *Store) held(ctx context.Context, db doer, o Owner) (*Grant, error) {
 	return g, nil
 }
 
-// holder is the grant that holds an account.
-func (s *Store) holder(ctx context.Context, db doer, provider, source, account string) (*Grant, error) {
-	return s.grant(ctx, db, "SELECT "+grantColumns+" FROM grants WHERE provider = ", provider, " AND source = ", source,
-		" AND state IN ('active', 'suspended') AND account IN ", s.accounts(provider, source, account), "")
+// byAccount is the grant that holds an account.
+func (s *Store) byAccount(ctx context.Context, db querier, provider, source, account string) (*Grant, error) {
+	return s.queryGrant(ctx, db, "SELECT "+grantColumns+" FROM grants WHERE provider = ", provider, " AND source = ", source,
+		" AND state IN ('active', 'suspended') AND account IN ", s.accountPseudonyms(provider, source, account), "")
 }
 
-func (s *Store) grant(ctx context.Context, db doer, pieces ...any) (g *Grant, err error) {
+func (s *Store) queryGrant(ctx context.Context, db querier, pieces ...any) (g *Grant, err error) {
 	// Its key is gone if it was replaced after it was read.
-	for range readAgain {
+	for range maxRereads {
 		var r *sealedGrant
-		if err = s.row(ctx, db, func(row scanner) (err error) {
+		if err = s.queryRow(ctx, db, func(row scanner) (err error) {
 			r, err = scanGrant(row)
 			return err
 		}, pieces...); err != nil {
 			return nil, err
 		}
-		if g, err = s.open(ctx, db, r); !errors.Is(err, errNoRowKey) {
+		if g, err = s.openGrant(ctx, db, r); !errors.Is(err, errNoRowKey) {
 			return g, err
 		}
 	}
 	return nil, ErrDamaged
 }
 
-// bind makes what somebody has consented to theirs, in place of what they had.
+// activate makes what somebody has consented to theirs, in place of what they had.
 // That is kept aside, unless it is the same account and proven tells that the
 // new one works. If the account belongs to somebody else, it becomes a
 // conflict, for an operator to decide.
-func (s *Store) bind(ctx context.Context, tx doer, g *Grant, proven bool) error {
-	other, err := s.holder(ctx, tx, g.Provider, g.Source, g.Account)
+func (s *Store) activate(ctx context.Context, tx querier, g *Grant, proven bool) error {
+	other, err := s.byAccount(ctx, tx, g.Provider, g.Source, g.Account)
 	switch {
 	case err == nil && other.Owner == g.Owner && proven:
 		g.ID, g.Created, g.rowKey = other.ID, other.Created, other.rowKey
@@ -169,35 +169,35 @@ func (s *Store) bind(ctx context.Context, tx doer, g *Grant, proven bool) error 
 	case err == nil && other.Owner != g.Owner:
 		g.State = Conflict
 		if proven {
-			if err := s.settle(ctx, tx, g); err != nil {
+			if err := s.dropConflicts(ctx, tx, g); err != nil {
 				return err
 			}
 		}
 		return s.insert(ctx, tx, g)
-	case err != nil && !errors.Is(err, ErrNone):
+	case err != nil && !errors.Is(err, ErrNotFound):
 		return err
 	}
-	if _, err := s.run(ctx, tx, "UPDATE grants SET state = 'retired', version = version + 1, changed = ", millis(g.Changed), " WHERE provider = ", g.Provider,
-		" AND source = ", g.Source, " AND state IN ('active', 'suspended') AND person IN ", s.persons(g.Owner), ""); err != nil {
+	if _, err := s.exec(ctx, tx, "UPDATE grants SET state = 'retired', version = version + 1, changed = ", millis(g.Changed), " WHERE provider = ", g.Provider,
+		" AND source = ", g.Source, " AND state IN ('active', 'suspended') AND person IN ", s.ownerPseudonyms(g.Owner), ""); err != nil {
 		return err
 	}
 	if proven {
-		if err := s.settle(ctx, tx, g); err != nil {
+		if err := s.dropConflicts(ctx, tx, g); err != nil {
 			return err
 		}
 	}
 	return s.insert(ctx, tx, g)
 }
 
-// settle drops the conflicts that a grant ends: those of its owner for its
+// dropConflicts drops the conflicts that a grant ends: those of its owner for its
 // account, unless one was told later.
-func (s *Store) settle(ctx context.Context, tx doer, g *Grant) error {
-	all, err := s.conflicts(ctx, tx, g.Owner)
+func (s *Store) dropConflicts(ctx context.Context, tx querier, g *Grant) error {
+	all, err := s.conflictsOf(ctx, tx, g.Owner)
 	if err != nil {
 		return err
 	}
 	for _, c := range all {
-		if c.ID == g.ID || c.Account != g.Account || c.told > g.told {
+		if c.ID == g.ID || c.Account != g.Account || c.sequence > g.sequence {
 			continue
 		}
 		if err := s.deleteRows(ctx, tx, "DELETE FROM grants WHERE id = ", c.ID, ""); err != nil {
@@ -207,40 +207,40 @@ func (s *Store) settle(ctx context.Context, tx doer, g *Grant) error {
 	return nil
 }
 
-func (s *Store) insert(ctx context.Context, tx doer, g *Grant) error {
-	owner, secret, err := s.seal(ctx, tx, g)
+func (s *Store) insert(ctx context.Context, tx querier, g *Grant) error {
+	owner, secret, err := s.sealGrant(ctx, tx, g)
 	if err != nil {
 		return err
 	}
 	g.version = 1
-	_, err = s.run(ctx, tx, "INSERT INTO grants (id, provider, source, person, account, state, owner, secret, row_key, sealed_by, version, created, changed) VALUES (",
-		g.ID, ", ", g.Provider, ", ", g.Source, ", ", s.person(g.Owner), ", ", s.account(g.Provider, g.Source, g.Account), ", ", string(g.State), ", ",
-		owner, ", ", secret, ", ", g.rowKey, ", ", s.keyName(), ", ", g.version, ", ", millis(g.Created), ", ", millis(g.Changed), ")")
+	_, err = s.exec(ctx, tx, "INSERT INTO grants (id, provider, source, person, account, state, owner, secret, row_key, sealed_by, version, created, changed) VALUES (",
+		g.ID, ", ", g.Provider, ", ", g.Source, ", ", s.ownerPseudonym(g.Owner), ", ", s.accountPseudonym(g.Provider, g.Source, g.Account), ", ", string(g.State), ", ",
+		owner, ", ", secret, ", ", g.rowKey, ", ", s.primaryKeyName(), ", ", g.version, ", ", millis(g.Created), ", ", millis(g.Changed), ")")
 	return err
 }
 
 // replace writes a grant that is there, by a new key and the primary key of the
 // keyset. What was there does not open any more.
-func (s *Store) replace(ctx context.Context, tx doer, g *Grant) error {
+func (s *Store) replace(ctx context.Context, tx querier, g *Grant) error {
 	before := g.rowKey
-	owner, secret, err := s.seal(ctx, tx, g)
+	owner, secret, err := s.sealGrant(ctx, tx, g)
 	if err != nil {
 		return err
 	}
-	if err := s.row(ctx, tx, func(row scanner) error { return row.Scan(&g.version) },
-		"UPDATE grants SET person = ", s.person(g.Owner), ", account = ", s.account(g.Provider, g.Source, g.Account),
-		", state = ", string(g.State), ", owner = ", owner, ", secret = ", secret, ", row_key = ", g.rowKey, ", sealed_by = ", s.keyName(),
+	if err := s.queryRow(ctx, tx, func(row scanner) error { return row.Scan(&g.version) },
+		"UPDATE grants SET person = ", s.ownerPseudonym(g.Owner), ", account = ", s.accountPseudonym(g.Provider, g.Source, g.Account),
+		", state = ", string(g.State), ", owner = ", owner, ", secret = ", secret, ", row_key = ", g.rowKey, ", sealed_by = ", s.primaryKeyName(),
 		", version = version + 1, changed = ", millis(g.Changed), " WHERE id = ", g.ID, " RETURNING version"); err != nil {
 		return err
 	}
-	return s.dropRowKeys(ctx, tx, before)
+	return s.deleteRowKeys(ctx, tx, before)
 }
 
 // Suspend notes that the platform does not accept a grant any more, and tells
 // whether it did: one that was changed since it was read is left as it is.
 func (s *Store) Suspend(ctx context.Context, g *Grant) (done bool, err error) {
-	err = s.write(ctx, "suspending a grant", func(ctx context.Context, tx doer) error {
-		n, err := s.run(ctx, tx, "UPDATE grants SET state = 'suspended', version = version + 1, changed = ", millis(time.Now()),
+	err = s.write(ctx, "suspending a grant", func(ctx context.Context, tx querier) error {
+		n, err := s.exec(ctx, tx, "UPDATE grants SET state = 'suspended', version = version + 1, changed = ", millis(time.Now()),
 			" WHERE id = ", g.ID, " AND state = 'active' AND version = ", g.version, "")
 		done = n == 1
 		return err
@@ -256,35 +256,35 @@ func (s *Store) Resume(ctx context.Context, g *Grant, accepted bool) (now *Grant
 	if accepted {
 		state = Active
 	}
-	err = s.write(ctx, "trying a grant again", func(ctx context.Context, tx doer) error {
-		n, err := s.run(ctx, tx, "UPDATE grants SET state = ", string(state), ", version = version + 1, changed = ", millis(time.Now()),
+	err = s.write(ctx, "trying a grant again", func(ctx context.Context, tx querier) error {
+		n, err := s.exec(ctx, tx, "UPDATE grants SET state = ", string(state), ", version = version + 1, changed = ", millis(time.Now()),
 			" WHERE id = ", g.ID, " AND state = 'suspended' AND version = ", g.version, "")
 		if err == nil && n == 1 && accepted {
-			now, err = s.held(ctx, tx, g.Owner)
+			now, err = s.byOwner(ctx, tx, g.Owner)
 		}
 		return err
 	})
 	if err == nil && now == nil {
-		err = ErrNone
+		err = ErrNotFound
 	}
 	return now, err
 }
 
-// Forget deletes all that is kept of an owner, journeys too. What is forgotten
+// DeleteByOwner deletes all that is kept of an owner, journeys too. What is forgotten
 // cannot be had back from the platform, nor read from the files of the database:
 // if a backup that is being made keeps them in use, it is erased after.
-func (s *Store) Forget(ctx context.Context, o Owner) error {
-	err := s.write(ctx, "forgetting a grant", func(ctx context.Context, tx doer) error {
+func (s *Store) DeleteByOwner(ctx context.Context, o Owner) error {
+	err := s.write(ctx, "forgetting a grant", func(ctx context.Context, tx querier) error {
 		for _, table := range []string{"grants", "journeys"} {
 			if err := s.deleteRows(ctx, tx, "DELETE FROM "+table+" WHERE provider = ", o.Provider, " AND source = ", o.Source,
-				" AND person IN ", s.persons(o), ""); err != nil {
+				" AND person IN ", s.ownerPseudonyms(o), ""); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
 	if err == nil {
-		s.eraseNow(ctx)
+		s.eraseBeforeAnswer(ctx)
 	}
 	return err
 }

@@ -42,7 +42,7 @@ func TestOneAccountOneOwner(t *testing.T) {
 		holds(t, s, "mallory", "4020", "key-3")
 		_, err = connect(s, "alice", "4020", "key-4")
 		want(t, "the other way round", err, ErrConflict)
-		want(t, "no such", s.Release(t.Context(), "none", "root"), ErrNone)
+		want(t, "no such", s.Release(t.Context(), "none", "root"), ErrNotFound)
 		var decisions int
 		if err := s.db.QueryRowContext(t.Context(), "SELECT count(*) FROM decisions WHERE by = 'root'").Scan(&decisions); err != nil || decisions != 2 {
 			t.Errorf("%d decisions are recorded, %v", decisions, err)
@@ -70,7 +70,7 @@ func TestReconnect(t *testing.T) {
 		// The account is free: somebody else may connect it.
 		connected(t, s, "bob", "1", "key-3")
 		holds(t, s, "bob", "1", "key-3")
-		if err := s.Forget(t.Context(), owner("alice")); err != nil {
+		if err := s.DeleteByOwner(t.Context(), owner("alice")); err != nil {
 			t.Fatal(err)
 		}
 		holds(t, s, "alice", "", "")
@@ -126,15 +126,15 @@ func TestOwnersAreApart(t *testing.T) {
 			if _, err := s.Find(t.Context(), o); err == nil {
 				t.Fatalf("%+v has one already", o)
 			}
-			j := &Journey{Owner: o, Kind: Connect}
+			j := &Flow{Owner: o, Kind: FlowConnect}
 			account := string(rune('a' + i))
 			if err := s.Begin(t.Context(), j); err != nil {
 				t.Fatal(err)
 			}
-			if err := s.Stage(t.Context(), o.Provider, o.Source, j.Link.Reveal(), set(account, account)); err != nil {
+			if err := s.Stage(t.Context(), o.Provider, o.Source, j.CorrelationID.Reveal(), pendingResult(account, account)); err != nil {
 				t.Fatal(err)
 			}
-			if g, _, err := s.Activate(t.Context(), Arrival{Owner: o, Back: j.Back.Reveal(), Browser: j.Browser.Reveal(), AnyBrowser: true}); err != nil || g.Secret.Reveal() != account {
+			if g, _, err := s.Complete(t.Context(), Return{Owner: o, StateToken: j.StateToken.Reveal(), BrowserToken: j.BrowserToken.Reveal(), AnyBrowser: true}); err != nil || g.Secret.Reveal() != account {
 				t.Fatal(err)
 			}
 		}
@@ -153,11 +153,11 @@ func TestT44_NothingInClear(t *testing.T) {
 		s := opened(t, at)
 		connected(t, s, "alice-CANARY", "account-CANARY", "key-CANARY")
 		_, _ = connect(s, "bob-CANARY", "account-CANARY", "key-CANARY")
-		j := &Journey{Owner: owner("carol-CANARY"), Kind: Connect}
+		j := &Flow{Owner: owner("carol-CANARY"), Kind: FlowConnect}
 		if err := s.Begin(t.Context(), j); err != nil {
 			t.Fatal(err)
 		}
-		canaries := []string{"CANARY", j.Link.Reveal(), j.Back.Reveal(), j.Browser.Reveal(), "app"}
+		canaries := []string{"CANARY", j.CorrelationID.Reveal(), j.StateToken.Reveal(), j.BrowserToken.Reveal(), "app"}
 		for _, table := range []string{"grants", "journeys", "decisions"} {
 			for _, value := range dump(t, s, table) {
 				for _, canary := range canaries {
@@ -179,7 +179,7 @@ func TestT44_RowsDoNotTrade(t *testing.T) {
 	each(t, func(t *testing.T, at Options) {
 		s := opened(t, at)
 		alice, mallory := connected(t, s, "alice", "1", "key-a"), connected(t, s, "mallory", "2", "key-m")
-		mark := s.dialect.mark
+		mark := s.dialect.placeholder
 		set := "UPDATE grants SET secret = (SELECT secret FROM grants WHERE id = " + mark(1) + ") WHERE id = " + mark(2)
 		alter(t, s, set, alice.ID, mallory.ID)
 		_, err := s.Find(t.Context(), owner("mallory"))
@@ -204,7 +204,7 @@ func alter(t *testing.T, s *Store, text string, args ...any) {
 
 func all(t *testing.T, s *Store) (list []*Grant) {
 	t.Helper()
-	if err := s.Each(context.Background(), func(g *Grant) error {
+	if err := s.ForEach(context.Background(), func(g *Grant) error {
 		if g.Secret.Reveal() != "" {
 			t.Error("a list holds secrets")
 		}

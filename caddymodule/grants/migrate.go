@@ -19,9 +19,9 @@ var migrations embed.FS
 
 // migrate brings the tables up to date. Several machines may do it at once.
 func (s *Store) migrate(ctx context.Context) error {
-	short, cancel := context.WithTimeout(ctx, opening)
+	short, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
-	long, cancel := context.WithTimeout(ctx, migrating)
+	long, cancel := context.WithTimeout(ctx, migrateTimeout)
 	defer cancel()
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
@@ -64,7 +64,7 @@ func migrationLock() (lock.Locker, error) {
 	const pause = time.Second
 	return lock.NewPostgresTableLocker(
 		lock.WithTableName("delegate_migrations_lock"),
-		lock.WithTableLockTimeout(pause, uint64(migrating/pause)),
+		lock.WithTableLockTimeout(pause, uint64(migrateTimeout/pause)),
 		// That another machine has it is said by an error of its own; one that wraps
 		// the driver's is not mended by waiting.
 		lock.WithTableRetryPolicy(func(err error) bool { return errors.Unwrap(err) == nil }),
@@ -75,27 +75,27 @@ func migrationLock() (lock.Locker, error) {
 // one nobody would be found, and everybody would be asked to consent anew.
 func (s *Store) checkKeyset(ctx context.Context) error {
 	var by string
-	if err := s.read(ctx, "checking the keyset", func(ctx context.Context, db doer) error {
-		if err := s.fits(ctx, db, "keyset", "grants", "journeys"); err != nil {
+	if err := s.read(ctx, "checking the keyset", func(ctx context.Context, db querier) error {
+		if err := s.checkSealedBy(ctx, db, "keyset", "grants", "journeys"); err != nil {
 			return err
 		}
-		return s.row(ctx, db, func(row scanner) error { return row.Scan(&by) }, "SELECT sealed_by FROM keyset")
-	}); err != nil || by == s.keyName() {
+		return s.queryRow(ctx, db, func(row scanner) error { return row.Scan(&by) }, "SELECT sealed_by FROM keyset")
+	}); err != nil || by == s.primaryKeyName() {
 		return err
 	}
 	// It has another primary key, by a rotation.
-	return s.write(ctx, "noting the keyset", func(ctx context.Context, tx doer) error {
-		if err := s.fits(ctx, tx, "keyset"); err != nil {
+	return s.write(ctx, "noting the keyset", func(ctx context.Context, tx querier) error {
+		if err := s.checkSealedBy(ctx, tx, "keyset"); err != nil {
 			return err
 		}
-		_, err := s.run(ctx, tx, "UPDATE keyset SET sealed_by = ", s.keyName(), "")
+		_, err := s.exec(ctx, tx, "UPDATE keyset SET sealed_by = ", s.primaryKeyName(), "")
 		return err
 	})
 }
 
-func (s *Store) fits(ctx context.Context, db doer, tables ...string) error {
+func (s *Store) checkSealedBy(ctx context.Context, db querier, tables ...string) error {
 	for _, table := range tables {
-		text, args := s.sql("SELECT count(*) FROM "+table+" WHERE sealed_by NOT IN ", s.keyNames(), "")
+		text, args := s.buildQuery("SELECT count(*) FROM "+table+" WHERE sealed_by NOT IN ", s.keyNames(), "")
 		var foreign int
 		if err := db.QueryRowContext(ctx, text, args...).Scan(&foreign); err != nil {
 			return err
@@ -107,6 +107,6 @@ func (s *Store) fits(ctx context.Context, db doer, tables ...string) error {
 	return nil
 }
 
-// keyName tells rows of one primary key from those of others.
-func (s *Store) keyName() string    { return s.keys.Name("grants sealed by") }
-func (s *Store) keyNames() []string { return s.keys.Names("grants sealed by") }
+// primaryKeyName tells rows of one primary key from those of others.
+func (s *Store) primaryKeyName() string { return s.keys.Name("grants sealed by") }
+func (s *Store) keyNames() []string     { return s.keys.Names("grants sealed by") }

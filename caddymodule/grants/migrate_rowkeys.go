@@ -12,9 +12,9 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
-// firstOrder is more than the nanoseconds since 1970 by which older programs
+// firstSequence is more than the nanoseconds since 1970 by which older programs
 // told what was first: what happens from now on is later.
-const firstOrder = 4_000_000_000_000_000_000
+const firstSequence = 4_000_000_000_000_000_000
 
 // rowKeysMigration is the third: keys of rows, versions, and an order that no
 // clock decides. It is no SQL, because each row is sealed anew. The tables are
@@ -22,12 +22,12 @@ const firstOrder = 4_000_000_000_000_000_000
 // files.
 func (s *Store) rowKeysMigration() *goose.Migration {
 	return goose.NewGoMigration(3, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
-		if err := s.fits(ctx, tx, "grants", "journeys"); err != nil {
+		if err := s.checkSealedBy(ctx, tx, "grants", "journeys"); err != nil {
 			return err
 		}
 		schema := rowKeysSchema()
 		if s.dialect.goose == "postgres" {
-			schema = append(schema, noStatistics()...)
+			schema = append(schema, disableStatistics()...)
 		}
 		for _, text := range schema {
 			if _, err := tx.ExecContext(ctx, text); err != nil {
@@ -35,13 +35,13 @@ func (s *Store) rowKeysMigration() *goose.Migration {
 			}
 		}
 		// With the tables, so that of two machines which find nothing one is first.
-		if _, err := s.run(ctx, tx, "INSERT INTO keyset (sealed_by) VALUES (", s.keyName(), ")"); err != nil {
+		if _, err := s.exec(ctx, tx, "INSERT INTO keyset (sealed_by) VALUES (", s.primaryKeyName(), ")"); err != nil {
 			return err
 		}
-		if err := s.moveGrants(ctx, tx); err != nil {
+		if err := s.resealOldGrants(ctx, tx); err != nil {
 			return err
 		}
-		if err := s.moveJourneys(ctx, tx); err != nil {
+		if err := s.resealOldFlows(ctx, tx); err != nil {
 			return err
 		}
 		for _, text := range append([]string{"DROP TABLE old_grants", "DROP TABLE old_journeys"}, rowKeysIndexes...) {
@@ -49,7 +49,7 @@ func (s *Store) rowKeysMigration() *goose.Migration {
 				return err
 			}
 		}
-		return s.noteErasure(ctx, tx, wholeFile)
+		return s.queueErasure(ctx, tx, wholeFile)
 	}}, nil)
 }
 
@@ -94,7 +94,7 @@ func rowKeysSchema() []string {
 		// keysets would not meet each other's bindings.
 		"CREATE TABLE keyset (sealed_by TEXT NOT NULL)",
 		"CREATE TABLE counters (name TEXT NOT NULL PRIMARY KEY, value BIGINT NOT NULL)",
-		fmt.Sprintf("INSERT INTO counters (name, value) VALUES ('order', %d)", int64(firstOrder)),
+		fmt.Sprintf("INSERT INTO counters (name, value) VALUES ('order', %d)", int64(firstSequence)),
 	}
 	for _, name := range rowKeyTableNames {
 		all = append(all, "CREATE TABLE "+name+" (id TEXT NOT NULL PRIMARY KEY, sealed BYTEA NOT NULL)")
@@ -102,10 +102,10 @@ func rowKeysSchema() []string {
 	return all
 }
 
-// noStatistics keeps ANALYZE, which PostgreSQL runs by itself, from copying
+// disableStatistics keeps ANALYZE, which PostgreSQL runs by itself, from copying
 // values into pg_statistic: no erasure reaches that table, which belongs to the
 // superuser. A row key there would open what was deleted.
-func noStatistics() (all []string) {
+func disableStatistics() (all []string) {
 	sealed := map[string][]string{"grants": {"owner", "secret"}, "journeys": {"owner", "staged"}}
 	for _, name := range rowKeyTableNames {
 		sealed[name] = []string{"sealed"}
@@ -131,25 +131,25 @@ var rowKeysIndexes = []string{
 	"CREATE INDEX journeys_expires ON journeys (expires)",
 }
 
-// moveGrants seals all grants anew. One that does not open is kept as it is, for
+// resealOldGrants seals all grants anew. One that does not open is kept as it is, for
 // an operator to see and to delete.
-func (s *Store) moveGrants(ctx context.Context, tx doer) error {
-	return s.eachOld(ctx, tx, "old_grants", func(id string) error {
+func (s *Store) resealOldGrants(ctx context.Context, tx querier) error {
+	return s.forEachOldRow(ctx, tx, "old_grants", func(id string) error {
 		g := new(Grant)
 		var owner, secret []byte
 		var person, account, sealedBy string
 		var created, changed int64
-		if err := s.row(ctx, tx, func(row scanner) error {
+		if err := s.queryRow(ctx, tx, func(row scanner) error {
 			return row.Scan(&g.ID, &g.Provider, &g.Source, &person, &account, &g.State, &owner, &secret, &sealedBy, &created, &changed)
 		}, "SELECT id, provider, source, person, account, state, owner, secret, sealed_by, created, changed FROM old_grants WHERE id = ", id, ""); err != nil {
 			return err
 		}
-		var who identity
+		var who sealedOwner
 		var plain []byte
-		err := s.openOld(owner, &who, g.ownerPlace()...)
+		err := s.openOldSealed(owner, &who, g.ownerAAD()...)
 		if err == nil {
-			g.Owner, g.Account = who.owner(g.Provider, g.Source), who.Account
-			plain, err = s.keys.Open(secret, associated(g.secretPlace()...))
+			g.Owner, g.Account = who.toOwner(g.Provider, g.Source), who.Account
+			plain, err = s.keys.Open(secret, associated(g.secretAAD()...))
 		}
 		key := ""
 		if err == nil {
@@ -157,58 +157,58 @@ func (s *Store) moveGrants(ctx context.Context, tx doer) error {
 			if err != nil {
 				return err
 			}
-			if owner, err = k.sealJSON(who, g.ownerPlace()...); err != nil {
+			if owner, err = k.sealJSON(who, g.ownerAAD()...); err != nil {
 				return err
 			}
-			key, secret, sealedBy = k.id, k.seal(plain, g.secretPlace()...), s.keyName()
-			person, account = s.person(g.Owner), s.account(g.Provider, g.Source, g.Account)
+			key, secret, sealedBy = k.id, k.seal(plain, g.secretAAD()...), s.primaryKeyName()
+			person, account = s.ownerPseudonym(g.Owner), s.accountPseudonym(g.Provider, g.Source, g.Account)
 		}
-		_, err = s.run(ctx, tx, "INSERT INTO grants (id, provider, source, person, account, state, owner, secret, row_key, sealed_by, version, created, changed) VALUES (",
+		_, err = s.exec(ctx, tx, "INSERT INTO grants (id, provider, source, person, account, state, owner, secret, row_key, sealed_by, version, created, changed) VALUES (",
 			g.ID, ", ", g.Provider, ", ", g.Source, ", ", person, ", ", account, ", ", string(g.State), ", ",
 			owner, ", ", secret, ", ", key, ", ", sealedBy, ", ", 1, ", ", created, ", ", changed, ")")
 		return err
 	})
 }
 
-// moveJourneys seals the journeys anew. One that does not open can be ended by
+// resealOldFlows seals the journeys anew. One that does not open can be ended by
 // nobody.
-func (s *Store) moveJourneys(ctx context.Context, tx doer) error {
-	return s.eachOld(ctx, tx, "old_journeys", func(id string) error {
-		r := new(record)
+func (s *Store) resealOldFlows(ctx context.Context, tx querier) error {
+	return s.forEachOldRow(ctx, tx, "old_journeys", func(id string) error {
+		r := new(storedFlow)
 		var owner, staged []byte
 		var created, expires int64
-		if err := s.row(ctx, tx, func(row scanner) error {
+		if err := s.queryRow(ctx, tx, func(row scanner) error {
 			return row.Scan(&r.id, &r.provider, &r.source, &r.link, &r.back, &r.browser, &r.state, &owner, &staged, &created, &expires)
 		}, "SELECT id, provider, source, link, back, browser, state, owner, staged, created, expires FROM old_journeys WHERE id = ", id, ""); err != nil {
 			return err
 		}
-		var who identity
-		err := s.openOld(owner, &who, r.ownerPlace()...)
+		var who sealedOwner
+		err := s.openOldSealed(owner, &who, r.ownerAAD()...)
 		if err == nil && len(staged) > 0 {
-			err = s.openOld(staged, &r.told, r.place()...)
+			err = s.openOldSealed(staged, &r.result, r.resultAAD()...)
 		}
 		if err != nil {
 			return nil //nolint:nilerr // as said above
 		}
-		r.owner, r.kind = who.owner(r.provider, r.source), who.Kind
-		if r.state == stateDone {
-			r.told = r.told.over()
+		r.owner, r.kind = who.toOwner(r.provider, r.source), who.Kind
+		if r.state == flowDone {
+			r.result = r.result.digestOnly()
 		}
-		if owner, staged, err = s.sealJourney(ctx, tx, r); err != nil {
+		if owner, staged, err = s.sealFlow(ctx, tx, r); err != nil {
 			return err
 		}
-		_, err = s.run(ctx, tx, "INSERT INTO journeys (id, provider, source, person, link, back, browser, state, owner, staged, row_key, sealed_by, created, expires) VALUES (",
-			r.id, ", ", r.provider, ", ", r.source, ", ", s.person(r.owner), ", ", r.link, ", ", r.back, ", ",
-			r.browser, ", ", r.state, ", ", owner, ", ", staged, ", ", r.rowKey, ", ", s.keyName(), ", ", created, ", ", expires, ")")
+		_, err = s.exec(ctx, tx, "INSERT INTO journeys (id, provider, source, person, link, back, browser, state, owner, staged, row_key, sealed_by, created, expires) VALUES (",
+			r.id, ", ", r.provider, ", ", r.source, ", ", s.ownerPseudonym(r.owner), ", ", r.link, ", ", r.back, ", ",
+			r.browser, ", ", r.state, ", ", owner, ", ", staged, ", ", r.rowKey, ", ", s.primaryKeyName(), ", ", created, ", ", expires, ")")
 		return err
 	})
 }
 
-// eachOld does something with each row of a table, by its id.
-func (s *Store) eachOld(ctx context.Context, tx doer, table string, do func(id string) error) error {
+// forEachOldRow does something with each row of a table, by its id.
+func (s *Store) forEachOldRow(ctx context.Context, tx querier, table string, do func(id string) error) error {
 	for after := ""; ; {
-		text, args := s.sql("SELECT id FROM "+table+" WHERE id > ", after, " ORDER BY id LIMIT 1000")
-		ids, err := texts(tx.QueryContext(ctx, text, args...))
+		text, args := s.buildQuery("SELECT id FROM "+table+" WHERE id > ", after, " ORDER BY id LIMIT 1000")
+		ids, err := scanStrings(tx.QueryContext(ctx, text, args...))
 		if err != nil || len(ids) == 0 {
 			return err
 		}
@@ -221,8 +221,8 @@ func (s *Store) eachOld(ctx context.Context, tx doer, table string, do func(id s
 	}
 }
 
-// openOld opens what the keyset itself has sealed.
-func (s *Store) openOld(sealed []byte, v any, place ...string) error {
+// openOldSealed opens what the keyset itself has sealed.
+func (s *Store) openOldSealed(sealed []byte, v any, place ...string) error {
 	plain, err := s.keys.Open(sealed, associated(place...))
 	if err != nil {
 		return err

@@ -62,7 +62,7 @@ func openable(t *testing.T, at Options, grants []*Grant, raw []byte) (n int) {
 		i += next
 		for length := 33; length < 200 && i+length <= len(raw); length++ {
 			for _, g := range grants {
-				if _, err := at.Keyset.Open(raw[i:i+length], associated(g.secretPlace()...)); err == nil {
+				if _, err := at.Keyset.Open(raw[i:i+length], associated(g.secretAAD()...)); err == nil {
 					n++
 				}
 			}
@@ -85,7 +85,7 @@ func TestOlderDatabase(t *testing.T) {
 	if openable(t, at, list, raw) == 0 {
 		t.Fatal("nothing opens in the old file: the test looks for the wrong thing")
 	}
-	g, first, err := s.Activate(t.Context(), Arrival{Owner: owner("dave"), Back: dave[0], Browser: dave[1]})
+	g, first, err := s.Complete(t.Context(), Return{Owner: owner("dave"), StateToken: dave[0], BrowserToken: dave[1]})
 	if err != nil || !first || g.Secret.Reveal() != "staged-key-of-dave" {
 		t.Errorf("dave: %v %v", first, err)
 	}
@@ -95,7 +95,7 @@ func TestOlderDatabase(t *testing.T) {
 	if n := openable(t, at, list, files(t, at)); n != 0 {
 		t.Errorf("%d values of before open", n)
 	}
-	if n, err := s.Outdated(t.Context()); n != 0 || err != nil {
+	if n, err := s.CountOutdated(t.Context()); n != 0 || err != nil {
 		t.Error(n, err)
 	}
 }

@@ -12,10 +12,10 @@ import (
 	"time"
 )
 
-// TestOpenerTriesAgain protects requests from waiting for a database that is
+// TestLazyStoreTriesAgain protects requests from waiting for a database that is
 // away, and the database from being asked by each of them: one tries for all,
 // less and less often, and what it meets is told when it changes.
-func TestOpenerTriesAgain(t *testing.T) {
+func TestLazyStoreTriesAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		at := Options{File: filepath.Join(t.TempDir(), "grants.db"), Keyset: newKeyset(t)}
 		var tries atomic.Int64
@@ -23,16 +23,16 @@ func TestOpenerTriesAgain(t *testing.T) {
 		away.Store(true)
 		var mu sync.Mutex
 		var told []string
-		o := NewOpener(at.File, func() (Options, error) {
+		o := NewLazyStore(at.File, func() (Options, error) {
 			tries.Add(1)
 			switch {
 			case wrong.Load():
 				return at, errors.New("the keyset is another's")
 			case away.Load():
-				return at, &unavailable{"opening", "it is away", false}
+				return at, &unavailableError{"opening", "it is away", false}
 			}
 			return at, nil
-		}).Tell(func(err error) {
+		}).OnChange(func(err error) {
 			mu.Lock()
 			defer mu.Unlock()
 			if err == nil {
@@ -44,7 +44,7 @@ func TestOpenerTriesAgain(t *testing.T) {
 		var waiting sync.WaitGroup
 		for range 100 {
 			waiting.Go(func() {
-				if _, err := o.Store(t.Context()); !errors.Is(err, ErrUnavailable) || Mistaken(err) {
+				if _, err := o.Store(t.Context()); !errors.Is(err, ErrUnavailable) || NeedsOperator(err) {
 					t.Errorf("while it is away: %v", err)
 				}
 			})
@@ -59,7 +59,7 @@ func TestOpenerTriesAgain(t *testing.T) {
 		}
 		wrong.Store(true)
 		time.Sleep(time.Minute)
-		if _, err := o.Store(t.Context()); !Mistaken(err) {
+		if _, err := o.Store(t.Context()); !NeedsOperator(err) {
 			t.Errorf("with a wrong keyset: %v", err)
 		}
 		wrong.Store(false)
@@ -82,16 +82,16 @@ func TestOpenerTriesAgain(t *testing.T) {
 	})
 }
 
-// TestOpenerClosedUnused protects a reload from waiting for a store that nobody
+// TestLazyStoreClosedUnused protects a reload from waiting for a store that nobody
 // has wanted, or that is away.
-func TestOpenerClosedUnused(t *testing.T) {
-	unused := NewOpener("", func() (Options, error) { return Options{}, errors.New("not to be asked") })
+func TestLazyStoreClosedUnused(t *testing.T) {
+	unused := NewLazyStore("", func() (Options, error) { return Options{}, errors.New("not to be asked") })
 	if err := unused.Close(); err != nil {
 		t.Error(err)
 	}
 	_, err := unused.Store(t.Context())
 	want(t, "closed, unused", err, ErrUnavailable)
-	away := NewOpener("", func() (Options, error) { return Options{}, ErrUnavailable })
+	away := NewLazyStore("", func() (Options, error) { return Options{}, ErrUnavailable })
 	_, err = away.Store(t.Context())
 	want(t, "away", err, ErrUnavailable)
 	if err := away.Close(); err != nil {

@@ -11,14 +11,14 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// Each tells every grant, the oldest first, without its secret: to show or to
+// ForEach tells every grant, the oldest first, without its secret: to show or to
 // export whose data is connected. An error of tell ends it.
-func (s *Store) Each(ctx context.Context, tell func(*Grant) error) error {
+func (s *Store) ForEach(ctx context.Context, tell func(*Grant) error) error {
 	after, created := "", int64(0)
 	for {
 		var page []*sealedGrant
 		var keys map[string][]byte
-		err := s.read(ctx, "listing grants", func(ctx context.Context, db doer) (err error) {
+		err := s.read(ctx, "listing grants", func(ctx context.Context, db querier) (err error) {
 			page, keys, err = s.page(ctx, db, created, after)
 			return err
 		})
@@ -26,8 +26,8 @@ func (s *Store) Each(ctx context.Context, tell func(*Grant) error) error {
 			return err
 		}
 		for _, r := range page {
-			g, err := s.listed(ctx, r, keys)
-			if errors.Is(err, ErrNone) {
+			g, err := s.openListed(ctx, r, keys)
+			if errors.Is(err, ErrNotFound) {
 				continue // deleted meanwhile
 			}
 			if err != nil {
@@ -48,8 +48,8 @@ func (s *Store) Each(ctx context.Context, tell func(*Grant) error) error {
 const pageSize = 500
 
 // page reads some rows and their keys.
-func (s *Store) page(ctx context.Context, db doer, created int64, after string) (page []*sealedGrant, keys map[string][]byte, err error) {
-	text, args := s.sql("SELECT "+grantColumns+" FROM grants WHERE (created, id) > (", created,
+func (s *Store) page(ctx context.Context, db querier, created int64, after string) (page []*sealedGrant, keys map[string][]byte, err error) {
+	text, args := s.buildQuery("SELECT "+grantColumns+" FROM grants WHERE (created, id) > (", created,
 		", ", after, fmt.Sprintf(") ORDER BY created, id LIMIT %d", pageSize))
 	rows, err := db.QueryContext(ctx, text, args...)
 	if err != nil {
@@ -66,11 +66,11 @@ func (s *Store) page(ctx context.Context, db doer, created int64, after string) 
 	return page, keys, err
 }
 
-// listed opens a row of a page.
-func (s *Store) listed(ctx context.Context, r *sealedGrant, keys map[string][]byte) (*Grant, error) {
+// openListed opens a row of a page.
+func (s *Store) openListed(ctx context.Context, r *sealedGrant, keys map[string][]byte) (*Grant, error) {
 	sealed, ok := keys[r.rowKey]
 	if !ok { // changed meanwhile
-		g, err := s.Lookup(ctx, r.ID)
+		g, err := s.FindByID(ctx, r.ID)
 		if err != nil {
 			return nil, fmt.Errorf("%w: grant %s", err, r.ID)
 		}
@@ -86,10 +86,10 @@ func (s *Store) listed(ctx context.Context, r *sealedGrant, keys map[string][]by
 	return &r.Grant, nil
 }
 
-// Lookup tells one grant, without its secret. The error is [ErrNone],
+// FindByID tells one grant, without its secret. The error is [ErrNone],
 // [ErrDamaged] or [ErrUnavailable].
-func (s *Store) Lookup(ctx context.Context, id string) (g *Grant, err error) {
-	err = s.read(ctx, "looking for a grant", func(ctx context.Context, db doer) (err error) {
+func (s *Store) FindByID(ctx context.Context, id string) (g *Grant, err error) {
+	err = s.read(ctx, "looking for a grant", func(ctx context.Context, db querier) (err error) {
 		g, err = s.byID(ctx, db, id)
 		return err
 	})
@@ -101,14 +101,14 @@ func (s *Store) Lookup(ctx context.Context, id string) (g *Grant, err error) {
 }
 
 // byID is a grant that an operator names.
-func (s *Store) byID(ctx context.Context, db doer, id string) (*Grant, error) {
-	return s.grant(ctx, db, "SELECT "+grantColumns+" FROM grants WHERE id = ", id, "")
+func (s *Store) byID(ctx context.Context, db querier, id string) (*Grant, error) {
+	return s.queryGrant(ctx, db, "SELECT "+grantColumns+" FROM grants WHERE id = ", id, "")
 }
 
 // Release ends a grant's hold on its account, which somebody else may connect
 // then. What it holds is kept. by is who decided, for the record.
 func (s *Store) Release(ctx context.Context, id, by string) error {
-	return s.decide(ctx, released, id, by, func(ctx context.Context, tx doer, g *Grant) error {
+	return s.decide(ctx, actionRelease, id, by, func(ctx context.Context, tx querier, g *Grant) error {
 		g.State, g.Changed = Retired, time.Now()
 		return s.replace(ctx, tx, g)
 	})
@@ -118,27 +118,27 @@ func (s *Store) Release(ctx context.Context, id, by string) error {
 // one it becomes. The error is [ErrConflict] while another grant holds its
 // account: release that first.
 func (s *Store) Move(ctx context.Context, id string, to Owner, by string) error {
-	return s.decide(ctx, moved, id, by, func(ctx context.Context, tx doer, g *Grant) error {
+	return s.decide(ctx, actionMove, id, by, func(ctx context.Context, tx querier, g *Grant) error {
 		if to.Provider != g.Provider || to.Source != g.Source {
-			return ErrNone
+			return ErrNotFound
 		}
-		holder, err := s.holder(ctx, tx, g.Provider, g.Source, g.Account)
+		holder, err := s.byAccount(ctx, tx, g.Provider, g.Source, g.Account)
 		if err == nil && holder.ID != g.ID {
 			return ErrConflict
 		}
-		if err != nil && !errors.Is(err, ErrNone) {
+		if err != nil && !errors.Is(err, ErrNotFound) {
 			return err
 		}
-		if before, err := s.held(ctx, tx, to); err == nil && before.ID != g.ID {
+		if before, err := s.byOwner(ctx, tx, to); err == nil && before.ID != g.ID {
 			before.State, before.Changed = Retired, time.Now()
 			if err := s.replace(ctx, tx, before); err != nil {
 				return err
 			}
-		} else if err != nil && !errors.Is(err, ErrNone) {
+		} else if err != nil && !errors.Is(err, ErrNotFound) {
 			return err
 		}
 		g.Owner, g.State, g.Changed = to, Active, time.Now()
-		if err := s.settle(ctx, tx, g); err != nil {
+		if err := s.dropConflicts(ctx, tx, g); err != nil {
 			return err
 		}
 		return s.replace(ctx, tx, g)
@@ -148,36 +148,36 @@ func (s *Store) Move(ctx context.Context, id string, to Owner, by string) error 
 // Delete deletes a grant, also one that cannot be opened any more, and what was
 // staged for it. What it holds cannot be had back from the platform.
 func (s *Store) Delete(ctx context.Context, id, by string) error {
-	err := s.write(ctx, deleted+" of a grant", func(ctx context.Context, tx doer) error {
+	err := s.write(ctx, actionDelete+" of a grant", func(ctx context.Context, tx querier) error {
 		var provider, source, person string
-		if err := s.row(ctx, tx, func(row scanner) error { return row.Scan(&provider, &source, &person) },
+		if err := s.queryRow(ctx, tx, func(row scanner) error { return row.Scan(&provider, &source, &person) },
 			"SELECT provider, source, person FROM grants WHERE id = ", id, ""); err != nil {
 			return err
 		}
 		persons := []string{person}
 		if g, err := s.byID(ctx, tx, id); err == nil {
-			persons = s.persons(g.Owner)
+			persons = s.ownerPseudonyms(g.Owner)
 		} else if !errors.Is(err, ErrDamaged) {
 			return err
 		}
-		if err := s.endJourneys(ctx, tx, provider, source, persons); err != nil {
+		if err := s.deleteAnsweredFlows(ctx, tx, provider, source, persons); err != nil {
 			return err
 		}
 		if err := s.deleteRows(ctx, tx, "DELETE FROM grants WHERE id = ", id, ""); err != nil {
 			return err
 		}
-		return s.record(ctx, tx, deleted, id, by)
+		return s.recordDecision(ctx, tx, actionDelete, id, by)
 	})
 	if err == nil {
-		s.eraseNow(ctx)
+		s.eraseBeforeAnswer(ctx)
 	}
 	return err
 }
 
-// endJourneys deletes the journeys that hold the same as a grant: that which it
+// deleteAnsweredFlows deletes the journeys that hold the same as a grant: that which it
 // came from, and any whose end would undo what the operator decides. One that
 // the platform has told nothing of goes on.
-func (s *Store) endJourneys(ctx context.Context, tx doer, provider, source string, persons []string) error {
+func (s *Store) deleteAnsweredFlows(ctx context.Context, tx querier, provider, source string, persons []string) error {
 	return s.deleteRows(ctx, tx, "DELETE FROM journeys WHERE provider = ", provider, " AND source = ", source,
 		" AND state IN ('done', 'staged') AND person IN ", persons, "")
 }

@@ -18,7 +18,7 @@ func TestMove(t *testing.T) {
 		holds(t, s, "alice2", "1", "key-a")
 		other := owner("alice2")
 		other.Provider = "another"
-		want(t, "another provider", s.Move(t.Context(), g.ID, other, "root"), ErrNone)
+		want(t, "another provider", s.Move(t.Context(), g.ID, other, "root"), ErrNotFound)
 		if err := s.Delete(t.Context(), g.ID, "root"); err != nil {
 			t.Fatal(err)
 		}
@@ -33,20 +33,20 @@ func TestDelete(t *testing.T) {
 	each(t, func(t *testing.T, at Options) {
 		s := opened(t, at)
 		alice, bob := connected(t, s, "alice", "1", "key-a"), connected(t, s, "bob", "2", "key-b")
-		pending := &Journey{Owner: owner("alice"), Kind: Connect}
+		pending := &Flow{Owner: owner("alice"), Kind: FlowConnect}
 		if err := s.Begin(t.Context(), pending); err != nil {
 			t.Fatal(err)
 		}
-		if g, err := s.Lookup(t.Context(), alice.ID); err != nil || g.Owner != owner("alice") || g.Secret.Reveal() != "" {
+		if g, err := s.FindByID(t.Context(), alice.ID); err != nil || g.Owner != owner("alice") || g.Secret.Reveal() != "" {
 			t.Errorf("%+v, %v", g, err)
 		}
 		if err := s.Delete(t.Context(), alice.ID, "root"); err != nil {
 			t.Fatal(err)
 		}
 		holds(t, s, "alice", "", "")
-		_, err := s.Lookup(t.Context(), alice.ID)
-		want(t, "it", err, ErrNone)
-		want(t, "again", s.Delete(t.Context(), alice.ID, "root"), ErrNone)
+		_, err := s.FindByID(t.Context(), alice.ID)
+		want(t, "it", err, ErrNotFound)
+		want(t, "again", s.Delete(t.Context(), alice.ID, "root"), ErrNotFound)
 		left := func(done, open int) {
 			t.Helper()
 			for state, want := range map[string]int{"done": done, "open": open} {
@@ -60,7 +60,7 @@ func TestDelete(t *testing.T) {
 		left(1, 1)
 
 		alter(t, s, "UPDATE grants SET owner = secret")
-		_, err = s.Lookup(t.Context(), bob.ID)
+		_, err = s.FindByID(t.Context(), bob.ID)
 		want(t, "a damaged one", err, ErrDamaged)
 		if err := s.Delete(t.Context(), bob.ID, "root"); err != nil {
 			t.Error(err)
@@ -72,17 +72,17 @@ func TestDelete(t *testing.T) {
 	})
 }
 
-// TestDecisionsEndJourneys protects what an operator has decided from a browser
+// TestDecisionsEndFlows protects what an operator has decided from a browser
 // that comes back later, of who had the grant and of who has it now.
-func TestDecisionsEndJourneys(t *testing.T) {
+func TestDecisionsEndFlows(t *testing.T) {
 	each(t, func(t *testing.T, at Options) {
 		s := opened(t, at)
 		g := connected(t, s, "alice", "1", "key-1")
-		hers, his := told(t, s, setOut("alice"), "1", "key-2"), told(t, s, setOut("bob"), "2", "key-3")
+		hers, his := stagedFlow(t, s, newFlow("alice"), "1", "key-2"), stagedFlow(t, s, newFlow("bob"), "2", "key-3")
 		want(t, "moved", s.Move(t.Context(), g.ID, owner("bob"), "root"), nil)
-		for _, j := range []*Journey{hers, his} {
-			_, _, err := s.Activate(t.Context(), j.back())
-			want(t, j.Subject, err, ErrNone)
+		for _, j := range []*Flow{hers, his} {
+			_, _, err := s.Complete(t.Context(), j.returned())
+			want(t, j.Subject, err, ErrNotFound)
 		}
 		holds(t, s, "bob", "1", "key-1")
 		holds(t, s, "alice", "", "")
@@ -95,21 +95,21 @@ func TestConflictEnds(t *testing.T) {
 	each(t, func(t *testing.T, at Options) {
 		s := opened(t, at)
 		g := connected(t, s, "alice", "1", "key-1")
-		j := told(t, s, setOut("bob"), "1", "key-2")
+		j := stagedFlow(t, s, newFlow("bob"), "1", "key-2")
 		for range 2 { // the page is loaded again
-			_, _, err := s.Activate(t.Context(), j.back())
+			_, _, err := s.Complete(t.Context(), j.returned())
 			want(t, "bob comes back", err, ErrConflict)
 		}
 		want(t, "moved", s.Move(t.Context(), g.ID, owner("bob"), "root"), nil)
 		want(t, "released", s.Release(t.Context(), g.ID, "root"), nil)
 		_, err := s.Find(t.Context(), owner("bob"))
-		want(t, "bob, after it was his", err, ErrNone)
+		want(t, "bob, after it was his", err, ErrNotFound)
 
 		connected(t, s, "carol", "3", "key-3")
 		_, err = connect(s, "dave", "3", "key-4")
 		want(t, "dave", err, ErrConflict)
-		want(t, "carol leaves", s.Forget(t.Context(), owner("carol")), nil)
+		want(t, "carol leaves", s.DeleteByOwner(t.Context(), owner("carol")), nil)
 		_, err = s.Find(t.Context(), owner("dave"))
-		want(t, "dave, with the account free", err, ErrNone)
+		want(t, "dave, with the account free", err, ErrNotFound)
 	})
 }

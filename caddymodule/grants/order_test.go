@@ -48,23 +48,23 @@ func TestR12_ClocksApart(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { _ = s.Close() }()
-		second := told(t, s, setOut("alice"), "1", "newer")
-		if _, first, err := s.Activate(t.Context(), second.back()); err != nil || !first {
+		second := stagedFlow(t, s, newFlow("alice"), "1", "newer")
+		if _, first, err := s.Complete(t.Context(), second.returned()); err != nil || !first {
 			t.Errorf("it counts as the older one: %v %v", first, err)
 		}
 		holds(t, s, "alice", "1", "newer")
 	})
 }
 
-// TestPinRace protects two machines from binding two people to one participant,
+// TestBindRace protects two machines from binding two people to one participant,
 // or one person to two, at once.
-func TestPinRace(t *testing.T) {
+func TestBindRace(t *testing.T) {
 	each(t, func(t *testing.T, at Options) {
 		at.Timeout = time.Minute
 		stores := []*Store{opened(t, at), opened(t, at)}
 		results := make([]error, 40)
 		crowd(len(results), func(i int) {
-			results[i] = stores[i%2].Pin(t.Context(), owner(fmt.Sprint("user-", i)), "participant")
+			results[i] = stores[i%2].Bind(t.Context(), owner(fmt.Sprint("user-", i)), "participant")
 		})
 		won := 0
 		for _, err := range results {
@@ -78,7 +78,7 @@ func TestPinRace(t *testing.T) {
 			t.Errorf("%d have the participant", won)
 		}
 		crowd(len(results), func(i int) {
-			results[i] = stores[i%2].Pin(t.Context(), owner("one"), fmt.Sprint("participant-", i))
+			results[i] = stores[i%2].Bind(t.Context(), owner("one"), fmt.Sprint("participant-", i))
 		})
 		won = 0
 		for _, err := range results {

@@ -89,7 +89,7 @@ func TestC15_PoolerErases(t *testing.T) {
 	s := opened(t, at)
 	connected(t, s, "alice", "1", "key-of-alice")
 	connected(t, s, "bob", "2", "key-of-bob")
-	if err := s.Forget(context.Background(), owner("alice")); err != nil {
+	if err := s.DeleteByOwner(context.Background(), owner("alice")); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Erase(context.Background()); err != nil {
@@ -117,7 +117,7 @@ func TestC15_LittleRight(t *testing.T) {
 		at := at
 		at.Postgres = strings.Replace(guest, "test@", "guest@", 1)
 		_, err := Open(t.Context(), at)
-		if !Mistaken(err) || !strings.Contains(err.Error(), "42501") || !strings.Contains(err.Error(), "GRANT USAGE, CREATE ON SCHEMA") {
+		if !NeedsOperator(err) || !strings.Contains(err.Error(), "42501") || !strings.Contains(err.Error(), "GRANT USAGE, CREATE ON SCHEMA") {
 			t.Errorf("%s, without the right to make tables: %v", name, err)
 		}
 	}
@@ -126,7 +126,7 @@ func TestC15_LittleRight(t *testing.T) {
 	guest := at
 	guest.Postgres = strings.Replace(at.Postgres, "test@", "guest@", 1)
 	_, err := Open(t.Context(), guest)
-	if err == nil || errors.Is(err, ErrDamaged) || !Mistaken(err) || !strings.Contains(err.Error(), "42501") || !strings.Contains(err.Error(), "OWNER TO") {
+	if err == nil || errors.Is(err, ErrDamaged) || !NeedsOperator(err) || !strings.Contains(err.Error(), "42501") || !strings.Contains(err.Error(), "OWNER TO") {
 		t.Errorf("with tables of somebody else: %v", err)
 	}
 	connected(t, s, "alice", "1", "key-of-alice")

@@ -18,10 +18,10 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
-// writing is the number of the lock that writers take in turn. During a
+// writersLockID is the number of the lock that writers take in turn. During a
 // rotation two machines name the same person by different keys, which no index
 // could hold together.
-const writing = 0x64656c6567617465 // "delegate"
+const writersLockID = 0x64656c6567617465 // "delegate"
 
 // openPostgres connects when it is first used. The error quotes nothing of the
 // address.
@@ -30,36 +30,36 @@ func (s *Store) openPostgres(address string) error {
 	if err != nil {
 		return errors.New("grants: the address of PostgreSQL cannot be read: write postgres://user:password@host:5432/database?sslmode=verify-full")
 	}
-	if !private(config) {
+	if !isPrivateConnection(config) {
 		return errors.New("grants: the connection to PostgreSQL would not be private, or not be with the server that is named (sslmode=verify-ca takes any of the authority): add sslmode=verify-full to its address, and sslrootcert=<file> if its authority is your own")
 	}
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = s.timeout
 	}
-	unprepared(config)
+	disablePreparedStatements(config)
 	s.db = sql.OpenDB(stdlib.GetConnector(*config))
 	s.db.SetMaxOpenConns(16)
 	s.db.SetMaxIdleConns(4)
 	s.db.SetConnMaxIdleTime(5 * time.Minute)
 	s.dialect = dialect{
-		goose:  "postgres",
-		mark:   func(n int) string { return "$" + strconv.Itoa(n) },
-		lock:   fmt.Sprintf("SELECT pg_advisory_xact_lock(%d)", int64(writing)),
-		clock:  "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint",
-		reason: postgresReason,
-		erase:  erasePostgres, truncateLog: truncateLogPostgres,
+		goose:       "postgres",
+		placeholder: func(n int) string { return "$" + strconv.Itoa(n) },
+		lockWriters: fmt.Sprintf("SELECT pg_advisory_xact_lock(%d)", int64(writersLockID)),
+		nowQuery:    "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint",
+		reason:      postgresReason,
+		erase:       erasePostgres, truncateLog: truncateLogPostgres,
 	}
 	return nil
 }
 
-// unprepared has no statement stay at the server between two calls: a pooler in
+// disablePreparedStatements has no statement stay at the server between two calls: a pooler in
 // transaction mode (PgBouncer, and most that managed databases have) gives each
 // transaction another connection, where the statement is not there, or another of
 // its name is (26000, 42P05). Each is sent with its values in one round trip, as
 // before; that the server plans it anew was measured as 0.2 ms for a grant, and 1 to
 // 5 ms for all that a consent writes. What an address asks for by
 // default_query_exec_mode counts, but for the two modes by which statements stay.
-func unprepared(config *pgx.ConnConfig) {
+func disablePreparedStatements(config *pgx.ConnConfig) {
 	switch config.DefaultQueryExecMode {
 	case pgx.QueryExecModeCacheStatement, pgx.QueryExecModeDescribeExec:
 		config.DefaultQueryExecMode = pgx.QueryExecModeExec
@@ -67,11 +67,11 @@ func unprepared(config *pgx.ConnConfig) {
 	config.StatementCacheCapacity = 0
 }
 
-// private tells whether nobody on the way can read or answer: by TLS with a
+// isPrivateConnection tells whether nobody on the way can read or answer: by TLS with a
 // server of that name, and nothing else if that fails; or on this machine.
 // verify-ca is not enough: any server with a certificate of that authority could
 // answer, and with one of the public ones that is everybody.
-func private(c *pgx.ConnConfig) bool {
+func isPrivateConnection(c *pgx.ConnConfig) bool {
 	secure := func(host string, t *tls.Config) bool {
 		ip := net.ParseIP(host)
 		return strings.HasPrefix(host, "/") || host == "localhost" || ip.IsLoopback() || t != nil && !t.InsecureSkipVerify

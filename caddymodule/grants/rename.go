@@ -8,18 +8,18 @@ import (
 	"fmt"
 )
 
-// renamed is a decision about all grants of a provider.
-const renamed = "rename"
+// actionRename is a decision about all grants of a provider.
+const actionRename = "rename"
 
-// Count is how many grants there are of a provider.
-type Count struct {
+// ProviderCount is how many grants there are of a provider.
+type ProviderCount struct {
 	Provider string
 	Grants   int
 }
 
-// Providers counts the grants of each provider, by their names.
-func (s *Store) Providers(ctx context.Context) (all []Count, err error) {
-	err = s.read(ctx, "counting grants", func(ctx context.Context, db doer) error {
+// CountByProvider counts the grants of each provider, by their names.
+func (s *Store) CountByProvider(ctx context.Context) (all []ProviderCount, err error) {
+	err = s.read(ctx, "counting grants", func(ctx context.Context, db querier) error {
 		all = nil
 		rows, err := db.QueryContext(ctx, "SELECT provider, count(*) FROM grants GROUP BY provider ORDER BY provider")
 		if err != nil {
@@ -27,7 +27,7 @@ func (s *Store) Providers(ctx context.Context) (all []Count, err error) {
 		}
 		defer func() { _ = rows.Close() }()
 		for rows.Next() {
-			var c Count
+			var c ProviderCount
 			if err := rows.Scan(&c.Provider, &c.Grants); err != nil {
 				return err
 			}
@@ -38,8 +38,8 @@ func (s *Store) Providers(ctx context.Context) (all []Count, err error) {
 	return all, err
 }
 
-// renameAtOnce is how many rows change their provider in one transaction.
-const renameAtOnce = 100
+// renameBatch is how many rows change their provider in one transaction.
+const renameBatch = 100
 
 // Rename gives all grants and journeys of a provider to another name of it. The
 // name is part of what a row is found by, and of what its seal is bound to: so
@@ -53,13 +53,13 @@ func (s *Store) Rename(ctx context.Context, before, after, by string) (n int, er
 	if before == after || before == "" || after == "" {
 		return 0, errors.New("name two different providers")
 	}
-	for _, table := range []func(ctx context.Context, tx doer, before, after string) (int, error){s.renameGrants, s.renameJourneys} {
+	for _, table := range []func(ctx context.Context, tx querier, before, after string) (int, error){s.renameGrants, s.renameFlows} {
 		for more := true; more; {
 			if err := ctx.Err(); err != nil {
 				return n, err
 			}
 			some := 0
-			if err := s.write(ctx, "renaming a provider", func(ctx context.Context, tx doer) (err error) {
+			if err := s.write(ctx, "renaming a provider", func(ctx context.Context, tx querier) (err error) {
 				some, err = table(ctx, tx, before, after)
 				return err
 			}); err != nil {
@@ -69,21 +69,21 @@ func (s *Store) Rename(ctx context.Context, before, after, by string) (n int, er
 			more = some > 0
 		}
 	}
-	if err := s.write(ctx, "renaming a provider", func(ctx context.Context, tx doer) error { return s.record(ctx, tx, renamed, "", by) }); err != nil {
+	if err := s.write(ctx, "renaming a provider", func(ctx context.Context, tx querier) error { return s.recordDecision(ctx, tx, actionRename, "", by) }); err != nil {
 		return n, err
 	}
-	s.eraseNow(ctx)
+	s.eraseBeforeAnswer(ctx)
 	return n, nil
 }
 
-// idsOf are the ids of some rows of a provider.
-func (s *Store) idsOf(ctx context.Context, tx doer, table, provider string) ([]string, error) {
-	text, args := s.sql("SELECT id FROM "+table+" WHERE provider = ", provider, fmt.Sprintf(" ORDER BY id LIMIT %d", renameAtOnce))
-	return texts(tx.QueryContext(ctx, text, args...))
+// idsOfProvider are the ids of some rows of a provider.
+func (s *Store) idsOfProvider(ctx context.Context, tx querier, table, provider string) ([]string, error) {
+	text, args := s.buildQuery("SELECT id FROM "+table+" WHERE provider = ", provider, fmt.Sprintf(" ORDER BY id LIMIT %d", renameBatch))
+	return scanStrings(tx.QueryContext(ctx, text, args...))
 }
 
-func (s *Store) renameGrants(ctx context.Context, tx doer, before, after string) (int, error) {
-	ids, err := s.idsOf(ctx, tx, "grants", before)
+func (s *Store) renameGrants(ctx context.Context, tx querier, before, after string) (int, error) {
+	ids, err := s.idsOfProvider(ctx, tx, "grants", before)
 	if err != nil {
 		return 0, err
 	}
@@ -94,11 +94,11 @@ func (s *Store) renameGrants(ctx context.Context, tx doer, before, after string)
 		}
 		g.Provider = after
 		if g.State == Active || g.State == Suspended {
-			if err := s.free(ctx, tx, g); err != nil {
+			if err := s.checkUnbound(ctx, tx, g); err != nil {
 				return 0, fmt.Errorf("%w: grant %s", err, id)
 			}
 		}
-		if _, err := s.run(ctx, tx, "UPDATE grants SET provider = ", after, " WHERE id = ", id, ""); err != nil {
+		if _, err := s.exec(ctx, tx, "UPDATE grants SET provider = ", after, " WHERE id = ", id, ""); err != nil {
 			return 0, err
 		}
 		if err := s.replace(ctx, tx, g); err != nil {
@@ -108,28 +108,28 @@ func (s *Store) renameGrants(ctx context.Context, tx doer, before, after string)
 	return len(ids), nil
 }
 
-// free is an error if the owner or the account of a grant has another one in use.
-func (s *Store) free(ctx context.Context, tx doer, g *Grant) error {
-	if _, err := s.held(ctx, tx, g.Owner); err == nil {
+// checkUnbound is an error if the owner or the account of a grant has another one in use.
+func (s *Store) checkUnbound(ctx context.Context, tx querier, g *Grant) error {
+	if _, err := s.byOwner(ctx, tx, g.Owner); err == nil {
 		return ErrConflict
-	} else if !errors.Is(err, ErrNone) {
+	} else if !errors.Is(err, ErrNotFound) {
 		return err
 	}
-	if _, err := s.holder(ctx, tx, g.Provider, g.Source, g.Account); err == nil {
+	if _, err := s.byAccount(ctx, tx, g.Provider, g.Source, g.Account); err == nil {
 		return ErrConflict
-	} else if !errors.Is(err, ErrNone) {
+	} else if !errors.Is(err, ErrNotFound) {
 		return err
 	}
 	return nil
 }
 
-func (s *Store) renameJourneys(ctx context.Context, tx doer, before, after string) (int, error) {
-	ids, err := s.idsOf(ctx, tx, "journeys", before)
+func (s *Store) renameFlows(ctx context.Context, tx querier, before, after string) (int, error) {
+	ids, err := s.idsOfProvider(ctx, tx, "journeys", before)
 	if err != nil {
 		return 0, err
 	}
 	for _, id := range ids {
-		r, err := s.oneJourney(ctx, tx, "SELECT "+journeyColumns+" FROM journeys WHERE id = ", id, "")
+		r, err := s.queryFlow(ctx, tx, "SELECT "+flowColumns+" FROM journeys WHERE id = ", id, "")
 		if errors.Is(err, ErrDamaged) { // nobody can end it: it was altered
 			if err := s.deleteRows(ctx, tx, "DELETE FROM journeys WHERE id = ", id, ""); err != nil {
 				return 0, err
@@ -140,10 +140,10 @@ func (s *Store) renameJourneys(ctx context.Context, tx doer, before, after strin
 			return 0, err
 		}
 		r.provider, r.owner.Provider = after, after
-		if _, err := s.run(ctx, tx, "UPDATE journeys SET provider = ", after, " WHERE id = ", id, ""); err != nil {
+		if _, err := s.exec(ctx, tx, "UPDATE journeys SET provider = ", after, " WHERE id = ", id, ""); err != nil {
 			return 0, err
 		}
-		if err := s.replaceJourney(ctx, tx, r); err != nil {
+		if err := s.replaceFlow(ctx, tx, r); err != nil {
 			return 0, err
 		}
 	}

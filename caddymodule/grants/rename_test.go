@@ -22,11 +22,11 @@ func ownerOf(provider, subject string) Owner {
 func TestO10_Rename(t *testing.T) {
 	each(t, func(t *testing.T, at Options) {
 		s := opened(t, at)
-		const people = renameAtOnce + 1
+		const people = renameBatch + 1
 		for i := range people {
 			connected(t, s, fmt.Sprint("user-", i), fmt.Sprint("account-", i), fmt.Sprint("key-", i))
 		}
-		pending := &Journey{Owner: owner("bob"), Kind: Connect}
+		pending := &Flow{Owner: owner("bob"), Kind: FlowConnect}
 		if err := s.Begin(t.Context(), pending); err != nil {
 			t.Fatal(err)
 		}
@@ -39,18 +39,18 @@ func TestO10_Rename(t *testing.T) {
 			if err != nil || g.Secret.Reveal() != fmt.Sprint("key-", i) || g.Account != fmt.Sprint("account-", i) {
 				t.Fatalf("user %d: %+v, %v", i, g, err)
 			}
-			if _, err := s.Find(t.Context(), owner(fmt.Sprint("user-", i))); !errors.Is(err, ErrNone) {
+			if _, err := s.Find(t.Context(), owner(fmt.Sprint("user-", i))); !errors.Is(err, ErrNotFound) {
 				t.Fatalf("user %d is still there: %v", i, err)
 			}
 		}
-		if err := s.Stage(t.Context(), "renamed", "", pending.Link.Reveal(), set("bobs", "key-bob")); err != nil {
+		if err := s.Stage(t.Context(), "renamed", "", pending.CorrelationID.Reveal(), pendingResult("bobs", "key-bob")); err != nil {
 			t.Errorf("what was under way: %v", err)
 		}
-		if _, _, err := s.Activate(t.Context(), Arrival{Owner: ownerOf("renamed", "bob"), Back: pending.Back.Reveal(), Browser: pending.Browser.Reveal(), AnyBrowser: true}); err != nil {
+		if _, _, err := s.Complete(t.Context(), Return{Owner: ownerOf("renamed", "bob"), StateToken: pending.StateToken.Reveal(), BrowserToken: pending.BrowserToken.Reveal(), AnyBrowser: true}); err != nil {
 			t.Error(err)
 		}
-		counts, err := s.Providers(t.Context())
-		if err != nil || len(counts) != 1 || counts[0] != (Count{"renamed", people + 1}) {
+		counts, err := s.CountByProvider(t.Context())
+		if err != nil || len(counts) != 1 || counts[0] != (ProviderCount{"renamed", people + 1}) {
 			t.Errorf("%v, %v", counts, err)
 		}
 		last := ""
@@ -65,12 +65,12 @@ func TestO10_Rename(t *testing.T) {
 func TestO10_RenameGoesOn(t *testing.T) {
 	each(t, func(t *testing.T, at Options) {
 		s := opened(t, at)
-		const people = renameAtOnce + 1
+		const people = renameBatch + 1
 		for i := range people {
 			connected(t, s, fmt.Sprint("user-", i), fmt.Sprint("account-", i), fmt.Sprint("key-", i))
 		}
 		// The first transaction is done when it ends.
-		if err := s.write(t.Context(), "renaming", func(ctx context.Context, tx doer) error {
+		if err := s.write(t.Context(), "renaming", func(ctx context.Context, tx querier) error {
 			_, err := s.renameGrants(ctx, tx, "mydex", "renamed")
 			return err
 		}); err != nil {
@@ -78,7 +78,7 @@ func TestO10_RenameGoesOn(t *testing.T) {
 		}
 		// The second one fails in the middle: nothing of it is.
 		stop := errors.New("stop")
-		if err := s.transact(t.Context(), func(ctx context.Context, tx doer) error {
+		if err := s.transact(t.Context(), func(ctx context.Context, tx querier) error {
 			if _, err := s.renameGrants(ctx, tx, "mydex", "renamed"); err != nil {
 				return err
 			}
@@ -86,8 +86,8 @@ func TestO10_RenameGoesOn(t *testing.T) {
 		}); !errors.Is(err, stop) {
 			t.Fatal(err)
 		}
-		counts, err := s.Providers(t.Context())
-		if err != nil || len(counts) != 2 || counts[0].Grants != people-renameAtOnce || counts[1].Grants != renameAtOnce {
+		counts, err := s.CountByProvider(t.Context())
+		if err != nil || len(counts) != 2 || counts[0].Grants != people-renameBatch || counts[1].Grants != renameBatch {
 			t.Fatalf("%v, %v", counts, err)
 		}
 		again := opened(t, at)
@@ -109,7 +109,7 @@ func TestO10_RenameConflict(t *testing.T) {
 	each(t, func(t *testing.T, at Options) {
 		s := opened(t, at)
 		connected(t, s, "alice", "1", "key-old")
-		if err := s.Pin(t.Context(), ownerOf("renamed", "bob"), "1"); err != nil {
+		if err := s.Bind(t.Context(), ownerOf("renamed", "bob"), "1"); err != nil {
 			t.Fatal(err)
 		}
 		_, err := s.Rename(t.Context(), "mydex", "renamed", "root")

@@ -8,12 +8,12 @@ import (
 	"fmt"
 )
 
-// Outdated counts what is sealed by older keys than the primary one: it has to
+// CountOutdated counts what is sealed by older keys than the primary one: it has to
 // be sealed anew before they are dropped from the keyset.
-func (s *Store) Outdated(ctx context.Context) (n int, err error) {
-	err = s.read(ctx, "counting what older keys sealed", func(ctx context.Context, db doer) error {
-		return s.row(ctx, db, func(row scanner) error { return row.Scan(&n) },
-			"SELECT (SELECT count(*) FROM grants WHERE sealed_by <> ", s.keyName(), ") + (SELECT count(*) FROM journeys WHERE sealed_by <> ", s.keyName(), ")")
+func (s *Store) CountOutdated(ctx context.Context) (n int, err error) {
+	err = s.read(ctx, "counting what older keys sealed", func(ctx context.Context, db querier) error {
+		return s.queryRow(ctx, db, func(row scanner) error { return row.Scan(&n) },
+			"SELECT (SELECT count(*) FROM grants WHERE sealed_by <> ", s.primaryKeyName(), ") + (SELECT count(*) FROM journeys WHERE sealed_by <> ", s.primaryKeyName(), ")")
 	})
 	return n, err
 }
@@ -22,13 +22,13 @@ func (s *Store) Outdated(ctx context.Context) (n int, err error) {
 // how many there were. It may be ended and begun again, and run beside
 // requests.
 func (s *Store) Reseal(ctx context.Context, by string) (n int, err error) {
-	for _, table := range []func(context.Context, doer) (int, error){s.resealGrants, s.resealJourneys} {
+	for _, table := range []func(context.Context, querier) (int, error){s.resealGrants, s.resealFlows} {
 		for more := true; more; {
 			if err := ctx.Err(); err != nil {
 				return n, err
 			}
 			some := 0
-			err := s.write(ctx, "sealing anew", func(ctx context.Context, tx doer) (err error) {
+			err := s.write(ctx, "sealing anew", func(ctx context.Context, tx querier) (err error) {
 				some, err = table(ctx, tx)
 				return err
 			})
@@ -39,17 +39,17 @@ func (s *Store) Reseal(ctx context.Context, by string) (n int, err error) {
 			more = some > 0
 		}
 	}
-	return n, s.write(ctx, "sealing anew", func(ctx context.Context, tx doer) error { return s.record(ctx, tx, resealed, "", by) })
+	return n, s.write(ctx, "sealing anew", func(ctx context.Context, tx querier) error { return s.recordDecision(ctx, tx, actionReseal, "", by) })
 }
 
-// outdated are the ids of some rows that an older key sealed.
-func (s *Store) outdated(ctx context.Context, tx doer, table string) ([]string, error) {
-	text, args := s.sql("SELECT id FROM "+table+" WHERE sealed_by <> ", s.keyName(), " ORDER BY id LIMIT 100")
-	return texts(tx.QueryContext(ctx, text, args...))
+// outdatedIDs are the ids of some rows that an older key sealed.
+func (s *Store) outdatedIDs(ctx context.Context, tx querier, table string) ([]string, error) {
+	text, args := s.buildQuery("SELECT id FROM "+table+" WHERE sealed_by <> ", s.primaryKeyName(), " ORDER BY id LIMIT 100")
+	return scanStrings(tx.QueryContext(ctx, text, args...))
 }
 
-func (s *Store) resealGrants(ctx context.Context, tx doer) (int, error) {
-	ids, err := s.outdated(ctx, tx, "grants")
+func (s *Store) resealGrants(ctx context.Context, tx querier) (int, error) {
+	ids, err := s.outdatedIDs(ctx, tx, "grants")
 	if err != nil {
 		return 0, err
 	}
@@ -65,18 +65,18 @@ func (s *Store) resealGrants(ctx context.Context, tx doer) (int, error) {
 	return len(ids), nil
 }
 
-// resealJourneys leaves the names of the tokens, which are not known here: a
+// resealFlows leaves the names of the tokens, which are not known here: a
 // journey is over before its key is dropped.
-func (s *Store) resealJourneys(ctx context.Context, tx doer) (int, error) {
-	ids, err := s.outdated(ctx, tx, "journeys")
+func (s *Store) resealFlows(ctx context.Context, tx querier) (int, error) {
+	ids, err := s.outdatedIDs(ctx, tx, "journeys")
 	if err != nil {
 		return 0, err
 	}
 	for _, id := range ids {
-		r, err := s.oneJourney(ctx, tx, "SELECT "+journeyColumns+" FROM journeys WHERE id = ", id, "")
+		r, err := s.queryFlow(ctx, tx, "SELECT "+flowColumns+" FROM journeys WHERE id = ", id, "")
 		switch {
 		case err == nil:
-			err = s.replaceJourney(ctx, tx, r)
+			err = s.replaceFlow(ctx, tx, r)
 		case errors.Is(err, ErrDamaged):
 			// Nobody can end it: it was altered.
 			err = s.deleteRows(ctx, tx, "DELETE FROM journeys WHERE id = ", id, "")

@@ -32,7 +32,7 @@ func TestRotation(t *testing.T) {
 	each(t, func(t *testing.T, at Options) {
 		k := at.Keyset.(*keyset.Keyset)
 		connected(t, opened(t, at), "alice", "1", "key-1")
-		pending := &Journey{Owner: owner("bob"), Kind: Connect}
+		pending := &Flow{Owner: owner("bob"), Kind: FlowConnect}
 		if err := opened(t, at).Begin(t.Context(), pending); err != nil {
 			t.Fatal(err)
 		}
@@ -59,19 +59,19 @@ func TestRotation(t *testing.T) {
 		}
 		at.Keyset = k
 		s := opened(t, at)
-		if n, err := s.Outdated(t.Context()); err != nil || n == 0 {
+		if n, err := s.CountOutdated(t.Context()); err != nil || n == 0 {
 			t.Fatalf("%d are of an older key, %v", n, err)
 		}
 		if _, err := s.Reseal(t.Context(), "root"); err != nil {
 			t.Fatal(err)
 		}
-		if n, err := s.Outdated(t.Context()); err != nil || n != 0 {
+		if n, err := s.CountOutdated(t.Context()); err != nil || n != 0 {
 			t.Errorf("%d are left, %v", n, err)
 		}
-		if err := s.Stage(t.Context(), "mydex", "", pending.Link.Reveal(), set("2", "key-2")); err != nil {
+		if err := s.Stage(t.Context(), "mydex", "", pending.CorrelationID.Reveal(), pendingResult("2", "key-2")); err != nil {
 			t.Errorf("what was under way: %v", err)
 		}
-		if _, _, err := s.Activate(t.Context(), Arrival{Owner: owner("bob"), Back: pending.Back.Reveal(), Browser: pending.Browser.Reveal(), AnyBrowser: true}); err != nil {
+		if _, _, err := s.Complete(t.Context(), Return{Owner: owner("bob"), StateToken: pending.StateToken.Reveal(), BrowserToken: pending.BrowserToken.Reveal(), AnyBrowser: true}); err != nil {
 			t.Error(err)
 		}
 		// Four steps later the first key is gone.
@@ -113,10 +113,10 @@ func TestOtherKeyset(t *testing.T) {
 	})
 }
 
-// TestToldDuringRotation protects what the platform tells a machine that has
+// TestStagedDuringRotation protects what the platform tells a machine that has
 // the older keys of a journey that was begun with the newer, and while rows are
 // sealed anew: nothing that was acknowledged is lost.
-func TestToldDuringRotation(t *testing.T) {
+func TestStagedDuringRotation(t *testing.T) {
 	each(t, func(t *testing.T, at Options) {
 		k := at.Keyset.(*keyset.Keyset)
 		if err := k.Stage(); err != nil {
@@ -129,10 +129,10 @@ func TestToldDuringRotation(t *testing.T) {
 		before, after := at, at
 		before.Keyset, after.Keyset = old, young
 		a, b := opened(t, before), opened(t, after)
-		journeys := make([]*Journey, 60)
+		journeys := make([]*Flow, 60)
 		for i := range journeys {
 			s := []*Store{a, b}[i%2]
-			journeys[i] = begun(t, s, &Journey{Owner: owner(fmt.Sprint("user", i)), Kind: Connect})
+			journeys[i] = begun(t, s, &Flow{Owner: owner(fmt.Sprint("user", i)), Kind: FlowConnect})
 		}
 		over := make(chan error)
 		go func() {
@@ -145,7 +145,7 @@ func TestToldDuringRotation(t *testing.T) {
 		}()
 		crowd(len(journeys), func(i int) {
 			s := []*Store{b, a}[i%2]
-			if err := s.Stage(context.Background(), "mydex", "", journeys[i].Link.Reveal(), set(fmt.Sprint("m", i), "key")); err != nil {
+			if err := s.Stage(context.Background(), "mydex", "", journeys[i].CorrelationID.Reveal(), pendingResult(fmt.Sprint("m", i), "key")); err != nil {
 				t.Errorf("told: %v", err)
 			}
 		})
@@ -155,11 +155,11 @@ func TestToldDuringRotation(t *testing.T) {
 		if _, err := b.Reseal(t.Context(), "root"); err != nil {
 			t.Fatal(err)
 		}
-		if n, err := b.Outdated(t.Context()); err != nil || n != 0 {
+		if n, err := b.CountOutdated(t.Context()); err != nil || n != 0 {
 			t.Fatalf("%d are left of the older key, %v", n, err)
 		}
 		for i, j := range journeys {
-			if _, _, err := b.Activate(t.Context(), Arrival{Owner: j.Owner, Back: j.Back.Reveal(), Browser: j.Browser.Reveal(), AnyBrowser: true}); err != nil {
+			if _, _, err := b.Complete(t.Context(), Return{Owner: j.Owner, StateToken: j.StateToken.Reveal(), BrowserToken: j.BrowserToken.Reveal(), AnyBrowser: true}); err != nil {
 				t.Errorf("%d: %v", i, err)
 			}
 		}
@@ -193,7 +193,7 @@ func TestConflictThroughRotation(t *testing.T) {
 func TestResealPastDamage(t *testing.T) {
 	each(t, func(t *testing.T, at Options) {
 		s := opened(t, at)
-		begun(t, s, setOut("alice"))
+		begun(t, s, newFlow("alice"))
 		alter(t, s, "UPDATE journeys SET browser = 'x'")
 		connected(t, s, "bob", "1", "key")
 		at.Keyset = rotated(t, at.Keyset.(*keyset.Keyset))
@@ -201,7 +201,7 @@ func TestResealPastDamage(t *testing.T) {
 		if _, err := s.Reseal(t.Context(), "root"); err != nil {
 			t.Fatal(err)
 		}
-		if n, err := s.Outdated(t.Context()); n != 0 || err != nil {
+		if n, err := s.CountOutdated(t.Context()); n != 0 || err != nil {
 			t.Errorf("%d are of the old key, %v", n, err)
 		}
 		holds(t, s, "bob", "1", "key")

@@ -52,7 +52,7 @@ func rowKeyTable(id string) (table string, ok bool) {
 
 func isRowKeyTable(name string) bool { return slices.Contains(rowKeyTableNames, name) }
 
-func rowKeyPlace(id string) []byte { return associated("key of row", id) }
+func rowKeyAAD(id string) []byte { return associated("key of row", id) }
 
 func openRowKey(id string, key []byte) (*rowKey, error) {
 	block, err := aes.NewCipher(key)
@@ -64,7 +64,7 @@ func openRowKey(id string, key []byte) (*rowKey, error) {
 }
 
 // newRowKey makes a key and keeps it.
-func (s *Store) newRowKey(ctx context.Context, tx doer) (*rowKey, error) {
+func (s *Store) newRowKey(ctx context.Context, tx querier) (*rowKey, error) {
 	key := make([]byte, 33)
 	_, _ = rand.Read(key) // never fails
 	id := fmt.Sprintf("%02x", key[32]%rowKeyTables) + newID()
@@ -72,18 +72,18 @@ func (s *Store) newRowKey(ctx context.Context, tx doer) (*rowKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	sealed, err := s.keys.Seal(key[:32], rowKeyPlace(id))
+	sealed, err := s.keys.Seal(key[:32], rowKeyAAD(id))
 	if err != nil {
 		return nil, err
 	}
 	table, _ := rowKeyTable(id)
-	_, err = s.run(ctx, tx, "INSERT INTO "+table+" (id, sealed) VALUES (", id, ", ", sealed, ")")
+	_, err = s.exec(ctx, tx, "INSERT INTO "+table+" (id, sealed) VALUES (", id, ", ", sealed, ")")
 	return k, err
 }
 
 // rowKey reads a key. The error is errNoRowKey or [ErrDamaged], or the
 // database's.
-func (s *Store) rowKey(ctx context.Context, db doer, id string) (*rowKey, error) {
+func (s *Store) rowKey(ctx context.Context, db querier, id string) (*rowKey, error) {
 	found, err := s.rowKeys(ctx, db, []string{id})
 	if err != nil {
 		return nil, err
@@ -96,7 +96,7 @@ func (s *Store) rowKey(ctx context.Context, db doer, id string) (*rowKey, error)
 }
 
 func (s *Store) unsealRowKey(id string, sealed []byte) (*rowKey, error) {
-	key, err := s.keys.Open(sealed, rowKeyPlace(id))
+	key, err := s.keys.Open(sealed, rowKeyAAD(id))
 	if err != nil {
 		return nil, ErrDamaged
 	}
@@ -108,10 +108,10 @@ func (s *Store) unsealRowKey(id string, sealed []byte) (*rowKey, error) {
 }
 
 // rowKeys reads many keys, sealed as they are.
-func (s *Store) rowKeys(ctx context.Context, db doer, ids []string) (map[string][]byte, error) {
+func (s *Store) rowKeys(ctx context.Context, db querier, ids []string) (map[string][]byte, error) {
 	found := make(map[string][]byte, len(ids))
 	err := eachRowKeyTable(ids, func(table string, ids []string) error {
-		text, args := s.sql("SELECT id, sealed FROM "+table+" WHERE id IN ", ids, "")
+		text, args := s.buildQuery("SELECT id, sealed FROM "+table+" WHERE id IN ", ids, "")
 		rows, err := db.QueryContext(ctx, text, args...)
 		if err != nil {
 			return err
@@ -149,28 +149,28 @@ func eachRowKeyTable(ids []string, do func(table string, ids []string) error) er
 	return nil
 }
 
-// dropRowKeys deletes keys, and notes that their tables have to be cleaned.
-func (s *Store) dropRowKeys(ctx context.Context, tx doer, ids ...string) error {
+// deleteRowKeys deletes keys, and notes that their tables have to be cleaned.
+func (s *Store) deleteRowKeys(ctx context.Context, tx querier, ids ...string) error {
 	return eachRowKeyTable(ids, func(table string, ids []string) error {
-		if _, err := s.run(ctx, tx, "DELETE FROM "+table+" WHERE id IN ", ids, ""); err != nil {
+		if _, err := s.exec(ctx, tx, "DELETE FROM "+table+" WHERE id IN ", ids, ""); err != nil {
 			return err
 		}
-		return s.noteErasure(ctx, tx, table)
+		return s.queueErasure(ctx, tx, table)
 	})
 }
 
 // deleteRows deletes rows of grants or journeys for good, with their keys. The
 // pieces are a DELETE.
-func (s *Store) deleteRows(ctx context.Context, tx doer, pieces ...any) error {
+func (s *Store) deleteRows(ctx context.Context, tx querier, pieces ...any) error {
 	pieces = slices.Clone(pieces)
 	last := len(pieces) - 1
 	pieces[last] = pieces[last].(string) + " RETURNING row_key"
-	text, args := s.sql(pieces...)
-	ids, err := texts(tx.QueryContext(ctx, text, args...))
+	text, args := s.buildQuery(pieces...)
+	ids, err := scanStrings(tx.QueryContext(ctx, text, args...))
 	if err != nil {
 		return err
 	}
-	return s.dropRowKeys(ctx, tx, ids...)
+	return s.deleteRowKeys(ctx, tx, ids...)
 }
 
 func (k *rowKey) seal(plain []byte, place ...string) []byte {

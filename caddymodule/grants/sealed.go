@@ -9,22 +9,22 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// identity is what a row says of its owner, before it is sealed.
-type identity struct {
-	Realm   string `json:"realm"`
-	Subject string `json:"subject"`
-	Slot    string `json:"slot,omitempty"`
-	Account string `json:"account,omitempty"`
-	Kind    Kind   `json:"kind,omitempty"`
-	Told    int64  `json:"told,omitempty"` // when the platform did: a number of [Store.next]
+// sealedOwner is what a row says of its owner, before it is sealed.
+type sealedOwner struct {
+	Realm    string   `json:"realm"`
+	Subject  string   `json:"subject"`
+	Slot     string   `json:"slot,omitempty"`
+	Account  string   `json:"account,omitempty"`
+	Kind     FlowKind `json:"kind,omitempty"`
+	Sequence int64    `json:"told,omitempty"` // when the platform did: a number of [Store.next]
 }
 
-func (i identity) owner(provider, source string) Owner {
+func (i sealedOwner) toOwner(provider, source string) Owner {
 	return Owner{Provider: provider, Source: source, Person: delegation.Person{Realm: i.Realm, Subject: i.Subject}, Slot: i.Slot}
 }
 
-func identityOf(o Owner, kind Kind) identity {
-	return identity{Realm: o.Realm, Subject: o.Subject, Slot: o.Slot, Kind: kind}
+func newSealedOwner(o Owner, kind FlowKind) sealedOwner {
+	return sealedOwner{Realm: o.Realm, Subject: o.Subject, Slot: o.Slot, Kind: kind}
 }
 
 // associated binds a sealed value to its place.
@@ -36,37 +36,37 @@ func associated(parts ...string) []byte {
 	return b
 }
 
-// seal seals a grant by a new key, which is kept with it.
-func (s *Store) seal(ctx context.Context, tx doer, g *Grant) (owner, secret []byte, err error) {
+// sealGrant seals a grant by a new key, which is kept with it.
+func (s *Store) sealGrant(ctx context.Context, tx querier, g *Grant) (owner, secret []byte, err error) {
 	k, err := s.newRowKey(ctx, tx)
 	if err != nil {
 		return nil, nil, err
 	}
-	owner, err = k.sealJSON(identity{Realm: g.Realm, Subject: g.Subject, Slot: g.Slot, Account: g.Account, Told: g.told}, g.ownerPlace()...)
+	owner, err = k.sealJSON(sealedOwner{Realm: g.Realm, Subject: g.Subject, Slot: g.Slot, Account: g.Account, Sequence: g.sequence}, g.ownerAAD()...)
 	if err != nil {
 		return nil, nil, err
 	}
 	g.rowKey = k.id
-	return owner, k.seal([]byte(g.Secret.Reveal()), g.secretPlace()...), nil
+	return owner, k.seal([]byte(g.Secret.Reveal()), g.secretAAD()...), nil
 }
 
-func (g *Grant) ownerPlace() []string { return []string{"owner of grant", g.Provider, g.Source, g.ID} }
+func (g *Grant) ownerAAD() []string { return []string{"owner of grant", g.Provider, g.Source, g.ID} }
 
-func (g *Grant) secretPlace() []string {
+func (g *Grant) secretAAD() []string {
 	return []string{"secret of grant", g.Provider, g.Source, g.ID, g.Realm, g.Subject, g.Slot, g.Account}
 }
 
 func (g *Grant) openOwner(k *rowKey, sealed []byte) error {
-	var who identity
-	if err := k.openJSON(sealed, &who, g.ownerPlace()...); err != nil {
+	var who sealedOwner
+	if err := k.openJSON(sealed, &who, g.ownerAAD()...); err != nil {
 		return err
 	}
-	g.Owner, g.Account, g.told = who.owner(g.Provider, g.Source), who.Account, who.Told
+	g.Owner, g.Account, g.sequence = who.toOwner(g.Provider, g.Source), who.Account, who.Sequence
 	return nil
 }
 
 func (g *Grant) openSecret(k *rowKey, sealed []byte) error {
-	plain, err := k.open(sealed, g.secretPlace()...)
+	plain, err := k.open(sealed, g.secretAAD()...)
 	if err != nil {
 		return err
 	}
@@ -76,17 +76,17 @@ func (g *Grant) openSecret(k *rowKey, sealed []byte) error {
 
 // What rows are found by. While keys are rotated there is more than one name.
 
-func (o Owner) parts() []string {
+func (o Owner) pseudonymParts() []string {
 	return []string{"person of grant", o.Provider, o.Source, o.Realm, o.Subject, o.Slot}
 }
 
-func (s *Store) person(o Owner) string    { return s.keys.Name(o.parts()...) }
-func (s *Store) persons(o Owner) []string { return s.keys.Names(o.parts()...) }
+func (s *Store) ownerPseudonym(o Owner) string    { return s.keys.Name(o.pseudonymParts()...) }
+func (s *Store) ownerPseudonyms(o Owner) []string { return s.keys.Names(o.pseudonymParts()...) }
 
-func (s *Store) account(provider, source, account string) string {
+func (s *Store) accountPseudonym(provider, source, account string) string {
 	return s.keys.Name("account of grant", provider, source, account)
 }
 
-func (s *Store) accounts(provider, source, account string) []string {
+func (s *Store) accountPseudonyms(provider, source, account string) []string {
 	return s.keys.Names("account of grant", provider, source, account)
 }

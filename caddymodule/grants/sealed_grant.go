@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// readAgain is how often a row is read that is replaced each time.
-const readAgain = 5
+// maxRereads is how often a row is read that is replaced each time.
+const maxRereads = 5
 
 // sealedGrant is a grant as the database has it.
 type sealedGrant struct {
@@ -40,8 +40,8 @@ func scanGrants(rows *sql.Rows) (all []*sealedGrant, err error) {
 	return all, rows.Err()
 }
 
-// open opens a grant. The error is errNoRowKey if it was replaced since.
-func (s *Store) open(ctx context.Context, db doer, r *sealedGrant) (*Grant, error) {
+// openGrant opens a grant. The error is errNoRowKey if it was replaced since.
+func (s *Store) openGrant(ctx context.Context, db querier, r *sealedGrant) (*Grant, error) {
 	k, err := s.rowKey(ctx, db, r.rowKey)
 	if err != nil {
 		return nil, err

@@ -19,7 +19,7 @@ func analyzed(t *testing.T) (*Store, Options) {
 	}
 	at := Options{Postgres: address, Keyset: newKeyset(t), Timeout: time.Minute}
 	s := opened(t, at)
-	if err := s.write(t.Context(), "filling", func(ctx context.Context, tx doer) error {
+	if err := s.write(t.Context(), "filling", func(ctx context.Context, tx querier) error {
 		for i := range 1000 {
 			who := "other-" + strconv.Itoa(i)
 			now := time.Now()
@@ -46,7 +46,7 @@ func TestForgottenInStatistics(t *testing.T) {
 	s, at := analyzed(t)
 	before := sealedKeys(t, s)
 	for i := range 40 {
-		if err := s.Forget(t.Context(), owner("other-"+strconv.Itoa(i))); err != nil {
+		if err := s.DeleteByOwner(t.Context(), owner("other-"+strconv.Itoa(i))); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -64,7 +64,7 @@ func TestForgottenInStatistics(t *testing.T) {
 // sealed values is one that ANALYZE looks at.
 func TestNothingSealedInStatistics(t *testing.T) {
 	s, _ := analyzed(t)
-	looked, err := texts(s.db.QueryContext(t.Context(), `SELECT c.relname || '.' || a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+	looked, err := scanStrings(s.db.QueryContext(t.Context(), `SELECT c.relname || '.' || a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
 		WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND a.atttypid = 'bytea'::regtype AND coalesce(a.attstattarget, -1) <> 0`))
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +72,7 @@ func TestNothingSealedInStatistics(t *testing.T) {
 	for _, column := range looked {
 		t.Errorf("values of %s are copied by ANALYZE", column)
 	}
-	kept, err := texts(s.db.QueryContext(t.Context(), `SELECT tablename || '.' || attname FROM pg_stats WHERE schemaname = 'public' AND attname IN ('sealed', 'owner', 'secret', 'staged')`))
+	kept, err := scanStrings(s.db.QueryContext(t.Context(), `SELECT tablename || '.' || attname FROM pg_stats WHERE schemaname = 'public' AND attname IN ('sealed', 'owner', 'secret', 'staged')`))
 	if err != nil || len(kept) > 0 {
 		t.Errorf("ANALYZE has kept values of %v, %v", kept, err)
 	}

@@ -21,8 +21,8 @@ const DefaultTimeout = 5 * time.Second
 // opening is what opening a store may take, and migrating what bringing a
 // database of an older program up to date may take.
 const (
-	opening   = time.Minute
-	migrating = 15 * time.Minute
+	openTimeout    = time.Minute
+	migrateTimeout = 15 * time.Minute
 )
 
 // Keyset seals and names. It is implemented by the package keyset.
@@ -59,21 +59,21 @@ type Store struct {
 	timeout time.Duration
 	warn    func(what string, err error)
 
-	writing chan struct{} // one at a time
-	written atomic.Int64  // when somebody last has, in Unix nanoseconds
+	writeSlot chan struct{} // one at a time
+	lastWrite atomic.Int64  // when somebody last has, in Unix nanoseconds
 
-	erasing chan struct{} // one at a time
-	due     chan struct{} // something was deleted
-	stop    context.CancelFunc
-	stopped chan struct{} // nothing runs in the background any more
+	eraseSlot  chan struct{} // one at a time
+	eraserWake chan struct{} // something was deleted
+	stop       context.CancelFunc
+	eraserDone chan struct{} // nothing runs in the background any more
 }
 
 // dialect is in what the two databases differ.
 type dialect struct {
-	goose string             // its name there
-	mark  func(n int) string // the n-th parameter
-	lock  string             // has writers wait for each other; may be empty
-	clock string             // asks for the time in milliseconds; empty: this machine's
+	goose       string             // its name there
+	placeholder func(n int) string // the n-th parameter
+	lockWriters string             // has writers wait for each other; may be empty
+	nowQuery    string             // asks for the time in milliseconds; empty: this machine's
 	// What may be told of an error, and whether it is one of the settings.
 	reason func(err error) (text string, mistaken bool)
 
@@ -90,7 +90,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	s := &Store{
 		keys: o.Keyset, timeout: o.Timeout, warn: o.Warn,
-		writing: make(chan struct{}, 1), erasing: make(chan struct{}, 1), due: make(chan struct{}, 1), stopped: make(chan struct{}),
+		writeSlot: make(chan struct{}, 1), eraseSlot: make(chan struct{}, 1), eraserWake: make(chan struct{}, 1), eraserDone: make(chan struct{}),
 	}
 	if s.warn == nil {
 		s.warn = func(string, error) {}
@@ -115,22 +115,22 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	}
 	life, stop := context.WithCancel(delegation.Detach(ctx))
 	s.stop = stop
-	background.Go("erasing what was deleted", func() { s.keepErasing(life) })
+	background.Go("erasing what was deleted", func() { s.eraseLoop(life) })
 	return s, nil
 }
 
 // Close lets go of the database.
 func (s *Store) Close() error {
 	s.stop()
-	<-s.stopped
+	<-s.eraserDone
 	return s.db.Close()
 }
 
 // The errors by which callers decide. Any other means that the database cannot
 // be used now; see [ErrUnavailable].
 var (
-	// ErrNone says that there is no such grant or journey, or no longer.
-	ErrNone = errors.New("grants: there is none")
+	// ErrNotFound says that there is no such grant or journey, or no longer.
+	ErrNotFound = errors.New("grants: there is none")
 	// ErrConflict says that the account belongs to somebody else.
 	ErrConflict = errors.New("grants: the account belongs to another person")
 	// ErrUnavailable says that the database cannot be used now. Nothing was
@@ -141,53 +141,53 @@ var (
 	ErrDamaged = errors.New("grants: what is kept cannot be opened")
 )
 
-// unavailable is an [ErrUnavailable] and what may be told of it.
-type unavailable struct {
-	doing, reason string
-	mistaken      bool
+// unavailableError is an [ErrUnavailable] and what may be told of it.
+type unavailableError struct {
+	operation, reason string
+	needsOperator     bool
 }
 
-func (e *unavailable) Error() string {
-	return ErrUnavailable.Error() + ": " + e.doing + ": " + e.reason
+func (e *unavailableError) Error() string {
+	return ErrUnavailable.Error() + ": " + e.operation + ": " + e.reason
 }
 
-func (e *unavailable) Unwrap() error { return ErrUnavailable }
+func (e *unavailableError) Unwrap() error { return ErrUnavailable }
 
-// Mistaken tells whether an error of [Open] or [Opener.Store] needs somebody to
+// NeedsOperator tells whether an error of [Open] or [Opener.Store] needs somebody to
 // change something: the settings, the keyset or the program. Otherwise the
 // database is away, and may be back at any moment.
-func Mistaken(err error) bool {
-	if away, ok := errors.AsType[*unavailable](err); ok {
-		return away.mistaken
+func NeedsOperator(err error) bool {
+	if away, ok := errors.AsType[*unavailableError](err); ok {
+		return away.needsOperator
 	}
 	return err != nil && !errors.Is(err, ErrUnavailable)
 }
 
 // unavailable hides what a database says: it may quote what it was given.
 func (s *Store) unavailable(doing string, err error) error {
-	if err == nil || known(err) {
+	if err == nil || isStoreError(err) {
 		return err
 	}
 	reason, mistaken := s.dialect.reason(err)
-	return &unavailable{doing, reason, mistaken}
+	return &unavailableError{doing, reason, mistaken}
 }
 
-// known tells whether an error is one of ours.
-func known(err error) bool {
-	return errors.Is(err, ErrNone) || errors.Is(err, ErrPending) || errors.Is(err, ErrOther) || errors.Is(err, ErrConflict) || errors.Is(err, ErrDamaged) || errors.Is(err, ErrUnavailable)
+// isStoreError tells whether an error is one of ours.
+func isStoreError(err error) bool {
+	return errors.Is(err, ErrNotFound) || errors.Is(err, ErrPending) || errors.Is(err, ErrForeignFlow) || errors.Is(err, ErrConflict) || errors.Is(err, ErrDamaged) || errors.Is(err, ErrUnavailable)
 }
 
 // query is a statement with the parameters it is to have.
 type query struct {
-	text strings.Builder
-	args []any
-	mark func(int) string
+	text        strings.Builder
+	args        []any
+	placeholder func(int) string
 }
 
-// sql makes a statement of pieces and values: after each piece but the last
+// buildQuery makes a statement of pieces and values: after each piece but the last
 // stands a value. A slice stands for a list of values.
-func (s *Store) sql(pieces ...any) (string, []any) {
-	q := query{mark: s.dialect.mark}
+func (s *Store) buildQuery(pieces ...any) (string, []any) {
+	q := query{placeholder: s.dialect.placeholder}
 	for i, piece := range pieces {
 		if i%2 == 0 {
 			q.text.WriteString(piece.(string))
@@ -195,7 +195,7 @@ func (s *Store) sql(pieces ...any) (string, []any) {
 		}
 		list, ok := piece.([]string)
 		if !ok {
-			q.value(piece)
+			q.addValue(piece)
 			continue
 		}
 		q.text.WriteByte('(')
@@ -203,41 +203,41 @@ func (s *Store) sql(pieces ...any) (string, []any) {
 			if j > 0 {
 				q.text.WriteByte(',')
 			}
-			q.value(v)
+			q.addValue(v)
 		}
 		q.text.WriteByte(')')
 	}
 	return q.text.String(), q.args
 }
 
-func (q *query) value(v any) {
+func (q *query) addValue(v any) {
 	q.args = append(q.args, v)
-	q.text.WriteString(q.mark(len(q.args)))
+	q.text.WriteString(q.placeholder(len(q.args)))
 }
 
 // scanner is a row.
 type scanner interface{ Scan(into ...any) error }
 
-// doer is a database or a transaction.
-type doer interface {
+// querier is a database or a transaction.
+type querier interface {
 	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-// row reads one row.
-func (s *Store) row(ctx context.Context, db doer, into func(scanner) error, pieces ...any) error {
-	text, args := s.sql(pieces...)
+// queryRow reads one row.
+func (s *Store) queryRow(ctx context.Context, db querier, into func(scanner) error, pieces ...any) error {
+	text, args := s.buildQuery(pieces...)
 	err := into(db.QueryRowContext(ctx, text, args...))
 	if errors.Is(err, sql.ErrNoRows) {
-		return ErrNone
+		return ErrNotFound
 	}
 	return err
 }
 
-// run changes rows, and tells how many.
-func (s *Store) run(ctx context.Context, db doer, pieces ...any) (int64, error) {
-	text, args := s.sql(pieces...)
+// exec changes rows, and tells how many.
+func (s *Store) exec(ctx context.Context, db querier, pieces ...any) (int64, error) {
+	text, args := s.buildQuery(pieces...)
 	result, err := db.ExecContext(ctx, text, args...)
 	if err != nil {
 		return 0, err
@@ -245,20 +245,20 @@ func (s *Store) run(ctx context.Context, db doer, pieces ...any) (int64, error) 
 	return result.RowsAffected()
 }
 
-// next numbers what happens, in the order of the database: the clocks of two
+// nextSequence numbers what happens, in the order of the database: the clocks of two
 // machines do not tell what was first.
-func (s *Store) next(ctx context.Context, tx doer) (n int64, err error) {
-	err = s.row(ctx, tx, func(row scanner) error { return row.Scan(&n) }, "UPDATE counters SET value = value + 1 WHERE name = 'order' RETURNING value")
+func (s *Store) nextSequence(ctx context.Context, tx querier) (n int64, err error) {
+	err = s.queryRow(ctx, tx, func(row scanner) error { return row.Scan(&n) }, "UPDATE counters SET value = value + 1 WHERE name = 'order' RETURNING value")
 	return n, err
 }
 
 // now is the time by the database, which is the same for all machines.
-func (s *Store) now(ctx context.Context, db doer) (time.Time, error) {
-	if s.dialect.clock == "" {
+func (s *Store) now(ctx context.Context, db querier) (time.Time, error) {
+	if s.dialect.nowQuery == "" {
 		return time.Now(), nil
 	}
 	var at int64
-	err := s.row(ctx, db, func(row scanner) error { return row.Scan(&at) }, s.dialect.clock)
+	err := s.queryRow(ctx, db, func(row scanner) error { return row.Scan(&at) }, s.dialect.nowQuery)
 	return time.UnixMilli(at), err
 }
 

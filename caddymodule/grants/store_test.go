@@ -85,20 +85,20 @@ func owner(subject string) Owner {
 	return Owner{Provider: "mydex", Person: delegation.Person{Realm: "app", Subject: subject}}
 }
 
-func set(account, secret string) Staged {
-	return Staged{Account: account, Secret: delegation.NewSecret(secret)}
+func pendingResult(account, secret string) PendingResult {
+	return PendingResult{Account: account, Secret: delegation.NewSecret(secret)}
 }
 
 // connect has somebody go the whole way.
 func connect(s *Store, who, account, secret string) (*Grant, error) {
-	j := &Journey{Owner: owner(who), Kind: Connect}
+	j := &Flow{Owner: owner(who), Kind: FlowConnect}
 	if err := s.Begin(context.Background(), j); err != nil {
 		return nil, err
 	}
-	if err := s.Stage(context.Background(), j.Provider, j.Source, j.Link.Reveal(), set(account, secret)); err != nil {
+	if err := s.Stage(context.Background(), j.Provider, j.Source, j.CorrelationID.Reveal(), pendingResult(account, secret)); err != nil {
 		return nil, err
 	}
-	g, _, err := s.Activate(context.Background(), Arrival{Owner: j.Owner, Back: j.Back.Reveal(), Browser: j.Browser.Reveal(), AnyBrowser: true})
+	g, _, err := s.Complete(context.Background(), Return{Owner: j.Owner, StateToken: j.StateToken.Reveal(), BrowserToken: j.BrowserToken.Reveal(), AnyBrowser: true})
 	return g, err
 }
 
@@ -116,7 +116,7 @@ func holds(t testing.TB, s *Store, who, account, secret string) {
 	t.Helper()
 	g, err := s.Find(context.Background(), owner(who))
 	switch {
-	case account == "" && !errors.Is(err, ErrNone):
+	case account == "" && !errors.Is(err, ErrNotFound):
 		t.Errorf("%s has %+v, %v; want none", who, g, err)
 	case account == "":
 	case err != nil:

@@ -18,14 +18,14 @@ func suspend(t *testing.T, s *Store, who string) {
 	}
 }
 
-func unknown(context.Context, *Grant, bool) Verdict { return Unknown }
+func undecidedProbe(context.Context, *Grant, bool) ProbeResult { return ProbeUnknown }
 
 // keys tells the state of every grant by its key.
 func keys(t *testing.T, s *Store) map[string]State {
 	t.Helper()
 	states := make(map[string]State)
 	for _, g := range all(t, s) {
-		if err := s.read(t.Context(), "", func(ctx context.Context, db doer) error {
+		if err := s.read(t.Context(), "", func(ctx context.Context, db querier) error {
 			full, err := s.byID(ctx, db, g.ID)
 			if err == nil {
 				states[full.Secret.Reveal()] = full.State
@@ -44,29 +44,29 @@ func keys(t *testing.T, s *Store) map[string]State {
 func TestSuspendedKeyIsKept(t *testing.T) {
 	each(t, func(t *testing.T, at Options) {
 		s := opened(t, at)
-		older := told(t, s, setOut("alice"), "1", "older")
+		older := stagedFlow(t, s, newFlow("alice"), "1", "older")
 		connected(t, s, "alice", "1", "good")
 		suspend(t, s, "alice")
 		for what, c := range map[string]struct {
-			j    *Journey
-			try  func(context.Context, *Grant, bool) Verdict
+			j    *Flow
+			try  func(context.Context, *Grant, bool) ProbeResult
 			want error
 		}{
-			"an older tab":               {older, refused, ErrRefused},
-			"a letter that another read": {told(t, s, &Journey{Owner: owner("alice"), Kind: Connect, AnyBrowser: true}, "666", "mallory's"), nil, ErrConnected},
-			"another account, refused":   {told(t, s, setOut("alice"), "2", "bad"), refused, ErrRefused},
+			"an older tab":               {older, refuseProbe, ErrProbeRefused},
+			"a letter that another read": {stagedFlow(t, s, &Flow{Owner: owner("alice"), Kind: FlowConnect, AnyBrowser: true}, "666", "mallory's"), nil, ErrOtherAccount},
+			"another account, refused":   {stagedFlow(t, s, newFlow("alice"), "2", "bad"), refuseProbe, ErrProbeRefused},
 		} {
-			a := c.j.back()
-			a.Try = c.try
-			_, _, err := s.Activate(t.Context(), a)
+			a := c.j.returned()
+			a.Probe = c.try
+			_, _, err := s.Complete(t.Context(), a)
 			want(t, what, err, c.want)
 			holds(t, s, "alice", "1", "good")
 		}
 		// The same account, later: it is what will be tried, and nothing is lost.
-		a := told(t, s, setOut("alice"), "1", "later").back()
-		a.Try = refused
-		_, _, err := s.Activate(t.Context(), a)
-		want(t, "later", err, ErrRefused)
+		a := stagedFlow(t, s, newFlow("alice"), "1", "later").returned()
+		a.Probe = refuseProbe
+		_, _, err := s.Complete(t.Context(), a)
+		want(t, "later", err, ErrProbeRefused)
 		if got := keys(t, s); got["good"] != Retired || got["later"] != Suspended || got["bad"] != Retired || got["mallory's"] != "" || got["older"] != Retired {
 			t.Errorf("%v", got)
 		}
@@ -82,9 +82,9 @@ func TestUnknownKeepsAside(t *testing.T) {
 	each(t, func(t *testing.T, at Options) {
 		s := opened(t, at)
 		connected(t, s, "alice", "1", "good")
-		a := told(t, s, setOut("alice"), "1", "untried").back()
-		a.Try = unknown
-		_, _, err := s.Activate(t.Context(), a)
+		a := stagedFlow(t, s, newFlow("alice"), "1", "untried").returned()
+		a.Probe = undecidedProbe
+		_, _, err := s.Complete(t.Context(), a)
 		want(t, "untried", err, nil)
 		holds(t, s, "alice", "1", "untried")
 		if got := keys(t, s); got["good"] != Retired {
@@ -99,22 +99,22 @@ func TestConflictKeepsGoodKeys(t *testing.T) {
 	each(t, func(t *testing.T, at Options) {
 		s := opened(t, at)
 		connected(t, s, "bob", "1", "bob's")
-		older := told(t, s, setOut("alice"), "1", "older")
+		older := stagedFlow(t, s, newFlow("alice"), "1", "older")
 		for _, account := range []string{"", "2"} { // alice has nothing else, and has
 			if account != "" {
 				connected(t, s, "alice", account, "alice's")
 			}
-			_, _, err := s.Activate(t.Context(), told(t, s, setOut("alice"), "1", "good").back())
+			_, _, err := s.Complete(t.Context(), stagedFlow(t, s, newFlow("alice"), "1", "good").returned())
 			want(t, "good", err, ErrConflict)
-			a := told(t, s, setOut("alice"), "1", "bad").back()
-			a.Try = refused
-			_, _, err = s.Activate(t.Context(), a)
-			want(t, "bad", err, ErrRefused)
+			a := stagedFlow(t, s, newFlow("alice"), "1", "bad").returned()
+			a.Probe = refuseProbe
+			_, _, err = s.Complete(t.Context(), a)
+			want(t, "bad", err, ErrProbeRefused)
 			if got := keys(t, s); got["good"] != Conflict || got["bad"] == "" {
 				t.Errorf("%v", got)
 			}
 		}
-		_, _, err := s.Activate(t.Context(), older.back())
+		_, _, err := s.Complete(t.Context(), older.returned())
 		if got := keys(t, s); got["good"] != Conflict {
 			t.Errorf("after an older tab (%v): %v", err, got)
 		}
@@ -128,21 +128,21 @@ func TestUpdateOfNothingEnds(t *testing.T) {
 	each(t, func(t *testing.T, at Options) {
 		s := opened(t, at)
 		g := connected(t, s, "alice", "1", "key-1")
-		update := &Journey{Owner: owner("alice"), Kind: Update}
-		a := told(t, s, update, "2", "key-2").back()
-		gone := told(t, s, &Journey{Owner: owner("alice"), Kind: Update}, "1", "key-3").back()
-		try := func(context.Context, *Grant, bool) Verdict { t.Error("tried"); return Accepted }
-		a.Try, gone.Try = try, try
-		_, first, err := s.Activate(t.Context(), a)
-		if want(t, "another account", err, ErrNone); !first {
+		update := &Flow{Owner: owner("alice"), Kind: FlowUpdate}
+		a := stagedFlow(t, s, update, "2", "key-2").returned()
+		gone := stagedFlow(t, s, &Flow{Owner: owner("alice"), Kind: FlowUpdate}, "1", "key-3").returned()
+		try := func(context.Context, *Grant, bool) ProbeResult { t.Error("tried"); return ProbeAccepted }
+		a.Probe, gone.Probe = try, try
+		_, first, err := s.Complete(t.Context(), a)
+		if want(t, "another account", err, ErrNotFound); !first {
 			t.Error("it has not ended")
 		}
 		alter(t, s, "UPDATE grants SET state = 'retired' WHERE id = '"+g.ID+"'")
-		_, first, err = s.Activate(t.Context(), gone)
-		if want(t, "nothing to update", err, ErrNone); !first {
+		_, first, err = s.Complete(t.Context(), gone)
+		if want(t, "nothing to update", err, ErrNotFound); !first {
 			t.Error("it has not ended")
 		}
 		err = s.Pending(t.Context(), owner("alice"))
-		want(t, "nobody waits", err, ErrNone)
+		want(t, "nobody waits", err, ErrNotFound)
 	})
 }

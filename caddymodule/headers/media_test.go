@@ -16,11 +16,11 @@ func TestA7_OnlyMediaHaveAnOrigin(t *testing.T) {
 		"audio/mpegurl": false, "audio/x-mpegurl": false, "application/vnd.apple.mpegurl": false, "application/x-mpegURL": false, "video/vnd.mpegurl": false, "audio/x-scpls": false, "application/dash+xml": false, "video/vnd.mpeg.dash.mpd": false,
 		"video/x-ms-asf": false, "audio/x-pn-realaudio": false, "video/x+xml": false, "audio/svg+xml": false, "video/x-mixed-replace": false, "video/html": false, "video/*": false, "video/": false,
 	} {
-		if got := Media(http.Header{"Content-Type": {kind}}); got != played {
+		if got := IsMedia(http.Header{"Content-Type": {kind}}); got != played {
 			t.Errorf("%q: %v", kind, got)
 		}
 	}
-	if Media(http.Header{"Content-Type": {"video/mp4", "text/html"}}) || Media(nil) {
+	if IsMedia(http.Header{"Content-Type": {"video/mp4", "text/html"}}) || IsMedia(nil) {
 		t.Error("of two types")
 	}
 }
@@ -46,8 +46,8 @@ func TestA7_MediaLoadThemselvesAlone(t *testing.T) {
 		{"\u00e9.example", "/x"}:                 "",
 	} {
 		h := http.Header{}
-		SetRules(h, false, false)
-		SetPlayable(h, address[0], address[1])
+		SetPlatformHeaders(h, false, false)
+		AllowPlayback(h, address[0], address[1])
 		if want = before + want + after; len(want) == len(before)+len(after) {
 			want = platformPolicy
 		}

@@ -10,7 +10,7 @@ type nameSet struct {
 	prefixes []string
 }
 
-func set(exact string, prefixes ...string) nameSet {
+func newNameSet(exact string, prefixes ...string) nameSet {
 	s := nameSet{exact: make(map[string]struct{}), prefixes: prefixes}
 	for name := range strings.FieldsSeq(exact) {
 		s.exact[name] = struct{}{}
@@ -18,17 +18,17 @@ func set(exact string, prefixes ...string) nameSet {
 	return s
 }
 
-// maxFold is more than the longest listed name. What is cut off a longer name
+// maxListedName is more than the longest listed name. What is cut off a longer name
 // cannot matter to a prefix.
-const maxFold = 48
+const maxListedName = 48
 
-// holds reports whether the list covers a name in any spelling. Servers that
+// contains reports whether the list covers a name in any spelling. Servers that
 // hand headers on as environment variables (CGI, WSGI, FastCGI) turn every
 // byte but letters and digits into the same separator, so that X_Real_IP and
 // X.Real.IP become X-Real-IP behind the one who checked the name.
-func (s *nameSet) holds(name string) bool {
-	var buf [maxFold]byte
-	n := min(len(name), maxFold)
+func (s *nameSet) contains(name string) bool {
+	var buf [maxListedName]byte
+	n := min(len(name), maxListedName)
 	for i := range n {
 		switch c := name[i]; {
 		case 'a' <= c && c <= 'z', '0' <= c && c <= '9':
@@ -44,16 +44,16 @@ func (s *nameSet) holds(name string) bool {
 			return true
 		}
 	}
-	if len(name) > maxFold {
+	if len(name) > maxListedName {
 		return false
 	}
 	_, ok := s.exact[string(buf[:n])]
 	return ok
 }
 
-// usual tells whether a name is one of those that most requests have and that
+// skipRules tells whether a name is one of those that most requests have and that
 // no rule here is about. It spares them the rules.
-func usual(name string) bool {
+func skipRules(name string) bool {
 	switch name {
 	case "Accept", "Accept-Encoding", "Accept-Language", "Content-Encoding", "Content-Length", "Content-Type",
 		"If-Match", "If-Modified-Since", "If-None-Match":
@@ -63,8 +63,8 @@ func usual(name string) bool {
 	}
 }
 
-// never are request headers that do not cross whoever set them.
-var never = set(
+// forbiddenInRequest are request headers that do not cross whoever set them.
+var forbiddenInRequest = newNameSet(
 	// Who the user is here says nothing to the platform, and is nobody's business there.
 	`authorization cookie cookie2 origin referer host
 	 x-csrf-token x-xsrf-token`+
@@ -81,12 +81,12 @@ var never = set(
 	"x-http-method", "x-method-override", "x-original-", "x-rewrite-", "x-middleware-",
 )
 
-// webSocket are the headers of a handshake (RFC 6455), the one kind of Sec-*
+// webSocketRequest are the headers of a handshake (RFC 6455), the one kind of Sec-*
 // that crosses, and only with an allowed upgrade.
-var webSocket = set("sec-websocket-key sec-websocket-version sec-websocket-protocol sec-websocket-extensions")
+var webSocketRequest = newNameSet("sec-websocket-key sec-websocket-version sec-websocket-protocol sec-websocket-extensions")
 
-// plain reports whether a name consists of letters and hyphens.
-func plain(name string) bool {
+// lettersAndHyphens reports whether a name consists of letters and hyphens.
+func lettersAndHyphens(name string) bool {
 	for i := range len(name) {
 		if c := name[i] | 0x20; (c < 'a' || c > 'z') && name[i] != '-' {
 			return false

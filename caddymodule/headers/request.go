@@ -11,13 +11,13 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// Allow is the list of request headers that cross from a client to a
+// RequestFilter is the list of request headers that cross from a client to a
 // platform. Make it with [New]; it is safe for concurrent use.
-type Allow struct {
+type RequestFilter struct {
 	extra map[string]struct{}
 }
 
-// New returns the list of what always crosses plus the names in forward, such
+// NewRequestFilter returns the list of what always crosses plus the names in forward, such
 // as Idempotency-Key. A name consists of letters, digits and hyphens; case
 // does not matter. It is an error to repeat a name, or to name a header that
 // must not cross: cookies, Authorization, Origin, Referer, Host, Proxy-*,
@@ -25,18 +25,18 @@ type Allow struct {
 // X-Forwarded-*, X-Real-IP), whatever belongs to one connection (Connection,
 // TE, Upgrade) and whatever makes a server act on another method or URL
 // (X-HTTP-Method-Override, X-Original-URL, X-Rewrite-URL).
-func New(forward []string) (*Allow, error) {
-	extra, err := named(forward, "Idempotency-Key", func(name string) error {
-		if never.holds(name) {
+func NewRequestFilter(forward []string) (*RequestFilter, error) {
+	extra, err := parseNames(forward, "Idempotency-Key", func(name string) error {
+		if forbiddenInRequest.contains(name) {
 			return fmt.Errorf("%s never crosses to a platform: remove it", http.CanonicalHeaderKey(name))
 		}
 		return nil
 	})
-	return &Allow{extra}, err
+	return &RequestFilter{extra}, err
 }
 
-// named reads the names of headers that an operator lets through.
-func named(names []string, example string, check func(string) error) (map[string]struct{}, error) {
+// parseNames reads the names of headers that an operator lets through.
+func parseNames(names []string, example string, check func(string) error) (map[string]struct{}, error) {
 	extra := make(map[string]struct{}, len(names))
 	for _, name := range names {
 		if name == "" {
@@ -68,14 +68,14 @@ func named(names []string, example string, check func(string) error) (map[string
 // result is one: Connection and Upgrade are set whatever the client wrote
 // there, and Sec-WebSocket-* and the :protocol of an extended CONNECT
 // (RFC 8441) are taken over.
-func (a *Allow) Filter(in http.Header, upgrade bool) http.Header {
+func (a *RequestFilter) Filter(in http.Header, upgrade bool) http.Header {
 	out := make(http.Header, 8) // most browsers send fewer that cross
 	for name, values := range in {
-		if a.crosses(name) || upgrade && ofHandshake(name) {
+		if a.allows(name) || upgrade && isHandshake(name) {
 			out[name] = slices.Clip(values)
 		}
 	}
-	if trailers(in) {
+	if acceptsTrailers(in) {
 		out["Te"] = []string{"trailers"}
 	}
 	if upgrade {
@@ -86,27 +86,27 @@ func (a *Allow) Filter(in http.Header, upgrade bool) http.Header {
 	return out
 }
 
-// crosses judges a name as net/http delivers it, in canonical spelling. Any
+// allows judges a name as net/http delivers it, in canonical spelling. Any
 // other spelling was not made by a server and does not cross.
-func (a *Allow) crosses(name string) bool {
+func (a *RequestFilter) allows(name string) bool {
 	switch name {
 	case "Accept", "Accept-Encoding", "Accept-Language", "Content-Length", "Content-Type", "Range", "User-Agent", "Last-Event-Id":
 		return true
 	}
 	for _, p := range [...]string{"Accept-", "Content-", "If-"} {
 		if strings.HasPrefix(name, p) {
-			return plain(name)
+			return lettersAndHyphens(name)
 		}
 	}
 	_, ok := a.extra[name]
 	return ok
 }
 
-func ofHandshake(name string) bool {
-	return name == ":protocol" || webSocket.holds(name) && plain(name)
+func isHandshake(name string) bool {
+	return name == ":protocol" || webSocketRequest.contains(name) && lettersAndHyphens(name)
 }
 
-func trailers(h http.Header) bool {
+func acceptsTrailers(h http.Header) bool {
 	return httpguts.HeaderValuesContainsToken(h["Te"], "trailers")
 }
 
@@ -124,13 +124,13 @@ func Enforce(in http.Header) http.Header {
 		httpguts.HeaderValuesContainsToken(in["Connection"], "upgrade")
 	out := make(http.Header, 8)
 	for name, values := range in {
-		allowed := usual(name) || httpguts.ValidHeaderFieldName(name) &&
-			(!never.holds(name) || upgrade && webSocket.holds(name) && plain(name))
-		if allowed && sendable(values) {
+		allowed := skipRules(name) || httpguts.ValidHeaderFieldName(name) &&
+			(!forbiddenInRequest.contains(name) || upgrade && webSocketRequest.contains(name) && lettersAndHyphens(name))
+		if allowed && validValues(values) {
 			out[name] = slices.Clip(values)
 		}
 	}
-	if trailers(in) {
+	if acceptsTrailers(in) {
 		out["Te"] = []string{"trailers"}
 	}
 	if upgrade {
@@ -140,7 +140,7 @@ func Enforce(in http.Header) http.Header {
 	return out
 }
 
-func sendable(values []string) bool {
+func validValues(values []string) bool {
 	for _, v := range values {
 		if !httpguts.ValidHeaderFieldValue(v) {
 			return false
@@ -152,14 +152,14 @@ func sendable(values []string) bool {
 // Trailer removes from the trailers of a request, in place, whatever is neither
 // a digest of the content nor among the names given to [New]. Some servers
 // merge trailers into the headers, after all checks.
-func (a *Allow) Trailer(t http.Header) { keepTrailers(t, a.extra) }
+func (a *RequestFilter) Trailer(t http.Header) { filterTrailers(t, a.extra) }
 
-// keepTrailers reduces trailers to those that may be one, or are named.
-func keepTrailers(t http.Header, extra map[string]struct{}) {
+// filterTrailers reduces trailers to those that may be one, or are named.
+func filterTrailers(t http.Header, extra map[string]struct{}) {
 	for name, values := range t {
-		_, usual := trailing[name]
+		_, usual := allowedInTrailers[name]
 		_, named := extra[name]
-		if !usual && !named || !sendable(values) {
+		if !usual && !named || !validValues(values) {
 			delete(t, name)
 		}
 	}

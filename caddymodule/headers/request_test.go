@@ -11,9 +11,9 @@ import (
 	"testing"
 )
 
-func mustNew(t testing.TB, forward ...string) *Allow {
+func mustNew(t testing.TB, forward ...string) *RequestFilter {
 	t.Helper()
-	a, err := New(forward)
+	a, err := NewRequestFilter(forward)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,18 +224,18 @@ func TestNewRefuses(t *testing.T) {
 		"Connection", "Te", "Upgrade", "Sec-Websocket-Key", "authorization", "COOKIE", "x-forwarded-for",
 		"", "X_Api_Key", "X.Api.Key", "X-*", "*", "X Api", "X-Api,X-Other", "{http.request.header.X}", ":protocol", "X-Ä", "X-Api\r\nCookie")
 	for _, name := range names {
-		if _, err := New([]string{name}); err == nil {
+		if _, err := NewRequestFilter([]string{name}); err == nil {
 			t.Errorf("%q is accepted", name)
 		}
 	}
 	for name, want := range map[string]string{
 		"cookie": "Cookie never crosses", "": "empty", "X_Api_Key": `"X_Api_Key"`, "X-*": "every name by itself",
 	} {
-		if _, err := New([]string{name}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := NewRequestFilter([]string{name}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v does not say %q", name, err, want)
 		}
 	}
-	if _, err := New([]string{"X-Api-Key", "x-api-key"}); err == nil || !strings.Contains(err.Error(), "twice") {
+	if _, err := NewRequestFilter([]string{"X-Api-Key", "x-api-key"}); err == nil || !strings.Contains(err.Error(), "twice") {
 		t.Errorf("a repeated name: %v", err)
 	}
 }

@@ -9,29 +9,29 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// Answer is the list of response headers that cross from a platform to a
+// ResponseFilter is the list of response headers that cross from a platform to a
 // client. The zero value is what always crosses; it is safe for concurrent use.
-type Answer struct {
+type ResponseFilter struct {
 	extra map[string]struct{}
 }
 
-// NewAnswer returns the list of what always crosses plus the names in forward,
+// NewResponseFilter returns the list of what always crosses plus the names in forward,
 // such as X-Total-Count. A name consists of letters, digits and hyphens; case
 // does not matter. It is an error to repeat a name, or to name a header by
 // which the platform would rule the app's origin, the page, or a cache in
 // front of this server.
-func NewAnswer(forward []string) (*Answer, error) {
-	extra, err := named(forward, "X-Total-Count", func(name string) error {
+func NewResponseFilter(forward []string) (*ResponseFilter, error) {
+	extra, err := parseNames(forward, "X-Total-Count", func(name string) error {
 		canonical := http.CanonicalHeaderKey(name)
-		if _, ok := crossing[canonical]; ok || limits(canonical) {
+		if _, ok := allowedInResponse[canonical]; ok || isRateLimit(canonical) {
 			return fmt.Errorf("%s crosses by itself: remove it", canonical)
 		}
-		if rules(name) {
+		if isForbiddenInResponse(name) {
 			return fmt.Errorf("%s would let the platform speak for this server: remove it", canonical)
 		}
 		return nil
 	})
-	return &Answer{extra}, err
+	return &ResponseFilter{extra}, err
 }
 
 // Clean removes from the headers of an answer, in place, whatever is not on
@@ -40,18 +40,18 @@ func NewAnswer(forward []string) (*Answer, error) {
 //
 // Location, Content-Location and Link stay as they are: who knows the request
 // has to judge them.
-func (a *Answer) Clean(h http.Header, upgrade bool) {
+func (a *ResponseFilter) Clean(h http.Header, upgrade bool) {
 	// reverse_proxy removes what Connection names after us: the platform
 	// could take back what is set here.
 	upgrade = upgrade && httpguts.HeaderValuesContainsToken(h["Connection"], "upgrade")
 	for name := range h {
-		if _, ok := crossing[name]; ok {
+		if _, ok := allowedInResponse[name]; ok {
 			continue
 		}
-		if _, ok := handshake[name]; ok && upgrade {
+		if _, ok := webSocketResponse[name]; ok && upgrade {
 			continue
 		}
-		if _, ok := a.extra[name]; !ok && !limits(name) {
+		if _, ok := a.extra[name]; !ok && !isRateLimit(name) {
 			delete(h, name)
 		}
 	}
@@ -62,7 +62,7 @@ func (a *Answer) Clean(h http.Header, upgrade bool) {
 
 // Trailer removes from the trailers of an answer, in place, whatever is
 // neither a digest of the content nor among the names given to [NewAnswer].
-func (a *Answer) Trailer(t http.Header) { keepTrailers(t, a.extra) }
+func (a *ResponseFilter) Trailer(t http.Header) { filterTrailers(t, a.extra) }
 
 // Clean1xx reduces an informational answer to its Link headers, in place.
 func Clean1xx(h http.Header) {
@@ -79,7 +79,7 @@ func Clean1xx(h http.Header) {
 // frame: it must not act as the app. Images, documents and downloads are shown.
 const platformPolicy = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; frame-ancestors 'self'"
 
-// SetRules sets what is said of every answer of a platform:
+// SetPlatformHeaders sets what is said of every answer of a platform:
 //
 //	Cache-Control: private, no-store
 //	X-Content-Type-Options: nosniff
@@ -88,7 +88,7 @@ const platformPolicy = "sandbox; default-src 'none'; style-src 'unsafe-inline'; 
 //
 // What anybody can have without a session, a public answer, may be shown by
 // pages of any origin. A handshake's answer is no content and has no policy.
-func SetRules(h http.Header, public, upgrade bool) {
+func SetPlatformHeaders(h http.Header, public, upgrade bool) {
 	set := []string{"private, no-store", "nosniff", "same-origin", platformPolicy} // of this answer alone: header_down changes values in place
 	if public {
 		set[2] = "cross-origin"
@@ -105,11 +105,11 @@ func SetRules(h http.Header, public, upgrade bool) {
 // itself: it is no page.
 const OwnPolicy = "sandbox; default-src 'none'; frame-ancestors 'none'"
 
-// SetOwn sets what is said of every answer that this server makes by itself:
+// SetOwnHeaders sets what is said of every answer that this server makes by itself:
 // it is kept nowhere, is what its Content-Type says, and is nothing that a page
 // of another origin could load without CORS. Error pages of the operator's own
 // are told so as well, so that [OwnPolicy] is not among it.
-func SetOwn(h http.Header) {
+func SetOwnHeaders(h http.Header) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")

@@ -4,11 +4,11 @@ package headers
 
 import "strings"
 
-// crossing are the response headers that always cross, as net/http spells
+// allowedInResponse are the response headers that always cross, as net/http spells
 // them: what describes the content, and what a client has to know to ask
 // again. All other headers could rule a cache in front of this server, the
 // page, or the app's origin, and new ones that do are invented every year.
-var crossing = map[string]struct{}{
+var allowedInResponse = map[string]struct{}{
 	// What the content is (RFC 9110 sections 8 and 14, RFC 9530).
 	"Content-Type": {}, "Content-Length": {}, "Content-Encoding": {}, "Content-Language": {}, "Content-Disposition": {},
 	"Content-Range": {}, "Accept-Ranges": {}, "Etag": {}, "Last-Modified": {}, "Date": {}, "Vary": {},
@@ -21,25 +21,25 @@ var crossing = map[string]struct{}{
 	"X-Request-Id": {}, "X-Correlation-Id": {}, "Request-Id": {},
 }
 
-// limits tells whether a header says how much may be asked for: RateLimit,
+// isRateLimit tells whether a header says how much may be asked for: RateLimit,
 // RateLimit-* or X-RateLimit-*.
-func limits(name string) bool {
+func isRateLimit(name string) bool {
 	rest, ok := strings.CutPrefix(strings.TrimPrefix(name, "X-"), "Ratelimit")
-	return ok && (rest == "" || rest[0] == '-') && plain(rest)
+	return ok && (rest == "" || rest[0] == '-') && lettersAndHyphens(rest)
 }
 
-// trailing are the names that may stand in trailers, of requests and answers:
+// allowedInTrailers are the names that may stand in trailers, of requests and answers:
 // only what can be told at the end alone.
-var trailing = map[string]struct{}{"Content-Digest": {}, "Repr-Digest": {}, "Digest": {}, "Content-Md5": {}, "X-Checksum": {}}
+var allowedInTrailers = map[string]struct{}{"Content-Digest": {}, "Repr-Digest": {}, "Digest": {}, "Content-Md5": {}, "X-Checksum": {}}
 
-// handshake are the headers of the answer 101 besides (RFC 6455).
-var handshake = map[string]struct{}{
+// webSocketResponse are the headers of the answer 101 besides (RFC 6455).
+var webSocketResponse = map[string]struct{}{
 	"Upgrade": {}, "Sec-Websocket-Accept": {}, "Sec-Websocket-Protocol": {}, "Sec-Websocket-Extensions": {}, "Sec-Websocket-Version": {},
 }
 
-// ruling are response headers that no operator can let through: by them the
+// forbiddenInResponse are response headers that no operator can let through: by them the
 // platform would act as the app, or as this server.
-var ruling = set(
+var forbiddenInResponse = newNameSet(
 	// State and rules of the origin, and of the page.
 	`set-cookie set-cookie2 clear-site-data strict-transport-security expect-ct public-key-pins
 	 service-worker-allowed nel report-to alt-svc alt-used accept-ch critical-ch set-login idp-signin-status
@@ -65,10 +65,10 @@ var ruling = set(
 	"x-forwarded", "x-http-method", "x-method-override", "x-middleware-", "x-original-", "x-rewrite-",
 )
 
-// rules tells whether a name, in any spelling, is one of [ruling]: the listed
+// isForbiddenInResponse tells whether a name, in any spelling, is one of [ruling]: the listed
 // ones, and those whose ending says what they are.
-func rules(name string) bool {
-	if ruling.holds(name) {
+func isForbiddenInResponse(name string) bool {
+	if forbiddenInResponse.contains(name) {
 		return true
 	}
 	folded := strings.ToLower(name)

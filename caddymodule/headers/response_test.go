@@ -56,20 +56,20 @@ func TestT18_AnswersAreCleaned(t *testing.T) {
 		}
 	}
 	maps.Copy(h, want)
-	a := new(Answer)
+	a := new(ResponseFilter)
 	for range 2 {
 		if a.Clean(h, false); !reflect.DeepEqual(h, want) {
 			t.Errorf("got  %v\nwant %v", h, want)
 		}
 	}
-	SetRules(h, false, false)
+	SetPlatformHeaders(h, false, false)
 	for name, value := range map[string]string{"Cache-Control": "private, no-store", "X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin", "Content-Security-Policy": platformPolicy} {
 		want[name] = []string{value}
 	}
 	if !reflect.DeepEqual(h, want) {
 		t.Errorf("got  %v\nwant %v", h, want)
 	}
-	SetRules(h, true, false)
+	SetPlatformHeaders(h, true, false)
 	if want["Cross-Origin-Resource-Policy"][0] = "cross-origin"; !reflect.DeepEqual(h, want) {
 		t.Errorf("a public answer: %v", h)
 	}
@@ -78,7 +78,7 @@ func TestT18_AnswersAreCleaned(t *testing.T) {
 // An operator can let through what says something about the content, and
 // nothing that rules.
 func TestA12_WhatOperatorsLetThrough(t *testing.T) {
-	a, err := NewAnswer([]string{"X-Total-Count", "server-timing", "Deprecation"})
+	a, err := NewResponseFilter([]string{"X-Total-Count", "server-timing", "Deprecation"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,13 +88,13 @@ func TestA12_WhatOperatorsLetThrough(t *testing.T) {
 	}
 	for _, name := range dangerous {
 		for _, spelled := range []string{name, strings.ToLower(name), strings.ToUpper(name)} {
-			if _, err := NewAnswer([]string{spelled}); err == nil {
+			if _, err := NewResponseFilter([]string{spelled}); err == nil {
 				t.Errorf("%s can be let through", spelled)
 			}
 		}
 	}
 	for _, names := range [][]string{{""}, {"X Y"}, {"X_Y"}, {"X.Y"}, {"X:"}, {"é"}, {"X-A", "x-a"}, {"ETag"}, {"Location"}, {"RateLimit-Reset"}, {"Clear-Site-Cookie"}, {"My-Authenticate"}, {"Any-Cache-Control"}, {"Any-Policy"}} {
-		if _, err := NewAnswer(names); err == nil {
+		if _, err := NewResponseFilter(names); err == nil {
 			t.Errorf("%q can be let through", names)
 		}
 	}
@@ -103,7 +103,7 @@ func TestA12_WhatOperatorsLetThrough(t *testing.T) {
 // reverse_proxy removes what Connection names, after we set Cache-Control: an
 // answer could make itself cacheable. A handshake's answer must stay one.
 func TestT12_AnswersNameNothingInConnection(t *testing.T) {
-	a := new(Answer)
+	a := new(ResponseFilter)
 	h := http.Header{"Connection": {"close, Cache-Control", "X-Content-Type-Options"}}
 	if a.Clean(h, false); len(h) > 0 {
 		t.Errorf("left: %v", h)
@@ -114,7 +114,7 @@ func TestT12_AnswersNameNothingInConnection(t *testing.T) {
 	}
 	h = http.Header{"Connection": {"upgrade, Cache-Control"}, "Upgrade": {"websocket"}, "Sec-Websocket-Accept": {"x"}, "Sec-Websocket-Protocol": {"chat"}, "Sec-Session-Registration": {"x"}, "Set-Cookie": {"x"}}
 	a.Clean(h, true)
-	SetRules(h, false, true)
+	SetPlatformHeaders(h, false, true)
 	want := http.Header{
 		"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Accept": {"x"}, "Sec-Websocket-Protocol": {"chat"},
 		"Cache-Control": {"private, no-store"}, "X-Content-Type-Options": {"nosniff"}, "Cross-Origin-Resource-Policy": {"same-origin"},
@@ -126,7 +126,7 @@ func TestT12_AnswersNameNothingInConnection(t *testing.T) {
 
 // Trailers come after all that a client or cache has judged.
 func TestA12_AnswersTrailers(t *testing.T) {
-	a, err := NewAnswer([]string{"X-Total-Count"})
+	a, err := NewResponseFilter([]string{"X-Total-Count"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +152,7 @@ func TestInformationalAnswersKeepOnlyLink(t *testing.T) {
 }
 
 func BenchmarkClean(b *testing.B) {
-	a, h := new(Answer), http.Header{
+	a, h := new(ResponseFilter), http.Header{
 		"Content-Type": {"application/json"}, "Content-Length": {"2"}, "Etag": {`"x"`}, "Date": {"x"}, "Vary": {"x"},
 		"Ratelimit-Limit": {"1000"}, "Ratelimit-Remaining": {"999"}, "Ratelimit-Reset": {"1"}, "X-Request-Id": {"1"},
 	}
@@ -160,6 +160,6 @@ func BenchmarkClean(b *testing.B) {
 	for b.Loop() {
 		h["Server"], h["Set-Cookie"], h["Strict-Transport-Security"] = nil, nil, nil
 		a.Clean(h, false)
-		SetRules(h, false, false)
+		SetPlatformHeaders(h, false, false)
 	}
 }

@@ -47,8 +47,8 @@ type Keyset struct {
 	fingerprint string
 }
 
-// file is the form of the file.
-type file struct {
+// fileFormat is the form of the file.
+type fileFormat struct {
 	Seal json.RawMessage `json:"seal"`
 	Name json.RawMessage `json:"name"`
 }
@@ -63,14 +63,14 @@ func Generate() (*Keyset, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a key that names: %w", err)
 	}
-	return open(seal, name)
+	return newFromHandles(seal, name)
 }
 
 // Parse reads what Marshal wrote. Its error says whether the text is no
 // keyset, a damaged one, or one with keys of another kind, and quotes nothing
 // of it.
 func Parse(text string) (*Keyset, error) {
-	var f file
+	var f fileFormat
 	if err := json.Unmarshal([]byte(text), &f); err != nil || f.Seal == nil || f.Name == nil {
 		return nil, errNotKeyset
 	}
@@ -79,7 +79,7 @@ func Parse(text string) (*Keyset, error) {
 	if sealErr != nil || nameErr != nil {
 		return nil, errDamaged
 	}
-	if !every(seal, seals) || !every(name, names) {
+	if !allKeys(seal, isSealKey) || !allKeys(name, isNameKey) {
 		return nil, errOtherKind
 	}
 	sealStep, sealOK := stepOf(seal)
@@ -87,15 +87,15 @@ func Parse(text string) (*Keyset, error) {
 	if !sealOK || !nameOK || sealStep != nameStep {
 		return nil, errDamaged
 	}
-	k, err := open(seal, name)
+	k, err := newFromHandles(seal, name)
 	if err != nil {
 		return nil, errDamaged
 	}
 	return k, nil
 }
 
-// open makes the primitives, and tries them: what works once always does.
-func open(seal, name *tinkkeyset.Handle) (*Keyset, error) {
+// newFromHandles makes the primitives, and tries them: what works once always does.
+func newFromHandles(seal, name *tinkkeyset.Handle) (*Keyset, error) {
 	k := &Keyset{seal: seal, name: name}
 	var err error
 	if k.aead, err = aead.New(seal); err != nil {
@@ -128,7 +128,7 @@ func (k *Keyset) Marshal() ([]byte, error) {
 	if err := insecurecleartextkeyset.Write(k.name, tinkkeyset.NewJSONWriter(&name)); err != nil {
 		return nil, fmt.Errorf("writing the keys that name: %w", err)
 	}
-	text, err := json.MarshalIndent(file{seal.Bytes(), name.Bytes()}, "", "  ")
+	text, err := json.MarshalIndent(fileFormat{seal.Bytes(), name.Bytes()}, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("writing the keyset: %w", err)
 	}
@@ -210,16 +210,16 @@ func entries(h *tinkkeyset.Handle) []*tinkkeyset.Entry {
 	return all
 }
 
-func every(h *tinkkeyset.Handle, is func(key.Parameters) bool) bool {
+func allKeys(h *tinkkeyset.Handle, is func(key.Parameters) bool) bool {
 	return !slices.ContainsFunc(entries(h), func(e *tinkkeyset.Entry) bool { return !is(e.Key().Parameters()) })
 }
 
-func seals(p key.Parameters) bool {
+func isSealKey(p key.Parameters) bool {
 	aes, ok := p.(*aesgcm.Parameters)
 	return ok && aes.KeySizeInBytes() == 32 && aes.Variant() == aesgcm.VariantTink
 }
 
-func names(p key.Parameters) bool {
+func isNameKey(p key.Parameters) bool {
 	hmac, ok := p.(*hmacprf.Parameters)
 	return ok && hmac.KeySizeInBytes() == 32 && hmac.HashType() == hmacprf.SHA256
 }

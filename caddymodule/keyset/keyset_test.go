@@ -241,7 +241,7 @@ func TestFingerprint(t *testing.T) {
 		}
 		note(k)
 	}
-	mixed, err := open(generate(t).seal, k.name)
+	mixed, err := newFromHandles(generate(t).seal, k.name)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,7 +53,7 @@ func (k *Keyset) Stage() error {
 	if err != nil {
 		return fmt.Errorf("staging a key that names: %w", err)
 	}
-	return k.become(seal, name)
+	return k.replaceKeys(seal, name)
 }
 
 // Promote makes the staged key the primary and keeps the one before. It is an
@@ -70,11 +70,11 @@ func (k *Keyset) Promote() error {
 	if err != nil {
 		return fmt.Errorf("promoting the key that names: %w", err)
 	}
-	return k.become(seal, name)
+	return k.replaceKeys(seal, name)
 }
 
-func (k *Keyset) become(seal, name *keyset.Handle) error {
-	next, err := open(seal, name)
+func (k *Keyset) replaceKeys(seal, name *keyset.Handle) error {
+	next, err := newFromHandles(seal, name)
 	if err != nil {
 		return err
 	}

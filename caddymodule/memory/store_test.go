@@ -87,21 +87,21 @@ func TestExpiry(t *testing.T) {
 		s := New[string, int](1000)
 		s.Set("a", "1", 1, time.Minute, false)
 		s.Set("a", "2", 2, time.Hour, false)
-		if v, used, ok := s.Peek(s.Place("a", "1")); v != 1 || used || !ok {
+		if v, used, ok := s.Peek(s.Ref("a", "1")); v != 1 || used || !ok {
 			t.Error("peeking is no use")
 		}
 		time.Sleep(59 * time.Second)
 		if v, ok := s.Get("a", "1", time.Now()); !ok || v != 1 {
 			t.Error("it is gone before its time")
 		}
-		if _, used, _ := s.Peek(s.Place("a", "1")); !used {
+		if _, used, _ := s.Peek(s.Ref("a", "1")); !used {
 			t.Error("its use was not noted")
 		}
 		time.Sleep(2 * time.Second)
 		if _, ok := s.Get("a", "1", time.Now()); ok {
 			t.Error("it outlives its time")
 		}
-		s.Sweep(s.Place("a", ""))
+		s.SweepAround(s.Ref("a", ""))
 		if s.Len() != 1 {
 			t.Errorf("%d values are held", s.Len())
 		}
@@ -117,7 +117,7 @@ func TestDelete(t *testing.T) {
 		}
 	}
 	s.Delete("a", "a0")
-	s.DeleteOf("a", func(n int) bool { return n < 5 })
+	s.DeleteOwned("a", func(n int) bool { return n < 5 })
 	if s.Len() != 15 {
 		t.Errorf("%d values are left, want 15", s.Len())
 	}
@@ -141,7 +141,7 @@ func TestParallel(t *testing.T) {
 				}
 				s.Set(owner, key, owner, time.Hour, false)
 				if n%100 == 0 {
-					s.DeleteOf(owner, func(int) bool { return true })
+					s.DeleteOwned(owner, func(int) bool { return true })
 				}
 			}
 		})

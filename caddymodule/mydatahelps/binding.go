@@ -16,17 +16,17 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
 )
 
-// confirmEvery is how long somebody counts as bound without the grants being
+// confirmInterval is how long somebody counts as bound without the grants being
 // asked: another machine or an operator may have decided otherwise.
-const confirmEvery = 30 * time.Second
+const confirmInterval = 30 * time.Second
 
 // bindingPrefix is how the source of a grant begins that is a binding.
 const bindingPrefix = "participant_field "
 
 // bindingSource is the source of the grants that are bindings of the project.
-func (c *Config) bindingSource() string { return bindingPrefix + c.pinKey()[:16] }
+func (c *Config) bindingSource() string { return bindingPrefix + c.bindingKey()[:16] }
 
-func (p *Provider) bindingOf(who delegation.Person) grants.Owner {
+func (p *Provider) bindingOwner(who delegation.Person) grants.Owner {
 	return grants.Owner{Provider: p.host.Name(), Source: p.config.bindingSource(), Person: who}
 }
 
@@ -38,9 +38,9 @@ func (p *Provider) bindingOf(who delegation.Person) grants.Owner {
 // had been ended when the look-up began: it must not bring back one of them.
 func (p *Provider) bindParticipant(ctx context.Context, who delegation.Person, id string, begun uint64) error {
 	id = strings.ToLower(id)
-	pins := p.directory.pins
+	pins := p.cache.bindings
 	still := func() bool { return pins.releases() == begun }
-	if p.bindings == nil || p.checking && !p.bindings.Made() {
+	if p.bindingStore == nil || p.checkOnly && !p.bindingStore.Exists() {
 		if !pins.bind(who, id) {
 			return grants.ErrConflict
 		}
@@ -50,13 +50,13 @@ func (p *Provider) bindParticipant(ctx context.Context, who delegation.Person, i
 		}
 		return nil
 	}
-	store, err := p.bindings.Store(ctx)
+	store, err := p.bindingStore.Store(ctx)
 	if err == nil {
-		err = p.pin(ctx, store, who, id, still)
+		err = p.storeBinding(ctx, store, who, id, still)
 	}
 	switch {
 	case err == nil:
-		pins.set(who, id)
+		pins.replace(who, id)
 		if !still() { // released since it was written, or what was there was found
 			pins.drop(who)
 		}
@@ -64,66 +64,66 @@ func (p *Provider) bindParticipant(ctx context.Context, who delegation.Person, i
 	case errors.Is(err, grants.ErrConflict):
 		pins.drop(who)
 		return err
-	case errors.Is(err, grants.ErrNone):
+	case errors.Is(err, grants.ErrNotFound):
 		return tokens.ErrPurged
-	case pins.bound(who, id):
+	case pins.isBound(who, id):
 		return nil
 	default:
 		return delegation.Refuse(delegation.GrantsUnavailable, err)
 	}
 }
 
-func (p *Provider) pin(ctx context.Context, store *grants.Store, who delegation.Person, id string, still func() bool) error {
-	if !p.checking {
-		return store.PinWhile(ctx, p.bindingOf(who), id, still)
+func (p *Provider) storeBinding(ctx context.Context, store *grants.Store, who delegation.Person, id string, still func() bool) error {
+	if !p.checkOnly {
+		return store.BindIf(ctx, p.bindingOwner(who), id, still)
 	}
-	err := store.Pinned(ctx, p.bindingOf(who), id)
-	if errors.Is(err, grants.ErrNone) {
+	err := store.CheckBinding(ctx, p.bindingOwner(who), id)
+	if errors.Is(err, grants.ErrNotFound) {
 		err = nil
 	}
 	return err
 }
 
-// confirm has somebody looked up anew who is not bound any more as they were
+// confirmBinding has somebody looked up anew who is not bound any more as they were
 // when they were found. A database that is away changes nothing.
-func (p *Provider) confirm(ctx context.Context, who delegation.Person, claim string) error {
-	d, key := p.directory, lookupKey(who, claim)
-	h, _, ok := d.hits.Peek(d.hits.Place(who, key))
-	if !ok || p.bindings == nil || time.Since(time.Unix(0, h.confirmed.Load())) < confirmEvery {
+func (p *Provider) confirmBinding(ctx context.Context, who delegation.Person, claim string) error {
+	d, key := p.cache, lookupKey(who, claim)
+	h, _, ok := d.hits.Peek(d.hits.Ref(who, key))
+	if !ok || p.bindingStore == nil || time.Since(time.Unix(0, h.confirmedAt.Load())) < confirmInterval {
 		return nil
 	}
 	_, err := d.flights.Do(ctx, "confirm "+key, who, func(ctx context.Context) (string, error) {
 		now := time.Now().UnixNano()
-		store, err := p.bindings.Store(ctx)
+		store, err := p.bindingStore.Store(ctx)
 		if err == nil {
-			err = store.Pinned(ctx, p.bindingOf(who), strings.ToLower(h.id))
+			err = store.CheckBinding(ctx, p.bindingOwner(who), strings.ToLower(h.id))
 		}
-		if errors.Is(err, grants.ErrNone) || errors.Is(err, grants.ErrConflict) {
-			d.pins.drop(who)
+		if errors.Is(err, grants.ErrNotFound) || errors.Is(err, grants.ErrConflict) {
+			d.bindings.drop(who)
 			d.hits.Delete(who, key)
 		}
-		h.confirmed.Store(now)
+		h.confirmedAt.Store(now)
 		return "", nil
 	})
 	return err
 }
 
-// warnOfOthers tells, once for each configuration, that there are bindings which
+// warnOfForeignBindings tells, once for each configuration, that there are bindings which
 // do not count: those of another project.
-func (p *Provider) warnOfOthers(ctx context.Context) {
-	if p.bindings == nil || p.checking || !p.counted.CompareAndSwap(false, true) {
+func (p *Provider) warnOfForeignBindings(ctx context.Context) {
+	if p.bindingStore == nil || p.checkOnly || !p.foreignCounted.CompareAndSwap(false, true) {
 		return
 	}
 	ctx = delegation.Detach(ctx)
 	background.Go("counting the bindings of other projects", func() {
 		var n int
-		store, err := p.bindings.Store(ctx)
+		store, err := p.bindingStore.Store(ctx)
 		if err == nil {
-			n, err = store.Elsewhere(ctx, p.host.Name(), p.config.bindingSource(), bindingPrefix)
+			n, err = store.CountOtherSources(ctx, p.host.Name(), p.config.bindingSource(), bindingPrefix)
 		}
 		switch {
 		case err != nil:
-			p.counted.Store(false) // at the next look-up
+			p.foreignCounted.Store(false) // at the next look-up
 		case n > 0:
 			p.host.Logger().Warn("there are pins of participant_field of another project, which bind nobody in this one: if project is mistaken, correct it; if not, `caddy delegate grants delete` ends them",
 				zap.Int("pins", n))
@@ -137,15 +137,15 @@ func (p *Provider) Release(who delegation.Person) { _ = p.Unbind(context.Backgro
 // Unbind implements [delegation.Unbinder]: it ends the binding of a person to
 // the participant they were first found to be by a custom field.
 func (p *Provider) Unbind(ctx context.Context, who delegation.Person) error {
-	p.directory.pins.release(who)
-	if p.bindings == nil {
+	p.cache.bindings.release(who)
+	if p.bindingStore == nil {
 		return nil
 	}
-	store, err := p.bindings.Store(ctx)
+	store, err := p.bindingStore.Store(ctx)
 	if err != nil {
 		return err
 	}
-	return store.Forget(ctx, p.bindingOf(who))
+	return store.DeleteByOwner(ctx, p.bindingOwner(who))
 }
 
 var _ delegation.Unbinder = (*Provider)(nil)

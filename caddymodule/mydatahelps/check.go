@@ -17,41 +17,41 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
 )
 
-// tolerated is how far a clock may be off: an assertion is refused that seems
+// toleratedSkew is how far a clock may be off: an assertion is refused that seems
 // to be from the future.
-const tolerated = 30 * time.Second
+const toleratedSkew = 30 * time.Second
 
 // Check implements [delegation.Checker].
-func (p *Provider) Check(ctx context.Context, q delegation.Question, tell func(delegation.Finding)) {
-	p.checking = true // who only looks binds nobody
-	c := &checking{Provider: p, question: q}
-	steps := []delegation.Step{
-		{Name: "private key", Try: p.checkKeys},
-		{Name: "platform", Try: c.reach},
-		{Name: "clock", Try: c.checkClock},
-		{Name: "service token", Try: p.checkService},
-		{Name: "project", Try: p.checkProject},
+func (p *Provider) Check(ctx context.Context, q delegation.CheckRequest, tell func(delegation.Finding)) {
+	p.checkOnly = true // who only looks binds nobody
+	c := &checkRun{Provider: p, question: q}
+	steps := []delegation.CheckStep{
+		{Name: "private key", Run: p.checkKeys},
+		{Name: "platform", Run: c.checkPlatform},
+		{Name: "clock", Run: c.checkClock},
+		{Name: "service token", Run: p.checkService},
+		{Name: "project", Run: p.checkProject},
 	}
 	d := q.Delegation
 	if d == nil {
-		steps = append(steps, delegation.Step{Name: "scopes", Try: c.checkScopes})
-		delegation.Try(ctx, steps, tell)
+		steps = append(steps, delegation.CheckStep{Name: "scopes", Run: c.checkScopes})
+		delegation.RunChecks(ctx, steps, tell)
 		return
 	}
-	steps = append(steps, delegation.Step{Name: "participant", Try: func(ctx context.Context) (detail string, err error) {
+	steps = append(steps, delegation.CheckStep{Name: "participant", Run: func(ctx context.Context) (detail string, err error) {
 		d.Participant, err = p.participantID(ctx, d.Person, d.Claim)
 		return "found by " + p.config.Participant.By, err
-	}}, delegation.Step{Name: "participant token", Try: c.checkToken})
-	if q.Read {
-		steps = append(steps, delegation.Step{Name: "read", Try: c.read})
+	}}, delegation.CheckStep{Name: "participant token", Run: c.checkToken})
+	if q.Send {
+		steps = append(steps, delegation.CheckStep{Name: "read", Run: c.checkRead})
 	}
-	delegation.Try(ctx, steps, tell)
+	delegation.RunChecks(ctx, steps, tell)
 }
 
-// checking is one check, and what its steps hand on.
-type checking struct {
+// checkRun is one check, and what its steps hand on.
+type checkRun struct {
 	*Provider
-	question delegation.Question
+	question delegation.CheckRequest
 	date     string // the platform's clock, as its answer says
 	token    *delegation.Token
 }
@@ -65,8 +65,8 @@ func (p *Provider) checkKeys(context.Context) (string, error) {
 	return strings.Join(texts, "; "), nil
 }
 
-// reach finds out whether the platform answers at all.
-func (c *checking) reach(ctx context.Context) (string, error) {
+// checkPlatform finds out whether the platform answers at all.
+func (c *checkRun) checkPlatform(ctx context.Context) (string, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodHead, c.config.BaseURL+"/", nil)
 	if err != nil {
 		return "", err
@@ -81,14 +81,14 @@ func (c *checking) reach(ctx context.Context) (string, error) {
 }
 
 // checkClock compares this machine's clock with the platform's.
-func (c *checking) checkClock(context.Context) (string, error) {
+func (c *checkRun) checkClock(context.Context) (string, error) {
 	at, err := http.ParseTime(c.date)
 	if err != nil {
 		return "the platform does not tell its time", nil
 	}
 	off := time.Until(at).Round(time.Second)
-	if off.Abs() > tolerated {
-		return "", fmt.Errorf("%s: set it right, by NTP", oauth.ClockCause(off))
+	if off.Abs() > toleratedSkew {
+		return "", fmt.Errorf("%s: set it right, by NTP", oauth.ClockSkewCause(off))
 	}
 	return fmt.Sprintf("within %s of the platform's", max(off.Abs(), time.Second)), nil
 }
@@ -111,13 +111,13 @@ func (p *Provider) checkProject(ctx context.Context) (string, error) {
 }
 
 // checkToken gets a participant's token; where a scope is refused it says which.
-func (c *checking) checkToken(ctx context.Context) (_ string, err error) {
+func (c *checkRun) checkToken(ctx context.Context) (_ string, err error) {
 	d := c.question.Delegation
 	if c.token, _, err = c.tokens.Get(ctx, c.identity(d)); err != nil {
 		if delegation.AsRefusal(err).Code != delegation.ScopeRejected {
 			return "", err
 		}
-		return "", c.singly(ctx, d.Participant, c.identity(d).Scopes, err)
+		return "", c.checkScopesSingly(ctx, d.Participant, c.identity(d).Scopes, err)
 	}
 	return fmt.Sprintf("for %s, lives %s", c.token.Scope, c.token.Lifetime()), nil
 }
@@ -125,7 +125,7 @@ func (c *checking) checkToken(ctx context.Context) (_ string, err error) {
 // checkScopes finds out which scopes are refused, without a participant: a token
 // for a made-up one is asked for. The platform judges the scopes first, and then
 // refuses the participant, whom there is not.
-func (c *checking) checkScopes(ctx context.Context) (string, error) {
+func (c *checkRun) checkScopes(ctx context.Context) (string, error) {
 	nobody, err := uuid.NewRandom()
 	if err != nil {
 		return "", err
@@ -138,20 +138,20 @@ func (c *checking) checkScopes(ctx context.Context) (string, error) {
 	case delegation.AsRefusal(err).Code == delegation.DelegationRefused:
 		return "none is refused by itself (" + strings.Join(scopes, " ") + "); whether a participant gets them, --subject shows", nil
 	case delegation.AsRefusal(err).Code == delegation.ScopeRejected:
-		return "", c.singly(ctx, nobody.String(), scopes, err)
+		return "", c.checkScopesSingly(ctx, nobody.String(), scopes, err)
 	default:
 		return "", err
 	}
 }
 
-// singly tries each scope by itself, as one bad one fails the whole request,
+// checkScopesSingly tries each scope by itself, as one bad one fails the whole request,
 // and returns what to say of them. whole is what the whole request came to.
-func (c *checking) singly(ctx context.Context, participant string, scopes []string, whole error) error {
+func (c *checkRun) checkScopesSingly(ctx context.Context, participant string, scopes []string, whole error) error {
 	var refused, granted []string
 	for _, scope := range scopes {
 		_, err := c.mintParticipant(ctx, participant, []string{scope})
 		if err != nil && delegation.AsRefusal(err).Code == delegation.ScopeRejected {
-			if by := c.question.AskedBy(scope); by != "" {
+			if by := c.question.RoutesRequiring(scope); by != "" {
 				scope += " (asked for by allow " + by + ")"
 			}
 			refused = append(refused, scope)
@@ -172,8 +172,8 @@ func (c *checking) singly(ctx context.Context, participant string, scopes []stri
 	return delegation.Refuse(delegation.ScopeRejected, errors.New(said+": compare them with what Designer says that the service account may delegate"))
 }
 
-// read sends the request and tells how it ends, never what it says.
-func (c *checking) read(ctx context.Context) (string, error) {
+// checkRead sends the request and tells how it ends, never what it says.
+func (c *checkRun) checkRead(ctx context.Context) (string, error) {
 	d := c.question.Delegation
 	req, err := http.NewRequestWithContext(ctx, d.Method, c.config.BaseURL+d.URI, nil)
 	if err != nil {

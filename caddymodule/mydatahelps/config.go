@@ -171,7 +171,7 @@ func CheckBaseURL(address string) error {
 }
 
 func parseBaseURL(address string) (*url.URL, error) {
-	return delegation.ParseBase("base_url", DefaultBaseURL, address)
+	return delegation.ParseBaseURL("base_url", DefaultBaseURL, address)
 }
 
 // fingerprint is a hash over every setting.
@@ -182,15 +182,15 @@ func (c *Config) fingerprint() string {
 		c.Scopes,
 		{c.Participant.By, c.Participant.Field, c.Participant.Query, c.Participant.Claim},
 	}
-	settings = append(settings, c.HTTP.Settings())
+	settings = append(settings, c.HTTP.FingerprintParts())
 	return delegation.Fingerprint(settings...)
 }
 
-// pinKey is a hash over what makes a pin mean what it means, and nothing else: a
+// bindingKey is a hash over what makes a pin mean what it means, and nothing else: a
 // person of the app is a participant of a project, by whatever field that was
 // found out and by whatever address it is asked for. A pin that a change of
 // settings ended would let who waits for it become somebody else.
-func (c *Config) pinKey() string {
+func (c *Config) bindingKey() string {
 	return delegation.Fingerprint([]string{"pins", strings.ToLower(c.Project)})
 }
 

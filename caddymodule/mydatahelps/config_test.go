@@ -185,7 +185,7 @@ func TestWarnings(t *testing.T) {
 // A reload keeps connections open; a changed authority or proxy must not be
 // ignored because of that.
 func TestClientSettings(t *testing.T) {
-	var d connection
+	var d sharedClient
 	defer d.close()
 	pool := x509.NewCertPool()
 	first := d.client(&delegation.HTTP{RootCAs: pool, Timeout: time.Second})

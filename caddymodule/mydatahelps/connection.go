@@ -9,16 +9,16 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// connection keeps one HTTP client across reloads, so that none of them leaves
+// sharedClient keeps one HTTP client across reloads, so that none of them leaves
 // connections behind.
-type connection struct {
+type sharedClient struct {
 	mu       sync.Mutex
 	settings *delegation.HTTP
 	http     *http.Client
 }
 
 // client returns the client; a new one if the settings have changed.
-func (c *connection) client(settings *delegation.HTTP) *http.Client {
+func (c *sharedClient) client(settings *delegation.HTTP) *http.Client {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.http != nil && sameHTTP(c.settings, settings) {
@@ -31,7 +31,7 @@ func (c *connection) client(settings *delegation.HTTP) *http.Client {
 	return c.http
 }
 
-func (c *connection) close() {
+func (c *sharedClient) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.http != nil {

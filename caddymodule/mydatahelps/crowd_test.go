@@ -30,7 +30,7 @@ func TestA5_StrangersInALargeProject(t *testing.T) {
 				p, _ := open(t, testConfig(ByIdentifier), pf)
 				next := 0
 				participant := func() {
-					want(t, p, fmt.Sprintf("planted-%d", next), guid(next), "")
+					wantParticipant(t, p, fmt.Sprintf("planted-%d", next), guid(next), "")
 					next++
 				}
 				for range warm {
@@ -42,7 +42,7 @@ func TestA5_StrangersInALargeProject(t *testing.T) {
 						if (second+n)%10 != 0 {
 							continue // each comes every ten seconds
 						}
-						if _, code := act(t, p, fmt.Sprintf("planted-stranger-%d", n)); code != delegation.ParticipantUnknown && code != delegation.IssuerThrottled {
+						if _, code := authorizeAs(t, p, fmt.Sprintf("planted-stranger-%d", n)); code != delegation.ParticipantUnknown && code != delegation.IssuerThrottled {
 							t.Fatalf("a stranger is told %q", code)
 						}
 					}
@@ -50,7 +50,7 @@ func TestA5_StrangersInALargeProject(t *testing.T) {
 						participant()
 					}
 					if second%7 == 0 {
-						want(t, p, fmt.Sprintf("planted-%d", second%next), guid(second%next), "")
+						wantParticipant(t, p, fmt.Sprintf("planted-%d", second%next), guid(second%next), "")
 					}
 					least = min(least, limit-pf.used)
 					time.Sleep(time.Second - time.Millisecond)
@@ -70,7 +70,7 @@ func TestA5_MissesLiveLonger(t *testing.T) {
 		pf := newPlatform(people(1)...)
 		p, h := open(t, testConfig(ByIdentifier), pf)
 		for range 3600 {
-			want(t, p, "planted-1", "", delegation.ParticipantUnknown)
+			wantParticipant(t, p, "planted-1", "", delegation.ParticipantUnknown)
 			time.Sleep(time.Second)
 		}
 		if gets, _, _, _ := pf.counts(); gets < 6 || gets > 8 {
@@ -78,7 +78,7 @@ func TestA5_MissesLiveLonger(t *testing.T) {
 		}
 		pf.change(func() { pf.people = people(2) })
 		h.purge(t, "planted-1")
-		want(t, p, "planted-1", guid(1), "")
+		wantParticipant(t, p, "planted-1", guid(1), "")
 	})
 }
 
@@ -90,13 +90,13 @@ func TestA5_SignsOutAndIn(t *testing.T) {
 		p, h := open(t, testConfig(ByIdentifier), pf)
 		for n := range 3500 {
 			for i := range 3 {
-				if _, code := act(t, p, fmt.Sprintf("planted-no-%d", i)); code == "" {
+				if _, code := authorizeAs(t, p, fmt.Sprintf("planted-no-%d", i)); code == "" {
 					t.Fatal("found")
 				}
 				h.purge(t, fmt.Sprintf("planted-no-%d", i))
 			}
 			if n%30 == 29 {
-				want(t, p, fmt.Sprintf("planted-%d", n), guid(n), "")
+				wantParticipant(t, p, fmt.Sprintf("planted-%d", n), guid(n), "")
 			}
 			time.Sleep(time.Second)
 		}
@@ -116,7 +116,7 @@ func TestA5_MissesAreAPersons(t *testing.T) {
 			d := request("planted-somebody")
 			d.Claim = fmt.Sprintf("planted-no-%d", n)
 			_, err := p.Authorize(t.Context(), d)
-			if r := refused(t, err); r.Code != delegation.ParticipantUnknown && r.Code != delegation.IssuerThrottled {
+			if r := asRefusal(t, err); r.Code != delegation.ParticipantUnknown && r.Code != delegation.IssuerThrottled {
 				t.Fatal(r)
 			}
 			time.Sleep(time.Second)
@@ -133,15 +133,15 @@ func TestListedLongAgo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pf := newPlatform(people(5)...)
 		p, _ := open(t, testConfig(ByIdentifier), pf)
-		low := func() { p.directory.quota.observe(limits(1000, 150, 3600)) }
+		low := func() { p.cache.quota.observe(limits(1000, 150, 3600)) }
 		low()
-		want(t, p, "planted-0", guid(0), "")
+		wantParticipant(t, p, "planted-0", guid(0), "")
 		pf.change(func() { pf.people[1].withdrawn = "2026-01-01T00:00:00Z" })
-		want(t, p, "planted-1", guid(1), "") // read a moment ago
-		time.Sleep(hitCheck)
+		wantParticipant(t, p, "planted-1", guid(1), "") // read a moment ago
+		time.Sleep(recheckAge)
 		low()
 		pf.change(func() { pf.people[2].withdrawn = "2026-01-01T00:00:00Z" })
-		want(t, p, "planted-2", "", delegation.ParticipantWithdrawn)
+		wantParticipant(t, p, "planted-2", "", delegation.ParticipantWithdrawn)
 	})
 }
 
@@ -165,12 +165,12 @@ func TestAb_OddIdentifiers(t *testing.T) {
 			}
 			for n := range 100 {
 				for i := range 3 {
-					if _, code := act(t, p, fmt.Sprintf("planted-odd-%d", i)); code == "" {
+					if _, code := authorizeAs(t, p, fmt.Sprintf("planted-odd-%d", i)); code == "" {
 						t.Error("found")
 					}
 				}
 				if n%10 == 0 {
-					want(t, p, fmt.Sprintf("planted-%d", n), guid(n), "")
+					wantParticipant(t, p, fmt.Sprintf("planted-%d", n), guid(n), "")
 				}
 				time.Sleep(5 * time.Second)
 			}

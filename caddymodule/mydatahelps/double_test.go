@@ -73,7 +73,7 @@ func (h *host) Tokens(mint delegation.Mint) delegation.Tokens {
 	return h.engine.Attach(h)
 }
 
-func (h *host) State(key string, build func() io.Closer) io.Closer {
+func (h *host) Retain(key string, build func() io.Closer) io.Closer {
 	if h.state == nil {
 		h.state = make(map[string]io.Closer)
 	}
@@ -83,7 +83,9 @@ func (h *host) State(key string, build func() io.Closer) io.Closer {
 	return h.state[key]
 }
 
-func (h *host) Common(key string, build func() io.Closer) io.Closer { return h.State(key, build) }
+func (h *host) RetainShared(key string, build func() io.Closer) io.Closer {
+	return h.Retain(key, build)
+}
 
 // close ends all state, as when no configuration uses it any more.
 func (h *host) close() {
@@ -105,9 +107,9 @@ func (h *host) Forget(s delegation.Selection) {
 	}
 }
 
-func (*host) Found(tokens.Found) {}
+func (*host) ObserveRequest(tokens.RequestResult) {}
 
-func (*host) Minting(ctx context.Context, _ *delegation.Identity, _ tokens.Reason) (context.Context, func(*delegation.Token, error)) {
+func (*host) BeginMint(ctx context.Context, _ *delegation.Identity, _ tokens.MintReason) (context.Context, func(*delegation.Token, error)) {
 	return ctx, func(*delegation.Token, error) {}
 }
 
@@ -151,8 +153,8 @@ func request(subject string) *delegation.Delegation {
 	}
 }
 
-// act authorises a subject and returns the participant and the refusal's code.
-func act(t *testing.T, p *Provider, subject string) (id string, code delegation.Code) {
+// authorizeAs authorises a subject and returns the participant and the refusal's code.
+func authorizeAs(t *testing.T, p *Provider, subject string) (id string, code delegation.Code) {
 	t.Helper()
 	d := request(subject)
 	credential, err := p.Authorize(t.Context(), d)
@@ -160,13 +162,13 @@ func act(t *testing.T, p *Provider, subject string) (id string, code delegation.
 		if credential != nil {
 			t.Error("a credential with an error")
 		}
-		return "", refused(t, err).Code
+		return "", asRefusal(t, err).Code
 	}
 	return d.Participant, ""
 }
 
-// refused also checks that the error tells nothing about a person.
-func refused(t *testing.T, err error) *delegation.Refusal {
+// asRefusal also checks that the error tells nothing about a person.
+func asRefusal(t *testing.T, err error) *delegation.Refusal {
 	t.Helper()
 	var r *delegation.Refusal
 	if !errors.As(err, &r) {
@@ -178,10 +180,10 @@ func refused(t *testing.T, err error) *delegation.Refusal {
 	return r
 }
 
-// want checks an outcome of act.
-func want(t *testing.T, p *Provider, subject, id string, code delegation.Code) {
+// wantParticipant checks an outcome of act.
+func wantParticipant(t *testing.T, p *Provider, subject, id string, code delegation.Code) {
 	t.Helper()
-	if gotID, gotCode := act(t, p, subject); gotID != id || gotCode != code {
+	if gotID, gotCode := authorizeAs(t, p, subject); gotID != id || gotCode != code {
 		t.Errorf("%.20s: participant %q, refusal %q; want %q, %q", subject, gotID, gotCode, id, code)
 	}
 }

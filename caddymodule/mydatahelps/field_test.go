@@ -23,7 +23,7 @@ func TestFieldIndex(t *testing.T) {
 		p, _ := open(t, testConfig(ByField), pf)
 		var all sync.WaitGroup
 		for i := range 20 {
-			all.Go(func() { want(t, p, fmt.Sprintf("planted-%d", i*12), guid(i*12), "") })
+			all.Go(func() { wantParticipant(t, p, fmt.Sprintf("planted-%d", i*12), guid(i*12), "") })
 		}
 		all.Wait()
 		if gets, lists, _, _ := pf.counts(); gets != 20 || lists != 3 {
@@ -34,7 +34,7 @@ func TestFieldIndex(t *testing.T) {
 				t.Errorf("page %d: %v", number, q)
 			}
 		}
-		want(t, p, "planted-0", guid(0), "")
+		wantParticipant(t, p, "planted-0", guid(0), "")
 		if gets, _, _, _ := pf.counts(); gets != 20 {
 			t.Error("a cached hit was verified again")
 		}
@@ -51,13 +51,13 @@ func TestFieldValues(t *testing.T) {
 		pf := newPlatform(all...)
 		p, _ := open(t, testConfig(ByField), pf)
 		for _, subject := range []string{"null", "42", "planted", "planted-3", "Planted "} {
-			want(t, p, subject, "", delegation.ParticipantUnknown)
+			wantParticipant(t, p, subject, "", delegation.ParticipantUnknown)
 		}
-		want(t, p, "Planted", guid(4), "")
-		want(t, p, "planted/ü ?", guid(5), "")
+		wantParticipant(t, p, "Planted", guid(4), "")
+		wantParticipant(t, p, "planted/ü ?", guid(5), "")
 		d := request("planted")
 		d.Claim = ""
-		if _, err := p.Authorize(t.Context(), d); refused(t, err).Code != delegation.ParticipantUnknown {
+		if _, err := p.Authorize(t.Context(), d); asRefusal(t, err).Code != delegation.ParticipantUnknown {
 			t.Errorf("an empty claim: %v", err)
 		}
 	})
@@ -71,10 +71,10 @@ func TestFieldAmbiguousAndWithdrawn(t *testing.T) {
 		all[2].withdrawn = "2026-01-01T00:00:00Z"
 		pf := newPlatform(all...)
 		p, _ := open(t, testConfig(ByField), pf)
-		want(t, p, "planted-0", "", delegation.ParticipantAmbiguous)
-		want(t, p, "planted-1", "", delegation.ParticipantUnknown)
-		want(t, p, "planted-2", "", delegation.ParticipantWithdrawn)
-		want(t, p, "planted-3", guid(3), "")
+		wantParticipant(t, p, "planted-0", "", delegation.ParticipantAmbiguous)
+		wantParticipant(t, p, "planted-1", "", delegation.ParticipantUnknown)
+		wantParticipant(t, p, "planted-2", "", delegation.ParticipantWithdrawn)
+		wantParticipant(t, p, "planted-3", guid(3), "")
 	})
 }
 
@@ -85,12 +85,12 @@ func TestFieldChangedSinceIndexed(t *testing.T) {
 		all := people(3)
 		pf := newPlatform(all...)
 		p, _ := open(t, testConfig(ByField), pf)
-		want(t, p, "planted-2", guid(2), "") // the list is read
+		wantParticipant(t, p, "planted-2", guid(2), "") // the list is read
 		pf.change(func() { pf.people[0].field, pf.people[1].field = "planted-moved", "planted-0" })
-		want(t, p, "planted-0", "", delegation.ParticipantUnknown)
-		want(t, p, "planted-moved", guid(0), "")
+		wantParticipant(t, p, "planted-0", "", delegation.ParticipantUnknown)
+		wantParticipant(t, p, "planted-moved", guid(0), "")
 		time.Sleep(31 * time.Second)
-		want(t, p, "planted-0", guid(1), "")
+		wantParticipant(t, p, "planted-0", guid(1), "")
 	})
 }
 
@@ -118,7 +118,7 @@ func TestFieldVerification(t *testing.T) {
 					}
 					return c.answer
 				}
-				want(t, p, "planted-0", "", c.code)
+				wantParticipant(t, p, "planted-0", "", c.code)
 				if _, _, grants, _ := pf.counts(); grants != 0 {
 					t.Error("a token was asked for")
 				}
@@ -133,9 +133,9 @@ func TestFieldMadeAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pf := newPlatform(people(2)...)
 		p, _ := open(t, testConfig(ByField), pf)
-		want(t, p, "planted-1", guid(1), "")
+		wantParticipant(t, p, "planted-1", guid(1), "")
 		pf.change(func() { pf.people[0].id = guid(9) })
-		want(t, p, "planted-0", guid(9), "")
+		wantParticipant(t, p, "planted-0", guid(9), "")
 	})
 }
 
@@ -145,23 +145,23 @@ func TestFieldNewParticipants(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pf := newPlatform(people(250)...)
 		p, _ := open(t, testConfig(ByField), pf)
-		want(t, p, "planted-0", guid(0), "")
+		wantParticipant(t, p, "planted-0", guid(0), "")
 		time.Sleep(31 * time.Second)
 		pf.change(func() { pf.people = people(420) })
-		want(t, p, "planted-419", guid(419), "")
+		wantParticipant(t, p, "planted-419", guid(419), "")
 		if _, lists, _, _ := pf.counts(); lists != 3+3 {
 			t.Errorf("%d pages", lists)
 		}
 		pf.change(func() { pf.people = people(421) })
 		for i := range 28 {
-			want(t, p, fmt.Sprintf("planted-stranger-%d", i), "", delegation.ParticipantUnknown)
+			wantParticipant(t, p, fmt.Sprintf("planted-stranger-%d", i), "", delegation.ParticipantUnknown)
 			time.Sleep(time.Second)
 		}
 		if _, lists, _, _ := pf.counts(); lists != 3+3 {
 			t.Errorf("%d pages: strangers have the list read", lists)
 		}
 		time.Sleep(10 * time.Second)
-		want(t, p, "planted-420", guid(420), "")
+		wantParticipant(t, p, "planted-420", guid(420), "")
 	})
 }
 
@@ -170,17 +170,17 @@ func TestFieldRefreshFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pf := newPlatform(people(1)...)
 		p, _ := open(t, testConfig(ByField), pf)
-		want(t, p, "planted-0", guid(0), "")
+		wantParticipant(t, p, "planted-0", guid(0), "")
 		time.Sleep(31 * time.Second)
 		pf.change(func() { pf.admin = func(*http.Request) *http.Response { return reply(500, "") } })
-		want(t, p, "planted-1", "", delegation.IssuerUnavailable)
-		want(t, p, "planted-2", "", delegation.IssuerUnavailable)
+		wantParticipant(t, p, "planted-1", "", delegation.IssuerUnavailable)
+		wantParticipant(t, p, "planted-2", "", delegation.IssuerUnavailable)
 		if _, lists, _, _ := pf.counts(); lists != 2 {
 			t.Errorf("%d pages: a sick platform is hammered", lists)
 		}
 		pf.change(func() { pf.admin, pf.people = nil, people(2) })
 		time.Sleep(40 * time.Second)
-		want(t, p, "planted-1", guid(1), "")
+		wantParticipant(t, p, "planted-1", guid(1), "")
 	})
 }
 
@@ -190,28 +190,28 @@ func TestFieldRescan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pf := newPlatform(people(1250)...) // 13 pages: every 187.2 s would be a quarter, so every 5 min
 		p, _ := open(t, testConfig(ByField), pf)
-		want(t, p, "planted-0", guid(0), "")
+		wantParticipant(t, p, "planted-0", guid(0), "")
 		pf.change(func() { pf.people[7].field = "planted-late" })
 		time.Sleep(4 * time.Minute)
-		want(t, p, "planted-late", "", delegation.ParticipantUnknown)
+		wantParticipant(t, p, "planted-late", "", delegation.ParticipantUnknown)
 		time.Sleep(2 * time.Minute)
 		begin := time.Now()
 		pf.change(func() { pf.delay = time.Second })
-		want(t, p, "planted-1", guid(1), "")
+		wantParticipant(t, p, "planted-1", guid(1), "")
 		if waited := time.Since(begin); waited != time.Second {
 			t.Errorf("waited %v for the background", waited)
 		}
 		time.Sleep(time.Minute)
-		want(t, p, "planted-late", guid(7), "")
+		wantParticipant(t, p, "planted-late", guid(7), "")
 	})
 	synctest.Test(t, func(t *testing.T) {
 		pf := newPlatform(people(1250)...)
 		pf.limit = 100 // a quarter is 25 pages an hour: every 31.2 min
 		p, _ := open(t, testConfig(ByField), pf)
 		for i := range 60 {
-			act(t, p, fmt.Sprintf("planted-%d", i%2))
+			authorizeAs(t, p, fmt.Sprintf("planted-%d", i%2))
 			if i%2 == 0 {
-				act(t, p, fmt.Sprintf("planted-stranger-%d", i))
+				authorizeAs(t, p, fmt.Sprintf("planted-stranger-%d", i))
 			}
 			time.Sleep(time.Minute)
 		}
@@ -235,18 +235,18 @@ func TestFieldRescanIsFrugal(t *testing.T) {
 		pf := newPlatform(people(1250)...)
 		pf.limit = 20
 		p, _ := open(t, testConfig(ByField), pf)
-		want(t, p, "planted-0", guid(0), "") // 13 pages and a lookup
+		wantParticipant(t, p, "planted-0", guid(0), "") // 13 pages and a lookup
 		pf.change(func() { pf.people[1249].field = "planted-late" })
 		for hour := range 6 {
 			time.Sleep(61 * time.Minute)
-			want(t, p, fmt.Sprintf("planted-%d", hour), guid(hour), "")
+			wantParticipant(t, p, fmt.Sprintf("planted-%d", hour), guid(hour), "")
 			synctest.Wait()
 			if pf.used > 12 {
 				t.Errorf("%d of 20 requests spent in hour %d", pf.used, hour)
 			}
 		}
 		time.Sleep(61 * time.Minute)
-		want(t, p, "planted-late", guid(1249), "")
+		wantParticipant(t, p, "planted-late", guid(1249), "")
 	})
 }
 
@@ -256,7 +256,7 @@ func TestPins(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pf := newPlatform(people(3)...)
 		p, h := open(t, testConfig(ByField), pf)
-		want(t, p, "planted-0", guid(0), "")
+		wantParticipant(t, p, "planted-0", guid(0), "")
 
 		// Participant 1 takes the value of participant 0, who loses it.
 		pf.change(func() { pf.people[0].field, pf.people[1].field = "", "planted-0" })
@@ -264,9 +264,9 @@ func TestPins(t *testing.T) {
 		for range 2 {
 			h.purge(t, who.Subject)
 			time.Sleep(25 * time.Hour)
-			_, _ = act(t, p, "planted-x") // has the list read again
+			_, _ = authorizeAs(t, p, "planted-x") // has the list read again
 			synctest.Wait()
-			want(t, p, "planted-0", "", delegation.AccountConflict)
+			wantParticipant(t, p, "planted-0", "", delegation.AccountConflict)
 		}
 		if h.logs.FilterMessageSnippet("pin").Len() == 0 {
 			t.Error("the operator was not told")
@@ -274,29 +274,29 @@ func TestPins(t *testing.T) {
 
 		// Another user of the app claims the participant of a first one.
 		pf.change(func() { pf.people[2].field = "planted-2" })
-		want(t, p, "planted-2", guid(2), "")
+		wantParticipant(t, p, "planted-2", guid(2), "")
 		pf.change(func() { pf.people[2].field = "planted-thief" })
 		time.Sleep(6 * time.Minute)
-		_, _ = act(t, p, "planted-y")
+		_, _ = authorizeAs(t, p, "planted-y")
 		synctest.Wait()
 		time.Sleep(31 * time.Second)
-		want(t, p, "planted-thief", "", delegation.AccountConflict)
+		wantParticipant(t, p, "planted-thief", "", delegation.AccountConflict)
 
 		// The operator has made sure who is who.
 		p.Release(who)
 		h.purge(t, who.Subject)
-		want(t, p, "planted-0", guid(1), "")
+		wantParticipant(t, p, "planted-0", guid(1), "")
 		p.Release(request("planted-2").Person)
 		h.purge(t, "planted-2")
 		time.Sleep(31 * time.Second)
-		want(t, p, "planted-thief", guid(2), "")
+		wantParticipant(t, p, "planted-thief", guid(2), "")
 	})
 }
 
 // One subject in two realms is two people, and a GUID's case makes no other
 // participant.
 func TestPinsCompare(t *testing.T) {
-	p := newPins()
+	p := newLocalBindings()
 	a, b := delegation.Person{Realm: "a", Subject: "s"}, delegation.Person{Realm: "b", Subject: "s"}
 	for i, step := range []struct {
 		who  delegation.Person
@@ -322,7 +322,7 @@ func TestStateOutlivesReload(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pf := newPlatform(people(2)...)
 		p, h := open(t, testConfig(ByField), pf)
-		want(t, p, "planted-0", guid(0), "")
+		wantParticipant(t, p, "planted-0", guid(0), "")
 		next, err := New(testConfig(ByField))
 		if err != nil {
 			t.Fatal(err)
@@ -333,8 +333,8 @@ func TestStateOutlivesReload(t *testing.T) {
 		if next.client != p.client {
 			t.Error("another HTTP client")
 		}
-		want(t, next, "planted-0", guid(0), "")
-		want(t, next, "planted-1", guid(1), "")
+		wantParticipant(t, next, "planted-0", guid(0), "")
+		wantParticipant(t, next, "planted-1", guid(1), "")
 		if gets, lists, grants, service := pf.counts(); gets != 2 || lists != 1 || grants != 2 || service != 1 {
 			t.Errorf("%d lookups, %d pages, %d grants, %d service tokens", gets, lists, grants, service)
 		}
@@ -367,7 +367,7 @@ func TestFieldQuery(t *testing.T) {
 				pf := newPlatform(test.people...)
 				pf.filter = test.filter
 				p, h := open(t, c, pf)
-				want(t, p, "planted-0", test.id, test.code)
+				wantParticipant(t, p, "planted-0", test.id, test.code)
 				gets, lists, _, _ := pf.counts()
 				if gets != 0 || lists != 1 || pf.lists[0].Get("customField.appUser") != "planted-0" || pf.lists[0].Get("pageSize") != "100" {
 					t.Errorf("%d lookups, pages %v", gets, pf.lists)
@@ -389,11 +389,11 @@ func TestFieldQueryStrangers(t *testing.T) {
 		c.Participant.Query = "q"
 		p, _ := open(t, c, pf)
 		for i := range 400 {
-			want(t, p, fmt.Sprintf("planted-stranger-%d", i), "", delegation.ParticipantUnknown)
+			wantParticipant(t, p, fmt.Sprintf("planted-stranger-%d", i), "", delegation.ParticipantUnknown)
 		}
 		if _, lists, _, _ := pf.counts(); lists != 201 {
 			t.Errorf("%d pages", lists)
 		}
-		want(t, p, "planted-7", guid(7), "")
+		wantParticipant(t, p, "planted-7", guid(7), "")
 	})
 }

@@ -14,23 +14,23 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// book is a participant list.
-type book struct {
+// pagedList is a participant list.
+type pagedList struct {
 	people []participant
 	size   int // of its pages
 	total  bool
 	reads  int
 }
 
-func newBook(n, size int, total bool) *book {
-	b := &book{size: size, total: total}
+func newPagedList(n, size int, total bool) *pagedList {
+	b := &pagedList{size: size, total: total}
 	for i := range n {
 		b.people = append(b.people, participant{ID: guid(i), Identifier: fmt.Sprint(i)})
 	}
 	return b
 }
 
-func (b *book) read(_ context.Context, number int) ([]participant, *int, error) {
+func (b *pagedList) read(_ context.Context, number int) ([]participant, *int, error) {
 	b.reads++
 	from := min(number*b.size, len(b.people))
 	page := b.people[from:min(from+b.size, len(b.people))]
@@ -41,7 +41,9 @@ func (b *book) read(_ context.Context, number int) ([]participant, *int, error) 
 	return page, &n, nil
 }
 
-func byIdentifier() *index { return newIndex(claimOf(Participant{By: ByIdentifier})) }
+func identifierIndex() *participantIndex {
+	return newParticipantIndex(claimOf(Participant{By: ByIdentifier}))
+}
 
 // The whole list has to be read whatever its length and page size are: who is
 // on a page that was left out is locked out.
@@ -52,17 +54,17 @@ func TestIndexReadsAll(t *testing.T) {
 				if !total && size != 100 {
 					continue // a short page is the last where no total is given
 				}
-				b, x := newBook(n, size, total), byIdentifier()
-				if err := x.advance(t.Context(), b.read); err != nil {
+				b, x := newPagedList(n, size, total), identifierIndex()
+				if err := x.readToEnd(t.Context(), b.read); err != nil {
 					t.Fatal(err)
 				}
-				if len(x.people) != n || b.reads > n/size+1 {
-					t.Errorf("%d of %d by %d, total %v, in %d reads", len(x.people), n, size, total, b.reads)
+				if len(x.byID) != n || b.reads > n/size+1 {
+					t.Errorf("%d of %d by %d, total %v, in %d reads", len(x.byID), n, size, total, b.reads)
 				}
 				// Read again, only the end is read, and finds what is new.
 				b.people = append(b.people, participant{ID: guid(9999), Identifier: "new"})
 				b.reads = 0
-				if err := x.advance(t.Context(), b.read); err != nil {
+				if err := x.readToEnd(t.Context(), b.read); err != nil {
 					t.Fatal(err)
 				}
 				if len(x.find("new")) != 1 || b.reads > 2 {
@@ -75,12 +77,12 @@ func TestIndexReadsAll(t *testing.T) {
 
 // Deletions move the list's end to an earlier page.
 func TestIndexShrinks(t *testing.T) {
-	b, x := newBook(350, 100, true), byIdentifier()
-	if err := x.advance(t.Context(), b.read); err != nil {
+	b, x := newPagedList(350, 100, true), identifierIndex()
+	if err := x.readToEnd(t.Context(), b.read); err != nil {
 		t.Fatal(err)
 	}
 	b.people = append(b.people[:140], participant{ID: guid(9999), Identifier: "new"})
-	if err := x.advance(t.Context(), b.read); err != nil {
+	if err := x.readToEnd(t.Context(), b.read); err != nil {
 		t.Fatal(err)
 	}
 	if len(x.find("new")) != 1 {
@@ -91,13 +93,13 @@ func TestIndexShrinks(t *testing.T) {
 // A list whose pages repeat or never end must not keep us reading: every read
 // costs quota.
 func TestIndexEnds(t *testing.T) {
-	b := newBook(1000, 100, true)
+	b := newPagedList(1000, 100, true)
 	reads := 0
 	same := func(ctx context.Context, _ int) ([]participant, *int, error) {
 		reads++
 		return b.read(ctx, 0)
 	}
-	if err := byIdentifier().advance(t.Context(), same); err == nil || reads > 4 {
+	if err := identifierIndex().readToEnd(t.Context(), same); err == nil || reads > 4 {
 		t.Errorf("%v after %d reads", err, reads)
 	}
 }
@@ -105,16 +107,16 @@ func TestIndexEnds(t *testing.T) {
 // What is known of a participant is replaced, never added to: an old value
 // must not go on naming them.
 func TestIndexPut(t *testing.T) {
-	x := byIdentifier()
+	x := identifierIndex()
 	upper := "ABCDEF00-0000-4000-8000-000000000000"
-	x.put(&participant{ID: upper, Identifier: "old"})
-	x.put(&participant{ID: guid(1), Identifier: "old"})
-	x.put(&participant{ID: strings.ToLower(upper), Identifier: "new", WithdrawDate: "x"})
-	x.put(&participant{ID: "no GUID", Identifier: "new"})
+	x.upsert(&participant{ID: upper, Identifier: "old"})
+	x.upsert(&participant{ID: guid(1), Identifier: "old"})
+	x.upsert(&participant{ID: strings.ToLower(upper), Identifier: "new", WithdrawDate: "x"})
+	x.upsert(&participant{ID: "no GUID", Identifier: "new"})
 	if old, new := x.find("old"), x.find("new"); len(old) != 1 || old[0].id != guid(1) || len(new) != 1 || !new[0].withdrawn {
 		t.Errorf("old %v, new %v", old, new)
 	}
-	x.put(&participant{ID: guid(1)})
+	x.upsert(&participant{ID: guid(1)})
 	if len(x.find("old")) != 0 || len(x.find("")) != 0 {
 		t.Error("an empty value names somebody")
 	}
@@ -127,9 +129,9 @@ func TestIndexResumes(t *testing.T) {
 		pf := newPlatform(people(2500)...)
 		pf.limit = 20
 		p, _ := open(t, testConfig(ByField), pf)
-		want(t, p, "planted-2499", "", delegation.IssuerThrottled)
+		wantParticipant(t, p, "planted-2499", "", delegation.IssuerThrottled)
 		time.Sleep(time.Hour)
-		want(t, p, "planted-2499", guid(2499), "")
+		wantParticipant(t, p, "planted-2499", guid(2499), "")
 		if _, lists, _, _ := pf.counts(); lists > 26 {
 			t.Errorf("%d pages of 25", lists)
 		}
@@ -155,7 +157,7 @@ func TestIndexErrors(t *testing.T) {
 				pf := newPlatform()
 				p, _ := open(t, testConfig(ByField), pf)
 				pf.admin = func(*http.Request) *http.Response { return c.answer }
-				want(t, p, "planted-0", "", c.code)
+				wantParticipant(t, p, "planted-0", "", c.code)
 			})
 		})
 	}
@@ -169,11 +171,11 @@ func TestIndexIsDetached(t *testing.T) {
 		pf.delay = 5 * time.Second
 		p, _ := open(t, testConfig(ByField), pf)
 		begin := time.Now()
-		if _, code := act(t, p, "planted-0"); code != delegation.IssuerUnavailable || time.Since(begin) != lookupTimeout {
+		if _, code := authorizeAs(t, p, "planted-0"); code != delegation.IssuerUnavailable || time.Since(begin) != lookupTimeout {
 			t.Errorf("%s after %v", code, time.Since(begin))
 		}
 		time.Sleep(30 * time.Second)
-		want(t, p, "planted-0", guid(0), "")
+		wantParticipant(t, p, "planted-0", guid(0), "")
 		if _, lists, _, _ := pf.counts(); lists != 10 {
 			t.Errorf("%d pages", lists)
 		}

@@ -17,10 +17,10 @@ import (
 )
 
 var (
-	errNobody    = errors.New("no participant of the project has the value")
-	errGUID      = errors.New("no participant of the project has the value, which has the form of a participant's ID (a GUID): did you mean participant_id?")
-	errSeveral   = errors.New("more than one participant has the value")
-	errWithdrawn = errors.New("the participant has withdrawn")
+	errNoParticipant       = errors.New("no participant of the project has the value")
+	errLooksLikeID         = errors.New("no participant of the project has the value, which has the form of a participant's ID (a GUID): did you mean participant_id?")
+	errSeveralParticipants = errors.New("more than one participant has the value")
+	errWithdrawn           = errors.New("the participant has withdrawn")
 )
 
 // errNoField is why nobody at all can be found by a custom field.
@@ -36,17 +36,17 @@ func (p *Provider) participantID(ctx context.Context, who delegation.Person, cla
 			return "", delegation.Refuse(delegation.ParticipantUnknown, errors.New("the session's value is no participant ID (a GUID); is it the participantIdentifier?"))
 		}
 		return claim, nil
-	case p.config.Participant.By == ByIdentifier && !isSegment(claim), claim == "":
+	case p.config.Participant.By == ByIdentifier && !isPathSegment(claim), claim == "":
 		return "", delegation.Refuse(delegation.ParticipantUnknown, errors.New("the session's value is empty or cannot be a participantIdentifier"))
 	}
 	if p.config.Participant.By == ByField {
-		if err := p.confirm(ctx, who, claim); err != nil {
+		if err := p.confirmBinding(ctx, who, claim); err != nil {
 			return "", err
 		}
 	}
-	return p.directory.resolve(ctx, who, claim, func(ctx context.Context, thrifty bool) (id string, err error) {
-		ctx = withOwner(ctx, p.directory.owner(who, claim))
-		ctx, end := delegation.Span(ctx, "delegate.lookup", attribute.String("delegate.provider", p.host.Name()))
+	return p.cache.resolve(ctx, who, claim, func(ctx context.Context, thrifty bool) (id string, err error) {
+		ctx = withOwner(ctx, p.cache.breakerOwner(who, claim))
+		ctx, end := delegation.StartSpan(ctx, "delegate.lookup", attribute.String("delegate.provider", p.host.Name()))
 		defer func() { end(err) }()
 		if p.config.Participant.By == ByField {
 			return p.findByField(ctx, who, claim, thrifty)
@@ -61,20 +61,20 @@ func (p *Provider) findByIdentifier(ctx context.Context, who delegation.Person, 
 	}
 	e, err := p.listed(ctx, claim)
 	switch {
-	case errors.Is(err, errNoList):
+	case errors.Is(err, errListTooLong):
 		// The list takes more than there is. What there is, is for people who
 		// may be participants.
-		if err := p.directory.quota.beyond(p.directory.misses.seen(who)); err != nil {
+		if err := p.cache.quota.spendPaced(p.cache.misses.missedBefore(who)); err != nil {
 			return "", err
 		}
 		id, err := p.findSingle(ctx, claim)
 		if err == nil {
-			p.directory.quota.found()
+			p.cache.quota.refundPaced()
 		}
 		return id, err
 	case err != nil:
 		return "", err
-	case time.Since(e.read) >= hitCheck:
+	case time.Since(e.readAt) >= recheckAge:
 		// The list tells all that the single participant would, of when it was
 		// read. That is believed for as long as what was found singly.
 		return p.findSingle(ctx, claim)
@@ -88,14 +88,14 @@ func (p *Provider) findSingle(ctx context.Context, claim string) (string, error)
 	found, err := p.participantByIdentifier(ctx, claim)
 	switch {
 	case errors.Is(err, errNotFound):
-		return "", p.nobody(ctx, claim)
+		return "", p.refuseNotFound(ctx, claim)
 	case err != nil:
 		return "", err
 	case found.Identifier != claim:
 		// A platform that cleans paths, ignores case or takes IDs as well would
 		// otherwise let one user of the app be another's participant.
 		p.host.Logger().Error("the platform answered with another participant than was asked for; nobody was let in")
-		return "", delegation.Refuse(delegation.ParticipantUnknown, errNobody)
+		return "", delegation.Refuse(delegation.ParticipantUnknown, errNoParticipant)
 	case !isGUID(found.ID):
 		return "", delegation.Refuse(delegation.IssuerUnavailable, errors.New("reading participants: a participant has no ID"))
 	}
@@ -110,8 +110,8 @@ func active(id string, withdrawn bool) (string, error) {
 }
 
 func (p *Provider) findByField(ctx context.Context, who delegation.Person, claim string, thrifty bool) (string, error) {
-	p.warnOfOthers(ctx)
-	begun := p.directory.pins.releases()
+	p.warnOfForeignBindings(ctx)
+	begun := p.cache.bindings.releases()
 	find := p.findListed
 	if p.config.Participant.Query != "" && !thrifty {
 		find = p.findQueried
@@ -150,9 +150,9 @@ func (p *Provider) findQueried(ctx context.Context, claim string) (string, error
 	}
 	switch {
 	case len(found) == 0:
-		return "", delegation.Refuse(delegation.ParticipantUnknown, errNobody)
+		return "", delegation.Refuse(delegation.ParticipantUnknown, errNoParticipant)
 	case len(found) > 1 || partial:
-		return "", delegation.Refuse(delegation.ParticipantAmbiguous, errSeveral)
+		return "", delegation.Refuse(delegation.ParticipantAmbiguous, errSeveralParticipants)
 	}
 	return active(found[0].ID, found[0].withdrawn())
 }
@@ -162,69 +162,69 @@ func (p *Provider) findQueried(ctx context.Context, claim string) (string, error
 func (p *Provider) findListed(ctx context.Context, claim string) (string, error) {
 	for range 2 {
 		e, err := p.listed(ctx, claim)
-		if errors.Is(err, errNoList) {
-			return "", throttled(p.directory.quota.untilReset(), errNoList)
+		if errors.Is(err, errListTooLong) {
+			return "", throttled(p.cache.quota.untilReset(), errListTooLong)
 		}
 		if err != nil {
 			return "", err
 		}
-		if !isSegment(e.identifier) {
+		if !isPathSegment(e.identifier) {
 			return "", delegation.Refuse(delegation.ParticipantUnknown, errors.New("the participant's identifier cannot be asked for"))
 		}
 		found, err := p.participantByIdentifier(ctx, e.identifier)
 		switch {
 		case errors.Is(err, errNotFound):
-			p.directory.unlist(e)
+			p.cache.removeFromList(e)
 			continue
 		case err != nil:
 			return "", err
 		case found.Identifier != e.identifier || !isGUID(found.ID):
 			p.host.Logger().Error("the platform answered with another participant than was asked for; nobody was let in")
-			return "", delegation.Refuse(delegation.ParticipantUnknown, errNobody)
+			return "", delegation.Refuse(delegation.ParticipantUnknown, errNoParticipant)
 		case !strings.EqualFold(found.ID, e.id):
-			p.directory.unlist(e)
+			p.cache.removeFromList(e)
 		case found.field(p.config.Participant.Field) == claim:
 			return active(found.ID, found.withdrawn())
 		}
-		p.directory.relist(found)
+		p.cache.updateInList(found)
 	}
-	return "", delegation.Refuse(delegation.ParticipantUnknown, errNobody)
+	return "", delegation.Refuse(delegation.ParticipantUnknown, errNoParticipant)
 }
 
 // listed returns the one participant whom the index has for the claim.
-func (p *Provider) listed(ctx context.Context, claim string) (entry, error) {
+func (p *Provider) listed(ctx context.Context, claim string) (indexEntry, error) {
 	read := func(ctx context.Context, number int) ([]participant, *int, error) {
-		if !p.directory.quota.affords(1) {
-			return nil, nil, errNoList
+		if !p.cache.quota.canAfford(1) {
+			return nil, nil, errListTooLong
 		}
 		return p.participantList(ctx, number, "", "")
 	}
 	whole := read
 	if p.config.Participant.By == ByIdentifier {
-		whole = p.directory.whole(read) // there is another way
+		whole = p.cache.onlyWhole(read) // there is another way
 	}
-	x, err := p.directory.ready(ctx, claimOf(p.config.Participant), whole)
+	x, err := p.cache.ensureList(ctx, claimOf(p.config.Participant), whole)
 	if err != nil {
-		return entry{}, err
+		return indexEntry{}, err
 	}
-	p.directory.rescan(x, read)
+	p.cache.rereadList(x, read)
 	found := x.find(claim)
 	if len(found) == 0 {
-		if err := p.directory.refresh(ctx, x, read); err != nil {
-			return entry{}, err
+		if err := p.cache.refreshListEnd(ctx, x, read); err != nil {
+			return indexEntry{}, err
 		}
 		found = x.find(claim)
 	}
 	switch len(found) {
 	case 0:
 		if by := p.config.Participant; by.By == ByField && x.blank() {
-			return entry{}, delegation.Refuse(delegation.ParticipantUnknown, errNoField(by.Field))
+			return indexEntry{}, delegation.Refuse(delegation.ParticipantUnknown, errNoField(by.Field))
 		}
-		return entry{}, delegation.Refuse(delegation.ParticipantUnknown, p.causeOfNobody(claim))
+		return indexEntry{}, delegation.Refuse(delegation.ParticipantUnknown, p.notFoundCause(claim))
 	case 1:
 		return found[0], nil
 	default:
-		return entry{}, delegation.Refuse(delegation.ParticipantAmbiguous, errSeveral)
+		return indexEntry{}, delegation.Refuse(delegation.ParticipantAmbiguous, errSeveralParticipants)
 	}
 }
 

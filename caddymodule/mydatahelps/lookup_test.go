@@ -35,7 +35,7 @@ func TestIdentifierEscaping(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			pf := newPlatform(person{id: guid(7), identifier: claim})
 			p, _ := open(t, testConfig(ByIdentifier), pf)
-			want(t, p, claim, guid(7), "")
+			wantParticipant(t, p, claim, guid(7), "")
 			if len(pf.gets) != 1 || pf.gets[0] != segment {
 				t.Errorf("%q was asked for as %q", claim, pf.gets)
 			}
@@ -51,7 +51,7 @@ func TestIdentifierImpossible(t *testing.T) {
 		for _, claim := range []string{"", ".", "..", "a\x00", "a\nb", "a\x7f", "a\u0085", "a\xff", strings.Repeat("x", 257)} {
 			d := request("planted")
 			d.Claim = claim
-			if _, err := p.Authorize(t.Context(), d); refused(t, err).Code != delegation.ParticipantUnknown {
+			if _, err := p.Authorize(t.Context(), d); asRefusal(t, err).Code != delegation.ParticipantUnknown {
 				t.Errorf("%q: %v", claim, err)
 			}
 		}
@@ -102,7 +102,7 @@ func TestIdentifierAnswers(t *testing.T) {
 					}
 					return c.answer
 				}
-				want(t, p, "planted-0", "", c.code)
+				wantParticipant(t, p, "planted-0", "", c.code)
 				if gets, _, grants, _ := pf.counts(); gets != 1 || grants != 0 {
 					t.Errorf("%d lookups, %d grants", gets, grants)
 				}
@@ -123,7 +123,7 @@ func TestLookupTooLarge(t *testing.T) {
 		p, _ := open(t, testConfig(ByIdentifier), pf)
 		pf.admin = func(*http.Request) *http.Response { return reply(200, "{}"+strings.Repeat(" ", maxAnswer)) }
 		_, err := p.Authorize(t.Context(), request("planted-0"))
-		if cause := refused(t, err).Unwrap().Error(); !strings.Contains(cause, "too large") {
+		if cause := asRefusal(t, err).Unwrap().Error(); !strings.Contains(cause, "too large") {
 			t.Error(cause)
 		}
 	})
@@ -136,7 +136,7 @@ func TestLookupErrorsNameNobody(t *testing.T) {
 		pf.delay = time.Hour
 		p, _ := open(t, testConfig(ByIdentifier), pf)
 		begin := time.Now()
-		want(t, p, "planted-0", "", delegation.IssuerUnavailable)
+		wantParticipant(t, p, "planted-0", "", delegation.IssuerUnavailable)
 		if waited := time.Since(begin); waited != delegation.DefaultTimeout {
 			t.Errorf("waited %v", waited)
 		}
@@ -150,16 +150,16 @@ func TestMissesAreCached(t *testing.T) {
 		pf := newPlatform(people(1)...)
 		p, _ := open(t, testConfig(ByIdentifier), pf)
 		for range 5 {
-			want(t, p, "planted-1", "", delegation.ParticipantUnknown)
+			wantParticipant(t, p, "planted-1", "", delegation.ParticipantUnknown)
 		}
 		pf.change(func() { pf.people = people(2) })
 		time.Sleep(29 * time.Second)
-		want(t, p, "planted-1", "", delegation.ParticipantUnknown)
+		wantParticipant(t, p, "planted-1", "", delegation.ParticipantUnknown)
 		if gets, _, _, _ := pf.counts(); gets != 1 {
 			t.Errorf("%d lookups", gets)
 		}
 		time.Sleep(2 * time.Second)
-		want(t, p, "planted-1", guid(1), "")
+		wantParticipant(t, p, "planted-1", guid(1), "")
 	})
 }
 
@@ -171,14 +171,14 @@ func TestFailuresAreForgotten(t *testing.T) {
 		p, _ := open(t, testConfig(ByIdentifier), pf)
 		pf.admin = func(*http.Request) *http.Response { return reply(503, "") }
 		for range 20 {
-			want(t, p, "planted-0", "", delegation.IssuerUnavailable)
+			wantParticipant(t, p, "planted-0", "", delegation.IssuerUnavailable)
 		}
 		if gets, _, _, _ := pf.counts(); gets != 1 {
 			t.Errorf("%d lookups", gets)
 		}
 		pf.change(func() { pf.admin = nil })
 		time.Sleep(time.Second + time.Millisecond)
-		want(t, p, "planted-0", guid(0), "")
+		wantParticipant(t, p, "planted-0", guid(0), "")
 	})
 }
 
@@ -191,15 +191,15 @@ func TestSickPlatform(t *testing.T) {
 		p, _ := open(t, testConfig(ByIdentifier), pf)
 		pf.admin = func(*http.Request) *http.Response { return reply(503, "") }
 		for i := range 50 {
-			want(t, p, fmt.Sprintf("planted-%d", i), "", delegation.IssuerUnavailable)
+			wantParticipant(t, p, fmt.Sprintf("planted-%d", i), "", delegation.IssuerUnavailable)
 		}
-		if gets, _, _, _ := pf.counts(); gets != blame.DistinctNewcomers {
+		if gets, _, _, _ := pf.counts(); gets != blame.MinNewPeople {
 			t.Errorf("%d lookups", gets)
 		}
 		pf.change(func() { pf.admin = nil })
 		time.Sleep(2 * time.Second)
-		want(t, p, "planted-7", guid(7), "")
-		want(t, p, "planted-8", guid(8), "")
+		wantParticipant(t, p, "planted-7", guid(7), "")
+		wantParticipant(t, p, "planted-8", guid(8), "")
 	})
 }
 
@@ -207,7 +207,7 @@ func TestSickPlatform(t *testing.T) {
 // keep somebody the participant they were.
 func TestPurgeDuringALookup(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDirectory(newPins())
+		d := newParticipantCache(newLocalBindings())
 		defer d.Close()
 		who := delegation.Person{Realm: "app", Subject: "planted"}
 		id := guid(0)
@@ -233,12 +233,12 @@ func TestHitsAreCached(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pf := newPlatform(people(1)...)
 		p, _ := open(t, testConfig(ByIdentifier), pf)
-		want(t, p, "planted-0", guid(0), "")
+		wantParticipant(t, p, "planted-0", guid(0), "")
 		pf.change(func() { pf.delay = 3 * time.Second })
 		for hour := 1; hour <= 30; hour++ {
 			time.Sleep(61 * time.Minute)
 			begin := time.Now()
-			want(t, p, "planted-0", guid(0), "")
+			wantParticipant(t, p, "planted-0", guid(0), "")
 			if waited := time.Since(begin); waited != 0 {
 				t.Errorf("waited %v in hour %d", waited, hour)
 			}
@@ -246,7 +246,7 @@ func TestHitsAreCached(t *testing.T) {
 			if gets, _, _, _ := pf.counts(); gets != 1+hour {
 				t.Fatalf("%d lookups after %d hours", gets, hour)
 			}
-			want(t, p, "planted-0", guid(0), "")
+			wantParticipant(t, p, "planted-0", guid(0), "")
 		}
 	})
 }
@@ -257,19 +257,19 @@ func TestHitsWithoutQuota(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pf := newPlatform(people(1)...)
 		p, _ := open(t, testConfig(ByIdentifier), pf)
-		want(t, p, "planted-0", guid(0), "")
+		wantParticipant(t, p, "planted-0", guid(0), "")
 		begin := time.Now()
 		for time.Since(begin) < 23*time.Hour {
 			time.Sleep(30 * time.Minute)
-			p.directory.quota.observe(http.Header{"Ratelimit-Limit": {"1000"}, "Ratelimit-Remaining": {"400"}, "Ratelimit-Reset": {"1900"}})
-			want(t, p, "planted-0", guid(0), "")
+			p.cache.quota.observe(http.Header{"Ratelimit-Limit": {"1000"}, "Ratelimit-Remaining": {"400"}, "Ratelimit-Reset": {"1900"}})
+			wantParticipant(t, p, "planted-0", guid(0), "")
 		}
 		synctest.Wait()
 		if gets, _, _, _ := pf.counts(); gets != 1 {
 			t.Errorf("%d lookups", gets)
 		}
 		time.Sleep(time.Hour + time.Second)
-		want(t, p, "planted-0", guid(0), "")
+		wantParticipant(t, p, "planted-0", guid(0), "")
 		if gets, _, _, _ := pf.counts(); gets != 2 {
 			t.Errorf("%d lookups after a day", gets)
 		}
@@ -282,11 +282,11 @@ func TestCheckFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pf := newPlatform(people(1)...)
 		p, _ := open(t, testConfig(ByIdentifier), pf)
-		want(t, p, "planted-0", guid(0), "")
+		wantParticipant(t, p, "planted-0", guid(0), "")
 		time.Sleep(2 * time.Hour)
 		pf.change(func() { pf.admin = func(*http.Request) *http.Response { return reply(500, "") } })
 		for range 59 {
-			want(t, p, "planted-0", guid(0), "")
+			wantParticipant(t, p, "planted-0", guid(0), "")
 			time.Sleep(10 * time.Second)
 		}
 		if gets, _, _, _ := pf.counts(); gets != 3 {
@@ -319,15 +319,15 @@ func TestLookupKey(t *testing.T) {
 // Strangers must not push the people out whom the cache is for, and neither
 // cache may grow without bound.
 func TestCachesAreBounded(t *testing.T) {
-	d := newDirectory(newPins())
+	d := newParticipantCache(newLocalBindings())
 	defer d.Close()
 	known := delegation.Person{Subject: "known"}
 	op := d.purges.Begin(new(delegation.Identity))
 	defer op.End()
-	d.note("known", known, "known", guid(0), nil, op)
+	d.recordLookup("known", known, "known", guid(0), nil, op)
 	unknown := delegation.Refuse(delegation.ParticipantUnknown, errors.New("x"))
 	for i := range maxMisses + 500 {
-		d.note(guid(i), delegation.Person{Subject: guid(i)}, guid(i), "", unknown, op)
+		d.recordLookup(guid(i), delegation.Person{Subject: guid(i)}, guid(i), "", unknown, op)
 	}
 	if n := d.misses.store.Len(); n > maxMisses || n < maxMisses*8/10 {
 		t.Errorf("%d misses kept", n)
@@ -336,7 +336,7 @@ func TestCachesAreBounded(t *testing.T) {
 		t.Error("a hit was pushed out by misses")
 	}
 	for i := range maxHits + 500 {
-		d.note(guid(i), delegation.Person{Subject: guid(i)}, guid(i), guid(i), nil, op)
+		d.recordLookup(guid(i), delegation.Person{Subject: guid(i)}, guid(i), guid(i), nil, op)
 	}
 	if n := d.hits.Len(); n > maxHits || n < maxHits*8/10 {
 		t.Errorf("%d hits kept", n)
@@ -357,9 +357,9 @@ func TestR4_LookupsOutliveConfigurations(t *testing.T) {
 					time.Sleep(time.Second)
 					h.close()
 				}()
-				want(t, p, "planted-0", guid(0), "")
-				want(t, p, "planted-1", guid(1), "")
-				if !p.directory.life.over() || p.directory.life.awaited.ctx.Err() == nil {
+				wantParticipant(t, p, "planted-0", guid(0), "")
+				wantParticipant(t, p, "planted-1", guid(1), "")
+				if !p.cache.lifecycle.unused() || p.cache.lifecycle.foreground.ctx.Err() == nil {
 					t.Error("something would go on")
 				}
 			})

@@ -15,11 +15,11 @@ import (
 )
 
 const (
-	// missLife is how long a person is not looked up again who was found to be
+	// missLifetime is how long a person is not looked up again who was found to be
 	// no participant: twice as long each time, up to maxMissLife. Nobody waits
 	// much longer than they have been none.
-	missLife    = 30 * time.Second
-	maxMissLife = time.Hour
+	missLifetime    = 30 * time.Second
+	maxMissLifetime = time.Hour
 
 	// freeClaims is how often a person may come with another claim before the
 	// pause is over: one whom the operator has linked need not wait, and who
@@ -29,10 +29,10 @@ const (
 	maxMisses = 10_000
 )
 
-// misses are why people could not be found, one record a person. They are of
+// missCache are why people could not be found, one record a person. They are of
 // their own so that strangers push no participant out.
-type misses struct {
-	store  *memory.Store[delegation.Person, *miss]
+type missCache struct {
+	store  *memory.Cache[delegation.Person, *miss]
 	secret []byte
 }
 
@@ -46,14 +46,14 @@ type miss struct {
 
 var errManyClaims = errors.New("the person was looked up by several values in vain")
 
-func newMisses() misses {
+func newMissCache() missCache {
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret) // never fails
-	return misses{memory.New[delegation.Person, *miss](maxMisses), secret}
+	return missCache{memory.New[delegation.Person, *miss](maxMisses), secret}
 }
 
-// recall returns the refusal that is remembered for a person.
-func (m misses) recall(who delegation.Person, claim string) *delegation.Refusal {
+// lookup returns the refusal that is remembered for a person.
+func (m missCache) lookup(who delegation.Person, claim string) *delegation.Refusal {
 	now := time.Now()
 	last, ok := m.store.Get(who, m.key(who), now)
 	switch {
@@ -63,7 +63,7 @@ func (m misses) recall(who delegation.Person, claim string) *delegation.Refusal 
 		if isMiss(last.refusal) {
 			return last.refusal
 		}
-		return blame.Again(last.refusal, last.until.Sub(now))
+		return blame.Repeat(last.refusal, last.until.Sub(now))
 	case last.missed <= freeClaims:
 		return nil
 	default:
@@ -72,7 +72,7 @@ func (m misses) recall(who delegation.Person, claim string) *delegation.Refusal 
 }
 
 // record remembers why a person was not found.
-func (m misses) record(who delegation.Person, claim string, r *delegation.Refusal) {
+func (m missCache) record(who delegation.Person, claim string, r *delegation.Refusal) {
 	key, now := m.key(who), time.Now()
 	last := &miss{claim: claim, refusal: r}
 	if before, ok := m.store.Get(who, key, now); ok {
@@ -83,9 +83,9 @@ func (m misses) record(who delegation.Person, claim string, r *delegation.Refusa
 	case isMiss(r):
 		last.missed++
 		last.failed = 0
-		wait = min(missLife<<min(last.missed-1, 10), maxMissLife)
+		wait = min(missLifetime<<min(last.missed-1, 10), maxMissLifetime)
 		if r.Code == delegation.AccountConflict {
-			wait = confirmEvery // an operator decides
+			wait = confirmInterval // an operator decides
 		}
 	default:
 		last.failed++
@@ -103,9 +103,9 @@ func (m misses) record(who delegation.Person, claim string, r *delegation.Refusa
 	m.store.Set(who, key, last, life, false)
 }
 
-// seen tells whether somebody was looked up in vain, or could not be looked up
+// missedBefore tells whether somebody was looked up in vain, or could not be looked up
 // for want of quota.
-func (m misses) seen(who delegation.Person) bool {
+func (m missCache) missedBefore(who delegation.Person) bool {
 	last, ok := m.store.Get(who, m.key(who), time.Now())
 	return ok && (last.missed > 0 || last.refusal.Code == delegation.IssuerThrottled)
 }
@@ -113,28 +113,28 @@ func (m misses) seen(who delegation.Person) bool {
 // forget has a person looked up again as soon as they come. That there was no
 // quota for them, or how often they were none, stays: signing out and in again
 // must not make somebody new each time.
-func (m misses) forget(who delegation.Person) {
+func (m missCache) forget(who delegation.Person) {
 	key := m.key(who)
 	if last, ok := m.store.Get(who, key, time.Now()); ok {
-		m.store.Set(who, key, &miss{refusal: last.refusal, missed: last.missed}, maxMissLife, false)
+		m.store.Set(who, key, &miss{refusal: last.refusal, missed: last.missed}, maxMissLifetime, false)
 	}
 }
 
-// found ends what is remembered of a person who is a participant.
-func (m misses) found(who delegation.Person) { m.store.Delete(who, m.key(who)) }
+// delete ends what is remembered of a person who is a participant.
+func (m missCache) delete(who delegation.Person) { m.store.Delete(who, m.key(who)) }
 
 // key names nobody: counts outlive what is forgotten of a person.
-func (m misses) key(who delegation.Person) string {
+func (m missCache) key(who delegation.Person) string {
 	h, _ := blake2b.New256(m.secret) // never fails with a key of 32 bytes
 	_, _ = h.Write([]byte(lookupKey(who, who.Subject)))
 	return string(h.Sum(nil))
 }
 
-// retry has everybody looked up again of whom nothing was found out.
-func (m misses) retry() {
+// forgetFailures has everybody looked up again of whom nothing was found out.
+func (m missCache) forgetFailures() {
 	m.store.DeleteFunc(func(last *miss) bool { return !isMiss(last.refusal) })
 }
 
-func (m misses) forgetAll() {
+func (m missCache) forgetAll() {
 	m.store.DeleteFunc(func(*miss) bool { return true })
 }

@@ -19,14 +19,14 @@ import (
 // one is tried.
 func TestR14_LookupsThatPanic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := newDirectory(newPins())
+		d := newParticipantCache(newLocalBindings())
 		defer d.Close()
 		who := delegation.Person{Realm: "app", Subject: "alice"}
 		panics := func(context.Context, bool) (string, error) { panic("alice") }
 		if _, err := d.resolve(t.Context(), who, "alice", panics); delegation.AsRefusal(err).Code != delegation.IssuerUnavailable {
 			t.Errorf("%v; want issuer_unavailable", err)
 		}
-		if d.quota.strangers != 0 {
+		if d.quota.unknownSpent != 0 {
 			t.Error("the strangers have paid for it")
 		}
 		time.Sleep(2 * time.Second) // beyond the pause after one failure
@@ -34,29 +34,29 @@ func TestR14_LookupsThatPanic(t *testing.T) {
 		if id, err := d.resolve(t.Context(), who, "alice", found); id != guid(1) {
 			t.Errorf("%q, %v", id, err)
 		}
-		time.Sleep(hitCheck)
+		time.Sleep(recheckAge)
 		if id, err := d.resolve(t.Context(), who, "alice", panics); id != guid(1) { // checked in the background
 			t.Errorf("%q, %v", id, err)
 		}
 		synctest.Wait()
-		if d.checks.Load() != 0 {
+		if d.backgroundChecks.Load() != 0 {
 			t.Error("the check goes on for ever")
 		}
 
 		list := func(context.Context, int) ([]participant, *int, error) { panic("alice") }
 		claim := claimOf(Participant{By: ByIdentifier})
-		if _, err := d.ready(t.Context(), claim, list); err == nil {
+		if _, err := d.ensureList(t.Context(), claim, list); err == nil {
 			t.Error("the list was read")
 		} else if _, ok := errors.AsType[*background.Panic](err); !ok {
 			t.Errorf("%v; want a panic", err)
 		}
-		x, err := d.ready(t.Context(), claim, func(context.Context, int) ([]participant, *int, error) { return nil, nil, nil })
+		x, err := d.ensureList(t.Context(), claim, func(context.Context, int) ([]participant, *int, error) { return nil, nil, nil })
 		if err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Hour)
-		d.rescan(x, list)
-		if err := d.refresh(t.Context(), x, list); err == nil {
+		d.rereadList(x, list)
+		if err := d.refreshListEnd(t.Context(), x, list); err == nil {
 			t.Error("the list's end was read")
 		}
 		synctest.Wait()

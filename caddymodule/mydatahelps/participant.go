@@ -68,9 +68,9 @@ func isGUID(s string) bool {
 	return true
 }
 
-// isSegment tells whether s can be exactly one segment of a path and stay it,
+// isPathSegment tells whether s can be exactly one segment of a path and stay it,
 // however often somebody on the way decodes and cleans it.
-func isSegment(s string) bool {
+func isPathSegment(s string) bool {
 	if s == "" || s == "." || s == ".." || len(s) > maxIdentifier || !utf8.ValidString(s) {
 		return false
 	}
@@ -87,7 +87,7 @@ var errNotFound = errors.New("not found")
 // participantByIdentifier asks for one participant; errNotFound if there is none.
 func (p *Provider) participantByIdentifier(ctx context.Context, identifier string) (*participant, error) {
 	var found participant
-	err := p.administer(ctx, "/"+url.PathEscape(identifier), maxAnswer, &found)
+	err := p.callAdministration(ctx, "/"+url.PathEscape(identifier), maxAnswer, &found)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +109,7 @@ func (p *Provider) participantList(ctx context.Context, number int, filter, valu
 		Total        *int           `json:"totalParticipants"`
 		Participants *[]participant `json:"participants"`
 	}
-	if err := p.administer(ctx, "?"+query.Encode(), maxListAnswer, &list); err != nil {
+	if err := p.callAdministration(ctx, "?"+query.Encode(), maxListAnswer, &list); err != nil {
 		if errors.Is(err, errNotFound) {
 			return nil, nil, errUnknownProject()
 		}
@@ -121,15 +121,15 @@ func (p *Provider) participantList(ctx context.Context, number int, filter, valu
 	return *list.Participants, list.Total, nil
 }
 
-// administer makes one administrative call below the project's participants.
+// callAdministration makes one administrative call below the project's participants.
 // A service token that is no longer accepted is renewed once.
-func (p *Provider) administer(ctx context.Context, rest string, limit int64, into any) error {
+func (p *Provider) callAdministration(ctx context.Context, rest string, limit int64, into any) error {
 	token, cached, err := p.serviceToken(ctx)
 	if err != nil {
 		return err
 	}
 	status, err := p.get(ctx, rest, token, limit, into)
-	if err == nil && status == http.StatusUnauthorized && cached && p.directory.expired.Allow() {
+	if err == nil && status == http.StatusUnauthorized && cached && p.cache.unauthorizedRenewals.Allow() {
 		if token, err = p.renewServiceToken(ctx, token); err != nil {
 			return err
 		}
@@ -139,7 +139,7 @@ func (p *Provider) administer(ctx context.Context, rest string, limit int64, int
 	case err != nil:
 		return err
 	case status == http.StatusOK:
-		p.directory.project.confirm()
+		p.cache.project.markKnown()
 		return nil
 	case status == http.StatusNotFound:
 		return errNotFound
@@ -152,12 +152,12 @@ func (p *Provider) administer(ctx context.Context, rest string, limit int64, int
 
 // get makes one call. Only an answer of status 200 is read.
 func (p *Provider) get(ctx context.Context, rest string, token *delegation.Token, limit int64, into any) (status int, err error) {
-	quota, breaker, owner := p.directory.quota, p.directory.breaker, ownerFrom(ctx)
-	pass, refused := breaker.Enter(owner)
+	quota, breaker, owner := p.cache.quota, p.cache.breaker, ownerFrom(ctx)
+	pass, refused := breaker.Allow(owner)
 	if refused != nil {
 		return 0, refused
 	}
-	defer breaker.Leave(pass)
+	defer breaker.Release(pass)
 	if err := quota.spend(); err != nil {
 		return 0, err
 	}
@@ -172,8 +172,8 @@ func (p *Provider) get(ctx context.Context, rest string, token *delegation.Token
 	}
 	res, err := p.client.Do(req)
 	if err != nil {
-		r := unread(err)
-		breaker.Record(pass, owner, silence(err, r))
+		r := noAnswerRefusal(err)
+		breaker.Record(pass, owner, noAnswerVerdict(err, r))
 		return 0, r
 	}
 	defer res.Body.Close()
@@ -184,25 +184,25 @@ func (p *Provider) get(ctx context.Context, rest string, token *delegation.Token
 		// or theirs who happened to ask.
 		wait := oauth.RetryAfter(res.Header, time.Now())
 		r := throttled(wait, errors.New("the platform limits administrative requests"))
-		if remaining, ok := count(res.Header, "RateLimit-Remaining"); ok && remaining == 0 {
+		if remaining, ok := headerCount(res.Header, "RateLimit-Remaining"); ok && remaining == 0 {
 			quota.exhaust(wait)
-			breaker.Record(pass, owner, blame.Well())
+			breaker.Record(pass, owner, blame.Healthy())
 		} else {
-			breaker.Record(pass, owner, blame.Service(r))
+			breaker.Record(pass, owner, blame.ServiceFailed(r))
 		}
 		return 0, r
 	case res.StatusCode >= http.StatusInternalServerError:
-		breaker.Record(pass, owner, blame.Service(delegation.Refuse(delegation.IssuerUnavailable, errors.New("reading participants: the platform keeps failing"))))
+		breaker.Record(pass, owner, blame.ServiceFailed(delegation.Refuse(delegation.IssuerUnavailable, errors.New("reading participants: the platform keeps failing"))))
 		return res.StatusCode, nil
 	}
-	breaker.Record(pass, owner, blame.Well())
+	breaker.Record(pass, owner, blame.Healthy())
 	if res.StatusCode != http.StatusOK {
 		return res.StatusCode, nil
 	}
 	body, err := io.ReadAll(io.LimitReader(res.Body, limit+1))
 	switch {
 	case err != nil:
-		return 0, unread(err)
+		return 0, noAnswerRefusal(err)
 	case int64(len(body)) > limit:
 		return 0, delegation.Refuse(delegation.IssuerUnavailable, errors.New("reading participants: the answer is too large"))
 	case json.Unmarshal(body, into) != nil:
@@ -212,12 +212,12 @@ func (p *Provider) get(ctx context.Context, rest string, token *delegation.Token
 	return http.StatusOK, nil
 }
 
-// silence is the verdict of a call that got no answer.
-func silence(err error, r *delegation.Refusal) blame.Verdict {
+// noAnswerVerdict is the verdict of a call that got no answer.
+func noAnswerVerdict(err error, r *delegation.Refusal) blame.Verdict {
 	if operation, ok := errors.AsType[*net.OpError](err); ok && operation.Op == "dial" {
 		return blame.Unreachable(r)
 	}
-	return blame.Service(r)
+	return blame.ServiceFailed(r)
 }
 
 type ownerKey struct{}
@@ -233,10 +233,10 @@ func ownerFrom(ctx context.Context) blame.Owner {
 	if o, ok := ctx.Value(ownerKey{}).(blame.Owner); ok {
 		return o
 	}
-	return blame.Strangers
+	return blame.Unverified
 }
 
-// unread never wraps net/http's errors: they hold the address, and it the person.
-func unread(err error) *delegation.Refusal {
+// noAnswerRefusal never wraps net/http's errors: they hold the address, and it the person.
+func noAnswerRefusal(err error) *delegation.Refusal {
 	return delegation.Refuse(delegation.IssuerUnavailable, fmt.Errorf("reading participants: %w", oauth.Unreachable(err)))
 }

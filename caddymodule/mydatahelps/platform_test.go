@@ -34,8 +34,8 @@ func people(n int) []person {
 	return all
 }
 
-// large is how many people are where [people] puts them.
-const large = 100_000
+// largeProject is how many people are where [people] puts them.
+const largeProject = 100_000
 
 // platform is a fake MyDataHelps below [testBase], in memory.
 type platform struct {
@@ -223,7 +223,7 @@ func (f *platform) find(req *http.Request, rest string) *http.Response {
 	if rest != "" {
 		identifier, err := url.PathUnescape(rest[1:])
 		people := f.people
-		if n, bad := strconv.Atoi(strings.TrimPrefix(identifier, "planted-")); len(people) >= large { // too many to look through
+		if n, bad := strconv.Atoi(strings.TrimPrefix(identifier, "planted-")); len(people) >= largeProject { // too many to look through
 			if people = nil; bad == nil && n < len(f.people) {
 				people = f.people[n : n+1]
 			}

@@ -12,10 +12,10 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// projectKnowledge is whether the platform knows the project. It answers 404
+// projectStatus is whether the platform knows the project. It answers 404
 // for a project that it does not know and for a participant alike; only the
 // participant list tells one from the other.
-type projectKnowledge struct {
+type projectStatus struct {
 	mu      sync.Mutex
 	known   bool      // the platform has answered for the project
 	unknown bool      // it has not, when it was asked last
@@ -30,15 +30,15 @@ var errProject = errors.New("the platform does not know the project: compare pro
 
 func errUnknownProject() error { return delegation.Refuse(delegation.CredentialsRejected, errProject) }
 
-// confirm notes that the platform has answered for the project.
-func (k *projectKnowledge) confirm() {
+// markKnown notes that the platform has answered for the project.
+func (k *projectStatus) markKnown() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.known, k.unknown = true, false
 }
 
-// due tells whether to ask now, and otherwise what is known.
-func (k *projectKnowledge) due(now time.Time) (ask, unknown bool) {
+// shouldAsk tells whether to ask now, and otherwise what is known.
+func (k *projectStatus) shouldAsk(now time.Time) (ask, unknown bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.known || now.Before(k.next) {
@@ -48,34 +48,34 @@ func (k *projectKnowledge) due(now time.Time) (ask, unknown bool) {
 	return true, false
 }
 
-func (k *projectKnowledge) deny() {
+func (k *projectStatus) markUnknown() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.unknown = true
 }
 
-// nobody is the refusal for a participant whom the platform answers 404 for.
-func (p *Provider) nobody(ctx context.Context, claim string) error {
-	k := &p.directory.project
-	ask, unknown := k.due(time.Now())
+// refuseNotFound is the refusal for a participant whom the platform answers 404 for.
+func (p *Provider) refuseNotFound(ctx context.Context, claim string) error {
+	k := &p.cache.project
+	ask, unknown := k.shouldAsk(time.Now())
 	if ask {
 		unknown = errors.Is(p.findProject(ctx), errNotFound)
 		if unknown {
-			k.deny()
+			k.markUnknown()
 		}
 	}
 	if unknown {
 		return errUnknownProject()
 	}
-	return delegation.Refuse(delegation.ParticipantUnknown, p.causeOfNobody(claim))
+	return delegation.Refuse(delegation.ParticipantUnknown, p.notFoundCause(claim))
 }
 
-// causeOfNobody says what may be wrong with a value that no participant has.
-func (p *Provider) causeOfNobody(claim string) error {
+// notFoundCause says what may be wrong with a value that no participant has.
+func (p *Provider) notFoundCause(claim string) error {
 	if p.config.Participant.By == ByIdentifier && isGUID(claim) {
-		return errGUID
+		return errLooksLikeID
 	}
-	return errNobody
+	return errNoParticipant
 }
 
 // findProject asks for the shortest list of participants there is; errNotFound
@@ -83,5 +83,5 @@ func (p *Provider) causeOfNobody(claim string) error {
 func (p *Provider) findProject(ctx context.Context) error {
 	query := url.Values{"pageNumber": {"0"}, "pageSize": {"1"}}
 	var list struct{}
-	return p.administer(ctx, "?"+query.Encode(), maxListAnswer, &list)
+	return p.callAdministration(ctx, "?"+query.Encode(), maxListAnswer, &list)
 }

@@ -24,7 +24,7 @@ func TestProjectUnknown(t *testing.T) {
 		pf.admin = func(*http.Request) *http.Response { return reply(404, "{}") }
 		for i := range 20 {
 			_, err := p.Authorize(t.Context(), request(fmt.Sprintf("planted-x%d", i)))
-			if r := refused(t, err); r.Code != delegation.CredentialsRejected || !strings.Contains(r.Unwrap().Error(), "does not know the project") {
+			if r := asRefusal(t, err); r.Code != delegation.CredentialsRejected || !strings.Contains(r.Unwrap().Error(), "does not know the project") {
 				t.Fatalf("%v", r)
 			}
 		}
@@ -35,10 +35,10 @@ func TestProjectUnknown(t *testing.T) {
 		pf.change(func() { pf.admin = nil })
 		time.Sleep(time.Minute)
 		for i := range 20 {
-			want(t, p, fmt.Sprintf("planted-y%d", i), "", delegation.ParticipantUnknown)
+			wantParticipant(t, p, fmt.Sprintf("planted-y%d", i), "", delegation.ParticipantUnknown)
 			time.Sleep(time.Minute)
 		}
-		want(t, p, "planted-0", guid(0), "")
+		wantParticipant(t, p, "planted-0", guid(0), "")
 		if _, lists, _, _ := pf.counts(); lists != 2 {
 			t.Errorf("%d pages; want no question about a project that has answered", lists)
 		}
@@ -57,8 +57,8 @@ func TestProjectNotReadable(t *testing.T) {
 			}
 			return nil
 		}
-		want(t, p, "planted-nobody", "", delegation.ParticipantUnknown)
-		want(t, p, "planted-0", guid(0), "")
+		wantParticipant(t, p, "planted-nobody", "", delegation.ParticipantUnknown)
+		wantParticipant(t, p, "planted-0", guid(0), "")
 	})
 }
 
@@ -68,7 +68,7 @@ func TestIdentifierIsGUID(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, _ := open(t, testConfig(ByIdentifier), newPlatform(people(1)...))
 		_, err := p.Authorize(t.Context(), request(guid(0)))
-		cause := refused(t, err).Unwrap().Error()
+		cause := asRefusal(t, err).Unwrap().Error()
 		if !strings.Contains(cause, "did you mean participant_id?") || strings.Contains(cause, guid(0)) {
 			t.Error(cause)
 		}

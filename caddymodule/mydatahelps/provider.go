@@ -19,24 +19,24 @@ import (
 
 // Provider is one account at MyDataHelps. Make it with [New].
 type Provider struct {
-	config       Config
-	upstream     delegation.Upstream
-	tokenURL     string
-	participants string // the administrative API's participants of the project
-	binding      string // what else tokens depend on
-	account      string // client and service account, as identities name them
-	keys         *keyring
-	traits       delegation.Traits
+	config             Config
+	upstream           delegation.Upstream
+	tokenURL           string
+	participants       string // the administrative API's participants of the project
+	mappingFingerprint string // what else tokens depend on
+	clientAccount      string // client and service account, as identities name them
+	keys               *keyring
+	traits             delegation.Traits
 
-	host      delegation.Host
-	tokens    delegation.Tokens
-	directory *directory
-	service   *account
-	key       string // what the keys in use go by
-	client    *http.Client
-	bindings  *grants.Opener // with participant_field; nil if the host keeps no grants
-	checking  bool           // nobody is bound
-	counted   atomic.Bool    // bindings that do not count were
+	host           delegation.Host
+	tokens         delegation.Tokens
+	cache          *participantCache
+	serviceAccount *serviceAccountState
+	keyName        string // what the keys in use go by
+	client         *http.Client
+	bindingStore   *grants.LazyStore // with participant_field; nil if the host keeps no grants
+	checkOnly      bool              // nobody is bound
+	foreignCounted atomic.Bool       // bindings that do not count were
 }
 
 // New checks the configuration and makes a provider of it. It touches neither
@@ -49,16 +49,16 @@ func New(config Config) (*Provider, error) {
 	}
 	config.BaseURL = base.String()
 	return &Provider{
-		config:       config,
-		upstream:     delegation.UpstreamAt(base),
-		tokenURL:     config.BaseURL + "/identityserver/connect/token",
-		participants: config.BaseURL + "/api/v1/administration/projects/" + url.PathEscape(config.Project) + "/participants",
-		binding:      config.mapping(),
-		account:      config.ClientID + " " + config.Account,
-		keys:         newKeyring(config.Keys, config.LoadKeys),
+		config:             config,
+		upstream:           delegation.UpstreamAt(base),
+		tokenURL:           config.BaseURL + "/identityserver/connect/token",
+		participants:       config.BaseURL + "/api/v1/administration/projects/" + url.PathEscape(config.Project) + "/participants",
+		mappingFingerprint: config.mappingFingerprint(),
+		clientAccount:      config.ClientID + " " + config.Account,
+		keys:               newKeyring(config.Keys, config.LoadKeys),
 		traits: delegation.Traits{
 			Scopes:      config.Scopes,
-			Routes:      routes(),
+			Routes:      defaultRoutes(),
 			Claim:       config.Participant.Claim,
 			BaseURL:     config.BaseURL + "/",
 			HTTP:        config.HTTP,
@@ -78,10 +78,10 @@ func (p *Provider) Traits() delegation.Traits {
 // Open implements [delegation.Provider].
 func (p *Provider) Open(host delegation.Host) error {
 	p.host = host
-	if keeper, ok := host.(grants.Host); ok && p.config.Participant.By == ByField {
-		p.bindings = keeper.Grants()
+	if keeper, ok := host.(grants.StoreHost); ok && p.config.Participant.By == ByField {
+		p.bindingStore = keeper.Grants()
 	}
-	p.open(host)
+	p.retainState(host)
 	p.tokens = host.Tokens(p.mint)
 	return nil
 }
@@ -108,7 +108,7 @@ func (p *Provider) token(ctx context.Context, d *delegation.Delegation) (token *
 	token, d.Cached, err = p.tokens.Get(ctx, p.identity(d))
 	if err != nil {
 		if r, ok := errors.AsType[*delegation.Refusal](err); ok && r.Code == delegation.DelegationRefused {
-			p.directory.doubt(d.Person, d.Claim)
+			p.cache.recheckRefused(d.Person, d.Claim)
 		}
 	}
 	return token, err
@@ -157,11 +157,11 @@ func (p *Provider) Upstream(*delegation.Delegation) delegation.Upstream { return
 
 // Forget implements [delegation.Provider]. It leaves people's pins in place:
 // signing out and in again must not make somebody another participant.
-func (p *Provider) Forget(s delegation.Selection) { p.directory.forget(s) }
+func (p *Provider) Forget(s delegation.Selection) { p.cache.forget(s) }
 
 // Lookups implements [delegation.LookupCounter].
 func (p *Provider) Lookups(s delegation.Selection) int {
-	return p.directory.hits.CountFunc(func(h *hit) bool { return s.Covers(h.who, h.id) })
+	return p.cache.hits.CountFunc(func(h *hit) bool { return s.Covers(h.person, h.id) })
 }
 
 // Interface guards

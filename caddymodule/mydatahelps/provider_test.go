@@ -68,7 +68,7 @@ func TestAuthorize(t *testing.T) {
 			t.Errorf("%d lookups, %d grants, %d service tokens", gets+lists, grants, service)
 		}
 
-		id := p.bind(d.Person, d.Participant, d.Scopes)
+		id := p.newIdentity(d.Person, d.Participant, d.Scopes)
 		if _, cached, err := p.tokens.Get(t.Context(), id); !cached || err != nil || id.Provider != "mdh" || id.Issuer != testBase+"/identityserver/connect/token" || id.Audience != testBase+"/" ||
 			!strings.Contains(id.Client, testAccount) || !strings.Contains(id.Client, DefaultClientID) || id.Key == "" || id.Config == "" {
 			t.Errorf("identity %+v", id)
@@ -95,7 +95,7 @@ func TestAuthorizeScopes(t *testing.T) {
 			t.Errorf("public: %v, %v", credential, err)
 		}
 		_, err := p.Authorize(t.Context(), &delegation.Delegation{Claim: guid(0)})
-		if refused(t, err).Code != delegation.SessionRequired {
+		if asRefusal(t, err).Code != delegation.SessionRequired {
 			t.Errorf("nobody: %v", err)
 		}
 	})
@@ -114,14 +114,14 @@ func TestParticipantID(t *testing.T) {
 			d := request("planted")
 			d.Claim = claim
 			_, err := p.Authorize(t.Context(), d)
-			if refused(t, err).Code != delegation.ParticipantUnknown {
+			if asRefusal(t, err).Code != delegation.ParticipantUnknown {
 				t.Errorf("%q: %v", claim, err)
 			}
 		}
 		if _, _, grants, service := pf.counts(); grants+service != 0 {
 			t.Error("the issuer was asked")
 		}
-		want(t, p, "AABBCCDD-0000-4000-8000-00000000000F", "AABBCCDD-0000-4000-8000-00000000000F", "")
+		wantParticipant(t, p, "AABBCCDD-0000-4000-8000-00000000000F", "AABBCCDD-0000-4000-8000-00000000000F", "")
 	})
 }
 
@@ -155,7 +155,7 @@ func TestRenew(t *testing.T) {
 			"public":         {&delegation.Delegation{Public: true}, stale},
 			"not authorised": {request(guid(0)), stale},
 		} {
-			if _, err := p.Renew(t.Context(), c.d, c.stale); refused(t, err).Code != delegation.NotDelegated {
+			if _, err := p.Renew(t.Context(), c.d, c.stale); asRefusal(t, err).Code != delegation.NotDelegated {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
@@ -185,7 +185,7 @@ func TestIssueToken(t *testing.T) {
 		if issue(false) == first {
 			t.Error("a token that was not to be kept was returned")
 		}
-		if _, err := p.IssueToken(t.Context(), request("planted"), func(*delegation.Token) bool { return true }); refused(t, err).Code != delegation.ParticipantUnknown {
+		if _, err := p.IssueToken(t.Context(), request("planted"), func(*delegation.Token) bool { return true }); asRefusal(t, err).Code != delegation.ParticipantUnknown {
 			t.Errorf("%v", err)
 		}
 	})
@@ -279,13 +279,13 @@ func TestIssuerDown(t *testing.T) {
 		html.Header.Set("Retry-After", "9")
 		pf.token = func(url.Values) *http.Response { return html }
 		_, err := p.Authorize(t.Context(), request("planted-0"))
-		if r := refused(t, err); r.Code != delegation.IssuerUnavailable || r.RetryAfter != 9*time.Second {
+		if r := asRefusal(t, err); r.Code != delegation.IssuerUnavailable || r.RetryAfter != 9*time.Second {
 			t.Errorf("%v after %v", r, r.RetryAfter)
 		}
 		pf.token = nil
-		want(t, p, "planted-0", "", delegation.IssuerUnavailable) // as the issuer asked
+		wantParticipant(t, p, "planted-0", "", delegation.IssuerUnavailable) // as the issuer asked
 		time.Sleep(9 * time.Second)
-		want(t, p, "planted-0", guid(0), "")
+		wantParticipant(t, p, "planted-0", guid(0), "")
 	})
 }
 
@@ -307,7 +307,7 @@ func TestParticipantTokenErrors(t *testing.T) {
 				}
 				return reply(400, map[string]string{"error": code, "error_description": "planted"})
 			}
-			want(t, p, guid(0), "", refusal)
+			wantParticipant(t, p, guid(0), "", refusal)
 		})
 	}
 }
@@ -319,16 +319,16 @@ func TestForget(t *testing.T) {
 		pf := newPlatform(people(2)...)
 		p, h := open(t, testConfig(ByIdentifier), pf)
 		for i := range 2 {
-			want(t, p, fmt.Sprintf("planted-%d", i), guid(i), "")
+			wantParticipant(t, p, fmt.Sprintf("planted-%d", i), guid(i), "")
 		}
-		want(t, p, "planted-9", "", delegation.ParticipantUnknown)
+		wantParticipant(t, p, "planted-9", "", delegation.ParticipantUnknown)
 		for _, subject := range []string{"planted-0", "planted-9"} {
 			h.purge(t, subject)
 		}
 		for i := range 2 {
-			want(t, p, fmt.Sprintf("planted-%d", i), guid(i), "")
+			wantParticipant(t, p, fmt.Sprintf("planted-%d", i), guid(i), "")
 		}
-		want(t, p, "planted-9", "", delegation.ParticipantUnknown)
+		wantParticipant(t, p, "planted-9", "", delegation.ParticipantUnknown)
 		gets, _, grants, _ := pf.counts()
 		if slices.Sort(pf.gets); gets != 5 || grants != 3 || slices.Index(pf.gets, "planted-1") != 2 {
 			t.Errorf("lookups %v, %d grants", pf.gets, grants)

@@ -19,9 +19,9 @@ const (
 
 	window = time.Hour
 
-	// strangersShare of the limit (1/5) is what lookups that find nobody may
+	// unknownShare of the limit (1/5) is what lookups that find nobody may
 	// spend at any pace. What is left then is low, whoever spent it.
-	strangersShare = 5
+	unknownShare = 5
 
 	// reservedShare of the limit (1/10) is kept back for looking up people of
 	// whom nothing is known: they may be participants. Reading the list never
@@ -46,25 +46,25 @@ type quota struct {
 	remaining int
 	reset     time.Time
 
-	strangers      int // what lookups that found nobody have spent
-	strangersReset time.Time
+	unknownSpent int // what lookups that found nobody have spent
+	unknownReset time.Time
 
-	paced    float64 // lookups beyond the strangers' share that may be made now
-	refilled time.Time
+	pacedBudget float64 // lookups beyond the strangers' share that may be made now
+	refilled    time.Time
 }
 
 func newQuota() *quota {
 	return &quota{limit: assumedLimit, remaining: assumedLimit}
 }
 
-// roll begins new windows where old ones have ended. The strangers' window is
+// startWindows begins new windows where old ones have ended. The strangers' window is
 // our own: it must not begin anew whenever the platform changes its mind.
-func (q *quota) roll(now time.Time) {
+func (q *quota) startWindows(now time.Time) {
 	if !now.Before(q.reset) {
 		q.remaining, q.reset = q.limit, now.Add(window)
 	}
-	if !now.Before(q.strangersReset) {
-		q.strangers, q.strangersReset = 0, now.Add(window)
+	if !now.Before(q.unknownReset) {
+		q.unknownSpent, q.unknownReset = 0, now.Add(window)
 	}
 }
 
@@ -73,7 +73,7 @@ func (q *quota) spend() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := time.Now()
-	q.roll(now)
+	q.startWindows(now)
 	if q.remaining <= 0 {
 		return throttled(q.reset.Sub(now), errors.New("the hourly limit of administrative requests is spent"))
 	}
@@ -89,16 +89,16 @@ func throttled(wait time.Duration, cause error) *delegation.Refusal {
 
 // observe reads the RateLimit headers, whose reset is in seconds from now.
 func (q *quota) observe(h http.Header) {
-	limit, ok1 := count(h, "RateLimit-Limit")
-	remaining, ok2 := count(h, "RateLimit-Remaining")
-	seconds, ok3 := count(h, "RateLimit-Reset")
+	limit, ok1 := headerCount(h, "RateLimit-Limit")
+	remaining, ok2 := headerCount(h, "RateLimit-Remaining")
+	seconds, ok3 := headerCount(h, "RateLimit-Reset")
 	if !ok1 || !ok2 || !ok3 || limit == 0 {
 		return
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := time.Now()
-	q.roll(now)
+	q.startWindows(now)
 	reset := now.Add(min(time.Duration(seconds)*time.Second, 24*time.Hour))
 	if limit == q.limit && reset.Sub(q.reset).Abs() < 10*time.Second {
 		// Answers overtake each other: within a window only the least counts.
@@ -107,7 +107,7 @@ func (q *quota) observe(h http.Header) {
 	q.limit, q.remaining, q.reset = limit, remaining, reset
 }
 
-func count(h http.Header, name string) (int, bool) {
+func headerCount(h http.Header, name string) (int, bool) {
 	n, err := strconv.ParseUint(h.Get(name), 10, 31)
 	return int(n), err == nil
 }
@@ -122,78 +122,78 @@ func (q *quota) exhaust(wait time.Duration) {
 	q.remaining, q.reset = 0, time.Now().Add(wait)
 }
 
-// stranger takes the strangers' part of a lookup whose outcome is not known
+// spendUnknown takes the strangers' part of a lookup whose outcome is not known
 // yet. False means that looking somebody up by a request of their own is too
 // dear now, and the list has to do: one request reads a hundred participants.
-func (q *quota) stranger() bool {
+func (q *quota) spendUnknown() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.roll(time.Now())
-	share := q.limit / strangersShare
-	if q.strangers >= share || q.remaining < share {
+	q.startWindows(time.Now())
+	share := q.limit / unknownShare
+	if q.unknownSpent >= share || q.remaining < share {
 		return false
 	}
-	q.strangers++
+	q.unknownSpent++
 	return true
 }
 
-// acquaint gives back what stranger took, for a lookup that found somebody.
-func (q *quota) acquaint() {
+// refundUnknown gives back what stranger took, for a lookup that found somebody.
+func (q *quota) refundUnknown() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.strangers = max(0, q.strangers-1)
+	q.unknownSpent = max(0, q.unknownSpent-1)
 }
 
-// beyond takes one of the lookups that are made beyond the strangers' share, of
+// spendPaced takes one of the lookups that are made beyond the strangers' share, of
 // somebody of whom it is not known whether they are a participant. What is left
 // of the limit is spread over what is left of its window, and some saved for
 // those who come for the first time: people who keep coming, and whom there was
 // no quota for, or who were none, have the rest.
-func (q *quota) beyond(seen bool) error {
+func (q *quota) spendPaced(seen bool) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := time.Now()
-	q.roll(now)
+	q.startWindows(now)
 	reserved, burst := float64(q.limit/reservedShare), float64(q.limit/burstShare)
 	rate := max(float64(q.remaining)-2*reserved, 0) / max(q.reset.Sub(now).Seconds(), 1)
 	if q.refilled.IsZero() {
-		q.paced = burst
+		q.pacedBudget = burst
 	}
-	q.paced = min(q.paced+rate*now.Sub(q.refilled).Seconds(), burst, float64(q.remaining))
+	q.pacedBudget = min(q.pacedBudget+rate*now.Sub(q.refilled).Seconds(), burst, float64(q.remaining))
 	q.refilled = now
 	needed := 1.0
 	if seen {
 		needed += reserved / 2
 	}
-	if q.paced >= needed && (!seen || q.remaining > int(reserved)) {
-		q.paced--
+	if q.pacedBudget >= needed && (!seen || q.remaining > int(reserved)) {
+		q.pacedBudget--
 		return nil
 	}
 	wait := q.reset.Sub(now)
 	if rate > 0 {
-		wait = min(wait, maxDeferral, max(time.Duration((needed-q.paced)/rate*float64(time.Second)), time.Second))
+		wait = min(wait, maxDeferral, max(time.Duration((needed-q.pacedBudget)/rate*float64(time.Second)), time.Second))
 	}
 	return throttled(wait, errors.New("the hourly limit of administrative requests leaves little for people who are not known"))
 }
 
-// found gives back what beyond took, for a lookup that found somebody.
-func (q *quota) found() {
+// refundPaced gives back what beyond took, for a lookup that found somebody.
+func (q *quota) refundPaced() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.paced++
+	q.pacedBudget++
 }
 
-// affords tells whether reading so many pages of the list leaves what is
+// canAfford tells whether reading so many pages of the list leaves what is
 // reserved.
-func (q *quota) affords(pages int) bool {
+func (q *quota) canAfford(pages int) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.roll(time.Now())
+	q.startWindows(time.Now())
 	return q.remaining-pages >= q.limit/reservedShare
 }
 
-// half of the limit.
-func (q *quota) half() int {
+// halfLimit of the limit.
+func (q *quota) halfLimit() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.limit / 2
@@ -204,21 +204,21 @@ func (q *quota) untilReset() time.Duration {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := time.Now()
-	q.roll(now)
+	q.startWindows(now)
 	return q.reset.Sub(now)
 }
 
-// comfortable tells whether there is enough for what could as well wait.
-func (q *quota) comfortable() bool {
+// hasSlack tells whether there is enough for what could as well wait.
+func (q *quota) hasSlack() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.roll(time.Now())
+	q.startWindows(time.Now())
 	return q.remaining > q.limit/2
 }
 
-// spread returns how often something that takes n requests may be done to
+// minInterval returns how often something that takes n requests may be done to
 // spend one in share of the limit.
-func (q *quota) spread(n, share int) time.Duration {
+func (q *quota) minInterval(n, share int) time.Duration {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return time.Duration(n) * time.Duration(share) * window / time.Duration(q.limit)

@@ -28,21 +28,21 @@ func TestStrangersAndQuota(t *testing.T) {
 		pf := newPlatform(people(250)...)
 		p, _ := open(t, testConfig(ByIdentifier), pf)
 		for i := range 400 {
-			want(t, p, fmt.Sprintf("planted-stranger-%d", i), "", delegation.ParticipantUnknown)
+			wantParticipant(t, p, fmt.Sprintf("planted-stranger-%d", i), "", delegation.ParticipantUnknown)
 		}
 		gets, lists, _, _ := pf.counts()
 		if gets != 200 || lists != 4 { // one for whether there is such a project
 			t.Errorf("%d lookups, %d pages", gets, lists)
 		}
 		for i := range 250 {
-			want(t, p, fmt.Sprintf("planted-%d", i), guid(i), "")
+			wantParticipant(t, p, fmt.Sprintf("planted-%d", i), guid(i), "")
 		}
 		if gets, lists, _, _ := pf.counts(); gets != 200 || lists != 4 {
 			t.Errorf("%d lookups, %d pages with participants", gets, lists)
 		}
 		// In the next hour there is a new share.
 		time.Sleep(time.Hour)
-		want(t, p, "planted-stranger-again", "", delegation.ParticipantUnknown)
+		wantParticipant(t, p, "planted-stranger-again", "", delegation.ParticipantUnknown)
 		if gets, _, _, _ := pf.counts(); gets != 201 {
 			t.Errorf("%d lookups in the next hour", gets)
 		}
@@ -57,13 +57,13 @@ func TestStrangersForAnHour(t *testing.T) {
 			pf.limit = limit
 			p, _ := open(t, testConfig(ByIdentifier), pf)
 			for i := range 3590 {
-				want(t, p, fmt.Sprintf("planted-stranger-%d", i), "", delegation.ParticipantUnknown)
+				wantParticipant(t, p, fmt.Sprintf("planted-stranger-%d", i), "", delegation.ParticipantUnknown)
 				time.Sleep(time.Second)
 			}
 			if gets, lists, _, _ := pf.counts(); gets > limit/5+1 || gets+lists > limit/2 {
 				t.Errorf("of %d: %d lookups, %d pages", limit, gets, lists)
 			}
-			want(t, p, "planted-3", guid(3), "")
+			wantParticipant(t, p, "planted-3", guid(3), "")
 		})
 	}
 }
@@ -74,7 +74,7 @@ func TestParticipantsAreNoStrangers(t *testing.T) {
 		pf := newPlatform(people(300)...)
 		p, _ := open(t, testConfig(ByIdentifier), pf)
 		for i := range 300 {
-			want(t, p, fmt.Sprintf("planted-%d", i), guid(i), "")
+			wantParticipant(t, p, fmt.Sprintf("planted-%d", i), guid(i), "")
 		}
 		if gets, lists, _, _ := pf.counts(); gets != 300 || lists != 0 {
 			t.Errorf("%d lookups, %d pages", gets, lists)
@@ -90,7 +90,7 @@ func TestLowQuota(t *testing.T) {
 		pf.limit = 500
 		p, _ := open(t, testConfig(ByIdentifier), pf)
 		for i := range 1000 {
-			want(t, p, fmt.Sprintf("planted-%d", i), guid(i), "")
+			wantParticipant(t, p, fmt.Sprintf("planted-%d", i), guid(i), "")
 		}
 		if gets, lists, _, _ := pf.counts(); gets < 390 || gets > 401 || lists != 10 {
 			t.Errorf("%d lookups, %d pages", gets, lists)
@@ -106,11 +106,11 @@ func TestListedIdentifiers(t *testing.T) {
 		all[3].identifier = all[2].identifier
 		pf := newPlatform(all...)
 		p, _ := open(t, testConfig(ByIdentifier), pf)
-		p.directory.quota.observe(limits(1000, 150, 3600))
-		want(t, p, "planted-0", guid(0), "")
-		want(t, p, "planted-1", "", delegation.ParticipantWithdrawn)
-		want(t, p, "planted-2", "", delegation.ParticipantAmbiguous)
-		want(t, p, "PLANTED-4", "", delegation.ParticipantUnknown)
+		p.cache.quota.observe(limits(1000, 150, 3600))
+		wantParticipant(t, p, "planted-0", guid(0), "")
+		wantParticipant(t, p, "planted-1", "", delegation.ParticipantWithdrawn)
+		wantParticipant(t, p, "planted-2", "", delegation.ParticipantAmbiguous)
+		wantParticipant(t, p, "PLANTED-4", "", delegation.ParticipantUnknown)
 		if gets, _, _, _ := pf.counts(); gets != 0 {
 			t.Errorf("%d lookups", gets)
 		}
@@ -123,18 +123,18 @@ func TestSpentQuota(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pf := newPlatform(people(2)...)
 		p, _ := open(t, testConfig(ByIdentifier), pf)
-		want(t, p, "planted-0", guid(0), "")
-		p.directory.quota.observe(limits(1000, 0, 1200))
-		want(t, p, "planted-0", guid(0), "")
+		wantParticipant(t, p, "planted-0", guid(0), "")
+		p.cache.quota.observe(limits(1000, 0, 1200))
+		wantParticipant(t, p, "planted-0", guid(0), "")
 		_, err := p.Authorize(t.Context(), request("planted-1"))
-		if r := refused(t, err); r.Code != delegation.IssuerThrottled || r.RetryAfter != 20*time.Minute {
+		if r := asRefusal(t, err); r.Code != delegation.IssuerThrottled || r.RetryAfter != 20*time.Minute {
 			t.Errorf("%v after %v", r, r.RetryAfter)
 		}
 		if gets, lists, _, _ := pf.counts(); gets+lists != 1 {
 			t.Error("the platform was asked")
 		}
 		time.Sleep(20 * time.Minute)
-		want(t, p, "planted-1", guid(1), "")
+		wantParticipant(t, p, "planted-1", guid(1), "")
 	})
 }
 
@@ -148,7 +148,7 @@ func TestThrottled(t *testing.T) {
 		pf.admin = func(*http.Request) *http.Response { return res }
 		for range 5 {
 			_, err := p.Authorize(t.Context(), request("planted-0"))
-			if r := refused(t, err); r.Code != delegation.IssuerThrottled || r.RetryAfter != 5*time.Minute {
+			if r := asRefusal(t, err); r.Code != delegation.IssuerThrottled || r.RetryAfter != 5*time.Minute {
 				t.Errorf("%v after %v", r, r.RetryAfter)
 			}
 		}
@@ -157,7 +157,7 @@ func TestThrottled(t *testing.T) {
 		}
 		pf.change(func() { pf.admin = nil })
 		time.Sleep(5 * time.Minute)
-		want(t, p, "planted-0", guid(0), "")
+		wantParticipant(t, p, "planted-0", guid(0), "")
 	})
 }
 

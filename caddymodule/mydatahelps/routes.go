@@ -13,11 +13,11 @@ const (
 	v2 = "/api/v2/delegated"
 )
 
-// routes is the policy where no `allow` line is written: what a participant
+// defaultRoutes is the policy where no `allow` line is written: what a participant
 // token may be used for by the platform's SDKs. It leaves out every deletion,
 // and PUT participant, with which a participant could write the custom field
 // that says who they are. Public routes come first: the first match decides.
-func routes() []delegation.Route {
+func defaultRoutes() []delegation.Route {
 	on := func(pattern string, methods ...string) delegation.Route {
 		return delegation.Route{Methods: methods, Pattern: pattern}
 	}

@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// known are the scopes the platform documents, and Project:read, which its own
+// documentedScopes are the scopes the platform documents, and Project:read, which its own
 // dashboard asks for. The list is for warnings only: the platform adds scopes
 // without notice.
-var known = []string{
+var documentedScopes = []string{
 	"api",
 	"AppleHealthActivitySummaries:read",
 	"AppleHealthWorkouts:read",
@@ -70,7 +70,7 @@ func (p *Provider) Warnings() []string {
 		switch {
 		case s == "api":
 			all = append(all, "scopes: api opens everything the participant may read and write; name finer scopes instead")
-		case !slices.Contains(known, s):
+		case !slices.Contains(documentedScopes, s):
 			all = append(all, fmt.Sprintf("scopes: %s is none of the scopes the platform documents; check its spelling", s))
 		}
 	}

@@ -29,7 +29,7 @@ func (p *Provider) renewServiceToken(ctx context.Context, stale *delegation.Toke
 }
 
 func (p *Provider) serviceIdentity() delegation.Identity {
-	return p.bind(delegation.Person{}, "", []string{serviceScope})
+	return p.newIdentity(delegation.Person{}, "", []string{serviceScope})
 }
 
 // mintService authenticates with the key that was accepted last, and with the
@@ -38,17 +38,17 @@ func (p *Provider) serviceIdentity() delegation.Identity {
 func (p *Provider) mintService(ctx context.Context) (*delegation.Token, error) {
 	keys := p.keys.read(p.host.Logger())
 	prints := keyFingerprints(keys)
-	p.service.Replace(p.key, prints...) // read anew, they may have taken the place of others
+	p.serviceAccount.Replace(p.keyName, prints...) // read anew, they may have taken the place of others
 	first := 0
-	if accepted := p.service.accepted.Load(); accepted != nil {
+	if accepted := p.serviceAccount.accepted.Load(); accepted != nil {
 		first = max(slices.Index(prints, *accepted), 0)
 	}
-	token, err := p.assert(ctx, keys[first])
+	token, err := p.requestServiceToken(ctx, keys[first])
 	if len(keys) == 2 && isInvalidClient(err) {
 		other := 1 - first
 		var second error
-		if token, second = p.assert(ctx, keys[other]); second == nil {
-			p.service.accepted.Store(&prints[other])
+		if token, second = p.requestServiceToken(ctx, keys[other]); second == nil {
+			p.serviceAccount.accepted.Store(&prints[other])
 			p.host.Logger().Warn("the platform does not accept one of the two private keys; the other is used from now on, remove the old one when the rotation is over")
 			return token, nil
 		} else if !isInvalidClient(second) {
@@ -66,12 +66,12 @@ func isInvalidClient(err error) bool {
 	return errors.As(err, &failure) && failure.Code == "invalid_client"
 }
 
-func (p *Provider) assert(ctx context.Context, key *rsa.PrivateKey) (*delegation.Token, error) {
+func (p *Provider) requestServiceToken(ctx context.Context, key *rsa.PrivateKey) (*delegation.Token, error) {
 	assertion, err := oauth.Assertion(key, p.config.Account, p.tokenURL, oauth.MaxAssertionLifetime)
 	if err != nil {
 		return nil, err
 	}
-	return p.issuer().Token(ctx, oauth.Request{
+	return p.tokenClient().Token(ctx, oauth.Request{
 		Scopes: []string{serviceScope},
 		Params: url.Values{
 			"client_assertion_type": {oauth.AssertionType},
@@ -90,9 +90,9 @@ func serviceRefusal(err error, keys []*rsa.PrivateKey) error {
 	r := failure.Refusal()
 	code, mend := r.Code, ""
 	switch failure.Kind {
-	case oauth.Rejected, oauth.Refused, oauth.Unsupported:
+	case oauth.ClientRejected, oauth.GrantRefused, oauth.RequestUnsupported:
 		code = delegation.CredentialsRejected
-		if !failure.ClockOff() { // that is the cause: nothing else is to be looked at first
+		if !failure.ClockSkewed() { // that is the cause: nothing else is to be looked at first
 			mend = "; compare service_account and the public key, of SHA-256 " + publicFingerprints(keys) + ", with Designer, and base_url with the host that the project is served at"
 		}
 	}

@@ -24,23 +24,23 @@ func TestKeyRotation(t *testing.T) {
 		c := testConfig(ByID)
 		c.Keys = testKeys()
 		p, h := open(t, c, pf)
-		want(t, p, guid(0), guid(0), "")
+		wantParticipant(t, p, guid(0), guid(0), "")
 		if pf.asserts != 2 || h.logs.FilterMessageSnippet("one of the two private keys").Len() != 1 {
 			t.Errorf("%d assertions, log %v", pf.asserts, h.logs.All())
 		}
 		time.Sleep(2 * time.Hour)
-		want(t, p, guid(1), guid(1), "")
+		wantParticipant(t, p, guid(1), guid(1), "")
 		if pf.asserts != 3 {
 			t.Errorf("%d assertions: the key that works was not remembered", pf.asserts)
 		}
 		// The rotation goes back.
 		pf.change(func() { pf.keys = []*rsa.PublicKey{&testKeys()[0].PublicKey} })
 		time.Sleep(2 * time.Hour)
-		want(t, p, guid(0), guid(0), "")
+		wantParticipant(t, p, guid(0), guid(0), "")
 		// Neither is known.
 		pf.change(func() { pf.keys, pf.asserts = nil, 0 })
 		time.Sleep(2 * time.Hour)
-		want(t, p, guid(0), "", delegation.CredentialsRejected)
+		wantParticipant(t, p, guid(0), "", delegation.CredentialsRejected)
 		if pf.asserts != 2 {
 			t.Errorf("%d assertions with two keys that are both refused", pf.asserts)
 		}
@@ -61,7 +61,7 @@ func TestKeyRotationOutage(t *testing.T) {
 			}
 			return reply(503, "")
 		}
-		want(t, p, guid(0), "", delegation.IssuerUnavailable)
+		wantParticipant(t, p, guid(0), "", delegation.IssuerUnavailable)
 	})
 }
 
@@ -83,7 +83,7 @@ func TestServiceTokenErrors(t *testing.T) {
 			pf.token = func(url.Values) *http.Response {
 				return reply(400, map[string]string{"error": code, "error_description": "planted"})
 			}
-			want(t, p, "planted-0", "", refusal)
+			wantParticipant(t, p, "planted-0", "", refusal)
 			if gets, lists, grants, _ := pf.counts(); gets+lists+grants != 0 || pf.asserts != 1 {
 				t.Errorf("%s: calls went on without a service token", code)
 			}
@@ -103,7 +103,7 @@ func TestClockSkew(t *testing.T) {
 			return res
 		}
 		_, err := p.Authorize(t.Context(), request(guid(0)))
-		cause := refused(t, err).Unwrap().Error()
+		cause := asRefusal(t, err).Unwrap().Error()
 		if !strings.Contains(cause, "clock is 7m0s ahead") || strings.Contains(cause, "service_account") {
 			t.Errorf("%q; want the clock, and nothing that may be right", cause)
 		}
@@ -118,9 +118,9 @@ func TestServiceTokenRevoked(t *testing.T) {
 			pf := newPlatform(people(2)...)
 			p, _ := open(t, testConfig(by), pf)
 			subject := map[string]func(int) string{ByID: guid, ByIdentifier: func(i int) string { return pf.people[i].identifier }}[by]
-			want(t, p, subject(0), guid(0), "")
+			wantParticipant(t, p, subject(0), guid(0), "")
 			pf.change(func() { clear(pf.live) })
-			want(t, p, subject(1), guid(1), "")
+			wantParticipant(t, p, subject(1), guid(1), "")
 			if _, _, _, service := pf.counts(); service != 2 {
 				t.Errorf("%s: %d service tokens", by, service)
 			}
@@ -135,7 +135,7 @@ func TestServiceTokenNeverAccepted(t *testing.T) {
 		p, _ := open(t, testConfig(ByIdentifier), pf)
 		pf.admin = func(*http.Request) *http.Response { return reply(401, `{"message":"planted"}`) }
 		for n := range 20 { // each of them once: a failure is remembered
-			want(t, p, pf.people[n].identifier, "", delegation.CredentialsRejected)
+			wantParticipant(t, p, pf.people[n].identifier, "", delegation.CredentialsRejected)
 		}
 		if _, _, _, service := pf.counts(); service > 4 {
 			t.Errorf("%d service tokens for 20 requests", service)
@@ -151,8 +151,8 @@ func TestRefusedParticipant(t *testing.T) {
 		p, _ := open(t, testConfig(ByIdentifier), pf)
 		pf.refuse[guid(0)] = true
 		for range 50 {
-			want(t, p, "planted-0", "", delegation.DelegationRefused)
-			want(t, p, "planted-1", guid(1), "")
+			wantParticipant(t, p, "planted-0", "", delegation.DelegationRefused)
+			wantParticipant(t, p, "planted-1", guid(1), "")
 		}
 		if gets, _, _, service := pf.counts(); gets != 2 || service > 4 {
 			t.Errorf("%d lookups, %d service tokens", gets, service)
@@ -166,14 +166,14 @@ func TestWithdrawnWhileCached(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pf := newPlatform(people(1)...)
 		p, _ := open(t, testConfig(ByIdentifier), pf)
-		want(t, p, "planted-0", guid(0), "")
+		wantParticipant(t, p, "planted-0", guid(0), "")
 		time.Sleep(2 * time.Hour) // the token is gone, the lookup is not
 		synctest.Wait()
 		pf.change(func() { pf.people[0].withdrawn = "2026-01-01T00:00:00Z"; pf.refuse[guid(0)] = true; pf.gets = nil })
-		want(t, p, "planted-0", "", delegation.DelegationRefused)
+		wantParticipant(t, p, "planted-0", "", delegation.DelegationRefused)
 		synctest.Wait()
 		for range 10 {
-			want(t, p, "planted-0", "", delegation.ParticipantWithdrawn)
+			wantParticipant(t, p, "planted-0", "", delegation.ParticipantWithdrawn)
 		}
 		if gets, _, _, _ := pf.counts(); gets > 2 {
 			t.Errorf("%d lookups", gets)
@@ -189,14 +189,14 @@ func TestDoubtIsPaced(t *testing.T) {
 		p, _ := open(t, testConfig(ByIdentifier), pf)
 		pf.refuse[guid(0)] = true
 		for range 600 {
-			want(t, p, "planted-0", "", delegation.DelegationRefused)
+			wantParticipant(t, p, "planted-0", "", delegation.DelegationRefused)
 			time.Sleep(time.Second)
 		}
 		if gets, _, _, _ := pf.counts(); gets < 10 || gets > 21 {
 			t.Errorf("%d lookups in ten minutes", gets)
 		}
-		if p.directory.quota.strangers < 10 {
-			t.Errorf("%d of them paid by the strangers", p.directory.quota.strangers)
+		if p.cache.quota.unknownSpent < 10 {
+			t.Errorf("%d of them paid by the strangers", p.cache.quota.unknownSpent)
 		}
 	})
 }
@@ -211,13 +211,13 @@ func TestKeysAreReadAgain(t *testing.T) {
 		c := testConfig(ByID)
 		c.LoadKeys = func() ([]*rsa.PrivateKey, error) { return kept, failing }
 		p, h := open(t, c, pf)
-		want(t, p, guid(0), guid(0), "")
+		wantParticipant(t, p, guid(0), guid(0), "")
 		before := p.identity(request(guid(0)))
 
 		failing = errors.New("no such file")
 		for range 3 {
 			time.Sleep(2 * time.Hour)
-			want(t, p, guid(0), guid(0), "")
+			wantParticipant(t, p, guid(0), guid(0), "")
 		}
 		if n := h.logs.FilterMessageSnippet("cannot be read").Len(); n != 1 {
 			t.Errorf("the operator was told %d times", n)
@@ -226,7 +226,7 @@ func TestKeysAreReadAgain(t *testing.T) {
 		kept, failing = testKeys()[1:], nil
 		pf.change(func() { pf.keys = []*rsa.PublicKey{&testKeys()[1].PublicKey} })
 		time.Sleep(2 * time.Hour)
-		want(t, p, guid(0), guid(0), "")
+		wantParticipant(t, p, guid(0), guid(0), "")
 		if after := p.identity(request(guid(0))); after.Key != before.Key {
 			t.Error("R13: a rotation has made everybody's token unreachable")
 		}
@@ -247,7 +247,7 @@ func TestHungKeyFile(t *testing.T) {
 			return testKeys()[:1], nil
 		}
 		p, _ := open(t, c, pf)
-		want(t, p, guid(0), guid(0), "")
+		wantParticipant(t, p, guid(0), guid(0), "")
 		hung = true
 		stale, _, err := p.serviceToken(t.Context())
 		if err != nil {
@@ -256,7 +256,7 @@ func TestHungKeyFile(t *testing.T) {
 		go func() { _, _ = p.renewServiceToken(t.Context(), stale) }()
 		synctest.Wait()
 		began := time.Now()
-		want(t, p, guid(0), guid(0), "")
+		wantParticipant(t, p, guid(0), guid(0), "")
 		if time.Since(began) != 0 {
 			t.Error("a token at hand waited for the file")
 		}
@@ -282,7 +282,7 @@ func TestHandoutInAnOutage(t *testing.T) {
 		}
 		pf.change(func() { pf.token, pf.refuse[guid(0)] = nil, true })
 		time.Sleep(time.Minute)
-		if _, err := p.IssueToken(t.Context(), request(guid(0)), never); refused(t, err).Code != delegation.DelegationRefused {
+		if _, err := p.IssueToken(t.Context(), request(guid(0)), never); asRefusal(t, err).Code != delegation.DelegationRefused {
 			t.Errorf("%v; want the refusal of somebody who may not any more", err)
 		}
 	})
@@ -296,7 +296,7 @@ func TestRefusedParticipants(t *testing.T) {
 		p, _ := open(t, testConfig(ByID), pf)
 		for n := range 20 {
 			pf.refuse[guid(n)] = true
-			want(t, p, guid(n), "", delegation.DelegationRefused)
+			wantParticipant(t, p, guid(n), "", delegation.DelegationRefused)
 		}
 		if _, _, _, service := pf.counts(); service > 4 {
 			t.Errorf("%d service tokens for 20 people", service)

@@ -23,9 +23,9 @@ import (
 //
 // A change of scopes, keys or connections so leaves all look-ups as they are.
 
-// account is what is known of a service account.
-type account struct {
-	delegation.Succession
+// serviceAccountState is what is known of a service account.
+type serviceAccountState struct {
+	delegation.KeyRotation
 	accepted atomic.Pointer[string] // fingerprint of the key that the platform accepted last
 }
 
@@ -33,7 +33,7 @@ type account struct {
 func (q *quota) Close() error { return nil }
 
 // Close implements [io.Closer].
-func (c *connection) Close() error {
+func (c *sharedClient) Close() error {
 	c.close()
 	return nil
 }
@@ -42,108 +42,110 @@ func (c *Config) platformKey() string {
 	return delegation.Fingerprint([]string{"platform", c.BaseURL, c.Project})
 }
 
-// mapping is a hash over what makes somebody a participant.
-func (c *Config) mapping() string {
+// mappingFingerprint is a hash over what makes somebody a participant.
+func (c *Config) mappingFingerprint() string {
 	return delegation.Fingerprint([]string{
 		"mapping", c.BaseURL, c.Project, c.Participant.By, c.Participant.Field, c.Participant.Query, c.Participant.Claim,
 	})
 }
 
-// open takes what other configurations have left.
-func (p *Provider) open(host delegation.Host) {
+// retainState takes what other configurations have left.
+func (p *Provider) retainState(host delegation.Host) {
 	c := &p.config
-	quota := host.Common(c.platformKey(), func() io.Closer { return newQuota() }).(*quota)
-	pins := host.State(c.pinKey(), func() io.Closer { return newPins() }).(*pins)
-	p.directory = host.State(p.binding, func() io.Closer {
-		d := newDirectory(pins)
+	quota := host.RetainShared(c.platformKey(), func() io.Closer { return newQuota() }).(*quota)
+	pins := host.Retain(c.bindingKey(), func() io.Closer { return newLocalBindings() }).(*localBindings)
+	p.cache = host.Retain(p.mappingFingerprint, func() io.Closer {
+		d := newParticipantCache(pins)
 		d.quota = quota
 		return d
-	}).(*directory)
-	p.directory.configure(p.traits.Fingerprint)
-	p.service = host.State(delegation.Fingerprint([]string{"account", c.BaseURL, c.Account}), func() io.Closer { return new(account) }).(*account)
-	if prints := keyFingerprints(c.Keys); p.service.Supersedes(prints[0]) {
+	}).(*participantCache)
+	p.cache.configure(p.traits.Fingerprint)
+	p.serviceAccount = host.Retain(delegation.Fingerprint([]string{"account", c.BaseURL, c.Account}), func() io.Closer { return new(serviceAccountState) }).(*serviceAccountState)
+	if prints := keyFingerprints(c.Keys); p.serviceAccount.Supersedes(prints[0]) {
 		host.Logger().Info("the private key has changed with this configuration: it is used from now on, and what was obtained with the former one is obtained anew",
 			zap.String("public_key_sha256", oauth.PublicFingerprint(c.Keys[0])))
 	}
-	p.key = p.service.Load(keyFingerprints(c.Keys)...)
-	http := delegation.Fingerprint([]string{"http"}, c.HTTP.Settings())
-	p.client = host.State(http, func() io.Closer { return new(connection) }).(*connection).client(c.HTTP)
+	p.keyName = p.serviceAccount.NameOf(keyFingerprints(c.Keys)...)
+	http := delegation.Fingerprint([]string{"http"}, c.HTTP.FingerprintParts())
+	p.client = host.Retain(http, func() io.Closer { return new(sharedClient) }).(*sharedClient).client(c.HTTP)
 }
 
 // configure has what failed tried anew where the settings are other ones: a
 // key, an authority or a proxy may have been mended. What was found out stays.
-func (d *directory) configure(settings string) {
+func (d *participantCache) configure(settings string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.settings == settings {
 		return
 	}
 	d.settings = settings
-	d.misses.retry()
+	d.misses.forgetFailures()
 	d.breaker.Reset()
 }
 
-// life is how long a directory works: what nobody waits for ends when no
+// lifecycle is how long a directory works: what nobody waits for ends when no
 // configuration uses it any more, reading the list for people who wait when the
 // last of them has been answered. They may be waiting in a configuration that a
 // reload has replaced, and their look-ups end by a deadline of their own.
-type life struct {
+type lifecycle struct {
 	mu         sync.Mutex
 	closed     bool
 	lookups    int
-	unattended work // what nobody waits for
-	awaited    work
+	background cancellable // what nobody waits for
+	foreground cancellable
 }
 
-// work is ended by its cancel.
-type work struct {
+// cancellable is ended by its cancel.
+type cancellable struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 }
 
-func newWork() work {
+func newCancellable() cancellable {
 	ctx, cancel := context.WithCancel(context.Background())
-	return work{ctx, cancel}
+	return cancellable{ctx, cancel}
 }
 
-func newLife() life { return life{unattended: newWork(), awaited: newWork()} }
+func newLifecycle() lifecycle {
+	return lifecycle{background: newCancellable(), foreground: newCancellable()}
+}
 
-// lookup begins a look-up and returns how to end it.
-func (l *life) lookup() (end func()) {
+// beginLookup begins a look-up and returns how to end it.
+func (l *lifecycle) beginLookup() (end func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.lookups++
-	if l.awaited.ctx.Err() != nil {
-		l.awaited = newWork()
+	if l.foreground.ctx.Err() != nil {
+		l.foreground = newCancellable()
 	}
 	return func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.lookups--
-		l.settle()
+		l.cancelIdle()
 	}
 }
 
-// reading is the context for reading the list.
-func (l *life) reading() context.Context {
+// listContext is the context for reading the list.
+func (l *lifecycle) listContext() context.Context {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.awaited.ctx
+	return l.foreground.ctx
 }
 
-func (l *life) settle() {
+func (l *lifecycle) cancelIdle() {
 	if l.closed && l.lookups == 0 {
-		l.awaited.cancel()
+		l.foreground.cancel()
 	}
 }
 
-// over tells whether no configuration uses the directory any more.
-func (l *life) over() bool { return l.unattended.ctx.Err() != nil }
+// unused tells whether no configuration uses the directory any more.
+func (l *lifecycle) unused() bool { return l.background.ctx.Err() != nil }
 
-func (l *life) close() {
+func (l *lifecycle) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true
-	l.unattended.cancel()
-	l.settle()
+	l.background.cancel()
+	l.cancelIdle()
 }

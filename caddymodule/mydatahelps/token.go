@@ -17,7 +17,7 @@ import (
 // in the form is what authenticates.
 const clientSecret = "secret"
 
-func (p *Provider) issuer() *oauth.Client {
+func (p *Provider) tokenClient() *oauth.Client {
 	return &oauth.Client{URL: p.tokenURL, HTTP: p.client}
 }
 
@@ -27,20 +27,20 @@ func (p *Provider) identity(d *delegation.Delegation) delegation.Identity {
 	if len(scopes) == 0 {
 		scopes = p.config.Scopes
 	}
-	return p.bind(d.Person, d.Participant, scopes)
+	return p.newIdentity(d.Person, d.Participant, scopes)
 }
 
-func (p *Provider) bind(who delegation.Person, participant string, scopes []string) delegation.Identity {
+func (p *Provider) newIdentity(who delegation.Person, participant string, scopes []string) delegation.Identity {
 	return delegation.Identity{
 		Provider:    p.host.Name(),
 		Issuer:      p.tokenURL,
-		Client:      p.account,
-		Key:         p.key,
+		Client:      p.clientAccount,
+		Key:         p.keyName,
 		Person:      who,
 		Participant: participant,
 		Audience:    p.traits.BaseURL,
 		Scopes:      scopes,
-		Config:      p.binding,
+		Config:      p.mappingFingerprint,
 	}
 }
 
@@ -60,20 +60,20 @@ func (p *Provider) mintParticipant(ctx context.Context, participant string, scop
 	if err != nil {
 		return nil, err
 	}
-	token, err := p.grant(ctx, service, participant, scopes)
+	token, err := p.requestParticipantToken(ctx, service, participant, scopes)
 	var failure *oauth.Error
-	if errors.As(err, &failure) && failure.Kind == oauth.Refused && cached && p.directory.doubts.Allow() {
+	if errors.As(err, &failure) && failure.Kind == oauth.GrantRefused && cached && p.cache.refusedGrantRenewals.Allow() {
 		if service, err = p.renewServiceToken(ctx, service); err != nil {
 			return nil, err
 		}
-		token, err = p.grant(ctx, service, participant, scopes)
+		token, err = p.requestParticipantToken(ctx, service, participant, scopes)
 	}
 	if errors.As(err, &failure) {
 		r, mend := failure.Refusal(), ""
 		switch failure.Kind {
-		case oauth.Rejected, oauth.Unsupported:
+		case oauth.ClientRejected, oauth.RequestUnsupported:
 			mend = "; check client_id"
-		case oauth.BadScope:
+		case oauth.ScopeRejected:
 			mend = "; asked for " + strings.Join(scopes, " ") + ": compare them with what Designer says that the service account may delegate; `caddy delegate check` tries each by itself"
 		}
 		return nil, refusal(r.Code, r, fmt.Errorf("participant token: %w%s", failure, mend))
@@ -81,8 +81,8 @@ func (p *Provider) mintParticipant(ctx context.Context, participant string, scop
 	return token, err
 }
 
-func (p *Provider) grant(ctx context.Context, service *delegation.Token, participant string, scopes []string) (*delegation.Token, error) {
-	return p.issuer().Token(ctx, oauth.Request{
+func (p *Provider) requestParticipantToken(ctx context.Context, service *delegation.Token, participant string, scopes []string) (*delegation.Token, error) {
+	return p.tokenClient().Token(ctx, oauth.Request{
 		GrantType:    "delegated_participant",
 		ClientID:     p.config.ClientID,
 		ClientSecret: delegation.NewSecret(clientSecret),

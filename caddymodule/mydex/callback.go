@@ -20,66 +20,66 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
 )
 
-// word is what the platform tells. Of the fields only their names and whether
+// callback is what the platform tells. Of the fields only their names and whether
 // they may be read are kept: a callback may hold values.
-type word struct {
-	kind, uid, mydexID, key, connectionID, link string
-	reads                                       []string
+type callback struct {
+	kind, uid, mydexID, key, connectionID, linkingToken string
+	readable                                            []string
 }
 
-// Told implements [delegation.Connector]. Notifications, and words without a
+// HandleCallback implements [delegation.Connector]. Notifications, and words without a
 // key, are taken and change nothing.
-func (p *Provider) Told(ctx context.Context, r *http.Request) (delegation.Word, error) {
+func (p *Provider) HandleCallback(ctx context.Context, r *http.Request) (delegation.CallbackKind, error) {
 	// It is the same each time, and nothing else shows who speaks.
 	sent := r.Header["Authentication"]
-	if len(sent) != 1 || subtle.ConstantTimeCompare([]byte(sent[0]), []byte(p.hash)) != 1 {
-		return delegation.WordOther, delegation.ErrForged
+	if len(sent) != 1 || subtle.ConstantTimeCompare([]byte(sent[0]), []byte(p.connectionTokenHash)) != 1 {
+		return delegation.CallbackOther, delegation.ErrForged
 	}
-	w, err := readWord(r)
+	w, err := readCallback(r)
 	switch {
 	case err != nil:
-		return delegation.WordOther, err
+		return delegation.CallbackOther, err
 	case w.kind == "notification":
-		return delegation.WordNotification, nil
+		return delegation.CallbackNotification, nil
 	case w.kind == "" && w.key == "" && w.mydexID != "":
-		return delegation.WordOther, nil // who somebody is
+		return delegation.CallbackOther, nil // who somebody is
 	case w.kind != "":
-		return delegation.WordOther, errors.New("the callback is of a type that is not known")
+		return delegation.CallbackOther, errors.New("the callback is of a type that is not known")
 	}
 	member := Member{UID: w.uid, ConnectionID: w.connectionID, Key: delegation.NewSecret(w.key)}
 	switch {
 	case member.Check() != nil:
-		return delegation.WordOther, errors.New("uid, connection_id or key of the callback is none")
-	case w.connectionID != w.uid+"-"+p.config.NID:
-		return delegation.WordOther, errors.New("connection_id of the callback is not that of the member and this connection")
-	case w.link == "":
-		return delegation.WordOther, errors.New("the callback has no linking_token: nobody can tell whose it is")
+		return delegation.CallbackOther, errors.New("uid, connection_id or key of the callback is none")
+	case w.connectionID != w.uid+"-"+p.config.ConnectionNID:
+		return delegation.CallbackOther, errors.New("connection_id of the callback is not that of the member and this connection")
+	case w.linkingToken == "":
+		return delegation.CallbackOther, errors.New("the callback has no linking_token: nobody can tell whose it is")
 	}
-	text, err := json.Marshal(secret{Key: w.key, ConnectionID: w.connectionID, MydexID: w.mydexID, Datasets: w.reads})
+	text, err := json.Marshal(storedSecret{Key: w.key, ConnectionID: w.connectionID, MydexID: w.mydexID, Datasets: w.readable})
 	if err != nil {
-		return delegation.WordOther, err
+		return delegation.CallbackOther, err
 	}
-	store, err := p.opener.Store(ctx)
+	store, err := p.lazyStore.Store(ctx)
 	if err != nil {
-		return delegation.WordOther, refuse(err)
+		return delegation.CallbackOther, refusalOf(err)
 	}
-	err = store.Stage(ctx, p.host.Name(), "", w.link, grants.Staged{Account: w.uid, Secret: delegation.NewSecret(string(text))})
-	if errors.Is(err, grants.ErrNone) {
-		return delegation.WordOther, errors.New("there is no journey of this linking_token, or it is over")
+	err = store.Stage(ctx, p.host.Name(), "", w.linkingToken, grants.PendingResult{Account: w.uid, Secret: delegation.NewSecret(string(text))})
+	if errors.Is(err, grants.ErrNotFound) {
+		return delegation.CallbackOther, errors.New("there is no journey of this linking_token, or it is over")
 	}
 	if err != nil {
-		return delegation.WordOther, refuse(err)
+		return delegation.CallbackOther, refusalOf(err)
 	}
-	return delegation.WordConsent, nil
+	return delegation.CallbackConsent, nil
 }
 
-var errWord = errors.New("the callback is neither a form nor a JSON object, or has a field twice")
+var errCallbackFormat = errors.New("the callback is neither a form nor a JSON object, or has a field twice")
 
-var errPacked = errors.New("the callback is packed (Content-Encoding), which is not read")
+var errCallbackEncoded = errors.New("the callback is packed (Content-Encoding), which is not read")
 
-func readWord(r *http.Request) (*word, error) {
+func readCallback(r *http.Request) (*callback, error) {
 	if len(r.Header["Content-Encoding"]) > 0 {
-		return nil, errPacked // as a form it could seem to say nothing, and be taken
+		return nil, errCallbackEncoded // as a form it could seem to say nothing, and be taken
 	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -88,16 +88,16 @@ func readWord(r *http.Request) (*word, error) {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	switch {
 	case err == nil && kind == "application/json":
-		return readJSONWord(body)
+		return readJSONCallback(body)
 	case err == nil && kind == "application/x-www-form-urlencoded":
-		return readFormWord(string(body))
+		return readFormCallback(string(body))
 	default:
-		return nil, errWord
+		return nil, errCallbackFormat
 	}
 }
 
 // field is where a value of a name goes; nil if it is not known.
-func (w *word) field(name string) *string {
+func (w *callback) field(name string) *string {
 	switch name {
 	case "type":
 		return &w.kind
@@ -110,91 +110,91 @@ func (w *word) field(name string) *string {
 	case "connection_id":
 		return &w.connectionID
 	case "linking_token":
-		return &w.link
+		return &w.linkingToken
 	default:
 		return nil
 	}
 }
 
-// access is the name of a field that says how a dataset may be read: whether
+// accessField is the name of a field that says how a dataset may be read: whether
 // (a), and by itself or when the member is asked (s).
-var access = regexp.MustCompile(`^fields\[([A-Za-z0-9_]+)\].*\[access\]\[r\]\[([as])\]$`)
+var accessField = regexp.MustCompile(`^fields\[([A-Za-z0-9_]+)\].*\[access\]\[r\]\[([as])\]$`)
 
 const (
-	allowed   = "1"
-	onRequest = "R" // not what to try a key by: a refusal would say nothing of it
+	accessAllowed   = "1"
+	accessOnRequest = "R" // not what to try a key by: a refusal would say nothing of it
 )
 
-func readFormWord(body string) (*word, error) {
+func readFormCallback(body string) (*callback, error) {
 	form, err := url.ParseQuery(body)
 	if err != nil {
-		return nil, errWord
+		return nil, errCallbackFormat
 	}
-	w := new(word)
+	w := new(callback)
 	var asked []string
 	for name, values := range form {
 		if to := w.field(name); to != nil {
 			if len(values) != 1 {
-				return nil, errWord
+				return nil, errCallbackFormat
 			}
 			*to = values[0]
-		} else if m := access.FindStringSubmatch(name); m != nil {
+		} else if m := accessField.FindStringSubmatch(name); m != nil {
 			switch {
-			case m[2] == "a" && slices.Contains(values, allowed):
-				w.reads = append(w.reads, m[1])
-			case m[2] == "s" && slices.Contains(values, onRequest):
+			case m[2] == "a" && slices.Contains(values, accessAllowed):
+				w.readable = append(w.readable, m[1])
+			case m[2] == "s" && slices.Contains(values, accessOnRequest):
 				asked = append(asked, m[1])
 			}
 		}
 	}
-	w.reads = slices.DeleteFunc(w.reads, func(name string) bool { return slices.Contains(asked, name) })
-	return w.sorted(), nil
+	w.readable = slices.DeleteFunc(w.readable, func(name string) bool { return slices.Contains(asked, name) })
+	return w.normalize(), nil
 }
 
-func readJSONWord(body []byte) (*word, error) {
-	all, err := oauth.Object(body)
+func readJSONCallback(body []byte) (*callback, error) {
+	all, err := oauth.StrictObject(body)
 	if err != nil {
-		return nil, errWord
+		return nil, errCallbackFormat
 	}
-	w := new(word)
+	w := new(callback)
 	for name, value := range all {
 		if to := w.field(name); to != nil && value != nil {
 			if digits(string(value)) {
 				*to = string(value) // the platform's types are loose
 			} else if json.Unmarshal(value, to) != nil {
-				return nil, errWord
+				return nil, errCallbackFormat
 			}
 		}
 	}
 	var fields map[string]any
 	if json.Unmarshal(all["fields"], &fields) == nil {
 		for name, v := range fields {
-			if reads(v, "a", allowed) && !reads(v, "s", onRequest) {
-				w.reads = append(w.reads, name)
+			if hasReadAccess(v, "a", accessAllowed) && !hasReadAccess(v, "s", accessOnRequest) {
+				w.readable = append(w.readable, name)
 			}
 		}
 	}
-	return w.sorted(), nil
+	return w.normalize(), nil
 }
 
-// reads tells whether {"access":{"r":{"<name>":"<value>"}}} is anywhere in v.
-func reads(v any, name, value string) bool {
-	in := func(v any) bool { return reads(v, name, value) }
+// hasReadAccess tells whether {"access":{"r":{"<name>":"<value>"}}} is anywhere in v.
+func hasReadAccess(v any, name, value string) bool {
+	in := func(v any) bool { return hasReadAccess(v, name, value) }
 	switch v := v.(type) {
 	case []any:
 		return slices.ContainsFunc(v, in)
 	case map[string]any:
 		if access, ok := v["access"].(map[string]any); ok {
 			r, _ := access["r"].(map[string]any)
-			return r[name] == value || value == allowed && r[name] == 1.
+			return r[name] == value || value == accessAllowed && r[name] == 1.
 		}
 		return slices.ContainsFunc(slices.Collect(maps.Values(v)), in)
 	}
 	return false
 }
 
-func (w *word) sorted() *word {
-	slices.Sort(w.reads)
-	w.reads = slices.Compact(w.reads)
+func (w *callback) normalize() *callback {
+	slices.Sort(w.readable)
+	w.readable = slices.Compact(w.readable)
 	return w
 }

@@ -16,25 +16,25 @@ import (
 )
 
 // Check implements [delegation.Checker].
-func (p *Provider) Check(ctx context.Context, q delegation.Question, tell func(delegation.Finding)) {
+func (p *Provider) Check(ctx context.Context, q delegation.CheckRequest, tell func(delegation.Finding)) {
 	d := q.Delegation
 	c := new(Credential)
 	scopes := p.config.Scopes
 	if d != nil && len(d.Scopes) > 0 {
 		scopes = d.Scopes
 	}
-	steps := []delegation.Step{{Name: "platform", Try: p.reach}, {Name: "service token", Try: func(ctx context.Context) (_ string, err error) {
+	steps := []delegation.CheckStep{{Name: "platform", Run: p.checkReachable}, {Name: "service token", Run: func(ctx context.Context) (_ string, err error) {
 		if c.Token, _, err = p.tokens.Get(ctx, p.identity(scopes)); err != nil {
 			if delegation.AsRefusal(err).Code == delegation.ScopeRejected {
-				err = p.singly(ctx, &q, scopes, err)
+				err = p.tryScopesSingly(ctx, &q, scopes, err)
 			}
 			return "", err
 		}
 		return fmt.Sprintf("from %s, for %s, lives %s", p.config.TokenURL, c.Token.Scope, c.Token.Lifetime()), nil
 	}}}
 	if d != nil {
-		steps = append(steps, delegation.Step{Name: "grant", Try: func(ctx context.Context) (string, error) {
-			h, err := p.look(ctx, d.Person)
+		steps = append(steps, delegation.CheckStep{Name: "grant", Run: func(ctx context.Context) (string, error) {
+			h, err := p.readGrant(ctx, d.Person)
 			if err != nil {
 				return "", err
 			}
@@ -43,19 +43,19 @@ func (p *Provider) Check(ctx context.Context, q delegation.Question, tell func(d
 		}})
 	}
 	if d != nil && d.Path != "" {
-		steps = append(steps, delegation.Step{Name: "style", Try: func(context.Context) (_ string, err error) {
-			c.Place, err = p.styles.Place(d.Method, d.Path)
-			return c.Place.style.String(), err
+		steps = append(steps, delegation.CheckStep{Name: "style", Run: func(context.Context) (_ string, err error) {
+			c.Placement, err = p.styles.Placement(d.Method, d.Path)
+			return c.Placement.style.String(), err
 		}})
 	}
-	if d != nil && q.Read {
-		steps = append(steps, delegation.Step{Name: "read", Try: func(ctx context.Context) (string, error) { return p.readOnce(ctx, d, c) }})
+	if d != nil && q.Send {
+		steps = append(steps, delegation.CheckStep{Name: "read", Run: func(ctx context.Context) (string, error) { return p.sendTestRead(ctx, d, c) }})
 	}
-	delegation.Try(ctx, steps, tell)
+	delegation.RunChecks(ctx, steps, tell)
 }
 
-// reach finds out whether the API answers at all, with whatever status.
-func (p *Provider) reach(ctx context.Context) (string, error) {
+// checkReachable finds out whether the API answers at all, with whatever status.
+func (p *Provider) checkReachable(ctx context.Context) (string, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodHead, p.config.APIURL+"/", nil)
 	if err != nil {
 		return "", err
@@ -68,9 +68,9 @@ func (p *Provider) reach(ctx context.Context) (string, error) {
 	return req.URL.Host + " answers", nil
 }
 
-// singly tries each scope by itself, as one bad one fails the whole request.
+// tryScopesSingly tries each scope by itself, as one bad one fails the whole request.
 // whole is what the whole request came to.
-func (p *Provider) singly(ctx context.Context, q *delegation.Question, scopes []string, whole error) error {
+func (p *Provider) tryScopesSingly(ctx context.Context, q *delegation.CheckRequest, scopes []string, whole error) error {
 	var refused, granted []string
 	for _, scope := range scopes {
 		_, _, err := p.tokens.Get(ctx, p.identity([]string{scope}))
@@ -80,7 +80,7 @@ func (p *Provider) singly(ctx context.Context, q *delegation.Question, scopes []
 		case delegation.AsRefusal(err).Code != delegation.ScopeRejected:
 			return whole // that is not about scopes any more
 		default:
-			if by := q.AskedBy(scope); by != "" {
+			if by := q.RoutesRequiring(scope); by != "" {
 				scope += " (asked for by allow " + by + ")"
 			}
 			refused = append(refused, scope)
@@ -96,30 +96,30 @@ func (p *Provider) singly(ctx context.Context, q *delegation.Question, scopes []
 	return delegation.Refuse(delegation.ScopeRejected, errors.New(said+": compare them with the scopes that Mydex has given the client"))
 }
 
-// look reads somebody's grant. Unlike [Provider.member] it changes nothing: one
+// readGrant reads somebody's grant. Unlike [Provider.member] it changes nothing: one
 // that was put aside is not tried again.
-func (p *Provider) look(ctx context.Context, who delegation.Person) (*held, error) {
-	store, err := p.opener.Store(ctx)
+func (p *Provider) readGrant(ctx context.Context, who delegation.Person) (*cachedGrant, error) {
+	store, err := p.lazyStore.Store(ctx)
 	if err != nil {
-		return nil, refuse(err)
+		return nil, refusalOf(err)
 	}
 	g, err := store.Find(ctx, p.owner(who))
 	if err == nil && g.State != grants.Active {
-		err = grants.ErrNone
+		err = grants.ErrNotFound
 	}
 	if err != nil {
-		return nil, refuse(err)
+		return nil, refusalOf(err)
 	}
-	return hold(g)
+	return decodeGrant(g)
 }
 
-// readOnce sends the request and tells how it ends, never what it says.
-func (p *Provider) readOnce(ctx context.Context, d *delegation.Delegation, c *Credential) (string, error) {
+// sendTestRead sends the request and tells how it ends, never what it says.
+func (p *Provider) sendTestRead(ctx context.Context, d *delegation.Delegation, c *Credential) (string, error) {
 	req, err := http.NewRequestWithContext(ctx, d.Method, p.config.APIURL+d.URI, nil)
 	if err != nil {
 		return "", errors.New("the path makes no address")
 	}
-	status, size, err := p.send(req, c)
+	status, size, err := p.sendAndDiscard(req, c)
 	switch {
 	case err != nil:
 		return "", err
@@ -132,8 +132,8 @@ func (p *Provider) readOnce(ctx context.Context, d *delegation.Delegation, c *Cr
 	}
 }
 
-// send sends a request of our own, and throws the answer away.
-func (p *Provider) send(req *http.Request, c *Credential) (status int, size int64, err error) {
+// sendAndDiscard sends a request of our own, and throws the answer away.
+func (p *Provider) sendAndDiscard(req *http.Request, c *Credential) (status int, size int64, err error) {
 	req.Header.Set("Accept", "application/json")
 	if err := c.Apply(req); err != nil {
 		return 0, 0, err

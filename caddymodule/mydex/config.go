@@ -21,14 +21,14 @@ const (
 	Sandbox = "sandbox"
 )
 
-// hosts are the addresses of an environment: API, token endpoint's, identity's.
-var hosts = map[string][3]string{
+// environments are the addresses of an environment: API, token endpoint's, identity's.
+var environments = map[string][3]string{
 	Live:    {"https://api.mydex.org", "https://op.mydexid.org", "https://idp.mydexid.org"},
 	Sandbox: {"https://sbx-api.mydex.org", "https://sbx-op.mydexid.org", "https://sbx-idp.mydexid.org"},
 }
 
-// endpoint is the path of the token endpoint.
-const endpoint = "/oauth2/token"
+// tokenPath is the path of the token endpoint.
+const tokenPath = "/oauth2/token"
 
 // ScopeAll is what every token has. Datasets need no other scope.
 const ScopeAll = "mydex:pdx"
@@ -48,10 +48,10 @@ type Config struct {
 	// LoadSecret reads the secret again, before each token. Nil: it does not
 	// change.
 	LoadSecret func() (delegation.Secret, error)
-	// NID and Token are the dedicated connection's. The token is not a
+	// ConnectionNID and Token are the dedicated connection's. The token is not a
 	// member's key, which goes by a similar name.
-	NID   string
-	Token delegation.Secret
+	ConnectionNID   string
+	ConnectionToken delegation.Secret
 	// Scopes are the default of every route and the ceiling of what an `allow`
 	// line may ask for. mydex:pdx is always among them.
 	Scopes []string
@@ -62,14 +62,14 @@ type Config struct {
 }
 
 var (
-	number  = regexp.MustCompile(`^[0-9]{1,18}$`)
+	nidRE   = regexp.MustCompile(`^[0-9]{1,18}$`)
 	scopeRE = regexp.MustCompile(`^[\x21\x23-\x5b\x5d-\x7e]+$`) // RFC 6749 section 3.3
 )
 
-// check completes the defaults and refuses what cannot work or is unsafe.
+// validate completes the defaults and refuses what cannot work or is unsafe.
 // Every error begins with the setting's name in the Caddyfile.
-func (c *Config) check() (api *url.URL, err error) {
-	defaults, ok := hosts[c.Environment]
+func (c *Config) validate() (api *url.URL, err error) {
+	defaults, ok := environments[c.Environment]
 	if !ok && c.Environment != "" {
 		return nil, fmt.Errorf("environment is live or sandbox, not %q", c.Environment)
 	}
@@ -80,7 +80,7 @@ func (c *Config) check() (api *url.URL, err error) {
 		c.APIURL = defaults[0]
 	}
 	if c.TokenURL == "" {
-		c.TokenURL = defaults[1] + endpoint
+		c.TokenURL = defaults[1] + tokenPath
 	}
 	if c.IdentityURL == "" {
 		c.IdentityURL = defaults[2]
@@ -89,11 +89,11 @@ func (c *Config) check() (api *url.URL, err error) {
 		name, example string
 		to            *string
 	}{
-		{"token_url", "https://op.mydexid.org" + endpoint, &c.TokenURL},
+		{"token_url", "https://op.mydexid.org" + tokenPath, &c.TokenURL},
 		{"identity_url", "https://idp.mydexid.org", &c.IdentityURL},
 		{"api_url", "https://api.mydex.org", &c.APIURL},
 	} {
-		if api, err = delegation.ParseBase(setting.name, setting.example, *setting.to); err != nil {
+		if api, err = delegation.ParseBaseURL(setting.name, setting.example, *setting.to); err != nil {
 			return nil, err
 		}
 		*setting.to = api.String()
@@ -103,9 +103,9 @@ func (c *Config) check() (api *url.URL, err error) {
 		return nil, errors.New("client_id is missing: the OAuth client's, from Mydex")
 	case c.ClientSecret.Reveal() == "":
 		return nil, errors.New("client_secret is missing: the OAuth client's, from Mydex")
-	case !number.MatchString(c.NID):
+	case !nidRE.MatchString(c.ConnectionNID):
 		return nil, errors.New("connection_nid is no number: give the NID of the dedicated connection")
-	case c.Token.Reveal() == "":
+	case c.ConnectionToken.Reveal() == "":
 		return nil, errors.New("connection_token is missing: the dedicated connection's, from Mydex")
 	}
 	if c.Scopes, err = checkScopes(c.Scopes); err != nil {
@@ -128,31 +128,31 @@ func checkScopes(scopes []string) ([]string, error) {
 	return all, nil
 }
 
-// hash is what Mydex is told the connection's token by, and what it shows that
+// connectionTokenHash is what Mydex is told the connection's token by, and what it shows that
 // it is itself by.
-func (c *Config) hash() string {
-	sum := sha512.Sum512([]byte(c.Token.Reveal()))
+func (c *Config) connectionTokenHash() string {
+	sum := sha512.Sum512([]byte(c.ConnectionToken.Reveal()))
 	return hex.EncodeToString(sum[:])
 }
 
-// account names the client, as identities do.
-func (c *Config) account() string { return c.ClientID + " " + c.NID }
+// clientName names the client, as identities do.
+func (c *Config) clientName() string { return c.ClientID + " " + c.ConnectionNID }
 
 // fingerprint is a hash over every setting.
 func (c *Config) fingerprint() string {
 	settings := [][]string{
-		{"mydex", c.APIURL, c.TokenURL, c.IdentityURL, c.ClientID, fingerprintOf(c.ClientSecret), c.NID, fingerprintOf(c.Token)},
+		{"mydex", c.APIURL, c.TokenURL, c.IdentityURL, c.ClientID, secretFingerprint(c.ClientSecret), c.ConnectionNID, secretFingerprint(c.ConnectionToken)},
 		c.Scopes,
 	}
 	for _, r := range c.Rules {
 		settings = append(settings, append([]string{r.Style.String(), r.Pattern}, r.Methods...))
 	}
-	settings = append(settings, c.HTTP.Settings())
+	settings = append(settings, c.HTTP.FingerprintParts())
 	return delegation.Fingerprint(settings...)
 }
 
-// fingerprintOf tells secrets apart.
-func fingerprintOf(s delegation.Secret) string {
+// secretFingerprint tells secrets apart.
+func secretFingerprint(s delegation.Secret) string {
 	sum := sha256.Sum256([]byte("mydex\x00" + s.Reveal()))
 	return hex.EncodeToString(sum[:])
 }

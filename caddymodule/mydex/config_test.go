@@ -11,7 +11,7 @@ import (
 )
 
 func goodConfig() Config {
-	return Config{Environment: Sandbox, ClientID: "c", ClientSecret: delegation.NewSecret("CANARY-s"), NID: "45678", Token: delegation.NewSecret("CANARY-t")}
+	return Config{Environment: Sandbox, ClientID: "c", ClientSecret: delegation.NewSecret("CANARY-s"), ConnectionNID: "45678", ConnectionToken: delegation.NewSecret("CANARY-t")}
 }
 
 // TestConfig protects operators from settings that cannot work or are unsafe,
@@ -21,7 +21,7 @@ func TestConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p.config.APIURL != "https://sbx-api.mydex.org" || p.config.TokenURL != "https://sbx-op.mydexid.org/oauth2/token" || p.config.IdentityURL != "https://sbx-idp.mydexid.org" || !p.Upstream(nil).Secretive {
+	if p.config.APIURL != "https://sbx-api.mydex.org" || p.config.TokenURL != "https://sbx-op.mydexid.org/oauth2/token" || p.config.IdentityURL != "https://sbx-idp.mydexid.org" || !p.Upstream(nil).CredentialInURL {
 		t.Errorf("%+v", p.config)
 	}
 	for name, c := range map[string]struct {
@@ -35,8 +35,8 @@ func TestConfig(t *testing.T) {
 		"password":          {func(c *Config) { c.IdentityURL = "https://u:CANARY@idp.example.org" }, "identity_url holds a user name"},
 		"no client":         {func(c *Config) { c.ClientID = "" }, "client_id is missing"},
 		"no secret":         {func(c *Config) { c.ClientSecret = delegation.Secret{} }, "client_secret is missing"},
-		"nid":               {func(c *Config) { c.NID = "CANARY" }, "connection_nid is no number"},
-		"no token":          {func(c *Config) { c.Token = delegation.NewSecret("") }, "connection_token is missing"},
+		"nid":               {func(c *Config) { c.ConnectionNID = "CANARY" }, "connection_nid is no number"},
+		"no token":          {func(c *Config) { c.ConnectionToken = delegation.NewSecret("") }, "connection_token is missing"},
 		"scopes in quotes":  {func(c *Config) { c.Scopes = []string{`"a`} }, "scopes holds a character"},
 		"scopes in one":     {func(c *Config) { c.Scopes = []string{"a b"} }, "scopes holds a character"},
 		"a style of no use": {func(c *Config) { c.Rules = []Rule{{Pattern: "/x"}} }, "unknown style"},
@@ -80,8 +80,8 @@ func TestFingerprint(t *testing.T) {
 		"environment": func(c *Config) { c.Environment = Live },
 		"client":      func(c *Config) { c.ClientID = "d" },
 		"secret":      func(c *Config) { c.ClientSecret = delegation.NewSecret("x") },
-		"nid":         func(c *Config) { c.NID = "1" },
-		"token":       func(c *Config) { c.Token = delegation.NewSecret("x") },
+		"nid":         func(c *Config) { c.ConnectionNID = "1" },
+		"token":       func(c *Config) { c.ConnectionToken = delegation.NewSecret("x") },
 		"scopes":      func(c *Config) { c.Scopes = []string{"get:/x"} },
 		"style":       func(c *Config) { c.Rules = []Rule{{Style: None, Pattern: "/x"}} },
 		"timeout":     func(c *Config) { c.HTTP = &delegation.HTTP{Timeout: 1} },

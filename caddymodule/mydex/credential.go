@@ -10,8 +10,8 @@ import (
 )
 
 var (
-	errNoToken = errors.New("the credential has no token")
-	errNoPlace = errors.New("nobody has judged where the member's identity goes")
+	errNoToken     = errors.New("the credential has no token")
+	errNoPlacement = errors.New("nobody has judged where the member's identity goes")
 )
 
 // Credential is what a request in a member's name needs on the wire: the
@@ -23,14 +23,14 @@ type Credential struct {
 	// Member is whose request it is. Zero only where Place says None.
 	Member Member
 
-	// Place is where the member's identity goes: what [Styles.Place] returned
+	// Placement is where the member's identity goes: what [Styles.Place] returned
 	// for this request.
-	Place Placement
+	Placement IdentityPlacement
 }
 
 var (
-	_ delegation.Credential = (*Credential)(nil)
-	_ delegation.Disclosing = (*Credential)(nil)
+	_ delegation.Credential   = (*Credential)(nil)
+	_ delegation.SecretLister = (*Credential)(nil)
 )
 
 // Apply puts bearer and identity on the outgoing request, each exactly once.
@@ -54,7 +54,7 @@ func (c *Credential) Apply(out *http.Request) error {
 	if err := checkBody(out); err != nil {
 		return err
 	}
-	query, err := strip(out.URL.RawQuery)
+	query, err := stripReserved(out.URL.RawQuery)
 	if err != nil {
 		return err
 	}
@@ -66,13 +66,13 @@ func (c *Credential) Apply(out *http.Request) error {
 	if err := (delegation.Bearer{Token: c.Token}).Apply(out); err != nil {
 		return err
 	}
-	if err := c.Place.enter(out.URL, c.Member.UID); err != nil {
+	if err := c.Placement.setPath(out.URL, c.Member.UID); err != nil {
 		return err
 	}
-	if c.Place.style == Blocks {
+	if c.Placement.style == Blocks {
 		out.Header["Connection-Token"] = []string{c.Member.Key.Reveal()}
 	}
-	out.URL.RawQuery = c.Place.extend(query, c.Member)
+	out.URL.RawQuery = c.Placement.appendQuery(query, c.Member)
 	out.Trailer = nil
 	declareBody(out)
 	return nil
@@ -82,9 +82,9 @@ func (c *Credential) check() error {
 	switch {
 	case c.Token == nil:
 		return errNoToken
-	case c.Place.style == 0:
-		return errNoPlace
-	case c.Place.style == None && !c.Place.inPath:
+	case c.Placement.style == 0:
+		return errNoPlacement
+	case c.Placement.style == None && !c.Placement.inPath:
 		return nil
 	default:
 		return c.Member.Check()

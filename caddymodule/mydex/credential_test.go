@@ -49,11 +49,11 @@ func credential(t *testing.T, method, path string, rules ...Rule) *Credential {
 	if err != nil {
 		t.Fatal(err)
 	}
-	place, err := s.Place(method, path)
+	place, err := s.Placement(method, path)
 	if err != nil {
 		t.Fatalf("%s %s: %v", method, path, errors.Unwrap(err))
 	}
-	return &Credential{Token: token(), Member: alice, Place: place}
+	return &Credential{Token: token(), Member: alice, Placement: place}
 }
 
 // The routes of the platform's documentation, as they reach it.
@@ -177,10 +177,10 @@ func TestApplyFailsClosed(t *testing.T) {
 	good := credential(t, "GET", "/api/pds/pds/me.json")
 	for name, c := range map[string]*Credential{
 		"nothing":  {},
-		"no token": {Member: alice, Place: good.Place},
+		"no token": {Member: alice, Placement: good.Placement},
 		"no place": {Token: token(), Member: alice},
 		"bad token": {
-			Token: &delegation.Token{Access: delegation.NewSecret("a\r\nb")}, Member: alice, Place: good.Place,
+			Token: &delegation.Token{Access: delegation.NewSecret("a\r\nb")}, Member: alice, Placement: good.Placement,
 		},
 	} {
 		if c.Apply(outgoing(t, "GET", "/api/pds/pds/me.json", "")) == nil {
@@ -189,13 +189,13 @@ func TestApplyFailsClosed(t *testing.T) {
 	}
 	// Another path than was judged.
 	for _, path := range []string{"/api/pds/pds/4021.json", "/api/pds/pds/", "/api/pds/pds/me.jsonp", "me.json"} {
-		if err := good.Apply(outgoing(t, "GET", path, "")); !errors.Is(err, errMoved) {
+		if err := good.Apply(outgoing(t, "GET", path, "")); !errors.Is(err, errPathChanged) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
 	out := outgoing(t, "GET", "/api/pds/pds/me.json", "")
 	out.URL.Opaque = "//api.mydex.org/api/pds/pds/4021.json"
-	if err := good.Apply(out); !errors.Is(err, errMoved) {
+	if err := good.Apply(out); !errors.Is(err, errPathChanged) {
 		t.Errorf("opaque: %v", err)
 	}
 	out = outgoing(t, "GET", "/api/pds/pds/me.json", "")
@@ -217,7 +217,7 @@ func TestStale(t *testing.T) {
 // Neither key nor bearer may get out by way of a log line (T43).
 func TestT43_NothingPrintsASecret(t *testing.T) {
 	c := credential(t, "GET", "/api/pds/pds/me.json")
-	values := []any{c, *c, &c.Member, c.Member, c.Place, []Member{c.Member}, map[string]*Credential{"x": c}, struct{ c Credential }{*c}}
+	values := []any{c, *c, &c.Member, c.Member, c.Placement, []Member{c.Member}, map[string]*Credential{"x": c}, struct{ c Credential }{*c}}
 	bad := *c
 	bad.Member.Key = delegation.NewSecret(secretKey + "\n")
 	for _, path := range []string{"/api/pds/pds/me.json", "/elsewhere"} {
@@ -241,11 +241,11 @@ func TestT43_NothingPrintsASecret(t *testing.T) {
 
 func BenchmarkApply(b *testing.B) {
 	s := new(Styles)
-	place, err := s.Place("GET", "/api/pds/pds/me.json")
+	place, err := s.Placement("GET", "/api/pds/pds/me.json")
 	if err != nil {
 		b.Fatal(err)
 	}
-	c := &Credential{Token: token(), Member: alice, Place: place}
+	c := &Credential{Token: token(), Member: alice, Placement: place}
 	u := url.URL{Scheme: "https", Host: "h", Path: "/api/pds/pds/me.json", RawPath: "/api/pds/pds/me.json", RawQuery: "dataset=ds_personal_details&instance=0"}
 	out := &http.Request{Method: "GET", URL: new(url.URL), Header: http.Header{"Accept": {"*/*"}, "User-Agent": {"x"}}, Body: http.NoBody}
 	b.ReportAllocs()

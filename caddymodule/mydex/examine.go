@@ -13,25 +13,25 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 )
 
-// Examine implements [delegation.Examiner]. The platform says the same of a
+// DiagnoseUnauthorized implements [delegation.Examiner]. The platform says the same of a
 // scope that is missing and of a member key that it does not accept. So a
 // dataset is read that the member has opened: that takes no scope but the one
 // that every token has. If it is refused too, the member has withdrawn.
-func (p *Provider) Examine(ctx context.Context, d *delegation.Delegation, refused delegation.Credential) *delegation.Refusal {
+func (p *Provider) DiagnoseUnauthorized(ctx context.Context, d *delegation.Delegation, refused delegation.Credential) *delegation.Refusal {
 	c, ok := refused.(*Credential)
 	if !ok {
 		return nil
 	}
-	h, err := p.member(ctx, d.Person)
-	if err != nil || len(h.reads) == 0 || !h.member.same(c.Member) {
+	h, err := p.cachedOrRead(ctx, d.Person)
+	if err != nil || len(h.readable) == 0 || !h.member.equal(c.Member) {
 		return nil
 	}
-	c = &Credential{Token: c.Token, Member: h.member, Place: Placement{style: Datasets, inPath: true}}
-	status, err := p.probe(ctx, c, h.reads[0])
-	if err != nil || status != http.StatusUnauthorized || !p.members.mayPutAside(d.Person) {
+	c = &Credential{Token: c.Token, Member: h.member, Placement: IdentityPlacement{style: Datasets, inPath: true}}
+	status, err := p.readDataset(ctx, c, h.readable[0])
+	if err != nil || status != http.StatusUnauthorized || !p.grantCache.maySuspend(d.Person) {
 		return nil
 	}
-	store, err := p.opener.Store(ctx)
+	store, err := p.lazyStore.Store(ctx)
 	if err != nil {
 		return nil
 	}
@@ -39,71 +39,71 @@ func (p *Provider) Examine(ctx context.Context, d *delegation.Delegation, refuse
 	if err != nil {
 		return nil
 	}
-	p.members.drop(d.Person)
+	p.grantCache.drop(d.Person)
 	if done {
-		p.keeper.Note(delegation.ConsentSuspended, d.Person)
-	} else if _, err := p.member(ctx, d.Person); err == nil {
+		p.storeHost.RecordConsentEvent(delegation.ConsentSuspended, d.Person)
+	} else if _, err := p.cachedOrRead(ctx, d.Person); err == nil {
 		return nil // they have consented anew meanwhile
 	}
 	return delegation.Refuse(delegation.ConsentRequired, errors.New("the platform does not accept the member's key any more"))
 }
 
 const (
-	// resumeAfter is how long a grant is left alone that the platform did not
+	// probeSuspendedAfter is how long a grant is left alone that the platform did not
 	// accept. Then it is tried again: it may have been the platform.
-	resumeAfter = 10 * time.Minute
-	// retryAfter is the same where the platform could not say.
-	retryAfter = 30 * time.Second
+	probeSuspendedAfter = 10 * time.Minute
+	// probeRetryAfter is the same where the platform could not say.
+	probeRetryAfter = 30 * time.Second
 )
 
-// resume tries a suspended grant again, and returns it if it is accepted.
+// probeSuspended tries a suspended grant again, and returns it if it is accepted.
 // Otherwise the error is [grants.ErrNone].
-func (p *Provider) resume(ctx context.Context, store *grants.Store, g *grants.Grant) (*grants.Grant, error) {
-	if time.Since(g.Changed) < resumeAfter {
-		return nil, grants.ErrNone
+func (p *Provider) probeSuspended(ctx context.Context, store *grants.Store, g *grants.Grant) (*grants.Grant, error) {
+	if time.Since(g.Changed) < probeSuspendedAfter {
+		return nil, grants.ErrNotFound
 	}
-	h, err := hold(g)
-	if err != nil || len(h.reads) == 0 || !p.members.mayTry(g.Person) {
-		return nil, grants.ErrNone
+	h, err := decodeGrant(g)
+	if err != nil || len(h.readable) == 0 || !p.grantCache.mayProbe(g.Person) {
+		return nil, grants.ErrNotFound
 	}
-	status, err := p.try(ctx, h)
+	status, err := p.probeGrant(ctx, h)
 	if err != nil || status/100 != 2 && status != http.StatusUnauthorized {
-		return nil, grants.ErrNone // nothing is said of the key
+		return nil, grants.ErrNotFound // nothing is said of the key
 	}
 	now, err := store.Resume(ctx, g, status/100 == 2)
 	if err == nil {
-		p.keeper.Note(delegation.ConsentResumed, g.Person)
+		p.storeHost.RecordConsentEvent(delegation.ConsentResumed, g.Person)
 	}
-	if !errors.Is(err, grants.ErrNone) {
+	if !errors.Is(err, grants.ErrNotFound) {
 		return now, err
 	}
 	// It is not accepted; or another machine was first.
 	if now, err = store.Find(ctx, g.Owner); err == nil && now.State != grants.Active {
-		err = grants.ErrNone
+		err = grants.ErrNotFound
 	}
 	return now, err
 }
 
-// try reads a dataset that the member has opened, with a new token if that at
+// probeGrant reads a dataset that the member has opened, with a new token if that at
 // hand may be too old.
-func (p *Provider) try(ctx context.Context, h *held) (status int, err error) {
-	c := &Credential{Member: h.member, Place: Placement{style: Datasets, inPath: true}}
+func (p *Provider) probeGrant(ctx context.Context, h *cachedGrant) (status int, err error) {
+	c := &Credential{Member: h.member, Placement: IdentityPlacement{style: Datasets, inPath: true}}
 	id := p.identity([]string{ScopeAll})
 	if c.Token, _, err = p.tokens.Get(ctx, id); err != nil {
 		return 0, err
 	}
-	status, err = p.probe(ctx, c, h.reads[0])
-	if err == nil && status == http.StatusUnauthorized && time.Since(c.Token.Minted) > youngToken {
+	status, err = p.readDataset(ctx, c, h.readable[0])
+	if err == nil && status == http.StatusUnauthorized && time.Since(c.Token.Minted) > minRenewAge {
 		if c.Token, err = p.tokens.Renew(ctx, id, c.Token); err != nil {
 			return 0, err
 		}
-		status, err = p.probe(ctx, c, h.reads[0])
+		status, err = p.readDataset(ctx, c, h.readable[0])
 	}
 	return status, err
 }
 
-// probe reads a dataset, and throws it away.
-func (p *Provider) probe(ctx context.Context, c *Credential, dataset string) (status int, err error) {
+// readDataset reads a dataset, and throws it away.
+func (p *Provider) readDataset(ctx context.Context, c *Credential, dataset string) (status int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, delegation.DefaultTimeout)
 	defer cancel()
 	query := url.Values{"dataset": {dataset}, "instance": {"0"}}
@@ -111,6 +111,6 @@ func (p *Provider) probe(ctx context.Context, c *Credential, dataset string) (st
 	if err != nil {
 		return 0, errors.New("the address cannot be made")
 	}
-	status, _, err = p.send(req, c)
+	status, _, err = p.sendAndDiscard(req, c)
 	return status, err
 }

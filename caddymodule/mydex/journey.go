@@ -25,71 +25,71 @@ const (
 	// asks a member who is connected.
 	firstVersion, updateVersion = 1, 2
 
-	maxSetup = 256 << 10 // with the image
+	maxSetupResponse = 256 << 10 // with the image
 
-	// youngToken is how long a token is not renewed because the platform says
+	// minRenewAge is how long a token is not renewed because the platform says
 	// 401: it is something else.
-	youngToken = time.Minute
+	minRenewAge = time.Minute
 )
 
-// setup is the question (First Time Connection).
-type setup struct {
-	NID     string `json:"connection_nid"`
-	Hash    string `json:"connection_token_hash"`
-	Return  string `json:"return_to"`
-	MydexID string `json:"mydexid,omitempty"`
-	Version int    `json:"version"`
-	Link    string `json:"linking_token"`
+// setupRequest is the question (First Time Connection).
+type setupRequest struct {
+	NID          string `json:"connection_nid"`
+	Hash         string `json:"connection_token_hash"`
+	Return       string `json:"return_to"`
+	MydexID      string `json:"mydexid,omitempty"`
+	Version      int    `json:"version"`
+	LinkingToken string `json:"linking_token"`
 }
 
-// Depart implements [delegation.Connector].
-func (p *Provider) Depart(ctx context.Context, j delegation.Journey) (*delegation.Departure, error) {
-	question := setup{NID: p.config.NID, Hash: p.hash, Version: firstVersion}
-	journey := &grants.Journey{Owner: p.owner(j.Person), Kind: grants.Connect, Browser: j.Browser, AnyBrowser: j.AnyBrowser, Life: j.Life}
-	store, err := p.opener.Store(ctx)
+// BeginConsent implements [delegation.Connector].
+func (p *Provider) BeginConsent(ctx context.Context, j delegation.ConsentFlow) (*delegation.Authorization, error) {
+	question := setupRequest{NID: p.config.ConnectionNID, Hash: p.connectionTokenHash, Version: firstVersion}
+	journey := &grants.Flow{Owner: p.owner(j.Person), Kind: grants.FlowConnect, BrowserToken: j.BrowserToken, AnyBrowser: j.AnyBrowser, Lifetime: j.Lifetime}
+	store, err := p.lazyStore.Store(ctx)
 	if err != nil {
-		return nil, refuse(err)
+		return nil, refusalOf(err)
 	}
 	if j.Update {
 		g, err := store.Find(ctx, journey.Owner)
 		if err != nil {
-			return nil, refuse(err)
+			return nil, refusalOf(err)
 		}
-		h, err := hold(g)
+		h, err := decodeGrant(g)
 		if err != nil {
-			return nil, refuse(err)
+			return nil, refusalOf(err)
 		}
-		journey.Kind, question.Version, question.MydexID = grants.Update, updateVersion, h.mydexID
+		journey.Kind, question.Version, question.MydexID = grants.FlowUpdate, updateVersion, h.mydexID
 	}
 	if err := store.Begin(ctx, journey); err != nil {
-		return nil, refuse(err)
+		return nil, refusalOf(err)
 	}
-	question.Link = journey.Link.Reveal()
-	question.Return = j.ReturnTo + "?" + url.Values{"state": {journey.Back.Reveal()}}.Encode()
-	d, err := p.setUp(ctx, question)
+	question.LinkingToken = journey.CorrelationID.Reveal()
+	question.Return = j.ReturnURL + "?" + url.Values{"state": {journey.StateToken.Reveal()}}.Encode()
+	d, err := p.requestConsentPage(ctx, question)
 	if err != nil {
 		// Nobody has the page. If this fails as well, it expires by itself.
 		_ = store.Abandon(ctx, journey)
 		return nil, err
 	}
-	d.Browser, d.Back, d.Expires = journey.Browser, journey.Back, journey.Expires
+	d.BrowserToken, d.State, d.Expires = journey.BrowserToken, journey.StateToken, journey.Expires
 	return d, nil
 }
 
-// setUp asks for the page that the browser has to go to, once more with a new
+// requestConsentPage asks for the page that the browser has to go to, once more with a new
 // token if the one at hand is not accepted.
-func (p *Provider) setUp(ctx context.Context, question setup) (*delegation.Departure, error) {
+func (p *Provider) requestConsentPage(ctx context.Context, question setupRequest) (*delegation.Authorization, error) {
 	token, cached, err := p.tokens.Get(ctx, p.identity([]string{ScopeAll}))
 	if err != nil {
 		return nil, err
 	}
-	d, status, err := p.ask(ctx, token, question)
+	d, status, err := p.postSetup(ctx, token, question)
 	// A new one would be refused as well, and each costs a call.
-	if status == http.StatusUnauthorized && cached && time.Since(token.Minted) > youngToken {
+	if status == http.StatusUnauthorized && cached && time.Since(token.Minted) > minRenewAge {
 		if token, err = p.tokens.Renew(ctx, p.identity([]string{ScopeAll}), token); err != nil {
 			return nil, err
 		}
-		d, status, err = p.ask(ctx, token, question)
+		d, status, err = p.postSetup(ctx, token, question)
 	}
 	switch {
 	case status == http.StatusUnauthorized:
@@ -102,7 +102,7 @@ func (p *Provider) setUp(ctx context.Context, question setup) (*delegation.Depar
 	return d, nil
 }
 
-func (p *Provider) ask(ctx context.Context, token *delegation.Token, question setup) (*delegation.Departure, int, error) {
+func (p *Provider) postSetup(ctx context.Context, token *delegation.Token, question setupRequest) (*delegation.Authorization, int, error) {
 	text, err := json.Marshal(question)
 	if err != nil {
 		return nil, 0, err
@@ -128,21 +128,21 @@ func (p *Provider) ask(ctx context.Context, token *delegation.Token, question se
 		URL string `json:"url"`
 		QR  string `json:"qr"`
 	}
-	if err := json.NewDecoder(io.LimitReader(res.Body, maxSetup)).Decode(&answer); err != nil {
+	if err := json.NewDecoder(io.LimitReader(res.Body, maxSetupResponse)).Decode(&answer); err != nil {
 		return nil, res.StatusCode, errors.New("the answer is no JSON")
 	}
-	if err := checkPage(answer.URL); err != nil {
+	if err := checkConsentPage(answer.URL); err != nil {
 		return nil, res.StatusCode, err
 	}
 	if !strings.HasPrefix(answer.QR, "data:image/") {
 		answer.QR = ""
 	}
-	return &delegation.Departure{URL: answer.URL, QR: answer.QR}, res.StatusCode, nil
+	return &delegation.Authorization{URL: answer.URL, QR: answer.QR}, res.StatusCode, nil
 }
 
-// checkPage refuses a page that a browser must not be sent to, such as
+// checkConsentPage refuses a page that a browser must not be sent to, such as
 // javascript:.
-func checkPage(page string) error {
+func checkConsentPage(page string) error {
 	u, err := url.Parse(page)
 	if err != nil || u.User != nil || u.Host == "" {
 		return errors.New("the answer's url is none")
@@ -150,100 +150,100 @@ func checkPage(page string) error {
 	if u.RawQuery, u.Fragment, u.Path, u.RawPath = "", "", "", ""; u.Scheme == "https" {
 		return nil
 	}
-	if _, err := delegation.ParseBase("url", "https://login.mydex.org", u.String()); err != nil {
+	if _, err := delegation.ParseBaseURL("url", "https://login.mydex.org", u.String()); err != nil {
 		return errors.New("the answer's url is not https")
 	}
 	return nil
 }
 
-// Arrive implements [delegation.Connector]. The key is tried once, where the
+// CompleteConsent implements [delegation.Connector]. The key is tried once, where the
 // member has opened a dataset to be read, before it takes another one's place.
-func (p *Provider) Arrive(ctx context.Context, a delegation.Arrival) (first bool, err error) {
-	store, err := p.opener.Store(ctx)
+func (p *Provider) CompleteConsent(ctx context.Context, a delegation.Return) (first bool, err error) {
+	store, err := p.lazyStore.Store(ctx)
 	if err != nil {
-		return false, refuse(err)
+		return false, refusalOf(err)
 	}
-	g, first, err := store.Activate(ctx, grants.Arrival{
-		Owner: p.owner(a.Person), Back: a.Back, Browser: a.Browser, AnyBrowser: a.AnyBrowser, Try: p.accepts,
+	g, first, err := store.Complete(ctx, grants.Return{
+		Owner: p.owner(a.Person), StateToken: a.State, BrowserToken: a.BrowserToken, AnyBrowser: a.AnyBrowser, Probe: p.probeReturned,
 	})
 	if first {
-		p.members.drop(a.Person)
+		p.grantCache.drop(a.Person)
 	}
 	switch {
 	case errors.Is(err, grants.ErrPending):
 		return false, delegation.ErrPending
-	case errors.Is(err, grants.ErrRefused):
+	case errors.Is(err, grants.ErrProbeRefused):
 		return first, delegation.Refuse(delegation.ConsentRequired, errors.New("the platform does not accept the key that it gave"))
 	case err != nil:
-		return first, refuse(err)
+		return first, refusalOf(err)
 	case g.State != grants.Active:
-		return first, refuse(grants.ErrNone)
+		return first, refusalOf(grants.ErrNotFound)
 	default:
 		return first, nil
 	}
 }
 
-// accepts tells whether the platform accepts a grant. If there is nothing
+// probeReturned tells whether the platform accepts a grant. If there is nothing
 // better, one that it refuses is put aside, of which there is a bound.
-func (p *Provider) accepts(ctx context.Context, g *grants.Grant, better bool) grants.Verdict {
-	h, err := hold(g)
-	if err != nil || len(h.reads) == 0 {
-		return grants.Unknown // found out when it is used
+func (p *Provider) probeReturned(ctx context.Context, g *grants.Grant, better bool) grants.ProbeResult {
+	h, err := decodeGrant(g)
+	if err != nil || len(h.readable) == 0 {
+		return grants.ProbeUnknown // found out when it is used
 	}
-	switch status, err := p.try(ctx, h); {
+	switch status, err := p.probeGrant(ctx, h); {
 	case err == nil && status/100 == 2:
-		return grants.Accepted
-	case err == nil && status == http.StatusUnauthorized && (better || p.members.mayPutAside(g.Person)):
-		return grants.Refused
+		return grants.ProbeAccepted
+	case err == nil && status == http.StatusUnauthorized && (better || p.grantCache.maySuspend(g.Person)):
+		return grants.ProbeRefused
 	default:
-		return grants.Unknown
+		return grants.ProbeUnknown
 	}
 }
 
-// Consent implements [delegation.Connector].
-func (p *Provider) Consent(ctx context.Context, who delegation.Person) (delegation.Consent, error) {
-	store, err := p.opener.Store(ctx)
+// ConsentStatus implements [delegation.Connector].
+func (p *Provider) ConsentStatus(ctx context.Context, who delegation.Person) (delegation.ConsentStatus, error) {
+	store, err := p.lazyStore.Store(ctx)
 	if err != nil {
-		return "", refuse(err)
+		return "", refusalOf(err)
 	}
 	g, err := store.Find(ctx, p.owner(who))
 	suspended := err == nil && g.State != grants.Active
 	if suspended {
 		// It may be time to try it again, together with the calls that do.
-		_, err = p.member(ctx, who)
+		_, err = p.cachedOrRead(ctx, who)
 	}
 	switch {
 	case err == nil:
 		return delegation.ConsentConnected, nil
-	case errors.Is(err, grants.ErrNone), errors.Is(err, grants.ErrConflict):
+	case errors.Is(err, grants.ErrNotFound), errors.Is(err, grants.ErrConflict):
 	case suspended && delegation.AsRefusal(err).Code == delegation.ConsentRequired:
 	default:
-		return "", refuse(err)
+		return "", refusalOf(err)
 	}
 	switch pending := store.Pending(ctx, p.owner(who)); {
 	case pending == nil:
 		return delegation.ConsentPending, nil
-	case !errors.Is(pending, grants.ErrNone):
-		return "", refuse(pending)
+	case !errors.Is(pending, grants.ErrNotFound):
+		return "", refusalOf(pending)
 	case suspended:
 		return delegation.ConsentUpdate, nil
 	case errors.Is(err, grants.ErrConflict):
-		return "", refuse(err)
+		return "", refusalOf(err)
 	default:
 		return delegation.ConsentNone, nil
 	}
 }
 
-// Part implements [delegation.Connector].
-func (p *Provider) Part(ctx context.Context, who delegation.Person) error {
-	store, err := p.opener.Store(ctx)
+// Disconnect implements [delegation.Connector].
+func (p *Provider) Disconnect(ctx context.Context, who delegation.Person) error {
+	store, err := p.lazyStore.Store(ctx)
 	if err != nil {
-		return refuse(err)
+		return refusalOf(err)
 	}
-	err = store.Forget(ctx, p.owner(who))
-	p.members.drop(who)
+	err = store.DeleteByOwner(ctx, p.owner(who))
+	p.grantCache.drop(who)
 	if err != nil {
-		return refuse(err)
+		return refusalOf(err)
 	}
 	return nil
 }

@@ -13,15 +13,15 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 )
 
-// arrive has the browser of a journey come back.
-func (r *rig) arrive(j *grants.Journey) (first bool, err error) {
-	return r.Arrive(r.t.Context(), delegation.Arrival{Person: j.Person, Back: j.Back.Reveal(), Browser: j.Browser.Reveal()})
+// completeReturn has the browser of a journey come back.
+func (r *rig) completeReturn(j *grants.Flow) (first bool, err error) {
+	return r.CompleteConsent(r.t.Context(), delegation.Return{Person: j.Person, State: j.StateToken.Reveal(), BrowserToken: j.BrowserToken.Reveal()})
 }
 
 // A key that the platform does not accept takes no good one's place, of the
 // same account or of another; and whatever it accepts counts at once, though
 // something else is in memory.
-func TestArriveTriesFirst(t *testing.T) {
+func TestReturnProbesFirst(t *testing.T) {
 	r := newRig(t)
 	r.connect("alice", "1")
 	if uid := r.uid("alice"); uid != "1" {
@@ -29,11 +29,11 @@ func TestArriveTriesFirst(t *testing.T) {
 	}
 	for _, uid := range []string{"1", "2"} {
 		r.status.Store(http.StatusUnauthorized)
-		first, err := r.arrive(r.staged("alice", uid, "bad"))
+		first, err := r.completeReturn(r.staged("alice", uid, "bad"))
 		if !first || delegation.AsRefusal(err).Code != delegation.ConsentRequired {
 			t.Errorf("%s: %t %v", uid, first, err)
 		}
-		h, err := r.member(t.Context(), someone("alice"))
+		h, err := r.cachedOrRead(t.Context(), someone("alice"))
 		if err != nil || h.member.UID != "1" || h.member.Key.Reveal() != "key-1" {
 			t.Errorf("%s: %+v %v", uid, h, err)
 		}
@@ -41,10 +41,10 @@ func TestArriveTriesFirst(t *testing.T) {
 	for _, status := range []int64{200, 403, 404, 500, 0} { // but for 401, nothing is said of the key
 		r.status.Store(status)
 		key := fmt.Sprint("key-", status)
-		if first, err := r.arrive(r.staged("alice", "3", key)); !first || err != nil {
+		if first, err := r.completeReturn(r.staged("alice", "3", key)); !first || err != nil {
 			t.Errorf("%d: %t %v", status, first, err)
 		}
-		if h, err := r.member(t.Context(), someone("alice")); err != nil || h.member.Key.Reveal() != key {
+		if h, err := r.cachedOrRead(t.Context(), someone("alice")); err != nil || h.member.Key.Reveal() != key {
 			t.Errorf("%d: %+v %v", status, h, err)
 		}
 	}
@@ -52,13 +52,13 @@ func TestArriveTriesFirst(t *testing.T) {
 
 // A platform that for a moment refuses everybody does not have everybody who
 // comes back in it consent anew.
-func TestArriveDuringAnOutage(t *testing.T) {
+func TestReturnDuringAnOutage(t *testing.T) {
 	r := newRig(t)
 	r.status.Store(http.StatusUnauthorized)
 	aside := 0
 	for i := range 6 {
 		name := fmt.Sprint("user-", i)
-		if _, err := r.arrive(r.staged(name, fmt.Sprint(i+1), "key")); err != nil {
+		if _, err := r.completeReturn(r.staged(name, fmt.Sprint(i+1), "key")); err != nil {
 			aside++
 		}
 	}
@@ -70,18 +70,18 @@ func TestArriveDuringAnOutage(t *testing.T) {
 // In a long outage a good key is not given up for one that was refused, however
 // many have come back; and who comes back often, or asks in many tabs, does not
 // keep others from being put aside who have withdrawn.
-func TestArriveInALongOutage(t *testing.T) {
+func TestReturnInALongOutage(t *testing.T) {
 	r := newRig(t)
 	r.connect("alice", "1")
 	r.connect("bob", "5")
-	bob, err := r.member(t.Context(), someone("bob"))
+	bob, err := r.cachedOrRead(t.Context(), someone("bob"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.status.Store(http.StatusUnauthorized)
 	for range 6 {
-		_, err := r.arrive(r.staged("alice", "1", "bad"))
-		if h, _ := r.member(t.Context(), someone("alice")); delegation.AsRefusal(err).Code != delegation.ConsentRequired || h.member.Key.Reveal() != "key-1" {
+		_, err := r.completeReturn(r.staged("alice", "1", "bad"))
+		if h, _ := r.cachedOrRead(t.Context(), someone("alice")); delegation.AsRefusal(err).Code != delegation.ConsentRequired || h.member.Key.Reveal() != "key-1" {
 			t.Fatalf("%v, %+v", err, h)
 		}
 	}
@@ -91,26 +91,26 @@ func TestArriveInALongOutage(t *testing.T) {
 }
 
 // examine has the platform have refused a call of somebody's.
-func (r *rig) examine(name string, h *held) *delegation.Refusal {
-	return r.Examine(r.t.Context(), &delegation.Delegation{Person: someone(name)}, &Credential{Token: freshToken, Member: h.member})
+func (r *rig) examine(name string, h *cachedGrant) *delegation.Refusal {
+	return r.DiagnoseUnauthorized(r.t.Context(), &delegation.Delegation{Person: someone(name)}, &Credential{Token: freshToken, Member: h.member})
 }
 
-// noted counts what a provider notes.
-type noted struct {
+// countingHost counts what a provider notes.
+type countingHost struct {
 	host
 	n atomic.Int64
 }
 
-func (n *noted) Note(delegation.ConsentEvent, delegation.Person) { n.n.Add(1) }
+func (n *countingHost) RecordConsentEvent(delegation.ConsentEvent, delegation.Person) { n.n.Add(1) }
 
 // What the log tells has happened, and happened once: of calls at the same
 // time, and not of a grant that was replaced meanwhile.
 func TestSuspendedIsNotedOnce(t *testing.T) {
 	r := newRig(t)
-	events := new(noted)
-	r.keeper = events
+	events := new(countingHost)
+	r.storeHost = events
 	r.connect("alice", "1")
-	h, err := r.member(t.Context(), someone("alice"))
+	h, err := r.cachedOrRead(t.Context(), someone("alice"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func TestSuspendedIsNotedOnce(t *testing.T) {
 	r.during = func() { // alice consents anew while her old key is tried
 		r.during = nil
 		r.status.Store(http.StatusOK)
-		if _, err := r.arrive(r.staged("alice", "1", "key-2")); err != nil {
+		if _, err := r.completeReturn(r.staged("alice", "1", "key-2")); err != nil {
 			t.Error(err)
 		}
 		r.status.Store(http.StatusUnauthorized)
@@ -127,7 +127,7 @@ func TestSuspendedIsNotedOnce(t *testing.T) {
 		t.Errorf("%v, %d events", refusal, events.n.Load())
 	}
 
-	if h, err = r.member(t.Context(), someone("alice")); err != nil {
+	if h, err = r.cachedOrRead(t.Context(), someone("alice")); err != nil {
 		t.Fatal(err)
 	}
 	var in, all sync.WaitGroup
@@ -158,12 +158,12 @@ func TestManyAskAtOnce(t *testing.T) {
 	var asked sync.WaitGroup
 	r.during = asked.Wait
 	asked.Add(20)
-	how := make([]delegation.Consent, 20)
+	how := make([]delegation.ConsentStatus, 20)
 	var all sync.WaitGroup
 	for i := range how {
 		all.Go(func() {
 			asked.Done()
-			how[i], _ = r.Consent(t.Context(), someone("alice"))
+			how[i], _ = r.ConsentStatus(t.Context(), someone("alice"))
 		})
 	}
 	all.Wait()
@@ -195,7 +195,7 @@ func TestResumeAfterAnOutage(t *testing.T) {
 		if n := int(r.probes.Load()); n != i+1 {
 			t.Errorf("%d: %d probes", status, n)
 		}
-		r.members.tried.DeleteFunc(func(struct{}) bool { return true }) // half a minute later
+		r.grantCache.probed.DeleteFunc(func(struct{}) bool { return true }) // half a minute later
 	}
 	r.status.Store(200)
 	if uid := r.uid("alice"); uid != "1" {

@@ -47,8 +47,8 @@ func (m Member) Check() error {
 	}
 }
 
-// same tells whether two are the same, key included.
-func (m Member) same(other Member) bool {
+// equal tells whether two are the same, key included.
+func (m Member) equal(other Member) bool {
 	return m.UID == other.UID && m.ConnectionID == other.ConnectionID && m.Key.Equal(other.Key)
 }
 

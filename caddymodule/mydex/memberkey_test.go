@@ -8,12 +8,12 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// TestSuspected_MemberKey protects two people whose realm and subject are one
+// TestSuspected_CacheKey protects two people whose realm and subject are one
 // text when they are put together, with whatever character between them.
-func TestSuspected_MemberKey(t *testing.T) {
+func TestSuspected_CacheKey(t *testing.T) {
 	one := delegation.Person{Realm: "a\x00b", Subject: "c"}
 	other := delegation.Person{Realm: "a", Subject: "b\x00c"}
-	if memberKey(one) == memberKey(other) {
+	if cacheKey(one) == cacheKey(other) {
 		t.Error("two people have one key")
 	}
 }

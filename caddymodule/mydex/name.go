@@ -9,8 +9,8 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/policy"
 )
 
-// ours are the names of query parameters that no client gets to the platform.
-var ours = [...]string{
+// reservedNames are the names of query parameters that no client gets to the platform.
+var reservedNames = [...]string{
 	"uid", "con_id", "key", "source_type",
 	// The platform's older credential, the header of the other style, and the
 	// bearer in the query (RFC 6750 section 2.3).
@@ -21,8 +21,8 @@ var ours = [...]string{
 	"q", "_method",
 }
 
-func isOurs(name string) bool {
-	for _, o := range ours {
+func isReserved(name string) bool {
+	for _, o := range reservedNames {
 		// With Unicode's folding, for which the Kelvin sign is a k too.
 		if strings.EqualFold(name, o) {
 			return true
@@ -31,11 +31,11 @@ func isOurs(name string) bool {
 	return false
 }
 
-// maxRounds is how often a name is decoded. A gateway on the way may decode
+// maxDecodings is how often a name is decoded. A gateway on the way may decode
 // once more than the server behind it does.
-const maxRounds = 3
+const maxDecodings = 3
 
-// claims reports whether a server could read a parameter's name, as it stands
+// mayReadAsReserved reports whether a server could read a parameter's name, as it stands
 // in a raw query, as one of ours. In doubt it does: a parameter too few is an
 // error that the frontend sees, one too many is somebody else's data.
 //
@@ -43,12 +43,12 @@ const maxRounds = 3
 // every server reads it its own way; so is one that is still escaped after
 // three rounds. A name is judged as it is, and as it is where characters are
 // folded (full-width letters, a soft hyphen within).
-func claims(name string) bool {
+func mayReadAsReserved(name string) bool {
 	if isPlain(name) {
-		return isOurs(name)
+		return isReserved(name)
 	}
-	for round := range maxRounds {
-		if readsAsOurs(name) || readsAsOurs(policy.Folded(name)) {
+	for round := range maxDecodings {
+		if decodedReadsAsReserved(name) || decodedReadsAsReserved(policy.Fold(name)) {
 			return true
 		}
 		text, ok := unescape(name)
@@ -73,7 +73,7 @@ func isPlain(name string) bool {
 	return true
 }
 
-// readsAsOurs judges a decoded name by what PHP makes of it
+// decodedReadsAsReserved judges a decoded name by what PHP makes of it
 // (php_register_variable_ex in main/php_variables.c), and by a little more:
 //
 //   - leading spaces are ignored; here any blanks, on both sides;
@@ -85,15 +85,15 @@ func isPlain(name string) bool {
 //   - a leading "[" is ignored, as some parsers do that know no PHP;
 //   - names are compared without case;
 //   - what an encoded separator divides is judged piece by piece.
-func readsAsOurs(name string) bool {
+func decodedReadsAsReserved(name string) bool {
 	for piece := range strings.FieldsFuncSeq(name, isSeparator) {
 		piece, _, _ = strings.Cut(piece, "=")
 		piece, _, _ = strings.Cut(strings.TrimLeftFunc(piece, isBlank), "\x00")
 		piece = strings.TrimLeft(piece, "[")
-		if isOurs(fold(piece)) {
+		if isReserved(foldName(piece)) {
 			return true
 		}
-		if end := strings.IndexAny(piece, "[]"); end >= 0 && isOurs(fold(piece[:end])) {
+		if end := strings.IndexAny(piece, "[]"); end >= 0 && isReserved(foldName(piece[:end])) {
 			return true
 		}
 	}
@@ -104,7 +104,7 @@ func isSeparator(r rune) bool { return r == '&' || r == ';' }
 
 func isBlank(r rune) bool { return r <= ' ' || r == 0x7f }
 
-func fold(name string) string {
+func foldName(name string) string {
 	return strings.Map(func(r rune) rune {
 		if r >= utf8.RuneSelf || '0' <= r && r <= '9' || 'a' <= r|0x20 && r|0x20 <= 'z' {
 			return r

@@ -15,14 +15,14 @@ func TestFoldedNames(t *testing.T) {
 		"uid\uff3b\uff3d", "\uff31", "so\u200burce_type",
 	} {
 		for _, spelling := range []string{name, url.QueryEscape(name), url.QueryEscape(url.QueryEscape(name))} {
-			if got, err := strip("a=1&" + spelling + "=2&b=3"); err != nil || got != "a=1&b=3" {
+			if got, err := stripReserved("a=1&" + spelling + "=2&b=3"); err != nil || got != "a=1&b=3" {
 				t.Errorf("%+q: %q, %v", spelling, got, err)
 			}
 		}
 	}
 	for _, name := range []string{"\u00fcid", "u\u0308ber", "\u65e5\u672c", "\u0645\u0631\u062d\u0628\u0627", "monkey\u00e9"} {
 		query := url.QueryEscape(name) + "=2"
-		if got, err := strip(query); err != nil || got != query {
+		if got, err := stripReserved(query); err != nil || got != query {
 			t.Errorf("%+q: %q, %v", name, got, err)
 		}
 	}

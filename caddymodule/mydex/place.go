@@ -13,28 +13,28 @@ import (
 // The causes of route_denied. None of them repeats the path: there may be a
 // person in it.
 var (
-	errJSONP    = errors.New(".jsonp hands a person's data to any page that loads it as a script: use .json")
-	errEscaped  = errors.New("the path holds an escape, which no route of the platform has")
-	errSomebody = errors.New("the path names a member by number: write me, such as /api/pds/pds/me.json")
-	errNotMe    = errors.New("below /api/pds/pds and /api/pds/transaction there is only me, me.json and me.xml")
-	errJourney  = errors.New("the route belongs to registering or connecting a member, which is not done in a member's name")
-	errMoved    = errors.New("the path is not the one that was judged")
+	errJSONP        = errors.New(".jsonp hands a person's data to any page that loads it as a script: use .json")
+	errEscaped      = errors.New("the path holds an escape, which no route of the platform has")
+	errMemberNumber = errors.New("the path names a member by number: write me, such as /api/pds/pds/me.json")
+	errNotMe        = errors.New("below /api/pds/pds and /api/pds/transaction there is only me, me.json and me.xml")
+	errConsentRoute = errors.New("the route belongs to registering or connecting a member, which is not done in a member's name")
+	errPathChanged  = errors.New("the path is not the one that was judged")
 )
 
 // me is what the frontend writes where the uid goes.
 const me = "me"
 
-// Placement says where on one request its member's identity goes. The zero
+// IdentityPlacement says where on one request its member's identity goes. The zero
 // Placement is for no request: applying it is an error.
-type Placement struct {
+type IdentityPlacement struct {
 	style  Style
 	inPath bool // the last segment of the path is me, to be replaced by the uid
 }
 
 // Style is the style that was decided on.
-func (p Placement) Style() Style { return p.style }
+func (p IdentityPlacement) Style() Style { return p.style }
 
-// Place judges the path of a request, as [policy.Canonical] returned it and
+// Placement judges the path of a request, as [policy.Canonical] returned it and
 // after the route policy has allowed it, and tells where the identity goes.
 // The error is a [delegation.Refusal] route_denied. Refused are, whatever the
 // style:
@@ -50,58 +50,58 @@ func (p Placement) Style() Style { return p.style }
 // A segment that is a number, or a number-number, is refused as well, unless
 // a [Rule] says that the route is one of Blocks or None: it looks like
 // somebody's uid or con_id.
-func (s *Styles) Place(method, canonicalPath string) (Placement, error) {
+func (s *Styles) Placement(method, canonicalPath string) (IdentityPlacement, error) {
 	style, set := s.of(method, canonicalPath)
-	p := Placement{style: style}
-	if err := judge(canonicalPath, style, set); err != nil {
-		return Placement{}, delegation.Refuse(delegation.RouteDenied, err)
+	p := IdentityPlacement{style: style}
+	if err := checkPath(canonicalPath, style, set); err != nil {
+		return IdentityPlacement{}, delegation.Refuse(delegation.RouteDenied, err)
 	}
-	rest, ok := dataset(canonicalPath)
+	rest, ok := cutDatasetRoute(canonicalPath)
 	if ok && rest != "" || style == Datasets {
 		p.inPath = isMe(canonicalPath[strings.LastIndexByte(canonicalPath, '/')+1:])
 	}
 	return p, nil
 }
 
-func judge(path string, style Style, set bool) error {
+func checkPath(path string, style Style, set bool) error {
 	lower := strings.ToLower(path)
 	switch {
 	case strings.Contains(lower, ".jsonp"):
 		return errJSONP
 	case strings.Contains(path, "%"):
 		return errEscaped
-	case ofJourney(lower):
-		return errJourney
+	case isConsentRoute(lower):
+		return errConsentRoute
 	}
-	if rest, ok := dataset(path); ok && rest != "" && !isMe(rest[1:]) {
+	if rest, ok := cutDatasetRoute(path); ok && rest != "" && !isMe(rest[1:]) {
 		return errNotMe
 	}
 	if set && style != Datasets {
 		return nil
 	}
 	for segment := range strings.SplitSeq(path, "/") {
-		if isNumber(segment) {
-			return errSomebody
+		if isMemberNumber(segment) {
+			return errMemberNumber
 		}
 	}
 	return nil
 }
 
-// dataset tells whether a path is a dataset route, and what of it comes
+// cutDatasetRoute tells whether a path is a dataset route, and what of it comes
 // behind the name of the route: "" or something with a slash at its
 // beginning. Routers that keep their paths in a database compare without
 // case, so this does too.
-func dataset(path string) (rest string, ok bool) {
+func cutDatasetRoute(path string) (rest string, ok bool) {
 	for _, route := range [...]string{"/api/pds/pds", "/api/pds/transaction"} {
-		if rest, ok = under(path, route); ok {
+		if rest, ok = cutRoute(path, route); ok {
 			return rest, true
 		}
 	}
 	return "", false
 }
 
-// under cuts a route off the beginning of a path, whole segments only.
-func under(path, route string) (rest string, ok bool) {
+// cutRoute cuts a route off the beginning of a path, whole segments only.
+func cutRoute(path, route string) (rest string, ok bool) {
 	if len(path) < len(route) || !strings.EqualFold(path[:len(route)], route) {
 		return "", false
 	}
@@ -109,12 +109,12 @@ func under(path, route string) (rest string, ok bool) {
 	return rest, rest == "" || rest[0] == '/'
 }
 
-func ofJourney(lower string) bool {
+func isConsentRoute(lower string) bool {
 	if strings.TrimSuffix(lower, "/") == "/api/pds" {
 		return true // POST registers a new member
 	}
 	for _, route := range [...]string{"/api/connection", "/access-token", "/identify", "/ftc", "/members"} {
-		if _, ok := under(lower, route); ok {
+		if _, ok := cutRoute(lower, route); ok {
 			return true
 		}
 	}
@@ -127,9 +127,9 @@ func isMe(segment string) bool {
 	return segment == me || segment == me+".json" || segment == me+".xml"
 }
 
-// isNumber tells whether a segment is a uid or a con_id, with or without a
+// isMemberNumber tells whether a segment is a uid or a con_id, with or without a
 // suffix.
-func isNumber(segment string) bool {
+func isMemberNumber(segment string) bool {
 	name, _, _ := strings.Cut(segment, ".")
 	first, second, two := strings.Cut(name, "-")
 	return digits(first) && (!two || digits(second))
@@ -139,11 +139,11 @@ func digits(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }
 
-// enter puts the uid into the path. What the uid may be ([Member.Check]) needs
+// setPath puts the uid into the path. What the uid may be ([Member.Check]) needs
 // no escaping.
-func (p Placement) enter(u *url.URL, uid string) error {
+func (p IdentityPlacement) setPath(u *url.URL, uid string) error {
 	if u.Opaque != "" { // would be sent instead of the path
-		return errMoved
+		return errPathChanged
 	}
 	if !p.inPath {
 		return nil
@@ -151,11 +151,11 @@ func (p Placement) enter(u *url.URL, uid string) error {
 	escaped := u.EscapedPath()
 	raw, ok := replaceMe(escaped, uid)
 	if !ok {
-		return errMoved
+		return errPathChanged
 	}
 	path, ok := replaceMe(u.Path, uid)
 	if !ok {
-		return errMoved
+		return errPathChanged
 	}
 	u.Path, u.RawPath = path, raw
 	return nil

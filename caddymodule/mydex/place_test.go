@@ -70,26 +70,26 @@ func TestT25_OnlyMe(t *testing.T) {
 		"/api/pds/pd%C5%BF/4020.json":      errEscaped, // long s
 		"/api/pds/pd%C5%9B/4020.json":      errEscaped, // accent
 		"/api/pds/mam/this%20is":           errEscaped,
-		"/api/pds/mam/4020":                errSomebody,
-		"/api/pds/files/4020.json":         errSomebody,
-		"/api/pds/files/4020-40000":        errSomebody,
-		"/index.php/api/pds/pds/4020.json": errSomebody,
-		"/calendar/4020/events":            errSomebody,
-		"/api/pds":                         errJourney,
-		"/api/pds/":                        errJourney,
-		"/API/PDS":                         errJourney,
-		"/api/connection":                  errJourney,
-		"/api/connection/update":           errJourney,
-		"/access-token/40000":              errJourney,
-		"/identify":                        errJourney,
-		"/Identify/":                       errJourney,
-		"/ftc/setup":                       errJourney,
-		"/members/myaccount/svt":           errJourney,
-		"/members/notify":                  errJourney,
+		"/api/pds/mam/4020":                errMemberNumber,
+		"/api/pds/files/4020.json":         errMemberNumber,
+		"/api/pds/files/4020-40000":        errMemberNumber,
+		"/index.php/api/pds/pds/4020.json": errMemberNumber,
+		"/calendar/4020/events":            errMemberNumber,
+		"/api/pds":                         errConsentRoute,
+		"/api/pds/":                        errConsentRoute,
+		"/API/PDS":                         errConsentRoute,
+		"/api/connection":                  errConsentRoute,
+		"/api/connection/update":           errConsentRoute,
+		"/access-token/40000":              errConsentRoute,
+		"/identify":                        errConsentRoute,
+		"/Identify/":                       errConsentRoute,
+		"/ftc/setup":                       errConsentRoute,
+		"/members/myaccount/svt":           errConsentRoute,
+		"/members/notify":                  errConsentRoute,
 	} {
 		for _, method := range []string{"GET", "POST", "PUT", "DELETE"} {
-			p, err := new(Styles).Place(method, path)
-			if code(err) != delegation.RouteDenied || !errors.Is(err, rule) || p != (Placement{}) {
+			p, err := new(Styles).Placement(method, path)
+			if code(err) != delegation.RouteDenied || !errors.Is(err, rule) || p != (IdentityPlacement{}) {
 				t.Errorf("%s %s: %v, %v (%v); want %v", method, path, p, err, errors.Unwrap(err), rule)
 			}
 			if strings.Contains(errors.Unwrap(err).Error(), "4020") {
@@ -113,25 +113,25 @@ func TestRules(t *testing.T) {
 	}
 	for _, c := range []struct {
 		method, path string
-		want         Placement
+		want         IdentityPlacement
 		rule         error
 	}{
-		{"PUT", "/api/pds/pds/me.json", Placement{Blocks, true}, nil},
-		{"GET", "/api/pds/pds/me.json", Placement{Datasets, true}, nil},
-		{"PUT", "/api/pds/pds/4020.json", Placement{}, errNotMe},
-		{"GET", "/calendar/7/entries", Placement{Blocks, false}, nil}, // the operator says what the number is
-		{"GET", "/calendar/7", Placement{}, errSomebody},
-		{"GET", "/files/me.json", Placement{Datasets, true}, nil},
-		{"HEAD", "/files/a/me", Placement{Datasets, true}, nil},
-		{"GET", "/files/list", Placement{Datasets, false}, nil},
-		{"GET", "/files/4020.json", Placement{}, errSomebody},
-		{"POST", "/files/me.json", Placement{Blocks, false}, nil},
-		{"GET", "/public/2024", Placement{None, false}, nil},
-		{"GET", "/public/x.jsonp", Placement{}, errJSONP},
-		{"POST", "/api/connection", Placement{}, errJourney},
-		{"GET", "/timeline", Placement{Blocks, false}, nil},
+		{"PUT", "/api/pds/pds/me.json", IdentityPlacement{Blocks, true}, nil},
+		{"GET", "/api/pds/pds/me.json", IdentityPlacement{Datasets, true}, nil},
+		{"PUT", "/api/pds/pds/4020.json", IdentityPlacement{}, errNotMe},
+		{"GET", "/calendar/7/entries", IdentityPlacement{Blocks, false}, nil}, // the operator says what the number is
+		{"GET", "/calendar/7", IdentityPlacement{}, errMemberNumber},
+		{"GET", "/files/me.json", IdentityPlacement{Datasets, true}, nil},
+		{"HEAD", "/files/a/me", IdentityPlacement{Datasets, true}, nil},
+		{"GET", "/files/list", IdentityPlacement{Datasets, false}, nil},
+		{"GET", "/files/4020.json", IdentityPlacement{}, errMemberNumber},
+		{"POST", "/files/me.json", IdentityPlacement{Blocks, false}, nil},
+		{"GET", "/public/2024", IdentityPlacement{None, false}, nil},
+		{"GET", "/public/x.jsonp", IdentityPlacement{}, errJSONP},
+		{"POST", "/api/connection", IdentityPlacement{}, errConsentRoute},
+		{"GET", "/timeline", IdentityPlacement{Blocks, false}, nil},
 	} {
-		p, err := s.Place(c.method, c.path)
+		p, err := s.Placement(c.method, c.path)
 		if p != c.want || !errors.Is(err, c.rule) {
 			t.Errorf("%s %s: %+v, %v; want %+v, %v", c.method, c.path, p, err, c.want, c.rule)
 		}
@@ -165,7 +165,7 @@ func TestStyleWords(t *testing.T) {
 
 // Whatever the path, a dataset route that is let through has the member's uid
 // in the only place where one stands.
-func FuzzPlace(f *testing.F) {
+func FuzzPlacement(f *testing.F) {
 	for _, seed := range []string{"/api/pds/pds/me.json", "/api/pds/pds/4020.json", "/api/pds/transaction", "/API/%70ds//pds/%6de.json", "/x/.jsonp", "/api/pds/pds/me%2ejson", "/timeline"} {
 		f.Add(seed)
 	}
@@ -174,7 +174,7 @@ func FuzzPlace(f *testing.F) {
 		if err != nil {
 			return
 		}
-		p, err := new(Styles).Place("GET", path)
+		p, err := new(Styles).Placement("GET", path)
 		if err != nil {
 			if code(err) != delegation.RouteDenied {
 				t.Fatalf("%q: %v", path, err)
@@ -182,7 +182,7 @@ func FuzzPlace(f *testing.F) {
 			return
 		}
 		out := outgoing(t, "GET", path, "")
-		c := &Credential{Token: token(), Member: alice, Place: p}
+		c := &Credential{Token: token(), Member: alice, Placement: p}
 		if err := c.Apply(out); err != nil {
 			t.Fatalf("%q: %v", path, err)
 		}

@@ -16,27 +16,27 @@ import (
 
 // Provider is one account at Mydex. Make it with [New].
 type Provider struct {
-	config   Config
-	upstream delegation.Upstream
-	hash     string // of the connection's token
-	styles   *Styles
-	traits   delegation.Traits
+	config              Config
+	upstream            delegation.Upstream
+	connectionTokenHash string // of the connection's token
+	styles              *Styles
+	traits              delegation.Traits
 
-	host    delegation.Host
-	keeper  grants.Host
-	tokens  delegation.Tokens
-	client  *http.Client
-	opener  *grants.Opener
-	members *members
-	keys    *delegation.Succession
-	key     string // what the client secret in use goes by
+	host       delegation.Host
+	storeHost  grants.StoreHost
+	tokens     delegation.Tokens
+	client     *http.Client
+	lazyStore  *grants.LazyStore
+	grantCache *grantCache
+	keys       *delegation.KeyRotation
+	key        string // what the client secret in use goes by
 }
 
 // New checks the configuration and makes a provider of it. It touches neither
 // network nor files. Every error begins with the Caddyfile's word for the
 // setting it is about.
 func New(config Config) (*Provider, error) {
-	api, err := config.check()
+	api, err := config.validate()
 	if err != nil {
 		return nil, err
 	}
@@ -45,12 +45,12 @@ func New(config Config) (*Provider, error) {
 		return nil, err
 	}
 	upstream := delegation.UpstreamAt(api)
-	upstream.Secretive = true // the member key is in the query of datasets
+	upstream.CredentialInURL = true // the member key is in the query of datasets
 	return &Provider{
-		config:   config,
-		upstream: upstream,
-		hash:     config.hash(),
-		styles:   styles,
+		config:              config,
+		upstream:            upstream,
+		connectionTokenHash: config.connectionTokenHash(),
+		styles:              styles,
 		traits: delegation.Traits{
 			Scopes:      config.Scopes,
 			HTTP:        config.HTTP,
@@ -70,19 +70,19 @@ func (p *Provider) Traits() delegation.Traits {
 
 // Open implements [delegation.Provider].
 func (p *Provider) Open(host delegation.Host) error {
-	keeper, ok := host.(grants.Host)
+	keeper, ok := host.(grants.StoreHost)
 	if !ok {
 		return errors.New("this build keeps no grants, which provider mydex needs")
 	}
-	p.host, p.keeper = host, keeper
-	p.opener = keeper.Grants()
+	p.host, p.storeHost = host, keeper
+	p.lazyStore = keeper.Grants()
 	// Of this connection's members, in this database: a reload that fails, with
 	// another, must not touch them.
-	state := fmt.Sprintf("members %q %s %p", p.config.APIURL, p.config.NID, p.opener)
-	p.members = host.State(state, func() io.Closer { return newMembers() }).(*members)
-	account := delegation.Fingerprint([]string{"account", p.config.TokenURL, p.config.account()})
-	p.keys = host.State(account, func() io.Closer { return new(delegation.Succession) }).(*delegation.Succession)
-	p.key = p.keys.Load(fingerprintOf(p.config.ClientSecret))
+	state := fmt.Sprintf("members %q %s %p", p.config.APIURL, p.config.ConnectionNID, p.lazyStore)
+	p.grantCache = host.Retain(state, func() io.Closer { return newGrantCache() }).(*grantCache)
+	account := delegation.Fingerprint([]string{"account", p.config.TokenURL, p.config.clientName()})
+	p.keys = host.Retain(account, func() io.Closer { return new(delegation.KeyRotation) }).(*delegation.KeyRotation)
+	p.key = p.keys.NameOf(secretFingerprint(p.config.ClientSecret))
 	p.client = p.config.HTTP.Client()
 	p.tokens = host.Tokens(p.mint)
 	return nil
@@ -101,11 +101,11 @@ func (p *Provider) Authorize(ctx context.Context, d *delegation.Delegation) (del
 	if d.Subject == "" {
 		return nil, delegation.Refuse(delegation.SessionRequired, errors.New("nobody is signed in"))
 	}
-	place, err := p.styles.Place(d.Method, d.Path)
+	place, err := p.styles.Placement(d.Method, d.Path)
 	if err != nil {
 		return nil, err
 	}
-	held, err := p.member(ctx, d.Person)
+	held, err := p.cachedOrRead(ctx, d.Person)
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +115,7 @@ func (p *Provider) Authorize(ctx context.Context, d *delegation.Delegation) (del
 		return nil, err
 	}
 	d.Cached = cached
-	return &Credential{Token: token, Member: held.member, Place: place}, nil
+	return &Credential{Token: token, Member: held.member, Placement: place}, nil
 }
 
 // Renew implements [delegation.Provider]. Another grant than the one that was
@@ -129,12 +129,12 @@ func (p *Provider) Renew(ctx context.Context, d *delegation.Delegation, stale de
 	if err != nil {
 		return nil, err
 	}
-	held, err := p.member(ctx, d.Person)
+	held, err := p.cachedOrRead(ctx, d.Person)
 	if err != nil {
 		return nil, err
 	}
 	d.Participant = held.member.UID
-	return &Credential{Token: token, Member: held.member, Place: c.Place}, nil
+	return &Credential{Token: token, Member: held.member, Placement: c.Placement}, nil
 }
 
 // Upstream implements [delegation.Provider].
@@ -142,17 +142,17 @@ func (p *Provider) Upstream(*delegation.Delegation) delegation.Upstream { return
 
 // Forget implements [delegation.Provider]: grants are read again. They end by
 // [Provider.Part] alone.
-func (p *Provider) Forget(s delegation.Selection) { p.members.forget(s) }
+func (p *Provider) Forget(s delegation.Selection) { p.grantCache.dropSelected(s) }
 
 // Lookups implements [delegation.LookupCounter].
 func (p *Provider) Lookups(s delegation.Selection) int {
-	return p.members.store.CountFunc(func(h *held) bool { return s.Covers(h.grant.Person, h.member.UID) })
+	return p.grantCache.store.CountFunc(func(h *cachedGrant) bool { return s.Covers(h.grant.Person, h.member.UID) })
 }
 
 // Interface guards
 var (
-	_ delegation.Provider  = (*Provider)(nil)
-	_ delegation.Connector = (*Provider)(nil)
-	_ delegation.Examiner  = (*Provider)(nil)
-	_ delegation.Checker   = (*Provider)(nil)
+	_ delegation.Provider              = (*Provider)(nil)
+	_ delegation.Connector             = (*Provider)(nil)
+	_ delegation.UnauthorizedDiagnoser = (*Provider)(nil)
+	_ delegation.Checker               = (*Provider)(nil)
 )

@@ -23,15 +23,15 @@ import (
 )
 
 // host is what a provider gets, with a database of its own.
-type host struct{ opener *grants.Opener }
+type host struct{ opener *grants.LazyStore }
 
-func (host) Name() string                                      { return "mydex" }
-func (h host) Grants() *grants.Opener                          { return h.opener }
-func (host) Note(delegation.ConsentEvent, delegation.Person)   {}
-func (host) State(_ string, build func() io.Closer) io.Closer  { return build() }
-func (host) Common(_ string, build func() io.Closer) io.Closer { return build() }
-func (host) Logger() *zap.Logger                               { return zap.NewNop() }
-func (host) Tokens(delegation.Mint) delegation.Tokens          { return bearer{} }
+func (host) Name() string                                                  { return "mydex" }
+func (h host) Grants() *grants.LazyStore                                   { return h.opener }
+func (host) RecordConsentEvent(delegation.ConsentEvent, delegation.Person) {}
+func (host) Retain(_ string, build func() io.Closer) io.Closer             { return build() }
+func (host) RetainShared(_ string, build func() io.Closer) io.Closer       { return build() }
+func (host) Logger() *zap.Logger                                           { return zap.NewNop() }
+func (host) Tokens(delegation.Mint) delegation.Tokens                      { return bearer{} }
 
 // bearer has one token.
 type bearer struct{}
@@ -75,7 +75,7 @@ func newRig(t *testing.T) *rig {
 		t.Fatal(err)
 	}
 	o := grants.Options{File: filepath.Join(t.TempDir(), "grants.db"), Keyset: keys}
-	opener := grants.NewOpener(o.File, func() (grants.Options, error) { return o, nil })
+	opener := grants.NewLazyStore(o.File, func() (grants.Options, error) { return o, nil })
 	p, err := New(goodConfig())
 	if err != nil {
 		t.Fatal(err)
@@ -96,14 +96,14 @@ func newRig(t *testing.T) *rig {
 func someone(name string) delegation.Person { return delegation.Person{Realm: "r", Subject: name} }
 
 // staged has the platform tell that somebody has consented with a key.
-func (r *rig) staged(name, uid, key string) *grants.Journey {
+func (r *rig) staged(name, uid, key string) *grants.Flow {
 	r.t.Helper()
-	j := &grants.Journey{Owner: r.owner(someone(name)), Kind: grants.Connect}
+	j := &grants.Flow{Owner: r.owner(someone(name)), Kind: grants.FlowConnect}
 	if err := r.store.Begin(r.t.Context(), j); err != nil {
 		r.t.Fatal(err)
 	}
-	text, _ := json.Marshal(secret{Key: key, ConnectionID: uid + "-45678", Datasets: []string{"ds_a"}})
-	if err := r.store.Stage(r.t.Context(), "mydex", "", j.Link.Reveal(), grants.Staged{Account: uid, Secret: delegation.NewSecret(string(text))}); err != nil {
+	text, _ := json.Marshal(storedSecret{Key: key, ConnectionID: uid + "-45678", Datasets: []string{"ds_a"}})
+	if err := r.store.Stage(r.t.Context(), "mydex", "", j.CorrelationID.Reveal(), grants.PendingResult{Account: uid, Secret: delegation.NewSecret(string(text))}); err != nil {
 		r.t.Fatal(err)
 	}
 	return j
@@ -113,7 +113,7 @@ func (r *rig) staged(name, uid, key string) *grants.Journey {
 func (r *rig) connect(name, uid string) *grants.Grant {
 	r.t.Helper()
 	j := r.staged(name, uid, "key-"+uid)
-	g, _, err := r.store.Activate(r.t.Context(), grants.Arrival{Owner: j.Owner, Back: j.Back.Reveal(), Browser: j.Browser.Reveal()})
+	g, _, err := r.store.Complete(r.t.Context(), grants.Return{Owner: j.Owner, StateToken: j.StateToken.Reveal(), BrowserToken: j.BrowserToken.Reveal()})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func (r *rig) connect(name, uid string) *grants.Grant {
 // uid is as whom somebody would be sent; "" if they would not.
 func (r *rig) uid(name string) string {
 	r.t.Helper()
-	h, err := r.member(r.t.Context(), someone(name))
+	h, err := r.cachedOrRead(r.t.Context(), someone(name))
 	if err != nil {
 		if delegation.AsRefusal(err).Code != delegation.ConsentRequired {
 			r.t.Error(err)
@@ -137,10 +137,10 @@ func (r *rig) uid(name string) string {
 func (r *rig) later(name string, by time.Duration) {
 	r.t.Helper()
 	who := someone(name)
-	if h, ok := r.members.store.Get(who, memberKey(who), time.Now()); ok {
+	if h, ok := r.grantCache.store.Get(who, cacheKey(who), time.Now()); ok {
 		old := *h
-		old.asked = old.asked.Add(-by)
-		r.members.keep(who, &old, r.members.dropped(who))
+		old.refreshedAt = old.refreshedAt.Add(-by)
+		r.grantCache.putUnlessDropped(who, &old, r.grantCache.dropCount(who))
 	}
 }
 
@@ -176,7 +176,7 @@ func (r *rig) resumable() {
 		r.t.Fatal(err)
 	}
 	defer db.Close()
-	if _, err := db.ExecContext(r.t.Context(), "UPDATE grants SET changed = changed - ?", resumeAfter.Milliseconds()); err != nil {
+	if _, err := db.ExecContext(r.t.Context(), "UPDATE grants SET changed = changed - ?", probeSuspendedAfter.Milliseconds()); err != nil {
 		r.t.Fatal(err)
 	}
 }
@@ -190,7 +190,7 @@ func TestResume(t *testing.T) {
 	// Who only asks how it stands has it tried as well: "connect again" would be
 	// the wrong answer.
 	byStatus := func(name string) bool {
-		how, err := r.Consent(t.Context(), someone(name))
+		how, err := r.ConsentStatus(t.Context(), someone(name))
 		if err != nil {
 			t.Error(err)
 		}
@@ -234,7 +234,7 @@ func TestResume(t *testing.T) {
 	r.resumable()
 	r.during = func() { // an operator decides while the platform is asked
 		r.during = nil
-		if err := r.store.Forget(t.Context(), r.owner(someone("carol"))); err != nil {
+		if err := r.store.DeleteByOwner(t.Context(), r.owner(someone("carol"))); err != nil {
 			t.Error(err)
 		}
 	}
@@ -243,9 +243,9 @@ func TestResume(t *testing.T) {
 	}
 }
 
-func must(t *testing.T, g *grants.Grant) *held {
+func mustDecode(t *testing.T, g *grants.Grant) *cachedGrant {
 	t.Helper()
-	h, err := hold(g)
+	h, err := decodeGrant(g)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -257,22 +257,22 @@ func must(t *testing.T, g *grants.Grant) *held {
 func TestExamine(t *testing.T) {
 	r := newRig(t)
 	r.connect("alice", "1")
-	h := must(t, r.connect("bob", "2"))
+	h := mustDecode(t, r.connect("bob", "2"))
 	d := &delegation.Delegation{Provider: "mydex", Person: someone("bob"), Method: "GET", Path: "/timeline"}
-	refused := &Credential{Token: freshToken, Member: h.member, Place: Placement{style: Blocks}}
+	refused := &Credential{Token: freshToken, Member: h.member, Placement: IdentityPlacement{style: Blocks}}
 	for _, status := range []int64{200, 403, 500, 0} {
 		r.status.Store(status)
-		if refusal := r.Examine(t.Context(), d, refused); refusal != nil {
+		if refusal := r.DiagnoseUnauthorized(t.Context(), d, refused); refusal != nil {
 			t.Errorf("%d: %v", status, refusal)
 		}
 	}
 	r.status.Store(401)
 	other := *refused
 	other.Member.UID = "9"
-	if refusal := r.Examine(t.Context(), d, &other); refusal != nil {
+	if refusal := r.DiagnoseUnauthorized(t.Context(), d, &other); refusal != nil {
 		t.Error("another grant than the one that was refused is put aside")
 	}
-	if refusal := r.Examine(t.Context(), d, refused); refusal == nil || refusal.Code != delegation.ConsentRequired {
+	if refusal := r.DiagnoseUnauthorized(t.Context(), d, refused); refusal == nil || refusal.Code != delegation.ConsentRequired {
 		t.Errorf("%v", refusal)
 	}
 	if r.uid("bob") != "" || r.uid("alice") != "1" {
@@ -280,9 +280,9 @@ func TestExamine(t *testing.T) {
 	}
 	aside := 1
 	for _, name := range []string{"c", "d", "e", "f", "g"} {
-		h := must(t, r.connect(name, name))
+		h := mustDecode(t, r.connect(name, name))
 		d := &delegation.Delegation{Provider: "mydex", Person: someone(name), Method: "GET", Path: "/timeline"}
-		if r.Examine(t.Context(), d, &Credential{Token: freshToken, Member: h.member, Place: Placement{style: Blocks}}) != nil {
+		if r.DiagnoseUnauthorized(t.Context(), d, &Credential{Token: freshToken, Member: h.member, Placement: IdentityPlacement{style: Blocks}}) != nil {
 			aside++
 		}
 	}
@@ -297,15 +297,15 @@ func TestForgottenInFlight(t *testing.T) {
 	r := newRig(t)
 	r.connect("alice", "1")
 	who := someone("alice")
-	since := r.members.dropped(who)
-	h, err := r.read(t.Context(), who, since) // a flight that began before
+	since := r.grantCache.dropCount(who)
+	h, err := r.loadGrant(t.Context(), who, since) // a flight that began before
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Part(t.Context(), who); err != nil {
+	if err := r.Disconnect(t.Context(), who); err != nil {
 		t.Fatal(err)
 	}
-	r.members.keep(who, h, since)
+	r.grantCache.putUnlessDropped(who, h, since)
 	if uid := r.uid("alice"); uid != "" {
 		t.Errorf("used as %s", uid)
 	}

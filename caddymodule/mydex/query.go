@@ -20,14 +20,14 @@ var (
 // member's come last.
 const maxParameters = 90
 
-// strip returns a raw query without the parameters that a server could read
+// stripReserved returns a raw query without the parameters that a server could read
 // as one of ours. Each of the others is kept byte for byte, and their order
 // too: a+b, %20 and an operator without "=" mean something to the platform.
 //
 // Parameters are what "&" divides. Where a server divides at ";" as well
 // (arg_separator.input), one parameter holds several, and goes if any of them
 // is ours.
-func strip(raw string) (string, error) {
+func stripReserved(raw string) (string, error) {
 	count := 1
 	for _, c := range []byte(raw) {
 		switch {
@@ -42,7 +42,7 @@ func strip(raw string) (string, error) {
 	}
 	clean := true
 	for parameter := range strings.SplitSeq(raw, "&") {
-		if isClaimed(parameter) {
+		if holdsReserved(parameter) {
 			clean = false
 			break
 		}
@@ -52,26 +52,26 @@ func strip(raw string) (string, error) {
 	}
 	kept := make([]string, 0, count)
 	for parameter := range strings.SplitSeq(raw, "&") {
-		if !isClaimed(parameter) {
+		if !holdsReserved(parameter) {
 			kept = append(kept, parameter)
 		}
 	}
 	return strings.Join(kept, "&"), nil
 }
 
-func isClaimed(parameter string) bool {
+func holdsReserved(parameter string) bool {
 	for part := range strings.SplitSeq(parameter, ";") {
 		name, _, _ := strings.Cut(part, "=")
-		if claims(name) {
+		if mayReadAsReserved(name) {
 			return true
 		}
 	}
 	return false
 }
 
-// extend puts the member's parameters behind what the client may send: of two
+// appendQuery puts the member's parameters behind what the client may send: of two
 // with one name, PHP takes the last.
-func (p Placement) extend(query string, m Member) string {
+func (p IdentityPlacement) appendQuery(query string, m Member) string {
 	var b strings.Builder
 	b.Grow(len(query) + 128)
 	b.WriteString(query)

@@ -27,7 +27,7 @@ func FuzzQuery(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw string, kind uint8) {
 		r := fuzzRoutes[int(kind)%len(fuzzRoutes)]
 		out := outgoing(t, r.method, r.path, raw)
-		c := &Credential{Token: token(), Member: awkward, Place: r.place(t)}
+		c := &Credential{Token: token(), Member: awkward, Placement: r.place(t)}
 		if err := c.Apply(out); err != nil {
 			if code(err) == delegation.PathAmbiguous && strings.IndexFunc(raw, func(r rune) bool { return r <= ' ' || r == 0x7f || r == '#' }) >= 0 ||
 				code(err) == delegation.RouteDenied && strings.Count(raw, "&")+strings.Count(raw, ";") >= maxParameters {
@@ -61,13 +61,13 @@ var fuzzRoutes = []fuzzRoute{
 	{"GET", "/status", []Rule{{Style: None, Pattern: "/status"}}, nil},
 }
 
-func (r fuzzRoute) place(t *testing.T) Placement {
+func (r fuzzRoute) place(t *testing.T) IdentityPlacement {
 	t.Helper()
 	s, err := NewStyles(r.rules)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := s.Place(r.method, r.path)
+	p, err := s.Placement(r.method, r.path)
 	if err != nil {
 		t.Fatal(err)
 	}

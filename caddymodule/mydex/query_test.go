@@ -49,7 +49,7 @@ func TestT54_PHPNames(t *testing.T) {
 			name, name + "=", name + "=" + other, name + "=" + other + "&" + name + "=" + other,
 		} {
 			if strings.Contains(raw, " ") { // as it never stands in a query
-				if _, err := strip(raw); code(err) != delegation.PathAmbiguous {
+				if _, err := stripReserved(raw); code(err) != delegation.PathAmbiguous {
 					t.Errorf("strip(%q): %v", raw, err)
 				}
 				continue
@@ -60,7 +60,7 @@ func TestT54_PHPNames(t *testing.T) {
 				raw + "&instance=0":                  "instance=0",
 				"dataset=a+b&" + raw + "&instance=0": "dataset=a+b&instance=0",
 			} {
-				if got, err := strip(query); err != nil || got != want {
+				if got, err := stripReserved(query); err != nil || got != want {
 					t.Errorf("strip(%q) = %q, %v; want %q", query, got, err, want)
 				}
 			}
@@ -80,7 +80,7 @@ func TestT54_SemicolonAsSeparator(t *testing.T) {
 		"a=1;b=uid":           "a=1;b=uid",
 		"x=1;y=2;Con%5Bid=ab": "",
 	} {
-		if got, err := strip(raw); err != nil || got != want {
+		if got, err := stripReserved(raw); err != nil || got != want {
 			t.Errorf("strip(%q) = %q, %v; want %q", raw, got, err, want)
 		}
 	}
@@ -105,7 +105,7 @@ func TestOtherParametersStayByteForByte(t *testing.T) {
 		"memo=x%26uid%3D5&message=%2526key%253D1",
 		"%C3%BC=1&ü=2&\u30ad\u30fc=3", "a%25=1",
 	} {
-		if got, err := strip(raw); err != nil || got != raw {
+		if got, err := stripReserved(raw); err != nil || got != raw {
 			t.Errorf("strip(%q) = %q, %v", raw, got, err)
 		}
 	}
@@ -115,7 +115,7 @@ func TestOtherParametersStayByteForByte(t *testing.T) {
 // put behind it.
 func TestQueryEndsNowhereEarly(t *testing.T) {
 	for _, c := range []string{"\x00", "\t", "\n", "\r", " ", "#", "\x7f"} {
-		_, err := strip("a=1" + c + "b=2")
+		_, err := stripReserved("a=1" + c + "b=2")
 		if code(err) != delegation.PathAmbiguous {
 			t.Errorf("%q: %v", c, err)
 		}
@@ -125,10 +125,10 @@ func TestQueryEndsNowhereEarly(t *testing.T) {
 // A server that reads only the first parameters would not come to ours.
 func TestTooManyParameters(t *testing.T) {
 	for _, sep := range []string{"&", ";"} {
-		if got, err := strip(strings.Repeat("a"+sep, maxParameters-1) + "a"); err != nil || len(got) != 2*maxParameters-1 {
+		if got, err := stripReserved(strings.Repeat("a"+sep, maxParameters-1) + "a"); err != nil || len(got) != 2*maxParameters-1 {
 			t.Errorf("%d are refused: %v", maxParameters, err)
 		}
-		if _, err := strip(strings.Repeat("a"+sep, maxParameters) + "a"); code(err) != delegation.RouteDenied {
+		if _, err := stripReserved(strings.Repeat("a"+sep, maxParameters) + "a"); code(err) != delegation.RouteDenied {
 			t.Errorf("%d are let through: %v", maxParameters+1, err)
 		}
 	}
@@ -136,7 +136,7 @@ func TestTooManyParameters(t *testing.T) {
 
 func TestStripOfUsualQueryDoesNotAllocate(t *testing.T) {
 	allocs := testing.AllocsPerRun(100, func() {
-		if _, err := strip("dataset=ds_referrals&instance=0&context_id=12&b=%20+"); err != nil {
+		if _, err := stripReserved("dataset=ds_referrals&instance=0&context_id=12&b=%20+"); err != nil {
 			t.Fatal(err)
 		}
 	})

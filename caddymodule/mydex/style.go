@@ -53,7 +53,7 @@ func (s Style) String() string {
 // /api/pds/transaction and what is below them, Blocks for everything else.
 // The method makes no difference.
 func StyleOf(canonicalPath string) Style {
-	if _, ok := dataset(canonicalPath); ok {
+	if _, ok := cutDatasetRoute(canonicalPath); ok {
 		return Datasets
 	}
 	return Blocks

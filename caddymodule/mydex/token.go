@@ -27,7 +27,7 @@ func (p *Provider) identity(scopes []string) delegation.Identity {
 	return delegation.Identity{
 		Provider: p.host.Name(),
 		Issuer:   p.config.TokenURL,
-		Client:   p.config.account(),
+		Client:   p.config.clientName(),
 		Key:      p.key,
 		Audience: p.config.APIURL,
 		Scopes:   scopes,
@@ -42,7 +42,7 @@ func (p *Provider) mint(ctx context.Context, id delegation.Identity) (*delegatio
 	if p.config.LoadSecret != nil {
 		if fresh, err := p.config.LoadSecret(); err == nil {
 			secret = fresh
-			p.keys.Replace(p.key, fingerprintOf(fresh))
+			p.keys.Replace(p.key, secretFingerprint(fresh))
 		} else {
 			p.host.Logger().Warn("client_secret cannot be read; the one from before is used: " + err.Error())
 		}
@@ -58,9 +58,9 @@ func (p *Provider) mint(ctx context.Context, id delegation.Identity) (*delegatio
 	r, mend := failure.Refusal(), ""
 	code := r.Code
 	switch failure.Kind {
-	case oauth.Rejected, oauth.Refused, oauth.Unsupported:
+	case oauth.ClientRejected, oauth.GrantRefused, oauth.RequestUnsupported:
 		code, mend = delegation.CredentialsRejected, "; check client_id, client_secret and the environment"
-	case oauth.BadScope:
+	case oauth.ScopeRejected:
 		mend = fmt.Sprintf("; have Mydex add what is missing of %v to the client, or take it out", id.Scopes)
 	}
 	refusal := delegation.Refuse(code, fmt.Errorf("service token: %w%s", failure, mend))

@@ -16,24 +16,24 @@ import (
 )
 
 const (
-	maxBody   = 64 << 10
-	maxAccess = 8 << 10
+	maxBody        = 64 << 10
+	maxAccessToken = 8 << 10
 
 	// maxLifetime is the longest a token is believed to live.
 	maxLifetime = 30 * 24 * time.Hour
 )
 
-// answer is a token response (RFC 6749 section 5.1) that has passed judgement.
-type answer struct {
-	access   string
-	lifetime time.Duration
-	scope    string // as granted
+// tokenResponse is a token response (RFC 6749 section 5.1) that has passed judgement.
+type tokenResponse struct {
+	accessToken string
+	lifetime    time.Duration
+	scope       string // as granted
 }
 
-// Object reads a JSON object from a stranger. A key that is there twice is
+// StrictObject reads a JSON object from a stranger. A key that is there twice is
 // refused: two parsers may disagree on which one counts (RFC 8259 section 4).
 // Null values are nil. The error quotes nothing.
-func Object(body []byte) (map[string]json.RawMessage, error) {
+func StrictObject(body []byte) (map[string]json.RawMessage, error) {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
 		return nil, errors.New("the answer is no JSON object")
@@ -66,8 +66,8 @@ func Object(body []byte) (map[string]json.RawMessage, error) {
 	return all, nil
 }
 
-// text returns a string field; "" if it is absent.
-func text(all map[string]json.RawMessage, key string) (string, error) {
+// stringField returns a string field; "" if it is absent.
+func stringField(all map[string]json.RawMessage, key string) (string, error) {
 	if all[key] == nil {
 		return "", nil
 	}
@@ -78,44 +78,44 @@ func text(all map[string]json.RawMessage, key string) (string, error) {
 	return s, nil
 }
 
-// judge checks a successful answer. Errors name the field, never its value.
-func judge(body []byte, asked []string) (*answer, error) {
-	all, err := Object(body)
+// parseTokenResponse checks a successful answer. Errors name the field, never its value.
+func parseTokenResponse(body []byte, asked []string) (*tokenResponse, error) {
+	all, err := StrictObject(body)
 	if err != nil {
 		return nil, err
 	}
 	if all["error"] != nil {
 		return nil, errors.New("a successful answer reports an error")
 	}
-	var a answer
-	if a.access, err = text(all, "access_token"); err != nil {
+	var a tokenResponse
+	if a.accessToken, err = stringField(all, "access_token"); err != nil {
 		return nil, err
 	}
-	if err := checkAccess(a.access); err != nil {
+	if err := checkAccessToken(a.accessToken); err != nil {
 		return nil, err
 	}
-	kind, err := text(all, "token_type")
+	kind, err := stringField(all, "token_type")
 	if err != nil {
 		return nil, err
 	}
 	if !strings.EqualFold(kind, "Bearer") {
 		return nil, errors.New("token_type is not Bearer")
 	}
-	if a.lifetime, err = lifetime(all["expires_in"]); err != nil {
+	if a.lifetime, err = parseExpiresIn(all["expires_in"]); err != nil {
 		return nil, err
 	}
-	if a.scope, err = granted(all, asked); err != nil {
+	if a.scope, err = grantedScope(all, asked); err != nil {
 		return nil, err
 	}
 	return &a, nil
 }
 
-func checkAccess(token string) error {
+func checkAccessToken(token string) error {
 	switch {
 	case token == "":
 		return errors.New("access_token is missing")
-	case len(token) > maxAccess:
-		return fmt.Errorf("access_token is longer than %d bytes", maxAccess)
+	case len(token) > maxAccessToken:
+		return fmt.Errorf("access_token is longer than %d bytes", maxAccessToken)
 	}
 	for i := range len(token) {
 		// No space, control character or byte outside ASCII: CR LF would end
@@ -127,9 +127,9 @@ func checkAccess(token string) error {
 	return nil
 }
 
-// lifetime reads expires_in. Only it may drive a cache: a token that is kept
+// parseExpiresIn reads expires_in. Only it may drive a cache: a token that is kept
 // without knowing its end is sooner or later a dead one.
-func lifetime(value json.RawMessage) (time.Duration, error) {
+func parseExpiresIn(value json.RawMessage) (time.Duration, error) {
 	literal := string(value)
 	switch {
 	case literal == "":
@@ -147,11 +147,11 @@ func lifetime(value json.RawMessage) (time.Duration, error) {
 	return min(time.Duration(seconds)*time.Second, maxLifetime), nil
 }
 
-// granted returns the scope of the token. An issuer may grant less than was
+// grantedScope returns the scope of the token. An issuer may grant less than was
 // asked for, and then has to say so (RFC 6749 section 3.3). More is refused:
 // the operator's scopes are a ceiling.
-func granted(all map[string]json.RawMessage, asked []string) (string, error) {
-	scope, err := text(all, "scope")
+func grantedScope(all map[string]json.RawMessage, asked []string) (string, error) {
+	scope, err := stringField(all, "scope")
 	if err != nil {
 		return "", err
 	}

@@ -59,7 +59,7 @@ func (c *Client) Token(ctx context.Context, r Request) (*delegation.Token, error
 	if r.GrantType != "" {
 		config.EndpointParams.Set("grant_type", r.GrantType)
 	}
-	w := &wire{base: c.HTTP.Transport, asked: r.Scopes}
+	w := &checkedTransport{base: c.HTTP.Transport, requestedScopes: r.Scopes}
 	ctx = context.WithValue(ctx, oauth2.HTTPClient, &http.Client{Transport: w, Timeout: c.HTTP.Timeout})
 	token, err := config.Token(ctx)
 	if err != nil {
@@ -71,8 +71,8 @@ func (c *Client) Token(ctx context.Context, r Request) (*delegation.Token, error
 	}
 	return &delegation.Token{
 		Access:  delegation.NewSecret(token.AccessToken),
-		Scope:   w.answer.scope,
+		Scope:   w.response.scope,
 		Minted:  w.received,
-		Expires: w.received.Add(w.answer.lifetime),
+		Expires: w.received.Add(w.response.lifetime),
 	}, nil
 }

@@ -26,10 +26,10 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-const planted = "planted-secret"
+const plantedSecret = "planted-secret"
 
-// issuer answers every request the same way.
-type issuer struct {
+// testIssuer answers every request the same way.
+type testIssuer struct {
 	status  int
 	header  http.Header
 	body    string
@@ -40,7 +40,7 @@ type issuer struct {
 	calls   int
 }
 
-func (i *issuer) RoundTrip(req *http.Request) (*http.Response, error) {
+func (i *testIssuer) RoundTrip(req *http.Request) (*http.Response, error) {
 	i.calls++
 	i.request = req
 	body, err := io.ReadAll(req.Body)
@@ -68,26 +68,26 @@ func (i *issuer) RoundTrip(req *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-func (i *issuer) ask(t *testing.T) (*delegation.Token, error) {
+func (i *testIssuer) requestToken(t *testing.T) (*delegation.Token, error) {
 	t.Helper()
 	c := &Client{URL: "https://issuer.example/token", HTTP: &http.Client{Transport: i, Timeout: 10 * time.Second}}
 	return c.Token(t.Context(), Request{
 		GrantType: "delegated_participant",
-		ClientID:  "client", ClientSecret: delegation.NewSecret(planted),
+		ClientID:  "client", ClientSecret: delegation.NewSecret(plantedSecret),
 		Scopes: []string{"Participant:read", "SurveyAnswers:read"},
-		Params: url.Values{"participant_id": {"planted-person"}, "token": {planted}},
+		Params: url.Values{"participant_id": {"planted-person"}, "token": {plantedSecret}},
 	})
 }
 
-func good(change string) string {
+func goodResponse(change string) string {
 	return `{"access_token":"0123456789abcdef0123456789abcdef","token_type":"bearer","expires_in":3600` + change + `}`
 }
 
 // What is sent is what the platform documents: once, in the form, with no
 // second way of authentication beside it.
 func TestTokenRequest(t *testing.T) {
-	i := &issuer{status: 200, body: good("")}
-	token, err := i.ask(t)
+	i := &testIssuer{status: 200, body: goodResponse("")}
+	token, err := i.requestToken(t)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,8 +95,8 @@ func TestTokenRequest(t *testing.T) {
 		t.Errorf("token of %v for %q", token.Lifetime(), token.Scope)
 	}
 	want := url.Values{
-		"grant_type": {"delegated_participant"}, "client_id": {"client"}, "client_secret": {planted},
-		"scope": {"Participant:read SurveyAnswers:read"}, "participant_id": {"planted-person"}, "token": {planted},
+		"grant_type": {"delegated_participant"}, "client_id": {"client"}, "client_secret": {plantedSecret},
+		"scope": {"Participant:read SurveyAnswers:read"}, "participant_id": {"planted-person"}, "token": {plantedSecret},
 	}
 	if i.form.Encode() != want.Encode() {
 		t.Errorf("form %v", i.form)
@@ -112,7 +112,7 @@ func TestTokenRequest(t *testing.T) {
 // A client that authenticates by assertion or HTTP Basic must not show its
 // secret in the form as well.
 func TestTokenRequestAuthStyles(t *testing.T) {
-	i := &issuer{status: 200, body: good("")}
+	i := &testIssuer{status: 200, body: goodResponse("")}
 	c := &Client{URL: "https://issuer.example/token", HTTP: &http.Client{Transport: i}}
 	if _, err := c.Token(t.Context(), Request{Scopes: []string{"api"}, Params: url.Values{"client_assertion": {"x"}}}); err != nil {
 		t.Fatal(err)
@@ -120,10 +120,10 @@ func TestTokenRequestAuthStyles(t *testing.T) {
 	if i.form.Encode() != "client_assertion=x&grant_type=client_credentials&scope=api" {
 		t.Errorf("form %v", i.form)
 	}
-	if _, err := c.Token(t.Context(), Request{ClientID: "client", ClientSecret: delegation.NewSecret(planted), AuthStyle: oauth2.AuthStyleInHeader}); err != nil {
+	if _, err := c.Token(t.Context(), Request{ClientID: "client", ClientSecret: delegation.NewSecret(plantedSecret), AuthStyle: oauth2.AuthStyleInHeader}); err != nil {
 		t.Fatal(err)
 	}
-	if id, secret, ok := i.request.BasicAuth(); !ok || id != "client" || secret != planted || i.form.Has("client_secret") {
+	if id, secret, ok := i.request.BasicAuth(); !ok || id != "client" || secret != plantedSecret || i.form.Has("client_secret") {
 		t.Errorf("basic %v %q, form %v", ok, id, i.form)
 	}
 }
@@ -131,9 +131,9 @@ func TestTokenRequestAuthStyles(t *testing.T) {
 // The lifetime counts from the moment of the answer, not of the question.
 func TestTokenTimes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		i := &issuer{status: 200, body: good(""), took: 3 * time.Second}
+		i := &testIssuer{status: 200, body: goodResponse(""), took: 3 * time.Second}
 		begin := time.Now()
-		token, err := i.ask(t)
+		token, err := i.requestToken(t)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -152,17 +152,17 @@ func TestTokenAnswers(t *testing.T) {
 		scope    string
 		lifetime time.Duration
 	}{
-		"same scope, other order": {good(`,"scope":"SurveyAnswers:read  Participant:read"`), "SurveyAnswers:read Participant:read", time.Hour},
-		"narrower scope":          {good(`,"scope":"Participant:read"`), "Participant:read", time.Hour},
-		"empty scope":             {good(`,"scope":""`), "Participant:read SurveyAnswers:read", time.Hour},
-		"null scope":              {good(`,"scope":null`), "Participant:read SurveyAnswers:read", time.Hour},
-		"further keys":            {good(`,"id_token":null,"x":{"access_token":1,"access_token":2}`), "Participant:read SurveyAnswers:read", time.Hour},
-		"white space after it":    {good("") + "\r\n\t ", "Participant:read SurveyAnswers:read", time.Hour},
+		"same scope, other order": {goodResponse(`,"scope":"SurveyAnswers:read  Participant:read"`), "SurveyAnswers:read Participant:read", time.Hour},
+		"narrower scope":          {goodResponse(`,"scope":"Participant:read"`), "Participant:read", time.Hour},
+		"empty scope":             {goodResponse(`,"scope":""`), "Participant:read SurveyAnswers:read", time.Hour},
+		"null scope":              {goodResponse(`,"scope":null`), "Participant:read SurveyAnswers:read", time.Hour},
+		"further keys":            {goodResponse(`,"id_token":null,"x":{"access_token":1,"access_token":2}`), "Participant:read SurveyAnswers:read", time.Hour},
+		"white space after it":    {goodResponse("") + "\r\n\t ", "Participant:read SurveyAnswers:read", time.Hour},
 		"one second":              {`{` + rest + `,"expires_in":1}`, "Participant:read SurveyAnswers:read", time.Second},
 		"a year":                  {`{` + rest + `,"expires_in":31536000}`, "Participant:read SurveyAnswers:read", 30 * 24 * time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
-			token, err := (&issuer{status: 200, body: c.body}).ask(t)
+			token, err := (&testIssuer{status: 200, body: c.body}).requestToken(t)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -176,35 +176,35 @@ func TestTokenAnswers(t *testing.T) {
 // A hostile or broken 200 must yield no token, no text of the answer in the
 // error, and the verdict that the issuer is at fault.
 func TestT28_HostileAnswers(t *testing.T) {
-	const rest = `"access_token":"` + planted + `","token_type":"Bearer"`
+	const rest = `"access_token":"` + plantedSecret + `","token_type":"Bearer"`
 	full := `{` + rest + `,"expires_in":3600}`
 	form := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
-	for name, i := range map[string]*issuer{
-		"HTML":                   {body: "<html>" + planted, header: http.Header{"Content-Type": {"text/html"}}},
-		"HTML called JSON":       {body: "<html>" + planted},
+	for name, i := range map[string]*testIssuer{
+		"HTML":                   {body: "<html>" + plantedSecret, header: http.Header{"Content-Type": {"text/html"}}},
+		"HTML called JSON":       {body: "<html>" + plantedSecret},
 		"JSON called HTML":       {body: full, header: http.Header{"Content-Type": {"text/html"}}},
 		"no type":                {body: full, header: http.Header{"Content-Type": nil}},
-		"form":                   {body: "access_token=" + planted + "&token_type=Bearer&expires_in=3600", header: form},
+		"form":                   {body: "access_token=" + plantedSecret + "&token_type=Bearer&expires_in=3600", header: form},
 		"empty":                  {body: ""},
 		"null":                   {body: "null"},
 		"list":                   {body: "[" + full + "]"},
-		"string":                 {body: `"` + planted + `"`},
+		"string":                 {body: `"` + plantedSecret + `"`},
 		"cut off":                {body: full[:len(full)-1]},
-		"trailing garbage":       {body: full + planted},
+		"trailing garbage":       {body: full + plantedSecret},
 		"second object":          {body: full + full},
 		"1 MB":                   {body: `{` + rest + `,"expires_in":3600,"pad":"` + strings.Repeat("a", 1<<20) + `"}`},
 		"space over the limit":   {body: full + strings.Repeat(" ", maxBody)},
 		"no token":               {body: `{"token_type":"Bearer","expires_in":3600}`},
 		"empty token":            {body: `{"access_token":"","token_type":"Bearer","expires_in":3600}`},
 		"token is a number":      {body: `{"access_token":1,"token_type":"Bearer","expires_in":3600}`},
-		"CR LF in token":         {body: `{"access_token":"` + planted + `\r\nX-Injected: 1","token_type":"Bearer","expires_in":3600}`},
-		"NUL in token":           {body: `{"access_token":"` + planted + `\u0000","token_type":"Bearer","expires_in":3600}`},
-		"space in token":         {body: `{"access_token":"` + planted + ` x","token_type":"Bearer","expires_in":3600}`},
-		"not ASCII in token":     {body: `{"access_token":"` + planted + `é","token_type":"Bearer","expires_in":3600}`},
+		"CR LF in token":         {body: `{"access_token":"` + plantedSecret + `\r\nX-Injected: 1","token_type":"Bearer","expires_in":3600}`},
+		"NUL in token":           {body: `{"access_token":"` + plantedSecret + `\u0000","token_type":"Bearer","expires_in":3600}`},
+		"space in token":         {body: `{"access_token":"` + plantedSecret + ` x","token_type":"Bearer","expires_in":3600}`},
+		"not ASCII in token":     {body: `{"access_token":"` + plantedSecret + `é","token_type":"Bearer","expires_in":3600}`},
 		"9 KiB token":            {body: `{"access_token":"` + strings.Repeat("a", 9<<10) + `","token_type":"Bearer","expires_in":3600}`},
-		"no token_type":          {body: `{"access_token":"` + planted + `","expires_in":3600}`},
-		"token_type mac":         {body: `{"access_token":"` + planted + `","token_type":"mac","expires_in":3600}`},
-		"token_type DPoP":        {body: `{"access_token":"` + planted + `","token_type":"DPoP","expires_in":3600}`},
+		"no token_type":          {body: `{"access_token":"` + plantedSecret + `","expires_in":3600}`},
+		"token_type mac":         {body: `{"access_token":"` + plantedSecret + `","token_type":"mac","expires_in":3600}`},
+		"token_type DPoP":        {body: `{"access_token":"` + plantedSecret + `","token_type":"DPoP","expires_in":3600}`},
 		"no expires_in":          {body: `{` + rest + `}`},
 		"expires_in null":        {body: `{` + rest + `,"expires_in":null}`},
 		"expires_in 0":           {body: `{` + rest + `,"expires_in":0}`},
@@ -218,12 +218,12 @@ func TestT28_HostileAnswers(t *testing.T) {
 		"expires_in true":        {body: `{` + rest + `,"expires_in":true}`},
 		"key twice":              {body: `{"access_token":"other",` + rest + `,"expires_in":3600}`},
 		"key twice by escape":    {body: `{"\u0061ccess_token":"other",` + rest + `,"expires_in":3600}`},
-		"key in other case only": {body: `{"Access_Token":"` + planted + `","token_type":"Bearer","expires_in":3600}`},
-		"key folded only":        {body: `{"acceſs_token":"` + planted + `","token_type":"Bearer","expires_in":3600}`},
-		"wider scope":            {body: `{` + rest + `,"expires_in":3600,"scope":"Participant:read ` + planted + `"}`},
+		"key in other case only": {body: `{"Access_Token":"` + plantedSecret + `","token_type":"Bearer","expires_in":3600}`},
+		"key folded only":        {body: `{"acceſs_token":"` + plantedSecret + `","token_type":"Bearer","expires_in":3600}`},
+		"wider scope":            {body: `{` + rest + `,"expires_in":3600,"scope":"Participant:read ` + plantedSecret + `"}`},
 		"scope is a list":        {body: `{` + rest + `,"expires_in":3600,"scope":["Participant:read"]}`},
 		"token and error":        {body: `{` + rest + `,"expires_in":3600,"error":"invalid_grant"}`},
-		"error in 200":           {body: `{"error":"invalid_grant","error_description":"` + planted + `"}`},
+		"error in 200":           {body: `{"error":"invalid_grant","error_description":"` + plantedSecret + `"}`},
 		"deep":                   {body: `{"x":` + strings.Repeat("[", 30_000) + strings.Repeat("]", 30_000) + `}`},
 		"201":                    {status: 201, body: full},
 		"204":                    {status: 204},
@@ -232,9 +232,9 @@ func TestT28_HostileAnswers(t *testing.T) {
 			if i.status == 0 {
 				i.status = 200
 			}
-			_, err := i.ask(t)
+			_, err := i.requestToken(t)
 			e := asError(t, err)
-			if e.Kind != Down || e.Refusal().Code != delegation.IssuerUnavailable {
+			if e.Kind != Unavailable || e.Refusal().Code != delegation.IssuerUnavailable {
 				t.Errorf("%v, refusal %v", e, e.Refusal())
 			}
 			if i.calls != 1 {
@@ -247,20 +247,20 @@ func TestT28_HostileAnswers(t *testing.T) {
 // CVE-2025-22868: a JWT of thousands of dots was split into thousands of
 // strings. A token is opaque here, and costs no more than its bytes.
 func TestT30_Dots(t *testing.T) {
-	for name, n := range map[string]int{"as long as a token may be": maxAccess, "too long": maxAccess + 1, "as long as an answer may be": maxBody - 64} {
+	for name, n := range map[string]int{"as long as a token may be": maxAccessToken, "too long": maxAccessToken + 1, "as long as an answer may be": maxBody - 64} {
 		dots := []byte(`{"access_token":"` + strings.Repeat(".", n) + `","token_type":"Bearer","expires_in":60}`)
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		_, err := judge(dots, nil)
+		_, err := parseTokenResponse(dots, nil)
 		runtime.ReadMemStats(&after)
-		if (err == nil) != (n <= maxAccess) {
+		if (err == nil) != (n <= maxAccessToken) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if cost := after.TotalAlloc - before.TotalAlloc; cost > uint64(8*len(dots)) {
 			t.Errorf("%s: %d bytes for %d", name, cost, len(dots))
 		}
 	}
-	if _, err := judge([]byte(`{"access_token":"`+strings.Repeat(".", maxBody)), nil); err == nil {
+	if _, err := parseTokenResponse([]byte(`{"access_token":"`+strings.Repeat(".", maxBody)), nil); err == nil {
 		t.Error("an answer without an end is taken")
 	}
 }
@@ -287,42 +287,42 @@ func asError(t *testing.T, err error) *Error {
 // operator, or everybody for a moment.
 func TestTokenErrors(t *testing.T) {
 	body := func(code string) string {
-		return `{"error":"` + code + `","error_description":"planted ` + planted + `"}`
+		return `{"error":"` + code + `","error_description":"planted ` + plantedSecret + `"}`
 	}
 	html := http.Header{"Content-Type": {"text/html"}}
 	for name, c := range map[string]struct {
-		issuer issuer
+		issuer testIssuer
 		kind   Kind
 		code   string
 		refuse delegation.Code
 	}{
-		"invalid_client 400":   {issuer{status: 400, body: body("invalid_client")}, Rejected, "invalid_client", delegation.CredentialsRejected},
-		"invalid_client 401":   {issuer{status: 401, body: body("invalid_client")}, Rejected, "invalid_client", delegation.CredentialsRejected},
-		"unauthorized_client":  {issuer{status: 400, body: body("unauthorized_client")}, Rejected, "unauthorized_client", delegation.CredentialsRejected},
-		"invalid_scope":        {issuer{status: 400, body: body("invalid_scope")}, BadScope, "invalid_scope", delegation.ScopeRejected},
-		"invalid_grant 400":    {issuer{status: 400, body: body("invalid_grant")}, Refused, "invalid_grant", delegation.DelegationRefused},
-		"invalid_grant 401":    {issuer{status: 401, body: body("invalid_grant")}, Refused, "invalid_grant", delegation.DelegationRefused},
-		"access_denied 403":    {issuer{status: 403, body: body("access_denied")}, Refused, "access_denied", delegation.DelegationRefused},
-		"own word 400":         {issuer{status: 400, body: body("planted_code")}, Refused, "", delegation.DelegationRefused},
-		"own word 401":         {issuer{status: 401, body: body("planted_code")}, Rejected, "", delegation.CredentialsRejected},
-		"own word 404":         {issuer{status: 404, body: body("planted_code")}, Down, "", delegation.IssuerUnavailable},
-		"unsupported grant":    {issuer{status: 400, body: body("unsupported_grant_type")}, Unsupported, "unsupported_grant_type", delegation.CredentialsRejected},
-		"invalid_request":      {issuer{status: 400, body: body("invalid_request")}, Unsupported, "invalid_request", delegation.CredentialsRejected},
-		"temporarily":          {issuer{status: 400, body: body("temporarily_unavailable")}, Down, "temporarily_unavailable", delegation.IssuerUnavailable},
-		"429":                  {issuer{status: 429, body: planted, header: html}, Throttled, "", delegation.IssuerThrottled},
-		"500 with client code": {issuer{status: 500, body: body("invalid_client")}, Down, "", delegation.IssuerUnavailable},
-		"502 HTML":             {issuer{status: 502, body: planted, header: html}, Down, "", delegation.IssuerUnavailable},
-		"400 HTML":             {issuer{status: 400, body: planted, header: html}, Down, "", delegation.IssuerUnavailable},
-		"400 empty":            {issuer{status: 400}, Down, "", delegation.IssuerUnavailable},
-		"400 code twice":       {issuer{status: 400, body: `{"error":"invalid_grant","error":"invalid_client"}`}, Down, "", delegation.IssuerUnavailable},
-		"400 code no string":   {issuer{status: 400, body: `{"error":{"planted":1}}`}, Down, "", delegation.IssuerUnavailable},
-		"307":                  {issuer{status: 307, header: http.Header{"Location": {"https://planted.example/"}}}, Down, "", delegation.IssuerUnavailable},
-		"303":                  {issuer{status: 303, header: http.Header{"Location": {"/planted"}}}, Down, "", delegation.IssuerUnavailable},
-		"broken connection":    {issuer{err: errors.New("malformed HTTP response " + planted)}, Down, "", delegation.IssuerUnavailable},
-		"unknown host":         {issuer{err: &net.DNSError{Err: "no such host", Name: "planted.example"}}, Down, "", delegation.IssuerUnavailable},
+		"invalid_client 400":   {testIssuer{status: 400, body: body("invalid_client")}, ClientRejected, "invalid_client", delegation.CredentialsRejected},
+		"invalid_client 401":   {testIssuer{status: 401, body: body("invalid_client")}, ClientRejected, "invalid_client", delegation.CredentialsRejected},
+		"unauthorized_client":  {testIssuer{status: 400, body: body("unauthorized_client")}, ClientRejected, "unauthorized_client", delegation.CredentialsRejected},
+		"invalid_scope":        {testIssuer{status: 400, body: body("invalid_scope")}, ScopeRejected, "invalid_scope", delegation.ScopeRejected},
+		"invalid_grant 400":    {testIssuer{status: 400, body: body("invalid_grant")}, GrantRefused, "invalid_grant", delegation.DelegationRefused},
+		"invalid_grant 401":    {testIssuer{status: 401, body: body("invalid_grant")}, GrantRefused, "invalid_grant", delegation.DelegationRefused},
+		"access_denied 403":    {testIssuer{status: 403, body: body("access_denied")}, GrantRefused, "access_denied", delegation.DelegationRefused},
+		"own word 400":         {testIssuer{status: 400, body: body("planted_code")}, GrantRefused, "", delegation.DelegationRefused},
+		"own word 401":         {testIssuer{status: 401, body: body("planted_code")}, ClientRejected, "", delegation.CredentialsRejected},
+		"own word 404":         {testIssuer{status: 404, body: body("planted_code")}, Unavailable, "", delegation.IssuerUnavailable},
+		"unsupported grant":    {testIssuer{status: 400, body: body("unsupported_grant_type")}, RequestUnsupported, "unsupported_grant_type", delegation.CredentialsRejected},
+		"invalid_request":      {testIssuer{status: 400, body: body("invalid_request")}, RequestUnsupported, "invalid_request", delegation.CredentialsRejected},
+		"temporarily":          {testIssuer{status: 400, body: body("temporarily_unavailable")}, Unavailable, "temporarily_unavailable", delegation.IssuerUnavailable},
+		"429":                  {testIssuer{status: 429, body: plantedSecret, header: html}, Throttled, "", delegation.IssuerThrottled},
+		"500 with client code": {testIssuer{status: 500, body: body("invalid_client")}, Unavailable, "", delegation.IssuerUnavailable},
+		"502 HTML":             {testIssuer{status: 502, body: plantedSecret, header: html}, Unavailable, "", delegation.IssuerUnavailable},
+		"400 HTML":             {testIssuer{status: 400, body: plantedSecret, header: html}, Unavailable, "", delegation.IssuerUnavailable},
+		"400 empty":            {testIssuer{status: 400}, Unavailable, "", delegation.IssuerUnavailable},
+		"400 code twice":       {testIssuer{status: 400, body: `{"error":"invalid_grant","error":"invalid_client"}`}, Unavailable, "", delegation.IssuerUnavailable},
+		"400 code no string":   {testIssuer{status: 400, body: `{"error":{"planted":1}}`}, Unavailable, "", delegation.IssuerUnavailable},
+		"307":                  {testIssuer{status: 307, header: http.Header{"Location": {"https://planted.example/"}}}, Unavailable, "", delegation.IssuerUnavailable},
+		"303":                  {testIssuer{status: 303, header: http.Header{"Location": {"/planted"}}}, Unavailable, "", delegation.IssuerUnavailable},
+		"broken connection":    {testIssuer{err: errors.New("malformed HTTP response " + plantedSecret)}, Unavailable, "", delegation.IssuerUnavailable},
+		"unknown host":         {testIssuer{err: &net.DNSError{Err: "no such host", Name: "planted.example"}}, Unavailable, "", delegation.IssuerUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := c.issuer.ask(t)
+			_, err := c.issuer.requestToken(t)
 			e := asError(t, err)
 			if e.Kind != c.kind || e.Code != c.code || e.Status != c.issuer.status || e.Refusal().Code != c.refuse {
 				t.Errorf("%q: code %q, status %d, refusal %v", e.Kind, e.Code, e.Status, e.Refusal())
@@ -337,10 +337,10 @@ func TestTokenErrors(t *testing.T) {
 // An issuer that is slow to answer, or drips its body, ends by the timeout.
 func TestTokenTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		i := &issuer{took: time.Hour}
+		i := &testIssuer{took: time.Hour}
 		begin := time.Now()
-		_, err := i.ask(t)
-		if e := asError(t, err); e.Kind != Down || !strings.Contains(e.Error(), "in time") {
+		_, err := i.requestToken(t)
+		if e := asError(t, err); e.Kind != Unavailable || !strings.Contains(e.Error(), "in time") {
 			t.Errorf("%v", e)
 		}
 		if waited := time.Since(begin); waited != 10*time.Second {
@@ -376,8 +376,8 @@ func TestRetryAfter(t *testing.T) {
 		}
 	}
 	synctest.Test(t, func(t *testing.T) {
-		i := &issuer{status: 429, header: http.Header{"Retry-After": {"17"}}}
-		_, err := i.ask(t)
+		i := &testIssuer{status: 429, header: http.Header{"Retry-After": {"17"}}}
+		_, err := i.requestToken(t)
 		if e := asError(t, err); e.RetryAfter != 17*time.Second || e.Refusal().RetryAfter != 17*time.Second {
 			t.Errorf("%v, %v", e.RetryAfter, e.Refusal().RetryAfter)
 		}
@@ -399,8 +399,8 @@ func TestSkew(t *testing.T) {
 			{20 * time.Second, "invalid_client", "", true},
 			{5 * time.Minute, "invalid_grant", "", true},
 		} {
-			i := &issuer{status: 400, body: `{"error":"` + c.code + `"}`, header: http.Header{"Date": {time.Now().Add(c.off).UTC().Format(http.TimeFormat)}}}
-			_, err := i.ask(t)
+			i := &testIssuer{status: 400, body: `{"error":"` + c.code + `"}`, header: http.Header{"Date": {time.Now().Add(c.off).UTC().Format(http.TimeFormat)}}}
+			_, err := i.requestToken(t)
 			e := asError(t, err)
 			if e.Skew != c.off {
 				t.Errorf("skew %v, want %v", e.Skew, c.off)
@@ -409,8 +409,8 @@ func TestSkew(t *testing.T) {
 				t.Errorf("%v by %v: %q", c.code, c.off, e)
 			}
 		}
-		i := &issuer{status: 400, body: `{"error":"invalid_client"}`}
-		_, err := i.ask(t)
+		i := &testIssuer{status: 400, body: `{"error":"invalid_client"}`}
+		_, err := i.requestToken(t)
 		if e := asError(t, err); e.Skew != 0 {
 			t.Errorf("skew %v without a Date", e.Skew)
 		}
@@ -435,7 +435,7 @@ func TestTokenOverHTTP(t *testing.T) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Content-Encoding", "gzip")
 		z := gzip.NewWriter(w)
-		_, _ = io.WriteString(z, good(""))
+		_, _ = io.WriteString(z, goodResponse(""))
 		_ = z.Close()
 	})
 	mux.HandleFunc("POST /away", func(w http.ResponseWriter, r *http.Request) {
@@ -446,7 +446,7 @@ func TestTokenOverHTTP(t *testing.T) {
 	defer srv.Close()
 	ask := func(path string) error {
 		c := &Client{URL: srv.URL + path, HTTP: new(delegation.HTTP).Client()}
-		_, err := c.Token(t.Context(), Request{ClientSecret: delegation.NewSecret(planted)})
+		_, err := c.Token(t.Context(), Request{ClientSecret: delegation.NewSecret(plantedSecret)})
 		return err
 	}
 	if err := ask("/gzip"); err != nil {
@@ -459,7 +459,7 @@ func TestTokenOverHTTP(t *testing.T) {
 		t.Errorf("redirect: %v, followed %d times", e, elsewhere)
 	}
 	srv.Close()
-	if e := asError(t, ask("/gzip")); e.Kind != Down || !strings.Contains(e.Error(), "does not accept connections") {
+	if e := asError(t, ask("/gzip")); e.Kind != Unavailable || !strings.Contains(e.Error(), "does not accept connections") {
 		t.Errorf("closed: %v", e)
 	}
 }

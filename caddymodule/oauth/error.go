@@ -14,41 +14,41 @@ type Kind string
 
 // The kinds of failures.
 const (
-	// Rejected: the issuer does not accept this client (invalid_client,
+	// ClientRejected: the issuer does not accept this client (invalid_client,
 	// unauthorized_client). Everybody's trouble.
-	Rejected Kind = "the issuer rejected the client"
-	// BadScope: the issuer does not grant the scopes (invalid_scope).
-	BadScope Kind = "the issuer does not grant the scope"
-	// Refused: the issuer refuses this grant (invalid_grant, access_denied, or
+	ClientRejected Kind = "the issuer rejected the client"
+	// ScopeRejected: the issuer does not grant the scopes (invalid_scope).
+	ScopeRejected Kind = "the issuer does not grant the scope"
+	// GrantRefused: the issuer refuses this grant (invalid_grant, access_denied, or
 	// a code of its own). One person's trouble.
-	Refused Kind = "the issuer refused the grant"
-	// Unsupported: the issuer does not understand the request
+	GrantRefused Kind = "the issuer refused the grant"
+	// RequestUnsupported: the issuer does not understand the request
 	// (invalid_request, unsupported_grant_type).
-	Unsupported Kind = "the issuer does not support the request"
+	RequestUnsupported Kind = "the issuer does not support the request"
 	// Throttled: too many requests (status 429).
 	Throttled Kind = "the issuer is throttling"
-	// Down: no usable answer: network, timeout, redirect, 5xx, or an answer
+	// Unavailable: no usable answer: network, timeout, redirect, 5xx, or an answer
 	// that is no token response.
-	Down Kind = "the issuer gave no usable answer"
+	Unavailable Kind = "the issuer gave no usable answer"
 )
 
-// registered are the error codes of RFC 6749. Only these words are ever
+// errorCodes are the error codes of RFC 6749. Only these words are ever
 // repeated: anything else in an answer is the issuer's free text.
-var registered = map[string]Kind{
-	"invalid_client":          Rejected,
-	"unauthorized_client":     Rejected,
-	"invalid_scope":           BadScope,
-	"invalid_grant":           Refused,
-	"access_denied":           Refused,
-	"unsupported_grant_type":  Unsupported,
-	"invalid_request":         Unsupported,
-	"server_error":            Down,
-	"temporarily_unavailable": Down,
+var errorCodes = map[string]Kind{
+	"invalid_client":          ClientRejected,
+	"unauthorized_client":     ClientRejected,
+	"invalid_scope":           ScopeRejected,
+	"invalid_grant":           GrantRefused,
+	"access_denied":           GrantRefused,
+	"unsupported_grant_type":  RequestUnsupported,
+	"invalid_request":         RequestUnsupported,
+	"server_error":            Unavailable,
+	"temporarily_unavailable": Unavailable,
 }
 
-// tellingSkew is the difference of clocks from which on it is mentioned: less
+// reportedSkew is the difference of clocks from which on it is mentioned: less
 // than that is within every issuer's tolerance.
-const tellingSkew = 30 * time.Second
+const reportedSkew = 30 * time.Second
 
 // Error is why there is no token. Its text holds nothing of the answer's body
 // but a registered error code.
@@ -77,19 +77,19 @@ func (e *Error) Error() string {
 	if e.Status != 0 {
 		text += fmt.Sprintf(" (status %d)", e.Status)
 	}
-	if e.ClockOff() {
-		text += "; " + ClockCause(e.Skew) + ": set it right by NTP"
+	if e.ClockSkewed() {
+		text += "; " + ClockSkewCause(e.Skew) + ": set it right by NTP"
 	}
 	return text
 }
 
-// ClockOff tells whether the clocks differ by so much that the issuer rejects
+// ClockSkewed tells whether the clocks differ by so much that the issuer rejects
 // the client for it, whatever else may be wrong.
-func (e *Error) ClockOff() bool { return e.Kind == Rejected && e.Skew.Abs() > tellingSkew }
+func (e *Error) ClockSkewed() bool { return e.Kind == ClientRejected && e.Skew.Abs() > reportedSkew }
 
-// ClockCause says how far this server's clock is off, and in which direction.
+// ClockSkewCause says how far this server's clock is off, and in which direction.
 // skew is the other clock minus ours.
-func ClockCause(skew time.Duration) string {
+func ClockSkewCause(skew time.Duration) string {
 	direction := "behind"
 	if skew < 0 {
 		direction = "ahead of"
@@ -102,11 +102,11 @@ func ClockCause(skew time.Duration) string {
 func (e *Error) Refusal() *delegation.Refusal {
 	code := delegation.IssuerUnavailable
 	switch e.Kind {
-	case Rejected, Unsupported:
+	case ClientRejected, RequestUnsupported:
 		code = delegation.CredentialsRejected
-	case BadScope:
+	case ScopeRejected:
 		code = delegation.ScopeRejected
-	case Refused:
+	case GrantRefused:
 		code = delegation.DelegationRefused
 	case Throttled:
 		code = delegation.IssuerThrottled

@@ -25,7 +25,7 @@ const minKeyBits = 2048
 // (`BEGIN RSA PRIVATE KEY`) or PKCS#8 (`BEGIN PRIVATE KEY`), unencrypted, in any
 // form that [delegation.PEM] reads. An error never repeats any of the text.
 func ParseKey(text string) (*rsa.PrivateKey, error) {
-	pemText := delegation.PEM(text)
+	pemText := delegation.NormalizePEM(text)
 	if len(bytes.TrimSpace(pemText)) == 0 {
 		return nil, errors.New("the key is empty: give the PEM text of an RSA private key")
 	}
@@ -42,7 +42,7 @@ func ParseKey(text string) (*rsa.PrivateKey, error) {
 	if len(bytes.TrimSpace(rest)) > 0 {
 		return nil, errors.New("there is more than one PEM block or other text after it: leave the private key alone in it")
 	}
-	key, err := parseBlock(block)
+	key, err := parsePEMBlock(block)
 	if err != nil {
 		return nil, err
 	}
@@ -68,9 +68,9 @@ func PublicFingerprint(key *rsa.PrivateKey) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// parseBlock never wraps what crypto/x509 says: some of its errors print parts
+// parsePEMBlock never wraps what crypto/x509 says: some of its errors print parts
 // of the key.
-func parseBlock(block *pem.Block) (*rsa.PrivateKey, error) {
+func parsePEMBlock(block *pem.Block) (*rsa.PrivateKey, error) {
 	errDamaged := errors.New("the contents of the PEM block are damaged: copy the key again or make a new one")
 	switch block.Type {
 	case "RSA PRIVATE KEY":
@@ -91,7 +91,7 @@ func parseBlock(block *pem.Block) (*rsa.PrivateKey, error) {
 		case *rsa.PrivateKey:
 			return key, nil
 		case *ecdsa.PrivateKey:
-			return nil, errEC
+			return nil, errEllipticCurve
 		case ed25519.PrivateKey:
 			return nil, errors.New("this is an Ed25519 key: the platform takes RSA keys only")
 		default:
@@ -100,7 +100,7 @@ func parseBlock(block *pem.Block) (*rsa.PrivateKey, error) {
 	case "ENCRYPTED PRIVATE KEY":
 		return nil, errEncrypted
 	case "EC PRIVATE KEY", "EC PARAMETERS":
-		return nil, errEC
+		return nil, errEllipticCurve
 	case "PUBLIC KEY", "RSA PUBLIC KEY":
 		return nil, errors.New("this is a public key: it belongs into the platform's service account; give its private key here")
 	case "CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE", "CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST":
@@ -113,6 +113,6 @@ func parseBlock(block *pem.Block) (*rsa.PrivateKey, error) {
 }
 
 var (
-	errEncrypted = errors.New("the key is encrypted: decrypt it with `openssl rsa`, and let only this server read the result")
-	errEC        = errors.New("this is an elliptic-curve key: the platform takes RSA keys only")
+	errEncrypted     = errors.New("the key is encrypted: decrypt it with `openssl rsa`, and let only this server read the result")
+	errEllipticCurve = errors.New("this is an elliptic-curve key: the platform takes RSA keys only")
 )

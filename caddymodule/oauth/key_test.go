@@ -24,12 +24,12 @@ var testKey = sync.OnceValue(func() *rsa.PrivateKey {
 	return key
 })
 
-func armour(kind string, der []byte) string {
+func pemText(kind string, der []byte) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
 }
 
 func pkcs1(key *rsa.PrivateKey) string {
-	return armour("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key))
+	return pemText("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(key))
 }
 
 func pkcs8(t *testing.T, key any) string {
@@ -38,7 +38,7 @@ func pkcs8(t *testing.T, key any) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return armour("PRIVATE KEY", der)
+	return pemText("PRIVATE KEY", der)
 }
 
 // Operators paste keys in whatever shape their secret store gives them; the
@@ -105,21 +105,21 @@ func TestParseKeyRefusals(t *testing.T) {
 		"one line":         {strings.ReplaceAll(one, "\n", " "), "line breaks"},
 		"cut off":          {one[:len(one)/2], "whole"},
 		"PKCS#1 encrypted": {string(pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Headers: map[string]string{"Proc-Type": "4,ENCRYPTED", "DEK-Info": "AES-256-CBC,00"}, Bytes: []byte("planted")})), "encrypted"},
-		"PKCS#8 encrypted": {armour("ENCRYPTED PRIVATE KEY", []byte("planted")), "encrypted"},
-		"EC":               {armour("EC PRIVATE KEY", sec1), "elliptic"},
+		"PKCS#8 encrypted": {pemText("ENCRYPTED PRIVATE KEY", []byte("planted")), "encrypted"},
+		"EC":               {pemText("EC PRIVATE KEY", sec1), "elliptic"},
 		"EC in PKCS#8":     {pkcs8(t, curve), "elliptic"},
 		"Ed25519":          {pkcs8(t, edwards), "Ed25519"},
-		"public":           {armour("PUBLIC KEY", public), "public key"},
-		"public PKCS#1":    {armour("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(&testKey().PublicKey)), "public key"},
-		"certificate":      {armour("CERTIFICATE", []byte("planted")), "certificate"},
-		"OpenSSH":          {armour("OPENSSH PRIVATE KEY", []byte("planted")), "OpenSSH"},
-		"another block":    {armour("MESSAGE", []byte("planted")), "no private key"},
+		"public":           {pemText("PUBLIC KEY", public), "public key"},
+		"public PKCS#1":    {pemText("RSA PUBLIC KEY", x509.MarshalPKCS1PublicKey(&testKey().PublicKey)), "public key"},
+		"certificate":      {pemText("CERTIFICATE", []byte("planted")), "certificate"},
+		"OpenSSH":          {pemText("OPENSSH PRIVATE KEY", []byte("planted")), "OpenSSH"},
+		"another block":    {pemText("MESSAGE", []byte("planted")), "no private key"},
 		"1024 bits":        {pkcs1(small), "1024 bits"},
-		"damaged PKCS#1":   {armour("RSA PRIVATE KEY", []byte("planted")), "damaged"},
-		"damaged PKCS#8":   {armour("PRIVATE KEY", []byte("planted")), "damaged"},
-		"wrong numbers":    {armour("RSA PRIVATE KEY", wrong), ""},
+		"damaged PKCS#1":   {pemText("RSA PRIVATE KEY", []byte("planted")), "damaged"},
+		"damaged PKCS#8":   {pemText("PRIVATE KEY", []byte("planted")), "damaged"},
+		"wrong numbers":    {pemText("RSA PRIVATE KEY", wrong), ""},
 		"two keys":         {one + pkcs1(small), "more than one"},
-		"key and chain":    {one + armour("CERTIFICATE", []byte("planted")), "more than one"},
+		"key and chain":    {one + pemText("CERTIFICATE", []byte("planted")), "more than one"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := ParseKey(c.text)

@@ -17,7 +17,7 @@ import (
 // Unreachable returns the error for a call that got no answer. It says why in
 // the words of [NetworkCause].
 func Unreachable(err error) *Error {
-	return &Error{Kind: Down, reason: NetworkCause(err)}
+	return &Error{Kind: Unavailable, reason: NetworkCause(err)}
 }
 
 // NetworkCause says why a call got no answer, in words of our own: net/http's
@@ -54,8 +54,8 @@ func NetworkCause(err error) string {
 	}
 }
 
-// maxWait bounds what an answer may make us wait.
-const maxWait = time.Hour
+// maxRetryAfter bounds what an answer may make us wait.
+const maxRetryAfter = time.Hour
 
 // RetryAfter tells how long an answer asks to wait before the next request:
 // Retry-After in seconds or as a date (RFC 9110 section 10.2.3), otherwise the
@@ -68,20 +68,20 @@ func RetryAfter(h http.Header, now time.Time) time.Duration {
 		}
 		if strings.Trim(value, "0123456789") == "" {
 			seconds, err := strconv.ParseInt(value, 10, 64)
-			if err != nil || seconds > int64(maxWait/time.Second) {
-				return maxWait
+			if err != nil || seconds > int64(maxRetryAfter/time.Second) {
+				return maxRetryAfter
 			}
 			return time.Duration(seconds) * time.Second
 		}
 		if at, err := http.ParseTime(value); err == nil {
-			return min(max(at.Sub(now), 0), maxWait)
+			return min(max(at.Sub(now), 0), maxRetryAfter)
 		}
 	}
 	return 0
 }
 
-// skew is the issuer's clock minus ours by the answer's Date; 0 if unknown.
-func skew(h http.Header, now time.Time) time.Duration {
+// clockSkew is the issuer's clock minus ours by the answer's Date; 0 if unknown.
+func clockSkew(h http.Header, now time.Time) time.Duration {
 	at, err := http.ParseTime(h.Get("Date"))
 	if err != nil {
 		return 0

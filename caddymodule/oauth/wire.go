@@ -11,20 +11,20 @@ import (
 	"time"
 )
 
-// wire stands between x/oauth2 and the network for one request. An answer
+// checkedTransport stands between x/oauth2 and the network for one request. An answer
 // passes only after it was judged, and only what was judged of it: x/oauth2
 // alone would take a form for a token response, a string for expires_in, and
 // the last of two equal keys.
-type wire struct {
-	base  http.RoundTripper
-	asked []string
+type checkedTransport struct {
+	base            http.RoundTripper
+	requestedScopes []string
 
-	answer   *answer
+	response *tokenResponse
 	received time.Time
 }
 
 // RoundTrip implements [http.RoundTripper]. Its errors are of type [*Error].
-func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
+func (w *checkedTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	base := w.base
 	if base == nil {
 		base = http.DefaultTransport
@@ -42,13 +42,13 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, Unreachable(err)
 	}
-	if failure := w.examine(res, body); failure != nil {
+	if failure := w.checkResponse(res, body); failure != nil {
 		failure.Status = res.StatusCode
 		failure.RetryAfter = RetryAfter(res.Header, w.received)
-		failure.Skew = skew(res.Header, w.received)
+		failure.Skew = clockSkew(res.Header, w.received)
 		return nil, failure
 	}
-	checked, err := json.Marshal(map[string]string{"access_token": w.answer.access, "token_type": "Bearer"})
+	checked, err := json.Marshal(map[string]string{"access_token": w.response.accessToken, "token_type": "Bearer"})
 	if err != nil {
 		return nil, Unreachable(err)
 	}
@@ -62,52 +62,52 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// examine tells what is wrong with an answer; nil if it holds a token.
-func (w *wire) examine(res *http.Response, body []byte) *Error {
+// checkResponse tells what is wrong with an answer; nil if it holds a token.
+func (w *checkedTransport) checkResponse(res *http.Response, body []byte) *Error {
 	switch status := res.StatusCode; {
 	case status == http.StatusTooManyRequests:
 		return &Error{Kind: Throttled}
 	case status >= 300 && status < 400:
 		// A 307 would carry the assertion or secret to wherever it points.
-		return &Error{Kind: Down, reason: "it redirects, which is not followed; check the address"}
+		return &Error{Kind: Unavailable, reason: "it redirects, which is not followed; check the address"}
 	case status >= 500:
-		return &Error{Kind: Down}
+		return &Error{Kind: Unavailable}
 	case len(body) > maxBody:
-		return &Error{Kind: Down, reason: "the answer is too large"}
+		return &Error{Kind: Unavailable, reason: "the answer is too large"}
 	}
 	if kind, _, err := mime.ParseMediaType(res.Header.Get("Content-Type")); err != nil || kind != "application/json" {
-		return &Error{Kind: Down, reason: "the answer is not JSON; check the address"}
+		return &Error{Kind: Unavailable, reason: "the answer is not JSON; check the address"}
 	}
 	if res.StatusCode != http.StatusOK {
-		return failure(res.StatusCode, body)
+		return parseErrorResponse(res.StatusCode, body)
 	}
-	a, err := judge(body, w.asked)
+	a, err := parseTokenResponse(body, w.requestedScopes)
 	if err != nil {
-		return &Error{Kind: Down, reason: err.Error()}
+		return &Error{Kind: Unavailable, reason: err.Error()}
 	}
-	w.answer = a
+	w.response = a
 	return nil
 }
 
-// failure reads an error answer (RFC 6749 section 5.2). Issuers send 400, 401
+// parseErrorResponse reads an error answer (RFC 6749 section 5.2). Issuers send 400, 401
 // and 403 for the same codes, so the code decides.
-func failure(status int, body []byte) *Error {
-	all, err := Object(body)
+func parseErrorResponse(status int, body []byte) *Error {
+	all, err := StrictObject(body)
 	if err != nil {
-		return &Error{Kind: Down, reason: err.Error()}
+		return &Error{Kind: Unavailable, reason: err.Error()}
 	}
-	code, err := text(all, "error")
+	code, err := stringField(all, "error")
 	switch {
 	case err != nil, code == "":
-		return &Error{Kind: Down, reason: "the answer holds neither a token nor an error code; check the address"}
-	case registered[code] != "":
-		return &Error{Kind: registered[code], Code: code}
+		return &Error{Kind: Unavailable, reason: "the answer holds neither a token nor an error code; check the address"}
+	case errorCodes[code] != "":
+		return &Error{Kind: errorCodes[code], Code: code}
 	case status == http.StatusUnauthorized:
-		return &Error{Kind: Rejected, reason: "with a code of its own"}
+		return &Error{Kind: ClientRejected, reason: "with a code of its own"}
 	case status == http.StatusBadRequest, status == http.StatusForbidden:
 		// A grant's own check may have its own word for no.
-		return &Error{Kind: Refused, reason: "with a code of its own"}
+		return &Error{Kind: GrantRefused, reason: "with a code of its own"}
 	default:
-		return &Error{Kind: Down, reason: "the answer is none of a token endpoint; check the address"}
+		return &Error{Kind: Unavailable, reason: "the answer is none of a token endpoint; check the address"}
 	}
 }

@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	notOwner = fs.FileMode(0o077) // group and others
-	others   = fs.FileMode(0o007)
+	groupAndOthers = fs.FileMode(0o077) // group and others
+	others         = fs.FileMode(0o007)
 )
 
 // Restrict has a file of this program be readable and writable by its user
@@ -27,32 +27,32 @@ const (
 // operator has chosen. A file that there is not is none.
 func Restrict(path string) (exposed bool, err error) {
 	mode, err := modeOf(path)
-	if err != nil || mode&notOwner == 0 {
+	if err != nil || mode&groupAndOthers == 0 {
 		return false, err
 	}
 	exposed = mode&others != 0
-	changeErr := os.Chmod(path, mode&^notOwner)
+	changeErr := os.Chmod(path, mode&^groupAndOthers)
 	if mode, err = modeOf(path); err != nil {
 		return exposed, err
 	}
 	if mode&others != 0 { // also where a filesystem has no modes
-		return exposed, fmt.Errorf("every user of this machine can open %s (mode %04o), and this could not be changed: chmod 600 it, as its owner or root: %w", path, mode, errOrSame(changeErr))
+		return exposed, fmt.Errorf("every user of this machine can open %s (mode %04o), and this could not be changed: chmod 600 it, as its owner or root: %w", path, mode, chmodCause(changeErr))
 	}
 	return exposed, nil
 }
 
-var errSame = errors.New("its filesystem keeps the mode")
+var errModeKept = errors.New("its filesystem keeps the mode")
 
-func errOrSame(err error) error {
+func chmodCause(err error) error {
 	if err == nil {
-		return errSame
+		return errModeKept
 	}
 	return err
 }
 
-// Exposed tells who else can open a file with a secret, and what to do; empty if
+// Exposure tells who else can open a file with a secret, and what to do; empty if
 // nobody else can but root and a group. A file that there is not is no matter.
-func Exposed(path string) string {
+func Exposure(path string) string {
 	mode, err := modeOf(path)
 	switch {
 	case err != nil:
@@ -60,6 +60,6 @@ func Exposed(path string) string {
 	case mode&others != 0:
 		return fmt.Sprintf("every user of this machine can open it (mode %04o): chmod 600 it; as a secret of Docker give it mode 0400, of Kubernetes defaultMode 0440 with fsGroup", mode)
 	default:
-		return stranger(path)
+		return foreignOwner(path)
 	}
 }

@@ -25,9 +25,9 @@ func modeOf(path string) (fs.FileMode, error) {
 	return info.Mode().Perm(), nil
 }
 
-// stranger tells if a file is another user's, who could put another in its
+// foreignOwner tells if a file is another user's, who could put another in its
 // place. root's is nobody else's.
-func stranger(path string) string {
+func foreignOwner(path string) string {
 	info, err := os.Stat(path)
 	if err != nil {
 		return ""

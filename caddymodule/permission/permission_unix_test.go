@@ -40,7 +40,7 @@ func TestRestrict(t *testing.T) {
 		if err := os.Symlink(file, link); err != nil {
 			t.Fatal(err)
 		}
-		if got := Exposed(link); (got == "") != (want.told == "") || !strings.Contains(got, want.told) {
+		if got := Exposure(link); (got == "") != (want.told == "") || !strings.Contains(got, want.told) {
 			t.Errorf("%o: %q", mode, got)
 		}
 		exposed, err := Restrict(link)

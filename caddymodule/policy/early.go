@@ -8,10 +8,10 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// Early refuses, with too_early, a request that changes something and came
+// CheckEarlyData refuses, with too_early, a request that changes something and came
 // before the TLS handshake was complete: whoever recorded it could send it
 // again (RFC 8470). What stands in front of this server says so by Early-Data.
-func Early(r *http.Request, upgrade bool) *delegation.Refusal {
+func CheckEarlyData(r *http.Request, upgrade bool) *delegation.Refusal {
 	// 1 is the only value there is; others, or several, mean the same (section 5.1).
 	early := r.TLS != nil && !r.TLS.HandshakeComplete || len(r.Header["Early-Data"]) > 0
 	if !early || !upgrade && (r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions) {

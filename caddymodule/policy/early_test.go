@@ -34,7 +34,7 @@ func TestT51_EarlyData(t *testing.T) {
 		{"HEAD", said, incomplete, false, false},
 		{"GET", said, complete, true, true},
 	} {
-		r := Early(&http.Request{Method: c.method, Header: c.header, TLS: c.tls}, c.upgrade)
+		r := CheckEarlyData(&http.Request{Method: c.method, Header: c.header, TLS: c.tls}, c.upgrade)
 		if (r != nil) != c.refused || c.refused && r.Code != delegation.TooEarly {
 			t.Errorf("%+v: %v", c, r)
 		}

@@ -10,10 +10,10 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Folded is a text as servers and file systems read it that fold characters:
+// Fold is a text as servers and file systems read it that fold characters:
 // compatibility characters replaced (NFKC, UAX #15), and those left out that
 // are not displayed and that some of them ignore (UTS #39, HFS+).
-func Folded(text string) string {
+func Fold(text string) string {
 	if isASCII(text) {
 		return text
 	}
@@ -51,7 +51,7 @@ func CheckFolding(segment string) error {
 	if isTrimmed(first) || isTrimmed(last) {
 		return errTrimming
 	}
-	return checkSegment(Folded(segment))
+	return checkSegment(Fold(segment))
 }
 
 // foldsToASCII tells whether a character outside of ASCII is read as one

@@ -95,7 +95,7 @@ func TestFolding(t *testing.T) {
 		for _, in := range []string{"/api/" + url.PathEscape(text) + "/x", "/api/" + text, "/" + strings.ToLower(url.PathEscape(text)) + "/"} {
 			_, err := Canonical(in)
 			wantRefusal(t, err, delegation.PathAmbiguous, want)
-			wantRefusal(t, Target(in+"?a=b"), delegation.PathAmbiguous, want)
+			wantRefusal(t, CheckTarget(in+"?a=b"), delegation.PathAmbiguous, want)
 		}
 	}
 	// What people are called, and call things.
@@ -149,7 +149,7 @@ func FuzzCheckFolding(f *testing.F) {
 		if CheckFolding(segment) != nil || isASCII(segment) || strings.ContainsFunc(segment, func(r rune) bool { return r < utf8.RuneSelf && !isAlphanumeric(byte(r)) }) {
 			return
 		}
-		if Folded(segment) == "" {
+		if Fold(segment) == "" {
 			t.Fatalf("%+q is nothing", segment)
 		}
 		checkFolded(t, "/x/"+segment)

@@ -14,16 +14,16 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// linear is what the tree must agree with: the same rules, read line by line
+// linearTable is what the tree must agree with: the same rules, read line by line
 // without any index.
-type linear []struct {
+type linearTable []struct {
 	methods []string
 	pattern []string
 	scopes  []string
 }
 
-func newLinear(routes []delegation.Route) linear {
-	l := make(linear, len(routes))
+func newLinearTable(routes []delegation.Route) linearTable {
+	l := make(linearTable, len(routes))
 	for i, r := range routes {
 		l[i].methods = r.Methods
 		if len(r.Methods) == 0 {
@@ -35,7 +35,7 @@ func newLinear(routes []delegation.Route) linear {
 	return l
 }
 
-func (l linear) match(method, path string, upgrade bool) (scopes []string, code delegation.Code, allow []string) {
+func (l linearTable) match(method, path string, upgrade bool) (scopes []string, code delegation.Code, allow []string) {
 	segments := strings.Split(path, "/")[1:]
 	code = delegation.RouteDenied
 	seen := map[string]bool{}
@@ -45,13 +45,13 @@ func (l linear) match(method, path string, upgrade bool) (scopes []string, code 
 		}
 		wanted := method
 		if upgrade {
-			wanted = webSocketWord
+			wanted = webSocketMethod
 		}
 		for _, m := range line.methods {
 			if m == wanted || m == http.MethodGet && wanted == http.MethodHead {
 				return line.scopes, "", nil
 			}
-			if m != webSocketWord {
+			if m != webSocketMethod {
 				seen[m] = true
 			}
 			if m == http.MethodGet {
@@ -132,7 +132,7 @@ func TestT22_IndexAgreesWithPlainRules(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		plain := newLinear(routes)
+		plain := newLinearTable(routes)
 		for range 200 {
 			method, path, upgrade := pick([]string{"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE"}), randomPath(words), rng.IntN(8) == 0
 			if upgrade {
@@ -173,7 +173,7 @@ func BenchmarkMatch(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		plain := newLinear(routes)
+		plain := newLinearTable(routes)
 		b.Run(fmt.Sprintf("index/%d", n), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {

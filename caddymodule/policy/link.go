@@ -24,7 +24,7 @@ func (m Mount) LocalLinks(values []string) []string {
 				break
 			}
 			rest = more
-			if to, ok := m.Local(link.target); ok && link.plain {
+			if to, ok := m.LocalURL(link.target); ok && link.allowed {
 				local = append(local, "<"+to+">"+link.parameters)
 			}
 		}
@@ -32,15 +32,15 @@ func (m Mount) LocalLinks(values []string) []string {
 	return local
 }
 
-// link is one value of a Link header.
-type link struct {
+// linkValue is one value of a Link header.
+type linkValue struct {
 	target, parameters string
-	plain              bool // it has only parameters that may stay
+	allowed            bool // it has only parameters that may stay
 }
 
 // nextLink reads the first link of a list. It fails where the header is not as
 // RFC 8288 section 3 has it.
-func nextLink(list string) (l link, rest string, ok bool) {
+func nextLink(list string) (l linkValue, rest string, ok bool) {
 	list = strings.TrimLeft(list, " \t,")
 	if list, ok = strings.CutPrefix(list, "<"); !ok {
 		return l, "", false
@@ -48,18 +48,18 @@ func nextLink(list string) (l link, rest string, ok bool) {
 	if l.target, list, ok = strings.Cut(list, ">"); !ok || strings.ContainsAny(l.target, `"<`) {
 		return l, "", false
 	}
-	end := endOfLink(list)
+	end := endOfParameters(list)
 	if end < 0 {
 		return l, "", false
 	}
 	l.parameters, rest = list[:end], list[end:]
-	l.plain = plainParameters(l.parameters)
+	l.allowed = onlyAllowedParameters(l.parameters)
 	return l, rest, true
 }
 
-// endOfLink is where the parameters end: at a comma that is not in quotes; -1
+// endOfParameters is where the parameters end: at a comma that is not in quotes; -1
 // if a quote is open.
-func endOfLink(s string) int {
+func endOfParameters(s string) int {
 	quoted := false
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
@@ -77,7 +77,7 @@ func endOfLink(s string) int {
 	return len(s)
 }
 
-func plainParameters(s string) bool {
+func onlyAllowedParameters(s string) bool {
 	for s = strings.TrimSpace(s); s != ""; {
 		if s[0] != ';' {
 			return false

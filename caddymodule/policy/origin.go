@@ -18,7 +18,7 @@ var (
 	errOriginRepeated = errors.New("Origin or Sec-Fetch-Site stands in the request twice")
 	errOriginNull     = errors.New("Origin is null: a sandboxed frame, a local file or a redirect")
 	errCrossSite      = errors.New("sent from a page of another origin that is not among trusted_origins")
-	errOpened         = errors.New("opened, or put into a frame, by a page of another origin")
+	errNavigation     = errors.New("opened, or put into a frame, by a page of another origin")
 	errServiceWorker  = errors.New("asked for as a service worker's script, which would answer for the app")
 	errUpgradeOrigin  = errors.New("an upgrade needs an Origin that is this server's or among trusted_origins")
 	errUpgradeProgram = errors.New("an upgrade with a cookie has no Origin: a program's, which has to send this server's origin, or its session as a bearer")
@@ -26,12 +26,12 @@ var (
 
 // What scripts of a trusted origin may read besides the safelisted headers:
 // what those of the same origin can, and may need.
-const exposed = "RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, Proxy-Status, " +
+const exposedHeaders = "RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, Proxy-Status, " +
 	"Accept-Ranges, Allow, Content-Disposition, Content-Range, ETag, Link, Location, X-Request-Id"
 
 // What scripts of a trusted origin may ask for. Which of it a route is open
 // to is the policy's business, and the request itself is judged again.
-const askable = "GET, HEAD, POST, PUT, PATCH, DELETE"
+const preflightMethods = "GET, HEAD, POST, PUT, PATCH, DELETE"
 
 // Origins tells requests of the app's own pages from those that a page of
 // another site made the user's browser send. Make it with [NewOrigins]; it is
@@ -78,33 +78,33 @@ func checkOrigin(origin string) error {
 		return errors.New("an origin has neither user nor password: write it as scheme://host")
 	}
 	u, err := url.Parse(origin)
-	if err != nil || u.Hostname() == "" || strings.ContainsFunc(u.Host, notOfHost) {
+	if err != nil || u.Hostname() == "" || strings.ContainsFunc(u.Host, isNotHostRune) {
 		return fmt.Errorf("origin %q: write it as scheme://host in ASCII, such as https://app.example.org", origin)
 	}
 	if u.Scheme == "http" && !isLoopback(u.Hostname()) {
 		return fmt.Errorf("origin %s: use https; http is for loopback only", origin)
 	}
 	if u.Scheme != "https" && u.Scheme != "http" {
-		if u.Scheme == "" || slices.Contains(noOrigins, u.Scheme) {
+		if u.Scheme == "" || slices.Contains(schemesWithoutOrigin, u.Scheme) {
 			return fmt.Errorf("origin %q: the scheme must be https, or an app shell's own as in capacitor://localhost", origin)
 		}
 		if u.Host != u.Hostname() {
 			return fmt.Errorf("origin %q: an app shell's origin has no port: write %s://%s", origin, u.Scheme, u.Hostname())
 		}
 	}
-	if want := serialize(u); origin != want {
+	if want := serializeOrigin(u); origin != want {
 		return fmt.Errorf("origin %q is not written as browsers send it: write %s", origin, want)
 	}
 	return nil
 }
 
-// noOrigins are schemes by which no page names itself in Origin: what they load
+// schemesWithoutOrigin are schemes by which no page names itself in Origin: what they load
 // has the origin null, or they load no pages. One of them in the settings is a
 // mistake, which would keep the pages that were meant from working.
-var noOrigins = []string{"about", "blob", "data", "file", "filesystem", "ftp", "javascript", "mailto", "urn", "view-source", "ws", "wss"}
+var schemesWithoutOrigin = []string{"about", "blob", "data", "file", "filesystem", "ftp", "javascript", "mailto", "urn", "view-source", "ws", "wss"}
 
-// serialize writes the origin of a URL as browsers do (RFC 6454 section 6.2).
-func serialize(u *url.URL) string {
+// serializeOrigin writes the origin of a URL as browsers do (RFC 6454 section 6.2).
+func serializeOrigin(u *url.URL) string {
 	host := strings.ToLower(u.Host)
 	if port := u.Port(); port == "" || u.Scheme == "https" && port == "443" || u.Scheme == "http" && port == "80" {
 		host = strings.TrimSuffix(host, ":"+port)
@@ -136,7 +136,7 @@ func (o *Origins) Check(r *http.Request, upgrade bool) *delegation.Refusal {
 	}
 	if upgrade && len(origin) == 0 {
 		return delegation.Refuse(delegation.CrossOrigin, errUpgradeProgram).
-			Saying("A WebSocket with a session cookie has to name its page in the header Origin. Programs send it as well, or their session as a bearer.")
+			WithMessage("A WebSocket with a session cookie has to name its page in the header Origin. Programs send it as well, or their session as a bearer.")
 	}
 	if upgrade && !o.Trusted(r) && !sameOrigin(r) {
 		return delegation.Refuse(delegation.CrossOrigin, otherHost(errUpgradeOrigin, r))
@@ -153,11 +153,11 @@ func (o *Origins) Check(r *http.Request, upgrade bool) *delegation.Refusal {
 	return nil
 }
 
-// CheckWorker refuses, with route_denied, what a browser asks for as the script of
+// CheckServiceWorker refuses, with route_denied, what a browser asks for as the script of
 // a service worker: with one of the platform's it would have every later request
 // of the app answered by it, until long after whoever registered it is gone. No
 // page can leave these headers out (Fetch section 3.5, Service Workers 1).
-func CheckWorker(r *http.Request) *delegation.Refusal {
+func CheckServiceWorker(r *http.Request) *delegation.Refusal {
 	if len(r.Header["Service-Worker"]) > 0 || slices.Contains(r.Header["Sec-Fetch-Dest"], "serviceworker") {
 		return delegation.Refuse(delegation.RouteDenied, errServiceWorker)
 	}
@@ -171,7 +171,7 @@ func CheckWorker(r *http.Request) *delegation.Refusal {
 func (o *Origins) CheckPublic(r *http.Request) *delegation.Refusal {
 	for _, site := range r.Header["Sec-Fetch-Site"] {
 		if site != "same-origin" && site != "none" && slices.Contains(r.Header["Sec-Fetch-Mode"], "navigate") {
-			return delegation.Refuse(delegation.CrossOrigin, errOpened)
+			return delegation.Refuse(delegation.CrossOrigin, errNavigation)
 		}
 	}
 	return nil
@@ -195,26 +195,26 @@ func sameOrigin(r *http.Request) bool {
 		return false
 	}
 	u, err := url.Parse(origin[0])
-	if err != nil || u.Host == "" || serialize(u) != origin[0] {
+	if err != nil || u.Host == "" || serializeOrigin(u) != origin[0] {
 		return false
 	}
 	return strings.EqualFold(u.Host, r.Host) && (u.Scheme == "https" || u.Scheme == "http" && r.TLS == nil)
 }
 
-// Headers sets the CORS headers of an answer, refusals included: without them
+// SetCORSHeaders sets the CORS headers of an answer, refusals included: without them
 // a script of a trusted origin cannot read why it was refused. Without trusted
 // origins it sets nothing.
-func (o *Origins) Headers(h http.Header, r *http.Request) {
+func (o *Origins) SetCORSHeaders(h http.Header, r *http.Request) {
 	if len(o.trusted) == 0 {
 		return
 	}
-	vary(h, "Origin")
+	addVary(h, "Origin")
 	if !o.Trusted(r) {
 		return
 	}
 	h.Set("Access-Control-Allow-Origin", r.Header.Get("Origin"))
 	h.Set("Access-Control-Allow-Credentials", "true")
-	h.Set("Access-Control-Expose-Headers", exposed)
+	h.Set("Access-Control-Expose-Headers", exposedHeaders)
 }
 
 // IsPreflight reports whether a browser asks with r whether a page may send
@@ -223,20 +223,20 @@ func IsPreflight(r *http.Request) bool {
 	return r.Method == http.MethodOptions && len(r.Header["Origin"]) > 0 && r.Header.Get("Access-Control-Request-Method") != ""
 }
 
-// Preflight answers a preflight from a trusted origin with 204 and reports
+// AnswerPreflight answers a preflight from a trusted origin with 204 and reports
 // true. From any other origin it writes nothing and reports false: refuse it.
 //
 // Every header that was asked for is allowed, because few of them cross to
 // the platform anyway. The answer holds for ten minutes.
-func (o *Origins) Preflight(w http.ResponseWriter, r *http.Request) bool {
+func (o *Origins) AnswerPreflight(w http.ResponseWriter, r *http.Request) bool {
 	if !IsPreflight(r) || !o.Trusted(r) {
 		return false
 	}
 	h := w.Header()
-	o.Headers(h, r)
-	vary(h, "Access-Control-Request-Method")
-	vary(h, "Access-Control-Request-Headers")
-	h.Set("Access-Control-Allow-Methods", askable)
+	o.SetCORSHeaders(h, r)
+	addVary(h, "Access-Control-Request-Method")
+	addVary(h, "Access-Control-Request-Headers")
+	h.Set("Access-Control-Allow-Methods", preflightMethods)
 	if asked := strings.Join(r.Header["Access-Control-Request-Headers"], ", "); asked != "" {
 		h.Set("Access-Control-Allow-Headers", asked)
 	}
@@ -245,8 +245,8 @@ func (o *Origins) Preflight(w http.ResponseWriter, r *http.Request) bool {
 	return true
 }
 
-// vary adds a name to Vary once.
-func vary(h http.Header, name string) {
+// addVary adds a name to Vary once.
+func addVary(h http.Header, name string) {
 	for _, values := range h["Vary"] {
 		for v := range strings.SplitSeq(values, ",") {
 			if strings.EqualFold(strings.TrimSpace(v), name) {

@@ -9,19 +9,19 @@ import (
 	"strings"
 )
 
-// Page is the address of a page of the app that a browser is redirected to. Make
+// Redirect is the address of a page of the app that a browser is redirected to. Make
 // it with [ParsePage].
-type Page struct {
+type Redirect struct {
 	url url.URL
 }
 
-// ParsePage reads the address of a page, with its query and fragment: a path, or
+// ParseRedirect reads the address of a page, with its query and fragment: a path, or
 // a URL on an origin that [Page.On] has to allow. What browsers and servers read
 // in two ways is refused, because a redirect that can be led elsewhere is what
 // phishing is made of: backslashes, blanks, control characters, and hosts that
 // are not written as browsers send them. parameter is the query parameter that is
 // to be added, which the address must not have.
-func ParsePage(address, parameter string) (*Page, error) {
+func ParseRedirect(address, parameter string) (*Redirect, error) {
 	if strings.ContainsFunc(address, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`\{}<>"^|`+"`", r) }) {
 		return nil, errors.New("it holds a blank, a backslash, a brace or another sign that no address has, or a letter beyond ASCII: escape it with %")
 	}
@@ -42,30 +42,30 @@ func ParsePage(address, parameter string) (*Page, error) {
 	case u.Scheme == "":
 	case u.User != nil:
 		return nil, errors.New("it has a user or a password: write it as scheme://host/path")
-	case u.Opaque != "" || u.Path != "" && u.Path[0] != '/' || checkOrigin(serialize(u)) != nil || u.Scheme+"://"+u.Host != serialize(u) || !strings.HasPrefix(address, serialize(u)):
+	case u.Opaque != "" || u.Path != "" && u.Path[0] != '/' || checkOrigin(serializeOrigin(u)) != nil || u.Scheme+"://"+u.Host != serializeOrigin(u) || !strings.HasPrefix(address, serializeOrigin(u)):
 		return nil, errors.New("its origin is not written as browsers send it: write it like https://app.example.org/profile, in lower case, without a default port")
 	}
 	if u.Host != "" && u.Path == "" {
 		u.Path = "/"
 	}
-	return &Page{*u}, nil
+	return &Redirect{*u}, nil
 }
 
-// On refuses a page whose origin is neither own nor trusted. own is the address
+// CheckOrigin refuses a page whose origin is neither own nor trusted. own is the address
 // of a directive of this site, or nil if that is not known.
-func (p *Page) On(own *url.URL, o *Origins) error {
-	if p.url.Scheme == "" || own != nil && serialize(own) == serialize(&p.url) {
+func (p *Redirect) CheckOrigin(own *url.URL, o *Origins) error {
+	if p.url.Scheme == "" || own != nil && serializeOrigin(own) == serializeOrigin(&p.url) {
 		return nil
 	}
-	if _, ok := o.trusted[serialize(&p.url)]; !ok {
-		return fmt.Errorf("%s is not this site: add it to trusted_origins of the global option delegate, or write a path", serialize(&p.url))
+	if _, ok := o.trusted[serializeOrigin(&p.url)]; !ok {
+		return fmt.Errorf("%s is not this site: add it to trusted_origins of the global option delegate, or write a path", serializeOrigin(&p.url))
 	}
 	return nil
 }
 
-// With is the page's address with one more parameter in its query, which stands
+// WithParameter is the page's address with one more parameter in its query, which stands
 // before the fragment: behind the # it would be the app's router's.
-func (p *Page) With(parameter, value string) string {
+func (p *Redirect) WithParameter(parameter, value string) string {
 	u := p.url
 	if u.RawQuery != "" {
 		u.RawQuery += "&"

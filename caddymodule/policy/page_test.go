@@ -70,28 +70,28 @@ func TestC16_Page(t *testing.T) {
 		"ionic://localhost/":                     "",
 		"capacitor://evil/":                      "",
 	} {
-		page, err := ParsePage(address, "connect")
+		page, err := ParseRedirect(address, "connect")
 		if err == nil {
-			err = page.On(own, origins)
+			err = page.CheckOrigin(own, origins)
 		}
 		if want == "" {
 			if err == nil {
-				t.Errorf("%q loads, and leads to %q", address, page.With("connect", "connected"))
+				t.Errorf("%q loads, and leads to %q", address, page.WithParameter("connect", "connected"))
 			}
 			continue
 		}
 		if err != nil {
 			t.Errorf("%q: %v", address, err)
-		} else if got := page.With("connect", "connected"); got != want {
+		} else if got := page.WithParameter("connect", "connected"); got != want {
 			t.Errorf("%q leads to %q, want %q", address, got, want)
 		}
 	}
 	// What a code has in it stays in its parameter.
-	page, err := ParsePage("/p", "connect")
+	page, err := ParseRedirect("/p", "connect")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := page.With("connect", "a&b#c"); got != "/p?connect=a%26b%23c" || strings.Contains(got, "#") {
+	if got := page.WithParameter("connect", "a&b#c"); got != "/p?connect=a%26b%23c" || strings.Contains(got, "#") {
 		t.Error(got)
 	}
 }

@@ -38,24 +38,24 @@ func ambiguous(rule error) error {
 
 // What becomes of a byte of a path, raw or from an escape.
 const (
-	encode = iota // sent as an escape, whichever way it came
-	letter        // sent as it is, whichever way it came
-	refuse        // has a second reading
+	classEncode  = iota // sent as an escape, whichever way it came
+	classLiteral        // sent as it is, whichever way it came
+	classRefuse         // has a second reading
 )
 
-// kinds says it of every byte. Of "/", "." and "%" it speaks of the encoded
+// byteClasses says it of every byte. Of "/", "." and "%" it speaks of the encoded
 // ones; raw they have a meaning of their own.
-var kinds = func() (kinds [256]byte) {
+var byteClasses = func() (kinds [256]byte) {
 	for c := range 0x20 {
-		kinds[c] = refuse
+		kinds[c] = classRefuse
 	}
 	for _, c := range []byte("\x7f\\;#?/.%") {
-		kinds[c] = refuse
+		kinds[c] = classRefuse
 	}
 	// RFC 3986's pchar. Without "+", which some servers read as a space:
 	// %2B has one reading.
 	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_~!$&'()*,=:@") {
-		kinds[c] = letter
+		kinds[c] = classLiteral
 	}
 	return kinds
 }()
@@ -81,7 +81,7 @@ func Canonical(escapedPath string) (string, error) {
 	if escapedPath == "" || escapedPath[0] != '/' {
 		return "", ambiguous(errNotRooted)
 	}
-	if isPlain(escapedPath) {
+	if isCanonical(escapedPath) {
 		return escapedPath, nil
 	}
 	text, err := decode(escapedPath)
@@ -94,9 +94,9 @@ func Canonical(escapedPath string) (string, error) {
 	return encodePath(text), nil
 }
 
-// isPlain reports whether a path is canonical beyond doubt. It spares nearly
+// isCanonical reports whether a path is canonical beyond doubt. It spares nearly
 // every request the long way.
-func isPlain(path string) bool {
+func isCanonical(path string) bool {
 	last := byte('x')
 	for i := range len(path) {
 		c := path[i]
@@ -107,7 +107,7 @@ func isPlain(path string) bool {
 			}
 		case c == '(' && last == '/':
 			return false
-		case c != '.' && kinds[c] != letter:
+		case c != '.' && byteClasses[c] != classLiteral:
 			return false
 		}
 		last = c
@@ -137,15 +137,15 @@ func decode(path string) ([]byte, error) {
 			c = unhex(path[i+1])<<4 | unhex(path[i+2])
 			i += 2
 		}
-		if kinds[c] == refuse {
-			return nil, secondReading(c)
+		if byteClasses[c] == classRefuse {
+			return nil, errorOfByte(c)
 		}
 		text = append(text, c)
 	}
 	return text, nil
 }
 
-func secondReading(c byte) error {
+func errorOfByte(c byte) error {
 	switch c {
 	case '/':
 		return errSlash
@@ -201,7 +201,7 @@ func encodePath(text []byte) string {
 	const hex = "0123456789ABCDEF"
 	out := make([]byte, 0, len(text)+16)
 	for _, c := range text {
-		if c == '/' || c == '.' || kinds[c] == letter {
+		if c == '/' || c == '.' || byteClasses[c] == classLiteral {
 			out = append(out, c)
 		} else {
 			out = append(out, '%', hex[c>>4], hex[c&15])

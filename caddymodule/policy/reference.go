@@ -20,17 +20,17 @@ type Mount struct {
 	// Received is the path that the client asked for, escaped as it was
 	// received, and Left what was left of it to be forwarded: what was taken off
 	// the front, as by handle_path, is where the platform is mounted.
-	Received, Left string
+	Received, Forwarded string
 }
 
-// Local makes an address that the platform refers to, such as a redirect's,
+// LocalURL makes an address that the platform refers to, such as a redirect's,
 // one of this server's, as the client has to read it. ok is false if it leads
 // anywhere else than to the platform's own paths below the mount, however a
 // browser might read it (RFC 3986 section 5, WHATWG URL): another host, scheme
 // or port, a path that is not below the base path, or one that [Canonical]
 // refuses. An absolute path with dot segments is refused as well, and a
 // relative one that climbs out of the mount.
-func (m Mount) Local(reference string) (local string, ok bool) {
+func (m Mount) LocalURL(reference string) (local string, ok bool) {
 	// Browsers read a backslash as a slash, cut blanks off, and leave tabs and
 	// line breaks out.
 	if strings.ContainsFunc(reference, func(c rune) bool { return c <= ' ' || c == '\\' || c == 0x7f }) {
@@ -40,12 +40,12 @@ func (m Mount) Local(reference string) (local string, ok bool) {
 	if err != nil || u.Opaque != "" || u.User != nil {
 		return "", false
 	}
-	mounted, ok := m.at()
+	mounted, ok := m.mountPath()
 	escaped := u.EscapedPath()
 	switch {
 	case u.Scheme == "" && u.Host == "" && escaped == "":
 		return u.String(), !strings.HasPrefix(reference, "/") // of this very path
-	case !ok, u.Host == "" && (u.Scheme != "" || strings.HasPrefix(reference, "//")), u.Host != "" && !m.theirs(u):
+	case !ok, u.Host == "" && (u.Scheme != "" || strings.HasPrefix(reference, "//")), u.Host != "" && !m.isUpstream(u):
 		return "", false
 	case u.Host != "" || strings.HasPrefix(escaped, "/"):
 		if escaped, ok = strings.CutPrefix(orRoot(escaped), m.Prefix+"/"); !ok || strings.HasPrefix(escaped, "/") {
@@ -53,7 +53,7 @@ func (m Mount) Local(reference string) (local string, ok bool) {
 		}
 		escaped = "/" + escaped
 	default:
-		if escaped, ok = resolve(m.Path, escaped); !ok {
+		if escaped, ok = resolveRelative(m.Path, escaped); !ok {
 			return "", false
 		}
 	}
@@ -63,7 +63,7 @@ func (m Mount) Local(reference string) (local string, ok bool) {
 	}
 	if u.Host == "" && !strings.HasPrefix(u.Path, "/") {
 		// As it is, if it leads the client to the same place.
-		if theirs, ok := resolve(m.Received, u.EscapedPath()); ok && theirs == mounted+path {
+		if theirs, ok := resolveRelative(m.Received, u.EscapedPath()); ok && theirs == mounted+path {
 			return u.String(), true
 		}
 	}
@@ -71,10 +71,10 @@ func (m Mount) Local(reference string) (local string, ok bool) {
 	return mounted + path + out.String(), true
 }
 
-// at is where the platform is mounted: "" or /x without a trailing slash. It is
+// mountPath is where the platform is mounted: "" or /x without a trailing slash. It is
 // not known if the path was rewritten in another way.
-func (m Mount) at() (string, bool) {
-	mounted, ok := strings.CutSuffix(m.Received, m.Left)
+func (m Mount) mountPath() (string, bool) {
+	mounted, ok := strings.CutSuffix(m.Received, m.Forwarded)
 	if !ok || mounted == "" {
 		return "", ok
 	}
@@ -83,8 +83,8 @@ func (m Mount) at() (string, bool) {
 	return strings.TrimSuffix(mounted, "/"), err == nil
 }
 
-// theirs tells whether an absolute address is at the platform.
-func (m Mount) theirs(u *url.URL) bool {
+// isUpstream tells whether an absolute address is at the platform.
+func (m Mount) isUpstream(u *url.URL) bool {
 	if u.Scheme != "" && u.Scheme != "https" && u.Scheme != "http" {
 		return false
 	}
@@ -94,8 +94,8 @@ func (m Mount) theirs(u *url.URL) bool {
 	}
 	host := url.URL{Scheme: scheme, Host: u.Host}
 	own := url.URL{Scheme: m.Scheme, Host: m.Host}
-	_, asked, _ := strings.Cut(serialize(&host), "://")
-	_, owned, _ := strings.Cut(serialize(&own), "://")
+	_, asked, _ := strings.Cut(serializeOrigin(&host), "://")
+	_, owned, _ := strings.Cut(serializeOrigin(&own), "://")
 	return asked == owned
 }
 
@@ -106,11 +106,11 @@ func orRoot(path string) string {
 	return path
 }
 
-// resolve merges a relative path with that of a request (RFC 3986 section
+// resolveRelative merges a relative path with that of a request (RFC 3986 section
 // 5.2). It fails where that says to stay at the root, and at a segment that
 // [Canonical] refuses: one that a later ".." takes back may be one itself to
 // browsers, such as %2e%2e.
-func resolve(base, relative string) (string, bool) {
+func resolveRelative(base, relative string) (string, bool) {
 	base = base[:strings.LastIndexByte(base, '/')+1]
 	segments := strings.Split(strings.TrimSuffix(base, "/"), "/")
 	parts := strings.Split(relative, "/")

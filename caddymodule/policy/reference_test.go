@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-var mounted = Mount{
+var testMount = Mount{
 	Scheme: "https", Host: "platform.example", Prefix: "/base", Path: "/api/v1/items/7",
-	Received: "/mdh/api/v1/items/7", Left: "/api/v1/items/7",
+	Received: "/mdh/api/v1/items/7", Forwarded: "/api/v1/items/7",
 }
 
 // What the platform refers to must stay below the mount, whatever the browser
@@ -38,7 +38,7 @@ func TestA9_AddressesStayBelowTheMount(t *testing.T) {
 		"":                                      "",
 		"?next=https://evil.example/&a=/../logout": "?next=https://evil.example/&a=/../logout",
 	} {
-		if got, ok := mounted.Local(reference); !ok || got != want {
+		if got, ok := testMount.LocalURL(reference); !ok || got != want {
 			t.Errorf("%q: %q %v, want %q", reference, got, ok, want)
 		}
 	}
@@ -53,7 +53,7 @@ func TestA9_AddressesStayBelowTheMount(t *testing.T) {
 		"../../../../logout", "../../../../mdh/../logout", "../../../..", "../%2e%2e/../../logout", "%2e%2e/logout", "..%2flogout", "a/../../../../../logout", "..;/x",
 		" /base/x", "/base/x ", "\t/base/x", "/base/\tx", "/ba\nse/x", "/\t/evil.example", "java\tscript:alert(1)", "/base/a b",
 	} {
-		if got, ok := mounted.Local(reference); ok {
+		if got, ok := testMount.LocalURL(reference); ok {
 			t.Errorf("%q leads to %q", reference, got)
 		}
 	}
@@ -78,12 +78,12 @@ func TestA9_MountsOfOneReading(t *testing.T) {
 		{"/short", "/api/x", "y", ""},
 		{"/short", "/api/x", "?page=2", "?page=2"},
 	} {
-		m := mounted
-		m.Received, m.Left, m.Path = c.received, c.left, "/api/x"
+		m := testMount
+		m.Received, m.Forwarded, m.Path = c.received, c.left, "/api/x"
 		if c.left == "/" {
 			m.Path = "/"
 		}
-		if got, ok := m.Local(c.reference); got != c.want || ok != (c.want != "") {
+		if got, ok := m.LocalURL(c.reference); got != c.want || ok != (c.want != "") {
 			t.Errorf("%s of %s, %s: %q %v, want %q", c.left, c.received, c.reference, got, ok, c.want)
 		}
 	}
@@ -95,12 +95,12 @@ func FuzzLocal(f *testing.F) {
 	for _, seed := range []string{"/base/x", "../x", "//platform.example/base/../x", "a//../b", "?x", "..", "https://platform.example/base/%2e", "./.././//x"} {
 		f.Add(seed)
 	}
-	client, err := url.Parse("https://app.example" + mounted.Received)
+	client, err := url.Parse("https://app.example" + testMount.Received)
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, reference string) {
-		local, ok := mounted.Local(reference)
+		local, ok := testMount.LocalURL(reference)
 		if !ok {
 			return
 		}
@@ -134,7 +134,7 @@ func TestA9_LinksStayBelowTheMount(t *testing.T) {
 		{[]string{`</base/x>; rel=next; anchor="https://evil.example/"`, `</base/x>; ANCHOR=/logout`, `</base/x>; imagesrcset = "/logout 1x"`}, nil},
 		{[]string{`/base/x; rel=next`, `</base/x`, `</base/x> rel=next`, `</base/x>; rel="next`, `<"</base/x>`, `x, </base/x>`, ``}, nil},
 	} {
-		if got := mounted.LocalLinks(c.in); !slices.Equal(got, c.want) {
+		if got := testMount.LocalLinks(c.in); !slices.Equal(got, c.want) {
 			t.Errorf("%q: %q, want %q", c.in, got, c.want)
 		}
 	}

@@ -28,14 +28,14 @@ const (
 )
 
 const (
-	webSocketWord = "WEBSOCKET"
+	webSocketMethod = "WEBSOCKET"
 
-	// anyMethod is a line that names none. OPTIONS is mostly a preflight's,
+	// defaultMethods is a line that names none. OPTIONS is mostly a preflight's,
 	// and an upgrade is more than a request: both have to be named.
-	anyMethod = methodDelete | methodGet | methodHead | methodPatch | methodPost | methodPut
+	defaultMethods = methodDelete | methodGet | methodHead | methodPatch | methodPost | methodPut
 )
 
-var methodNames = [...]string{"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", webSocketWord}
+var methodNames = [...]string{"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", webSocketMethod}
 
 func methodOf(word string) methodSet {
 	if i := slices.Index(methodNames[:], word); i >= 0 {
@@ -48,7 +48,7 @@ func methodOf(word string) methodSet {
 func (m methodSet) names() []string {
 	var names []string
 	for i, name := range methodNames {
-		if m&(1<<i) != 0 && name != webSocketWord {
+		if m&(1<<i) != 0 && name != webSocketMethod {
 			names = append(names, name)
 		}
 	}
@@ -58,7 +58,7 @@ func (m methodSet) names() []string {
 // parseMethods judges the methods of a route.
 func parseMethods(words []string) (methodSet, error) {
 	if len(words) == 0 {
-		return anyMethod, nil
+		return defaultMethods, nil
 	}
 	var m methodSet
 	for _, word := range words {
@@ -138,8 +138,8 @@ func ParseRoute(args []string) (delegation.Route, error) {
 	route := delegation.Route{Pattern: args[at]}
 	for _, word := range args[:at] {
 		for method := range strings.SplitSeq(word, ",") {
-			if strings.EqualFold(method, webSocketWord) {
-				method = webSocketWord
+			if strings.EqualFold(method, webSocketMethod) {
+				method = webSocketMethod
 			}
 			// "GET, POST" is two words, the first with a comma at its end.
 			if method != "" {

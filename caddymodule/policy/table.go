@@ -36,10 +36,10 @@ var (
 // GET that upgrades and for nothing else. Every other method is refused.
 type Table struct {
 	root  node
-	lines []line
+	lines []compiledRoute
 }
 
-type line struct {
+type compiledRoute struct {
 	pattern string
 	methods methodSet
 	scopes  []string
@@ -51,12 +51,12 @@ type line struct {
 type node struct {
 	literal map[string]*node
 	star    *node
-	ends    []int // patterns that end here
-	deep    []int // patterns that go on with /**
+	exact   []int // patterns that end here
+	subtree []int // patterns that go on with /**
 }
 
-// Verdict is what a line says of the requests it covers.
-type Verdict struct {
+// Match is what a line says of the requests it covers.
+type Match struct {
 	// Scopes are the line's or else the provider's, sorted; none on a public
 	// route. They are shared: do not change them.
 	Scopes []string
@@ -72,14 +72,14 @@ type Verdict struct {
 // lines without scopes, and all that a line may ask for. An error names the
 // line by its number, from 1, and says how to mend it.
 func New(routes []delegation.Route, scopes []string) (*Table, error) {
-	t := &Table{lines: make([]line, len(routes))}
+	t := &Table{lines: make([]compiledRoute, len(routes))}
 	ceiling := sorted(scopes)
 	for i, r := range routes {
-		methods, err := compile(r, ceiling)
+		methods, err := compileRoute(r, ceiling)
 		if err != nil {
-			return nil, fmt.Errorf("line %d (%s): %w", i+1, describe(r), err)
+			return nil, fmt.Errorf("line %d (%s): %w", i+1, describeRoute(r), err)
 		}
-		l := line{pattern: r.Pattern, methods: methods, scopes: ceiling, public: r.Public}
+		l := compiledRoute{pattern: r.Pattern, methods: methods, scopes: ceiling, public: r.Public}
 		switch {
 		case r.Public:
 			l.scopes = nil
@@ -87,10 +87,10 @@ func New(routes []delegation.Route, scopes []string) (*Table, error) {
 			l.scopes = sorted(r.Scopes)
 		}
 		t.lines[i] = l
-		list := t.place(r.Pattern)
+		list := t.linesOf(r.Pattern)
 		for _, other := range *list {
 			if t.lines[other].methods == methods {
-				return nil, fmt.Errorf("line %d (%s): line %d has the same methods and path: remove one", i+1, describe(r), other+1)
+				return nil, fmt.Errorf("line %d (%s): line %d has the same methods and path: remove one", i+1, describeRoute(r), other+1)
 			}
 		}
 		*list = append(*list, i)
@@ -102,12 +102,12 @@ func sorted(scopes []string) []string {
 	return slices.Compact(slices.Sorted(slices.Values(scopes)))
 }
 
-func describe(r delegation.Route) string {
+func describeRoute(r delegation.Route) string {
 	return strings.TrimSpace(strings.Join(r.Methods, ",") + " " + r.Pattern)
 }
 
-// compile checks a route and returns its methods.
-func compile(r delegation.Route, ceiling []string) (methodSet, error) {
+// compileRoute checks a route and returns its methods.
+func compileRoute(r delegation.Route, ceiling []string) (methodSet, error) {
 	methods, err := parseMethods(r.Methods)
 	if err != nil {
 		return 0, err
@@ -132,13 +132,13 @@ func compile(r delegation.Route, ceiling []string) (methodSet, error) {
 	return methods, nil
 }
 
-// place returns the list that a pattern's line number belongs to.
-func (t *Table) place(pattern string) *[]int {
+// linesOf returns the list that a pattern's line number belongs to.
+func (t *Table) linesOf(pattern string) *[]int {
 	n := &t.root
 	for segment := range strings.SplitSeq(pattern[1:], "/") {
 		switch segment {
 		case "**":
-			return &n.deep
+			return &n.subtree
 		case "*":
 			if n.star == nil {
 				n.star = new(node)
@@ -156,7 +156,7 @@ func (t *Table) place(pattern string) *[]int {
 			n = next
 		}
 	}
-	return &n.ends
+	return &n.exact
 }
 
 // Upgrades tells whether a line, from 0, allows a WebSocket.
@@ -168,28 +168,28 @@ func (t *Table) Upgrades(line int) bool { return t.lines[line].methods&webSocket
 //
 // The error is a [delegation.Refusal]: route_denied, or method_not_allowed
 // with the methods that the path is open to.
-func (t *Table) Match(method, canonicalPath string, upgrade bool) (Verdict, error) {
+func (t *Table) Match(method, canonicalPath string, upgrade bool) (Match, error) {
 	if upgrade && method != "GET" {
-		return Verdict{}, noUpgrade()
+		return Match{}, refuseUpgrade()
 	}
 	s := t.find(method, canonicalPath, upgrade)
 	if s.best < len(t.lines) {
 		l := t.lines[s.best]
-		return Verdict{Scopes: l.scopes, Public: l.public, Upgrade: upgrade}, nil
+		return Match{Scopes: l.scopes, Public: l.public, Upgrade: upgrade}, nil
 	}
-	return Verdict{}, s.refusal(upgrade)
+	return Match{}, s.refusal(upgrade)
 }
 
-// noUpgrade is the refusal of a WebSocket where none is allowed.
-func noUpgrade() *delegation.Refusal {
-	return delegation.Refuse(delegation.RouteDenied, errNoUpgrade).Saying("This route is not open to WebSockets.")
+// refuseUpgrade is the refusal of a WebSocket where none is allowed.
+func refuseUpgrade() *delegation.Refusal {
+	return delegation.Refuse(delegation.RouteDenied, errNoUpgrade).WithMessage("This route is not open to WebSockets.")
 }
 
 // find looks for the line that covers a request.
 func (t *Table) find(method, canonicalPath string, upgrade bool) search {
 	s := search{lines: t.lines, wanted: methodOf(method), best: len(t.lines)}
 	switch {
-	case method == webSocketWord: // a word of the policy, not a method of HTTP
+	case method == webSocketMethod: // a word of the policy, not a method of HTTP
 		s.wanted = 0
 	case upgrade && method != "GET":
 		s.wanted = 0
@@ -197,7 +197,7 @@ func (t *Table) find(method, canonicalPath string, upgrade bool) search {
 		s.wanted = webSocket
 	}
 	if path, ok := strings.CutPrefix(canonicalPath, "/"); ok {
-		s.visit(&t.root, path, true)
+		s.walk(&t.root, path, true)
 	}
 	return s
 }
@@ -215,26 +215,26 @@ func (t *Table) Pattern(method, canonicalPath string, upgrade bool) (pattern str
 // search looks for the smallest line number whose pattern matches and whose
 // methods have the wanted one.
 type search struct {
-	lines  []line
+	lines  []compiledRoute
 	wanted methodSet
 	best   int
 	open   methodSet // methods of all lines whose pattern matches
 }
 
-func (s *search) visit(n *node, path string, more bool) {
+func (s *search) walk(n *node, path string, more bool) {
 	if !more {
-		s.consider(n.ends)
+		s.consider(n.exact)
 		return
 	}
 	if path != "" {
-		s.consider(n.deep)
+		s.consider(n.subtree)
 	}
 	segment, rest, more := strings.Cut(path, "/")
 	if next, ok := n.literal[segment]; ok {
-		s.visit(next, rest, more)
+		s.walk(next, rest, more)
 	}
 	if n.star != nil && segment != "" {
-		s.visit(n.star, rest, more)
+		s.walk(n.star, rest, more)
 	}
 }
 
@@ -253,7 +253,7 @@ func (s *search) refusal(upgrade bool) *delegation.Refusal {
 	case s.open == 0:
 		return delegation.Refuse(delegation.RouteDenied, errNoLine)
 	case upgrade:
-		return noUpgrade()
+		return refuseUpgrade()
 	case len(allow) == 0: // only upgrades are open
 		return delegation.Refuse(delegation.RouteDenied, errOtherMethods)
 	}

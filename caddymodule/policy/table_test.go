@@ -13,8 +13,8 @@ import (
 
 var testScopes = []string{"B", "A", "C"}
 
-// parse makes routes of `allow` lines; an "!" in front makes one public.
-func parse(t testing.TB, lines ...string) []delegation.Route {
+// parseRoutes makes routes of `allow` lines; an "!" in front makes one public.
+func parseRoutes(t testing.TB, lines ...string) []delegation.Route {
 	t.Helper()
 	var routes []delegation.Route
 	for _, line := range lines {
@@ -31,7 +31,7 @@ func parse(t testing.TB, lines ...string) []delegation.Route {
 
 func mustNew(t testing.TB, lines ...string) *Table {
 	t.Helper()
-	table, err := New(parse(t, lines...), testScopes)
+	table, err := New(parseRoutes(t, lines...), testScopes)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func TestFirstMatchWins(t *testing.T) {
 		"!GET /d",
 		"GET /e",
 	)
-	for request, want := range map[string]Verdict{
+	for request, want := range map[string]Match{
 		"GET /a/special":    {Scopes: []string{"A"}},
 		"HEAD /a/special":   {Scopes: []string{"A"}},
 		"POST /a/special":   {Scopes: []string{"B"}},

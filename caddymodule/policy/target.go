@@ -13,17 +13,17 @@ var (
 	errTargetQuery = errors.New("space, control character or # in the query")
 )
 
-// Target judges a request target as it was received (RFC 9112 section 3.2):
+// CheckTarget judges a request target as it was received (RFC 9112 section 3.2):
 // a path with or without a query, or an http or https URL. A rewrite between
 // the client and us may have hidden a second reading that the path had. The
 // path is judged by the rules of [Canonical]; a query must not hold spaces,
 // control characters or "#". The error is a [delegation.Refusal]
 // path_ambiguous.
-func Target(requestURI string) error {
+func CheckTarget(requestURI string) error {
 	path, query, _ := strings.Cut(requestURI, "?")
 	if !strings.HasPrefix(path, "/") {
 		var err error
-		if path, err = absolute(path); err != nil {
+		if path, err = pathOfURL(path); err != nil {
 			return ambiguous(err)
 		}
 	}
@@ -36,14 +36,14 @@ func Target(requestURI string) error {
 	return err
 }
 
-// absolute returns the path of a URL without a query.
-func absolute(url string) (string, error) {
+// pathOfURL returns the path of a URL without a query.
+func pathOfURL(url string) (string, error) {
 	scheme, rest, ok := strings.Cut(url, "://")
 	if !ok || !strings.EqualFold(scheme, "http") && !strings.EqualFold(scheme, "https") {
 		return "", errTargetForm
 	}
 	host, path, slash := strings.Cut(rest, "/")
-	if host == "" || strings.ContainsFunc(host, notOfHost) {
+	if host == "" || strings.ContainsFunc(host, isNotHostRune) {
 		return "", errTargetHost
 	}
 	if !slash {
@@ -52,9 +52,9 @@ func absolute(url string) (string, error) {
 	return "/" + path, nil
 }
 
-// notOfHost lets names, addresses and ports pass. Backslash, "@" and "#" are
+// isNotHostRune lets names, addresses and ports pass. Backslash, "@" and "#" are
 // where URL parsers disagree about where the host ends.
-func notOfHost(r rune) bool {
+func isNotHostRune(r rune) bool {
 	switch {
 	case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9':
 		return false

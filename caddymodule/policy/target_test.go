@@ -48,7 +48,7 @@ func TestT20_TargetAsReceived(t *testing.T) {
 		"http://app.example.org/../x":       errDotSegment,
 	} {
 		t.Run(in, func(t *testing.T) {
-			err := Target(in)
+			err := CheckTarget(in)
 			if rule != nil {
 				wantRefusal(t, err, delegation.PathAmbiguous, rule)
 			} else if err != nil {
@@ -67,7 +67,7 @@ func FuzzTarget(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, in string) {
-		err := Target(in)
+		err := CheckTarget(in)
 		if err != nil {
 			wantRefusal(t, err, delegation.PathAmbiguous, nil)
 			return

@@ -12,21 +12,21 @@ import (
 // Secrets are values that must not be seen. The zero value hides nothing; it is
 // safe for concurrent use.
 type Secrets struct {
-	runs    [256][]string // what is left of a value from each of its characters on, by that character
-	escapes bool
+	suffixes [256][]string // what is left of a value from each of its characters on, by that character
+	nonEmpty bool
 }
 
-// least is how many characters of a secret must not be seen in one piece.
-const least = 12
+// minPiece is how many characters of a secret must not be seen in one piece.
+const minPiece = 12
 
 // New returns the secrets to hide. Empty ones are left out.
 func New(values ...string) *Secrets {
 	s := new(Secrets)
 	for _, value := range values {
 		for i := range value {
-			if i == 0 || len(value)-i >= least {
-				s.runs[value[i]] = append(s.runs[value[i]], value[i:])
-				s.escapes = true
+			if i == 0 || len(value)-i >= minPiece {
+				s.suffixes[value[i]] = append(s.suffixes[value[i]], value[i:])
+				s.nonEmpty = true
 			}
 		}
 	}
@@ -49,22 +49,22 @@ func (s *Secrets) Text(text string) string {
 // has it (&#47; &#x2f; &sol;); as JSON has it (\u002f \/); in UTF-16 or UTF-32; and
 // in any mixture of these. So is one that was cut off, if half of it is there.
 func (s *Secrets) Reader(body io.ReadCloser) io.ReadCloser {
-	return &reader{ReadCloser: body, secrets: s}
+	return &redactingReader{ReadCloser: body, secrets: s}
 }
 
-type reader struct {
+type redactingReader struct {
 	io.ReadCloser
 	secrets *Secrets
 	buf     []byte // read, and not handed on yet
-	clean   int    // how much of it may be
+	ready   int    // how much of it may be
 	err     error
 }
 
 const readSize = 8 << 10
 
 // Read implements [io.Reader].
-func (r *reader) Read(p []byte) (int, error) {
-	for r.clean == 0 && r.err == nil {
+func (r *redactingReader) Read(p []byte) (int, error) {
+	for r.ready == 0 && r.err == nil {
 		held := len(r.buf)
 		if cap(r.buf)-held < readSize {
 			r.buf = append(make([]byte, 0, held+2*readSize), r.buf...)
@@ -72,10 +72,10 @@ func (r *reader) Read(p []byte) (int, error) {
 		var n int
 		n, r.err = r.ReadCloser.Read(r.buf[held : held+readSize])
 		r.buf = r.buf[:held+n]
-		r.clean = r.secrets.mask(r.buf, r.err != nil)
+		r.ready = r.secrets.mask(r.buf, r.err != nil)
 	}
-	n := copy(p, r.buf[:r.clean])
-	r.buf, r.clean = r.buf[n:], r.clean-n
+	n := copy(p, r.buf[:r.ready])
+	r.buf, r.ready = r.buf[n:], r.ready-n
 	if len(r.buf) == 0 && r.err != nil {
 		return n, r.err
 	}
@@ -85,27 +85,27 @@ func (r *reader) Read(p []byte) (int, error) {
 // mask overwrites the secrets in p and returns how much of it can be handed on:
 // all, if it is the end.
 func (s *Secrets) mask(p []byte, end bool) int {
-	var buf [2 * maxSlashes]reading
+	var buf [2 * maxSlashes]decodedChar
 	for i := 0; i < len(p); {
-		if len(s.runs[p[i]]) == 0 && (!s.escapes || !escape(p[i])) {
+		if len(s.suffixes[p[i]]) == 0 && (!s.nonEmpty || !startsEscape(p[i])) {
 			i++
 			continue
 		}
-		readings, open := read(p[i:], buf[:0])
+		readings, open := decodeChar(p[i:], buf[:0])
 		if open && !end {
 			return i
 		}
 		longest := 0
 		for _, r := range readings {
-			for _, run := range s.runs[r.c] {
-				if differs(p[i+r.n:], run) {
+			for _, run := range s.suffixes[r.c] {
+				if secondByteDiffers(p[i+r.n:], run) {
 					continue
 				}
 				n, found, open := match(p[i+r.n:], run)
 				if open && !end {
 					return i
 				}
-				if found >= min(least, len(run)) {
+				if found >= min(minPiece, len(run)) {
 					longest = max(longest, r.n+n)
 				}
 			}
@@ -118,10 +118,10 @@ func (s *Secrets) mask(p []byte, end bool) int {
 	return len(p)
 }
 
-// differs tells, of most texts, that what follows the first character of run is
+// secondByteDiffers tells, of most texts, that what follows the first character of run is
 // not the second one.
-func differs(p []byte, run string) bool {
-	return len(p) > 0 && len(run) > 1 && p[0] != run[1] && !escape(p[0]) && p[0] != 0 && !breaking(p[0])
+func secondByteDiffers(p []byte, run string) bool {
+	return len(p) > 0 && len(run) > 1 && p[0] != run[1] && !startsEscape(p[0]) && p[0] != 0 && !startsLineBreak(p[0])
 }
 
 // match compares what follows the first character of run with the rest of it:
@@ -132,7 +132,7 @@ func differs(p []byte, run string) bool {
 // every reading is followed.
 func match(p []byte, run string) (n, found int, open bool) {
 	var here, there [8]int
-	var buf [2 * maxSlashes]reading
+	var buf [2 * maxSlashes]decodedChar
 	at, next := append(here[:0], 0), there[:0]
 	longer := false // the last character's spelling may go on
 	for found = 1; found < len(run); found++ {
@@ -145,7 +145,7 @@ func match(p []byte, run string) (n, found int, open bool) {
 			broken, cut := lineBreak(p[zeros:])
 			open = open || cut
 			for _, from := range []int{zeros, zeros + broken} {
-				readings, more := read(p[from:], buf[:0])
+				readings, more := decodeChar(p[from:], buf[:0])
 				open, longer = open || more, longer || more
 				for _, r := range readings {
 					if end := from + r.n; r.c == run[found] && !slices.Contains(next, end) {

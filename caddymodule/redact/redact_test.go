@@ -18,8 +18,8 @@ import (
 // A key with every character that some writer escapes.
 const key = `k3y/4+5=6&7"8'9<A>B%C\D~F-0123456789`
 
-// writers are ways in which programs repeat a text.
-func writers() map[string]func(string) string {
+// spellings are ways in which programs repeat a text.
+func spellings() map[string]func(string) string {
 	object := func(s string) string { text, _ := json.Marshal(s); return strings.Trim(string(text), `"`) }
 	each := func(format string) func(string) string {
 		return func(s string) string {
@@ -71,7 +71,7 @@ func writers() map[string]func(string) string {
 // A page that repeats the address it was asked by must not hand the key in it
 // to the browser, whichever way it writes it and however it arrives (R-a).
 func TestRa_EverySpelling(t *testing.T) {
-	for name, write := range writers() {
+	for name, write := range spellings() {
 		secret := key
 		if strings.Contains(name, "lower") {
 			secret = strings.ToLower(key)
@@ -205,7 +205,7 @@ func BenchmarkReader(b *testing.B) {
 // the last character of the key: of \u0075, cut in two, `\u` does.
 func TestRa_LastCharacterCut(t *testing.T) {
 	for _, value := range []string{"0123456789abcdef-u", "0123456789abcdef-x", "0123456789abcdef-U", "0123456789abcdef-&", "0123456789abcdef-%"} {
-		for name, write := range writers() {
+		for name, write := range spellings() {
 			value := value
 			if strings.Contains(name, "lower") {
 				value = strings.ToLower(value)

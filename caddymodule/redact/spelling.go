@@ -13,8 +13,8 @@ import (
 // characters, as it is and as JSON and HTML have it.
 var lineBreaks = [...]string{"\r\n", "\n", "\r", `\r\n`, `\n`, `\r`, "<br>", "<br/>", "<br />", "<wbr>"}
 
-// breaking tells whether a line break may begin with c, which begins no escape.
-func breaking(c byte) bool { return c == '\r' || c == '\n' || c == '<' }
+// startsLineBreak tells whether a line break may begin with c, which begins no escape.
+func startsLineBreak(c byte) bool { return c == '\r' || c == '\n' || c == '<' }
 
 // maxIndent is how far the next line may be indented.
 const maxIndent = 32
@@ -22,7 +22,7 @@ const maxIndent = 32
 // lineBreak returns how long the line break is that p begins with, with the
 // indentation after it; 0 if there is none. open says that p ended too early to tell.
 func lineBreak(p []byte) (n int, open bool) {
-	if len(p) == 0 || !breaking(p[0]) && p[0] != '\\' {
+	if len(p) == 0 || !startsLineBreak(p[0]) && p[0] != '\\' {
 		return 0, false
 	}
 	for _, b := range lineBreaks {
@@ -48,40 +48,40 @@ const (
 	maxReference = 12 // &…;
 )
 
-// reading is a character that a text may begin with, and how long it is there.
-type reading struct {
+// decodedChar is a character that a text may begin with, and how long it is there.
+type decodedChar struct {
 	c byte
 	n int
 }
 
-func escape(c byte) bool { return c == '%' || c == '&' || c == '\\' }
+func startsEscape(c byte) bool { return c == '%' || c == '&' || c == '\\' }
 
-// read appends what p can begin with, as it is and escaped. open says that p
+// decodeChar appends what p can begin with, as it is and escaped. open says that p
 // ended too early to tell.
-func read(p []byte, to []reading) ([]reading, bool) {
+func decodeChar(p []byte, to []decodedChar) ([]decodedChar, bool) {
 	if len(p) == 0 {
 		return to, true
 	}
-	to = append(to, reading{p[0], 1})
+	to = append(to, decodedChar{p[0], 1})
 	switch p[0] {
 	case '%':
-		return percent(p, to)
+		return decodePercent(p, to)
 	case '&':
-		return reference(p, to)
+		return decodeReference(p, to)
 	case '\\':
-		return slashes(p, to)
+		return decodeBackslash(p, to)
 	default:
 		return to, false
 	}
 }
 
-func percent(p []byte, to []reading) ([]reading, bool) {
+func decodePercent(p []byte, to []decodedChar) ([]decodedChar, bool) {
 	for k := 1; k < 1+2*maxEscapes; k += 2 {
 		b, ok, open := hexByte(p[k:], 2)
 		if !ok {
 			return to, open
 		}
-		to = append(to, reading{b, k + 2})
+		to = append(to, decodedChar{b, k + 2})
 		if b != '%' {
 			break
 		}
@@ -89,12 +89,12 @@ func percent(p []byte, to []reading) ([]reading, bool) {
 	return to, false
 }
 
-func reference(p []byte, to []reading) ([]reading, bool) {
+func decodeReference(p []byte, to []decodedChar) ([]decodedChar, bool) {
 	for k := 1; k < len(p); k++ {
 		switch {
 		case p[k] == ';':
 			if text := html.UnescapeString(string(p[:k+1])); len(text) == 1 {
-				to = append(to, reading{text[0], k + 1})
+				to = append(to, decodedChar{text[0], k + 1})
 			}
 			return to, false
 		case k == maxReference || p[k] != '#' && !alphanumeric(p[k]):
@@ -104,11 +104,11 @@ func reference(p []byte, to []reading) ([]reading, bool) {
 	return to, true
 }
 
-func slashes(p []byte, to []reading) ([]reading, bool) {
+func decodeBackslash(p []byte, to []decodedChar) ([]decodedChar, bool) {
 	k := 1
 	for k < len(p) && k < maxSlashes && p[k] == '\\' {
 		k++
-		to = append(to, reading{'\\', k})
+		to = append(to, decodedChar{'\\', k})
 	}
 	if k == len(p) {
 		return to, true
@@ -118,10 +118,10 @@ func slashes(p []byte, to []reading) ([]reading, bool) {
 		var b byte
 		var ok bool
 		if b, ok, open = hexByte(p[k+1:], digits); ok {
-			to = append(to, reading{b, k + 1 + digits})
+			to = append(to, decodedChar{b, k + 1 + digits})
 		}
 	}
-	return append(to, reading{p[k], k + 1}), open
+	return append(to, decodedChar{p[k], k + 1}), open
 }
 
 // hexByte reads a number of hexadecimal digits that is at most 255.

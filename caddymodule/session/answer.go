@@ -21,31 +21,31 @@ import (
 )
 
 const (
-	// maxAnswer is longer than what anybody says of one session, with a picture
+	// maxBody is longer than what anybody says of one session, with a picture
 	// and all groups in it. It counts what is unpacked.
-	maxAnswer = 1 << 20
+	maxBody = 1 << 20
 
-	// maxRest is how much of an answer with another status is read, so that its
+	// maxErrorBody is how much of an answer with another status is read, so that its
 	// connection can be used again.
-	maxRest = 4 << 10
+	maxErrorBody = 4 << 10
 )
 
-// answer is what somebody says who was asked about a session.
-type answer struct {
-	asked  time.Time // just before the question was sent
+// response is what somebody says who was asked about a session.
+type response struct {
+	sentAt time.Time // just before the question was sent
 	status int
 	header http.Header
 	body   []byte // of another status than 200 the beginning
 }
 
-// ask sends a question. Redirects are not followed, whatever the client would
+// send sends a question. Redirects are not followed, whatever the client would
 // do: the session would go along (RFC 9700 section 4.12). Nor are cookies kept:
 // what is set for one user must not go along with the next one's session.
-func ask(client *http.Client, req *http.Request) (*answer, error) {
+func send(client *http.Client, req *http.Request) (*response, error) {
 	c := *client
 	c.Jar = nil
 	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	a := &answer{asked: time.Now()}
+	a := &response{sentAt: time.Now()}
 	// Without a connection nothing was sent, and no credential is to blame.
 	var wanted, connected atomic.Bool
 	trace := &httptrace.ClientTrace{
@@ -54,103 +54,103 @@ func ask(client *http.Client, req *http.Request) (*answer, error) {
 	}
 	res, err := c.Do(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
 	if err != nil {
-		return nil, unanswered(err, connected.Load() || !wanted.Load())
+		return nil, noResponse(err, connected.Load() || !wanted.Load())
 	}
 	defer res.Body.Close()
 	a.status, a.header = res.StatusCode, res.Header
 	if a.status != http.StatusOK {
-		a.body, _ = io.ReadAll(io.LimitReader(res.Body, maxRest))
+		a.body, _ = io.ReadAll(io.LimitReader(res.Body, maxErrorBody))
 		return a, nil
 	}
-	a.body, err = io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	a.body, err = io.ReadAll(io.LimitReader(res.Body, maxBody+1))
 	if err != nil {
-		return nil, unanswered(err, true)
+		return nil, noResponse(err, true)
 	}
-	if len(a.body) > maxAnswer {
-		return nil, fmt.Errorf("the answer (%s) is larger than %d bytes", a, maxAnswer)
+	if len(a.body) > maxBody {
+		return nil, fmt.Errorf("the answer (%s) is larger than %d bytes", a, maxBody)
 	}
 	return a, nil
 }
 
-// session is what the answer says of a credential.
-func (a *answer) session(credential Credential, d document) *Session {
-	return &Session{IssuedBefore: a.asked, asked: true, claims: d.kept(len(a.body)), digest: digestOf(credential.Text)}
+// newSession is what the answer says of a credential.
+func (a *response) newSession(credential Credential, d claims) *Session {
+	return &Session{IssuedBefore: a.sentAt, remote: true, claims: d.trimmed(len(a.body)), digest: sessionDigest(credential.Text)}
 }
 
-// contentTypes are those that an answer is told by in the log. Any other may hold
+// loggedContentTypes are those that an answer is told by in the log. Any other may hold
 // what was sent.
-var contentTypes = []string{
+var loggedContentTypes = []string{
 	"application/json", "application/problem+json", "application/jwt", "application/token-introspection+jwt", "application/xml",
 	"application/javascript", "application/octet-stream", "text/html", "text/plain", "text/xml", "text/javascript",
 }
 
 // String names the answer for the log, without anything that may be of a person.
-func (a *answer) String() string {
+func (a *response) String() string {
 	text := a.header.Get("Content-Type")
 	kind, _, err := mime.ParseMediaType(text)
 	switch {
 	case text == "":
 		kind = "no content type"
-	case err != nil || !slices.Contains(contentTypes, kind):
+	case err != nil || !slices.Contains(loggedContentTypes, kind):
 		kind = "a content type that is not known here"
 	}
 	return fmt.Sprintf("status %d, %s", a.status, kind)
 }
 
-// unreadable is the error for an answer of the right status.
-func (a *answer) unreadable(err error) error { return fmt.Errorf("the answer (%s): %w", a, err) }
+// malformed is the error for an answer of the right status.
+func (a *response) malformed(err error) error { return fmt.Errorf("the answer (%s): %w", a, err) }
 
-// useless is the error for an answer that says nothing of the session. Most may
+// unexpectedStatus is the error for an answer that says nothing of the session. Most may
 // be made by the one credential, at which an app stumbles (status 500), or of
 // which it has enough (429).
-func (a *answer) useless() *failure {
-	f := &failure{error: fmt.Errorf("the answer says nothing of the session (%s)", a), wait: oauth.RetryAfter(a.header, time.Now())}
+func (a *response) unexpectedStatus() *callError {
+	f := &callError{error: fmt.Errorf("the answer says nothing of the session (%s)", a), retryAfter: oauth.RetryAfter(a.header, time.Now())}
 	switch a.status {
 	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		f.about = blame.Service
+		f.verdictFor = blame.ServiceFailed
 	}
 	return f
 }
 
-// failure is a question that has not led to an answer about the session.
-type failure struct {
+// callError is a question that has not led to an answer about the session.
+type callError struct {
 	error
-	about func(*delegation.Refusal) blame.Verdict // nil: the credential
-	wait  time.Duration                           // until it may be asked again, if that was said
+	verdictFor func(*delegation.Refusal) blame.Verdict // nil: the credential
+	retryAfter time.Duration                           // until it may be asked again, if that was said
 }
 
-func (f *failure) Unwrap() error { return f.error }
+func (f *callError) Unwrap() error { return f.error }
 
-func (f *failure) verdict(r *delegation.Refusal) blame.Verdict {
-	if f.about == nil {
-		return blame.Credential()
+func (f *callError) verdict(r *delegation.Refusal) blame.Verdict {
+	if f.verdictFor == nil {
+		return blame.CredentialFault()
 	}
-	return f.about(r)
+	return f.verdictFor(r)
 }
 
-// unanswered is the error for a call that got no answer. connected tells
+// noResponse is the error for a call that got no answer. connected tells
 // whether there was a connection to send it by.
-func unanswered(err error, connected bool) *failure {
-	f := &failure{error: oauth.Unreachable(err)}
+func noResponse(err error, connected bool) *callError {
+	f := &callError{error: oauth.Unreachable(err)}
 	var timeout net.Error
 	var operation *net.OpError
 	switch {
 	case !connected, errors.As(err, &operation) && operation.Op == "dial":
-		f.about = blame.Unreachable
+		f.verdictFor = blame.Unreachable
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout(),
 		operation != nil, errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF): // it does not say why
 
-		f.about = blame.Service
+		f.verdictFor = blame.ServiceFailed
 	}
 	return f
 }
 
-// doubt is the refusal for who could not be asked. what was done is for the
+// unavailableAfter is the refusal for who could not be asked. what was done is for the
 // operator's log.
-func doubt(what string, err error) *delegation.Refusal {
+func unavailableAfter(what string, err error) *delegation.Refusal {
 	r := unavailable(fmt.Errorf("%s: %w", what, err))
-	if f, ok := errors.AsType[*failure](err); ok {
-		r.RetryAfter = f.wait
+	if f, ok := errors.AsType[*callError](err); ok {
+		r.RetryAfter = f.retryAfter
 	}
 	return r
 }

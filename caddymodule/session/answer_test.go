@@ -34,7 +34,7 @@ func TestHugeAnswers(t *testing.T) {
 			return &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}}, Body: body, Request: req}, nil
 		})}
 		s, err := appEndpoint(client).Verify(t.Context(), bearer(askedCredential))
-		if got := outcome(t, s, err); got != want || body.read > 2*maxAnswer {
+		if got := outcome(t, s, err); got != want || body.read > 2*maxBody {
 			t.Errorf("status %d: %q, %d bytes read", status, got, body.read)
 		}
 	}

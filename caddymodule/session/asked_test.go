@@ -19,9 +19,9 @@ import (
 
 const aliceIsIn = `{"active":true,"sub":"alice"}`
 
-func asking(j *judge) *Asked {
-	a := NewAsked(&Introspection{URL: testIssuer, Realm: "r", Client: j.client()}, 0)
-	a.Client = clientFrom
+func asking(j *judge) *RemoteVerifier {
+	a := NewRemoteVerifier(&Introspection{URL: testIssuer, Realm: "r", Client: j.client()}, 0)
+	a.ClientAddress = clientFrom
 	return a
 }
 
@@ -47,7 +47,7 @@ func TestSingleFlight(t *testing.T) {
 		if j.count() != 1 || outcomes[""] != maxWaitingPerSession || outcomes[unknowable] != 100-maxWaitingPerSession {
 			t.Errorf("%d calls, %v", j.count(), outcomes)
 		}
-		if s := expect(t, a, j, "of-bob", "", 2); s.digest != digestOf("of-bob") {
+		if s := expect(t, a, j, "of-bob", "", 2); s.digest != sessionDigest("of-bob") {
 			t.Error("another credential got the same answer")
 		}
 	})
@@ -107,7 +107,7 @@ func TestSlow(t *testing.T) {
 			})
 		}
 		all.Wait()
-		if took := time.Since(began); j.most != maxAsking || took > DefaultAskTimeout || outcomes[""] < 4*maxAsking || outcomes[nobodyKnows] > 0 {
+		if took := time.Since(began); j.most != maxUnknownCalls || took > DefaultRemoteTimeout || outcomes[""] < 4*maxUnknownCalls || outcomes[nobodyKnows] > 0 {
 			t.Errorf("%d at once, %s, %v", j.most, took, outcomes)
 		}
 		// A queue is not the app's fault, and nobody's credential is worse for it.
@@ -132,14 +132,14 @@ func TestQueueOfAnOutage(t *testing.T) {
 		j.mu.Unlock()
 		var all sync.WaitGroup
 		for n := range 200 {
-			if n == maxKnown {
-				time.Sleep(DefaultAskTimeout / 2)
+			if n == maxSeenCalls {
+				time.Sleep(DefaultRemoteTimeout / 2)
 			}
 			all.Go(func() { expect(t, a, j, strconv.Itoa(n), unknowable, -1) })
 		}
 		all.Wait()
 		// Up to three have taken the places of the first to fail.
-		if n := j.count() - 200; n > maxKnown+maxAsking+3 || a.breaker.Status().State == blame.Closed {
+		if n := j.count() - 200; n > maxSeenCalls+maxUnknownCalls+3 || a.breaker.Status().State == blame.Closed {
 			t.Errorf("%d calls, %+v", n, a.breaker.Status())
 		}
 	})
@@ -221,18 +221,18 @@ func TestStrangersKeepNobodyOut(t *testing.T) {
 			t.Errorf("%d goroutines", n)
 		}
 		began := time.Now()
-		s, err := a.Verify(t.Context(), Credential{Text: askedCredential, Slot: InBearer})
+		s, err := a.Verify(t.Context(), Credential{Text: askedCredential, Source: InBearer})
 		if code := codeOf(t, s, err); code != "" || time.Since(began) > time.Second {
 			t.Errorf("%q after %s", code, time.Since(began))
 		}
-		time.Sleep(DefaultAskTimeout)
+		time.Sleep(DefaultRemoteTimeout)
 	})
 }
 
 // TestBroken protects the server from a verifier that is broken.
 func TestBroken(t *testing.T) {
 	for name, v := range map[string]Verifier{"panics": &Introspection{URL: testIssuer}, "no refusal": broken{}} {
-		s, err := NewAsked(v, 0).Verify(t.Context(), bearer(askedCredential))
+		s, err := NewRemoteVerifier(v, 0).Verify(t.Context(), bearer(askedCredential))
 		if got := outcome(t, s, err); got != unknowable {
 			t.Errorf("%s: %q", name, got)
 		}

@@ -15,80 +15,80 @@ const (
 	// logoutEvent is what makes a token a logout token.
 	logoutEvent = "http://schemas.openid.net/event/backchannel-logout"
 
-	// logoutAge is how old a logout token may be. Issuers send it at once.
-	logoutAge = 5 * time.Minute
+	// maxLogoutTokenAge is how old a logout token may be. Issuers send it at once.
+	maxLogoutTokenAge = 5 * time.Minute
 
-	maxLogouts = 100_000
+	maxLogoutTokens = 100_000
 )
 
 // logoutTypes are what a logout token may say it is. Older issuers say
 // nothing; the event and the missing nonce tell it from an ID token.
 var logoutTypes = []string{"", "jwt", "logout+jwt"}
 
-// Backchannel reads the logout tokens by which an issuer tells that it has
+// LogoutVerifier reads the logout tokens by which an issuer tells that it has
 // signed somebody out (OpenID Connect Back-Channel Logout 1.0 section 2.4).
-type Backchannel struct {
-	jwt  *JWT
-	seen *memory.Store[string, struct{}] // `jti` of those that came before
+type LogoutVerifier struct {
+	jwt     *JWT
+	usedIDs *memory.Cache[string, struct{}] // `jti` of those that came before
 }
 
-// NewBackchannel returns one for the tokens of an issuer, who signs them as its
+// NewLogoutVerifier returns one for the tokens of an issuer, who signs them as its
 // sessions. Type of j does not matter.
-func NewBackchannel(j *JWT) *Backchannel {
-	return &Backchannel{jwt: j, seen: memory.New[string, struct{}](maxLogouts)}
+func NewLogoutVerifier(j *JWT) *LogoutVerifier {
+	return &LogoutVerifier{jwt: j, usedIDs: memory.New[string, struct{}](maxLogoutTokens)}
 }
 
-// Logout is what a logout token says: whose sessions have ended, or which one.
-type Logout struct {
-	Issuer  string
-	Subject string // may be empty
-	ID      string // `sid`; may be empty
-	Issued  time.Time
+// LogoutToken is what a logout token says: whose sessions have ended, or which one.
+type LogoutToken struct {
+	Issuer   string
+	Subject  string // may be empty
+	ID       string // `sid`; may be empty
+	IssuedAt time.Time
 
-	again func() // has the same token taken once more
+	allowAgain func() // has the same token taken once more
 }
 
 // Revoke revokes what has ended, of sessions in a realm: the session of the
 // name, and those of the same user that have no name, of which any may be it;
 // or else all of theirs. The error is a refusal: there is no room.
-func (l *Logout) Revoke(r *Revocations, realm string) ([]Name, error) {
+func (l *LogoutToken) Revoke(r *Revocations, realm string) ([]RevocationTarget, error) {
 	if l.ID == "" {
-		return r.RevokeTold(delegation.Person{Realm: realm, Subject: l.Subject}, l.Issued), nil
+		return r.RevokeAt(delegation.Person{Realm: realm, Subject: l.Subject}, l.IssuedAt), nil
 	}
-	names, err := r.RevokeSession(realm, l.Subject, l.ID, l.Issued)
+	names, err := r.RevokeSession(realm, l.Subject, l.ID, l.IssuedAt)
 	if err != nil {
-		if l.again != nil {
-			l.again() // who is told so may try again
+		if l.allowAgain != nil {
+			l.allowAgain() // who is told so may try again
 		}
 		return nil, unavailable(err)
 	}
 	return names, nil
 }
 
-// Read verifies a logout token (section 2.6). The error is a refusal: of code
+// Verify verifies a logout token (section 2.6). The error is a refusal: of code
 // session_required if it is none, session_unavailable if that cannot be told now.
-func (b *Backchannel) Read(ctx context.Context, text string) (*Logout, error) {
-	d, err := b.jwt.open(ctx, text, logoutTypes, nil)
+func (b *LogoutVerifier) Verify(ctx context.Context, text string) (*LogoutToken, error) {
+	d, err := b.jwt.verifySigned(ctx, text, logoutTypes, nil)
 	if err != nil {
 		return nil, err
 	}
-	l, err := b.check(d)
+	l, err := b.validate(d)
 	if err != nil {
 		return nil, refuse("logout token: " + err.Error())
 	}
 	return l, nil
 }
 
-func (b *Backchannel) check(d document) (l *Logout, err error) {
-	l = &Logout{}
-	l.Issuer = read(&err, d.text, "iss")
-	l.Subject = read(&err, d.user, "sub")
-	l.ID = read(&err, d.text, "sid")
-	id := read(&err, d.text, "jti")
-	audiences := read(&err, d.strings, "aud")
-	issued := read(&err, d.time, "iat")
-	l.Issued = issued
-	expires := read(&err, d.time, "exp")
+func (b *LogoutVerifier) validate(d claims) (l *LogoutToken, err error) {
+	l = &LogoutToken{}
+	l.Issuer = readClaim(&err, d.text, "iss")
+	l.Subject = readClaim(&err, d.optionalSubject, "sub")
+	l.ID = readClaim(&err, d.text, "sid")
+	id := readClaim(&err, d.text, "jti")
+	audiences := readClaim(&err, d.strings, "aud")
+	issued := readClaim(&err, d.time, "iat")
+	l.IssuedAt = issued
+	expires := readClaim(&err, d.time, "exp")
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +99,7 @@ func (b *Backchannel) check(d document) (l *Logout, err error) {
 	switch {
 	case l.Issuer != b.jwt.Issuer:
 		return nil, errors.New("iss is another issuer")
-	case !overlap(audiences, b.jwt.Audiences):
+	case !intersects(audiences, b.jwt.Audiences):
 		return nil, errors.New("aud does not name this audience")
 	case !event:
 		return nil, errors.New("events does not tell of a logout")
@@ -109,17 +109,17 @@ func (b *Backchannel) check(d document) (l *Logout, err error) {
 		return nil, errors.New("neither sub nor sid tells who")
 	case id == "":
 		return nil, errors.New("jti is missing")
-	case issued.IsZero() || now.Before(issued.Add(-leeway)) || now.Sub(issued) > logoutAge:
+	case issued.IsZero() || now.Before(issued.Add(-leeway)) || now.Sub(issued) > maxLogoutTokenAge:
 		return nil, errors.New("it was not issued just now")
 	case !expires.IsZero() && !now.Before(expires.Add(leeway)):
 		return nil, errors.New("it has expired")
 	}
 	// Who has recorded it must not sign the user out again and again.
-	name := digestOf(id)
-	if _, again := b.seen.Get(name, name, now); again {
+	name := sessionDigest(id)
+	if _, again := b.usedIDs.Get(name, name, now); again {
 		return nil, errors.New("it came before")
 	}
-	b.seen.Set(name, name, struct{}{}, logoutAge+2*leeway, false)
-	l.again = func() { b.seen.Delete(name, name) }
+	b.usedIDs.Set(name, name, struct{}{}, maxLogoutTokenAge+2*leeway, false)
+	l.allowAgain = func() { b.usedIDs.Delete(name, name) }
 	return l, nil
 }

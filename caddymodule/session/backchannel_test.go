@@ -17,11 +17,11 @@ import (
 // token: each rule that a logout token may break, beside the one that keeps all.
 func TestBackchannel(t *testing.T) {
 	key := newKey(t)
-	b := NewBackchannel(&JWT{Issuer: testIssuer, Audiences: []string{testAudience}, Algorithms: []jose.SignatureAlgorithm{jose.ES256}, Type: "at+jwt", Keys: &Fixed{[]any{key.Public()}}})
+	b := NewLogoutVerifier(&JWT{Issuer: testIssuer, Audiences: []string{testAudience}, Algorithms: []jose.SignatureAlgorithm{jose.ES256}, Type: "at+jwt", Keys: &StaticKeySet{[]any{key.Public()}}})
 	jti := 0
 	token := func(header, change map[string]any) string {
 		jti++
-		all := claims(map[string]any{"jti": itoa(int64(jti)), "events": map[string]any{logoutEvent: map[string]any{}}, "sid": "s1", "nbf": nil})
+		all := testClaims(map[string]any{"jti": itoa(int64(jti)), "events": map[string]any{logoutEvent: map[string]any{}}, "sid": "s1", "nbf": nil})
 		for name, v := range change {
 			if all[name] = v; v == nil {
 				delete(all, name)
@@ -34,34 +34,34 @@ func TestBackchannel(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		token string
-		want  Name // zero: refused
+		want  RevocationTarget // zero: refused
 	}{
-		{"sub and sid", token(typ("logout+jwt"), nil), Name{Realm: testIssuer, Subject: "alice"}},
-		{"sub alone", token(nil, map[string]any{"sid": nil}), Name{Realm: testIssuer, Subject: "alice"}},
-		{"sid alone", token(nil, map[string]any{"sub": nil}), Name{Realm: testIssuer, SessionID: "s1"}},
-		{"no exp", token(nil, map[string]any{"exp": nil}), Name{Realm: testIssuer, Subject: "alice"}},
-		{"once", once, Name{Realm: testIssuer, Subject: "alice"}},
-		{"again", once, Name{}},
-		{"a session", sign(t, jose.ES256, key, nil, claims(nil)), Name{}},
-		{"an access token", token(typ("at+jwt"), nil), Name{}},
-		{"an ID token", token(nil, map[string]any{"nonce": "n"}), Name{}},
-		{"another event", token(nil, map[string]any{"events": map[string]any{"http://other": map[string]any{}}}), Name{}},
-		{"an event that is none", token(nil, map[string]any{"events": map[string]any{logoutEvent: true}}), Name{}},
-		{"events a list", token(nil, map[string]any{"events": []string{logoutEvent}}), Name{}},
-		{"nobody", token(nil, map[string]any{"sub": nil, "sid": nil}), Name{}},
-		{"sid a number", token(nil, map[string]any{"sid": 1}), Name{}},
-		{"no jti", token(nil, map[string]any{"jti": nil}), Name{}},
-		{"another issuer", token(nil, map[string]any{"iss": "https://evil.example"}), Name{}},
-		{"another audience", token(nil, map[string]any{"aud": "other"}), Name{}},
-		{"no iat", token(nil, map[string]any{"iat": nil}), Name{}},
-		{"old", token(nil, map[string]any{"iat": time.Now().Add(-logoutAge - time.Minute).Unix()}), Name{}},
-		{"expired", token(nil, map[string]any{"exp": time.Now().Add(-time.Minute).Unix()}), Name{}},
-		{"another key", sign(t, jose.ES256, newKey(t), nil, claims(map[string]any{"jti": "x", "events": map[string]any{logoutEvent: map[string]any{}}})), Name{}},
-		{"garbage", "garbage", Name{}},
+		{"sub and sid", token(typ("logout+jwt"), nil), RevocationTarget{Realm: testIssuer, Subject: "alice"}},
+		{"sub alone", token(nil, map[string]any{"sid": nil}), RevocationTarget{Realm: testIssuer, Subject: "alice"}},
+		{"sid alone", token(nil, map[string]any{"sub": nil}), RevocationTarget{Realm: testIssuer, SessionID: "s1"}},
+		{"no exp", token(nil, map[string]any{"exp": nil}), RevocationTarget{Realm: testIssuer, Subject: "alice"}},
+		{"once", once, RevocationTarget{Realm: testIssuer, Subject: "alice"}},
+		{"again", once, RevocationTarget{}},
+		{"a session", sign(t, jose.ES256, key, nil, testClaims(nil)), RevocationTarget{}},
+		{"an access token", token(typ("at+jwt"), nil), RevocationTarget{}},
+		{"an ID token", token(nil, map[string]any{"nonce": "n"}), RevocationTarget{}},
+		{"another event", token(nil, map[string]any{"events": map[string]any{"http://other": map[string]any{}}}), RevocationTarget{}},
+		{"an event that is none", token(nil, map[string]any{"events": map[string]any{logoutEvent: true}}), RevocationTarget{}},
+		{"events a list", token(nil, map[string]any{"events": []string{logoutEvent}}), RevocationTarget{}},
+		{"nobody", token(nil, map[string]any{"sub": nil, "sid": nil}), RevocationTarget{}},
+		{"sid a number", token(nil, map[string]any{"sid": 1}), RevocationTarget{}},
+		{"no jti", token(nil, map[string]any{"jti": nil}), RevocationTarget{}},
+		{"another issuer", token(nil, map[string]any{"iss": "https://evil.example"}), RevocationTarget{}},
+		{"another audience", token(nil, map[string]any{"aud": "other"}), RevocationTarget{}},
+		{"no iat", token(nil, map[string]any{"iat": nil}), RevocationTarget{}},
+		{"old", token(nil, map[string]any{"iat": time.Now().Add(-maxLogoutTokenAge - time.Minute).Unix()}), RevocationTarget{}},
+		{"expired", token(nil, map[string]any{"exp": time.Now().Add(-time.Minute).Unix()}), RevocationTarget{}},
+		{"another key", sign(t, jose.ES256, newKey(t), nil, testClaims(map[string]any{"jti": "x", "events": map[string]any{logoutEvent: map[string]any{}}})), RevocationTarget{}},
+		{"garbage", "garbage", RevocationTarget{}},
 	} {
-		l, err := b.Read(t.Context(), c.token)
+		l, err := b.Verify(t.Context(), c.token)
 		switch {
-		case c.want == (Name{}):
+		case c.want == (RevocationTarget{}):
 			if err == nil || delegation.AsRefusal(err).Code != delegation.SessionRequired {
 				t.Errorf("%s: %+v, %v", c.name, l, err)
 			}
@@ -79,16 +79,16 @@ func TestBackchannel(t *testing.T) {
 func TestLogoutTokensAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		key := newKey(t)
-		b := NewBackchannel(verifierOf(&Fixed{[]any{key.Public()}}))
-		token := sign(t, jose.ES256, key, nil, claims(map[string]any{"jti": "1", "nbf": nil, "iat": time.Now().Add(leeway / 2).Unix(), "events": map[string]any{logoutEvent: map[string]any{}}}))
-		if _, err := b.Read(t.Context(), token); err != nil {
+		b := NewLogoutVerifier(verifierOf(&StaticKeySet{[]any{key.Public()}}))
+		token := sign(t, jose.ES256, key, nil, testClaims(map[string]any{"jti": "1", "nbf": nil, "iat": time.Now().Add(leeway / 2).Unix(), "events": map[string]any{logoutEvent: map[string]any{}}}))
+		if _, err := b.Verify(t.Context(), token); err != nil {
 			t.Fatal(err)
 		}
 		for range 100 {
-			if _, err := b.Read(t.Context(), token); err == nil {
+			if _, err := b.Verify(t.Context(), token); err == nil {
 				t.Fatal("it counts twice")
 			}
-			time.Sleep(logoutAge / 50)
+			time.Sleep(maxLogoutTokenAge / 50)
 		}
 	})
 }
@@ -96,18 +96,18 @@ func TestLogoutTokensAreForgotten(t *testing.T) {
 // TestLogoutAgain protects a logout for which there was no room: the issuer, who
 // is told to try again, may do so with the same token.
 func TestLogoutAgain(t *testing.T) {
-	r, b := NewRevocations(), NewBackchannel(&JWT{Issuer: testIssuer, Audiences: []string{testAudience}})
-	for i := range maxSingle {
+	r, b := NewRevocations(), NewLogoutVerifier(&JWT{Issuer: testIssuer, Audiences: []string{testAudience}})
+	for i := range maxUnownedSessions {
 		if _, err := r.RevokeSession(testIssuer, "", itoa(int64(i)), time.Now()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	d := document(claims(map[string]any{
+	d := claims(testClaims(map[string]any{
 		"jti": "1", "sid": "last", "iat": json.Number(itoa(time.Now().Unix())), "exp": nil, "events": map[string]any{logoutEvent: map[string]any{}},
 	}))
 	delete(d, "sub")
 	for range 2 {
-		l, err := b.check(d)
+		l, err := b.validate(d)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -124,7 +124,7 @@ func TestLogoutAhead(t *testing.T) {
 		for name, sid := range map[string]string{"sub alone": "", "sub and sid": "other"} {
 			r := NewRevocations()
 			issued := time.Now().Add(20 * time.Second)
-			l := &Logout{Subject: "alice", ID: sid, Issued: issued}
+			l := &LogoutToken{Subject: "alice", ID: sid, IssuedAt: issued}
 			if _, err := l.Revoke(r, "iss"); err != nil {
 				t.Fatal(err)
 			}
@@ -136,7 +136,7 @@ func TestLogoutAhead(t *testing.T) {
 			}
 		}
 		r := NewRevocations()
-		r.RevokeTold(delegation.Person{Realm: "iss", Subject: "alice"}, time.Now().Add(time.Hour))
+		r.RevokeAt(delegation.Person{Realm: "iss", Subject: "alice"}, time.Now().Add(time.Hour))
 		if r.Revoked(&Session{Realm: "iss", Subject: "alice", IssuedBefore: time.Now().Add(leeway + time.Second)}) {
 			t.Error("a clock that nobody should go by is believed")
 		}

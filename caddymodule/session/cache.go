@@ -23,21 +23,21 @@ type Cache struct {
 	verifier    Verifier
 	revocations *Revocations
 	life        time.Duration
-	sessions    *memory.Store[digest, *verified]
-	newest      *newest
-	digests     *digests
+	sessions    *memory.Cache[digest, *cachedSession]
+	latest      *latestPerPerson
+	hasher      *credentialHasher
 }
 
-// verified is a session that is remembered.
-type verified struct {
+// cachedSession is a session that is remembered.
+type cachedSession struct {
 	*Session
-	current atomic.Uint64 // the generation of revocations, and one, that it was looked up in
+	generation atomic.Uint64 // the generation of revocations, and one, that it was looked up in
 }
 
 // NewCache remembers what the verifier says for as long as life at most,
 // unless it is revoked.
 func NewCache(v Verifier, r *Revocations, life time.Duration) *Cache {
-	c := &Cache{verifier: v, revocations: r, life: life, sessions: memory.New[digest, *verified](maxSessions), newest: newNewest(life), digests: newDigests()}
+	c := &Cache{verifier: v, revocations: r, life: life, sessions: memory.New[digest, *cachedSession](maxSessions), latest: newLatestPerPerson(life), hasher: newCredentialHasher()}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.caches = append(r.caches, weak.Make(c))
@@ -46,29 +46,29 @@ func NewCache(v Verifier, r *Revocations, life time.Duration) *Cache {
 
 // Verify implements [Verifier].
 func (c *Cache) Verify(ctx context.Context, credential Credential) (*Session, error) {
-	sum, now := c.digests.of(credential), time.Now()
+	sum, now := c.hasher.digest(credential), time.Now()
 	name := string(sum[:])
-	if v, ok := c.sessions.Get(sum, name, now); ok && !v.ends(now) && c.current(v) {
+	if v, ok := c.sessions.Get(sum, name, now); ok && !v.expired(now) && c.notRevoked(v) {
 		return v.Session, nil
 	}
 	s, err := c.verifier.Verify(ctx, credential)
 	if err != nil {
 		return nil, err
 	}
-	v := &verified{Session: s}
-	if s.asked && s.IssuedBefore.Before(now) && !c.current(v) {
+	v := &cachedSession{Session: s}
+	if s.remote && s.IssuedBefore.Before(now) && !c.notRevoked(v) {
 		// The answer is to a question that somebody else had asked before, and
 		// a logout came in between: this request may well be from after it.
 		if s, err = c.verifier.Verify(ctx, credential); err != nil {
 			return nil, err
 		}
-		v = &verified{Session: s}
+		v = &cachedSession{Session: s}
 	}
 	switch {
-	case s.ends(time.Now()):
+	case s.expired(time.Now()):
 		return nil, refuse("the session has ended")
-	case !c.current(v):
-		return nil, Ended()
+	case !c.notRevoked(v):
+		return nil, RefuseRevoked()
 	}
 	life := c.life
 	if !s.Expires.IsZero() {
@@ -76,7 +76,7 @@ func (c *Cache) Verify(ctx context.Context, credential Credential) (*Session, er
 	}
 	if life > 0 {
 		c.sessions.Set(sum, name, v, life, false)
-		if oldest, over := c.newest.add(sum, s.person(s.Realm)); over {
+		if oldest, over := c.latest.add(sum, s.person(s.Realm)); over {
 			c.sessions.Delete(oldest, string(oldest[:]))
 		}
 	}
@@ -85,17 +85,17 @@ func (c *Cache) Verify(ctx context.Context, credential Credential) (*Session, er
 
 // Forget drops what is remembered of a credential.
 func (c *Cache) Forget(credential Credential) {
-	sum := c.digests.of(credential)
+	sum := c.hasher.digest(credential)
 	c.sessions.Delete(sum, string(sum[:]))
 }
 
 // forgetPerson drops the sessions of a person, and returns those that were good.
 func (c *Cache) forgetPerson(who delegation.Person) (good []*Session) {
-	c.sessions.DeleteFunc(func(v *verified) bool {
-		if who != (delegation.Person{}) && v.use(who) == nil {
+	c.sessions.DeleteFunc(func(v *cachedSession) bool {
+		if who != (delegation.Person{}) && v.identity(who) == nil {
 			return false
 		}
-		if c.current(v) {
+		if c.notRevoked(v) {
 			good = append(good, v.Session)
 		}
 		return true
@@ -103,26 +103,26 @@ func (c *Cache) forgetPerson(who delegation.Person) (good []*Session) {
 	return good
 }
 
-// Ended is the refusal of a session that is revoked.
-func Ended() error { return refuse("the session was ended by a logout") }
+// RefuseRevoked is the refusal of a session that is revoked.
+func RefuseRevoked() error { return refuse("the session was ended by a logout") }
 
-// current tells whether the session is not revoked.
-func (c *Cache) current(v *verified) bool {
+// notRevoked tells whether the session is not revoked.
+func (c *Cache) notRevoked(v *cachedSession) bool {
 	generation := c.revocations.generation.Load() + 1
-	if v.current.Load() == generation {
+	if v.generation.Load() == generation {
 		return true
 	}
 	if c.revocations.Revoked(v.Session) {
 		return false
 	}
-	v.current.Store(generation)
+	v.generation.Store(generation)
 	return true
 }
 
-// Forget drops the sessions that are remembered by a person's name, and counts
+// ForgetSessions drops the sessions that are remembered by a person's name, and counts
 // those that were not revoked yet. It returns the other names that these are
 // used by. The zero person is everybody.
-func (r *Revocations) Forget(who delegation.Person) (n int, others []delegation.Person) {
+func (r *Revocations) ForgetSessions(who delegation.Person) (n int, others []delegation.Person) {
 	r.mu.Lock()
 	r.caches = slices.DeleteFunc(r.caches, func(p weak.Pointer[Cache]) bool { return p.Value() == nil })
 	caches := slices.Clone(r.caches)

@@ -33,8 +33,8 @@ func (c *counted) Verify(ctx context.Context, credential Credential) (*Session, 
 
 func cached(t testing.TB, life time.Duration) (*Cache, *counted, func(change map[string]any) string) {
 	key := newKey(t)
-	v := &counted{Verifier: verifierOf(&Fixed{[]any{key.Public()}})}
-	return NewCache(v, NewRevocations(), life), v, func(change map[string]any) string { return sign(t, jose.ES256, key, nil, claims(change)) }
+	v := &counted{Verifier: verifierOf(&StaticKeySet{[]any{key.Public()}})}
+	return NewCache(v, NewRevocations(), life), v, func(change map[string]any) string { return sign(t, jose.ES256, key, nil, testClaims(change)) }
 }
 
 // TestCache protects from sessions that outlive their end in memory, and from
@@ -161,7 +161,7 @@ func TestRevocationsAreForgotten(t *testing.T) {
 		if len(r.records) != 2 {
 			t.Fatalf("%d revocations", len(r.records))
 		}
-		time.Sleep(sweepEvery)
+		time.Sleep(revocationSweepInterval)
 		r.Revoke(delegation.Person{Realm: "r", Subject: "carol"})
 		if len(r.records) != 2 || !r.Revoked(&Session{Realm: "r", Subject: "bob"}) {
 			t.Errorf("%d revocations", len(r.records))
@@ -181,8 +181,8 @@ func BenchmarkVerify(b *testing.B) {
 		algorithm       jose.SignatureAlgorithm
 		private, public any
 	}{{jose.RS256, rsaKey, rsaKey.Public()}, {jose.ES256, ecKey, ecKey.Public()}} {
-		j := verifierOf(&Fixed{[]any{c.public}})
-		token := sign(b, c.algorithm, c.private, nil, claims(map[string]any{"name": "Alice Example", "email": "alice@example.org", "exp": time.Now().Add(time.Hour).Unix()}))
+		j := verifierOf(&StaticKeySet{[]any{c.public}})
+		token := sign(b, c.algorithm, c.private, nil, testClaims(map[string]any{"name": "Alice Example", "email": "alice@example.org", "exp": time.Now().Add(time.Hour).Unix()}))
 		cache := NewCache(j, NewRevocations(), time.Hour)
 		cache.revocations.Revoke(delegation.Person{Realm: testIssuer, Subject: "bob"})
 		run := func(name string, f func() error) {

@@ -13,42 +13,42 @@ import (
 // 8 to 32 in all.
 const maxCredential = 32 << 10
 
-// Slot is where a request carries a session.
-type Slot int
+// Source is where a request carries a session.
+type Source int
 
 // The slots.
 const (
 	// InCookie is what a browser adds by itself, to requests of other sites'
 	// pages as well.
-	InCookie Slot = iota + 1
+	InCookie Source = iota + 1
 	// InBearer is the Authorization header, which only a program sets.
 	InBearer
 )
 
 // Credential is what a request carries, and where.
 type Credential struct {
-	Text string
-	Slot Slot
-	// Cookie is the Cookie header that has carried the text, as it came, where
+	Text   string
+	Source Source
+	// CookieHeader is the Cookie header that has carried the text, as it came, where
 	// that is not the one cookie with the text as its value: pieces, or a value
 	// around it. Empty otherwise.
-	Cookie string
+	CookieHeader string
 }
 
-// Carrier says where sessions are looked for.
-type Carrier struct {
+// Extractor says where sessions are looked for.
+type Extractor struct {
 	// Cookie is a cookie's name. Empty: none.
 	Cookie string
 	// Bearer is whether `Authorization: Bearer` counts, where there is no such
 	// cookie.
 	Bearer bool
-	// JSON is where the session stands in a cookie whose value is a JSON object:
+	// JSONPath is where the session stands in a cookie whose value is a JSON object:
 	// a name, or a path. Empty: the cookie is the session.
-	JSON string
+	JSONPath string
 }
 
-// CheckCookie tells what is wrong with a cookie's name (RFC 6265 section 4.1.1).
-func CheckCookie(name string) error {
+// CheckCookieName tells what is wrong with a cookie's name (RFC 6265 section 4.1.1).
+func CheckCookieName(name string) error {
 	if name == "" || strings.ContainsFunc(name, func(c rune) bool {
 		return c <= ' ' || c >= 0x7f || strings.ContainsRune(`()<>@,;:\"/[]?={}`, c)
 	}) {
@@ -57,22 +57,22 @@ func CheckCookie(name string) error {
 	return nil
 }
 
-// Guarded tells whether browsers keep subdomains and plain HTTP from setting
+// HostBound tells whether browsers keep subdomains and plain HTTP from setting
 // the cookie (RFC 6265bis section 4.1.3.2).
-func (c Carrier) Guarded() bool { return c.Cookie == "" || strings.HasPrefix(c.Cookie, "__Host-") }
+func (c Extractor) HostBound() bool { return c.Cookie == "" || strings.HasPrefix(c.Cookie, "__Host-") }
 
-// Find returns the credential of a request. The error is a refusal if there is
+// Extract returns the credential of a request. The error is a refusal if there is
 // none, or more than one: two parties may read two of them differently.
-func (c Carrier) Find(h http.Header) (Credential, error) {
+func (c Extractor) Extract(h http.Header) (Credential, error) {
 	if c.Cookie != "" {
 		found := c.cookies(h["Cookie"])
 		switch {
-		case found.whole > 1:
+		case found.occurrences > 1:
 			return Credential{}, refuse("the cookie " + c.Cookie + " stands in the request more than once")
-		case found.whole == 1:
-			return c.read(unquote(found.value), func() string { return c.Cookie + "=" + found.value }, false)
-		case found.any:
-			return c.join(found)
+		case found.occurrences == 1:
+			return c.fromCookie(unquote(found.value), func() string { return c.Cookie + "=" + found.value }, false)
+		case found.found:
+			return c.joinChunks(found)
 		}
 	}
 	if lines := h["Authorization"]; c.Bearer && len(lines) > 0 {
@@ -83,14 +83,14 @@ func (c Carrier) Find(h http.Header) (Credential, error) {
 		if !strings.EqualFold(scheme, "Bearer") {
 			return Credential{}, refuse("the Authorization header is no Bearer")
 		}
-		return whole(strings.TrimLeft(value, " "), InBearer)
+		return validate(strings.TrimLeft(value, " "), InBearer)
 	}
 	return Credential{}, refuse(c.missing(h))
 }
 
-// whole lets a credential pass that is of characters no two parties read
+// validate lets a credential pass that is of characters no two parties read
 // differently (RFC 6265 section 4.1.1, without what has a meaning elsewhere).
-func whole(text string, slot Slot) (Credential, error) {
+func validate(text string, slot Source) (Credential, error) {
 	switch {
 	case text == "":
 		return Credential{}, refuse("the session is empty")
@@ -102,5 +102,5 @@ func whole(text string, slot Slot) (Credential, error) {
 			return Credential{}, refuse("the session holds characters that none has")
 		}
 	}
-	return Credential{Text: text, Slot: slot}, nil
+	return Credential{Text: text, Source: slot}, nil
 }

@@ -15,7 +15,7 @@ const noSession = "the request carries no session"
 // whose settings name another cookie than the app sets. It names a cookie only
 // where the configured name differs from it by a prefix of browsers (RFC 6265bis
 // section 4.1.3) or by case: all others are whatever somebody has sent.
-func (c Carrier) missing(h http.Header) string {
+func (c Extractor) missing(h http.Header) string {
 	if len(h["Cookie"]) == 0 && (c.Bearer || len(h["Authorization"]) == 0) {
 		return noSession
 	}

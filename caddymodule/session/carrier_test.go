@@ -13,12 +13,12 @@ import (
 // TestFind protects from requests that two parties read differently: which
 // session counts is never a matter of order.
 func TestFind(t *testing.T) {
-	both := Carrier{Cookie: "__Host-session", Bearer: true}
+	both := Extractor{Cookie: "__Host-session", Bearer: true}
 	for name, c := range map[string]struct {
-		carrier Carrier
+		carrier Extractor
 		header  http.Header
 		want    string
-		slot    Slot
+		slot    Source
 	}{
 		"cookie":             {both, http.Header{"Cookie": {"a=b; __Host-session=abc; c=d"}}, "abc", InCookie},
 		"no blank":           {both, http.Header{"Cookie": {"a=b;__Host-session=abc;c=d"}}, "abc", InCookie},
@@ -45,11 +45,11 @@ func TestFind(t *testing.T) {
 		"two bearers in one":           {both, http.Header{"Authorization": {"Bearer abc, Bearer def"}}, "", 0},
 		"Basic":                        {both, http.Header{"Authorization": {"Basic abc"}}, "", 0},
 		"Bearer alone":                 {both, http.Header{"Authorization": {"Bearer"}}, "", 0},
-		"bearer where none counts":     {Carrier{Cookie: "s"}, http.Header{"Authorization": {"Bearer abc"}}, "", 0},
-		"cookie where none counts":     {Carrier{Bearer: true}, http.Header{"Cookie": {"s=abc"}}, "", 0},
+		"bearer where none counts":     {Extractor{Cookie: "s"}, http.Header{"Authorization": {"Bearer abc"}}, "", 0},
+		"cookie where none counts":     {Extractor{Bearer: true}, http.Header{"Cookie": {"s=abc"}}, "", 0},
 	} {
-		got, err := c.carrier.Find(c.header)
-		if got != (Credential{Text: c.want, Slot: c.slot}) || (err == nil) != (c.want != "") {
+		got, err := c.carrier.Extract(c.header)
+		if got != (Credential{Text: c.want, Source: c.slot}) || (err == nil) != (c.want != "") {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 		if err != nil && delegation.AsRefusal(err).Code != delegation.SessionRequired {

@@ -17,17 +17,17 @@ import (
 // maxSubject is longer than any name of a user.
 const maxSubject = 1024
 
-// document is a JSON object. The decoder refuses names that stand in it twice:
+// claims is a JSON object. The decoder refuses names that stand in it twice:
 // two parties would read two different ones.
-type document map[string]any
+type claims map[string]any
 
-func readDocument(text []byte) (document, error) {
+func decodeClaims(text []byte) (claims, error) {
 	if nested(text) {
 		return nil, errors.New("it is nested too deeply") // the decoder would call itself as often
 	}
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.SetNumberType(json.UnmarshalJSONNumber) // an ID may be longer than a float is exact
-	var d document
+	var d claims
 	if err := decoder.Decode(&d); err != nil || d == nil {
 		return nil, errors.New("it is no JSON object, or has a name twice") // err may quote it
 	}
@@ -37,22 +37,22 @@ func readDocument(text []byte) (document, error) {
 	return d, nil
 }
 
-// read gets a value of a document, unless one before it was wrong.
-func read[T any](err *error, get func(path string) (T, error), path string) (v T) {
+// readClaim gets a value of a document, unless one before it was wrong.
+func readClaim[T any](err *error, get func(path string) (T, error), path string) (v T) {
 	if *err == nil {
 		v, *err = get(path)
 	}
 	return v
 }
 
-// overlap tells whether a token's audiences name one of ours.
-func overlap(audiences, ours []string) bool {
+// intersects tells whether a token's audiences name one of ours.
+func intersects(audiences, ours []string) bool {
 	return slices.ContainsFunc(audiences, func(a string) bool { return slices.Contains(ours, a) })
 }
 
-// at returns the value of a name, or else at a path of names, `user.id`; nil if
+// value returns the value of a name, or else at a path of names, `user.id`; nil if
 // there is none. A name may hold dots itself, as URLs do.
-func (d document) at(path string) any {
+func (d claims) value(path string) any {
 	if v, ok := d[path]; ok {
 		return v
 	}
@@ -68,8 +68,8 @@ func (d document) at(path string) any {
 }
 
 // text returns a string; "" if there is none. Any other type is an error.
-func (d document) text(path string) (string, error) {
-	switch v := d.at(path).(type) {
+func (d claims) text(path string) (string, error) {
+	switch v := d.value(path).(type) {
 	case nil:
 		return "", nil
 	case string:
@@ -84,8 +84,8 @@ func (d document) text(path string) (string, error) {
 // is not exact above 2^53. There is one text for each number: what has a
 // fraction, an exponent or a sign is nobody's, and neither is 0, which systems
 // give to whoever is not signed in. Nor are true, lists and objects.
-func (d document) subject(path string) (string, error) {
-	switch v := d.at(path).(type) {
+func (d claims) subject(path string) (string, error) {
+	switch v := d.value(path).(type) {
 	case nil:
 		return "", errors.New(path + " is missing")
 	case string:
@@ -106,17 +106,17 @@ func (d document) subject(path string) (string, error) {
 	}
 }
 
-// user is subject where it may be missing: "" says that nobody is signed in.
-func (d document) user(path string) (string, error) {
-	if v := d.at(path); v == nil || v == "" {
+// optionalSubject is subject where it may be missing: "" says that nobody is signed in.
+func (d claims) optionalSubject(path string) (string, error) {
+	if v := d.value(path); v == nil || v == "" {
 		return "", nil
 	}
 	return d.subject(path)
 }
 
 // time returns a NumericDate (RFC 7519 section 2); zero if there is none.
-func (d document) time(path string) (time.Time, error) {
-	switch v := d.at(path).(type) {
+func (d claims) time(path string) (time.Time, error) {
+	switch v := d.value(path).(type) {
 	case nil:
 		return time.Time{}, nil
 	case json.Number:
@@ -131,8 +131,8 @@ func (d document) time(path string) (time.Time, error) {
 }
 
 // strings returns one string or a list of them (RFC 7519 section 4.1.3).
-func (d document) strings(path string) ([]string, error) {
-	switch v := d.at(path).(type) {
+func (d claims) strings(path string) ([]string, error) {
+	switch v := d.value(path).(type) {
 	case nil:
 		return nil, nil
 	case string:
@@ -151,8 +151,8 @@ func (d document) strings(path string) ([]string, error) {
 	}
 }
 
-// scalar writes a single value as text.
-func scalar(v any) (string, bool) {
+// formatScalar writes a single value as text.
+func formatScalar(v any) (string, bool) {
 	switch v := v.(type) {
 	case string:
 		return v, true

@@ -24,7 +24,7 @@ import (
 // written, and everybody from one who has a whole network of IPv6.
 func TestClients(t *testing.T) {
 	of := func(address string) string {
-		return Client(func(context.Context) string { return address }).of(t.Context()).String()
+		return ClientAddress(func(context.Context) string { return address }).network(t.Context()).String()
 	}
 	for address, want := range map[string]string{
 		"192.0.2.1": "192.0.2.1/32", "::ffff:192.0.2.1": "192.0.2.1/32",
@@ -41,36 +41,36 @@ func TestClients(t *testing.T) {
 // come, also if somebody signs in there now and then.
 func TestReputations(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newReputations()
-		client := Client(func(context.Context) string { return "192.0.2.1" }).of(t.Context())
+		r := newNetworkReputations()
+		client := ClientAddress(func(context.Context) string { return "192.0.2.1" }).network(t.Context())
 		want := func(rank fair.Rank) {
 			t.Helper()
 			if got := r.rank(client); got != rank {
 				t.Errorf("rank %d, want %d", got, rank)
 			}
 		}
-		want(fair.Middle)
+		want(fair.RankMiddle)
 		for range maxRefusedNew {
-			r.worthless(client)
+			r.recordRefused(client)
 		}
-		want(fair.Middle)
-		r.worthless(client)
-		want(fair.Last)
-		r.valid(client)
-		want(fair.First)
+		want(fair.RankMiddle)
+		r.recordRefused(client)
+		want(fair.RankLast)
+		r.recordValid(client)
+		want(fair.RankFirst)
 		for range maxRefusedSinceValid - 1 {
-			r.worthless(client)
+			r.recordRefused(client)
 		}
-		want(fair.First)
-		r.worthless(client)
-		want(fair.Middle)
-		r.valid(client)
-		want(fair.First)
-		time.Sleep(validLife + 1)
-		want(fair.Middle)
-		r.worthless(client)
-		time.Sleep(refusedAddressLife + 1)
-		want(fair.Middle)
+		want(fair.RankFirst)
+		r.recordRefused(client)
+		want(fair.RankMiddle)
+		r.recordValid(client)
+		want(fair.RankFirst)
+		time.Sleep(validNetworkLife + 1)
+		want(fair.RankMiddle)
+		r.recordRefused(client)
+		time.Sleep(refusedNetworkLife + 1)
+		want(fair.RankMiddle)
 	})
 }
 
@@ -123,8 +123,8 @@ func TestA1_OnePersonsSessions(t *testing.T) {
 					req, _ := http.NewRequestWithContext(ctx, http.MethodPost, testIssuer, nil)
 					return j.RoundTrip(req)
 				}
-				a := NewAsked(&Introspection{URL: testIssuer, Realm: "r", Client: &http.Client{Transport: o}}, 0)
-				a.Client = clientFrom
+				a := NewRemoteVerifier(&Introspection{URL: testIssuer, Realm: "r", Client: &http.Client{Transport: o}}, 0)
+				a.ClientAddress = clientFrom
 				c := NewCache(a, NewRevocations(), 30*time.Second)
 				verify := func(n int, credential string) error {
 					_, err := c.Verify(from(t, n), bearer(credential))
@@ -179,7 +179,7 @@ func TestA1_OnePersonsSessions(t *testing.T) {
 // one question that could not be sent refuses nobody else, three do.
 func TestA1_DeadServer(t *testing.T) {
 	server := &http.Client{Timeout: time.Second}
-	a := NewAsked(&Introspection{URL: "http://127.0.0.1:1", Realm: "r", Client: server}, 0)
+	a := NewRemoteVerifier(&Introspection{URL: "http://127.0.0.1:1", Realm: "r", Client: server}, 0)
 	for n := range 3 {
 		if s := a.breaker.Status(); s.State != blame.Closed {
 			t.Errorf("%+v after %d questions", s, n)
@@ -235,8 +235,8 @@ func TestAc_Forgeries(t *testing.T) {
 					time.Sleep(300 * time.Millisecond)
 					return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}}, Body: inactive()}, nil
 				}
-				a := NewAsked(&Introspection{URL: testIssuer, Realm: "r", Client: &http.Client{Transport: o}}, 0)
-				a.Client = clientFrom
+				a := NewRemoteVerifier(&Introspection{URL: testIssuer, Realm: "r", Client: &http.Client{Transport: o}}, 0)
+				a.ClientAddress = clientFrom
 				client := func(n int) context.Context {
 					if c.addresses == 0 {
 						return t.Context()

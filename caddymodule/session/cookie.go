@@ -7,29 +7,29 @@ import (
 	"strings"
 )
 
-// maxPieces is more pieces of 4 KiB than make up a credential.
-const maxPieces = 16
+// maxChunks is more pieces of 4 KiB than make up a credential.
+const maxChunks = 16
 
-// cookies are what the Cookie headers of a request hold of one name.
-type cookies struct {
-	value string // of the cookie itself
-	whole int    // how often it stands there
-	pieces
+// cookieValues are what the Cookie headers of a request hold of one name.
+type cookieValues struct {
+	value       string // of the cookie itself
+	occurrences int    // how often it stands there
+	cookieChunks
 }
 
-// pieces are the cookies NAME.0, NAME.1 and so on. Browsers keep no cookie above
+// cookieChunks are the cookies NAME.0, NAME.1 and so on. Browsers keep no cookie above
 // 4 KiB, and Auth.js, Auth0's and Supabase's libraries cut longer ones.
-type pieces struct {
-	any    bool
-	values [maxPieces]string
-	count  [maxPieces]int
-	beyond bool // one has a number that is too high
+type cookieChunks struct {
+	found   bool
+	values  [maxChunks]string
+	counts  [maxChunks]int
+	tooMany bool // one has a number that is too high
 }
 
 // cookies finds the cookie and its pieces in all Cookie headers: HTTP/2 may split
 // them (RFC 9113 section 8.2.3). Only space and tab are trimmed: other blanks are
 // part of a name here, while servers that take them for blanks see a name twice.
-func (c Carrier) cookies(lines []string) (found cookies) {
+func (c Extractor) cookies(lines []string) (found cookieValues) {
 	for _, line := range lines {
 		for pair := range strings.SplitSeq(line, ";") {
 			// Without = it is a name to some, a value to others: empty, then.
@@ -38,7 +38,7 @@ func (c Carrier) cookies(lines []string) (found cookies) {
 			switch {
 			case !ok:
 			case suffix == "":
-				found.value, found.whole = v, found.whole+1
+				found.value, found.occurrences = v, found.occurrences+1
 			case suffix[0] == '.':
 				found.add(suffix[1:], v)
 			}
@@ -48,33 +48,33 @@ func (c Carrier) cookies(lines []string) (found cookies) {
 }
 
 // add adds a piece, if the number is written as one: 01 and +1 are other names.
-func (p *pieces) add(number, value string) {
+func (p *cookieChunks) add(number, value string) {
 	n, err := strconv.ParseUint(number, 10, 31)
 	if err != nil || strconv.FormatUint(n, 10) != number {
 		return
 	}
-	p.any = true
-	if n >= maxPieces {
-		p.beyond = true
+	p.found = true
+	if n >= maxChunks {
+		p.tooMany = true
 		return
 	}
-	p.values[n], p.count[n] = value, p.count[n]+1
+	p.values[n], p.counts[n] = value, p.counts[n]+1
 }
 
-// join makes one credential of pieces. It counts only where the cookie itself is
+// joinChunks makes one credential of pieces. It counts only where the cookie itself is
 // missing, as for the libraries that cut them. All of them have to be there: what
 // is left of a longer session is another text, and nobody's.
-func (c Carrier) join(p cookies) (Credential, error) {
-	if p.beyond {
+func (c Extractor) joinChunks(p cookieValues) (Credential, error) {
+	if p.tooMany {
 		return Credential{}, refuse("the cookie " + c.Cookie + " is in too many pieces")
 	}
 	var text, header strings.Builder
 	ended := false
 	for n, value := range p.values {
 		switch {
-		case p.count[n] > 1:
+		case p.counts[n] > 1:
 			return Credential{}, refuse("a piece of the cookie " + c.Cookie + " stands in the request more than once")
-		case p.count[n] == 0:
+		case p.counts[n] == 0:
 			ended = true
 			continue
 		case ended:
@@ -86,41 +86,41 @@ func (c Carrier) join(p cookies) (Credential, error) {
 		header.WriteString(c.Cookie + "." + strconv.Itoa(n) + "=" + value)
 		text.WriteString(unquote(value))
 	}
-	return c.read(text.String(), func() string { return header.String() }, true)
+	return c.fromCookie(text.String(), func() string { return header.String() }, true)
 }
 
-// read makes a credential of a cookie's value without its quotes. came tells the
+// fromCookie makes a credential of a cookie's value without its quotes. came tells the
 // Cookie header that has brought it, which is kept if it is not the plain one.
-func (c Carrier) read(text string, came func() string, pieces bool) (Credential, error) {
+func (c Extractor) fromCookie(text string, came func() string, pieces bool) (Credential, error) {
 	if len(text) > 2*maxCredential { // base64 and percent signs are longer than what they stand for
 		return Credential{}, refuse("the session is too long")
 	}
-	if c.JSON != "" {
-		inner, err := inJSON(text, c.JSON)
+	if c.JSONPath != "" {
+		inner, err := jsonCookieValue(text, c.JSONPath)
 		if err != nil {
 			return Credential{}, refuse("the cookie " + c.Cookie + ": " + err.Error())
 		}
-		return whole(inner, InCookie) // who is asked is sent the session alone
+		return validate(inner, InCookie) // who is asked is sent the session alone
 	}
-	token, wrapped := behindBearer(text)
+	token, wrapped := bearerToken(text)
 	if wrapped {
 		text = token
 	}
-	credential, err := whole(text, InCookie)
+	credential, err := validate(text, InCookie)
 	if err != nil {
 		return Credential{}, err
 	}
 	if wrapped || pieces {
-		credential.Cookie = came()
+		credential.CookieHeader = came()
 	}
 	return credential, nil
 }
 
-// header is the Cookie header that carries a credential to the app that has set
+// cookieHeader is the Cookie header that carries a credential to the app that has set
 // the cookie.
-func (c Credential) header(name string) string {
-	if c.Cookie != "" {
-		return c.Cookie
+func (c Credential) cookieHeader(name string) string {
+	if c.CookieHeader != "" {
+		return c.CookieHeader
 	}
 	return name + "=" + c.Text
 }

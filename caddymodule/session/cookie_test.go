@@ -41,16 +41,16 @@ func TestC6_Pieces(t *testing.T) {
 		"one twice":              {"s.0=abc; s.1=def; s.1=def", "", ""},
 		"the first twice":        {"s.0=abc; s.0=abx", "", ""},
 		"all are empty":          {"s.0=; s.1=", "", ""},
-		"too many":               {many(maxPieces+1, "a"), "", ""},
+		"too many":               {many(maxChunks+1, "a"), "", ""},
 		"one far away":           {"s.0=abc; s.2147483647=def", "", ""},
-		"too long":               {many(maxPieces, strings.Repeat("a", 4000)), "", ""},
+		"too long":               {many(maxChunks, strings.Repeat("a", 4000)), "", ""},
 		"a quote opens in one":   {`s.0="abc; s.1=def"`, "", ""},
 		"beyond ASCII":           {"s.0=abc; s.1=\u00e9", "", ""},
 		"empty whole and pieces": {"s=; s.0=abc", "", ""},
 	} {
 		h := http.Header{"Cookie": {c.cookie}, "Authorization": {"Bearer other"}}
-		got, err := Carrier{Cookie: "s", Bearer: true}.Find(h)
-		if got != (Credential{Text: c.want, Slot: got.Slot, Cookie: c.came}) || (err == nil) != (c.want != "") || err == nil && got.Slot != InCookie {
+		got, err := Extractor{Cookie: "s", Bearer: true}.Extract(h)
+		if got != (Credential{Text: c.want, Source: got.Source, CookieHeader: c.came}) || (err == nil) != (c.want != "") || err == nil && got.Source != InCookie {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 		if err != nil && delegation.AsRefusal(err).Code != delegation.SessionRequired {
@@ -58,11 +58,11 @@ func TestC6_Pieces(t *testing.T) {
 		}
 	}
 	h := http.Header{"Cookie": {"__Secure-a.session-token.0=abc", "__Secure-a.session-token.1=def"}}
-	if got, err := (Carrier{Cookie: "__Secure-a.session-token"}).Find(h); err != nil || got.Text != "abcdef" {
+	if got, err := (Extractor{Cookie: "__Secure-a.session-token"}).Extract(h); err != nil || got.Text != "abcdef" {
 		t.Errorf("%+v, %v", got, err)
 	}
-	d := newDigests()
-	if d.of(Credential{Text: "abcd", Slot: InCookie, Cookie: "s.0=ab; s.1=cd"}) == d.of(Credential{Text: "abcd", Slot: InCookie, Cookie: "s.0=abc; s.1=d"}) {
+	d := newCredentialHasher()
+	if d.digest(Credential{Text: "abcd", Source: InCookie, CookieHeader: "s.0=ab; s.1=cd"}) == d.digest(Credential{Text: "abcd", Source: InCookie, CookieHeader: "s.0=abc; s.1=d"}) {
 		t.Error("what is cut in two ways is one session to who remembers answers, and may be two to the app")
 	}
 }
@@ -102,12 +102,12 @@ func TestC20_Bearer(t *testing.T) {
 		`Bearer%20"abc"`:               "",
 		`"Bearer ` + "abc\u00a0" + `"`: "",
 	} {
-		got, err := Carrier{Cookie: "s"}.Find(http.Header{"Cookie": {"a=b; s=" + cookie}})
+		got, err := Extractor{Cookie: "s"}.Extract(http.Header{"Cookie": {"a=b; s=" + cookie}})
 		came := ""
 		if want != strings.Trim(cookie, `"`) && want != "" {
 			came = "s=" + cookie
 		}
-		if got.Text != want || (err == nil) != (want != "") || got.Cookie != came {
+		if got.Text != want || (err == nil) != (want != "") || got.CookieHeader != came {
 			t.Errorf("%s: %+v, %v", cookie, got, err)
 		}
 	}
@@ -136,8 +136,8 @@ func TestC6_InJSON(t *testing.T) {
 		"s=" + encoded(strings.Repeat("[", 1<<12)):                  "",
 		"s=base64-" + strings.Repeat("A", 2*maxCredential):          "",
 	} {
-		got, err := Carrier{Cookie: "s", JSON: "access_token"}.Find(http.Header{"Cookie": {cookie}})
-		if got.Text != want || (err == nil) != (want != "") || got.Cookie != "" {
+		got, err := Extractor{Cookie: "s", JSONPath: "access_token"}.Extract(http.Header{"Cookie": {cookie}})
+		if got.Text != want || (err == nil) != (want != "") || got.CookieHeader != "" {
 			t.Errorf("%.80s: %+v, %v", cookie, got, err)
 		}
 		if err != nil {

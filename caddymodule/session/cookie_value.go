@@ -17,19 +17,19 @@ func unquote(value string) string {
 	return value
 }
 
-// behindBearer returns the token of a cookie whose value is written as that of an
+// bearerToken returns the token of a cookie whose value is written as that of an
 // Authorization header, `Bearer <token>`, as FastAPI's and Litestar's examples
 // have it: in quotes because of the blank, or with it percent-encoded. ok tells
 // whether it is: an opaque session may begin with any letters, but has no blank.
-func behindBearer(value string) (token string, ok bool) {
+func bearerToken(value string) (token string, ok bool) {
 	text := value
 	var err error
 	switch {
-	case prefixed(value, "bearer%20"), prefixed(value, "%22bearer%20"):
+	case hasPrefixFold(value, "bearer%20"), hasPrefixFold(value, "%22bearer%20"):
 		text, err = url.PathUnescape(value)
-	case prefixed(value, "bearer+"), prefixed(value, "%22bearer+"):
+	case hasPrefixFold(value, "bearer+"), hasPrefixFold(value, "%22bearer+"):
 		text, err = url.QueryUnescape(value)
-	case !prefixed(value, "bearer "):
+	case !hasPrefixFold(value, "bearer "):
 		return "", false
 	}
 	if err != nil {
@@ -39,14 +39,14 @@ func behindBearer(value string) (token string, ok bool) {
 	return strings.TrimLeft(text[min(len("bearer"), len(text)):], " "), true
 }
 
-// prefixed is [strings.HasPrefix] in any case of letters.
-func prefixed(text, prefix string) bool {
+// hasPrefixFold is [strings.HasPrefix] in any case of letters.
+func hasPrefixFold(text, prefix string) bool {
 	return len(text) >= len(prefix) && strings.EqualFold(text[:len(prefix)], prefix)
 }
 
-// inJSON returns the string at a path of a JSON object that a cookie holds: in
+// jsonCookieValue returns the string at a path of a JSON object that a cookie holds: in
 // base64url behind `base64-`, as Supabase's library writes it, or percent-encoded.
-func inJSON(value, path string) (string, error) {
+func jsonCookieValue(value, path string) (string, error) {
 	var text []byte
 	if encoded, ok := strings.CutPrefix(value, "base64-"); ok {
 		var err error
@@ -60,7 +60,7 @@ func inJSON(value, path string) (string, error) {
 		}
 		text = []byte(plain)
 	}
-	d, err := readDocument(text)
+	d, err := decodeClaims(text)
 	if err != nil {
 		return "", err
 	}

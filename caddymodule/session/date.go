@@ -11,9 +11,9 @@ import (
 	"github.com/go-jose/go-jose/v4/json"
 )
 
-// dates are the forms in which apps write when a session ends: RFC 3339, and what
+// dateFormats are the forms in which apps write when a session ends: RFC 3339, and what
 // databases and date libraries make of a time in UTC.
-var dates = []string{
+var dateFormats = []string{
 	time.RFC3339,
 	"2006-01-02T15:04:05",
 	"2006-01-02 15:04:05",
@@ -22,30 +22,30 @@ var dates = []string{
 }
 
 const (
-	// firstMilli is the first second after the year 9999. A number from there on
+	// minMillis is the first second after the year 9999. A number from there on
 	// is in milliseconds, of the year 1978 or later.
-	firstMilli = 253_402_300_800
-	lastMilli  = firstMilli * 1000
+	minMillis = 253_402_300_800
+	maxMillis = minMillis * 1000
 )
 
 // date returns the time at a path: seconds or milliseconds since 1970, as a number
 // or as a text, or a date. One without a zone is in UTC. Zero if there is none.
-func (d document) date(path string) (time.Time, error) {
+func (d claims) date(path string) (time.Time, error) {
 	var text string
-	switch v := d.at(path).(type) {
+	switch v := d.value(path).(type) {
 	case nil:
 		return time.Time{}, nil
 	case json.Number:
-		return number(path, v.String())
+		return parseEpoch(path, v.String())
 	case string:
 		text = v
 	default:
 		return time.Time{}, errors.New(path + " is neither a number nor a text: name what tells when the session ends")
 	}
 	if text != "" && strings.Trim(text, "0123456789.") == "" {
-		return number(path, text)
+		return parseEpoch(path, text)
 	}
-	for _, form := range dates {
+	for _, form := range dateFormats {
 		at, err := time.Parse(form, text)
 		switch {
 		case err != nil: // it quotes the text
@@ -58,12 +58,12 @@ func (d document) date(path string) (time.Time, error) {
 	return time.Time{}, errors.New(path + " is no date: write seconds or milliseconds since 1970, or a date such as 2099-01-01T00:00:00Z")
 }
 
-func number(path, text string) (time.Time, error) {
+func parseEpoch(path, text string) (time.Time, error) {
 	n, err := strconv.ParseFloat(text, 64)
-	if err != nil || n < 0 || n >= lastMilli {
+	if err != nil || n < 0 || n >= maxMillis {
 		return time.Time{}, errors.New(path + " is out of range: neither seconds nor milliseconds since 1970")
 	}
-	if n < firstMilli {
+	if n < minMillis {
 		n *= 1000
 	}
 	return time.UnixMilli(int64(n)), nil

@@ -35,7 +35,7 @@ func TestC4b_Dates(t *testing.T) {
 		`253402300799999`:              time.Date(9999, 12, 31, 23, 59, 59, 999e6, time.UTC),
 		`null`:                         {},
 	} {
-		d, err := readDocument([]byte(`{"e":` + text + `}`))
+		d, err := decodeClaims([]byte(`{"e":` + text + `}`))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -48,7 +48,7 @@ func TestC4b_Dates(t *testing.T) {
 		`"4070908800000000"`, `"1.2.3"`, `"."`, `"inf"`, `"NaN"`, `"0x10"`, `"1e9"`, `"tomorrow"`, `"2099-13-01 00:00:00"`, `"2099-01-01"`, `"01/02/2099"`,
 		`"0001-01-01T00:00:00Z"`, `"0001-01-01 00:00:00"`, `"1969-12-31T23:59:59Z"`, `"2099-01-01 00:00:00 PST"`,
 	} {
-		d, err := readDocument([]byte(`{"e":` + text + `}`))
+		d, err := decodeClaims([]byte(`{"e":` + text + `}`))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -13,30 +13,30 @@ import (
 // that works.
 type digest [blake2b.Size256]byte
 
-// digests are keyed: nobody can look for two credentials with the same one.
-type digests struct{ key [32]byte }
+// credentialHasher are keyed: nobody can look for two credentials with the same one.
+type credentialHasher struct{ key [32]byte }
 
-func newDigests() *digests {
-	d := new(digests)
+func newCredentialHasher() *credentialHasher {
+	d := new(credentialHasher)
 	_, _ = rand.Read(d.key[:]) // never fails
 	return d
 }
 
-func (d *digests) of(credential Credential) digest {
-	var space [2048]byte                                               // enough for most, without an allocation
-	b := append(append(space[:0], d.key[:]...), byte(credential.Slot)) //nolint:gosec // there are two
-	if credential.Cookie != "" {
+func (d *credentialHasher) digest(credential Credential) digest {
+	var space [2048]byte                                                 // enough for most, without an allocation
+	b := append(append(space[:0], d.key[:]...), byte(credential.Source)) //nolint:gosec // there are two
+	if credential.CookieHeader != "" {
 		// Whoever is asked is sent this: cut elsewhere it may be another session.
-		return blake2b.Sum256(append(append(b, 0), credential.Cookie...))
+		return blake2b.Sum256(append(append(b, 0), credential.CookieHeader...))
 	}
 	return blake2b.Sum256(append(b, credential.Text...))
 }
 
-// digestOf names a session that its issuer has no name for. It is text, to be
+// sessionDigest names a session that its issuer has no name for. It is text, to be
 // told to other machines.
-func digestOf(credential string) string {
+func sessionDigest(credential string) string {
 	sum := blake2b.Sum256([]byte(credential))
-	return textOf(sum[:])
+	return encodeDigest(sum[:])
 }
 
-func textOf(digest []byte) string { return base64.RawURLEncoding.EncodeToString(digest) }
+func encodeDigest(digest []byte) string { return base64.RawURLEncoding.EncodeToString(digest) }

@@ -32,8 +32,8 @@ func newKey(t testing.TB) *ecdsa.PrivateKey {
 	return key
 }
 
-// claims are what a good token says; change replaces some, nil removes them.
-func claims(change map[string]any) map[string]any {
+// testClaims are what a good token says; change replaces some, nil removes them.
+func testClaims(change map[string]any) map[string]any {
 	now := time.Now().Unix()
 	all := map[string]any{"iss": testIssuer, "aud": testAudience, "sub": "alice", "iat": now, "nbf": now, "exp": now + 600}
 	for name, v := range change {
@@ -75,7 +75,7 @@ func signText(t testing.TB, alg jose.SignatureAlgorithm, key any, header map[str
 	return text
 }
 
-func bearer(text string) Credential { return Credential{Text: text, Slot: InBearer} }
+func bearer(text string) Credential { return Credential{Text: text, Source: InBearer} }
 
 // raw makes a token of header and payload as they are, with any signature.
 func raw(header, payload, signature string) string {
@@ -121,6 +121,6 @@ func published(key *ecdsa.PrivateKey, kid string) jose.JSONWebKey {
 	return jose.JSONWebKey{Key: key.Public(), KeyID: kid, Use: "sig", Algorithm: "ES256"}
 }
 
-func remote(s *keyServer) *Remote {
-	return NewRemote("https://login.example.org/jwks", &http.Client{Transport: s, Timeout: 10 * time.Second})
+func remote(s *keyServer) *RemoteKeySet {
+	return NewRemoteKeySet("https://login.example.org/jwks", &http.Client{Transport: s, Timeout: 10 * time.Second})
 }

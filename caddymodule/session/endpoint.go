@@ -13,7 +13,7 @@ import (
 	"github.com/go-jose/go-jose/v4/json"
 )
 
-const askingApp = "asking the app about the session"
+const askingEndpoint = "asking the app about the session"
 
 // Endpoint asks the app itself who is signed in, at an address that tells a
 // browser who its user is. It implements [Verifier] and asks each time: see
@@ -40,29 +40,29 @@ type Endpoint struct {
 
 // Verify implements [Verifier].
 func (e *Endpoint) Verify(ctx context.Context, credential Credential) (*Session, error) {
-	a, err := e.ask(ctx, credential)
+	a, err := e.call(ctx, credential)
 	if err != nil {
 		return nil, err
 	}
-	return e.judge(a, credential)
+	return e.interpret(a, credential)
 }
 
-func (e *Endpoint) ask(ctx context.Context, credential Credential) (*answer, error) {
-	req, err := e.request(ctx, credential)
+func (e *Endpoint) call(ctx context.Context, credential Credential) (*response, error) {
+	req, err := e.newRequest(ctx, credential)
 	if err != nil {
-		return nil, doubt(askingApp, err)
+		return nil, unavailableAfter(askingEndpoint, err)
 	}
-	a, err := ask(e.Client, req)
+	a, err := send(e.Client, req)
 	if err != nil {
-		return nil, doubt(askingApp, err)
+		return nil, unavailableAfter(askingEndpoint, err)
 	}
 	return a, nil
 }
 
-func (e *Endpoint) judge(a *answer, credential Credential) (*Session, error) {
+func (e *Endpoint) interpret(a *response, credential Credential) (*Session, error) {
 	switch a.status {
 	case http.StatusOK:
-		return e.read(a, credential)
+		return e.parse(a, credential)
 	case http.StatusNoContent, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, statusPageExpired:
 		return nil, refuse(fmt.Sprintf("the app says that nobody is signed in (status %d)", a.status))
 	case http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect:
@@ -70,37 +70,37 @@ func (e *Endpoint) judge(a *answer, credential Credential) (*Session, error) {
 		// page. The permanent ones (301, 308) say that the address is wrong.
 		return nil, refuse(fmt.Sprintf("the app redirects, as it does where nobody is signed in (status %d)", a.status))
 	default:
-		return nil, doubt(askingApp, a.useless())
+		return nil, unavailableAfter(askingEndpoint, a.unexpectedStatus())
 	}
 }
 
 // statusPageExpired is Laravel's for a session that has ended.
 const statusPageExpired = 419
 
-// request is the question: the session and nothing else of what the client has
+// newRequest is the question: the session and nothing else of what the client has
 // sent. Other headers would let it choose how the app reads the session.
-func (e *Endpoint) request(ctx context.Context, credential Credential) (*http.Request, error) {
+func (e *Endpoint) newRequest(ctx context.Context, credential Credential) (*http.Request, error) {
 	if e.Realm == "" {
 		return nil, errors.New("its sessions have no realm: give them one")
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.URL, nil)
 	if err != nil {
-		return nil, errNoURL
+		return nil, errInvalidURL
 	}
 	req.Header.Set("Accept", "application/json")
 	switch {
-	case credential.Slot == InBearer:
+	case credential.Source == InBearer:
 		req.Header.Set("Authorization", "Bearer "+credential.Text)
 	case e.Cookie != "":
-		req.Header.Set("Cookie", credential.header(e.Cookie))
+		req.Header.Set("Cookie", credential.cookieHeader(e.Cookie))
 	default:
 		return nil, errors.New("the session came by a cookie, and none is to be sent: name it")
 	}
-	shape(req, e.Header)
+	applyHeaders(req, e.Header)
 	return req, nil
 }
 
-func (e *Endpoint) read(a *answer, credential Credential) (*Session, error) {
+func (e *Endpoint) parse(a *response, credential Credential) (*Session, error) {
 	switch text := string(bytes.TrimSpace(a.body)); text {
 	case "", "null", "false":
 		// Auth.js says null, some say nothing at all.
@@ -109,34 +109,34 @@ func (e *Endpoint) read(a *answer, credential Credential) (*Session, error) {
 		}
 		return nil, refuse("the app says that nobody is signed in (status 200, " + text + ")")
 	}
-	d, err := readDocument(a.body)
+	d, err := decodeClaims(a.body)
 	if err != nil {
-		return nil, doubt(askingApp, a.unreadable(err))
+		return nil, unavailableAfter(askingEndpoint, a.malformed(err))
 	}
 	path := e.Subject
 	if path == "" {
 		path = "sub"
 	}
-	if nobody(d.at(path)) {
+	if isNobody(d.value(path)) {
 		// As of an app that answers {} or {"user":null}.
 		return nil, refuse("the app says that nobody is signed in (status 200, no " + path + ")")
 	}
-	s := a.session(credential, d)
+	s := a.newSession(credential, d)
 	if s.Subject, err = d.subject(path); err != nil {
-		return nil, doubt(askingApp, a.unreadable(err))
+		return nil, unavailableAfter(askingEndpoint, a.malformed(err))
 	}
 	if e.Expires != "" {
 		if s.Expires, err = d.date(e.Expires); err != nil {
-			return nil, doubt(askingApp, a.unreadable(err))
+			return nil, unavailableAfter(askingEndpoint, a.malformed(err))
 		}
 	}
 	s.Realm = e.Realm
-	return s.until(time.Now())
+	return s.applyLeeway(time.Now())
 }
 
-// nobody tells whether what stands in a subject's place says that nobody is signed
+// isNobody tells whether what stands in a subject's place says that nobody is signed
 // in. 0 does at WordPress, Drupal and others, whose users count from 1.
-func nobody(v any) bool {
+func isNobody(v any) bool {
 	switch v := v.(type) {
 	case nil:
 		return true

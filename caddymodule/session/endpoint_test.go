@@ -85,7 +85,7 @@ func TestEndpoint(t *testing.T) {
 		"true":               {body: `true`, want: unknowable},
 		"cut off":            {body: until(`null`)[:20], want: unknowable},
 		"HTML":               {kind: "text/html", body: `<html>leak`, want: unknowable},
-		"too large":          {body: until(`"` + strings.Repeat("x", maxAnswer) + `"`), want: unknowable},
+		"too large":          {body: until(`"` + strings.Repeat("x", maxBody) + `"`), want: unknowable},
 		"moved":              {status: 301, want: unknowable},
 		"moved for good":     {status: 308, want: unknowable},
 		"bad request":        {status: 400, body: `leak`, want: unknowable},
@@ -97,7 +97,7 @@ func TestEndpoint(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			j := &judge{status: c.status, kind: c.kind, body: c.body}
 			before := time.Now()
-			s, err := appEndpoint(j.client()).Verify(t.Context(), Credential{Text: askedCredential, Slot: InCookie})
+			s, err := appEndpoint(j.client()).Verify(t.Context(), Credential{Text: askedCredential, Source: InCookie})
 			if got := outcome(t, s, err); got != c.want {
 				t.Fatalf("%q, want %q: %v", got, c.want, errors.Unwrap(err))
 			}
@@ -107,7 +107,7 @@ func TestEndpoint(t *testing.T) {
 			if c.want != "" {
 				return
 			}
-			if s.Realm != "app" || s.Subject != "alice" || s.digest != digestOf(askedCredential) || !s.asked || s.IssuedBefore.Before(before) || s.IssuedBefore.After(j.heard) {
+			if s.Realm != "app" || s.Subject != "alice" || s.digest != sessionDigest(askedCredential) || !s.remote || s.IssuedBefore.Before(before) || s.IssuedBefore.After(j.heard) {
 				t.Errorf("%+v", s)
 			}
 			if mail, _ := s.Claim("user.mail"); mail != "a@example.org" {
@@ -135,12 +135,12 @@ func TestEndpointOnTheWire(t *testing.T) {
 	address, _ := url.Parse(server.URL)
 	client.Jar.SetCookies(address, []*http.Cookie{{Name: "other", Value: "user"}})
 	e := &Endpoint{URL: server.URL + "/me", Cookie: "__Host-session", Realm: "app", Client: client}
-	for slot, want := range map[Slot]http.Header{
+	for slot, want := range map[Source]http.Header{
 		InCookie: {"Accept": {"application/json"}, "Cookie": {"__Host-session=a=b+c"}},
 		InBearer: {"Accept": {"application/json"}, "Authorization": {"Bearer a=b+c"}},
 	} {
 		for range 2 {
-			if _, err := e.Verify(t.Context(), Credential{Text: "a=b+c", Slot: slot}); err != nil {
+			if _, err := e.Verify(t.Context(), Credential{Text: "a=b+c", Source: slot}); err != nil {
 				t.Fatal(errors.Unwrap(err))
 			}
 			if got.Method != http.MethodGet || got.RequestURI != "/me" || got.ContentLength != 0 {
@@ -154,7 +154,7 @@ func TestEndpointOnTheWire(t *testing.T) {
 		"no cookie to send": {URL: server.URL, Realm: "app", Client: client},
 		"no realm":          {URL: server.URL, Cookie: "c", Client: client},
 	} {
-		s, err := e.Verify(t.Context(), Credential{Text: "x", Slot: InCookie})
+		s, err := e.Verify(t.Context(), Credential{Text: "x", Source: InCookie})
 		if code := outcome(t, s, err); code != unknowable || got != nil {
 			t.Errorf("%s: %q", name, code)
 		}

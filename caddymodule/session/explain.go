@@ -45,7 +45,7 @@ func Explain(ctx context.Context, v Verifier, credential Credential) []Finding {
 	switch v := v.(type) {
 	case *Cache:
 		return Explain(ctx, v.verifier, credential)
-	case *Asked:
+	case *RemoteVerifier:
 		return Explain(ctx, v.verifier, credential)
 	case Explainer:
 		return v.Explain(ctx, credential)
@@ -56,20 +56,20 @@ func Explain(ctx context.Context, v Verifier, credential Credential) []Finding {
 
 // Explain implements [Explainer].
 func (j *JWT) Explain(ctx context.Context, credential Credential) []Finding {
-	header, d, err := peek(credential.Text)
+	header, d, err := decodeUnverified(credential.Text)
 	if err != nil {
 		return []Finding{{Name: "form", Detail: err.Error()}}
 	}
 	all := []Finding{{Name: "form", Detail: "a signed JWT", OK: true}}
 	all = append(all, j.explainHeader(header, credential.Text)...)
 	all = append(all, j.explainSignature(ctx, header, credential.Text))
-	s := j.session(d)
-	for _, check := range j.claims() {
+	s := j.newSession(d)
+	for _, check := range j.claimChecks() {
 		f := Finding{Name: check.claim}
-		if err := check.judge(d, s); err != nil {
-			f.Detail = err.Error() + j.mend(check.claim, d)
+		if err := check.check(d, s); err != nil {
+			f.Detail = err.Error() + j.claimHint(check.claim, d)
 		} else {
-			f.OK, f.Detail = true, j.says(check.claim, d, s)
+			f.OK, f.Detail = true, j.describeClaim(check.claim, d, s)
 		}
 		if !f.OK || f.Detail != "" {
 			all = append(all, f)
@@ -78,16 +78,16 @@ func (j *JWT) Explain(ctx context.Context, credential Credential) []Finding {
 	return all
 }
 
-// peek reads a token without verifying it. The error says what it is instead.
-func peek(text string) (header, payload document, err error) {
+// decodeUnverified reads a token without verifying it. The error says what it is instead.
+func decodeUnverified(text string) (header, payload claims, err error) {
 	parts := strings.Split(text, ".")
 	if len(text) > maxCredential || len(parts) != 3 {
-		return nil, nil, errors.New(otherForm(parts))
+		return nil, nil, errors.New(describeNonJWT(parts))
 	}
-	for i, to := range []*document{&header, &payload} {
+	for i, to := range []*claims{&header, &payload} {
 		decoded, err := base64.RawURLEncoding.DecodeString(parts[i])
 		if err == nil {
-			*to, err = readDocument(decoded)
+			*to, err = decodeClaims(decoded)
 		}
 		if err != nil {
 			return nil, nil, fmt.Errorf("it has three parts as a JWT has, but part %d cannot be read: it was cut, or changed on the way", i+1)
@@ -99,8 +99,8 @@ func peek(text string) (header, payload document, err error) {
 	return header, payload, nil
 }
 
-// otherForm says what a credential is that is no JWT.
-func otherForm(parts []string) string {
+// describeNonJWT says what a credential is that is no JWT.
+func describeNonJWT(parts []string) string {
 	switch {
 	case len(parts) == 5:
 		return "it is encrypted (a JWE), so that its app alone can read it: ask the app with `session_endpoint`"
@@ -112,11 +112,11 @@ func otherForm(parts []string) string {
 }
 
 // explainHeader judges what the token says of itself.
-func (j *JWT) explainHeader(header document, text string) []Finding {
+func (j *JWT) explainHeader(header claims, text string) []Finding {
 	used, _ := header["alg"].(string)
 	alg := Finding{Name: "alg", Detail: printable(used), OK: slices.Contains(j.Algorithms, jose.SignatureAlgorithm(used))}
 	if !alg.OK {
-		alg.Detail = fmt.Sprintf("%s, and allowed are %v%s", cmp.Or(printable(used), "it names none"), j.Algorithms, otherKind(used, j.Algorithms))
+		alg.Detail = fmt.Sprintf("%s, and allowed are %v%s", cmp.Or(printable(used), "it names none"), j.Algorithms, algorithmHint(used, j.Algorithms))
 	}
 	kind, given := header["typ"].(string)
 	typ := Finding{Name: "typ", Detail: cmp.Or(printable(kind), "it has none"), OK: slices.Contains(j.types(), mediaType(kind)) && (given || header["typ"] == nil)}
@@ -134,15 +134,15 @@ func (j *JWT) explainHeader(header document, text string) []Finding {
 	return all
 }
 
-// otherKind tells which setting goes with an algorithm, if it is another one.
-func otherKind(used string, allowed []jose.SignatureAlgorithm) string {
+// algorithmHint tells which setting goes with an algorithm, if it is another one.
+func algorithmHint(used string, allowed []jose.SignatureAlgorithm) string {
 	symmetric := slices.Contains(allowed, jose.HS256) || slices.Contains(allowed, jose.HS512)
 	switch name := jose.SignatureAlgorithm(used); {
-	case slices.Contains(Symmetric, name) && !symmetric:
+	case slices.Contains(SymmetricAlgorithms, name) && !symmetric:
 		return ": it is signed with a shared secret: write `hmac_secret` in place of the keys"
-	case slices.Contains(Asymmetric, name) && symmetric:
+	case slices.Contains(AsymmetricAlgorithms, name) && symmetric:
 		return ": it is signed with a private key: write `jwks` or `public_key` in place of `hmac_secret`"
-	case slices.Contains(Symmetric, name) || slices.Contains(Asymmetric, name):
+	case slices.Contains(SymmetricAlgorithms, name) || slices.Contains(AsymmetricAlgorithms, name):
 		return ": write `algorithms` with it, if the issuer has such a key"
 	default:
 		return ": none that is safe"
@@ -150,7 +150,7 @@ func otherKind(used string, allowed []jose.SignatureAlgorithm) string {
 }
 
 // explainSignature looks for the key.
-func (j *JWT) explainSignature(ctx context.Context, header document, text string) Finding {
+func (j *JWT) explainSignature(ctx context.Context, header claims, text string) Finding {
 	f := Finding{Name: "signature"}
 	kind, _ := header["typ"].(string)
 	token, err := j.parse(text, []string{mediaType(kind)})
@@ -159,7 +159,7 @@ func (j *JWT) explainSignature(ctx context.Context, header document, text string
 		return f
 	}
 	kid, _ := header["kid"].(string)
-	if _, err = j.Keys.Payload(ctx, token); err == nil {
+	if _, err = j.Keys.VerifySignature(ctx, token); err == nil {
 		f.OK, f.Detail = true, "by a key that is trusted"
 		if kid != "" {
 			f.Detail += ", kid " + printable(kid)
@@ -170,16 +170,16 @@ func (j *JWT) explainSignature(ctx context.Context, header document, text string
 	if kid != "" {
 		f.Detail += "; its kid is " + printable(kid)
 	}
-	if fixed, ok := j.Keys.(*Fixed); ok && fixed.encoded(token) {
+	if fixed, ok := j.Keys.(*StaticKeySet); ok && fixed.signedByDecodedSecret(token) {
 		f.Detail += "; the secret, decoded from base64, has: the app decodes it, so give the decoded bytes"
 	}
 	f.Detail += "; what follows is what the token says, whoever has written it"
 	return f
 }
 
-// encoded tells whether a secret has signed the token that is given here as
+// signedByDecodedSecret tells whether a secret has signed the token that is given here as
 // base64, which some libraries decode and others take as it is.
-func (f *Fixed) encoded(token *jose.JSONWebSignature) bool {
+func (f *StaticKeySet) signedByDecodedSecret(token *jose.JSONWebSignature) bool {
 	for _, key := range f.keys {
 		secret, ok := key.([]byte)
 		if !ok {

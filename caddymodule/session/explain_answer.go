@@ -15,8 +15,8 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// maxTold is how many names of an answer are told.
-const maxTold = 40
+// maxListedNames is how many names of an answer are told.
+const maxListedNames = 40
 
 // Explain implements [Explainer].
 func (e *Endpoint) Explain(ctx context.Context, credential Credential) []Finding {
@@ -24,18 +24,18 @@ func (e *Endpoint) Explain(ctx context.Context, credential Credential) []Finding
 	if path == "" {
 		path = "sub"
 	}
-	a, err := e.ask(ctx, credential)
+	a, err := e.call(ctx, credential)
 	return explainAnswer("session_endpoint", a, err, func() error {
-		_, err := e.judge(a, credential)
+		_, err := e.interpret(a, credential)
 		return err
 	}, path)
 }
 
 // Explain implements [Explainer].
 func (i *Introspection) Explain(ctx context.Context, credential Credential) []Finding {
-	a, err := i.ask(ctx, credential)
+	a, err := i.call(ctx, credential)
 	return explainAnswer("introspect", a, err, func() error {
-		_, err := i.judge(a, credential)
+		_, err := i.interpret(a, credential)
 		return err
 	}, "")
 }
@@ -43,44 +43,44 @@ func (i *Introspection) Explain(ctx context.Context, credential Credential) []Fi
 // explainAnswer tells what came, of its content the names and types alone, and
 // what is thought of it. subject is where the operator may have another name
 // read; empty: nowhere.
-func explainAnswer(setting string, a *answer, failed error, judge func() error, subject string) []Finding {
+func explainAnswer(setting string, a *response, failed error, judge func() error, subject string) []Finding {
 	if failed != nil {
 		return []Finding{{Name: setting, Detail: delegation.Explain(failed)}}
 	}
 	all := []Finding{{Name: setting, Detail: a.String(), OK: true}}
-	d, err := readDocument(a.body)
+	d, err := decodeClaims(a.body)
 	if err == nil {
-		all = append(all, Finding{Name: "answer", Detail: cmp.Or(contents(d, true), "an object without anything in it"), OK: true})
+		all = append(all, Finding{Name: "answer", Detail: cmp.Or(describeObject(d, true), "an object without anything in it"), OK: true})
 	}
 	f := Finding{Name: "judgement", OK: true, Detail: "somebody is signed in"}
 	if err := judge(); err != nil {
 		f.OK, f.Detail = false, delegation.Explain(err)
-		if others := subjectsIn(d, subject); subject != "" && len(others) > 0 {
+		if others := subjectCandidates(d, subject); subject != "" && len(others) > 0 {
 			f.Detail += "; the answer could name the user as " + strings.Join(others, ", ") + ": `subject` with the one that never changes"
 		}
 	}
 	return append(all, f)
 }
 
-// contents are the names of an object with the types of what they name, and of
+// describeObject are the names of an object with the types of what they name, and of
 // objects in it.
-func contents(d document, deep bool) string {
+func describeObject(d claims, deep bool) string {
 	var all []string
 	for _, name := range slices.Sorted(maps.Keys(d)) {
-		if len(all) == maxTold {
-			all = append(all, fmt.Sprintf("and %d more", len(d)-maxTold))
+		if len(all) == maxListedNames {
+			all = append(all, fmt.Sprintf("and %d more", len(d)-maxListedNames))
 			break
 		}
-		text := delegation.Printable(name, 64) + " (" + typeOf(d[name]) + ")"
+		text := delegation.Printable(name, 64) + " (" + jsonType(d[name]) + ")"
 		if inner, ok := d[name].(map[string]any); ok && deep && len(inner) > 0 {
-			text = delegation.Printable(name, 64) + " {" + contents(inner, false) + "}"
+			text = delegation.Printable(name, 64) + " {" + describeObject(inner, false) + "}"
 		}
 		all = append(all, text)
 	}
 	return strings.Join(all, ", ")
 }
 
-func typeOf(v any) string {
+func jsonType(v any) string {
 	switch v := v.(type) {
 	case nil:
 		return "null"
@@ -97,8 +97,8 @@ func typeOf(v any) string {
 	}
 }
 
-// subjectsIn are the names by which a document could name a user, but for one.
-func subjectsIn(d document, but string) (all []string) {
+// subjectCandidates are the names by which a document could name a user, but for one.
+func subjectCandidates(d claims, but string) (all []string) {
 	for _, path := range subjectClaims {
 		if _, err := d.subject(path); err == nil && path != but {
 			all = append(all, path)

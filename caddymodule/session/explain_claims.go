@@ -11,8 +11,8 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// says is what a good claim says; "" if it is good because it is not there.
-func (j *JWT) says(claim string, d document, s *Session) string {
+// describeClaim is what a good claim says; "" if it is good because it is not there.
+func (j *JWT) describeClaim(claim string, d claims, s *Session) string {
 	switch claim {
 	case "iss":
 		if j.Issuer == "" {
@@ -23,7 +23,7 @@ func (j *JWT) says(claim string, d document, s *Session) string {
 		if len(j.Audiences) == 0 {
 			return "it does not matter, as the keys are this app's own"
 		}
-		return valuesOf(d, claim)
+		return printValues(d, claim)
 	case cmp.Or(j.SubjectClaim, "sub"):
 		return "names the user"
 	case "sid":
@@ -32,19 +32,19 @@ func (j *JWT) says(claim string, d document, s *Session) string {
 		}
 		return "names the session"
 	case "iat, exp":
-		return fmt.Sprintf("issued before %s, ends %s with %s of leeway", when(s.IssuedBefore), when(s.Expires), leeway)
+		return fmt.Sprintf("issued before %s, ends %s with %s of leeway", formatTime(s.IssuedBefore), formatTime(s.Expires), leeway)
 	default:
 		return ""
 	}
 }
 
-func when(at time.Time) string { return at.UTC().Format(time.RFC3339) }
+func formatTime(at time.Time) string { return at.UTC().Format(time.RFC3339) }
 
 // printable is a value that is no secret and of no person.
 func printable(text string) string { return delegation.Printable(text, 200) }
 
-// valuesOf prints one value or several.
-func valuesOf(d document, claim string) string {
+// printValues prints one value or several.
+func printValues(d claims, claim string) string {
 	values, err := d.strings(claim)
 	if err != nil || len(values) == 0 {
 		return ""
@@ -62,9 +62,9 @@ var (
 	subjectClaims  = []string{"sub", "user_id", "uid", "id", "user.id", "userId", "oid", "username"}
 )
 
-// mend is what could be written so that a claim would do, from what else the
+// claimHint is what could be written so that a claim would do, from what else the
 // token says. The operator has to know whether it should.
-func (j *JWT) mend(claim string, d document) string {
+func (j *JWT) claimHint(claim string, d claims) string {
 	switch claim {
 	case "iss":
 		issuer, _ := d.text("iss")
@@ -74,17 +74,17 @@ func (j *JWT) mend(claim string, d document) string {
 		return fmt.Sprintf(": it says %s and `issuer` says %s", printable(issuer), printable(j.Issuer))
 	case cmp.Or(j.AudienceClaim, "aud"):
 		text := ""
-		if values := valuesOf(d, claim); values != "" {
+		if values := printValues(d, claim); values != "" {
 			text = fmt.Sprintf(": it names %s and `audience` says %s", values, printable(strings.Join(j.Audiences, ", ")))
 		}
 		for _, other := range audienceClaims {
-			if values := valuesOf(d, other); other != claim && values != "" {
+			if values := printValues(d, other); other != claim && values != "" {
 				text += fmt.Sprintf("; %s names %s: if that is your app write `audience_claim %s` and `audience` with it", other, values, other)
 			}
 		}
 		return text
 	case cmp.Or(j.SubjectClaim, "sub"):
-		others := subjectsIn(d, claim)
+		others := subjectCandidates(d, claim)
 		if len(others) > 0 {
 			return "; others that could name the user: " + strings.Join(others, ", ") + ": `subject_claim` with the one that never changes and is never given to somebody else"
 		}
@@ -93,11 +93,11 @@ func (j *JWT) mend(claim string, d document) string {
 		var texts []string
 		for _, name := range []string{"iat", "exp"} {
 			if at, err := d.time(name); err == nil && !at.IsZero() {
-				texts = append(texts, name+" "+when(at))
+				texts = append(texts, name+" "+formatTime(at))
 			}
 		}
 		if len(texts) > 0 {
-			return fmt.Sprintf(": %s, and here it is %s", strings.Join(texts, ", "), when(time.Now()))
+			return fmt.Sprintf(": %s, and here it is %s", strings.Join(texts, ", "), formatTime(time.Now()))
 		}
 		return ""
 	default:

@@ -24,14 +24,14 @@ func explained(findings []Finding) bool {
 func TestExplain(t *testing.T) {
 	key := newKey(t)
 	secret := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("s", 48)))
-	shared, err := SharedSecrets(secret)
+	shared, err := NewSharedSecrets(secret)
 	if err != nil {
 		t.Fatal(err)
 	}
-	j := verifierOf(&Fixed{[]any{key.Public()}})
-	hmac := &JWT{Issuer: testIssuer, Audiences: []string{testAudience}, Algorithms: Symmetric[:1], Keys: shared}
+	j := verifierOf(&StaticKeySet{[]any{key.Public()}})
+	hmac := &JWT{Issuer: testIssuer, Audiences: []string{testAudience}, Algorithms: SymmetricAlgorithms[:1], Keys: shared}
 	token := func(change map[string]any) string {
-		return sign(t, jose.ES256, key, map[string]any{"kid": "key-1"}, claims(change))
+		return sign(t, jose.ES256, key, map[string]any{"kid": "key-1"}, testClaims(change))
 	}
 	for name, c := range map[string]struct {
 		verifier *JWT
@@ -49,10 +49,10 @@ func TestExplain(t *testing.T) {
 		"expired":           {j, token(map[string]any{"exp": time.Now().Add(-time.Hour).Unix()}), []string{"iat, exp: it has expired: iat 2"}},
 		"no iat":            {j, token(map[string]any{"iat": nil}), []string{"set `lifetime`"}},
 		"not signed":        {j, token(nil)[:len(token(nil))-4] + "AAAA", []string{"its kid is key-1", "whoever has written it"}},
-		"a shared secret":   {j, sign(t, jose.HS256, []byte(secret), nil, claims(nil)), []string{"alg: HS256, and allowed are [", "write `hmac_secret`"}},
+		"a shared secret":   {j, sign(t, jose.HS256, []byte(secret), nil, testClaims(nil)), []string{"alg: HS256, and allowed are [", "write `hmac_secret`"}},
 		"a private key":     {hmac, token(nil), []string{"alg: ES256", "write `jwks` or `public_key`"}},
-		"a decoded secret":  {hmac, sign(t, jose.HS256, []byte(strings.Repeat("s", 48)), nil, claims(nil)), []string{"the secret, decoded from base64, has"}},
-		"another type":      {j, sign(t, jose.ES256, key, map[string]any{"typ": "logout+jwt"}, claims(nil)), []string{"typ: logout+jwt", "`type logout+jwt`"}},
+		"a decoded secret":  {hmac, sign(t, jose.HS256, []byte(strings.Repeat("s", 48)), nil, testClaims(nil)), []string{"the secret, decoded from base64, has"}},
+		"another type":      {j, sign(t, jose.ES256, key, map[string]any{"typ": "logout+jwt"}, testClaims(nil)), []string{"typ: logout+jwt", "`type logout+jwt`"}},
 		"a refresh token":   {j, token(map[string]any{"token_use": "refresh"}), []string{"token_use: it is a refresh token"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -32,7 +32,7 @@ func FuzzFind(f *testing.F) {
 	} {
 		f.Add(seed, "Bearer abc")
 	}
-	carrier := Carrier{Cookie: name, Bearer: true}
+	carrier := Extractor{Cookie: name, Bearer: true}
 	f.Fuzz(func(t *testing.T, cookie, authorization string) {
 		h := http.Header{"Cookie": strings.Split(cookie, "\n"), "Authorization": {authorization}}
 		for _, value := range append(h["Cookie"], authorization) {
@@ -40,7 +40,7 @@ func FuzzFind(f *testing.F) {
 				return // no server takes it
 			}
 		}
-		got, err := carrier.Find(h)
+		got, err := carrier.Extract(h)
 		if err != nil {
 			return
 		}
@@ -49,8 +49,8 @@ func FuzzFind(f *testing.F) {
 		}
 		request := &http.Request{Header: h}
 		all := request.CookiesNamed(name)
-		if got.Slot == InBearer {
-			if len(all) > 0 || got.Cookie != "" || len(request.CookiesNamed(name+".0")) > 0 {
+		if got.Source == InBearer {
+			if len(all) > 0 || got.CookieHeader != "" || len(request.CookiesNamed(name+".0")) > 0 {
 				t.Errorf("the cookies %v were passed over", request.Cookies())
 			}
 			return
@@ -75,7 +75,7 @@ func FuzzFind(f *testing.F) {
 		if joined != got.Text && !isBearer(joined, got.Text) {
 			t.Errorf("found %q, net/http %q", got.Text, joined)
 		}
-		for _, sent := range (&http.Request{Header: http.Header{"Cookie": {got.header(name)}}}).Cookies() {
+		for _, sent := range (&http.Request{Header: http.Header{"Cookie": {got.cookieHeader(name)}}}).Cookies() {
 			if same := request.CookiesNamed(sent.Name); !strings.HasPrefix(sent.Name, name) || len(same) != 1 || same[0].Value != sent.Value {
 				t.Errorf("%v is sent on, and came as %v", sent, same)
 			}
@@ -101,20 +101,20 @@ func isBearer(value, token string) bool {
 // the verifier is set.
 func FuzzJWT(f *testing.F) {
 	key := newKey(f)
-	good := sign(f, jose.ES256, key, map[string]any{"typ": "JWT"}, claims(map[string]any{"exp": time.Now().Add(1000 * time.Hour).Unix()}))
+	good := sign(f, jose.ES256, key, map[string]any{"typ": "JWT"}, testClaims(map[string]any{"exp": time.Now().Add(1000 * time.Hour).Unix()}))
 	f.Add(good)
 	f.Add(raw(`{"alg":"none"}`, `{"sub":"alice"}`, ""))
 	f.Add(raw(`{"alg":"ES256","jwk":{}}`, `{}`, "x"))
 	f.Add(raw(`{"alg":"ES256","kid":"k"}`, `{"user":{"id":42},"client_id":"app","exp":99999999999}`, "x"))
 	f.Add(strings.Replace(good, ".", "..", 1))
-	fixed := &Fixed{[]any{key.Public()}}
+	fixed := &StaticKeySet{[]any{key.Public()}}
 	j := verifierOf(fixed)
 	verifiers := []*JWT{
 		j,
-		{Issuer: testIssuer, Audiences: []string{testAudience}, AudienceClaim: "client_id", SubjectClaim: "user.id", Algorithms: Asymmetric, Keys: fixed},
-		{Realm: "own", Lifetime: 1000 * time.Hour, Algorithms: Asymmetric, Keys: fixed},
+		{Issuer: testIssuer, Audiences: []string{testAudience}, AudienceClaim: "client_id", SubjectClaim: "user.id", Algorithms: AsymmetricAlgorithms, Keys: fixed},
+		{Realm: "own", Lifetime: 1000 * time.Hour, Algorithms: AsymmetricAlgorithms, Keys: fixed},
 	}
-	b := NewBackchannel(j)
+	b := NewLogoutVerifier(j)
 	body := good[:strings.LastIndexByte(good, '.')]
 	f.Fuzz(func(t *testing.T, text string) {
 		for _, j := range verifiers {
@@ -126,7 +126,7 @@ func FuzzJWT(f *testing.F) {
 				t.Errorf("%v, explained as %+v", err, findings)
 			}
 		}
-		if l, err := b.Read(t.Context(), text); err == nil {
+		if l, err := b.Verify(t.Context(), text); err == nil {
 			t.Errorf("a logout: %+v", l)
 		}
 	})
@@ -142,7 +142,7 @@ func FuzzClaims(f *testing.F) {
 		f.Add(seed, "client_id", "user.id", int64(time.Hour))
 	}
 	f.Fuzz(func(t *testing.T, text, audience, subject string, lifetime int64) {
-		d, err := readDocument([]byte(text))
+		d, err := decodeClaims([]byte(text))
 		if err != nil {
 			return
 		}
@@ -150,7 +150,7 @@ func FuzzClaims(f *testing.F) {
 			{Issuer: testIssuer, Audiences: []string{testAudience}, AudienceClaim: audience, SubjectClaim: subject, Lifetime: time.Duration(lifetime % int64(MaxAge))},
 			{Realm: "own", SubjectClaim: subject},
 		} {
-			s, err := j.read(d)
+			s, err := j.checkClaims(d)
 			if err != nil {
 				if s != nil || strings.Contains(err.Error(), "alice") && !strings.Contains(audience+subject, "alice") {
 					t.Errorf("%v %+v", err, s)
@@ -183,26 +183,26 @@ func FuzzKeys(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		keys, passed, err := readKeySet(text)
+		keys, passed, err := parseKeySet(text)
 		if len(keys) > maxKeys || len(passed) > maxKeys || (err == nil) != (len(keys) > 0) {
 			t.Fatalf("%d keys, %d are passed over, %v", len(keys), len(passed), err)
 		}
 		for _, key := range keys {
-			if _, err := fitting(key.Key); err != nil || !key.IsPublic() || len(key.KeyID) > maxKeyName || len(key.Certificates) > 0 {
+			if _, err := algorithmsFor(key.Key); err != nil || !key.IsPublic() || len(key.KeyID) > maxKeyID || len(key.Certificates) > 0 {
 				t.Errorf("taken: %T, %v", key.Key, err)
 			}
 		}
 		for _, key := range passed {
-			if key.Reason == "" || len(key.Name) > maxKeyName+len("…") || strings.ContainsAny(key.Name, "\x00\r\n") {
+			if key.Reason == "" || len(key.KeyID) > maxKeyID+len("…") || strings.ContainsAny(key.KeyID, "\x00\r\n") {
 				t.Errorf("passed over: %+v", key)
 			}
 		}
 		// It is tried on a token without falling over.
-		token, parseErr := jose.ParseSignedCompact(raw(`{"alg":"ES256","kid":"ed"}`, `{}`, strings.Repeat("x", 64)), Asymmetric)
+		token, parseErr := jose.ParseSignedCompact(raw(`{"alg":"ES256","kid":"ed"}`, `{}`, strings.Repeat("x", 64)), AsymmetricAlgorithms)
 		if parseErr != nil {
 			t.Fatal(parseErr)
 		}
-		if payload, err := (&keySet{keys: keys}).try(token); err == nil {
+		if payload, err := (&fetchedKeys{keys: keys}).verify(token); err == nil {
 			t.Errorf("verified: %q", payload)
 		}
 	})
@@ -244,12 +244,12 @@ func FuzzDocument(f *testing.F) {
 	f.Add(`{"a":[[[[{"a":"\\\""}]]]],"b":{"c":"]]}"}}`, "b.c")
 	f.Add(`{"user":{"id":9007199254740993},"user.id":0}`, "user.id")
 	f.Fuzz(func(t *testing.T, text, path string) {
-		d, err := readDocument([]byte(text))
+		d, err := decodeClaims([]byte(text))
 		if err != nil {
 			return
 		}
-		s := &Session{claims: d.kept(maxKept + 1)}
-		if n := weight(s.claims); n > maxKept {
+		s := &Session{claims: d.trimmed(maxStoredClaims + 1)}
+		if n := weight(s.claims); n > maxStoredClaims {
 			t.Errorf("%d bytes are kept", n)
 		}
 		before, _ := (&Session{claims: d}).Claim(path)
@@ -257,7 +257,7 @@ func FuzzDocument(f *testing.F) {
 			t.Errorf("%q, and %q when kept", before, after)
 		}
 		_, _ = d.strings(path)
-		_ = checkUse(d)
+		_ = checkTokenUse(d)
 		if at, err := d.time(path); err == nil && at.Year() > 40000 {
 			t.Errorf("%s", at)
 		}
@@ -268,10 +268,10 @@ func FuzzDocument(f *testing.F) {
 		if err == nil && (name == "" || len(name) > maxSubject || strings.ContainsAny(name, "\x00\r\n")) {
 			t.Errorf("%q", name)
 		}
-		if err == nil && nobody(d.at(path)) {
+		if err == nil && isNobody(d.value(path)) {
 			t.Errorf("%q is nobody", name)
 		}
-		if number, ok := d.at(path).(json.Number); ok && err == nil {
+		if number, ok := d.value(path).(json.Number); ok && err == nil {
 			if n, ok := new(big.Int).SetString(string(number), 10); !ok || n.Sign() <= 0 || n.String() != name {
 				t.Errorf("%s is %q", number, name)
 			}

@@ -44,7 +44,7 @@ func TestAFewPeopleHang(t *testing.T) {
 		t.Run(strconv.Itoa(few), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var hanging atomic.Bool
-				a := NewAsked(&Introspection{URL: testIssuer, Realm: "r", Client: &http.Client{Transport: hangs(&hanging)}}, 0)
+				a := NewRemoteVerifier(&Introspection{URL: testIssuer, Realm: "r", Client: &http.Client{Transport: hangs(&hanging)}}, 0)
 				verify := func(credential string) error {
 					_, err := a.Verify(t.Context(), bearer(credential))
 					return err
@@ -106,18 +106,18 @@ func TestProbeDoesNotQueue(t *testing.T) {
 		if _, err := a.Verify(t.Context(), bearer("well")); err != nil {
 			t.Fatal(err)
 		}
-		for n := range maxKnown + maxAsking {
-			q := a.known.queue
-			if n >= maxKnown {
-				q = a.unknown.queue
+		for n := range maxSeenCalls + maxUnknownCalls {
+			q := a.seenLane.queue
+			if n >= maxSeenCalls {
+				q = a.unknownLane.queue
 			}
-			if _, err := q.Acquire(t.Context(), place{person: delegation.Person{Subject: strconv.Itoa(n)}}, fair.First); err != nil {
+			if _, err := q.Acquire(t.Context(), queueOwner{person: delegation.Person{Subject: strconv.Itoa(n)}}, fair.RankFirst); err != nil {
 				t.Fatal(err)
 			}
 		}
-		for n := range blame.Distinct {
-			who := blame.Known(delegation.Person{Subject: strconv.Itoa(n)})
-			a.breaker.Record(blame.Pass{}, who, blame.Service(unavailable(nil)))
+		for n := range blame.MinPeople {
+			who := blame.KnownPerson(delegation.Person{Subject: strconv.Itoa(n)})
+			a.breaker.Record(blame.Permit{}, who, blame.ServiceFailed(unavailable(nil)))
 		}
 		if _, err := a.Verify(t.Context(), bearer("well")); err == nil {
 			t.Error("the breaker is closed")
@@ -147,7 +147,7 @@ func TestA1_ManyPeopleHang(t *testing.T) {
 			}
 			return nil, nil
 		}
-		a := NewAsked(&Introspection{URL: testIssuer, Realm: "r", Client: &http.Client{Transport: o}}, 0)
+		a := NewRemoteVerifier(&Introspection{URL: testIssuer, Realm: "r", Client: &http.Client{Transport: o}}, 0)
 		verify := func(credential string) error {
 			_, err := a.Verify(t.Context(), bearer(credential))
 			return err

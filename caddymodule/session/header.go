@@ -10,15 +10,15 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// hopByHop are headers of one connection (RFC 9110 section 7.6.1), which are not
+// hopByHopHeaders are headers of one connection (RFC 9110 section 7.6.1), which are not
 // a question's.
-var hopByHop = []string{
+var hopByHopHeaders = []string{
 	"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Http2-Settings",
 }
 
-// questionsOwn are headers that the question sets itself: the session, the
+// reservedHeaders are headers that the question sets itself: the session, the
 // client's credentials, and what the body and the answer are read by.
-var questionsOwn = []string{"Authorization", "Cookie", "Content-Length", "Content-Type", "Content-Encoding", "Accept-Encoding", "Expect", "Idempotency-Key", "X-Idempotency-Key"}
+var reservedHeaders = []string{"Authorization", "Cookie", "Content-Length", "Content-Type", "Content-Encoding", "Accept-Encoding", "Expect", "Idempotency-Key", "X-Idempotency-Key"}
 
 // CheckHeader tells what is wrong with a header that an operator adds to a
 // question about sessions, without its value. The name is in its canonical form.
@@ -26,9 +26,9 @@ func CheckHeader(name, value string) error {
 	switch {
 	case !httpguts.ValidHeaderFieldName(name):
 		return errors.New("it is no name of a header")
-	case slices.Contains(hopByHop, name):
+	case slices.Contains(hopByHopHeaders, name):
 		return errors.New("it is of one connection, and not sent on: remove it")
-	case slices.Contains(questionsOwn, name):
+	case slices.Contains(reservedHeaders, name):
 		return errors.New("the question sets it itself: remove it")
 	case value == "":
 		return errors.New("the value is empty")
@@ -40,8 +40,8 @@ func CheckHeader(name, value string) error {
 	return nil
 }
 
-// shape adds an operator's headers to a question, in place of its own.
-func shape(req *http.Request, header http.Header) {
+// applyHeaders adds an operator's headers to a question, in place of its own.
+func applyHeaders(req *http.Request, header http.Header) {
 	for name, values := range header {
 		if name == "Host" {
 			req.Host = values[0]

@@ -50,61 +50,61 @@ type Introspection struct {
 
 // Verify implements [Verifier].
 func (i *Introspection) Verify(ctx context.Context, credential Credential) (*Session, error) {
-	a, err := i.ask(ctx, credential)
+	a, err := i.call(ctx, credential)
 	if err != nil {
 		return nil, err
 	}
-	return i.judge(a, credential)
+	return i.interpret(a, credential)
 }
 
-func (i *Introspection) ask(ctx context.Context, credential Credential) (*answer, error) {
-	req, err := i.request(ctx, credential)
+func (i *Introspection) call(ctx context.Context, credential Credential) (*response, error) {
+	req, err := i.newRequest(ctx, credential)
 	if err != nil {
-		return nil, doubt(introspecting, err)
+		return nil, unavailableAfter(introspecting, err)
 	}
-	a, err := ask(i.Client, req)
+	a, err := send(i.Client, req)
 	if err != nil {
-		return nil, doubt(introspecting, err)
+		return nil, unavailableAfter(introspecting, err)
 	}
 	return a, nil
 }
 
-func (i *Introspection) judge(a *answer, credential Credential) (*Session, error) {
+func (i *Introspection) interpret(a *response, credential Credential) (*Session, error) {
 	switch a.status {
 	case http.StatusOK:
-		return i.read(a, credential)
+		return i.parse(a, credential)
 	case http.StatusUnauthorized:
 		// Section 2.3: it is this server that is not signed in.
-		return nil, doubt(introspecting, &failure{error: a.unreadable(errNotAccepted), about: blame.Service})
+		return nil, unavailableAfter(introspecting, &callError{error: a.malformed(errClientRejected), verdictFor: blame.ServiceFailed})
 	case http.StatusBadRequest:
-		return nil, badRequest(a)
+		return nil, interpretBadRequest(a)
 	case http.StatusForbidden:
 		// The credential's: a firewall says the same of a token it does not like.
-		return nil, doubt(introspecting, a.unreadable(errors.New("the issuer does not let this server ask: check client_id and client_secret, and that this client may introspect tokens")))
+		return nil, unavailableAfter(introspecting, a.malformed(errors.New("the issuer does not let this server ask: check client_id and client_secret, and that this client may introspect tokens")))
 	default:
-		return nil, doubt(introspecting, a.useless())
+		return nil, unavailableAfter(introspecting, a.unexpectedStatus())
 	}
 }
 
-// badRequest is the error for an answer with status 400. What it says of the token
+// interpretBadRequest is the error for an answer with status 400. What it says of the token
 // anybody can cause, by sending one that the issuer does not introspect.
-func badRequest(a *answer) error {
-	switch code := errorCode(a.body); {
-	case aboutCredential(code):
+func interpretBadRequest(a *response) error {
+	switch code := oauthErrorCode(a.body); {
+	case isTokenError(code):
 		return refuse("the issuer does not take it for a token that it can judge (status 400, " + code + ")")
-	case aboutClient(code):
-		return doubt(introspecting, &failure{error: a.unreadable(errNotAccepted), about: blame.Service})
+	case isClientError(code):
+		return unavailableAfter(introspecting, &callError{error: a.malformed(errClientRejected), verdictFor: blame.ServiceFailed})
 	default:
-		return doubt(introspecting, a.useless())
+		return unavailableAfter(introspecting, a.unexpectedStatus())
 	}
 }
 
-// request is the question (section 2.1).
-func (i *Introspection) request(ctx context.Context, credential Credential) (*http.Request, error) {
+// newRequest is the question (section 2.1).
+func (i *Introspection) newRequest(ctx context.Context, credential Credential) (*http.Request, error) {
 	form := url.Values{"token": {credential.Text}, "token_type_hint": {"access_token"}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, i.URL, strings.NewReader(form.Encode()))
 	if err != nil {
-		return nil, errNoURL
+		return nil, errInvalidURL
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
@@ -113,48 +113,48 @@ func (i *Introspection) request(ctx context.Context, credential Credential) (*ht
 	req.Header["Idempotency-Key"] = []string{}
 	// RFC 6749 section 2.3.1: encoded, so that an ID may hold a colon.
 	req.SetBasicAuth(url.QueryEscape(i.ClientID), url.QueryEscape(i.ClientSecret.Reveal()))
-	shape(req, i.Header)
+	applyHeaders(req, i.Header)
 	return req, nil
 }
 
-// errNoURL quotes nothing: an address may hold a password.
-var errNoURL = errors.New("the address to ask at is no URL: mend it")
+// errInvalidURL quotes nothing: an address may hold a password.
+var errInvalidURL = errors.New("the address to ask at is no URL: mend it")
 
-// read checks the answer (section 2.2).
-func (i *Introspection) read(a *answer, credential Credential) (*Session, error) {
+// parse checks the answer (section 2.2).
+func (i *Introspection) parse(a *response, credential Credential) (*Session, error) {
 	// A page with status 200 is a mistake in the address, and a signed answer
 	// (RFC 9701) one that nobody has asked for.
 	if kind, _, err := mime.ParseMediaType(a.header.Get("Content-Type")); err != nil || kind != "application/json" {
-		return nil, doubt(introspecting, a.unreadable(errors.New("it is no application/json")))
+		return nil, unavailableAfter(introspecting, a.malformed(errors.New("it is no application/json")))
 	}
-	d, err := readDocument(a.body)
+	d, err := decodeClaims(a.body)
 	if err != nil {
-		return nil, doubt(introspecting, a.unreadable(err))
+		return nil, unavailableAfter(introspecting, a.malformed(err))
 	}
 	if active, _ := d["active"].(bool); !active {
 		return nil, refuse("the issuer says that the session is not active")
 	}
-	if err := checkUse(d); err != nil {
+	if err := checkTokenUse(d); err != nil {
 		if r, ok := errors.AsType[*delegation.Refusal](err); ok {
 			return nil, r
 		}
-		return nil, doubt(introspecting, a.unreadable(err))
+		return nil, unavailableAfter(introspecting, a.malformed(err))
 	}
 	if kind, _ := d["token_type"].(string); i.TokenType != "" && !strings.EqualFold(kind, i.TokenType) {
 		return nil, refuse("introspection: token_type is not " + i.TokenType)
 	}
-	if nobody(d["sub"]) {
+	if isNobody(d["sub"]) {
 		return nil, refuse("introspection: sub is missing: the token is no user's")
 	}
-	s := a.session(credential, d)
-	s.Subject = read(&err, d.subject, "sub")
-	s.ID = read(&err, d.text, "sid")
-	issuer := read(&err, d.issuer, "iss")
-	audiences := read(&err, d.strings, i.audienceClaim())
-	s.Expires = read(&err, d.time, "exp")
-	notBefore := read(&err, d.time, "nbf")
+	s := a.newSession(credential, d)
+	s.Subject = readClaim(&err, d.subject, "sub")
+	s.ID = readClaim(&err, d.text, "sid")
+	issuer := readClaim(&err, d.issuer, "iss")
+	audiences := readClaim(&err, d.strings, i.audienceClaim())
+	s.Expires = readClaim(&err, d.time, "exp")
+	notBefore := readClaim(&err, d.time, "nbf")
 	if err != nil {
-		return nil, doubt(introspecting, a.unreadable(err))
+		return nil, unavailableAfter(introspecting, a.malformed(err))
 	}
 	now := time.Now()
 	switch {
@@ -164,7 +164,7 @@ func (i *Introspection) read(a *answer, credential Credential) (*Session, error)
 		return nil, refuse("introspection: the token tells of an event, as logout tokens do")
 	case i.Issuer != "" && issuer != i.Issuer:
 		return nil, refuse("introspection: iss is another issuer")
-	case len(i.Audiences) > 0 && !overlap(audiences, i.Audiences):
+	case len(i.Audiences) > 0 && !intersects(audiences, i.Audiences):
 		return nil, refuse("introspection: " + i.audienceClaim() + " does not name this audience")
 	case now.Before(notBefore.Add(-leeway)):
 		return nil, refuse("introspection: the session is not valid yet")
@@ -176,9 +176,9 @@ func (i *Introspection) read(a *answer, credential Credential) (*Session, error)
 		s.issuer = issuer // by which it tells of logouts
 	}
 	if s.Realm == "" {
-		return nil, doubt(introspecting, errors.New("the answer has no iss: give the sessions a realm"))
+		return nil, unavailableAfter(introspecting, errors.New("the answer has no iss: give the sessions a realm"))
 	}
-	return s.until(now)
+	return s.applyLeeway(now)
 }
 
 func (i *Introspection) audienceClaim() string {
@@ -190,7 +190,7 @@ func (i *Introspection) audienceClaim() string {
 
 // issuer returns an issuer's name; "" if there is none. Unlike a subject it is no
 // number.
-func (d document) issuer(path string) (string, error) {
+func (d claims) issuer(path string) (string, error) {
 	if name, err := d.text(path); name == "" {
 		return "", err
 	}

@@ -45,7 +45,7 @@ func outcome(t testing.TB, s *Session, err error) string {
 	t.Helper()
 	silent(t, err)
 	code := string(codeOf(t, s, err))
-	if f, ok := errors.AsType[*failure](err); ok && f.verdict(delegation.AsRefusal(err)).OfService() {
+	if f, ok := errors.AsType[*callError](err); ok && f.verdict(delegation.AsRefusal(err)).ConcernsService() {
 		code += "*"
 	}
 	return code
@@ -122,7 +122,7 @@ func TestIntrospection(t *testing.T) {
 		"nothing":           {body: ``, want: unknowable},
 		"two objects":       {body: good("") + good(""), want: unknowable},
 		"cut off":           {body: good("")[:40], want: unknowable},
-		"too large":         {body: good(`,"x":"` + strings.Repeat("x", maxAnswer) + `"`), want: unknowable},
+		"too large":         {body: good(`,"x":"` + strings.Repeat("x", maxBody) + `"`), want: unknowable},
 		"HTML":              {kind: "text/html", body: `<html>leak`, want: unknowable},
 		"HTML as JSON":      {body: `<html>leak`, want: unknowable},
 		"JSON as HTML":      {kind: "text/html", body: good(""), want: unknowable},
@@ -134,7 +134,7 @@ func TestIntrospection(t *testing.T) {
 		"temporarily":          {status: 307, body: good(""), want: unknowable},
 		"bad request":          {status: 400, body: `{"error":"leak"}`, want: unknowable},
 		"bad request, a page":  {status: 400, kind: "text/html", body: `<html>leak`, want: unknowable},
-		"bad request, huge":    {status: 400, body: `{"x":"` + strings.Repeat("x", maxRest) + `","error":"invalid_request"}`, want: unknowable},
+		"bad request, huge":    {status: 400, body: `{"x":"` + strings.Repeat("x", maxErrorBody) + `","error":"invalid_request"}`, want: unknowable},
 		"bad request, a list":  {status: 400, body: `{"error":["invalid_request"]}`, want: unknowable},
 		"we are not known":     {status: 400, body: `{"error":"invalid_client"}`, want: nobodyKnows},
 		"our secret is wrong":  {status: 401, body: `{"error":"invalid_client","x":"` + askedSecret + `"}`, want: nobodyKnows},
@@ -164,7 +164,7 @@ func TestIntrospection(t *testing.T) {
 			if c.want != "" {
 				return
 			}
-			if s.Realm != "people" || s.Subject != "alice" || s.digest != digestOf(askedCredential) || !s.asked || s.IssuedBefore.Before(before) || s.IssuedBefore.After(j.heard) {
+			if s.Realm != "people" || s.Subject != "alice" || s.digest != sessionDigest(askedCredential) || !s.remote || s.IssuedBefore.Before(before) || s.IssuedBefore.After(j.heard) {
 				t.Errorf("%+v", s)
 			}
 			if n, ok := s.Claim("n"); ok && (n != "12345678901234567890" || s.ID != "s1") {
@@ -204,7 +204,7 @@ func TestIntrospectionOnTheWire(t *testing.T) {
 	}))
 	defer server.Close()
 	i := &Introspection{URL: server.URL + "/introspect?tenant=1", ClientID: "an:id", ClientSecret: delegation.NewSecret(askedSecret), Realm: "r", Client: server.Client()}
-	if _, err := i.Verify(t.Context(), Credential{Text: "a+b/c=&active=true", Slot: InCookie}); err != nil {
+	if _, err := i.Verify(t.Context(), Credential{Text: "a+b/c=&active=true", Source: InCookie}); err != nil {
 		t.Fatal(errors.Unwrap(err))
 	}
 	if got.Method != http.MethodPost || got.RequestURI != "/introspect?tenant=1" {

@@ -31,7 +31,7 @@ func TestC33_IntrospectionTokenType(t *testing.T) {
 		}))
 		v := introspection(issuer.Client())
 		v.URL, v.AudienceClaim, v.TokenType = issuer.URL, "client_id", "Bearer"
-		s, err := v.Verify(t.Context(), Credential{Text: askedCredential, Slot: InBearer})
+		s, err := v.Verify(t.Context(), Credential{Text: askedCredential, Source: InBearer})
 		if got := outcome(t, s, err); got != want {
 			t.Errorf("%s: %q, want %q: %v", answer, got, want, err)
 		}

@@ -22,104 +22,104 @@ import (
 )
 
 const (
-	// KeysAge is when keys are fetched anew in the background, and how long a
+	// KeyRefreshInterval is when keys are fetched anew in the background, and how long a
 	// session may be remembered that one of them has signed; keysLife is when
 	// they are not used any more: one that the issuer has withdrawn must not
 	// be believed for ever because the issuer cannot be reached.
-	KeysAge  = time.Hour
-	keysLife = 24 * time.Hour
+	KeyRefreshInterval = time.Hour
+	keysMaxAge         = 24 * time.Hour
 
-	// keysPause is how long to wait between two attempts, on average: keysBurst
+	// keyFetchInterval is how long to wait between two attempts, on average: keysBurst
 	// may follow each other. Anybody can send tokens that no key has signed.
-	keysPause = 10 * time.Second
-	keysBurst = 3
+	keyFetchInterval = 10 * time.Second
+	keyFetchBurst    = 3
 
 	// unverifiedLife is for how long it is remembered that a token came that no key
 	// had signed: until its user's app has tried again after a pause, and not
 	// much longer, as an issuer may publish a key after it has signed with it.
-	unverifiedLife = 3 * keysPause
+	unverifiedLife = 3 * keyFetchInterval
 	maxUnverified  = 10_000
 )
 
-// Remote are keys that an issuer publishes as a JSON Web Key Set (RFC 7517
+// RemoteKeySet are keys that an issuer publishes as a JSON Web Key Set (RFC 7517
 // section 5). They are fetched when the first token is verified, again when one
 // comes that none of them has signed, and every hour. It implements [Keys]. It
 // has no goroutine of its own.
-type Remote struct {
-	// Client tells who waits. Nil: nobody is told from anybody.
-	Client Client
+type RemoteKeySet struct {
+	// ClientAddress tells who waits. Nil: nobody is told from anybody.
+	ClientAddress ClientAddress
 
 	// Report is told which keys of the set are not used, when that has changed.
 	// Nil: nobody is.
 	Report func(address string, passed []UnusedKey)
 
-	url        string
-	client     *http.Client
-	flights    *flight.Group[netip.Prefix, *keySet]
-	unverified *memory.Store[string, time.Time] // when tokens came first that no key had signed, by digest
+	url             string
+	httpClient      *http.Client
+	flights         *flight.Group[netip.Prefix, *fetchedKeys]
+	unverifiedSince *memory.Cache[string, time.Time] // when tokens came first that no key had signed, by digest
 
-	mu       sync.Mutex
-	set      *keySet   // what was fetched last; nil if nothing was
-	tried    time.Time // when it was asked for last
-	failure  error     // of that
-	bucket   *rate.Limiter
-	reported []UnusedKey
+	mu           sync.Mutex
+	keys         *fetchedKeys // what was fetched last; nil if nothing was
+	lastAttempt  time.Time    // when it was asked for last
+	lastError    error        // of that
+	limiter      *rate.Limiter
+	reportedKeys []UnusedKey
 }
 
-// NewRemote returns the keys at an address, fetched by the client. Redirects are
+// NewRemoteKeySet returns the keys at an address, fetched by the client. Redirects are
 // followed here, as far as they may be, whatever the client does.
-func NewRemote(address string, client *http.Client) *Remote {
+func NewRemoteKeySet(address string, client *http.Client) *RemoteKeySet {
 	own := *client
 	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &Remote{
-		url: address, client: &own,
-		flights: flight.New[netip.Prefix, *keySet](flight.Limits{
+	return &RemoteKeySet{
+		url: address, httpClient: &own,
+		flights: flight.New[netip.Prefix, *fetchedKeys](flight.Limits{
 			Timeout: client.Timeout, Waiting: 10 * maxWaiting, PerOwner: maxWaiting, // of one address: anybody can name a key
 		}),
-		unverified: memory.New[string, time.Time](maxUnverified),
-		bucket:     rate.NewLimiter(rate.Every(keysPause), keysBurst),
+		unverifiedSince: memory.New[string, time.Time](maxUnverified),
+		limiter:         rate.NewLimiter(rate.Every(keyFetchInterval), keyFetchBurst),
 	}
 }
 
 // Close gives idle connections back.
-func (r *Remote) Close() error {
-	r.client.CloseIdleConnections()
+func (r *RemoteKeySet) Close() error {
+	r.httpClient.CloseIdleConnections()
 	return nil
 }
 
-// Payload implements [Keys].
-func (r *Remote) Payload(ctx context.Context, token *jose.JSONWebSignature) ([]byte, error) {
-	set, due := r.known()
+// VerifySignature implements [Keys].
+func (r *RemoteKeySet) VerifySignature(ctx context.Context, token *jose.JSONWebSignature) ([]byte, error) {
+	set, due := r.usable()
 	if due {
 		detached := delegation.Detach(ctx)
-		background.Go("fetching an issuer's keys", func() { _, _ = r.fetch(detached) })
+		background.Go("fetching an issuer's keys", func() { _, _ = r.refresh(detached) })
 	}
-	payload, err := set.try(token)
+	payload, err := set.verify(token)
 	if err == nil {
 		return payload, nil
 	}
-	return r.look(ctx, token, set, err)
+	return r.verifyRefreshed(ctx, token, set, err)
 }
 
-// look verifies a token with keys that are fetched now, as none of those at hand
+// verifyRefreshed verifies a token with keys that are fetched now, as none of those at hand
 // has signed it, for the reason. The issuer may have a new key by another name,
 // or by the same one. What has signed a token is published when the token comes:
 // keys that were asked for since it came first tell that it is worth nothing.
 // Until there are such it cannot be told, and "not signed in" would have pages
 // send their users to the login again and again.
-func (r *Remote) look(ctx context.Context, token *jose.JSONWebSignature, set *keySet, reason error) ([]byte, error) {
+func (r *RemoteKeySet) verifyRefreshed(ctx context.Context, token *jose.JSONWebSignature, set *fetchedKeys, reason error) ([]byte, error) {
 	came := r.firstSeen(token)
-	for tries := 0; set == nil || set.asked.Before(came); tries++ {
+	for tries := 0; set == nil || set.requestedAt.Before(came); tries++ {
 		if tries == 2 { // the first flight may have begun before
-			return nil, r.later(reason)
+			return nil, r.refuseUntilRefresh(reason)
 		}
-		fresh, err := r.fetch(ctx)
+		fresh, err := r.refresh(ctx)
 		if err != nil {
 			return nil, r.unavailable(fmt.Errorf("fetching the issuer's keys: %w", err))
 		}
 		if fresh != set { // otherwise all is tried
 			var payload []byte
-			if payload, reason = fresh.try(token); reason == nil {
+			if payload, reason = fresh.verify(token); reason == nil {
 				return payload, nil
 			}
 		}
@@ -130,89 +130,89 @@ func (r *Remote) look(ctx context.Context, token *jose.JSONWebSignature, set *ke
 
 // firstSeen tells when the token came first. It is known by all of it: two of
 // the same claims are two.
-func (r *Remote) firstSeen(token *jose.JSONWebSignature) time.Time {
+func (r *RemoteKeySet) firstSeen(token *jose.JSONWebSignature) time.Time {
 	now := time.Now()
-	name := digestOf(string(token.Signatures[0].Signature) + string(token.UnsafePayloadWithoutVerification()))
-	if came, ok := r.unverified.Get(name, name, now); ok {
+	name := sessionDigest(string(token.Signatures[0].Signature) + string(token.UnsafePayloadWithoutVerification()))
+	if came, ok := r.unverifiedSince.Get(name, name, now); ok {
 		return came
 	}
-	r.unverified.Set(name, name, now, unverifiedLife, false)
+	r.unverifiedSince.Set(name, name, now, unverifiedLife, false)
 	return now
 }
 
-// known returns the keys that may be used, nil if there are none, and whether
+// usable returns the keys that may be used, nil if there are none, and whether
 // they should be fetched anew.
-func (r *Remote) known() (set *keySet, due bool) {
+func (r *RemoteKeySet) usable() (set *fetchedKeys, due bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.set == nil || time.Since(r.set.asked) >= keysLife {
+	if r.keys == nil || time.Since(r.keys.requestedAt) >= keysMaxAge {
 		return nil, false
 	}
-	return r.set, time.Since(r.set.asked) >= KeysAge && time.Since(r.tried) >= keysPause
+	return r.keys, time.Since(r.keys.requestedAt) >= KeyRefreshInterval && time.Since(r.lastAttempt) >= keyFetchInterval
 }
 
-// fetch asks the issuer for its keys, unless that was tried a moment ago. The
+// refresh asks the issuer for its keys, unless that was tried a moment ago. The
 // keys at hand stay if it fails.
-func (r *Remote) fetch(ctx context.Context) (*keySet, error) {
-	return r.flights.Do(ctx, "keys", r.Client.of(ctx), func(ctx context.Context) (*keySet, error) {
-		if asked := time.Now(); r.begin(asked) {
-			keys, passed, err := r.get(ctx)
+func (r *RemoteKeySet) refresh(ctx context.Context) (*fetchedKeys, error) {
+	return r.flights.Do(ctx, "keys", r.ClientAddress.network(ctx), func(ctx context.Context) (*fetchedKeys, error) {
+		if asked := time.Now(); r.mayFetch(asked) {
+			keys, passed, err := r.download(ctx)
 			r.mu.Lock()
-			if r.failure = err; err == nil {
-				r.set = &keySet{keys, asked}
+			if r.lastError = err; err == nil {
+				r.keys = &fetchedKeys{keys, asked}
 			}
-			changed := !slices.Equal(passed, r.reported)
-			r.reported = passed
+			changed := !slices.Equal(passed, r.reportedKeys)
+			r.reportedKeys = passed
 			r.mu.Unlock()
 			if changed && len(passed) > 0 && r.Report != nil {
 				r.Report(r.url, passed)
 			}
 		}
-		if set, _ := r.known(); set != nil {
+		if set, _ := r.usable(); set != nil {
 			return set, nil
 		}
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if r.failure != nil {
-			return nil, r.failure
+		if r.lastError != nil {
+			return nil, r.lastError
 		}
 		return nil, errors.New("they are too old")
 	})
 }
 
-// begin tells whether it is time to ask.
-func (r *Remote) begin(now time.Time) bool {
+// mayFetch tells whether it is time to ask.
+func (r *RemoteKeySet) mayFetch(now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.failure != nil && now.Sub(r.tried) < keysPause || !r.bucket.AllowN(now, 1) {
+	if r.lastError != nil && now.Sub(r.lastAttempt) < keyFetchInterval || !r.limiter.AllowN(now, 1) {
 		return false
 	}
-	r.tried = now
+	r.lastAttempt = now
 	return true
 }
 
-// later is the refusal of a token that no key at hand has signed, until it is
+// refuseUntilRefresh is the refusal of a token that no key at hand has signed, until it is
 // time to ask again. Anybody can cause it, at any time: it is no fault.
-func (r *Remote) later(reason error) *delegation.Refusal {
+func (r *RemoteKeySet) refuseUntilRefresh(reason error) *delegation.Refusal {
 	r.mu.Lock()
-	failure := r.failure
+	failure := r.lastError
 	r.mu.Unlock()
 	if failure != nil {
 		return r.unavailable(fmt.Errorf("fetching the issuer's keys: %w", failure))
 	}
-	refusal := r.unavailable(fmt.Errorf("%w; it may be signed by a newer one, which is looked for every %s", reason, keysPause))
+	refusal := r.unavailable(fmt.Errorf("%w; it may be signed by a newer one, which is looked for every %s", reason, keyFetchInterval))
 	refusal.Expected = true
 	return refusal
 }
 
 // unavailable is the refusal until it is time to ask again.
-func (r *Remote) unavailable(cause error) *delegation.Refusal {
+func (r *RemoteKeySet) unavailable(cause error) *delegation.Refusal {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
-	wait := time.Duration((1 - r.bucket.TokensAt(now)) * float64(keysPause))
-	if r.failure != nil {
-		wait = max(wait, keysPause-now.Sub(r.tried))
+	wait := time.Duration((1 - r.limiter.TokensAt(now)) * float64(keyFetchInterval))
+	if r.lastError != nil {
+		wait = max(wait, keyFetchInterval-now.Sub(r.lastAttempt))
 	}
 	refusal := unavailable(cause)
 	refusal.RetryAfter = max(wait, time.Second)

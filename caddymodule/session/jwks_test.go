@@ -17,8 +17,8 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-func verifierOf(keys Keys) *JWT {
-	return &JWT{Issuer: testIssuer, Audiences: []string{testAudience}, Algorithms: Asymmetric, Keys: keys}
+func verifierOf(keys KeySet) *JWT {
+	return &JWT{Issuer: testIssuer, Audiences: []string{testAudience}, Algorithms: AsymmetricAlgorithms, Keys: keys}
 }
 
 func kid(id string) map[string]any { return map[string]any{"kid": id} }
@@ -40,20 +40,20 @@ func TestKeysRotate(t *testing.T) {
 			}
 		}
 		for range 3 {
-			want(sign(t, jose.ES256, old, kid("old"), claims(nil)), "", 1)
+			want(sign(t, jose.ES256, old, kid("old"), testClaims(nil)), "", 1)
 		}
-		want(sign(t, jose.ES256, old, nil, claims(nil)), "", 1) // without kid
-		time.Sleep(keysPause)
+		want(sign(t, jose.ES256, old, nil, testClaims(nil)), "", 1) // without kid
+		time.Sleep(keyFetchInterval)
 		s.set(published(young, "young"), published(old, "old"))
-		want(sign(t, jose.ES256, young, kid("young"), claims(nil)), "", 2)
-		want(sign(t, jose.ES256, old, kid("old"), claims(nil)), "", 2)
+		want(sign(t, jose.ES256, young, kid("young"), testClaims(nil)), "", 2)
+		want(sign(t, jose.ES256, old, kid("old"), testClaims(nil)), "", 2)
 
 		// A key that is withdrawn is believed for an hour, until the keys are
 		// fetched anew.
 		s.set(published(young, "young"))
-		time.Sleep(KeysAge)
-		want(sign(t, jose.ES256, young, kid("young"), claims(nil)), "", 3)
-		want(sign(t, jose.ES256, old, kid("old"), claims(nil)), delegation.SessionRequired, 3)
+		time.Sleep(KeyRefreshInterval)
+		want(sign(t, jose.ES256, young, kid("young"), testClaims(nil)), "", 3)
+		want(sign(t, jose.ES256, old, kid("old"), testClaims(nil)), delegation.SessionRequired, 3)
 	})
 }
 
@@ -66,7 +66,7 @@ func TestKeyReplacedUnderItsName(t *testing.T) {
 		s.set(published(old, "k"))
 		j := verifierOf(remote(s))
 		session := func(key *ecdsa.PrivateKey, user string) string {
-			return sign(t, jose.ES256, key, kid("k"), claims(map[string]any{"sub": user}))
+			return sign(t, jose.ES256, key, kid("k"), testClaims(map[string]any{"sub": user}))
 		}
 		want := func(token string, code delegation.Code, calls int) time.Duration {
 			t.Helper()
@@ -93,7 +93,7 @@ func TestKeyReplacedUnderItsName(t *testing.T) {
 		time.Sleep(time.Second)
 		late, former := session(old, "bob"), session(young, "carol")
 		wait := want(late, delegation.SessionUnavailable, 3)
-		if wait <= 0 || wait > keysPause {
+		if wait <= 0 || wait > keyFetchInterval {
 			t.Errorf("to be tried again in %s", wait)
 		}
 		want(session(forged, "dave"), delegation.SessionUnavailable, 3)
@@ -113,21 +113,21 @@ func TestUnverifiedTokensAreTold(t *testing.T) {
 		key, former, forged, s := newKey(t), newKey(t), newKey(t), new(keyServer)
 		s.set(published(key, "k"))
 		j := verifierOf(remote(s))
-		session := sign(t, jose.ES256, former, kid("k"), claims(nil))
+		session := sign(t, jose.ES256, former, kid("k"), testClaims(nil))
 		began := time.Now()
 		for n := 0; ; n++ {
 			for m := range 20 { // each of them another one
-				_, _ = j.Verify(t.Context(), bearer(sign(t, jose.ES256, forged, kid("k"), claims(map[string]any{"n": []int{n, m}}))))
+				_, _ = j.Verify(t.Context(), bearer(sign(t, jose.ES256, forged, kid("k"), testClaims(map[string]any{"n": []int{n, m}}))))
 			}
 			got, err := j.Verify(t.Context(), bearer(session))
 			if c := codeOf(t, got, err); c == delegation.SessionRequired {
 				break
-			} else if c != delegation.SessionUnavailable || time.Since(began) > keysPause+time.Second {
+			} else if c != delegation.SessionUnavailable || time.Since(began) > keyFetchInterval+time.Second {
 				t.Fatalf("%q after %s", c, time.Since(began))
 			}
 			time.Sleep(time.Second)
 		}
-		if s.count() > keysBurst+2 {
+		if s.count() > keyFetchBurst+2 {
 			t.Errorf("%d calls", s.count())
 		}
 	})
@@ -143,7 +143,7 @@ func TestHopelessTokensAreNotLookedFor(t *testing.T) {
 		for _, change := range []map[string]any{
 			{"exp": time.Now().Add(-time.Hour).Unix()}, {"aud": "other"}, {"iss": "other"}, {"sub": nil}, {"cnf": map[string]any{}}, {"token_use": "refresh"},
 		} {
-			got, err := j.Verify(t.Context(), bearer(sign(t, jose.ES256, forged, kid("new"), claims(change))))
+			got, err := j.Verify(t.Context(), bearer(sign(t, jose.ES256, forged, kid("new"), testClaims(change))))
 			if c := codeOf(t, got, err); c != delegation.SessionRequired {
 				t.Errorf("%v: %q", change, c)
 			}
@@ -167,7 +167,7 @@ func TestUnknownKeysAreNoStorm(t *testing.T) {
 		began := time.Now()
 		for n := range 100 {
 			for _, header := range []map[string]any{kid(strconv.Itoa(n)), kid("known"), nil} {
-				token := sign(t, jose.ES256, forged, header, claims(nil))
+				token := sign(t, jose.ES256, forged, header, testClaims(nil))
 				all.Go(func() {
 					got, err := j.Verify(t.Context(), bearer(token))
 					if c := codeOf(t, got, err); c != delegation.SessionRequired {
@@ -181,15 +181,15 @@ func TestUnknownKeysAreNoStorm(t *testing.T) {
 			t.Errorf("%d calls, all answered after %s", s.count(), time.Since(began))
 		}
 		for n := range 100 {
-			got, err := j.Verify(t.Context(), bearer(sign(t, jose.ES256, forged, kid(strconv.Itoa(n)), claims(nil))))
+			got, err := j.Verify(t.Context(), bearer(sign(t, jose.ES256, forged, kid(strconv.Itoa(n)), testClaims(nil))))
 			_ = codeOf(t, got, err)
-			time.Sleep(keysPause / 50)
+			time.Sleep(keyFetchInterval / 50)
 		}
-		if took := time.Since(began); s.count() > keysBurst+int(took/keysPause) {
+		if took := time.Since(began); s.count() > keyFetchBurst+int(took/keyFetchInterval) {
 			t.Errorf("%d calls in %s", s.count(), took)
 		}
 		// Who is signed in is still served.
-		got, err := j.Verify(t.Context(), bearer(sign(t, jose.ES256, key, kid("known"), claims(nil))))
+		got, err := j.Verify(t.Context(), bearer(sign(t, jose.ES256, key, kid("known"), testClaims(nil))))
 		if c := codeOf(t, got, err); c != "" {
 			t.Error(c)
 		}
@@ -207,7 +207,7 @@ func TestStrangersHideNoRotation(t *testing.T) {
 				s.set(published(old, "old"))
 				j := verifierOf(remote(s))
 				verify := func(key *ecdsa.PrivateKey, header map[string]any) error {
-					_, err := j.Verify(t.Context(), bearer(sign(t, jose.ES256, key, header, claims(nil))))
+					_, err := j.Verify(t.Context(), bearer(sign(t, jose.ES256, key, header, testClaims(nil))))
 					return err
 				}
 				attack := func(rotated bool) bool {
@@ -228,7 +228,7 @@ func TestStrangersHideNoRotation(t *testing.T) {
 							if err == nil {
 								return true
 							}
-							if r := delegation.AsRefusal(err); r.Code != delegation.SessionUnavailable || r.RetryAfter < time.Second || r.RetryAfter > keysPause {
+							if r := delegation.AsRefusal(err); r.Code != delegation.SessionUnavailable || r.RetryAfter < time.Second || r.RetryAfter > keyFetchInterval {
 								t.Fatalf("%v, to be tried again in %s", err, r.RetryAfter)
 							}
 						}
@@ -239,10 +239,10 @@ func TestStrangersHideNoRotation(t *testing.T) {
 				attack(false)
 				s.set(published(young, "young"))
 				began := time.Now()
-				if !attack(true) || time.Since(began) > keysPause {
+				if !attack(true) || time.Since(began) > keyFetchInterval {
 					t.Errorf("the new key is known after %s", time.Since(began))
 				}
-				if n, most := s.count(), keysBurst+1+int(43*time.Second/keysPause); n > most {
+				if n, most := s.count(), keyFetchBurst+1+int(43*time.Second/keyFetchInterval); n > most {
 					t.Errorf("the issuer was asked %d times", n)
 				}
 			})
@@ -265,8 +265,8 @@ func TestKeysThatAreLookedForBeside(t *testing.T) {
 				t.Errorf("%q, want %q", c, code)
 			}
 		}
-		verify(sign(t, jose.ES256, old, kid("old"), claims(nil)), "")
-		other, late := sign(t, jose.ES256, young, kid("other"), claims(nil)), sign(t, jose.ES256, young, kid("young"), claims(nil))
+		verify(sign(t, jose.ES256, old, kid("old"), testClaims(nil)), "")
+		other, late := sign(t, jose.ES256, young, kid("other"), testClaims(nil)), sign(t, jose.ES256, young, kid("young"), testClaims(nil))
 		var all sync.WaitGroup
 		all.Go(func() { verify(other, delegation.SessionRequired) })
 		time.Sleep(500 * time.Millisecond)
@@ -293,7 +293,7 @@ func TestKeysUnavailable(t *testing.T) {
 		j := verifierOf(remote(s))
 		want := func(code delegation.Code, calls int) {
 			t.Helper()
-			got, err := j.Verify(t.Context(), bearer(sign(t, jose.ES256, key, kid("k"), claims(nil))))
+			got, err := j.Verify(t.Context(), bearer(sign(t, jose.ES256, key, kid("k"), testClaims(nil))))
 			synctest.Wait() // for what goes on in the background
 			if c := codeOf(t, got, err); c != code || s.count() != calls {
 				t.Errorf("%q after %d calls; want %q after %d", c, s.count(), code, calls)
@@ -302,10 +302,10 @@ func TestKeysUnavailable(t *testing.T) {
 		want(delegation.SessionUnavailable, 1)
 		want(delegation.SessionUnavailable, 1)
 		s.fail(0)
-		time.Sleep(keysPause)
+		time.Sleep(keyFetchInterval)
 		want("", 2)
 		s.fail(http.StatusNotFound)
-		time.Sleep(keysLife - time.Minute)
+		time.Sleep(keysMaxAge - time.Minute)
 		want("", 3)
 		want("", 3)
 		time.Sleep(time.Minute)
@@ -329,14 +329,14 @@ func TestKeySetsThatAreNone(t *testing.T) {
 		"null":          {`null`, 0},
 		"no keys":       {`{}`, 0},
 	} {
-		keys, _, err := readKeySet([]byte(c.text))
+		keys, _, err := parseKeySet([]byte(c.text))
 		if len(keys) != c.keys || (err == nil) != (c.keys > 0) {
 			t.Errorf("%s: %d keys, %v", name, len(keys), err)
 		}
 	}
 	huge := new(keyServer)
 	huge.say(http.StatusOK, `{"keys":[`+usable+`],"x":"`+strings.Repeat("x", maxKeySet)+`"}`)
-	if _, _, err := remote(huge).get(t.Context()); err == nil || !strings.Contains(err.Error(), "too large") {
+	if _, _, err := remote(huge).download(t.Context()); err == nil || !strings.Contains(err.Error(), "too large") {
 		t.Errorf("an answer of any length is read: %v", err)
 	}
 }

@@ -21,11 +21,11 @@ const (
 	MaxAge = 30 * 24 * time.Hour
 )
 
-// Keys verify signatures.
-type Keys interface {
-	// Payload returns what a token says if one of the keys has signed it. The
+// KeySet verify signatures.
+type KeySet interface {
+	// VerifySignature returns what a token says if one of the keys has signed it. The
 	// error is a refusal.
-	Payload(ctx context.Context, token *jose.JSONWebSignature) ([]byte, error)
+	VerifySignature(ctx context.Context, token *jose.JSONWebSignature) ([]byte, error)
 }
 
 // JWT verifies sessions that are signed JSON Web Tokens, as RFC 8725 has it:
@@ -55,34 +55,34 @@ type JWT struct {
 	// at+jwt or nothing.
 	Type string
 	// Keys are the issuer's.
-	Keys Keys
+	Keys KeySet
 }
 
-// usualTypes are what a session may say it is. A logout token or a proof of
+// defaultTypes are what a session may say it is. A logout token or a proof of
 // possession is signed by the same key, and is none (RFC 8725 section 3.11).
-var usualTypes = []string{"", "jwt", "at+jwt"}
+var defaultTypes = []string{"", "jwt", "at+jwt"}
 
-// dictated are header fields by which a token would choose the key or the
+// forbiddenHeaders are header fields by which a token would choose the key or the
 // rules it is verified by.
-var dictated = []jose.HeaderKey{"jku", "x5u", "crit", "b64", "zip", "enc", "epk"}
+var forbiddenHeaders = []jose.HeaderKey{"jku", "x5u", "crit", "b64", "zip", "enc", "epk"}
 
 // Verify implements [Verifier].
 func (j *JWT) Verify(ctx context.Context, credential Credential) (*Session, error) {
 	text := credential.Text
 	// Read before it is verified as well: the issuer need not be asked for a key
 	// by which a session would be signed that has expired, or is for another app.
-	d, err := j.open(ctx, text, j.types(), func(d document) error {
-		_, err := j.read(d)
+	d, err := j.verifySigned(ctx, text, j.types(), func(d claims) error {
+		_, err := j.checkClaims(d)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	s, err := j.read(d)
+	s, err := j.checkClaims(d)
 	if err != nil {
 		return nil, refuse("JWT: " + err.Error())
 	}
-	s.digest = digestOf(text[:strings.LastIndexByte(text, '.')])
+	s.digest = sessionDigest(text[:strings.LastIndexByte(text, '.')])
 	return s, nil
 }
 
@@ -90,11 +90,11 @@ func (j *JWT) types() []string {
 	if j.Type != "" {
 		return []string{mediaType(j.Type)}
 	}
-	return usualTypes
+	return defaultTypes
 }
 
-// maxHeader is more than any header needs that brings no key.
-const maxHeader = 2 << 10
+// maxJWTHeader is more than any header needs that brings no key.
+const maxJWTHeader = 2 << 10
 
 // isCanonical tells whether a token is written in the only way there is: what
 // a decoder passes over, or bits that it drops, would be other names of the
@@ -102,7 +102,7 @@ const maxHeader = 2 << 10
 func isCanonical(token string) bool {
 	header, rest, _ := strings.Cut(token, ".")
 	payload, signature, _ := strings.Cut(rest, ".")
-	if len(header) > maxHeader {
+	if len(header) > maxJWTHeader {
 		return false
 	}
 	for _, part := range [...]string{header, payload, signature} {
@@ -125,25 +125,25 @@ func isCanonical(token string) bool {
 // mediaType compares as RFC 7515 section 4.1.9 has it.
 func mediaType(name string) string { return strings.TrimPrefix(strings.ToLower(name), "application/") }
 
-// open verifies the signature and returns what was signed. worth says why a
+// verifySigned verifies the signature and returns what was signed. worth says why a
 // token is worth nothing whoever has signed it, and must believe none of it.
-func (j *JWT) open(ctx context.Context, text string, types []string, worth func(document) error) (document, error) {
+func (j *JWT) verifySigned(ctx context.Context, text string, types []string, worth func(claims) error) (claims, error) {
 	token, err := j.parse(text, types)
 	if err != nil {
 		return nil, err
 	}
-	d, err := readDocument(token.UnsafePayloadWithoutVerification())
+	d, err := decodeClaims(token.UnsafePayloadWithoutVerification())
 	if err == nil && worth != nil {
 		err = worth(d)
 	}
 	if err != nil {
 		return nil, refuse("JWT: " + err.Error())
 	}
-	payload, err := j.Keys.Payload(ctx, token)
+	payload, err := j.Keys.VerifySignature(ctx, token)
 	if err != nil {
 		return nil, err
 	}
-	if d, err = readDocument(payload); err != nil {
+	if d, err = decodeClaims(payload); err != nil {
 		return nil, refuse("JWT: " + err.Error())
 	}
 	return d, nil
@@ -167,7 +167,7 @@ func (j *JWT) parse(text string, types []string) (*jose.JSONWebSignature, error)
 	if header.JSONWebKey != nil {
 		return nil, refuse("JWT: it brings a key of its own")
 	}
-	for _, name := range dictated {
+	for _, name := range forbiddenHeaders {
 		if _, ok := header.ExtraHeaders[name]; ok {
 			return nil, refuse("JWT: the header " + string(name) + " is not allowed")
 		}

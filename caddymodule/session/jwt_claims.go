@@ -15,29 +15,29 @@ import (
 // value.
 type claimCheck struct {
 	claim string
-	judge func(d document, s *Session) error
+	check func(d claims, s *Session) error
 }
 
-// read checks the claims (RFC 7519 section 4.1).
-func (j *JWT) read(d document) (*Session, error) {
-	s := j.session(d)
-	for _, check := range j.claims() {
-		if err := check.judge(d, s); err != nil {
+// checkClaims checks the claims (RFC 7519 section 4.1).
+func (j *JWT) checkClaims(d claims) (*Session, error) {
+	s := j.newSession(d)
+	for _, check := range j.claimChecks() {
+		if err := check.check(d, s); err != nil {
 			return nil, err
 		}
 	}
 	return s, nil
 }
 
-func (j *JWT) session(d document) *Session {
+func (j *JWT) newSession(d claims) *Session {
 	return &Session{Realm: cmp.Or(j.Realm, j.Issuer), claims: d}
 }
 
-// claims are all that a token has to say, and what it must not.
-func (j *JWT) claims() []claimCheck {
+// claimChecks are all that a token has to say, and what it must not.
+func (j *JWT) claimChecks() []claimCheck {
 	audience, subject := cmp.Or(j.AudienceClaim, "aud"), cmp.Or(j.SubjectClaim, "sub")
 	return []claimCheck{
-		{"iss", func(d document, _ *Session) error {
+		{"iss", func(d claims, _ *Session) error {
 			issuer, err := d.text("iss")
 			if err == nil && j.Issuer != "" && issuer != j.Issuer {
 				err = errors.New("iss is another issuer")
@@ -47,25 +47,25 @@ func (j *JWT) claims() []claimCheck {
 			}
 			return err
 		}},
-		{audience, func(d document, _ *Session) error {
+		{audience, func(d claims, _ *Session) error {
 			if len(j.Audiences) == 0 {
 				return nil
 			}
 			audiences, err := d.strings(audience)
-			if err == nil && !overlap(audiences, j.Audiences) {
+			if err == nil && !intersects(audiences, j.Audiences) {
 				err = errors.New(audience + " does not name this audience")
 			}
 			return err
 		}},
-		{subject, func(d document, s *Session) (err error) {
+		{subject, func(d claims, s *Session) (err error) {
 			s.Subject, err = d.subject(subject)
 			return err
 		}},
-		{"sid", func(d document, s *Session) (err error) {
+		{"sid", func(d claims, s *Session) (err error) {
 			s.ID, err = d.text("sid")
 			return err
 		}},
-		{"cnf", func(d document, _ *Session) error {
+		{"cnf", func(d claims, _ *Session) error {
 			if d["cnf"] == nil {
 				return nil
 			}
@@ -73,26 +73,26 @@ func (j *JWT) claims() []claimCheck {
 			// asks for the proof.
 			return errors.New("it is bound to a key (cnf): issue sessions without")
 		}},
-		{"events", func(d document, _ *Session) error {
+		{"events", func(d claims, _ *Session) error {
 			if d["events"] == nil {
 				return nil
 			}
 			return errors.New("it tells of an event, as logout tokens do")
 		}},
-		{"token_use", func(d document, _ *Session) error {
+		{"token_use", func(d claims, _ *Session) error {
 			if !d.isRefreshToken() {
 				return nil
 			}
 			return errors.New("it is a refresh token, which is for the issuer alone")
 		}},
-		{"nbf", func(d document, _ *Session) error {
+		{"nbf", func(d claims, _ *Session) error {
 			notBefore, err := d.time("nbf")
 			if err == nil && time.Now().Before(notBefore.Add(-leeway)) {
 				err = errors.New("it is not valid yet")
 			}
 			return err
 		}},
-		{"iat, exp", func(d document, s *Session) error { return j.limit(s, d) }},
+		{"iat, exp", func(d claims, s *Session) error { return j.checkLifetime(s, d) }},
 	}
 }
 
@@ -100,20 +100,20 @@ func (j *JWT) claims() []claimCheck {
 // sign those with the keys of sessions, for the same user and audience; they
 // live much longer, and what has been renewed or withdrawn is known to the
 // issuer alone.
-func (d document) isRefreshToken() bool {
+func (d claims) isRefreshToken() bool {
 	return slices.ContainsFunc([]string{"token_use", "token_type", "typ", "type"}, func(claim string) bool {
 		kind, _ := d[claim].(string)
-		return slices.Contains(refreshUses, strings.ToLower(kind))
+		return slices.Contains(refreshTokenUses, strings.ToLower(kind))
 	})
 }
 
-// limit sets from when until when a session counts. Who signs out ends all that
+// checkLifetime sets from when until when a session counts. Who signs out ends all that
 // was issued before: the moment of issue must not be later than it was. The
 // lifetime makes it earlier if it is longer than that of the token, and a token
 // that lives longer than that is refused where it shows.
-func (j *JWT) limit(s *Session, d document) (err error) {
-	issued := read(&err, d.time, "iat")
-	expires := read(&err, d.time, "exp")
+func (j *JWT) checkLifetime(s *Session, d claims) (err error) {
+	issued := readClaim(&err, d.time, "iat")
+	expires := readClaim(&err, d.time, "exp")
 	if err != nil {
 		return err
 	}

@@ -17,9 +17,9 @@ import (
 func claimed(t *testing.T, change map[string]any, set func(*JWT)) (*Session, error) {
 	t.Helper()
 	key := newKey(t)
-	j := verifierOf(&Fixed{[]any{key.Public()}})
+	j := verifierOf(&StaticKeySet{[]any{key.Public()}})
 	set(j)
-	return j.Verify(t.Context(), bearer(sign(t, jose.ES256, key, nil, claims(change))))
+	return j.Verify(t.Context(), bearer(sign(t, jose.ES256, key, nil, testClaims(change))))
 }
 
 // TestAudienceClaim protects from another client's token: that of the issuer's
@@ -65,7 +65,7 @@ func TestSubjectClaim(t *testing.T) {
 		`null`: "", `""`: "", `[42]`: "", `{"id":42}`: "", `"a\nb"`: "", strings.Repeat("9", maxSubject+1): "",
 	} {
 		for claim, payload := range map[string]string{"user_id": `"user_id":` + value, "user.id": `"user":{"id":` + value + `}`, "": `"sub":` + value} {
-			j := verifierOf(&Fixed{[]any{key.Public()}})
+			j := verifierOf(&StaticKeySet{[]any{key.Public()}})
 			j.SubjectClaim = claim
 			other := ""
 			if claim != "" {

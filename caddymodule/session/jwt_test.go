@@ -22,10 +22,10 @@ import (
 // one at a time, beside the token that keeps all of them.
 func TestJWT(t *testing.T) {
 	key, other := newKey(t), newKey(t)
-	j := &JWT{Issuer: testIssuer, Audiences: []string{testAudience, "app2"}, Algorithms: []jose.SignatureAlgorithm{jose.ES256}, Keys: &Fixed{[]any{key.Public()}}}
+	j := &JWT{Issuer: testIssuer, Audiences: []string{testAudience, "app2"}, Algorithms: []jose.SignatureAlgorithm{jose.ES256}, Keys: &StaticKeySet{[]any{key.Public()}}}
 	now := time.Now()
-	good := func(change map[string]any) string { return sign(t, jose.ES256, key, nil, claims(change)) }
-	headed := func(h map[string]any) string { return sign(t, jose.ES256, key, h, claims(nil)) }
+	good := func(change map[string]any) string { return sign(t, jose.ES256, key, nil, testClaims(change)) }
+	headed := func(h map[string]any) string { return sign(t, jose.ES256, key, h, testClaims(nil)) }
 	parts := strings.Split(good(nil), ".")
 	for name, c := range map[string]struct {
 		token string
@@ -45,8 +45,8 @@ func TestJWT(t *testing.T) {
 		"jku":                  {headed(map[string]any{"jku": "https://evil.example/jwks"}), false},
 		"x5u":                  {headed(map[string]any{"x5u": "https://evil.example/x5u"}), false},
 		"crit":                 {raw(`{"alg":"ES256","crit":["exp"]}`, `{}`, "x"), false},
-		"jwk":                  {sign(t, jose.ES256, jose.JSONWebKey{Key: other}, map[string]any{"jwk": jose.JSONWebKey{Key: other.Public()}}, claims(nil)), false},
-		"other key":            {sign(t, jose.ES256, other, nil, claims(nil)), false},
+		"jwk":                  {sign(t, jose.ES256, jose.JSONWebKey{Key: other}, map[string]any{"jwk": jose.JSONWebKey{Key: other.Public()}}, testClaims(nil)), false},
+		"other key":            {sign(t, jose.ES256, other, nil, testClaims(nil)), false},
 		"alg none":             {raw(`{"alg":"none"}`, `{"iss":"`+testIssuer+`","aud":"app","sub":"alice","exp":99999999999}`, ""), false},
 		"alg NONE":             {raw(`{"alg":"NONE"}`, `{"sub":"alice"}`, ""), false},
 		"alg twice":            {raw(`{"alg":"none","alg":"ES256"}`, `{"sub":"alice"}`, "x"), false},
@@ -87,7 +87,7 @@ func TestJWT(t *testing.T) {
 		"iat too old":          {good(map[string]any{"iat": now.Add(-MaxAge - time.Hour).Unix()}), false},
 		"no iat":               {good(map[string]any{"iat": nil}), false},
 		"a logout token":       {good(map[string]any{"events": map[string]any{logoutEvent: map[string]any{}}}), false},
-		"a long header":        {headed(map[string]any{"x": strings.Repeat("x", maxHeader)}), false},
+		"a long header":        {headed(map[string]any{"x": strings.Repeat("x", maxJWTHeader)}), false},
 		"bound to a key":       {good(map[string]any{"cnf": map[string]string{"jkt": "x"}}), false},
 		"payload a list":       {signText(t, jose.ES256, key, nil, `["alice"]`), false},
 		"payload null":         {signText(t, jose.ES256, key, nil, `null`), false},
@@ -119,9 +119,9 @@ func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 // what is remembered of it.
 func TestLongLivedSession(t *testing.T) {
 	key := newKey(t)
-	j := verifierOf(&Fixed{[]any{key.Public()}})
+	j := verifierOf(&StaticKeySet{[]any{key.Public()}})
 	issued := time.Now().Add(-MaxAge + time.Hour)
-	s, err := j.Verify(t.Context(), bearer(sign(t, jose.ES256, key, nil, claims(map[string]any{"iat": issued.Unix(), "exp": issued.Add(3 * MaxAge).Unix()}))))
+	s, err := j.Verify(t.Context(), bearer(sign(t, jose.ES256, key, nil, testClaims(map[string]any{"iat": issued.Unix(), "exp": issued.Add(3 * MaxAge).Unix()}))))
 	if err != nil || s.Expires.After(issued.Add(MaxAge)) {
 		t.Errorf("%+v %v", s, err)
 	}
@@ -131,9 +131,9 @@ func TestLongLivedSession(t *testing.T) {
 // tokens of the same issuer.
 func TestJWTType(t *testing.T) {
 	key := newKey(t)
-	j := &JWT{Issuer: testIssuer, Audiences: []string{testAudience}, Algorithms: []jose.SignatureAlgorithm{jose.ES256}, Type: "at+jwt", Keys: &Fixed{[]any{key.Public()}}}
+	j := &JWT{Issuer: testIssuer, Audiences: []string{testAudience}, Algorithms: []jose.SignatureAlgorithm{jose.ES256}, Type: "at+jwt", Keys: &StaticKeySet{[]any{key.Public()}}}
 	for typ, want := range map[string]delegation.Code{"at+jwt": "", "JWT": delegation.SessionRequired} {
-		s, err := j.Verify(t.Context(), bearer(sign(t, jose.ES256, key, map[string]any{"typ": typ}, claims(nil))))
+		s, err := j.Verify(t.Context(), bearer(sign(t, jose.ES256, key, map[string]any{"typ": typ}, testClaims(nil))))
 		if code := codeOf(t, s, err); code != want {
 			t.Errorf("%s: %q, want %q", typ, code, want)
 		}
@@ -149,22 +149,22 @@ func TestAlgorithmConfusion(t *testing.T) {
 	}
 	der, _ := x509.MarshalPKIXPublicKey(private.Public())
 	text := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
-	keys, algorithms, err := PublicKeys(string(text))
+	keys, algorithms, err := ParsePublicKeys(string(text))
 	if err != nil {
 		t.Fatal(err)
 	}
 	j := &JWT{Issuer: testIssuer, Audiences: []string{testAudience}, Algorithms: algorithms, Keys: keys}
-	s, err := j.Verify(t.Context(), bearer(sign(t, jose.RS256, private, nil, claims(nil))))
+	s, err := j.Verify(t.Context(), bearer(sign(t, jose.RS256, private, nil, testClaims(nil))))
 	if code := codeOf(t, s, err); code != "" {
 		t.Fatal(code)
 	}
 	for _, secret := range [][]byte{text, der, []byte(strings.TrimSpace(string(text)))} {
-		s, err := j.Verify(t.Context(), bearer(sign(t, jose.HS256, secret, nil, claims(nil))))
+		s, err := j.Verify(t.Context(), bearer(sign(t, jose.HS256, secret, nil, testClaims(nil))))
 		if code := codeOf(t, s, err); code != delegation.SessionRequired {
 			t.Errorf("signed with the public key: %q", code)
 		}
 	}
-	if _, err := SharedSecrets(string(text)); err == nil {
+	if _, err := NewSharedSecrets(string(text)); err == nil {
 		t.Error("a public key passes for a secret")
 	}
 }
@@ -197,7 +197,7 @@ func TestKeysFromFiles(t *testing.T) {
 		if name == "weak RSA" && weak != nil {
 			c.text = public(weak.Public())
 		}
-		_, algorithms, err := PublicKeys(c.text)
+		_, algorithms, err := ParsePublicKeys(c.text)
 		var got []string
 		for _, a := range algorithms {
 			got = append(got, string(a))
@@ -206,7 +206,7 @@ func TestKeysFromFiles(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}
 	}
-	if _, err := SharedSecrets(strings.Repeat("x", minSecret-1)); err == nil {
+	if _, err := NewSharedSecrets(strings.Repeat("x", minSecretBytes-1)); err == nil {
 		t.Error("a short secret is taken")
 	}
 }
@@ -215,7 +215,7 @@ func TestKeysFromFiles(t *testing.T) {
 // written, and what is no single value is not there.
 func TestClaims(t *testing.T) {
 	key := newKey(t)
-	j := &JWT{Issuer: "i", Audiences: []string{"a"}, Algorithms: []jose.SignatureAlgorithm{jose.ES256}, Keys: &Fixed{[]any{key.Public()}}}
+	j := &JWT{Issuer: "i", Audiences: []string{"a"}, Algorithms: []jose.SignatureAlgorithm{jose.ES256}, Keys: &StaticKeySet{[]any{key.Public()}}}
 	exp, iat := itoa(time.Now().Unix()+60), itoa(time.Now().Unix())
 	s, err := j.Verify(t.Context(), bearer(signText(t, jose.ES256, key, nil,
 		`{"iss":"i","aud":"a","sub":"alice","exp":`+exp+`,"iat":`+iat+`,"https://app/x":"n","id":12345678901234567890,"ok":true,"none":null,"list":["x"],"user":{"mail":"a@example.org","deep":{"n":1.50}}}`)))

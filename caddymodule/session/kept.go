@@ -11,13 +11,13 @@ const (
 	// maxDepth is deeper than what anybody says of a session.
 	maxDepth = 64
 
-	// maxKept is how much of an answer is remembered with its session, and
+	// maxStoredClaims is how much of an answer is remembered with its session, and
 	// maxKeptClaim of one claim, if there is more than that.
-	maxKept      = 16 << 10
-	maxKeptClaim = 1 << 10
+	maxStoredClaims = 16 << 10
+	maxStoredClaim  = 1 << 10
 
-	// keptOverhead is what a claim takes besides its name and text.
-	keptOverhead = 64
+	// claimOverhead is what a claim takes besides its name and text.
+	claimOverhead = 64
 )
 
 // nested tells whether JSON has more objects and lists in each other than are read.
@@ -41,15 +41,15 @@ func nested(text []byte) bool {
 	return false
 }
 
-// kept is what is remembered of a document of a size. Of a large one those are
+// trimmed is what is remembered of a document of a size. Of a large one those are
 // left out which no placeholder tells, such as lists, then long texts, such as a
 // picture, and then what stands in the objects with the most names.
-func (d document) kept(size int) document {
-	if size <= maxKept {
+func (d claims) trimmed(size int) claims {
+	if size <= maxStoredClaims {
 		return d
 	}
 	type object struct{ from, to map[string]any }
-	all, room := make(document), maxKept
+	all, room := make(claims), maxStoredClaims
 	for left := []object{{d, all}}; len(left) > 0; { // few: each has taken of the room
 		smallest := 0
 		for i := range left {
@@ -61,9 +61,9 @@ func (d document) kept(size int) document {
 		left = slices.Delete(left, smallest, smallest+1)
 		for _, name := range slices.Sorted(maps.Keys(o.from)) {
 			inner, isObject := o.from[name].(map[string]any)
-			text, isScalar := scalar(o.from[name])
-			cost := len(name) + len(text) + keptOverhead
-			if !isObject && !isScalar || len(text) > maxKeptClaim || cost > room {
+			text, isScalar := formatScalar(o.from[name])
+			cost := len(name) + len(text) + claimOverhead
+			if !isObject && !isScalar || len(text) > maxStoredClaim || cost > room {
 				continue
 			}
 			room -= cost

@@ -20,15 +20,15 @@ import (
 // maxRedirects is more than any issuer needs.
 const maxRedirects = 3
 
-// get fetches the keys.
-func (r *Remote) get(ctx context.Context) ([]jose.JSONWebKey, []UnusedKey, error) {
-	res, err := r.follow(ctx)
+// download fetches the keys.
+func (r *RemoteKeySet) download(ctx context.Context) ([]jose.JSONWebKey, []UnusedKey, error) {
+	res, err := r.requestKeys(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return nil, nil, unusableAnswer(res.Request.URL.String(), res, nil)
+		return nil, nil, responseError(res.Request.URL.String(), res, nil)
 	}
 	text, err := io.ReadAll(io.LimitReader(res.Body, maxKeySet+1))
 	if err != nil {
@@ -37,15 +37,15 @@ func (r *Remote) get(ctx context.Context) ([]jose.JSONWebKey, []UnusedKey, error
 	if len(text) > maxKeySet {
 		return nil, nil, fmt.Errorf("the answer is too large: more than %d KiB are not read", maxKeySet>>10)
 	}
-	keys, unused, err := readKeySet(text)
+	keys, unused, err := parseKeySet(text)
 	if err != nil {
-		return nil, nil, unusableAnswer(res.Request.URL.String(), res, err)
+		return nil, nil, responseError(res.Request.URL.String(), res, err)
 	}
 	return keys, unused, nil
 }
 
-// follow makes the call, and those that the issuer sends it to instead.
-func (r *Remote) follow(ctx context.Context) (*http.Response, error) {
+// requestKeys makes the call, and those that the issuer sends it to instead.
+func (r *RemoteKeySet) requestKeys(ctx context.Context) (*http.Response, error) {
 	address := r.url
 	for range maxRedirects + 1 {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
@@ -53,7 +53,7 @@ func (r *Remote) follow(ctx context.Context) (*http.Response, error) {
 			return nil, errors.New("the address of the keys is no URL: mend it") // err quotes it
 		}
 		req.Header.Set("Accept", "application/jwk-set+json, application/json")
-		res, err := r.client.Do(req)
+		res, err := r.httpClient.Do(req)
 		if err != nil {
 			return nil, oauth.Unreachable(err)
 		}
@@ -68,7 +68,7 @@ func (r *Remote) follow(ctx context.Context) (*http.Response, error) {
 			return nil, fmt.Errorf("it redirects (status %d) to an address that cannot be read", res.StatusCode)
 		}
 		if !sameHost(req.URL, target) {
-			return nil, fmt.Errorf("it redirects (status %d) to %s: if that is your issuer's too, write that address as jwks", res.StatusCode, origin(target))
+			return nil, fmt.Errorf("it redirects (status %d) to %s: if that is your issuer's too, write that address as jwks", res.StatusCode, printableOrigin(target))
 		}
 		address = target.String()
 	}
@@ -78,15 +78,15 @@ func (r *Remote) follow(ctx context.Context) (*http.Response, error) {
 // sameHost tells whether a redirect may be followed: whoever can name another
 // host there would choose the keys, and in http whoever is on the way.
 func sameHost(from, to *url.URL) bool {
-	return to.Scheme == "https" && to.User == nil && strings.EqualFold(from.Hostname(), to.Hostname()) && port(from) == port(to)
+	return to.Scheme == "https" && to.User == nil && strings.EqualFold(from.Hostname(), to.Hostname()) && effectivePort(from) == effectivePort(to)
 }
 
-func port(u *url.URL) string {
+func effectivePort(u *url.URL) string {
 	if p := u.Port(); p != "" {
 		return p
 	}
 	return map[string]string{"http": "80", "https": "443"}[u.Scheme]
 }
 
-// origin leaves out what may hold a secret.
-func origin(u *url.URL) string { return delegation.Printable(u.Scheme+"://"+u.Host, 300) }
+// printableOrigin leaves out what may hold a secret.
+func printableOrigin(u *url.URL) string { return delegation.Printable(u.Scheme+"://"+u.Host, 300) }

@@ -25,35 +25,35 @@ const (
 	maxKeySet = 4 << 20
 	maxKeys   = 1000
 
-	// maxNameless is how many keys are tried on a token that names none. Each
+	// maxKeysWithoutID is how many keys are tried on a token that names none. Each
 	// takes a part of a millisecond, and anybody can send such tokens.
-	maxNameless = 100
+	maxKeysWithoutID = 100
 
-	// maxKeyName is more than any issuer needs.
-	maxKeyName = 256
+	// maxKeyID is more than any issuer needs.
+	maxKeyID = 256
 )
 
-// keySet are an issuer's keys of one moment.
-type keySet struct {
-	keys  []jose.JSONWebKey
-	asked time.Time // when they were asked for
+// fetchedKeys are an issuer's keys of one moment.
+type fetchedKeys struct {
+	keys        []jose.JSONWebKey
+	requestedAt time.Time // when they were asked for
 }
 
-// try verifies with the keys that a token may mean.
-func (s *keySet) try(token *jose.JSONWebSignature) (payload []byte, err error) {
+// verify verifies with the keys that a token may mean.
+func (s *fetchedKeys) verify(token *jose.JSONWebSignature) (payload []byte, err error) {
 	if s == nil {
 		return nil, errNoKey
 	}
 	header, err := token.Signatures[0].Protected, errNoKey
-	if header.KeyID == "" && len(s.keys) > maxNameless {
-		return nil, fmt.Errorf("JWT: it names no key (kid), and the issuer has more than %d", maxNameless)
+	if header.KeyID == "" && len(s.keys) > maxKeysWithoutID {
+		return nil, fmt.Errorf("JWT: it names no key (kid), and the issuer has more than %d", maxKeysWithoutID)
 	}
 	for _, key := range s.keys {
 		if header.KeyID != "" && key.KeyID != header.KeyID {
 			continue
 		}
 		if header.KeyID != "" {
-			err = errOtherKey
+			err = errWrongKey
 		}
 		if key.Algorithm != "" && key.Algorithm != header.Algorithm {
 			continue
@@ -66,30 +66,30 @@ func (s *keySet) try(token *jose.JSONWebSignature) (payload []byte, err error) {
 }
 
 var (
-	errOtherKey = errors.New("JWT: the issuer's key of that name (kid) has not signed it")
+	errWrongKey = errors.New("JWT: the issuer's key of that name (kid) has not signed it")
 	errNoKey    = errors.New("JWT: the issuer has no key that has signed it")
 )
 
 // UnusedKey is a key of a set that is not used.
 type UnusedKey struct {
-	Name   string // `kid`; empty if it has none
+	KeyID  string // `kid`; empty if it has none
 	Reason string
 	// Intended tells that the issuer says itself that it is for something else.
 	Intended bool
 }
 
-// readKeySet reads the keys that are for signatures: of a JSON Web Key Set (RFC
+// parseKeySet reads the keys that are for signatures: of a JSON Web Key Set (RFC
 // 7517 section 5), or of an object of PEM certificates by their names, as
 // Google publishes those of Firebase. Others, and those of types that are not
 // known here, are passed over.
-func readKeySet(text []byte) (keys []jose.JSONWebKey, passed []UnusedKey, err error) {
+func parseKeySet(text []byte) (keys []jose.JSONWebKey, passed []UnusedKey, err error) {
 	var object map[string]stdjson.RawMessage
 	if stdjson.Unmarshal(text, &object) != nil || object == nil {
 		return nil, nil, errors.New("the answer is no JSON Web Key Set")
 	}
 	add := func(name string, key jose.JSONWebKey, reason string, intended bool) {
 		if reason == "" {
-			if _, err := fitting(key.Key); err != nil {
+			if _, err := algorithmsFor(key.Key); err != nil {
 				reason = err.Error()
 			}
 		}
@@ -97,7 +97,7 @@ func readKeySet(text []byte) (keys []jose.JSONWebKey, passed []UnusedKey, err er
 			keys = append(keys, key)
 			return
 		}
-		passed = append(passed, UnusedKey{Name: delegation.Printable(name, maxKeyName), Reason: reason, Intended: intended})
+		passed = append(passed, UnusedKey{KeyID: delegation.Printable(name, maxKeyID), Reason: reason, Intended: intended})
 	}
 	switch list, isSet := object["keys"]; {
 	case isSet:
@@ -109,7 +109,7 @@ func readKeySet(text []byte) (keys []jose.JSONWebKey, passed []UnusedKey, err er
 			return nil, nil, fmt.Errorf("the set holds %d keys: more than %d are not read", len(all), maxKeys)
 		}
 		for _, raw := range all {
-			add(readKey(raw))
+			add(parseKey(raw))
 		}
 	case len(object) > maxKeys:
 		return nil, nil, fmt.Errorf("the answer holds %d certificates: more than %d are not read", len(object), maxKeys)
@@ -119,37 +119,37 @@ func readKeySet(text []byte) (keys []jose.JSONWebKey, passed []UnusedKey, err er
 			if stdjson.Unmarshal(object[name], &text) != nil || !strings.Contains(text, "-----BEGIN ") {
 				return nil, nil, errors.New("the answer is no JSON Web Key Set: it has no list of keys, and is no object of PEM certificates")
 			}
-			add(readCertificate(name, text))
+			add(parseCertificate(name, text))
 		}
 	}
 	if len(keys) == 0 {
-		return nil, passed, errors.New("the set holds no public key for signatures" + list(passed))
+		return nil, passed, errors.New("the set holds no public key for signatures" + describeUnused(passed))
 	}
 	return keys, passed, nil
 }
 
-// list tells of the first few, for an error.
-func list(passed []UnusedKey) string {
+// describeUnused tells of the first few, for an error.
+func describeUnused(passed []UnusedKey) string {
 	var b strings.Builder
 	for i, key := range passed {
 		if i == 3 {
 			fmt.Fprintf(&b, "; and %d more", len(passed)-i)
 			break
 		}
-		fmt.Fprintf(&b, "; %q: %s", key.Name, key.Reason)
+		fmt.Fprintf(&b, "; %q: %s", key.KeyID, key.Reason)
 	}
 	return b.String()
 }
 
-// needed are the members of a key that verifying takes (RFC 7518 section 6, RFC
+// publicMembers are the members of a key that verifying takes (RFC 7518 section 6, RFC
 // 8037). What else there is, such as certificates, is not looked at: issuers
 // publish some with negative serial numbers, and digests in the wrong alphabet.
-var needed = []string{"kty", "kid", "use", "key_ops", "alg", "crv", "x", "y", "n", "e"}
+var publicMembers = []string{"kty", "kid", "use", "key_ops", "alg", "crv", "x", "y", "n", "e"}
 
-// private are those of keys that must not be published.
-var private = []string{"d", "k", "p", "q", "dp", "dq", "qi", "oth", "priv"}
+// privateMembers are those of keys that must not be published.
+var privateMembers = []string{"d", "k", "p", "q", "dp", "dq", "qi", "oth", "priv"}
 
-func readKey(raw []byte) (name string, key jose.JSONWebKey, reason string, intended bool) {
+func parseKey(raw []byte) (name string, key jose.JSONWebKey, reason string, intended bool) {
 	var members map[string]stdjson.RawMessage
 	// This decoder refuses names that stand in it twice: two parties would read
 	// two different keys.
@@ -161,7 +161,7 @@ func readKey(raw []byte) (name string, key jose.JSONWebKey, reason string, inten
 	var operations []string
 	_ = stdjson.Unmarshal(members["use"], &use)
 	_ = stdjson.Unmarshal(members["key_ops"], &operations)
-	for _, member := range private {
+	for _, member := range privateMembers {
 		if _, ok := members[member]; ok {
 			return name, key, "it is a private key or a secret: whoever can read the set can sign sessions; replace the key at the issuer", false
 		}
@@ -172,7 +172,7 @@ func readKey(raw []byte) (name string, key jose.JSONWebKey, reason string, inten
 	case len(operations) > 0 && !slices.Contains(operations, "verify"):
 		return name, key, "it is for another operation than to verify", true
 	}
-	maps.DeleteFunc(members, func(member string, _ stdjson.RawMessage) bool { return !slices.Contains(needed, member) })
+	maps.DeleteFunc(members, func(member string, _ stdjson.RawMessage) bool { return !slices.Contains(publicMembers, member) })
 	delete(members, "key_ops")
 	plain, err := stdjson.Marshal(members)
 	switch err2 := key.UnmarshalJSON(plain); {
@@ -182,14 +182,14 @@ func readKey(raw []byte) (name string, key jose.JSONWebKey, reason string, inten
 		return name, key, "it cannot be read: a member is missing or malformed, or its curve is not known here", false
 	case !key.IsPublic():
 		return name, key, "it is no public key", false
-	case len(key.KeyID) > maxKeyName:
+	case len(key.KeyID) > maxKeyID:
 		return name, key, "its name (kid) is too long", false
 	}
 	return name, key, "", false
 }
 
-func readCertificate(name, text string) (_ string, key jose.JSONWebKey, reason string, intended bool) {
-	block, _ := pem.Decode(delegation.PEM(text))
+func parseCertificate(name, text string) (_ string, key jose.JSONWebKey, reason string, intended bool) {
+	block, _ := pem.Decode(delegation.NormalizePEM(text))
 	if block == nil {
 		return name, key, "it is no PEM block", false
 	}

@@ -24,8 +24,8 @@ import (
 // some of both: an attacker who signs with a public key as if it were a shared
 // secret (CVE-2015-9235) finds nobody to take it.
 var (
-	Symmetric  = []jose.SignatureAlgorithm{jose.HS256, jose.HS384, jose.HS512}
-	Asymmetric = []jose.SignatureAlgorithm{
+	SymmetricAlgorithms  = []jose.SignatureAlgorithm{jose.HS256, jose.HS384, jose.HS512}
+	AsymmetricAlgorithms = []jose.SignatureAlgorithm{
 		jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512, jose.ES256, jose.ES384, jose.ES512, jose.EdDSA,
 	}
 )
@@ -33,21 +33,21 @@ var (
 // The bounds of an RSA key: below it can be broken (RFC 7518 section 3.3), above
 // each signature takes long.
 const (
-	minBits = 2048
-	maxBits = 16384
+	minRSABits = 2048
+	maxRSABits = 16384
 )
 
 var (
-	errWeakKey   = fmt.Errorf("an RSA key has fewer than %d bits: issue a longer one", minBits)
-	errLongKey   = fmt.Errorf("an RSA key has more than %d bits: issue a shorter one", maxBits)
+	errWeakKey   = fmt.Errorf("an RSA key has fewer than %d bits: issue a longer one", minRSABits)
+	errLongKey   = fmt.Errorf("an RSA key has more than %d bits: issue a shorter one", maxRSABits)
 	errMalformed = errors.New("a public key is malformed: copy it again")
 )
 
-// Fixed are keys that are known beforehand. It implements [Keys].
-type Fixed struct{ keys []any }
+// StaticKeySet are keys that are known beforehand. It implements [Keys].
+type StaticKeySet struct{ keys []any }
 
-// Payload implements [Keys].
-func (f *Fixed) Payload(_ context.Context, token *jose.JSONWebSignature) ([]byte, error) {
+// VerifySignature implements [Keys].
+func (f *StaticKeySet) VerifySignature(_ context.Context, token *jose.JSONWebSignature) ([]byte, error) {
 	for _, key := range f.keys {
 		if payload, err := token.Verify(key); err == nil {
 			return payload, nil
@@ -56,13 +56,13 @@ func (f *Fixed) Payload(_ context.Context, token *jose.JSONWebSignature) ([]byte
 	return nil, refuse("JWT: none of the keys has signed it")
 }
 
-// PublicKeys reads PEM blocks of public keys or certificates, in any form that
+// ParsePublicKeys reads PEM blocks of public keys or certificates, in any form that
 // [delegation.PEM] reads, and tells the algorithms they are for.
-func PublicKeys(texts ...string) (*Fixed, []jose.SignatureAlgorithm, error) {
-	var fixed Fixed
+func ParsePublicKeys(texts ...string) (*StaticKeySet, []jose.SignatureAlgorithm, error) {
+	var fixed StaticKeySet
 	var algorithms []jose.SignatureAlgorithm
 	for _, text := range texts {
-		before, rest := len(fixed.keys), delegation.PEM(text)
+		before, rest := len(fixed.keys), delegation.NormalizePEM(text)
 		for {
 			var block *pem.Block
 			if block, rest = pem.Decode(rest); block == nil {
@@ -72,7 +72,7 @@ func PublicKeys(texts ...string) (*Fixed, []jose.SignatureAlgorithm, error) {
 			if err != nil {
 				return nil, nil, err
 			}
-			allowed, err := fitting(key)
+			allowed, err := algorithmsFor(key)
 			if err != nil {
 				return nil, nil, err
 			}
@@ -81,21 +81,21 @@ func PublicKeys(texts ...string) (*Fixed, []jose.SignatureAlgorithm, error) {
 		}
 		switch {
 		case bytes.Contains(rest, []byte("-----BEGIN ")):
-			return nil, nil, errDamaged
+			return nil, nil, errDamagedPEM
 		case len(fixed.keys) == before:
-			return nil, nil, errNoBlock
+			return nil, nil, errNoPEM
 		}
 	}
 	if len(fixed.keys) == 0 {
-		return nil, nil, errNoBlock
+		return nil, nil, errNoPEM
 	}
 	slices.Sort(algorithms)
 	return &fixed, slices.Compact(algorithms), nil
 }
 
 var (
-	errDamaged = errors.New("the PEM text is damaged: keep it whole, from the BEGIN line to the END line, and keep its line breaks or write them as \\n")
-	errNoBlock = errors.New("there is no PEM block of a public key: give it from its BEGIN line to its END line, and a file as {file./path/to/it}")
+	errDamagedPEM = errors.New("the PEM text is damaged: keep it whole, from the BEGIN line to the END line, and keep its line breaks or write them as \\n")
+	errNoPEM      = errors.New("there is no PEM block of a public key: give it from its BEGIN line to its END line, and a file as {file./path/to/it}")
 )
 
 func publicKey(block *pem.Block) (any, error) {
@@ -119,15 +119,15 @@ func publicKey(block *pem.Block) (any, error) {
 	}
 }
 
-// fitting are the algorithms a key is for; an error if it is no public key
+// algorithmsFor are the algorithms a key is for; an error if it is no public key
 // worth using.
-func fitting(key any) ([]jose.SignatureAlgorithm, error) {
+func algorithmsFor(key any) ([]jose.SignatureAlgorithm, error) {
 	switch key := key.(type) {
 	case *rsa.PublicKey:
 		switch bits := key.N.BitLen(); {
-		case bits < minBits:
+		case bits < minRSABits:
 			return nil, errWeakKey
-		case bits > maxBits:
+		case bits > maxRSABits:
 			return nil, errLongKey
 		}
 		return []jose.SignatureAlgorithm{jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512}, nil
@@ -146,19 +146,19 @@ func fitting(key any) ([]jose.SignatureAlgorithm, error) {
 	return nil, errors.New("a key is none of RSA, ECDSA and Ed25519")
 }
 
-// minSecret is what HS256 asks for (RFC 7518 section 3.2).
-const minSecret = 32
+// minSecretBytes is what HS256 asks for (RFC 7518 section 3.2).
+const minSecretBytes = 32
 
-// SharedSecrets are the secrets that app and server share, the new one and
+// NewSharedSecrets are the secrets that app and server share, the new one and
 // the old one while they change. None may be a public key: whoever knows that
 // could sign.
-func SharedSecrets(secrets ...string) (*Fixed, error) {
-	var fixed Fixed
+func NewSharedSecrets(secrets ...string) (*StaticKeySet, error) {
+	var fixed StaticKeySet
 	for _, secret := range secrets {
-		if len(secret) < minSecret {
-			return nil, fmt.Errorf("a secret has fewer than %d bytes: make one by `openssl rand -base64 48`", minSecret)
+		if len(secret) < minSecretBytes {
+			return nil, fmt.Errorf("a secret has fewer than %d bytes: make one by `openssl rand -base64 48`", minSecretBytes)
 		}
-		if block, _ := pem.Decode(delegation.PEM(secret)); block != nil {
+		if block, _ := pem.Decode(delegation.NormalizePEM(secret)); block != nil {
 			return nil, errors.New("a secret is a PEM block: a public key belongs into public_key, and a private one nowhere here")
 		}
 		fixed.keys = append(fixed.keys, []byte(secret))

@@ -14,12 +14,12 @@ import (
 )
 
 const (
-	// maxAsking is how many questions are under way at once: who is asked has
+	// maxUnknownCalls is how many questions are under way at once: who is asked has
 	// the app's own users to serve. maxKnown are as many more for sessions that
 	// were valid a while ago: strangers must not keep them from being asked
 	// about again.
-	maxAsking = 24
-	maxKnown  = 8
+	maxUnknownCalls = 24
+	maxSeenCalls    = 8
 
 	maxWaiting           = 1000 // questions
 	maxWaitingPerSession = 50   // requests, for one answer
@@ -28,24 +28,24 @@ const (
 var (
 	// unknownLimits leave slots to others while the credentials of one address
 	// are all asked about in vain, and to new addresses while those of many are.
-	unknownLimits = fair.Limits{Slots: maxAsking, PerOwner: maxAsking * 3 / 4, Last: maxAsking / 2, Waiting: maxWaiting, Newest: true}
+	unknownLimits = fair.Limits{Slots: maxUnknownCalls, PerOwner: maxUnknownCalls * 3 / 4, LastRankSlots: maxUnknownCalls / 2, Waiting: maxWaiting, NewestFirst: true}
 
-	// knownLimits do the same while the app hangs for all sessions of one
+	// seenLimits do the same while the app hangs for all sessions of one
 	// person, and of many.
-	knownLimits = fair.Limits{Slots: maxKnown, PerOwner: maxKnown / 4, Last: maxKnown / 2, Waiting: maxWaiting}
+	seenLimits = fair.Limits{Slots: maxSeenCalls, PerOwner: maxSeenCalls / 4, LastRankSlots: maxSeenCalls / 2, Waiting: maxWaiting}
 )
 
-// place is in whose turn a question is asked: a person's whose session was
+// queueOwner is in whose turn a question is asked: a person's whose session was
 // valid, or else an address's.
-type place struct {
-	person delegation.Person
-	client netip.Prefix
+type queueOwner struct {
+	person  delegation.Person
+	network netip.Prefix
 }
 
 // lane is how a question gets to who is asked.
 type lane struct {
 	flights *flight.Group[digest, *Session]
-	queue   *fair.Queue[place]
+	queue   *fair.Queue[queueOwner]
 }
 
 func newLane(limits fair.Limits, timeout time.Duration) lane {
@@ -55,28 +55,28 @@ func newLane(limits fair.Limits, timeout time.Duration) lane {
 		flights: flight.New[digest, *Session](flight.Limits{
 			Timeout: timeout, Waiting: 2 * maxWaiting * maxWaitingPerSession, PerOwner: maxWaitingPerSession,
 		}),
-		queue: fair.New[place](limits),
+		queue: fair.New[queueOwner](limits),
 	}
 }
 
 // rank is when a question is asked, compared with others that wait.
-func (a *Asked) rank(q *question) fair.Rank {
-	if q.owner != blame.Strangers {
-		return a.seen.rank(q.by.person)
+func (a *RemoteVerifier) rank(q *remoteCall) fair.Rank {
+	if q.owner != blame.Unverified {
+		return a.seen.rank(q.caller.person)
 	}
-	return a.clients.rank(q.by.client)
+	return a.networks.rank(q.caller.network)
 }
 
 // acquire waits for the turn of a question. Who is known takes a slot of the
 // unknown that is idle rather than wait, one a person: those of the known may
 // be held by a few people for whom the app hangs. Those people do not: when
 // there was no answer, they keep to their share.
-func (a *Asked) acquire(ctx context.Context, w *lane, q *question) (leave func(), err error) {
+func (a *RemoteVerifier) acquire(ctx context.Context, w *lane, q *remoteCall) (leave func(), err error) {
 	rank := a.rank(q)
-	if w == &a.known && rank == fair.First && w.queue.Running() >= maxKnown {
-		if leave, ok := a.unknown.queue.Try(q.by, rank); ok {
+	if w == &a.seenLane && rank == fair.RankFirst && w.queue.Running() >= maxSeenCalls {
+		if leave, ok := a.unknownLane.queue.TryAcquire(q.caller, rank); ok {
 			return leave, nil
 		}
 	}
-	return w.queue.Acquire(ctx, q.by, rank)
+	return w.queue.Acquire(ctx, q.caller, rank)
 }

@@ -134,7 +134,7 @@ func TestAnswerSizes(t *testing.T) {
 			}
 		}
 	}
-	for size, want := range map[int]byte{200: 'o', 16 << 10: 'o', 17 << 10: 'o', 300 << 10: 'o', maxAnswer: 'o', maxAnswer + 1: '3', 3 * maxAnswer: '3'} {
+	for size, want := range map[int]byte{200: 'o', 16 << 10: 'o', 17 << 10: 'o', 300 << 10: 'o', maxBody: 'o', maxBody + 1: '3', 3 * maxBody: '3'} {
 		body := `{"user":{"id":"alice"},` + introspected("n", "1")[1:]
 		body = `{"avatar":"` + strings.Repeat("x", size-len(body)-len(`"avatar":"",`)) + `",` + body[1:]
 		for _, v := range verifiers((&judge{body: body}).client()) {
@@ -145,7 +145,7 @@ func TestAnswerSizes(t *testing.T) {
 		}
 	}
 	for name, text := range map[string]string{"lists": "[", "objects": `{"a":`, "strings": `{"a":"`} {
-		body := `{"user":{"id":"alice"},"x":` + strings.Repeat(text, maxAnswer/len(text)-100)
+		body := `{"user":{"id":"alice"},"x":` + strings.Repeat(text, maxBody/len(text)-100)
 		for _, v := range verifiers((&judge{body: body}).client()) {
 			if s, err := v.Verify(t.Context(), bearer(askedCredential)); letter(t, s, err) != '3' {
 				t.Errorf("%s in each other: %+v", name, s)
@@ -201,7 +201,7 @@ func TestC19_Kept(t *testing.T) {
 				t.Errorf("%s: %s is %.20q", name, path, got)
 			}
 		}
-		if n := weight(s.claims); n > maxKept || s.Subject != "alice" {
+		if n := weight(s.claims); n > maxStoredClaims || s.Subject != "alice" {
 			t.Errorf("%s: %d bytes are kept of %s", name, n, s.Subject)
 		}
 	}
@@ -219,7 +219,7 @@ func names(n int) string {
 // weight is what names and texts of an object take.
 func weight(object map[string]any) (n int) {
 	for name, v := range object {
-		text, _ := scalar(v)
+		text, _ := formatScalar(v)
 		n += len(name) + len(text)
 		if inner, ok := v.(map[string]any); ok {
 			n += weight(inner)

@@ -16,24 +16,24 @@ import (
 // reads alike, must not push the others out.
 const maxPerPerson = 16
 
-// newest are the latest sessions of each person, as far as they are remembered
+// latestPerPerson are the latest sessions of each person, as far as they are remembered
 // somewhere else.
-type newest struct {
+type latestPerPerson struct {
 	mu     sync.Mutex
 	life   time.Duration // at least that of a session
-	people *memory.Store[delegation.Person, []digest]
+	people *memory.Cache[delegation.Person, []digest]
 }
 
-func newNewest(life time.Duration) *newest {
-	return &newest{life: life, people: memory.New[delegation.Person, []digest](maxSessions)}
+func newLatestPerPerson(life time.Duration) *latestPerPerson {
+	return &latestPerPerson{life: life, people: memory.New[delegation.Person, []digest](maxSessions)}
 }
 
 // add notes a session of a person, and returns the one that is to be forgotten
 // if these are too many.
-func (n *newest) add(of digest, who delegation.Person) (oldest digest, over bool) {
+func (n *latestPerPerson) add(of digest, who delegation.Person) (oldest digest, over bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	name := nameOf(who)
+	name := personKey(who)
 	theirs, _ := n.people.Get(who, name, time.Now())
 	theirs = append(slices.DeleteFunc(slices.Clone(theirs), func(d digest) bool { return d == of }), of)
 	if over = len(theirs) > maxPerPerson; over {

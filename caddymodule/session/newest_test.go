@@ -21,7 +21,7 @@ func (named) Verify(_ context.Context, credential Credential) (*Session, error) 
 	if who == "nobody" {
 		return nil, refuse("nobody")
 	}
-	return &Session{Realm: "r", Subject: who, IssuedBefore: time.Now(), asked: true}, nil
+	return &Session{Realm: "r", Subject: who, IssuedBefore: time.Now(), remote: true}, nil
 }
 
 // TestOnePersonsSessionsPushOutTheirOwn protects everybody's remembered sessions
@@ -65,21 +65,21 @@ func TestOnePersonsSessionsPushOutTheirOwn(t *testing.T) {
 // networks as anybody has with IPv6.
 func TestStrangersPushNoAddressOut(t *testing.T) {
 	for _, who := range []string{"nobody", "mallory"} {
-		a := NewAsked(named{}, 0)
-		a.Client = clientFrom
+		a := NewRemoteVerifier(named{}, 0)
+		a.ClientAddress = clientFrom
 		const good = 200
 		for n := range good {
 			if _, err := a.Verify(from(t, n), bearer(fmt.Sprintf("person%d-1", n))); err != nil {
 				t.Fatal(err)
 			}
 		}
-		for n := range 2 * maxAddresses {
+		for n := range 2 * maxNetworks {
 			from := context.WithValue(t.Context(), clientKey{}, fmt.Sprintf("2001:db8:0:%x::1", n))
 			_, _ = a.Verify(from, bearer(fmt.Sprintf("%s-%d", who, n)))
 		}
 		first := 0
 		for n := range good {
-			if a.clients.rank(a.Client.of(from(t, n))) == fair.First {
+			if a.networks.rank(a.ClientAddress.network(from(t, n))) == fair.RankFirst {
 				first++
 			}
 		}

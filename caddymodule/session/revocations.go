@@ -16,20 +16,20 @@ import (
 )
 
 const (
-	// sweepEvery is how often revocations that are no longer needed are dropped.
-	sweepEvery = time.Hour
+	// revocationSweepInterval is how often revocations that are no longer needed are dropped.
+	revocationSweepInterval = time.Hour
 
-	// maxSingle is how many single sessions are revoked of whom nobody knows
+	// maxUnownedSessions is how many single sessions are revoked of whom nobody knows
 	// whose they are. None is dropped to make room: more are refused.
-	maxSingle = 100_000
+	maxUnownedSessions = 100_000
 
-	// maxSeen is how many names of sessions (`sid`) are remembered with whose
+	// maxSessionIDs is how many names of sessions (`sid`) are remembered with whose
 	// they are.
-	maxSeen = 10_000
+	maxSessionIDs = 10_000
 )
 
-// errFull is why a logout is not taken.
-var errFull = errors.New("too many logouts name a session by sid alone, of which nothing was seen here: have the issuer send sub as well")
+// errTooManyRevocations is why a logout is not taken.
+var errTooManyRevocations = errors.New("too many logouts name a session by sid alone, of which nothing was seen here: have the issuer send sub as well")
 
 // Revocations remember whose sessions are revoked, for [MaxAge]: a session of a
 // JSON Web Token has no end that its issuer could still change. There is one
@@ -37,76 +37,78 @@ var errFull = errors.New("too many logouts name a session by sid alone, of which
 // signed out would be signed in again; there are no more of them than people
 // who did sign out. Safe for concurrent use.
 type Revocations struct {
-	mu      sync.RWMutex
-	records map[Name]*record
-	single  int // of the records
-	swept   time.Time
-	early   early
-	caches  []weak.Pointer[Cache]
-	realms  map[string]struct{}
+	mu        sync.RWMutex
+	records   map[RevocationTarget]*revocationRecord
+	unowned   int // of the records
+	lastSweep time.Time
+	early     earlySessions
+	caches    []weak.Pointer[Cache]
+	realms    map[string]struct{}
 
-	seen *memory.Store[Name, string] // whose a `sid` is
+	sessionIDOwners *memory.Cache[RevocationTarget, string] // whose a `sid` is
 
-	clocks     clocks
+	clocks     clockSources
 	generation atomic.Uint64 // how many changes there have been
 }
 
 // NewRevocations returns none.
 func NewRevocations() *Revocations {
 	return &Revocations{
-		records: make(map[Name]*record), swept: time.Now(), realms: make(map[string]struct{}),
-		early: newEarly(), seen: memory.New[Name, string](maxSeen),
+		records: make(map[RevocationTarget]*revocationRecord), lastSweep: time.Now(), realms: make(map[string]struct{}),
+		early: newEarly(), sessionIDOwners: memory.New[RevocationTarget, string](maxSessionIDs),
 	}
 }
 
 // Revoke revokes the sessions of a person that were issued until now, and those
 // that were seen here until now whatever they say of when they were issued. The
 // zero person is everybody. It returns the names of what has changed.
-func (r *Revocations) Revoke(who delegation.Person) []Name { return r.RevokeTold(who, time.Time{}) }
+func (r *Revocations) Revoke(who delegation.Person) []RevocationTarget {
+	return r.RevokeAt(who, time.Time{})
+}
 
-// RevokeTold is the same where an issuer tells, at a moment by its clock, which
+// RevokeAt is the same where an issuer tells, at a moment by its clock, which
 // may be ahead: that counts if it is later.
-func (r *Revocations) RevokeTold(who delegation.Person, told time.Time) []Name {
+func (r *Revocations) RevokeAt(who delegation.Person, told time.Time) []RevocationTarget {
 	now := time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	changed, _ := r.apply(&Revocation{Name: NameOf(who), At: r.told(told, now)}, now, true)
+	changed, _ := r.apply(&Revocation{RevocationTarget: PersonTarget(who), At: r.revocationTime(told, now)}, now, true)
 	return changed
 }
 
-// told is when something was told that is revoked now.
-func (r *Revocations) told(at, now time.Time) time.Time {
+// revocationTime is when something was told that is revoked now.
+func (r *Revocations) revocationTime(at, now time.Time) time.Time {
 	clock := r.clock(now)
 	if latest := clock.Add(leeway); at.After(latest) {
 		at = latest
 	}
-	return later(clock, at)
+	return laterOf(clock, at)
 }
 
 // RevokeSession revokes the sessions of a name (`sid`) in a realm, as an issuer
 // tells at a moment by its clock. Where it tells the subject too, those without
 // a name as well. The error is that there is no room.
-func (r *Revocations) RevokeSession(realm, subject, id string, told time.Time) ([]Name, error) {
+func (r *Revocations) RevokeSession(realm, subject, id string, told time.Time) ([]RevocationTarget, error) {
 	now := time.Now()
-	at := r.told(told, now)
+	at := r.revocationTime(told, now)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	what := &Revocation{Name: Name{Realm: realm, Subject: subject}}
+	what := &Revocation{RevocationTarget: RevocationTarget{Realm: realm, Subject: subject}}
 	if subject == "" {
-		if owner, _ := r.seen.Get(Name{Realm: realm, SessionID: id}, seenKey(realm, id), now); owner != severalOwners {
+		if owner, _ := r.sessionIDOwners.Get(RevocationTarget{Realm: realm, SessionID: id}, sessionIDKey(realm, id), now); owner != ambiguousOwner {
 			what.Subject = owner
 		}
 	} else {
 		what.NoSessionID = at
 	}
 	if what.Subject != "" {
-		what.Sessions = []RevokedSession{{ID: id, At: at, Issued: endOfSecond(later(at, told)), Expires: now.Add(MaxAge + leeway)}}
+		what.Sessions = []RevokedSession{{ID: id, At: at, IssuedBefore: endOfSecond(laterOf(at, told)), Expires: now.Add(MaxAge + leeway)}}
 		changed, _ := r.apply(what, now, true)
 		return changed, nil
 	}
 	what.SessionID, what.At = id, at
-	if r.records[what.Name] == nil && r.single >= maxSingle {
-		return nil, errFull
+	if r.records[what.RevocationTarget] == nil && r.unowned >= maxUnownedSessions {
+		return nil, errTooManyRevocations
 	}
 	changed, _ := r.apply(what, now, true)
 	return changed, nil
@@ -114,7 +116,7 @@ func (r *Revocations) RevokeSession(realm, subject, id string, told time.Time) (
 
 // Merge adds what another machine tells. It returns the names of what is
 // revoked here beyond that, of which the others should be told.
-func (r *Revocations) Merge(what Revocation) []Name {
+func (r *Revocations) Merge(what Revocation) []RevocationTarget {
 	now := time.Now()
 	// Another clock may be wrong: nobody must be kept out by it for long.
 	latest := r.clock(now).Add(2 * leeway)
@@ -132,28 +134,28 @@ func (r *Revocations) Merge(what Revocation) []Name {
 // apply merges a revocation and, with it, sessions that were seen before; here
 // tells that it is from here, and all were. It returns the names of what has
 // changed, and of that by those sessions.
-func (r *Revocations) apply(what *Revocation, now time.Time, here bool) (changed, more []Name) {
-	rec := r.records[what.Name]
+func (r *Revocations) apply(what *Revocation, now time.Time, here bool) (changed, more []RevocationTarget) {
+	rec := r.records[what.RevocationTarget]
 	if rec == nil {
-		rec = &record{Revocation: Revocation{Name: what.Name}}
+		rec = &revocationRecord{Revocation: Revocation{RevocationTarget: what.RevocationTarget}}
 	}
 	if rec.merge(what, now) {
-		changed = append(changed, what.Name)
-		if r.records[what.Name] == nil {
-			r.records[what.Name] = rec
-			if what.single() {
-				r.single++
+		changed = append(changed, what.RevocationTarget)
+		if r.records[what.RevocationTarget] == nil {
+			r.records[what.RevocationTarget] = rec
+			if what.singleSession() {
+				r.unowned++
 			}
 		}
 	}
-	for _, seen := range r.early.revoked(what, here) {
-		if r.records[seen.Name] == nil {
-			r.records[seen.Name] = &record{Revocation: Revocation{Name: seen.Name}}
+	for _, seen := range r.early.revokedBy(what, here) {
+		if r.records[seen.RevocationTarget] == nil {
+			r.records[seen.RevocationTarget] = &revocationRecord{Revocation: Revocation{RevocationTarget: seen.RevocationTarget}}
 		}
-		if r.records[seen.Name].merge(&seen, now) {
-			more = append(more, seen.Name)
-			if !slices.Contains(changed, seen.Name) {
-				changed = append(changed, seen.Name)
+		if r.records[seen.RevocationTarget].merge(&seen, now) {
+			more = append(more, seen.RevocationTarget)
+			if !slices.Contains(changed, seen.RevocationTarget) {
+				changed = append(changed, seen.RevocationTarget)
 			}
 		}
 	}
@@ -165,16 +167,16 @@ func (r *Revocations) apply(what *Revocation, now time.Time, here bool) (changed
 }
 
 func (r *Revocations) sweep(now time.Time) {
-	if now.Sub(r.swept) < sweepEvery {
+	if now.Sub(r.lastSweep) < revocationSweepInterval {
 		return
 	}
-	r.swept = now
+	r.lastSweep = now
 	for name, rec := range r.records {
 		rec.prune(now)
-		if !rec.Ends().After(now) {
+		if !rec.Expires().After(now) {
 			delete(r.records, name)
-			if name.single() {
-				r.single--
+			if name.singleSession() {
+				r.unowned--
 			}
 		}
 	}
@@ -185,18 +187,18 @@ func (r *Revocations) sweep(now time.Time) {
 // session goes on to be checked by that name as well.
 func (r *Revocations) RevokedAs(s *Session, who delegation.Person) bool {
 	generation := r.generation.Load() + 1
-	u := s.use(who)
+	u := s.identity(who)
 	if u == nil {
-		u = r.note(s, who)
+		u = r.registerIdentity(s, who)
 	}
-	if u.current.Load() == generation {
+	if u.generation.Load() == generation {
 		return false
 	}
 	r.mu.RLock()
-	revoked := r.revoked(s, who)
+	revoked := r.isRevoked(s, who)
 	r.mu.RUnlock()
 	if !revoked {
-		u.current.Store(generation)
+		u.generation.Store(generation)
 	}
 	return revoked
 }
@@ -206,37 +208,37 @@ func (r *Revocations) Revoked(s *Session) bool {
 	if r.RevokedAs(s, s.person(s.Realm)) || s.issuer != "" && r.RevokedAs(s, s.person(s.issuer)) {
 		return true
 	}
-	for _, u := range s.used() {
-		if r.RevokedAs(s, u.who) {
+	for _, u := range s.knownIdentities() {
+		if r.RevokedAs(s, u.person) {
 			return true
 		}
 	}
 	return false
 }
 
-func (r *Revocations) revoked(s *Session, who delegation.Person) bool {
+func (r *Revocations) isRevoked(s *Session, who delegation.Person) bool {
 	if len(r.records) == 0 {
 		return false
 	}
-	of := func(name Name) bool {
+	of := func(name RevocationTarget) bool {
 		rec := r.records[name]
 		return rec != nil && rec.revokes(s)
 	}
-	if of(Name{}) || of(NameOf(who)) {
+	if of(RevocationTarget{}) || of(PersonTarget(who)) {
 		return true
 	}
-	if !s.asked && s.digest != "" && r.records[Name{Digest: s.digest}] != nil {
+	if !s.remote && s.digest != "" && r.records[RevocationTarget{Digest: s.digest}] != nil {
 		return true
 	}
 	if s.ID == "" {
 		return false
 	}
-	rec := r.records[Name{Realm: who.Realm, SessionID: s.ID}]
-	return rec != nil && (!s.asked || covers(s, rec.At, rec.heard))
+	rec := r.records[RevocationTarget{Realm: who.Realm, SessionID: s.ID}]
+	return rec != nil && (!s.remote || covers(s, rec.At, rec.receivedAt))
 }
 
-// note has a session checked by a name from now on.
-func (r *Revocations) note(s *Session, who delegation.Person) *use {
+// registerIdentity has a session checked by a name from now on.
+func (r *Revocations) registerIdentity(s *Session, who delegation.Person) *sessionIdentity {
 	now := time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -244,29 +246,29 @@ func (r *Revocations) note(s *Session, who delegation.Person) *use {
 		r.realms[who.Realm] = struct{}{}
 	}
 	if s.ID != "" && who == s.person(who.Realm) {
-		r.own(Name{Realm: who.Realm, SessionID: s.ID}, s, now)
+		r.recordOwner(RevocationTarget{Realm: who.Realm, SessionID: s.ID}, s, now)
 	}
-	if !s.asked {
+	if !s.remote {
 		at := r.clock(now)
-		r.early.note(s, NameOf(who), at, at.Add(r.heard(now).Sub(now)), now)
+		r.early.record(s, PersonTarget(who), at, at.Add(r.syncedUntil(now).Sub(now)), now)
 	}
-	return s.addUse(who)
+	return s.addIdentity(who)
 }
 
-// severalOwners are the users of a `sid` that more than one has had, as of an
+// ambiguousOwner are the users of a `sid` that more than one has had, as of an
 // issuer that gives one to each browser. No subject is that.
-const severalOwners = "\x00"
+const ambiguousOwner = "\x00"
 
-// own notes whose a `sid` is.
-func (r *Revocations) own(id Name, s *Session, now time.Time) {
-	key, owner := seenKey(id.Realm, id.SessionID), s.Subject
-	if before, ok := r.seen.Get(id, key, now); ok && before != owner {
-		owner = severalOwners
+// recordOwner notes whose a `sid` is.
+func (r *Revocations) recordOwner(id RevocationTarget, s *Session, now time.Time) {
+	key, owner := sessionIDKey(id.Realm, id.SessionID), s.Subject
+	if before, ok := r.sessionIDOwners.Get(id, key, now); ok && before != owner {
+		owner = ambiguousOwner
 	}
-	r.seen.Set(id, key, owner, s.remaining(now), false)
+	r.sessionIDOwners.Set(id, key, owner, s.remaining(now), false)
 }
 
-func seenKey(realm, id string) string { return realm + "\x00" + id }
+func sessionIDKey(realm, id string) string { return realm + "\x00" + id }
 
 // maxRealms is more than anybody has.
 const maxRealms = 100
@@ -278,15 +280,15 @@ func (r *Revocations) Realms() []string {
 	return slices.Sorted(maps.Keys(r.realms))
 }
 
-// Names are all that something is revoked of.
-func (r *Revocations) Names() []Name {
+// Targets are all that something is revoked of.
+func (r *Revocations) Targets() []RevocationTarget {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return slices.Collect(maps.Keys(r.records))
 }
 
-// Of is what is revoked by a name; ok tells whether anything is.
-func (r *Revocations) Of(name Name) (what Revocation, ok bool) {
+// Get is what is revoked by a name; ok tells whether anything is.
+func (r *Revocations) Get(name RevocationTarget) (what Revocation, ok bool) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	rec := r.records[name]
@@ -295,5 +297,5 @@ func (r *Revocations) Of(name Name) (what Revocation, ok bool) {
 	}
 	what = rec.Revocation
 	what.Sessions = slices.Clone(rec.Sessions)
-	return what, what.Ends().After(time.Now())
+	return what, what.Expires().After(time.Now())
 }

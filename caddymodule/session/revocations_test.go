@@ -18,14 +18,14 @@ var testAlice = delegation.Person{Realm: testIssuer, Subject: "alice"}
 func TestRevocationsMerge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		now := time.Now()
-		name := NameOf(testAlice)
+		name := PersonTarget(testAlice)
 		one := func(id string, issued time.Duration) Revocation {
-			return Revocation{Name: name, Sessions: []RevokedSession{{ID: id, At: now, Issued: now.Add(issued), Expires: now.Add(time.Hour)}}}
+			return Revocation{RevocationTarget: name, Sessions: []RevokedSession{{ID: id, At: now, IssuedBefore: now.Add(issued), Expires: now.Add(time.Hour)}}}
 		}
 		all := []Revocation{
-			{Name: name, At: now.Add(-time.Second)},
-			{Name: name, At: now},
-			{Name: name, NoSessionID: now},
+			{RevocationTarget: name, At: now.Add(-time.Second)},
+			{RevocationTarget: name, At: now},
+			{RevocationTarget: name, NoSessionID: now},
 			one("covered", -time.Minute), one("covered too", 0), one("later", time.Second), one("later still", 2*time.Second),
 		}
 		for turn := range all {
@@ -35,7 +35,7 @@ func TestRevocationsMerge(t *testing.T) {
 					t.Errorf("more is told: %v", more)
 				}
 			}
-			got, ok := r.Of(name)
+			got, ok := r.Get(name)
 			if !ok || !got.At.Equal(now) || !got.NoSessionID.Equal(now) || len(got.Sessions) != 2 {
 				t.Errorf("turn %d: %+v", turn, got)
 			}
@@ -43,13 +43,13 @@ func TestRevocationsMerge(t *testing.T) {
 			for _, part := range got.Parts() {
 				again.Merge(part)
 			}
-			if other, _ := again.Of(name); fmt.Sprint(other.At, other.NoSessionID, len(other.Sessions)) != fmt.Sprint(got.At, got.NoSessionID, len(got.Sessions)) {
+			if other, _ := again.Get(name); fmt.Sprint(other.At, other.NoSessionID, len(other.Sessions)) != fmt.Sprint(got.At, got.NoSessionID, len(got.Sessions)) {
 				t.Errorf("its parts are %+v, it is %+v", other, got)
 			}
 		}
 		// A clock that is an hour ahead keeps nobody out for an hour.
 		r := NewRevocations()
-		r.Merge(Revocation{Name: name, At: now.Add(time.Hour)})
+		r.Merge(Revocation{RevocationTarget: name, At: now.Add(time.Hour)})
 		if r.Revoked(&Session{Realm: testIssuer, Subject: "alice", IssuedBefore: now.Add(2 * time.Minute)}) {
 			t.Error("another machine's clock counts for more than it may")
 		}
@@ -72,7 +72,7 @@ func TestRevocationsAreBounded(t *testing.T) {
 			}
 			ended = append(ended, text)
 		}
-		if got, _ := r.Of(NameOf(testAlice)); len(got.Sessions) > maxRevoked || got.At.After(endOfSecond(time.Now())) {
+		if got, _ := r.Get(PersonTarget(testAlice)); len(got.Sessions) > maxRevokedSessions || got.At.After(endOfSecond(time.Now())) {
 			t.Errorf("%+v", got)
 		}
 		if n := len(r.records); n != 1 {
@@ -98,10 +98,10 @@ func TestRevocationsAreBounded(t *testing.T) {
 // and what comes after is not. Another machine is told of it.
 func TestA8_Early(t *testing.T) {
 	patient := delegation.Person{Realm: "patients", Subject: "A-1"}
-	for name, revoke := range map[string]func(r *Revocations, who delegation.Person) []Name{
-		"here": func(r *Revocations, who delegation.Person) []Name { return r.Revoke(who) },
-		"told": func(r *Revocations, who delegation.Person) []Name {
-			return r.Merge(Revocation{Name: NameOf(who), At: time.Now()})
+	for name, revoke := range map[string]func(r *Revocations, who delegation.Person) []RevocationTarget{
+		"here": func(r *Revocations, who delegation.Person) []RevocationTarget { return r.Revoke(who) },
+		"told": func(r *Revocations, who delegation.Person) []RevocationTarget {
+			return r.Merge(Revocation{RevocationTarget: PersonTarget(who), At: time.Now()})
 		},
 	} {
 		for _, who := range []delegation.Person{testAlice, patient, {}} {
@@ -132,7 +132,7 @@ func TestA8_Early(t *testing.T) {
 					// Another machine, and one that begins.
 					other := NewCache(c.verifier, NewRevocations(), time.Hour)
 					for _, what := range told {
-						rec, _ := c.revocations.Of(what)
+						rec, _ := c.revocations.Get(what)
 						other.revocations.Merge(rec)
 					}
 					s, err = other.Verify(t.Context(), bearer(before))
@@ -152,7 +152,7 @@ func TestEarlyUntilHeard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _, token := cached(t, time.Hour)
 		heard := time.Now()
-		defer c.revocations.Follow(func() (time.Duration, bool) { return 0, false }, func() time.Time { return heard })()
+		defer c.revocations.FollowClock(func() (time.Duration, bool) { return 0, false }, func() time.Time { return heard })()
 		early := token(map[string]any{"iat": time.Now().Add(20 * time.Second).Unix(), "exp": time.Now().Add(time.Hour).Unix()})
 		if _, err := c.Verify(t.Context(), bearer(early)); err != nil {
 			t.Fatal(err)
@@ -168,13 +168,13 @@ func TestEarlyUntilHeard(t *testing.T) {
 			}
 		}
 		others()
-		c.revocations.Merge(Revocation{Name: NameOf(testAlice), At: signedOut})
+		c.revocations.Merge(Revocation{RevocationTarget: PersonTarget(testAlice), At: signedOut})
 		if _, err := c.Verify(t.Context(), bearer(early)); err == nil {
 			t.Error("it goes on")
 		}
 		heard = time.Now()
 		others()
-		if _, ok := c.revocations.early.people[NameOf(testAlice)]; ok {
+		if _, ok := c.revocations.early.byTarget[PersonTarget(testAlice)]; ok {
 			t.Error("it is remembered for ever")
 		}
 	})
@@ -254,8 +254,8 @@ func TestEarlyIsBounded(t *testing.T) {
 			t.Error("signed in anew, and refused")
 		}
 		time.Sleep(time.Hour)
-		if _, err := c.Verify(t.Context(), bearer(token(map[string]any{"sub": "bob"}))); err != nil || len(c.revocations.early.people) > 1 {
-			t.Errorf("%d people are remembered", len(c.revocations.early.people))
+		if _, err := c.Verify(t.Context(), bearer(token(map[string]any{"sub": "bob"}))); err != nil || len(c.revocations.early.byTarget) > 1 {
+			t.Errorf("%d people are remembered", len(c.revocations.early.byTarget))
 		}
 	})
 }
@@ -265,7 +265,7 @@ func TestEarlyIsBounded(t *testing.T) {
 // no room for is refused. One that was seen is its user's.
 func TestSessionIDsOfNobody(t *testing.T) {
 	r := NewRevocations()
-	for n := range maxSingle {
+	for n := range maxUnownedSessions {
 		if _, err := r.RevokeSession(testIssuer, "", fmt.Sprint(n), time.Now()); err != nil {
 			t.Fatal(n, err)
 		}
@@ -274,12 +274,12 @@ func TestSessionIDsOfNobody(t *testing.T) {
 		t.Error("there is room for ever")
 	}
 	at := time.Now().Add(-time.Minute)
-	for id, want := range map[string]bool{"0": true, fmt.Sprint(maxSingle - 1): true, "more": false, "": false} {
+	for id, want := range map[string]bool{"0": true, fmt.Sprint(maxUnownedSessions - 1): true, "more": false, "": false} {
 		if got := r.Revoked(&Session{Realm: testIssuer, Subject: "alice", ID: id, IssuedBefore: at}); got != want {
 			t.Errorf("session %q: revoked %t", id, got)
 		}
 	}
-	if names, err := r.RevokeSession(testIssuer, "", "more", time.Now()); err != nil || len(names) != 1 || names[0] != NameOf(testAlice) {
+	if names, err := r.RevokeSession(testIssuer, "", "more", time.Now()); err != nil || len(names) != 1 || names[0] != PersonTarget(testAlice) {
 		t.Errorf("one that was seen: %v, %v", names, err)
 	}
 	if r.Revoked(&Session{Realm: testIssuer, Subject: "alice", ID: "another", IssuedBefore: at}) || !r.Revoked(&Session{Realm: testIssuer, Subject: "alice", ID: "more", IssuedBefore: at}) {
@@ -302,15 +302,15 @@ func TestForget(t *testing.T) {
 			}
 		}
 		see()
-		if n, others := c.revocations.Forget(delegation.Person{Realm: "patient", Subject: "alice"}); n != 0 || others != nil {
+		if n, others := c.revocations.ForgetSessions(delegation.Person{Realm: "patient", Subject: "alice"}); n != 0 || others != nil {
 			t.Errorf("%d of nobody, %v", n, others)
 		}
-		if n, others := c.revocations.Forget(patient); n != 3 || len(others) != 1 || others[0] != testAlice {
+		if n, others := c.revocations.ForgetSessions(patient); n != 3 || len(others) != 1 || others[0] != testAlice {
 			t.Errorf("%d, also known as %v", n, others)
 		}
 		see()
 		c.revocations.Revoke(testAlice)
-		if n, _ := c.revocations.Forget(testAlice); n != 0 {
+		if n, _ := c.revocations.ForgetSessions(testAlice); n != 0 {
 			t.Errorf("%d that were over already", n)
 		}
 		if n := c.sessions.Len(); n != 0 {
@@ -329,7 +329,7 @@ func TestAskedAgainElsewhere(t *testing.T) {
 		s := expect(t, c, j, askedCredential, "", 1)
 		time.Sleep(time.Second)
 		// Its clock is behind: by ours the question came later.
-		r.Merge(Revocation{Name: NameOf(s.person(s.Realm)), At: time.Now().Add(-20 * time.Second)})
+		r.Merge(Revocation{RevocationTarget: PersonTarget(s.person(s.Realm)), At: time.Now().Add(-20 * time.Second)})
 		time.Sleep(time.Millisecond)
 		expect(t, c, j, askedCredential, "", 2)
 		expect(t, c, j, askedCredential, "", 2)

@@ -27,21 +27,21 @@ type Session struct {
 	IssuedBefore time.Time
 	// Expires is when it ends; zero if the issuer does not say.
 	Expires time.Time
-	claims  document // what else the issuer says
+	claims  claims // what else the issuer says
 
 	// digest names the session where its issuer does not: of what was signed,
 	// because a signature can be written in more than one way.
 	digest string
 
-	// asked is whether somebody was asked, at IssuedBefore. Their next answer may
+	// remote is whether somebody was asked, at IssuedBefore. Their next answer may
 	// be another one, while a signature says the same for ever.
-	asked bool
+	remote bool
 
 	// issuer is another name of the realm, if there is one.
-	issuer string
-	uses   atomic.Pointer[[]*use] // the names that it is used by
+	issuer     string
+	identities atomic.Pointer[[]*sessionIdentity] // the names that it is used by
 
-	checked atomic.Pointer[[]Alias] // those of them that are configured
+	checkedAliases atomic.Pointer[[]Alias] // those of them that are configured
 }
 
 // Claim returns what the issuer says by a name, or by name.name in an object: a
@@ -51,23 +51,23 @@ func (s *Session) Claim(path string) (text string, ok bool) {
 	if s.claims == nil {
 		return "", false
 	}
-	return scalar(s.claims.at(path))
+	return formatScalar(s.claims.value(path))
 }
 
-// Asked tells whether somebody was asked about the session, who may say
+// Remote tells whether somebody was asked about the session, who may say
 // something else the next time. Otherwise it is signed.
-func (s *Session) Asked() bool { return s.asked }
+func (s *Session) Remote() bool { return s.remote }
 
-// ends tells whether the session has ended by itself.
-func (s *Session) ends(now time.Time) bool { return !s.Expires.IsZero() && !now.Before(s.Expires) }
+// expired tells whether the session has ended by itself.
+func (s *Session) expired(now time.Time) bool { return !s.Expires.IsZero() && !now.Before(s.Expires) }
 
-// until gives the end of a session its leeway, and returns the session if it
+// applyLeeway gives the end of a session its leeway, and returns the session if it
 // has not ended.
-func (s *Session) until(now time.Time) (*Session, error) {
+func (s *Session) applyLeeway(now time.Time) (*Session, error) {
 	if s.Expires.IsZero() {
 		return s, nil
 	}
-	if s.Expires = s.Expires.Add(leeway); s.ends(now) {
+	if s.Expires = s.Expires.Add(leeway); s.expired(now) {
 		return nil, refuse("the session has expired")
 	}
 	return s, nil

@@ -10,23 +10,23 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// maxUses is more names than anybody configures for one user.
-const maxUses = 256
+// maxIdentities is more names than anybody configures for one user.
+const maxIdentities = 256
 
 // Alias is a name that sessions are used by: a realm, or theirs, and the claim
 // that is the subject there.
 type Alias struct{ Realm, Claim string }
 
-// CheckedBy tells whether the session is checked by all of a list already.
-func (s *Session) CheckedBy(list *[]Alias) bool { return s.checked.Load() == list }
+// AliasesChecked tells whether the session is checked by all of a list already.
+func (s *Session) AliasesChecked(list *[]Alias) bool { return s.checkedAliases.Load() == list }
 
-// Checked notes that it is.
-func (s *Session) Checked(list *[]Alias) { s.checked.Store(list) }
+// SetAliasesChecked notes that it is.
+func (s *Session) SetAliasesChecked(list *[]Alias) { s.checkedAliases.Store(list) }
 
-// use is a name that a session is used by.
-type use struct {
-	who     delegation.Person
-	current atomic.Uint64 // the generation of revocations, and one, that it was looked up in
+// sessionIdentity is a name that a session is used by.
+type sessionIdentity struct {
+	person     delegation.Person
+	generation atomic.Uint64 // the generation of revocations, and one, that it was looked up in
 }
 
 // person is the user in a realm.
@@ -34,31 +34,31 @@ func (s *Session) person(realm string) delegation.Person {
 	return delegation.Person{Realm: realm, Subject: s.Subject}
 }
 
-func (s *Session) used() []*use {
-	if uses := s.uses.Load(); uses != nil {
+func (s *Session) knownIdentities() []*sessionIdentity {
+	if uses := s.identities.Load(); uses != nil {
 		return *uses
 	}
 	return nil
 }
 
-func (s *Session) use(who delegation.Person) *use {
-	for _, u := range s.used() {
-		if u.who == who {
+func (s *Session) identity(who delegation.Person) *sessionIdentity {
+	for _, u := range s.knownIdentities() {
+		if u.person == who {
 			return u
 		}
 	}
 	return nil
 }
 
-// addUse is for who holds the revocations' lock.
-func (s *Session) addUse(who delegation.Person) *use {
-	if u := s.use(who); u != nil {
+// addIdentity is for who holds the revocations' lock.
+func (s *Session) addIdentity(who delegation.Person) *sessionIdentity {
+	if u := s.identity(who); u != nil {
 		return u
 	}
-	u := &use{who: who}
-	if uses := s.used(); len(uses) < maxUses {
+	u := &sessionIdentity{person: who}
+	if uses := s.knownIdentities(); len(uses) < maxIdentities {
 		uses = append(slices.Clone(uses), u)
-		s.uses.Store(&uses)
+		s.identities.Store(&uses)
 	}
 	return u
 }
@@ -66,9 +66,9 @@ func (s *Session) addUse(who delegation.Person) *use {
 // People are the names that the session is used by: its issuer's first.
 func (s *Session) People() []delegation.Person {
 	people := []delegation.Person{s.person(s.Realm)}
-	for _, u := range s.used() {
-		if !slices.Contains(people, u.who) {
-			people = append(people, u.who)
+	for _, u := range s.knownIdentities() {
+		if !slices.Contains(people, u.person) {
+			people = append(people, u.person)
 		}
 	}
 	return people

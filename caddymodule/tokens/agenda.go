@@ -11,34 +11,34 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
 )
 
-// grain is how exactly the agenda keeps its appointments. What is due in one
+// tick is how exactly the agenda keeps its appointments. What is due in one
 // begins at once: with a grain of 100 ms the renewals of ten thousand people
 // came in bursts for which requests had to wait.
-const grain = 10 * time.Millisecond
+const tick = 10 * time.Millisecond
 
-// agenda visits tokens when they are due. Appointments of the same moment
+// renewalSchedule visits tokens when they are due. Appointments of the same moment
 // share one timer: a million tokens do not need a million of them.
-type agenda struct {
-	visit func(memory.Place)
+type renewalSchedule struct {
+	onDue func(memory.Ref)
 	limit int
 
 	mu     sync.Mutex
 	count  int
-	due    map[int64][]memory.Place // by moment, in grains since 1970
-	order  moments
+	due    map[int64][]memory.Ref // by moment, in grains since 1970
+	queue  moments
 	timer  *time.Timer
 	closed bool
 }
 
-func newAgenda(limit int, visit func(memory.Place)) *agenda {
-	return &agenda{visit: visit, limit: limit, due: make(map[int64][]memory.Place)}
+func newRenewalSchedule(limit int, visit func(memory.Ref)) *renewalSchedule {
+	return &renewalSchedule{onDue: visit, limit: limit, due: make(map[int64][]memory.Ref)}
 }
 
 // add makes an appointment, which is kept at the time or up to a grain later,
 // whether the token is still there or not. A full agenda makes none: the token
 // is then renewed by a use that comes in time.
-func (a *agenda) add(at time.Time, what memory.Place) {
-	moment := at.UnixNano()/int64(grain) + 1
+func (a *renewalSchedule) add(at time.Time, what memory.Ref) {
+	moment := at.UnixNano()/int64(tick) + 1
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.closed || a.count >= a.limit {
@@ -46,28 +46,28 @@ func (a *agenda) add(at time.Time, what memory.Place) {
 	}
 	a.count++
 	if _, ok := a.due[moment]; !ok {
-		heap.Push(&a.order, moment)
-		if a.order[0] == moment {
-			a.wind()
+		heap.Push(&a.queue, moment)
+		if a.queue[0] == moment {
+			a.setTimer()
 		}
 	}
 	a.due[moment] = append(a.due[moment], what)
 }
 
-// wind sets the timer to the first moment.
-func (a *agenda) wind() {
+// setTimer sets the timer to the first moment.
+func (a *renewalSchedule) setTimer() {
 	if a.timer != nil {
 		a.timer.Stop()
 	}
-	a.timer = background.After(time.Until(time.Unix(0, a.order[0]*int64(grain))), "renewing ahead", a.keep)
+	a.timer = background.After(time.Until(time.Unix(0, a.queue[0]*int64(tick))), "renewing ahead", a.runDue)
 }
 
-// keep visits what is due and winds the timer again.
-func (a *agenda) keep() {
+// runDue visits what is due and winds the timer again.
+func (a *renewalSchedule) runDue() {
 	a.mu.Lock()
-	var now []memory.Place
-	for len(a.order) > 0 && a.order[0] <= time.Now().UnixNano()/int64(grain) {
-		moment := heap.Pop(&a.order).(int64)
+	var now []memory.Ref
+	for len(a.queue) > 0 && a.queue[0] <= time.Now().UnixNano()/int64(tick) {
+		moment := heap.Pop(&a.queue).(int64)
 		now = append(now, a.due[moment]...)
 		delete(a.due, moment)
 	}
@@ -75,29 +75,29 @@ func (a *agenda) keep() {
 	a.mu.Unlock()
 	for _, what := range now {
 		// One after another: who follows must not be left out.
-		_ = background.Do("renewing ahead", func() error { a.visit(what); return nil })
+		_ = background.Do("renewing ahead", func() error { a.onDue(what); return nil })
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(a.order) > 0 {
-		a.wind()
+	if len(a.queue) > 0 {
+		a.setTimer()
 	}
 }
 
-// bound sets another limit.
-func (a *agenda) bound(limit int) {
+// setLimit sets another limit.
+func (a *renewalSchedule) setLimit(limit int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.limit = limit
 }
 
 // close forgets all appointments.
-func (a *agenda) close() {
+func (a *renewalSchedule) close() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.closed = true
 	clear(a.due)
-	a.order = nil
+	a.queue = nil
 	if a.timer != nil {
 		a.timer.Stop()
 	}

@@ -16,9 +16,9 @@ func TestAgendaForgets(t *testing.T) {
 		e, i := start(t, Options{MaxEntries: 100}, 10*time.Minute)
 		appointments := func() int {
 			synctest.Wait()
-			e.agenda.mu.Lock()
-			defer e.agenda.mu.Unlock()
-			return e.agenda.count
+			e.schedule.mu.Lock()
+			defer e.schedule.mu.Unlock()
+			return e.schedule.count
 		}
 		for range 12 * 3600 {
 			i.want(t, alice, i.count() > 0, "")
@@ -48,11 +48,11 @@ func TestAgendaEnds(t *testing.T) {
 	e, i := start(t, Options{}, time.Hour)
 	i.get(t, alice)
 	_ = e.Close()
-	if e.agenda.timer.Stop() {
+	if e.schedule.timer.Stop() {
 		t.Error("the timer of a closed agenda ran")
 	}
 	i.get(t, person("late"))
-	if e.agenda.timer.Stop() {
+	if e.schedule.timer.Stop() {
 		t.Error("a closed agenda has an appointment")
 	}
 }

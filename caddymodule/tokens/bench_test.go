@@ -11,12 +11,12 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// quiet is a client that does nothing but mint.
-type quiet struct{ issuer }
+// quietIssuer is a client that does nothing but mint.
+type quietIssuer struct{ issuer }
 
-func (*quiet) Found(Found) {}
+func (*quietIssuer) ObserveRequest(RequestResult) {}
 
-func (*quiet) Minting(ctx context.Context, _ *delegation.Identity, _ Reason) (context.Context, func(*delegation.Token, error)) {
+func (*quietIssuer) BeginMint(ctx context.Context, _ *delegation.Identity, _ MintReason) (context.Context, func(*delegation.Token, error)) {
 	return ctx, func(*delegation.Token, error) {}
 }
 
@@ -26,7 +26,7 @@ func BenchmarkHit(b *testing.B) {
 		b.Run(fmt.Sprint(people), func(b *testing.B) {
 			e := New(Options{MaxEntries: 2 * people})
 			defer e.Close()
-			v := e.Attach(&quiet{issuer{life: time.Hour}})
+			v := e.Attach(&quietIssuer{issuer{life: time.Hour}})
 			ids := make([]delegation.Identity, people)
 			for n := range ids {
 				ids[n] = person(fmt.Sprint(n))
@@ -50,7 +50,7 @@ func BenchmarkHit(b *testing.B) {
 func BenchmarkMint(b *testing.B) {
 	e := New(Options{})
 	defer e.Close()
-	v := e.Attach(&quiet{issuer{life: time.Hour}})
+	v := e.Attach(&quietIssuer{issuer{life: time.Hour}})
 	b.ReportAllocs()
 	n := 0
 	for b.Loop() {

@@ -14,7 +14,7 @@ const (
 	Open     = blame.Open
 	HalfOpen = blame.HalfOpen
 
-	distinct      = blame.Distinct
+	distinct      = blame.MinPeople
 	firstPause    = time.Second
 	maxPause      = 30 * time.Second
 	rejectedPause = 30 * time.Second

@@ -41,8 +41,8 @@ type issuer struct {
 	mints  []string // the subjects
 	at     int      // mints going on
 	peak   int
-	found  map[Found]int
-	why    map[Reason]int
+	found  map[RequestResult]int
+	why    map[MintReason]int
 	forgot []delegation.Selection
 }
 
@@ -51,7 +51,7 @@ func start(t *testing.T, o Options, life time.Duration) (*Engine, *issuer) {
 	t.Helper()
 	e := New(o)
 	t.Cleanup(func() { _ = e.Close() })
-	i := &issuer{life: life, found: make(map[Found]int), why: make(map[Reason]int)}
+	i := &issuer{life: life, found: make(map[RequestResult]int), why: make(map[MintReason]int)}
 	i.view = e.Attach(i)
 	return e, i
 }
@@ -87,13 +87,13 @@ func (i *issuer) Mint(ctx context.Context, id delegation.Identity) (*delegation.
 
 func (i *issuer) Forget(s delegation.Selection) { i.forgot = append(i.forgot, s) }
 
-func (i *issuer) Found(f Found) {
+func (i *issuer) ObserveRequest(f RequestResult) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.found[f]++
 }
 
-func (i *issuer) Minting(ctx context.Context, _ *delegation.Identity, why Reason) (context.Context, func(*delegation.Token, error)) {
+func (i *issuer) BeginMint(ctx context.Context, _ *delegation.Identity, why MintReason) (context.Context, func(*delegation.Token, error)) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.why[why]++
@@ -109,9 +109,9 @@ func (i *issuer) failing(code delegation.Code, retryAfter time.Duration) {
 	}
 }
 
-// renewing has people's tokens renewed ahead, by mints that wait for what is
+// holdRenewals has people's tokens renewed ahead, by mints that wait for what is
 // returned to be closed. It is for a bubble.
-func (i *issuer) renewing(t *testing.T, people []delegation.Identity) (hold chan struct{}) {
+func (i *issuer) holdRenewals(t *testing.T, people []delegation.Identity) (hold chan struct{}) {
 	t.Helper()
 	hold = make(chan struct{})
 	i.mu.Lock()
@@ -119,8 +119,8 @@ func (i *issuer) renewing(t *testing.T, people []delegation.Identity) (hold chan
 	i.mu.Unlock()
 	e := i.view.engine
 	for _, id := range people {
-		en := e.lookup(e.keys.of(&id), &id, time.Now())
-		en.renew.Store(time.Now().UnixNano())
+		en := e.lookup(e.keys.identityKey(&id), &id, time.Now())
+		en.renewAt.Store(time.Now().UnixNano())
 		i.want(t, id, true, "")
 	}
 	synctest.Wait()

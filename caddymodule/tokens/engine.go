@@ -43,7 +43,7 @@ type Options struct {
 	MaxWaitingPerPerson int
 }
 
-func (o *Options) complete() {
+func (o *Options) setDefaults() {
 	if o.RenewAt <= 0 {
 		o.RenewAt = 0.75
 	}
@@ -71,9 +71,9 @@ func (o *Options) limits() flight.Limits {
 
 func (o *Options) maxFailures() int { return max(o.MaxEntries/10, 1000) }
 
-// maxAppointments are more than there are tokens: those of evicted and purged
+// maxScheduled are more than there are tokens: those of evicted and purged
 // ones stay until they are due.
-func (o *Options) maxAppointments() int { return 2*o.MaxEntries + 1000 }
+func (o *Options) maxScheduled() int { return 2*o.MaxEntries + 1000 }
 
 // Engine is one provider's tokens at one issuer. It outlives configurations
 // and holds nothing of any one of them but what is attached, see
@@ -82,99 +82,99 @@ func (o *Options) maxAppointments() int { return 2*o.MaxEntries + 1000 }
 type Engine struct {
 	options  atomic.Pointer[Options] // of the view that came last
 	shared   Shared                  // nil: this process is alone
-	entries  *memory.Store[delegation.Person, *entry]
+	entries  *memory.Cache[delegation.Person, *entry]
 	failures failures
-	flights  *flight.Group[delegation.Person, landing]
+	flights  *flight.Group[delegation.Person, mintResult]
 	breaker  *blame.Breaker
 	purges   *Purges
-	agenda   *agenda
+	schedule *renewalSchedule
 	keys     keys
 
-	places atomic.Pointer[places]
+	mintSlots atomic.Pointer[mintSlots]
 
 	mu       sync.Mutex
 	views    []*View
 	settings string // the fingerprint of the view that came last
 }
 
-// places bound what is at the issuer at once. When the bound changes there are
+// mintSlots bound what is at the issuer at once. When the bound changes there are
 // others; what has a place already gives that one back.
-type places struct {
-	slots *fair.Queue[delegation.Person] // mints at the issuer
-	ahead *fair.Queue[delegation.Person] // the part of them that nobody waits for
+type mintSlots struct {
+	all      *fair.Queue[delegation.Person] // mints at the issuer
+	renewals *fair.Queue[delegation.Person] // the part of them that nobody waits for
 }
 
-func newPlaces(n int) *places {
-	return &places{slots: turns(n), ahead: turns(n / 2)}
+func newMintSlots(n int) *mintSlots {
+	return &mintSlots{all: newSlotQueue(n), renewals: newSlotQueue(n / 2)}
 }
 
 // entry is a token that is kept. The tuple is kept with it and compared on
 // every hit; what a million of them have in common, only once.
 type entry struct {
 	account     *account
-	who         delegation.Person
+	person      delegation.Person
 	participant string
 	scopes      []string
 	token       *delegation.Token
-	since       uint64       // purges after that one concern it
-	renew       atomic.Int64 // when it may be renewed, in Unix nanoseconds
+	generation  uint64       // purges after that one concern it
+	renewAt     atomic.Int64 // when it may be renewed, in Unix nanoseconds
 }
 
-// usable is until when a token is used.
-func usable(t *delegation.Token) time.Time { return t.Expires.Add(-min(maxSkew, t.Lifetime()/10)) }
+// usableUntil is until when a token is used.
+func usableUntil(t *delegation.Token) time.Time { return t.Expires.Add(-min(maxSkew, t.Lifetime()/10)) }
 
-func (en *entry) usable() time.Time { return usable(en.token) }
+func (en *entry) usableUntil() time.Time { return usableUntil(en.token) }
 
-// is tells whether the entry is of an identity.
-func (en *entry) is(id *delegation.Identity) bool {
-	return *en.account == accountOf(id) && en.who == id.Person && en.participant == id.Participant && slices.Equal(en.scopes, id.Scopes)
+// matches tells whether the entry is of an identity.
+func (en *entry) matches(id *delegation.Identity) bool {
+	return *en.account == accountOf(id) && en.person == id.Person && en.participant == id.Participant && slices.Equal(en.scopes, id.Scopes)
 }
 
 func (en *entry) identity() delegation.Identity {
 	a := en.account
 	return delegation.Identity{
 		Provider: a.provider, Issuer: a.issuer, Client: a.client, Key: a.key, Audience: a.audience, Config: a.config,
-		Person: en.who, Participant: en.participant, Scopes: en.scopes,
+		Person: en.person, Participant: en.participant, Scopes: en.scopes,
 	}
 }
 
 // New returns an engine without tokens.
 func New(o Options) *Engine {
-	o.complete()
+	o.setDefaults()
 	e := &Engine{
 		entries:  memory.New[delegation.Person, *entry](o.MaxEntries),
 		failures: failures{memory.New[delegation.Person, failure](o.maxFailures())},
-		flights:  flight.New[delegation.Person, landing](o.limits()),
+		flights:  flight.New[delegation.Person, mintResult](o.limits()),
 		breaker:  blame.NewBreaker(),
 		purges:   NewPurges(),
 	}
 	e.options.Store(&o)
-	e.places.Store(newPlaces(o.Concurrency))
-	e.agenda = newAgenda(o.maxAppointments(), e.visit)
+	e.mintSlots.Store(newMintSlots(o.Concurrency))
+	e.schedule = newRenewalSchedule(o.maxScheduled(), e.onDue)
 	return e
 }
 
-// turns are n, of which one person gets a quarter: their mints may all be slow,
+// newSlotQueue are n, of which one person gets a quarter: their mints may all be slow,
 // and their tokens as many as there are sets of scopes.
-func turns(n int) *fair.Queue[delegation.Person] {
+func newSlotQueue(n int) *fair.Queue[delegation.Person] {
 	n = max(n, 1)
 	return fair.New[delegation.Person](fair.Limits{Slots: n, PerOwner: max(n/4, 1)})
 }
 
-// Share puts a level behind the engine that other machines use as well. To be
+// SetShared puts a level behind the engine that other machines use as well. To be
 // called before the first token is asked for.
-func (e *Engine) Share(s Shared) { e.shared = s }
+func (e *Engine) SetShared(s Shared) { e.shared = s }
 
 // Close ends what the engine does by itself. Mints in flight end by their deadline.
 func (e *Engine) Close() error {
-	e.agenda.close()
+	e.schedule.close()
 	return nil
 }
 
 // lookup returns a token that may be used now.
 func (e *Engine) lookup(k string, id *delegation.Identity, now time.Time) *entry {
 	en, ok := e.entries.Get(id.Person, k, now)
-	if !ok || !now.Before(en.usable()) || !en.is(id) {
+	if !ok || !now.Before(en.usableUntil()) || !en.matches(id) {
 		return nil
 	}
 	return en
@@ -185,12 +185,12 @@ func (e *Engine) lookup(k string, id *delegation.Identity, now time.Time) *entry
 func (e *Engine) store(k string, id *delegation.Identity, t *delegation.Token, op *Operation) error {
 	at := e.options.Load().RenewAt - 0.1*rand.Float64() //nolint:gosec // it spreads, it protects nothing
 	renew := t.Minted.Add(time.Duration(at * float64(t.Lifetime())))
-	return op.Unless(func() {
-		if keep := time.Until(usable(t)); keep > 0 {
-			en := &entry{account: e.keys.account(id), who: id.Person, participant: id.Participant, scopes: id.Scopes, token: t, since: op.since}
-			en.renew.Store(renew.UnixNano())
+	return op.UnlessPurged(func() {
+		if keep := time.Until(usableUntil(t)); keep > 0 {
+			en := &entry{account: e.keys.account(id), person: id.Person, participant: id.Participant, scopes: id.Scopes, token: t, generation: op.generation}
+			en.renewAt.Store(renew.UnixNano())
 			e.entries.Set(id.Person, k, en, keep, id.IsService())
-			e.agenda.add(renew, e.entries.Place(id.Person, k))
+			e.schedule.add(renew, e.entries.Ref(id.Person, k))
 		}
 	})
 }
@@ -201,7 +201,7 @@ func (e *Engine) store(k string, id *delegation.Identity, t *delegation.Token, o
 // machines do not know yet.
 func (e *Engine) Purge(ctx context.Context, s delegation.Selection) error {
 	// Here last: what is dropped could otherwise be read back from there.
-	defer e.Drop(s)
+	defer e.PurgeLocal(s)
 	if e.shared == nil {
 		return nil
 	}
@@ -210,18 +210,18 @@ func (e *Engine) Purge(ctx context.Context, s delegation.Selection) error {
 
 // Count is how many tokens a purge would drop here.
 func (e *Engine) Count(s delegation.Selection) int {
-	return e.entries.CountFunc(func(en *entry) bool { return s.Covers(en.who, en.participant) })
+	return e.entries.CountFunc(func(en *entry) bool { return s.Covers(en.person, en.participant) })
 }
 
-// Drop is Purge for this machine alone.
-func (e *Engine) Drop(s delegation.Selection) {
+// PurgeLocal is Purge for this machine alone.
+func (e *Engine) PurgeLocal(s delegation.Selection) {
 	defer e.purges.Add(s)()
-	covered := func(en *entry) bool { return s.Covers(en.who, en.participant) }
-	failed := func(f failure) bool { return s.Covers(f.who, s.Participant) }
+	covered := func(en *entry) bool { return s.Covers(en.person, en.participant) }
+	failed := func(f failure) bool { return s.Covers(f.person, s.Participant) }
 	if s.Realm != "" && s.Subject != "" {
 		who := delegation.Person{Realm: s.Realm, Subject: s.Subject}
-		e.entries.DeleteOf(who, covered)
-		e.failures.store.DeleteOf(who, failed)
+		e.entries.DeleteOwned(who, covered)
+		e.failures.store.DeleteOwned(who, failed)
 	} else {
 		e.entries.DeleteFunc(covered)
 		e.failures.store.DeleteFunc(failed)

@@ -227,7 +227,7 @@ func TestRenewOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if i.count() != 2 || i.why[Stale] != 1 {
+	if i.count() != 2 || i.why[MintStale] != 1 {
 		t.Errorf("%d mints, want 2", i.count())
 	}
 }

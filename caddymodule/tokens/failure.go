@@ -15,51 +15,51 @@ import (
 // believed.
 const refusedPause = 30 * time.Second
 
-// remembered is a refusal for which nobody was asked.
-type remembered struct{ error }
+// rememberedRefusal is a refusal for which nobody was asked.
+type rememberedRefusal struct{ error }
 
-func (r remembered) Unwrap() error { return r.error }
+func (r rememberedRefusal) Unwrap() error { return r.error }
 
-// counted is a failure of a mint that another mint had asked for. It is no
+// nestedFailure is a failure of a mint that another mint had asked for. It is no
 // second failure.
-type counted struct{ error }
+type nestedFailure struct{ error }
 
-func (c counted) Unwrap() error { return c.error }
+func (c nestedFailure) Unwrap() error { return c.error }
 
-func is[T error](err error) bool {
+func isError[T error](err error) bool {
 	_, ok := errors.AsType[T](err)
 	return ok
 }
 
 // failures remembers for a short time why there is no token for an identity.
 type failures struct {
-	store *memory.Store[delegation.Person, failure]
+	store *memory.Cache[delegation.Person, failure]
 }
 
 type failure struct {
-	who     delegation.Person
+	person  delegation.Person
 	refusal *delegation.Refusal
 	until   time.Time
 	count   int // in a row
 }
 
-// recall returns the refusal that is remembered for a key, if there is one.
-func (f *failures) recall(key string, who delegation.Person) *delegation.Refusal {
+// lookup returns the refusal that is remembered for a key, if there is one.
+func (f *failures) lookup(key string, who delegation.Person) *delegation.Refusal {
 	now := time.Now()
 	last, ok := f.store.Get(who, key, now)
 	if !ok || !now.Before(last.until) {
 		return nil
 	}
-	return blame.Again(last.refusal, last.until.Sub(now))
+	return blame.Repeat(last.refusal, last.until.Sub(now))
 }
 
-// note remembers a refusal and returns until when.
-func (f *failures) note(key string, who delegation.Person, r *delegation.Refusal) time.Time {
-	last, _, _ := f.store.Peek(f.store.Place(who, key))
+// record remembers a refusal and returns until when.
+func (f *failures) record(key string, who delegation.Person, r *delegation.Refusal) time.Time {
+	last, _, _ := f.store.Peek(f.store.Ref(who, key))
 	count := last.count + 1
 	d := refusedPause
-	if blame.Of(r).OfService() {
-		d = blame.Pause(r, count)
+	if blame.VerdictOf(r).ConcernsService() {
+		d = blame.RetryDelay(r, count)
 	}
 	until := time.Now().Add(d)
 	f.store.Set(who, key, failure{who, r, until, count}, d+blame.FailureLife, false)

@@ -219,7 +219,7 @@ func TestServiceTokenRenewal(t *testing.T) {
 			i.get(t, person(fmt.Sprint(n)))
 		}
 		stale, _, _ := i.get(t, service)
-		e.entries.Delete(delegation.Person{}, names.of(&service))
+		e.entries.Delete(delegation.Person{}, testKeys.identityKey(&service))
 		done := make(chan struct{})
 		for n := range 40 {
 			go func() { i.get(t, person(fmt.Sprint(n))); done <- struct{}{} }()

@@ -27,9 +27,9 @@ type accountKey struct {
 	sum     [sha256.Size]byte
 }
 
-func (k *keys) of(id *delegation.Identity) string {
+func (k *keys) identityKey(id *delegation.Identity) string {
 	var space [512]byte // enough for most, without an allocation
-	b := append(space[:0], k.common(id).sum[:]...)
+	b := append(space[:0], k.accountKey(id).sum[:]...)
 	b = appendPart(b, id.Realm)
 	b = appendPart(b, id.Subject)
 	b = appendPart(b, id.Participant)
@@ -41,9 +41,9 @@ func (k *keys) of(id *delegation.Identity) string {
 }
 
 // account returns the account of an identity, one value for as many as possible.
-func (k *keys) account(id *delegation.Identity) *account { return &k.common(id).account }
+func (k *keys) account(id *delegation.Identity) *account { return &k.accountKey(id).account }
 
-func (k *keys) common(id *delegation.Identity) *accountKey {
+func (k *keys) accountKey(id *delegation.Identity) *accountKey {
 	a := accountOf(id)
 	if last := k.last.Load(); last != nil && last.account == a {
 		return last

@@ -10,15 +10,15 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// names is used for all, so that switching between accounts is tested too.
-var names keys
+// testKeys is used for all, so that switching between accounts is tested too.
+var testKeys keys
 
 func entryOf(id delegation.Identity) *entry {
-	return &entry{account: names.account(&id), who: id.Person, participant: id.Participant, scopes: id.Scopes}
+	return &entry{account: testKeys.account(&id), person: id.Person, participant: id.Participant, scopes: id.Scopes}
 }
 
-// same compares two identities as a hit does.
-func same(a, b *delegation.Identity) bool { return entryOf(*a).is(b) }
+// sameIdentity compares two identities as a hit does.
+func sameIdentity(a, b *delegation.Identity) bool { return entryOf(*a).matches(b) }
 
 // fields sets each part of an identity.
 var fields = []func(*delegation.Identity, string){
@@ -48,8 +48,8 @@ func TestT06_KeysDiffer(t *testing.T) {
 					var id delegation.Identity
 					first(&id, a)
 					second(&id, b)
-					k := names.of(&id)
-					if other, ok := seen[k]; ok && !same(&id, &other) {
+					k := testKeys.identityKey(&id)
+					if other, ok := seen[k]; ok && !sameIdentity(&id, &other) {
 						t.Fatalf("%+v and %+v share a key", id, other)
 					}
 					seen[k] = id
@@ -73,7 +73,7 @@ func TestT06_EveryFieldMatters(t *testing.T) {
 		i.want(t, other, false, "")
 		i.want(t, alice, true, "")
 		i.want(t, other, true, "")
-		if names.of(&alice) == names.of(&other) || same(&alice, &other) {
+		if testKeys.identityKey(&alice) == testKeys.identityKey(&other) || sameIdentity(&alice, &other) {
 			t.Errorf("field %d makes no difference", n)
 		}
 	}
@@ -85,7 +85,7 @@ func TestT06_HitIsVerified(t *testing.T) {
 	now := time.Now()
 	wrong := entryOf(person("bob"))
 	wrong.token = &delegation.Token{Minted: now, Expires: now.Add(time.Hour)}
-	e.entries.Set(alice.Person, names.of(&alice), wrong, time.Hour, false)
+	e.entries.Set(alice.Person, testKeys.identityKey(&alice), wrong, time.Hour, false)
 	i.want(t, alice, false, "")
 }
 
@@ -102,10 +102,10 @@ func FuzzKey(f *testing.F) {
 		fields[to](&x, c)
 		fields[from](&y, a)
 		fields[to](&y, b+c)
-		if (names.of(&x) == names.of(&y)) != same(&x, &y) {
+		if (testKeys.identityKey(&x) == testKeys.identityKey(&y)) != sameIdentity(&x, &y) {
 			t.Errorf("%+v and %+v", x, y)
 		}
-		if again := x; names.of(&again) != names.of(&x) || !same(&again, &x) {
+		if again := x; testKeys.identityKey(&again) != testKeys.identityKey(&x) || !sameIdentity(&again, &x) {
 			t.Error("a copy has another key")
 		}
 	})

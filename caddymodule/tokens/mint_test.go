@@ -23,8 +23,8 @@ func TestJustLanded(t *testing.T) {
 			want, _, _ := i.get(t, alice)
 			op := e.purges.Begin(&alice)
 			defer op.End()
-			l, err := i.view.land(t.Context(), &order{key: e.keys.of(&alice), id: alice, why: First}, op)
-			if l != want || is[remembered](err) != (code != "") || i.count() != 1 {
+			l, err := i.view.mintOnce(t.Context(), &request{key: e.keys.identityKey(&alice), id: alice, reason: MintFirst}, op)
+			if l != want || isError[rememberedRefusal](err) != (code != "") || i.count() != 1 {
 				t.Errorf("%q: %v, %d mints", code, err, i.count())
 			}
 		})

@@ -23,30 +23,30 @@ var ErrIncomplete = errors.New("purge_incomplete: this machine has purged, the o
 // would lose the race, however long it takes: a purge is forgotten when the last
 // operation from before it has ended, and no sooner.
 type Purges struct {
-	mu         sync.Mutex
-	generation uint64 // of the latest purge
-	forgotten  uint64 // the latest one that is forgotten
-	latest     map[delegation.Selection]*purge
-	order      *list.List // of *purge, the oldest first
-	begun      *list.List // of *begun, the oldest first
+	mu          sync.Mutex
+	generation  uint64 // of the latest purge
+	forgotten   uint64 // the latest one that is forgotten
+	latest      map[delegation.Selection]*purge
+	oldestFirst *list.List // of *purge, the oldest first
+	pending     *list.List // of *begun, the oldest first
 }
 
 type purge struct {
 	selection  delegation.Selection
 	generation uint64
-	inOrder    *list.Element // nil: no operation is from before it
-	pins       int           // operations that are told from earlier ones by it
+	position   *list.Element // nil: no operation is from before it
+	holders    int           // operations that are told from earlier ones by it
 }
 
-// begun are the operations that began after the same purge and have not ended.
-type begun struct {
+// pendingOperations are the operations that began after the same purge and have not ended.
+type pendingOperations struct {
 	generation uint64
 	count      int
 }
 
 // NewPurges returns none.
 func NewPurges() *Purges {
-	return &Purges{latest: make(map[delegation.Selection]*purge), order: list.New(), begun: list.New()}
+	return &Purges{latest: make(map[delegation.Selection]*purge), oldestFirst: list.New(), pending: list.New()}
 }
 
 // Add notes a purge. Until done is called it is not forgotten: what is kept of
@@ -54,35 +54,35 @@ func NewPurges() *Purges {
 func (p *Purges) Add(s delegation.Selection) (done func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	hold := p.begin(p.generation)
+	hold := p.hold(p.generation)
 	p.generation++
-	if old := p.latest[s]; old != nil && old.inOrder != nil {
-		p.order.Remove(old.inOrder)
+	if old := p.latest[s]; old != nil && old.position != nil {
+		p.oldestFirst.Remove(old.position)
 	}
 	now := &purge{selection: s, generation: p.generation}
-	now.inOrder = p.order.PushBack(now)
+	now.position = p.oldestFirst.PushBack(now)
 	p.latest[s] = now
 	return func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.end(hold)
+		p.release(hold)
 	}
 }
 
 // Operation is something under way for an identity, until End.
 type Operation struct {
-	purges *Purges
-	id     *delegation.Identity
-	since  uint64 // purges after that one concern it
-	begun  *list.Element
-	latest *purge // that covers the identity; may be nil
+	purges     *Purges
+	id         *delegation.Identity
+	generation uint64 // purges after that one concern it
+	held       *list.Element
+	latest     *purge // that covers the identity; may be nil
 }
 
 // Begin begins an operation.
 func (p *Purges) Begin(id *delegation.Identity) *Operation {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.operation(id, p.generation)
+	return p.newOperation(id, p.generation)
 }
 
 // Resume begins an operation that goes on with what another one began, which
@@ -92,33 +92,33 @@ func (o *Operation) Resume() (*Operation, error) {
 	p := o.purges
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.forgotten > o.since || p.covering(o.id) > o.since {
+	if p.forgotten > o.generation || p.latestGeneration(o.id) > o.generation {
 		return nil, ErrPurged
 	}
-	return p.operation(o.id, o.since), nil
+	return p.newOperation(o.id, o.generation), nil
 }
 
-func (p *Purges) operation(id *delegation.Identity, since uint64) *Operation {
-	o := &Operation{purges: p, id: id, since: since, begun: p.begin(since)}
-	if o.latest = p.latestOf(id); o.latest != nil {
-		o.latest.pins++
+func (p *Purges) newOperation(id *delegation.Identity, since uint64) *Operation {
+	o := &Operation{purges: p, id: id, generation: since, held: p.hold(since)}
+	if o.latest = p.latestCovering(id); o.latest != nil {
+		o.latest.holders++
 	}
 	return o
 }
 
-// begin is for who holds the lock. Few began before the latest purge.
-func (p *Purges) begin(generation uint64) *list.Element {
-	e := p.begun.Back()
-	for e != nil && e.Value.(*begun).generation > generation {
+// hold is for who holds the lock. Few began before the latest purge.
+func (p *Purges) hold(generation uint64) *list.Element {
+	e := p.pending.Back()
+	for e != nil && e.Value.(*pendingOperations).generation > generation {
 		e = e.Prev()
 	}
 	switch {
 	case e == nil:
-		e = p.begun.PushFront(&begun{generation: generation})
-	case e.Value.(*begun).generation != generation:
-		e = p.begun.InsertAfter(&begun{generation: generation}, e)
+		e = p.pending.PushFront(&pendingOperations{generation: generation})
+	case e.Value.(*pendingOperations).generation != generation:
+		e = p.pending.InsertAfter(&pendingOperations{generation: generation}, e)
 	}
-	e.Value.(*begun).count++
+	e.Value.(*pendingOperations).count++
 	return e
 }
 
@@ -128,26 +128,26 @@ func (o *Operation) End() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if o.latest != nil {
-		o.latest.pins--
+		o.latest.holders--
 		p.forget(o.latest)
 	}
-	p.end(o.begun)
+	p.release(o.held)
 }
 
-func (p *Purges) end(hold *list.Element) {
-	b := hold.Value.(*begun)
+func (p *Purges) release(hold *list.Element) {
+	b := hold.Value.(*pendingOperations)
 	if b.count--; b.count > 0 {
 		return
 	}
-	p.begun.Remove(hold)
+	p.pending.Remove(hold)
 	oldest := p.generation
-	if first := p.begun.Front(); first != nil {
-		oldest = first.Value.(*begun).generation
+	if first := p.pending.Front(); first != nil {
+		oldest = first.Value.(*pendingOperations).generation
 	}
-	for e := p.order.Front(); e != nil && e.Value.(*purge).generation <= oldest; e = p.order.Front() {
+	for e := p.oldestFirst.Front(); e != nil && e.Value.(*purge).generation <= oldest; e = p.oldestFirst.Front() {
 		old := e.Value.(*purge)
-		p.order.Remove(e)
-		old.inOrder = nil
+		p.oldestFirst.Remove(e)
+		old.position = nil
 		p.forgotten = max(p.forgotten, old.generation)
 		p.forget(old)
 	}
@@ -155,7 +155,7 @@ func (p *Purges) end(hold *list.Element) {
 
 // forget drops a purge that nobody needs.
 func (p *Purges) forget(old *purge) {
-	if old.inOrder == nil && old.pins == 0 && p.latest[old.selection] == old {
+	if old.position == nil && old.holders == 0 && p.latest[old.selection] == old {
 		delete(p.latest, old.selection)
 	}
 }
@@ -169,30 +169,30 @@ func (o *Operation) Generation() uint64 {
 }
 
 // Purged tells whether the identity was purged since the operation began.
-func (o *Operation) Purged() bool { return o.Unless(func() {}) != nil }
+func (o *Operation) Purged() bool { return o.UnlessPurged(func() {}) != nil }
 
-// Unless runs f if the identity was not purged since the operation began; no
+// UnlessPurged runs f if the identity was not purged since the operation began; no
 // purge can come in between.
-func (o *Operation) Unless(f func()) error {
+func (o *Operation) UnlessPurged(f func()) error {
 	p := o.purges
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.covering(o.id) > o.since {
+	if p.latestGeneration(o.id) > o.generation {
 		return ErrPurged
 	}
 	f()
 	return nil
 }
 
-// covering is the generation of the latest purge that covers an identity.
-func (p *Purges) covering(id *delegation.Identity) uint64 {
-	if latest := p.latestOf(id); latest != nil {
+// latestGeneration is the generation of the latest purge that covers an identity.
+func (p *Purges) latestGeneration(id *delegation.Identity) uint64 {
+	if latest := p.latestCovering(id); latest != nil {
 		return latest.generation
 	}
 	return 0
 }
 
-func (p *Purges) latestOf(id *delegation.Identity) (latest *purge) {
+func (p *Purges) latestCovering(id *delegation.Identity) (latest *purge) {
 	if len(p.latest) == 0 {
 		return nil
 	}

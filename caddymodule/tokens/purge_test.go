@@ -45,8 +45,8 @@ func TestT57_PurgeDuringAMint(t *testing.T) {
 				if !errors.Is(first, ErrPurged) || second != nil || i.count() != 2 {
 					t.Errorf("%v and %v after %d mints; want the first refused, the second a mint of its own", first, second, i.count())
 				}
-				if r := delegation.AsRefusal(first); r.Status() != 503 || r.Wait() != time.Second {
-					t.Errorf("refused with %d, retry after %s", r.Status(), r.Wait())
+				if r := delegation.AsRefusal(first); r.Status() != 503 || r.BoundedRetryAfter() != time.Second {
+					t.Errorf("refused with %d, retry after %s", r.Status(), r.BoundedRetryAfter())
 				}
 				i.want(t, alice, true, "")
 			})
@@ -106,9 +106,9 @@ func TestPurgeOfEverybodyTriesAgain(t *testing.T) {
 		i.want(t, person(fmt.Sprint(n)), false, delegation.CredentialsRejected)
 	}
 	i.failing("", 0)
-	e.Drop(delegation.Selection{Subject: "0"})
+	e.PurgeLocal(delegation.Selection{Subject: "0"})
 	i.want(t, alice, false, delegation.CredentialsRejected)
-	e.Drop(delegation.Selection{})
+	e.PurgeLocal(delegation.Selection{})
 	i.want(t, alice, false, "")
 }
 
@@ -120,7 +120,7 @@ func TestPurgesAreForgotten(t *testing.T) {
 	purge := func(subject string) { p.Add(delegation.Selection{Subject: subject})() }
 	want := func(what string, remembered int) {
 		t.Helper()
-		if n := len(p.latest); n != remembered || p.order.Len() > n {
+		if n := len(p.latest); n != remembered || p.oldestFirst.Len() > n {
 			t.Errorf("%s: %d purges are remembered, want %d", what, n, remembered)
 		}
 	}

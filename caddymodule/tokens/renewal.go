@@ -14,16 +14,16 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
 )
 
-// visit is how the agenda has a token renewed while somebody uses it. Nobody
+// onDue is how the agenda has a token renewed while somebody uses it. Nobody
 // has to ask for it at the right moment.
-func (e *Engine) visit(what memory.Place) {
+func (e *Engine) onDue(what memory.Ref) {
 	en, used, ok := e.entries.Peek(what)
 	if !ok {
 		// Nothing that opens something is left lying about.
-		e.entries.Sweep(what)
+		e.entries.SweepAround(what)
 		return
 	}
-	switch at := en.renew.Load(); {
+	switch at := en.renewAt.Load(); {
 	case time.Now().UnixNano() < at:
 		// It is another token by now, or being renewed: that has an appointment
 		// of its own, or will have.
@@ -31,7 +31,7 @@ func (e *Engine) visit(what memory.Place) {
 		e.renewAhead(en, at)
 	default:
 		// An unused one is renewed by its next use, if that still comes in time.
-		e.agenda.add(en.usable().Add(memory.SweepEvery), what)
+		e.schedule.add(en.usableUntil().Add(memory.SweepInterval), what)
 	}
 }
 
@@ -40,42 +40,42 @@ func (e *Engine) visit(what memory.Place) {
 // more is left to expire.
 func (e *Engine) renewAhead(en *entry, at int64) {
 	v := e.viewOf(en.account)
-	if v == nil || !en.renew.CompareAndSwap(at, math.MaxInt64) {
+	if v == nil || !en.renewAt.CompareAndSwap(at, math.MaxInt64) {
 		return
 	}
 	id := en.identity()
-	key := e.keys.of(&id)
+	key := e.keys.identityKey(&id)
 	// A purge from now on, and one that has just dropped it.
 	op := e.purges.Begin(&id)
-	if now, _, ok := e.entries.Peek(e.entries.Place(id.Person, key)); !ok || now != en || op.Generation() > en.since {
+	if now, _, ok := e.entries.Peek(e.entries.Ref(id.Person, key)); !ok || now != en || op.Generation() > en.generation {
 		op.End()
 		return
 	}
 	background.Go("renewing ahead", func() {
 		defer op.End()
 		// Only a part of the turns: those who wait come first.
-		ctx, cancel := context.WithDeadline(context.Background(), en.usable())
+		ctx, cancel := context.WithDeadline(context.Background(), en.usableUntil())
 		defer cancel()
-		leave, err := e.places.Load().ahead.Acquire(ctx, en.who, fair.First)
+		leave, err := e.mintSlots.Load().renewals.Acquire(ctx, en.person, fair.RankFirst)
 		if err != nil {
 			return
 		}
 		defer leave()
-		o := &order{key: key, id: id, why: Ahead, not: en.token, of: op}
-		if _, err := v.fly(context.Background(), o); err != nil {
-			e.retry(o, en, delegation.AsRefusal(err))
+		o := &request{key: key, id: id, reason: MintAhead, rejected: en.token, operation: op}
+		if _, err := v.obtainShared(context.Background(), o); err != nil {
+			e.scheduleRetry(o, en, delegation.AsRefusal(err))
 		}
 	})
 }
 
-// retry arranges for another attempt at a renewal, as long as the token at
+// scheduleRetry arranges for another attempt at a renewal, as long as the token at
 // hand serves. A failure is nobody's business until then.
-func (e *Engine) retry(o *order, en *entry, r *delegation.Refusal) {
-	wait := max(blame.Pause(r, 1), r.RetryAfter)
-	if left := time.Until(en.usable()); left/4 > wait {
+func (e *Engine) scheduleRetry(o *request, en *entry, r *delegation.Refusal) {
+	wait := max(blame.RetryDelay(r, 1), r.RetryAfter)
+	if left := time.Until(en.usableUntil()); left/4 > wait {
 		wait = left / 4
 	}
 	at := time.Now().Add(wait)
-	en.renew.Store(at.UnixNano())
-	e.agenda.add(at, e.entries.Place(o.id.Person, o.key))
+	en.renewAt.Store(at.UnixNano())
+	e.schedule.add(at, e.entries.Ref(o.id.Person, o.key))
 }

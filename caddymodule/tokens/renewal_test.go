@@ -50,7 +50,7 @@ func TestActiveUsersNeverWait(t *testing.T) {
 			if n := i.count(); n < lives || n > 2*lives+2 {
 				t.Errorf("%d mints in %d lives of %s", n, lives, life)
 			}
-			if i.why[First] != 1 || i.why[Ahead] != i.count()-1 {
+			if i.why[MintFirst] != 1 || i.why[MintAhead] != i.count()-1 {
 				t.Errorf("why: %v", i.why)
 			}
 		})
@@ -168,7 +168,7 @@ func TestRenewalAfterOutage(t *testing.T) {
 		i.failing("", 0)
 		time.Sleep(13 * time.Minute)
 		i.want(t, alice, true, "")
-		if i.why[Ahead] < 2 {
+		if i.why[MintAhead] < 2 {
 			t.Errorf("why: %v", i.why)
 		}
 	})
@@ -179,7 +179,7 @@ func TestRenewalAfterOutage(t *testing.T) {
 func TestRenewalEndsWithTheEngine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, i := start(t, Options{}, time.Hour)
-		other := &issuer{life: time.Hour, found: map[Found]int{}, why: map[Reason]int{}}
+		other := &issuer{life: time.Hour, found: map[RequestResult]int{}, why: map[MintReason]int{}}
 		i.get(t, alice)
 		other.view = e.Attach(other)
 		time.Sleep(time.Minute)
@@ -209,15 +209,15 @@ func TestT57_RenewalAfterAPurge(t *testing.T) {
 			i.get(t, id)
 		}
 		time.Sleep(time.Minute)
-		hold := i.renewing(t, people)
+		hold := i.holdRenewals(t, people)
 		waiting := people[0]
 		if i.mints[2] == waiting.Subject {
 			waiting = people[1]
 		}
-		e.Drop(delegation.Selection{Realm: "r", Subject: waiting.Subject})
+		e.PurgeLocal(delegation.Selection{Realm: "r", Subject: waiting.Subject})
 		close(hold)
 		synctest.Wait()
-		if i.count() != 3 || e.lookup(e.keys.of(&waiting), &waiting, time.Now()) != nil {
+		if i.count() != 3 || e.lookup(e.keys.identityKey(&waiting), &waiting, time.Now()) != nil {
 			t.Errorf("%d mints; want none for somebody who was purged", i.count())
 		}
 	})
@@ -234,7 +234,7 @@ func TestRenewalsLeaveRoom(t *testing.T) {
 				people[n] = person(fmt.Sprint(n))
 				i.get(t, people[n])
 			}
-			hold := i.renewing(t, people)
+			hold := i.holdRenewals(t, people)
 			if i.at != places {
 				t.Errorf("%d renewals at an issuer that takes %d; want %d", i.at, concurrency, places)
 			}
@@ -247,7 +247,7 @@ func TestRenewalsLeaveRoom(t *testing.T) {
 			}
 			close(hold)
 			synctest.Wait()
-			if n := i.why[Ahead]; n != len(people) {
+			if n := i.why[MintAhead]; n != len(people) {
 				t.Errorf("%d renewals", n)
 			}
 		})
@@ -263,12 +263,12 @@ func TestRenewalThatIsTooLate(t *testing.T) {
 		for _, id := range people {
 			i.get(t, id)
 		}
-		hold := i.renewing(t, people)
+		hold := i.holdRenewals(t, people)
 		time.Sleep(5 * time.Second)
 		close(hold)
 		synctest.Wait()
-		if i.why[Ahead] != 1 {
-			t.Errorf("%d renewals; want the one that had a place", i.why[Ahead])
+		if i.why[MintAhead] != 1 {
+			t.Errorf("%d renewals; want the one that had a place", i.why[MintAhead])
 		}
 	})
 }

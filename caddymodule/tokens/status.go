@@ -26,7 +26,7 @@ func (e *Engine) Status() Status {
 		Entries:    e.entries.Len(),
 		Remembered: e.failures.store.Len(),
 		Waiting:    e.flights.Waiting(),
-		Minting:    e.places.Load().slots.Running(),
+		Minting:    e.mintSlots.Load().all.Running(),
 		Issuer:     e.breaker.Status(),
 	}
 	if e.shared != nil {

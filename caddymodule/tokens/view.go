@@ -20,33 +20,33 @@ type Client interface {
 	// Forget follows a purge, wherever it was asked for.
 	Forget(s delegation.Selection)
 
-	// Found is called for every request for a token, with how it was answered.
-	Found(how Found)
+	// ObserveRequest is called for every request for a token, with how it was answered.
+	ObserveRequest(how RequestResult)
 
-	// Minting is called before a mint and returns the context for it, and what
+	// BeginMint is called before a mint and returns the context for it, and what
 	// to call with its outcome.
-	Minting(ctx context.Context, id *delegation.Identity, why Reason) (context.Context, func(*delegation.Token, error))
+	BeginMint(ctx context.Context, id *delegation.Identity, why MintReason) (context.Context, func(*delegation.Token, error))
 }
 
-// Found is how a request for a token was answered.
-type Found string
+// RequestResult is how a request for a token was answered.
+type RequestResult string
 
 // The ways.
 const (
-	Hit        Found = "hit"        // it was in memory
-	Waited     Found = "wait"       // it was minted, or read from the shared level, while the request waited
-	Remembered Found = "remembered" // refused by what was learnt before, the issuer was not asked
-	Failed     Found = "failed"     // the mint failed
+	RequestHit        RequestResult = "hit"        // it was in memory
+	RequestWaited     RequestResult = "wait"       // it was minted, or read from the shared level, while the request waited
+	RequestRemembered RequestResult = "remembered" // refused by what was learnt before, the issuer was not asked
+	RequestFailed     RequestResult = "failed"     // the mint failed
 )
 
-// Reason is why a token is minted.
-type Reason string
+// MintReason is why a token is minted.
+type MintReason string
 
 // The reasons.
 const (
-	First Reason = "first" // there was none
-	Ahead Reason = "ahead" // the one in use is about to expire; nobody waits
-	Stale Reason = "stale" // the upstream does not accept the one there is, or too little of its life is left
+	MintFirst MintReason = "first" // there was none
+	MintAhead MintReason = "ahead" // the one in use is about to expire; nobody waits
+	MintStale MintReason = "stale" // the upstream does not accept the one there is, or too little of its life is left
 )
 
 // View is an engine as one configuration uses it. It implements
@@ -75,7 +75,7 @@ func (e *Engine) Attach(c Client) *View {
 // until another one comes or the view is detached. settings are its
 // fingerprint: where they are other ones, what has failed is tried anew.
 func (v *View) Configure(o Options, settings string) {
-	o.complete()
+	o.setDefaults()
 	e := v.engine
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -85,7 +85,7 @@ func (v *View) Configure(o Options, settings string) {
 		}
 	}
 	v.options, v.settings = &o, settings
-	e.apply(v)
+	e.applyOptions(v)
 }
 
 // Detach ends what Attach began.
@@ -95,12 +95,12 @@ func (v *View) Detach() {
 	defer e.mu.Unlock()
 	e.views = slices.DeleteFunc(e.views, func(other *View) bool { return other == v })
 	if n := len(e.views); n > 0 {
-		e.apply(e.views[n-1]) // a reload has failed, perhaps
+		e.applyOptions(e.views[n-1]) // a reload has failed, perhaps
 	}
 }
 
-// apply makes a view's options the engine's. Its caller holds mu.
-func (e *Engine) apply(v *View) {
+// applyOptions makes a view's options the engine's. Its caller holds mu.
+func (e *Engine) applyOptions(v *View) {
 	if v.options == nil {
 		return
 	}
@@ -109,20 +109,20 @@ func (e *Engine) apply(v *View) {
 		e.entries.Limit(now.MaxEntries)
 		e.failures.store.Limit(now.maxFailures())
 		e.flights.Limit(now.limits())
-		e.agenda.bound(now.maxAppointments())
+		e.schedule.setLimit(now.maxScheduled())
 		if old.Concurrency != now.Concurrency {
-			e.places.Store(newPlaces(now.Concurrency))
+			e.mintSlots.Store(newMintSlots(now.Concurrency))
 		}
 	}
 	if e.settings != v.settings {
 		e.settings = v.settings
-		e.retryFailed()
+		e.forgetFailures()
 	}
 }
 
-// retryFailed forgets what has failed: a key, an authority or a proxy may have been
+// forgetFailures forgets what has failed: a key, an authority or a proxy may have been
 // mended.
-func (e *Engine) retryFailed() {
+func (e *Engine) forgetFailures() {
 	e.failures.store.DeleteFunc(func(failure) bool { return true })
 	e.breaker.Reset()
 }
@@ -150,26 +150,26 @@ func (v *View) noteAccount(a *account) {
 
 // Get implements [delegation.Tokens].
 func (v *View) Get(ctx context.Context, id delegation.Identity) (*delegation.Token, bool, error) {
-	k, now := v.engine.keys.of(&id), time.Now()
+	k, now := v.engine.keys.identityKey(&id), time.Now()
 	v.noteAccount(v.engine.keys.account(&id))
 	if en := v.engine.lookup(k, &id, now); en != nil {
-		if at := en.renew.Load(); now.UnixNano() >= at {
+		if at := en.renewAt.Load(); now.UnixNano() >= at {
 			v.engine.renewAhead(en, at)
 		}
-		v.client.Found(Hit)
+		v.client.ObserveRequest(RequestHit)
 		return en.token, true, nil
 	}
-	t, err := v.obtain(ctx, &order{key: k, id: id, why: First})
+	t, err := v.obtain(ctx, &request{key: k, id: id, reason: MintFirst})
 	return t, false, err
 }
 
 // Renew implements [delegation.Tokens].
 func (v *View) Renew(ctx context.Context, id delegation.Identity, stale *delegation.Token) (*delegation.Token, error) {
-	k := v.engine.keys.of(&id)
+	k := v.engine.keys.identityKey(&id)
 	v.noteAccount(v.engine.keys.account(&id))
 	if en := v.engine.lookup(k, &id, time.Now()); en != nil && !en.token.Same(stale) {
-		v.client.Found(Hit)
+		v.client.ObserveRequest(RequestHit)
 		return en.token, nil
 	}
-	return v.obtain(ctx, &order{key: k, id: id, why: Stale, not: stale})
+	return v.obtain(ctx, &request{key: k, id: id, reason: MintStale, rejected: stale})
 }

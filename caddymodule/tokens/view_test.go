@@ -13,7 +13,7 @@ import (
 )
 
 func newIssuer(e *Engine) *issuer {
-	i := &issuer{life: time.Hour, found: make(map[Found]int), why: make(map[Reason]int)}
+	i := &issuer{life: time.Hour, found: make(map[RequestResult]int), why: make(map[MintReason]int)}
 	i.view = e.Attach(i)
 	return i
 }
@@ -52,7 +52,7 @@ func TestR14_MintsThatPanic(t *testing.T) {
 		i.want(t, person("bob"), false, delegation.IssuerUnavailable)
 		i.mu.Lock()
 		defer i.mu.Unlock()
-		if i.found[Remembered] != 1 {
+		if i.found[RequestRemembered] != 1 {
 			t.Errorf("found: %v; want the failure to be remembered", i.found)
 		}
 	})
@@ -91,7 +91,7 @@ func TestR3_SettingsOfTheirOwn(t *testing.T) {
 		again.view.Configure(Options{}, "2")
 		now.view.Detach()
 		time.Sleep(50 * time.Minute)
-		if again.count() != 1 || again.why[Ahead] != 1 {
+		if again.count() != 1 || again.why[MintAhead] != 1 {
 			t.Errorf("%d mints, %v; want a renewal", again.count(), again.why)
 		}
 	})

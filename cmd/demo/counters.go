@@ -138,7 +138,7 @@ func (c *counters) add(name string, labels map[string]string, n int) {
 			c.Refused += n
 		}
 	case "tokens_total":
-		if labels["result"] == string(tokens.Remembered) {
+		if labels["result"] == string(tokens.RequestRemembered) {
 			c.Remembered += n
 		}
 	case "mints_total":
@@ -146,12 +146,12 @@ func (c *counters) add(name string, labels map[string]string, n int) {
 			c.Failed += n
 			return
 		}
-		switch tokens.Reason(labels["reason"]) {
-		case tokens.First:
+		switch tokens.MintReason(labels["reason"]) {
+		case tokens.MintFirst:
 			c.First += n
-		case tokens.Ahead:
+		case tokens.MintAhead:
 			c.Ahead += n
-		case tokens.Stale:
+		case tokens.MintStale:
 			c.Replaced += n
 		}
 	}

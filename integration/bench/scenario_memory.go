@@ -117,10 +117,10 @@ func (m mint) Mint(context.Context, delegation.Identity) (*delegation.Token, err
 // Forget implements [tokens.Client].
 func (mint) Forget(delegation.Selection) {}
 
-// Found implements [tokens.Client].
-func (mint) Found(tokens.Found) {}
+// ObserveRequest implements [tokens.Client].
+func (mint) ObserveRequest(tokens.RequestResult) {}
 
-// Minting implements [tokens.Client].
-func (mint) Minting(ctx context.Context, _ *delegation.Identity, _ tokens.Reason) (context.Context, func(*delegation.Token, error)) {
+// BeginMint implements [tokens.Client].
+func (mint) BeginMint(ctx context.Context, _ *delegation.Identity, _ tokens.MintReason) (context.Context, func(*delegation.Token, error)) {
 	return ctx, func(*delegation.Token, error) {}
 }
