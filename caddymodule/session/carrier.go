@@ -13,6 +13,10 @@ import (
 // 8 to 32 in all.
 const maxCredential = 32 << 10
 
+// maxCookies is where net/http stops reading: of a request with more cookies it
+// sees none. An app in Go would find nobody where a session is found here.
+const maxCookies = 3000
+
 // Source is where a request carries a session.
 type Source int
 
@@ -67,6 +71,8 @@ func (c Extractor) Extract(h http.Header) (Credential, error) {
 	if c.Cookie != "" {
 		found := c.cookies(h["Cookie"])
 		switch {
+		case found.all > maxCookies:
+			return Credential{}, refuse("the request carries more cookies than servers read")
 		case found.occurrences > 1:
 			return Credential{}, refuse("the cookie " + c.Cookie + " stands in the request more than once")
 		case found.occurrences == 1:

@@ -41,12 +41,17 @@ func TestFind(t *testing.T) {
 		"control":                      {both, http.Header{"Cookie": {"__Host-session=a\x00b"}}, "", 0},
 		"beyond ASCII":                 {both, http.Header{"Cookie": {"__Host-session=äbc"}}, "", 0},
 		"too long":                     {both, http.Header{"Cookie": {"__Host-session=" + strings.Repeat("a", maxCredential+1)}}, "", 0},
-		"two bearers":                  {both, http.Header{"Authorization": {"Bearer abc", "Bearer abc"}}, "", 0},
-		"two bearers in one":           {both, http.Header{"Authorization": {"Bearer abc, Bearer def"}}, "", 0},
-		"Basic":                        {both, http.Header{"Authorization": {"Basic abc"}}, "", 0},
-		"Bearer alone":                 {both, http.Header{"Authorization": {"Bearer"}}, "", 0},
-		"bearer where none counts":     {Extractor{Cookie: "s"}, http.Header{"Authorization": {"Bearer abc"}}, "", 0},
-		"cookie where none counts":     {Extractor{Bearer: true}, http.Header{"Cookie": {"s=abc"}}, "", 0},
+		// With 3001 cookies net/http sees none.
+		"as many cookies as are read":          {both, http.Header{"Cookie": {"__Host-session=abc" + strings.Repeat(";", 2999)}}, "abc", InCookie},
+		"more cookies than are read":           {both, http.Header{"Cookie": {"__Host-session=abc" + strings.Repeat(";", 3000)}}, "", 0},
+		"more in crumbs":                       {both, http.Header{"Cookie": {"__Host-session=abc" + strings.Repeat(";", 2999), "a=b"}}, "", 0},
+		"more than are read, none the session": {both, http.Header{"Cookie": {strings.Repeat(";", 3000)}, "Authorization": {"Bearer def"}}, "", 0},
+		"two bearers":                          {both, http.Header{"Authorization": {"Bearer abc", "Bearer abc"}}, "", 0},
+		"two bearers in one":                   {both, http.Header{"Authorization": {"Bearer abc, Bearer def"}}, "", 0},
+		"Basic":                                {both, http.Header{"Authorization": {"Basic abc"}}, "", 0},
+		"Bearer alone":                         {both, http.Header{"Authorization": {"Bearer"}}, "", 0},
+		"bearer where none counts":             {Extractor{Cookie: "s"}, http.Header{"Authorization": {"Bearer abc"}}, "", 0},
+		"cookie where none counts":             {Extractor{Bearer: true}, http.Header{"Cookie": {"s=abc"}}, "", 0},
 	} {
 		got, err := c.carrier.Extract(c.header)
 		if got != (Credential{Text: c.want, Source: c.slot}) || (err == nil) != (c.want != "") {

@@ -14,6 +14,7 @@ const maxChunks = 16
 type cookieValues struct {
 	value       string // of the cookie itself
 	occurrences int    // how often it stands there
+	all         int    // cookies of the request, as net/http counts them
 	cookieChunks
 }
 
@@ -32,6 +33,7 @@ type cookieChunks struct {
 func (c Extractor) cookies(lines []string) (found cookieValues) {
 	for _, line := range lines {
 		for pair := range strings.SplitSeq(line, ";") {
+			found.all++
 			// Without = it is a name to some, a value to others: empty, then.
 			name, v, _ := strings.Cut(strings.Trim(pair, " \t"), "=")
 			suffix, ok := strings.CutPrefix(strings.Trim(name, " \t"), c.Cookie)
