@@ -102,7 +102,7 @@ func (h *Handler) authorize(w http.ResponseWriter, r *http.Request, repl *caddy.
 		}
 		return result
 	}
-	// Who is not signed in learns nothing of the policy.
+	// A client that is not signed in learns nothing of the policy.
 	var err error
 	if d.Person, err = h.person(r, repl, user); err != nil {
 		return refused{err}
