@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/consent"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/fleet"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
@@ -38,7 +39,7 @@ type provider struct {
 
 	grantStore      *grants.LazyStore
 	usesGrants      bool
-	waitLimiter     waitLimiter
+	waitLimiter     consent.WaitLimiter
 	connectLimiter  *personLimiter
 	connectHandlers []*Connect // by which journeys may end on another device
 	refusals        *refusalStats
