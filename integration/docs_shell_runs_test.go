@@ -40,6 +40,17 @@ var shellBlocks = []shellBlock{
 		sh.configured(c, "")
 		contains(sh.t, sh.run(text), "✓ grant ", "✓ style ", "✓ read ")
 	}},
+	{"mydex.md", "simulator mydex", func(sh *shell, text string) {
+		number, err := port.Free()
+		if err != nil {
+			sh.t.Fatal(err)
+		}
+		at := fmt.Sprintf("127.0.0.1:%d", number)
+		said := sh.run(strings.TrimRight(text, "\n")+" --listen "+at+" &\ncurl -fsS --retry 20 --retry-delay 1 --retry-all-errors http://"+at+"/_simulator/connections", "go run ./cmd/simulator", sh.simulator())
+		for _, line := range regexp.MustCompile(`(?m)^\t(?:client_id|client_secret|connection_nid|connection_token) +(\S+)$`).FindAllStringSubmatch(page(sh.t, "caddymodule/docs/mydex.md"), -1) {
+			contains(sh.t, said, line[1])
+		}
+	}},
 	{"mydex.md", "/delegate/journeys", func(sh *shell, text string) {
 		c := startMydex(sh.t, "", "cross_device")
 		contains(sh.t, sh.run(curling(text, c.Admin)), `"url":"`)
