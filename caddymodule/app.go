@@ -39,6 +39,10 @@ type App struct {
 	// Default: none, only pages of the same origin may.
 	TrustedOrigins []string `json:"trusted_origins,omitempty"`
 
+	// ProxyStatusName is how this proxy calls itself in the Proxy-Status header of
+	// refusals (RFC 9209). Default: `caddy-delegate`.
+	ProxyStatusName string `json:"proxy_status_name,omitempty"`
+
 	// Tokens says how each provider's tokens are kept and renewed.
 	Tokens *TokenSettings `json:"tokens,omitempty"`
 

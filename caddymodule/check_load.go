@@ -78,7 +78,7 @@ func (l *checkedConfig) addPolicy(node map[string]any) error {
 	if !ok {
 		return fmt.Errorf("a directive names the unknown provider %q", h.Provider)
 	}
-	table, err := h.compilePolicy(p)
+	table, err := compilePolicy(h.Allow, p)
 	policy := routePolicy{Table: table}
 	for _, a := range h.Allow {
 		policy.lines = append(policy.lines, delegation.Route{Methods: a.Methods, Pattern: a.Path, Scopes: a.Scopes})

@@ -42,7 +42,7 @@ func init() {
 //
 // All but the callback are for whoever is signed in.
 type Connect struct {
-	Directive
+	ProviderDirective
 
 	// URL is the address of this directive as browsers and the platform know it,
 	// such as https://app.example.org/connect/mydex. It is never taken from a
@@ -158,14 +158,16 @@ func (c *Connect) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 			return v.handleReturn() // a navigation from the platform's site
 		}
 	}
-	if done, err := c.checkOrigin(w, r, false); err != nil {
-		return c.refuse(w, r, err)
-	} else if done {
+	user := c.signedInUser(r, repl)
+	switch result := c.checkOrigin(w, r, false, user).(type) {
+	case answered:
 		return nil
+	case refused:
+		return c.refuse(w, r, result.cause)
 	}
 	serve, err := v.route()
 	if err == nil {
-		v.owner, err = c.person(r, repl)
+		v.owner, err = c.person(r, repl, user)
 	}
 	if err == nil {
 		err = serve()
@@ -187,7 +189,6 @@ func (c *Connect) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 //	    cross_device      [<duration>]
 //	    subject           <placeholder>
 //	    realm             <name>
-//	    proxy_status_name <name>
 //	}
 func parseConnect(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	var c Connect
@@ -214,7 +215,7 @@ func parseConnect(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	if c.URL == "" {
 		return nil, d.Err("url is missing: the address of this directive as browsers know it, such as https://app.example.org/connect/" + c.Provider)
 	}
-	return &c, c.checkCommon(d)
+	return &c, c.checkCaddyfile(d)
 }
 
 // checkThen checks `then` as far as that is possible while there are a file and a

@@ -28,7 +28,7 @@ const maxCallbackBody = 256 << 10
 // authenticates is the same each time. rest is the path behind /callback.
 func (c *Connect) handleCallback(w http.ResponseWriter, r *http.Request, rest string) error {
 	caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
-	w.Header().Set("Proxy-Status", structuredName(c.ProxyStatusName)+"; "+callbackDetails) // by which `check` knows it
+	w.Header().Set("Proxy-Status", c.refusals.statusName+"; "+callbackDetails) // by which `check` knows it
 	if !c.callbackAllowed(r, strings.TrimPrefix(rest, "/")) {
 		w.WriteHeader(http.StatusNotFound)
 		return nil

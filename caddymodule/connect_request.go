@@ -149,7 +149,7 @@ func (v *connectRequest) completeReturn() (err error) {
 	if len(state) != 1 || !consent.IsToken(state[0]) || cookie.BrowserToken == "" && v.CrossDevice == 0 {
 		state = nil
 	}
-	if v.owner, err = v.person(v.r, v.repl); err != nil {
+	if v.owner, err = v.person(v.r, v.repl, v.signedInUser(v.r, v.repl)); err != nil {
 		if state != nil {
 			v.keepState(cookie, state[0], v.completeFlow(cookie, state[0])) // which fails without a person, but tells whether there is such a flow
 		}

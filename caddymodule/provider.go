@@ -20,6 +20,7 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/fleet"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/unauthorized"
 )
 
 // provider is one configured provider and what this module keeps for it. It
@@ -52,11 +53,8 @@ type provider struct {
 // configuration: no context, logger or metrics.
 type providerState struct {
 	*pooledEngine
-	unauthorized *unauthorizedHistory // of the settings: changed ones may have mended it
+	unauthorized *unauthorized.History // of the settings: changed ones may have mended it
 }
-
-// Destruct implements [caddy.Destructor].
-func (*unauthorizedHistory) Destruct() error { return nil }
 
 // pooledEngine are a provider's tokens of one issuer.
 type pooledEngine struct {
@@ -146,7 +144,7 @@ func openProvider(name string, guest delegation.Provider, c appServices, logger 
 	}
 	p.state = providerState{
 		pooledEngine: p.loadOrNew("tokens", fmt.Sprintf("%q %s", issuer, c.cacheKey), func() caddy.Destructor { return newPooledEngine(name, c) }).(*pooledEngine),
-		unauthorized: p.loadOrNew("unauthorized", p.traits.Fingerprint, func() caddy.Destructor { return newUnauthorizedHistory() }).(*unauthorizedHistory),
+		unauthorized: p.loadOrNew("unauthorized", p.traits.Fingerprint, func() caddy.Destructor { return unauthorized.New() }).(*unauthorized.History),
 	}
 	p.options = c.tokenOptions
 	if err := p.openGuest(); err != nil {
