@@ -36,12 +36,6 @@ type purgeResponse struct {
 	Message string `json:"message,omitempty"`
 }
 
-// purgeCounts is what a purge met of one provider.
-type purgeCounts struct {
-	Tokens  int `json:"tokens"`
-	Lookups int `json:"lookups"`
-}
-
 // purgeFields is what a purge may hold.
 const purgeFields = "the strings provider, realm, subject and participant, and of release and sessions, which are true or false; all may be left out"
 
@@ -108,16 +102,6 @@ func (a *App) purge(ctx context.Context, names []string, order *purgeRequest) pu
 		}
 	}
 	return answer
-}
-
-// countSelected counts what a purge is about to meet.
-func (p *provider) countSelected(s delegation.Selection) (m purgeCounts) {
-	m.Tokens = p.state.tokens.Count(s)
-	for _, other := range p.state.otherVersions() {
-		m.Tokens += other.tokens.Count(s)
-	}
-	m.Lookups = p.countLookups(s)
-	return m
 }
 
 // purgeRequest is the body of a purge.

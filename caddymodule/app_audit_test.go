@@ -229,7 +229,7 @@ func TestMintIsTraced(t *testing.T) {
 		t.Errorf("attributes %v, want %v", got, want)
 	}
 	id := testIdentity("alice")
-	_, done := p.BeginMint(context.Background(), &id, tokens.MintAhead)
+	_, done := p.client.BeginMint(context.Background(), &id, tokens.MintAhead)
 	done(nil, nil)
 	if n := len(memory.GetSpans()); n != 1 {
 		t.Errorf("%d spans after a renewal in the background", n)

@@ -84,7 +84,7 @@ const grantsStartTimeout = 6 * time.Second
 // away is the trouble of those requests that need it.
 func (a *App) startGrants() error {
 	for _, name := range slices.Sorted(maps.Keys(a.providers)) {
-		if !a.providers[name].usesGrants {
+		if !a.providers[name].host.usesGrants {
 			continue
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), grantsStartTimeout)

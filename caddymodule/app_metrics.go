@@ -68,15 +68,6 @@ func newHotCounters(provider string) hotCounters {
 	}
 }
 
-// ObserveRequest implements [tokens.Client].
-func (p *provider) ObserveRequest(how tokens.RequestResult) {
-	if how == tokens.RequestHit {
-		p.counters.hit.Inc()
-		return
-	}
-	tokensTotal.WithLabelValues(p.name, string(how)).Inc()
-}
-
 // registerMetrics has a configuration's registry collect the counters and the
 // state of the configuration's own providers.
 func registerMetrics(registry *prometheus.Registry, providers map[string]*provider) error {

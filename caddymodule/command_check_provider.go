@@ -28,7 +28,7 @@ func (c *check) try(ctx context.Context, p *provider, policies []routePolicy, te
 	for _, policy := range policies {
 		q.Routes = append(q.Routes, policy.lines...)
 	}
-	if _, connects := p.connector(); connects && c.subject != "" && p.usesGrants && !p.grantStore.Exists() {
+	if _, connects := p.connector(); connects && c.subject != "" && p.host.usesGrants && !p.host.grantStore.Exists() {
 		tell(delegation.Finding{Step: "grants", Detail: "there is no database yet: start Caddy once, and have somebody connect"})
 		return
 	}

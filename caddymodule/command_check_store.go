@@ -51,7 +51,7 @@ func (l *loaded) lookAtDatabase(ctx context.Context, tell func(delegation.Findin
 	defer func() { tell(f) }()
 	needed := false
 	for _, p := range l.app.providers {
-		needed = needed || p.usesGrants
+		needed = needed || p.host.usesGrants
 	}
 	switch {
 	case !needed:

@@ -38,7 +38,7 @@ const (
 
 // recordConsent counts what happens to somebody's consent, and notes it for who has
 // to account for it.
-func (p *provider) recordConsent(what delegation.ConsentEvent, by string, who delegation.Person) {
+func (p *providerRecord) recordConsent(what delegation.ConsentEvent, by string, who delegation.Person) {
 	consentsTotal.WithLabelValues(p.name, string(what)).Inc()
 	p.logger.Info("consent", append([]zap.Field{
 		zap.String("provider", p.name), zap.String("event", string(what)), zap.String("by", by),
@@ -46,12 +46,12 @@ func (p *provider) recordConsent(what delegation.ConsentEvent, by string, who de
 }
 
 // RecordConsentEvent implements [grants.Host].
-func (p *provider) RecordConsentEvent(what delegation.ConsentEvent, who delegation.Person) {
+func (p *providerRecord) RecordConsentEvent(what delegation.ConsentEvent, who delegation.Person) {
 	p.recordConsent(what, actorPlatform, who)
 }
 
 // recordCallbackKind notes what the platform has told.
-func (p *provider) recordCallbackKind(word delegation.CallbackKind) {
+func (p *providerRecord) recordCallbackKind(word delegation.CallbackKind) {
 	event := consentOther
 	switch word {
 	case delegation.CallbackConsent:
