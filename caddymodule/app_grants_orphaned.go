@@ -12,39 +12,40 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 )
 
-// orphanedGrants are the grants of providers that are not configured. A provider's
-// name is part of what its grants are found and sealed by: renaming it leaves
-// everybody without theirs.
-func (a *App) orphanedGrants(counts []grants.ProviderCount) (left []grants.ProviderCount) {
+// orphanedGrants returns the counts of grants whose provider is not configured.
+// A provider's name is part of what its grants are found and sealed by: after a
+// renaming nobody has theirs.
+func (a *App) orphanedGrants(counts []grants.ProviderCount) (orphaned []grants.ProviderCount) {
 	for _, c := range counts {
 		if _, ok := a.providers[c.Provider]; !ok {
-			left = append(left, c)
+			orphaned = append(orphaned, c)
 		}
 	}
-	return left
+	return orphaned
 }
 
-// orphanedGrantsMessage says what to do about them.
-func orphanedGrantsMessage(left []grants.ProviderCount) string {
-	texts := make([]string, len(left))
-	for i, c := range left {
+// orphanedGrantsMessage names orphaned grants by provider, and the two ways to
+// deal with them.
+func orphanedGrantsMessage(orphaned []grants.ProviderCount) string {
+	texts := make([]string, len(orphaned))
+	for i, c := range orphaned {
 		texts[i] = fmt.Sprintf("%d of provider %s", c.Grants, printable(c.Provider))
 	}
 	return "there are grants of providers that are not configured: " + strings.Join(texts, ", ") +
 		"; if a provider was renamed, `caddy delegate grants rename <old> <new>` takes them along, otherwise delete them"
 }
 
-// warnOrphanedGrants tells the log of grants that nobody can use.
+// warnOrphanedGrants logs orphaned grants, if there are any, at level warn.
 func (a *App) warnOrphanedGrants(ctx context.Context, store *grants.Store) {
 	counts, err := store.CountByProvider(ctx)
 	if err != nil {
-		return // the database is away again: requests tell
+		return // requests that need the database report it
 	}
-	if left := a.orphanedGrants(counts); len(left) > 0 {
+	if orphaned := a.orphanedGrants(counts); len(orphaned) > 0 {
 		n := 0
-		for _, c := range left {
+		for _, c := range orphaned {
 			n += c.Grants
 		}
-		a.logger.Warn(orphanedGrantsMessage(left), zap.Int("grants", n))
+		a.logger.Warn(orphanedGrantsMessage(orphaned), zap.Int("grants", n))
 	}
 }

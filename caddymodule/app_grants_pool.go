@@ -11,64 +11,69 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 )
 
-// grantsCloseDelay is how long a store of grants stays open that a reload has
-// replaced: longer than the look-ups that may be under way. They end by their
-// own deadline, and not with the configuration in which they began.
+// grantsCloseDelay is how long a store stays open that a reload has replaced:
+// longer than the deadline of a look-up, which does not end with the
+// configuration that began it.
 const grantsCloseDelay = 45 * time.Second
 
-// pooledGrants is the pooled store of grants. It outlives configurations that leave
-// its settings as they were.
+// pooledGrants is the store of grants in the pool. It outlives the
+// configurations that leave its settings as they were.
 type pooledGrants struct{ *grants.LazyStore }
 
-// openGrants are those in the pool, and those that have left it and are still
-// open.
+// openGrants are the process's stores: the number of those in the pool, and
+// those that have left it and are closed when their timer fires.
 var openGrants struct {
 	mu      sync.Mutex
 	pooled  int
-	leaving map[*pooledGrants]*time.Timer
+	closing map[*pooledGrants]*time.Timer
 }
 
-func newPooledGrants(o *grants.LazyStore) *pooledGrants {
+func newPooledGrants(store *grants.LazyStore) *pooledGrants {
 	openGrants.mu.Lock()
 	defer openGrants.mu.Unlock()
 	openGrants.pooled++
-	return &pooledGrants{o}
+	return &pooledGrants{store}
 }
 
-// Destruct closes the database: after a while if another configuration has
-// taken over, at once if there is none. Then whoever moves or restores the file
-// finds that nobody has it open.
-func (l *pooledGrants) Destruct() error {
+// Destruct closes the database: after grantsCloseDelay if another configuration
+// has a store, at once if none has. An operator who then moves or restores the
+// file finds it closed.
+func (p *pooledGrants) Destruct() error {
 	openGrants.mu.Lock()
 	openGrants.pooled--
-	if openGrants.pooled > 0 && l.IsOpen() {
-		if openGrants.leaving == nil {
-			openGrants.leaving = make(map[*pooledGrants]*time.Timer)
-		}
-		openGrants.leaving[l] = background.After(grantsCloseDelay, "closing the grants", func() {
-			openGrants.mu.Lock()
-			delete(openGrants.leaving, l)
-			openGrants.mu.Unlock()
-			_ = l.Close() // nobody is left to tell
-		})
+	if openGrants.pooled > 0 && p.IsOpen() {
+		p.closeLater()
 		openGrants.mu.Unlock()
 		return nil
 	}
-	over := []*pooledGrants{l}
+	stores := []*pooledGrants{p}
 	if openGrants.pooled == 0 {
-		for other, timer := range openGrants.leaving {
+		for other, timer := range openGrants.closing {
 			timer.Stop()
-			over = append(over, other)
+			stores = append(stores, other)
 		}
-		clear(openGrants.leaving)
+		clear(openGrants.closing)
 	}
 	openGrants.mu.Unlock()
 	var errs []error
-	for _, l := range over {
-		errs = append(errs, l.Close())
+	for _, store := range stores {
+		errs = append(errs, store.Close())
 	}
 	return errors.Join(errs...)
 }
 
-// GoString keeps the usage pool from printing what it holds when it panics.
+// closeLater closes the store after grantsCloseDelay. The caller holds the lock.
+func (p *pooledGrants) closeLater() {
+	if openGrants.closing == nil {
+		openGrants.closing = make(map[*pooledGrants]*time.Timer)
+	}
+	openGrants.closing[p] = background.After(grantsCloseDelay, "closing the grants", func() {
+		openGrants.mu.Lock()
+		delete(openGrants.closing, p)
+		openGrants.mu.Unlock()
+		_ = p.Close() // no configuration is left to log it
+	})
+}
+
+// GoString keeps the usage pool from printing the store when it panics.
 func (*pooledGrants) GoString() string { return "delegate grants" }

@@ -11,36 +11,49 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
 )
 
-// pool holds what has to outlive a reload: tokens, lookups, quotas, the keys of
-// an issuer of sessions. Its keys name the settings that matter, so that
-// changed settings make the old entries unreachable and leave others' warm.
+// pool holds what outlives a reload: token engines, look-ups, quotas, the
+// grants, the connection to Redis, the keys that sessions are verified by. A key
+// names the settings that its value depends on, so that changed settings reach
+// no old value, and unchanged ones keep theirs.
 var pool = caddy.NewUsagePool()
 
-// poolRefs are keys in the pool, each to be given back once.
+// poolRefs are the keys in the pool that one owner holds a reference of. Each
+// is released once.
 type poolRefs []string
 
-// loadOrNew finds or makes what the pool holds.
-func (t *poolRefs) loadOrNew(key string, build func() caddy.Destructor) any {
-	// build fails by a panic alone, which must not leave the pool with a lock
-	// that the next reload waits for.
-	value, _, err := pool.LoadOrNew(key, func() (made caddy.Destructor, err error) {
-		defer background.Recover("making what outlives a reload", &err)
-		return build(), nil
-	})
+// loadOrNew returns the value of a key, made by build if nobody holds it. A
+// panic of build goes on to the caller.
+func (p *poolRefs) loadOrNew(key string, build func() caddy.Destructor) any {
+	value, err := p.tryLoadOrNew(key, func() (caddy.Destructor, error) { return build(), nil })
 	if err != nil {
-		panic(err)
+		panic(err) // a *background.Panic: build returns no error
 	}
-	*t = append(*t, key)
 	return value
 }
 
-// release gives back what was taken.
-func (t *poolRefs) release() error {
+// tryLoadOrNew returns the value of a key, made by build if nobody holds it.
+// The error is build's, or its panic: that must not pass through the pool, which
+// would stay locked, and every later reload would wait for it.
+func (p *poolRefs) tryLoadOrNew(key string, build func() (caddy.Destructor, error)) (any, error) {
+	value, _, err := pool.LoadOrNew(key, func() (made caddy.Destructor, err error) {
+		defer background.Recover("making what outlives a reload", &err)
+		return build()
+	})
+	if err != nil {
+		return nil, err
+	}
+	*p = append(*p, key)
+	return value, nil
+}
+
+// release gives all references back, the last one first: a value may use those
+// that were loaded before it.
+func (p *poolRefs) release() error {
 	var errs []error
-	for _, key := range slices.Backward(*t) { // what was taken later may use what was taken before
+	for _, key := range slices.Backward(*p) {
 		_, err := pool.Delete(key)
 		errs = append(errs, err)
 	}
-	*t = nil
+	*p = nil
 	return errors.Join(errs...)
 }
