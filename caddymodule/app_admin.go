@@ -11,22 +11,20 @@ import (
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
-
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
 )
 
 func init() {
 	caddy.RegisterModule(adminAPI{})
 }
 
-// maxAdminBody is more than any order needs.
+// maxAdminBody is the most bytes that the body of an admin request may have. A
+// purge of the longest names has a few kilobytes.
 const maxAdminBody = 64 << 10
 
-// adminAPI shows the state of the providers, drops tokens, and begins journeys
-// for people, below /delegate/ of Caddy's admin endpoint. It has no state: Caddy
-// makes one per configuration, before the apps, and never cleans it up.
+// adminAPI are the routes below /delegate/ of Caddy's admin endpoint: the state
+// of the providers, purges, and consent flows that an operator begins for
+// somebody. It has no state of its own: Caddy makes one for each configuration
+// before the apps, and never cleans it up.
 type adminAPI struct{}
 
 // CaddyModule returns the Caddy module information.
@@ -46,65 +44,8 @@ func (a adminAPI) Routes() []caddy.AdminRoute {
 	}
 }
 
-// providerStatus is a provider's state for operators. It names nobody.
-type providerStatus struct {
-	Kind string `json:"kind"`
-
-	// Ready is false while the issuer's breaker is not closed: tokens that are
-	// at hand still serve, new ones cannot be had. Reason is the code that is
-	// answered then.
-	Ready  bool            `json:"ready"`
-	Reason delegation.Code `json:"reason,omitempty"`
-
-	// PurgeScope is machine or fleet: who hears of a purge.
-	PurgeScope string `json:"purge_scope"`
-
-	// Refused is how many requests were refused in the last ten minutes, by code.
-	Refused map[delegation.Code]int `json:"refused,omitempty"`
-
-	// EverybodyRefused is the code that the last twenty people were refused with,
-	// as long as nobody was let in since.
-	EverybodyRefused delegation.Code `json:"everybody_refused,omitempty"`
-
-	tokens.Status
-}
-
-// sessionStatus is what app_session has refused.
-type sessionStatus struct {
-	Refused          map[delegation.Code]int `json:"refused"`
-	EverybodyRefused delegation.Code         `json:"everybody_refused,omitempty"`
-}
-
-func (p *provider) status() providerStatus {
-	s := providerStatus{Kind: p.kind(), PurgeScope: "machine", Status: p.state.tokens.Status()}
-	s.Refused, s.EverybodyRefused = p.refusals.status()
-	s.Ready, s.Reason = s.Issuer.State == blame.Closed, s.Issuer.Code
-	if s.Shared != nil {
-		s.PurgeScope = "fleet"
-	}
-	return s
-}
-
-// status answers GET /delegate/status.
-func (adminAPI) status(w http.ResponseWriter, r *http.Request) error {
-	app, err := activeApp(w, r, http.MethodGet)
-	if err != nil {
-		return err
-	}
-	all := make(map[string]providerStatus)
-	for name, p := range app.providers {
-		all[name] = p.status()
-	}
-	answer := map[string]any{"providers": all}
-	var sessions sessionStatus
-	if sessions.Refused, sessions.EverybodyRefused = app.refusals.status(); len(sessions.Refused) > 0 {
-		answer["sessions"] = sessions
-	}
-	return writeJSON(w, http.StatusOK, answer)
-}
-
-// activeApp is the app of the configuration that is running, for a request of
-// the one method.
+// activeApp returns the app of the running configuration, for a request by the
+// one method that its route has. Its error is a [caddy.APIError], 405 or 404.
 func activeApp(w http.ResponseWriter, r *http.Request, method string) (*App, error) {
 	if r.Method != method {
 		w.Header().Set("Allow", method)
@@ -117,46 +58,52 @@ func activeApp(w http.ResponseWriter, r *http.Request, method string) (*App, err
 	return app, nil
 }
 
-// readAdminRequest reads what the app that is running is ordered to do, by POST with a
-// JSON object of the given form. A page of another site can post a form or
-// plain text to localhost without asking, but no JSON.
-func readAdminRequest[T any](w http.ResponseWriter, r *http.Request, form string) (*App, *T, error) {
+// readAdminRequest reads a POST with one JSON object of type T; fields names its
+// fields, for errors. It returns the running configuration's app as well. Its
+// error is a [caddy.APIError].
+//
+// The content type has to be JSON against cross-site request forgery: a page of
+// another site can post a form or plain text to localhost without a preflight,
+// and no JSON.
+func readAdminRequest[T any](w http.ResponseWriter, r *http.Request, fields string) (*App, *T, error) {
 	app, err := activeApp(w, r, http.MethodPost)
 	if err != nil {
 		return nil, nil, err
 	}
-	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+	if mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || mediaType != "application/json" {
 		return nil, nil, badRequest(errors.New("send the header Content-Type: application/json"))
 	}
-	order, err := decodeAdminRequest[T](http.MaxBytesReader(w, r.Body, maxAdminBody), form)
+	request, err := decodeAdminRequest[T](http.MaxBytesReader(w, r.Body, maxAdminBody), fields)
 	if err != nil {
 		return nil, nil, badRequest(err)
 	}
-	return app, order, nil
+	return app, request, nil
 }
 
-// decodeAdminRequest reads one JSON object of the given form. There may be none. Its
-// errors quote nothing of it: Caddy logs them, and it names a person.
-func decodeAdminRequest[T any](body io.Reader, form string) (*T, error) {
+// decodeAdminRequest decodes one JSON object of type T; an empty body is the
+// zero value. Its errors quote nothing of the body: Caddy logs them, and the
+// body names a person.
+func decodeAdminRequest[T any](body io.Reader, fields string) (*T, error) {
 	d := json.NewDecoder(body)
 	d.DisallowUnknownFields()
-	var order *T
-	err := d.Decode(&order)
+	var request *T
+	err := d.Decode(&request)
 	if errors.Is(err, io.EOF) {
 		return new(T), nil
 	}
 	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, fmt.Errorf("the body is larger than %d bytes", tooLarge.Limit)
 	}
-	if err != nil || order == nil {
-		return nil, errors.New("the body is no JSON object of " + form)
+	if err != nil || request == nil {
+		return nil, errors.New("the body is no JSON object of " + fields)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("there is more after the JSON object: send one")
 	}
-	return order, nil
+	return request, nil
 }
 
+// badRequest is an error that Caddy's admin endpoint answers with status 400.
 func badRequest(err error) error {
 	return caddy.APIError{HTTPStatus: http.StatusBadRequest, Err: err}
 }

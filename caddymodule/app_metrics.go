@@ -17,9 +17,9 @@ const (
 	metricsSubsystem = "delegate"
 )
 
-// The counters are the process's: a registry ends with its configuration, and
-// what is counted must not begin anew with every reload. Their labels are few
-// and never name a person, a path or a scope.
+// The counters are the process's and not a configuration's: a registry ends with
+// its configuration, and a count must not begin anew with each reload. Their
+// labels have few values and never name a person, a path or a scope.
 var (
 	requestsTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "requests_total",
@@ -52,14 +52,16 @@ var (
 	}, []string{"provider", "event"})
 )
 
-// hotCounters are the counters of the way that most requests take. Finding them by
-// their labels costs as much as the rest of counting.
+// hotCounters are the counters of a request that is forwarded with a token from
+// memory, as most are. Finding them by their labels on each request would cost
+// as much as the rest of counting.
 type hotCounters struct {
 	forwarded prometheus.Counter
 	answered  prometheus.Counter
 	hit       prometheus.Counter
 }
 
+// newHotCounters finds the counters of the named provider.
 func newHotCounters(provider string) hotCounters {
 	return hotCounters{
 		forwarded: requestsTotal.WithLabelValues(provider, outcomeForwarded),
@@ -68,8 +70,9 @@ func newHotCounters(provider string) hotCounters {
 	}
 }
 
-// registerMetrics has a configuration's registry collect the counters and the
-// state of the configuration's own providers.
+// registerMetrics registers the process's counters and the gauges of a
+// configuration's providers with the configuration's registry. Calling it again
+// does nothing.
 func registerMetrics(registry *prometheus.Registry, providers map[string]*provider) error {
 	for _, c := range []prometheus.Collector{requestsTotal, tokensTotal, mintsTotal, mintDuration, purgesTotal, consentsTotal, panicsTotal, providerGauges(providers)} {
 		err := registry.Register(c)
@@ -80,10 +83,12 @@ func registerMetrics(registry *prometheus.Registry, providers map[string]*provid
 	return nil
 }
 
-// providerGauges reads the state of providers when it is asked for. It belongs to one
-// configuration, as its registry does: what a reload removes vanishes with it.
+// providerGauges collects the state of a configuration's providers, by name, when
+// the metrics are read. It belongs to one configuration, as its registry does: a
+// provider that a reload removes has no gauges any more.
 type providerGauges map[string]*provider
 
+// newGaugeDesc describes a gauge with the label provider before the others.
 func newGaugeDesc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc(prometheus.BuildFQName(metricsNamespace, metricsSubsystem, name), help, append([]string{"provider"}, labels...), nil)
 }
@@ -130,6 +135,7 @@ func (g providerGauges) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
+// boolValue is 1 for true and 0 for false, as gauges have it.
 func boolValue(b bool) float64 {
 	if b {
 		return 1

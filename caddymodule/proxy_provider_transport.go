@@ -14,27 +14,28 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// newProviderTransport makes connections for a provider that is reached through a proxy or
-// has certificate authorities of its own. base is the transport's own
-// configuration, not provisioned yet.
+// newProviderTransport makes the connections for a provider that is reached
+// through a proxy or trusts other certificate authorities than the system's.
+// base is a copy of the transport's own settings, not provisioned yet. The
+// error is a setting that HTTP/3 cannot have, or base's.
 func newProviderTransport(ctx caddy.Context, base reverseproxy.HTTPTransport, settings *delegation.HTTP) (*reverseproxy.HTTPTransport, error) {
 	if slices.Contains(base.Versions, "3") {
 		return nil, errors.New("http: its proxy and ca_file do not apply to HTTP/3; leave 3 out of the transport's versions")
 	}
-	pool := &base
+	transport := &base
 	if settings.Proxy != nil {
-		// By Caddy's module and not on the http.Transport: Caddy's dialer goes
-		// straight to the upstream unless its own proxy was chosen.
-		pool.NetworkProxyRaw = caddyconfig.JSONModuleObject(map[string]string{"url": settings.Proxy.String()}, "from", "url", nil)
+		// By Caddy's module and not on the http.Transport: Caddy's dialer connects
+		// to the upstream itself unless its own setting names a proxy.
+		transport.NetworkProxyRaw = caddyconfig.JSONModuleObject(map[string]string{"url": settings.Proxy.String()}, "from", "url", nil)
 	}
-	if err := pool.Provision(ctx); err != nil {
+	if err := transport.Provision(ctx); err != nil {
 		return nil, err
 	}
 	if settings.RootCAs != nil {
-		if pool.Transport.TLSClientConfig == nil {
-			pool.Transport.TLSClientConfig = new(tls.Config)
+		if transport.Transport.TLSClientConfig == nil {
+			transport.Transport.TLSClientConfig = new(tls.Config)
 		}
-		pool.Transport.TLSClientConfig.RootCAs = settings.RootCAs
+		transport.Transport.TLSClientConfig.RootCAs = settings.RootCAs
 	}
-	return pool, nil
+	return transport, nil
 }
