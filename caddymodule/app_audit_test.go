@@ -199,7 +199,7 @@ func TestPurgeIsLogged(t *testing.T) {
 	}
 }
 
-// unreachableFleet is a shared level that is down.
+// unreachableFleet is a shared level that is down: no purge reaches it.
 type unreachableFleet struct{ tokens.Shared }
 
 func (unreachableFleet) Purge(context.Context, delegation.Selection) error {

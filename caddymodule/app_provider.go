@@ -66,7 +66,7 @@ func openProvider(name string, guest delegation.Provider, services appServices, 
 		return nil, err
 	}
 	if p.traits.Fingerprint == "" {
-		return nil, fmt.Errorf("module %s tells no fingerprint of its settings", p.guestType())
+		return nil, fmt.Errorf("the Traits of module %s have no Fingerprint", p.guestType())
 	}
 	if claim := p.traits.Claim; claim != "" {
 		if err := checkPlaceholder(claim); err != nil {

@@ -100,7 +100,7 @@ func (p *providerRecord) recordPurge(s delegation.Selection, by string, released
 	}, p.subjectFields.of(delegation.Person{Realm: s.Realm, Subject: s.Subject})...)...)
 }
 
-// selectionKind names by what a selection selects, and not whom.
+// selectionKind is the kind of a selection, for logs; it names no person.
 func selectionKind(s delegation.Selection) string {
 	switch {
 	case s.Participant != "":

@@ -12,7 +12,8 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// testGuest is a provider that keeps state and may fail to open.
+// testGuest is a provider that retains state, and whose Open fails with the error
+// fail, if that is set.
 type testGuest struct {
 	delegation.Provider
 	traits delegation.Traits

@@ -14,7 +14,7 @@ import (
 )
 
 // HTTP are the settings of the connections to a platform, to its token endpoint
-// and its API alike; or to whoever keeps or verifies sessions.
+// and its API alike; or to the server that keeps or verifies sessions.
 type HTTP struct {
 	// Proxy is the URL of an HTTP, HTTPS or SOCKS5 proxy. Accepts {env.*} and
 	// {file.*}. Default: the environment's HTTPS_PROXY and NO_PROXY.

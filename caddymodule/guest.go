@@ -187,8 +187,8 @@ func (g *guestModule) canCheck() bool { return g.checker != nil }
 
 // check calls [delegation.Checker.Check] of a module that
 // [guestModule.canCheck]. Its error is a panic.
-func (g *guestModule) check(ctx context.Context, q delegation.CheckRequest, tell func(delegation.Finding)) (err error) {
+func (g *guestModule) check(ctx context.Context, q delegation.CheckRequest, report func(delegation.Finding)) (err error) {
 	defer background.Recover("checking a provider", &err)
-	g.checker.Check(ctx, q, tell)
+	g.checker.Check(ctx, q, report)
 	return nil
 }

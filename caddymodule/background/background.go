@@ -48,8 +48,8 @@ func Recover(doing string, err *error) {
 	}
 	p := &Panic{Doing: doing, Type: fmt.Sprintf("%T", value), Stack: stack()}
 	*err = p
-	if tell := panicHandler.Load(); tell != nil {
-		(*tell)(p)
+	if handle := panicHandler.Load(); handle != nil {
+		(*handle)(p)
 	}
 }
 

@@ -66,7 +66,7 @@ func skipRules(name string) bool {
 }
 
 // forbiddenInRequest are the request headers that never reach the platform,
-// whoever set them.
+// set by the client, the proxy or the operator.
 var forbiddenInRequest = newNameSet(
 	// They hold the user's session of the app, or name the page the user is on.
 	`authorization cookie cookie2 origin referer host

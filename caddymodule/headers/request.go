@@ -165,9 +165,9 @@ func (f *RequestFilter) Trailer(t http.Header) { filterTrailers(t, f.extra) }
 // and those in extra. One that cannot be sent is removed as well.
 func filterTrailers(t http.Header, extra map[string]struct{}) {
 	for name, values := range t {
-		_, usual := allowedInTrailers[name]
+		_, always := allowedInTrailers[name]
 		_, named := extra[name]
-		if !usual && !named || !validValues(values) {
+		if !always && !named || !validValues(values) {
 			delete(t, name)
 		}
 	}

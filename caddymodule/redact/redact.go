@@ -147,9 +147,9 @@ func match(p []byte, run string) (n, found int, open bool) {
 			for zeros < len(p) && zeros < start+3 && p[zeros] == 0 { // UTF-16 and UTF-32
 				zeros++
 			}
-			broken, cut := lineBreak(p[zeros:])
+			breakLen, cut := lineBreak(p[zeros:])
 			open = open || cut
-			for _, from := range []int{zeros, zeros + broken} {
+			for _, from := range []int{zeros, zeros + breakLen} {
 				readings, more := decodeChar(p[from:], buf[:0])
 				open, longer = open || more, longer || more
 				for _, r := range readings {
