@@ -39,6 +39,10 @@ type App struct {
 	// is compared as a whole. Default: none.
 	TrustedOrigins []string `json:"trusted_origins,omitempty"`
 
+	// ProxyStatusName is how this proxy calls itself in the Proxy-Status header of
+	// refusals (RFC 9209). Default: `caddy-delegate`.
+	ProxyStatusName string `json:"proxy_status_name,omitempty"`
+
 	// Tokens are the settings of each provider's token engine.
 	Tokens *TokenSettings `json:"tokens,omitempty"`
 

@@ -10,10 +10,12 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/consent"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/fleet"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/unauthorized"
 )
 
 // provider is one configured platform account as the handlers use it. Each of
@@ -35,7 +37,7 @@ type provider struct {
 	client *engineClient
 	host   *providerHost
 
-	waitLimiter     waitLimiter
+	waitLimiter     consent.WaitLimiter
 	connectLimiter  *personLimiter
 	connectHandlers []*Connect // those with cross_device, for the admin API
 
@@ -99,8 +101,8 @@ func (p *provider) loadState(services appServices) {
 		return newPooledEngine(p.name, services)
 	}).(*pooledEngine)
 	p.state.unauthorized = p.refs.loadOrNew(key("unauthorized", p.traits.Fingerprint), func() caddy.Destructor {
-		return newUnauthorizedHistory()
-	}).(*unauthorizedHistory)
+		return unauthorized.New()
+	}).(*unauthorized.History)
 }
 
 // stateKey is the key in the pool of a kind of state, by the provider's name,

@@ -13,6 +13,7 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/fleet"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/unauthorized"
 )
 
 // engineClient is a provider as its token engine sees it: it implements
@@ -75,11 +76,8 @@ func (c *engineClient) BeginMint(ctx context.Context, id *delegation.Identity, w
 // one configuration: no context, logger or metrics.
 type providerState struct {
 	*pooledEngine
-	unauthorized *unauthorizedHistory // by the fingerprint: changed settings may have mended the cause
+	unauthorized *unauthorized.History // by the fingerprint: changed settings may have mended the cause
 }
-
-// Destruct implements [caddy.Destructor]. A history is memory alone.
-func (*unauthorizedHistory) Destruct() error { return nil }
 
 // pooledEngine is the token engine in the pool, of one provider and one issuer.
 type pooledEngine struct {
