@@ -108,7 +108,7 @@ func (h *Handler) authorize(w http.ResponseWriter, r *http.Request, repl *caddy.
 		return refused{err}
 	}
 	if denied != nil {
-		return refused{denied}
+		return refused{h.missedByPrefix(r, denied, d, d.Upgrade)}
 	}
 	d.Claim = h.participantClaim(repl, user, d.Person)
 	return admitted{}
