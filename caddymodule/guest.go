@@ -144,10 +144,10 @@ func (g *guestModule) checkParticipant(ctx context.Context, d *delegation.Delega
 	return g.participantChecker.CheckParticipant(delegation.WithoutValues(ctx), d)
 }
 
-// examine calls
+// diagnoseUnauthorized calls
 // [delegation.UnauthorizedDiagnoser.DiagnoseUnauthorized]; nil if the module
 // has none, or it panics.
-func (g *guestModule) examine(ctx context.Context, d *delegation.Delegation, refused delegation.Credential) (found *delegation.Refusal) {
+func (g *guestModule) diagnoseUnauthorized(ctx context.Context, d *delegation.Delegation, refused delegation.Credential) (found *delegation.Refusal) {
 	if g.diagnoser == nil {
 		return nil
 	}
