@@ -24,14 +24,14 @@ var (
 // missedByPrefix adds to the cause of a route_denied that a line would cover the
 // path with a prefix more or less. The request stays refused, and the client
 // learns nothing of it.
-func (h *Handler) missedByPrefix(r *http.Request, denied error, d *delegation.Delegation, upgrade bool) error {
+func missedByPrefix(table *policy.Table, r *http.Request, denied error, d *delegation.Delegation) error {
 	refusal, ok := errors.AsType[*delegation.Refusal](denied)
-	if !ok || refusal.Code != delegation.RouteDenied || upgrade {
+	if !ok || refusal.Code != delegation.RouteDenied || d.Upgrade {
 		return denied
 	}
 	path := d.Path
 	covers := func(path string) bool {
-		_, err := h.table.Match(d.Method, path, false)
+		_, err := table.Match(d.Method, path, false)
 		return err == nil
 	}
 	why, stripped := error(nil), false
