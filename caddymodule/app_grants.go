@@ -72,6 +72,7 @@ func logGrantsState(err error) {
 	caddy.Log().Named("delegate").Error(grantsUnavailable, zap.Error(err))
 }
 
+// grantsUnavailable is the log line of a store that cannot be opened.
 const grantsUnavailable = "the grants cannot be used: requests that need them are answered grants_unavailable until they can; it is tried again by itself"
 
 // grantsStartTimeout is how long a load waits for the grants: a database that

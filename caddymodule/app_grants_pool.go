@@ -28,6 +28,7 @@ var openGrants struct {
 	closing map[*pooledGrants]*time.Timer
 }
 
+// newPooledGrants counts a store that enters the pool.
 func newPooledGrants(store *grants.LazyStore) *pooledGrants {
 	openGrants.mu.Lock()
 	defer openGrants.mu.Unlock()

@@ -40,6 +40,7 @@ func openKeyset(setting string) (*keyset.Keyset, error) {
 // database, where the setting keyset is empty.
 const keysetName = "keyset.json"
 
+// keysetFile is the path of the keyset beside an SQLite database.
 func keysetFile(database string) string { return filepath.Join(filepath.Dir(database), keysetName) }
 
 // keysetFingerprint tells one keyset from another: of the setting, or of the

@@ -12,6 +12,7 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
 )
 
+// The names of all metrics begin with caddy_delegate_.
 const (
 	metricsNamespace = "caddy"
 	metricsSubsystem = "delegate"
@@ -93,6 +94,7 @@ func newGaugeDesc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc(prometheus.BuildFQName(metricsNamespace, metricsSubsystem, name), help, append([]string{"provider"}, labels...), nil)
 }
 
+// The gauges of [providerGauges]. Their first label is the provider.
 var (
 	entriesGauge    = newGaugeDesc("entries", "Tokens in memory.")
 	rememberedGauge = newGaugeDesc("remembered_failures", "Identities whose last failure is remembered, so that the issuer is not asked again.")

@@ -45,6 +45,7 @@ func (h *providerHost) RetainShared(key string, build func() io.Closer) io.Close
 	return h.retain(stateKey("", h.guestType, "common", key), build)
 }
 
+// retain returns the state of a key in the pool, made by build if there is none.
 func (h *providerHost) retain(key string, build func() io.Closer) io.Closer {
 	return h.refs.loadOrNew(key, func() caddy.Destructor { return guestState{build()} }).(guestState).Closer
 }

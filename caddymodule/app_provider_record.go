@@ -27,6 +27,8 @@ type providerRecord struct {
 	callbacks     callbackMonitor
 }
 
+// newProviderRecord makes the record of the named provider. fields name people in
+// its log lines; logger is the configuration's.
 func newProviderRecord(name string, fields subjectFields, logger *zap.Logger) *providerRecord {
 	return &providerRecord{
 		name: name, logger: logger, subjectFields: fields,

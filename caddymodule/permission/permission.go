@@ -16,6 +16,7 @@ import (
 	"os"
 )
 
+// Permissions of users other than the owner.
 const (
 	groupAndOthers = fs.FileMode(0o077) // group and others
 	others         = fs.FileMode(0o007)

@@ -63,6 +63,7 @@ type redactingReader struct {
 	err     error
 }
 
+// readSize is the most bytes that one call of Read reads of the body.
 const readSize = 8 << 10
 
 // Read implements [io.Reader].
