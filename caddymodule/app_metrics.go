@@ -12,54 +12,57 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
 )
 
+// The names of all metrics begin with caddy_delegate_.
 const (
 	metricsNamespace = "caddy"
 	metricsSubsystem = "delegate"
 )
 
-// The counters are the process's: a registry ends with its configuration, and
-// what is counted must not begin anew with every reload. Their labels are few
-// and never name a person, a path or a scope.
+// The counters are the process's and not a configuration's: a registry ends with
+// its configuration, and a count must not begin anew with each reload. Their
+// labels have few values and never name a person, a path or a scope.
 var (
 	requestsTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "requests_total",
-		Help: "Requests at delegate and delegate_token by outcome: forwarded (the platform answered), websocket (it did, with a WebSocket that has ended), broken_off (it broke off within its answer), answered (by delegate_token, or another handler behind delegate), client_left (before there was an answer), or the code of the refusal. Also what app_session and delegate_logout refuse, with no provider. Preflights are not among them.",
+		Help: "Requests at delegate and delegate_token by outcome: forwarded (the platform answered), websocket (it answered with a WebSocket that has ended), broken_off (the platform's answer ended early), answered (by delegate_token, or by another handler behind delegate), client_left (the client left before the answer), or the code of the refusal. Refusals of app_session and delegate_logout have no provider. Preflights are not counted.",
 	}, []string{"provider", "outcome"})
 	tokensTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "tokens_total",
-		Help: "How tokens were found, the service account's included: hit (in memory), wait (minted or read from the shared level while the request waited), remembered (refused by what was learnt before), failed.",
+		Help: "Requests for tokens, the service account's included, by result: hit (in memory), wait (minted or read from Redis while the request waited), remembered (refused by an earlier failure), failed.",
 	}, []string{"provider", "result"})
 	mintsTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "mints_total",
-		Help: "Mints of tokens, those included that failed for want of the service token: of the service account or of a participant (delegated); first, ahead (renewals in the background) or stale (the upstream does not accept the old one, or too little of its life is left); ok or the code of the failure.",
+		Help: "Mints of tokens by token (service or delegated), by reason: first, ahead (a renewal in the background) or stale (the platform does not accept the old token, or too little of its life is left), and by outcome: ok or the code of the failure. A mint that failed because the service token did is counted as well.",
 	}, []string{"provider", "token", "reason", "outcome"})
 	mintDuration = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "mint_duration_seconds",
-		Help:    "How long calls for tokens took, failed ones too. A participant's includes the service token's where that had to be obtained first.",
+		Help:    "Duration of mints, failed ones included. A participant's includes the service token's where that had to be minted first.",
 		Buckets: prometheus.DefBuckets,
 	}, []string{"provider", "token"})
 	purgesTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "purges_total",
-		Help: "Purges that this machine was asked for.",
+		Help: "Purges requested of this machine.",
 	}, []string{"provider"})
 	panicsTotal = prometheus.NewCounter(prometheus.CounterOpts{
 		Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "panics_total",
-		Help: "Panics that were recovered: faults of this module or of a provider's. Each failed what it was about, and nothing else.",
+		Help: "Recovered panics: faults of this module or of a provider's module. Each failed one call.",
 	})
 	consentsTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "consents_total",
-		Help: "What happened to people's consents at delegate_connect: begun, told (by the platform), connected, refused (what was told does not count: the platform does not accept it, or there is nothing to update), conflict (the account is somebody else's), forgotten (by the user), suspended and resumed (by the platform). Besides, callbacks of the platform: notification and other (nothing is done with them), not_taken.",
+		Help: "Events of consents at delegate_connect: begun, told (the platform's callback brought a consent), connected, refused (the platform does not accept that consent, or there is nothing to update), conflict (the account belongs to another user), forgotten (by the user), suspended and resumed (by the platform). Also other callbacks of the platform: notification and other, which change nothing, and not_taken, which were refused.",
 	}, []string{"provider", "event"})
 )
 
-// hotCounters are the counters of the way that most requests take. Finding them by
-// their labels costs as much as the rest of counting.
+// hotCounters are the counters of a request that is forwarded with a token from
+// memory, as most are. Finding them by their labels on each request would cost
+// as much as the rest of counting.
 type hotCounters struct {
 	forwarded prometheus.Counter
 	answered  prometheus.Counter
 	hit       prometheus.Counter
 }
 
+// newHotCounters finds the counters of the named provider.
 func newHotCounters(provider string) hotCounters {
 	return hotCounters{
 		forwarded: requestsTotal.WithLabelValues(provider, outcomeForwarded),
@@ -68,17 +71,9 @@ func newHotCounters(provider string) hotCounters {
 	}
 }
 
-// ObserveRequest implements [tokens.Client].
-func (p *provider) ObserveRequest(how tokens.RequestResult) {
-	if how == tokens.RequestHit {
-		p.counters.hit.Inc()
-		return
-	}
-	tokensTotal.WithLabelValues(p.name, string(how)).Inc()
-}
-
-// registerMetrics has a configuration's registry collect the counters and the
-// state of the configuration's own providers.
+// registerMetrics registers the process's counters and the gauges of a
+// configuration's providers with the configuration's registry. Calling it again
+// does nothing.
 func registerMetrics(registry *prometheus.Registry, providers map[string]*provider) error {
 	for _, c := range []prometheus.Collector{requestsTotal, tokensTotal, mintsTotal, mintDuration, purgesTotal, consentsTotal, panicsTotal, providerGauges(providers)} {
 		err := registry.Register(c)
@@ -89,23 +84,26 @@ func registerMetrics(registry *prometheus.Registry, providers map[string]*provid
 	return nil
 }
 
-// providerGauges reads the state of providers when it is asked for. It belongs to one
-// configuration, as its registry does: what a reload removes vanishes with it.
+// providerGauges collects the state of a configuration's providers, by name, when
+// the metrics are read. It belongs to one configuration, as its registry does: a
+// provider that a reload removes has no gauges any more.
 type providerGauges map[string]*provider
 
+// newGaugeDesc describes a gauge with the label provider before the others.
 func newGaugeDesc(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc(prometheus.BuildFQName(metricsNamespace, metricsSubsystem, name), help, append([]string{"provider"}, labels...), nil)
 }
 
+// The gauges of [providerGauges]. Their first label is the provider.
 var (
 	entriesGauge    = newGaugeDesc("entries", "Tokens in memory.")
-	rememberedGauge = newGaugeDesc("remembered_failures", "Identities for which a failure is remembered.")
+	rememberedGauge = newGaugeDesc("remembered_failures", "Identities whose last failure is remembered, so that the issuer is not asked again.")
 	waitingGauge    = newGaugeDesc("waiting", "Requests and renewals that wait for a token.")
-	mintingGauge    = newGaugeDesc("minting", "Calls for tokens that are at the issuer.")
-	breakerGauge    = newGaugeDesc("issuer_breaker", "1 for the state the issuer's breaker is in: closed, open (the issuer is left alone) or half_open (one call tries it).", "state")
-	sharedUp        = newGaugeDesc("shared_up", "1 while the level shared with other machines is in use, 0 while this machine works alone.")
-	sharedFailures  = newGaugeDesc("shared_failures_total", "How often the shared level went down.")
-	sharedPending   = newGaugeDesc("shared_pending_purges", "Purges that the other machines do not know of yet.")
+	mintingGauge    = newGaugeDesc("minting", "Mints in progress at the issuer.")
+	breakerGauge    = newGaugeDesc("issuer_breaker", "1 for the state of the issuer's breaker: closed, open (the issuer is not called) or half_open (one call tries it).", "state")
+	sharedUp        = newGaugeDesc("shared_up", "1 while tokens are shared by Redis, 0 while this machine works alone.")
+	sharedFailures  = newGaugeDesc("shared_failures_total", "How often Redis went down.")
+	sharedPending   = newGaugeDesc("shared_pending_purges", "Purges that the other machines have not received yet.")
 )
 
 // Describe implements [prometheus.Collector].
@@ -139,6 +137,7 @@ func (g providerGauges) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
+// boolValue is 1 for true and 0 for false, as gauges have it.
 func boolValue(b bool) float64 {
 	if b {
 		return 1

@@ -5,14 +5,17 @@ package caddymodule
 import (
 	"errors"
 	"io"
+	"reflect"
 	"testing"
 
 	"go.uber.org/zap"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 )
 
-// testGuest is a provider that keeps state and may fail to open.
+// testGuest is a provider that retains state, and whose Open fails with the error
+// fail, if that is set.
 type testGuest struct {
 	delegation.Provider
 	traits delegation.Traits
@@ -71,6 +74,24 @@ func TestStateIsShared(t *testing.T) {
 	_ = b.close()
 	if poolSize() != before {
 		t.Errorf("%d entries are left in the pool", poolSize()-before)
+	}
+}
+
+// TestGuestsReachTheirHostAlone protects people's tokens from a third party's
+// provider: the host that it is given has the methods of its two interfaces and
+// no other, so that no type assertion leads to purges or another's credentials.
+func TestGuestsReachTheirHostAlone(t *testing.T) {
+	host := reflect.TypeFor[*providerHost]()
+	allowed := make(map[string]bool)
+	for _, contract := range []reflect.Type{reflect.TypeFor[delegation.Host](), reflect.TypeFor[grants.StoreHost]()} {
+		for i := range contract.NumMethod() {
+			allowed[contract.Method(i).Name] = true
+		}
+	}
+	for i := range host.NumMethod() {
+		if name := host.Method(i).Name; !allowed[name] {
+			t.Errorf("a guest can call %s of its host", name)
+		}
 	}
 }
 

@@ -19,7 +19,8 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
 )
 
-// tokenGuest is a provider with tokens, whose mints end as they are told.
+// tokenGuest is a provider with tokens. Its mints fail with the error fail, if
+// that is set.
 type tokenGuest struct {
 	testGuest
 	tokens   delegation.Tokens
@@ -46,7 +47,8 @@ func (g *tokenGuest) get(t *testing.T, who string) error {
 	return err
 }
 
-// testIdentity is a person's, or the service account's if they have no name.
+// testIdentity is the identity of the named person, or of the service account if
+// who is empty.
 func testIdentity(who string) delegation.Identity {
 	if who == "" {
 		return delegation.Identity{Provider: "p"}
@@ -54,12 +56,12 @@ func testIdentity(who string) delegation.Identity {
 	return delegation.Identity{Provider: "p", Person: delegation.Person{Realm: "clinic", Subject: who}, Participant: "ID-of-" + who}
 }
 
-// openTestProvider is a provider that ends with the test, and its counts with it.
-// Counters are the process's, so every test has providers named after it.
-func openTestProvider(t *testing.T, suffix string, logger *zap.Logger, naming subjectFields) (*provider, *tokenGuest) {
+// openTestProvider opens a provider that is closed with the test, as its counts
+// are deleted. Counters are the process's, so the provider has the test's name.
+func openTestProvider(t *testing.T, suffix string, logger *zap.Logger, fields subjectFields) (*provider, *tokenGuest) {
 	t.Helper()
 	g := &tokenGuest{testGuest: testGuest{traits: delegation.Traits{Fingerprint: "1"}}}
-	p, err := openProvider(strings.ToLower(t.Name())+suffix, g, appServices{subjectFields: naming}, logger)
+	p, err := openProvider(strings.ToLower(t.Name())+suffix, g, appServices{subjectFields: fields}, logger)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +74,7 @@ func openTestProvider(t *testing.T, suffix string, logger *zap.Logger, naming su
 	return p, g
 }
 
-// testRegistry is a registry as Caddy makes one for every configuration.
+// testRegistry is a registry such as Caddy makes for every configuration.
 func testRegistry(t *testing.T, providers ...*provider) *prometheus.Registry {
 	t.Helper()
 	all := make(map[string]*provider)
@@ -153,10 +155,10 @@ func TestMetricsOutliveConfigurations(t *testing.T) {
 	}
 }
 
-// upSharedLevel is a shared level that went down.
-type upSharedLevel struct{ tokens.Shared }
+// downSharedLevel is a shared level that is down, with purges to publish.
+type downSharedLevel struct{ tokens.Shared }
 
-func (upSharedLevel) Status() tokens.SharedStatus {
+func (downSharedLevel) Status() tokens.SharedStatus {
 	return tokens.SharedStatus{Kind: "redis", Failures: 3, Pending: 2}
 }
 
@@ -172,7 +174,7 @@ func TestGaugesShowTheState(t *testing.T) {
 	g.fail = delegation.Refuse(delegation.CredentialsRejected, nil)
 	_ = g.get(t, "") // nobody's service token: everybody's trouble
 	_ = g.get(t, "somebody")
-	p.state.tokens.SetShared(upSharedLevel{})
+	p.state.tokens.SetShared(downSharedLevel{})
 	got := metricValues(t, registry, p.name)
 	for metric, want := range map[string]float64{
 		"issuer_breaker open": 1, "issuer_breaker closed": 0, "issuer_breaker half_open": 0, "remembered_failures": 1,
@@ -188,7 +190,7 @@ func TestGaugesShowTheState(t *testing.T) {
 // TestMetricsFollowConventions protects names, which nobody can mend later.
 func TestMetricsFollowConventions(t *testing.T) {
 	p, g := openTestProvider(t, "", zap.NewNop(), nil)
-	p.state.tokens.SetShared(upSharedLevel{})
+	p.state.tokens.SetShared(downSharedLevel{})
 	_ = g.get(t, "")
 	families, err := testRegistry(t, p).Gather()
 	if err != nil {
@@ -203,7 +205,7 @@ func TestMetricsFollowConventions(t *testing.T) {
 func TestCountingIsCheap(t *testing.T) {
 	p, _ := openTestProvider(t, "", zap.NewNop(), nil)
 	proxied := &proxiedRequest{provider: p}
-	if n := testing.AllocsPerRun(100, func() { p.ObserveRequest(tokens.RequestHit); proxied.countOutcome() }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { p.client.ObserveRequest(tokens.RequestHit); proxied.countOutcome() }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

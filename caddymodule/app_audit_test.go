@@ -199,7 +199,7 @@ func TestPurgeIsLogged(t *testing.T) {
 	}
 }
 
-// unreachableFleet is a shared level that is down.
+// unreachableFleet is a shared level that is down: no purge reaches it.
 type unreachableFleet struct{ tokens.Shared }
 
 func (unreachableFleet) Purge(context.Context, delegation.Selection) error {
@@ -229,7 +229,7 @@ func TestMintIsTraced(t *testing.T) {
 		t.Errorf("attributes %v, want %v", got, want)
 	}
 	id := testIdentity("alice")
-	_, done := p.BeginMint(context.Background(), &id, tokens.MintAhead)
+	_, done := p.client.BeginMint(context.Background(), &id, tokens.MintAhead)
 	done(nil, nil)
 	if n := len(memory.GetSpans()); n != 1 {
 		t.Errorf("%d spans after a renewal in the background", n)

@@ -10,8 +10,10 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/headers"
 )
 
-// writeJSON writes an answer of this server's own. Nothing else here writes
-// JSON to a client, so that none goes without the rules of [headers.SetOwn].
+// writeJSON writes a response of this server's own, as application/json. It and
+// [writeBody] are the only writers of such responses, so that none goes out
+// without the headers of [headers.SetOwnHeaders]. The error is that of
+// marshalling, or of writing to the client.
 func writeJSON(w http.ResponseWriter, status int, answer any) error {
 	body, err := json.Marshal(answer)
 	if err != nil {
@@ -20,13 +22,14 @@ func writeJSON(w http.ResponseWriter, status int, answer any) error {
 	return writeBody(w, status, "application/json", body)
 }
 
-func writeBody(w http.ResponseWriter, status int, kind string, body []byte) error {
+// writeBody is [writeJSON] for a body of the given media type.
+func writeBody(w http.ResponseWriter, status int, mediaType string, body []byte) error {
 	h := w.Header()
 	headers.SetOwnHeaders(h)
 	h.Set("Content-Security-Policy", headers.OwnPolicy)
-	h.Set("Content-Type", kind)
+	h.Set("Content-Type", mediaType)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	_, err := w.Write(body) // net/http drops that of HEAD
+	_, err := w.Write(body) // net/http drops the body of a response to HEAD
 	return err
 }

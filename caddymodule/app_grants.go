@@ -8,9 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,13 +20,12 @@ import (
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/keyset"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/permission"
 )
 
-// Grants is where it is kept what people have consented to, for providers that
-// need it. Default: `delegate/grants.db` in Caddy's data directory.
+// Grants is the database of people's consents, for the providers that need one.
+// Default: SQLite, `delegate/grants.db` in Caddy's data directory.
 type Grants struct {
-	// SQLite is a file on this machine.
+	// SQLite is a file on this machine. Accepts {env.*} and {file.*}.
 	SQLite string `json:"sqlite,omitempty"`
 
 	// Postgres is the address of a PostgreSQL that several machines share, such
@@ -37,21 +34,21 @@ type Grants struct {
 	Postgres string `json:"postgres,omitempty"`
 }
 
-// loadGrants takes the store from the pool, without opening it yet.
+// loadGrants takes the store from the pool, and does not open it yet.
 func (a *App) loadGrants(keys *keyset.Keyset) error {
 	o, err := a.Grants.sealedOptions(keys)
 	if err != nil {
 		return err
 	}
-	name := []string{"grants", o.Postgres, o.File, keysetFingerprint(keys, o.File)}
-	sum := sha256.Sum256([]byte(strings.Join(name, "\x00")))
+	settings := []string{"grants", o.Postgres, o.File, keysetFingerprint(keys, o.File)}
+	sum := sha256.Sum256([]byte(strings.Join(settings, "\x00")))
 	a.grantStore = a.refs.loadOrNew("grants\x00"+hex.EncodeToString(sum[:]), func() caddy.Destructor {
 		o.Warn = warnGrants
 		return newPooledGrants(grants.NewLazyStore(o.File, func() (grants.Options, error) {
 			if o.Keyset != nil {
 				return o, nil
 			}
-			// Whoever has only one machine need not think of it.
+			// On one machine nobody has to make a keyset.
 			o := o
 			made, err := loadOrCreateKeyset(o.File)
 			o.Keyset = made
@@ -61,10 +58,12 @@ func (a *App) loadGrants(keys *keyset.Keyset) error {
 	return nil
 }
 
-// The store outlives configurations, so it has none of their loggers.
-
+// warnGrants is the log of the store, which outlives configurations: it is
+// Caddy's own and no configuration's.
 func warnGrants(what string, err error) { caddy.Log().Named("delegate").Warn(what, zap.Error(err)) }
 
+// logGrantsState logs that the store was opened, if err is nil, or why it cannot
+// be. Like [warnGrants] it has Caddy's own log.
 func logGrantsState(err error) {
 	if err == nil {
 		caddy.Log().Named("delegate").Info("the grants are open")
@@ -73,18 +72,19 @@ func logGrantsState(err error) {
 	caddy.Log().Named("delegate").Error(grantsUnavailable, zap.Error(err))
 }
 
+// grantsUnavailable is the log line of a store that cannot be opened.
 const grantsUnavailable = "the grants cannot be used: requests that need them are answered grants_unavailable until they can; it is tried again by itself"
 
-// grantsStartTimeout is how long a load waits for the grants: a database that does
-// not answer must not keep all sites from starting.
+// grantsStartTimeout is how long a load waits for the grants: a database that
+// does not answer must not keep all sites from starting.
 const grantsStartTimeout = 6 * time.Second
 
-// startGrants opens the grants if a provider needs them. Only what somebody has
-// to change refuses the load: settings, keyset or program. A database that is
-// away is the trouble of those requests that need it.
+// startGrants opens the grants if a provider uses them. Only an error that the
+// operator has to mend refuses the load: of settings, keyset or program. While
+// the database cannot be reached, those requests fail that need it.
 func (a *App) startGrants() error {
 	for _, name := range slices.Sorted(maps.Keys(a.providers)) {
-		if !a.providers[name].usesGrants {
+		if !a.providers[name].host.usesGrants {
 			continue
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), grantsStartTimeout)
@@ -97,43 +97,28 @@ func (a *App) startGrants() error {
 		default:
 			a.logger.Warn(grantsUnavailable+"; see that the database runs, and can be reached from here", zap.String("provider", name), zap.Error(err))
 		}
-		return nil // they are the same for all
+		return nil // all providers use the same store
 	}
 	return nil
 }
 
-// keysetFingerprint changes when the keyset does, also the one beside the database:
-// a reload after a rotation has to use what the file holds now. Before it is
-// made, and for who may not read it, there is none.
-func keysetFingerprint(keys *keyset.Keyset, database string) string {
-	if keys == nil {
-		text, err := os.ReadFile(keysetFile(database))
-		if err != nil {
-			return ""
-		}
-		if keys, err = keyset.Parse(string(text)); err != nil {
-			return "" // opening the grants says why
-		}
-	}
-	return keys.Fingerprint()
-}
-
-// sealedOptions are the settings with the keyset; without one if it is the file beside
-// the database.
+// sealedOptions returns [Grants.options] with the keyset. It is nil where the
+// keyset is the file beside the SQLite database.
 func (g *Grants) sealedOptions(keys *keyset.Keyset) (grants.Options, error) {
 	o, err := g.options()
 	if err != nil {
 		return o, err
 	}
 	if keys != nil {
-		o.Keyset = keys // not a nil that looks like one
+		o.Keyset = keys // an interface: a nil pointer in it would not be nil
 	} else if o.Postgres != "" {
 		return o, errors.New("grants in PostgreSQL are sealed by keys that all machines have: add `keyset {file.…}` with a file that `caddy delegate keyset generate` made")
 	}
 	return o, nil
 }
 
-// options are the settings, expanded.
+// options returns the settings with their placeholders expanded, and the path
+// of the SQLite database absolute. A nil Grants is the default.
 func (g *Grants) options() (o grants.Options, err error) {
 	repl := caddy.NewReplacer()
 	switch {
@@ -153,47 +138,6 @@ func (g *Grants) options() (o grants.Options, err error) {
 	}
 	o.File, err = filepath.Abs(o.File)
 	return o, err
-}
-
-// keysetName is the file beside a database of one machine.
-const keysetName = "keyset.json"
-
-func keysetFile(database string) string { return filepath.Join(filepath.Dir(database), keysetName) }
-
-// loadOrCreateKeyset reads the keyset beside the database. It is made with the
-// database, and never after: a new one would not open what is there.
-func loadOrCreateKeyset(database string) (*keyset.Keyset, error) {
-	file := keysetFile(database)
-	text, err := os.ReadFile(file)
-	if err == nil {
-		keys, err := keyset.Parse(string(text))
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", file, err)
-		}
-		exposed, err := permission.Restrict(file)
-		if exposed {
-			caddy.Log().Named("delegate").Warn("the keyset of the grants could be opened by every user of this machine: rotate it, unless you trust them all", zap.String("file", file))
-		}
-		return keys, err
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("reading the keyset: %w", err)
-	}
-	if _, err := os.Lstat(database); err == nil {
-		return nil, fmt.Errorf("%s is gone, and %s cannot be read without: put back the file from your backup", file, database)
-	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
-		return nil, fmt.Errorf("making the folder of the grants: %w", err)
-	}
-	keys, err := keyset.Generate()
-	if err != nil {
-		return nil, err
-	}
-	if err := keys.Create(file); err != nil {
-		return nil, err
-	}
-	caddy.Log().Named("delegate").Info("made a keyset for the grants: back it up, nothing of them can be read without", zap.String("file", file))
-	return keys, nil
 }
 
 // parseGrants reads:

@@ -19,13 +19,13 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
 
-// readPurge reads and checks a purge.
+// readPurge decodes and validates the body of a purge.
 func readPurge(body io.Reader) (*purgeRequest, error) {
-	order, err := decodeAdminRequest[purgeRequest](body, purgeFields)
+	request, err := decodeAdminRequest[purgeRequest](body, purgeFields)
 	if err != nil {
 		return nil, err
 	}
-	return order, order.validate()
+	return request, request.validate()
 }
 
 // TestReadPurge protects from a purge of everybody that was meant for one, and
@@ -44,10 +44,10 @@ func TestReadPurge(t *testing.T) {
 		`{"realm":"r","subject":"s","sessions":true}`: {Realm: "r", Subject: "s"},
 		`{"sessions":true}`:                           {},
 	} {
-		order, err := readPurge(strings.NewReader(body))
+		request, err := readPurge(strings.NewReader(body))
 		if err != nil {
 			t.Errorf("%s: %v", body, err)
-		} else if got := order.selection(); got != want {
+		} else if got := request.selection(); got != want {
 			t.Errorf("%s selects %+v, want %+v", body, got, want)
 		}
 	}
@@ -95,11 +95,11 @@ func FuzzReadPurge(f *testing.F) {
 	f.Add([]byte(`{"provider":"p","realm":"r","subject":"s","release":true}`))
 	f.Add([]byte(`{"participant":null}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		order, err := readPurge(bytes.NewReader(body))
+		request, err := readPurge(bytes.NewReader(body))
 		if err != nil {
 			return
 		}
-		if order.selection() == (delegation.Selection{}) && (bytes.Contains(body, []byte(`"subject"`)) || bytes.Contains(body, []byte(`"participant"`))) {
+		if request.selection() == (delegation.Selection{}) && (bytes.Contains(body, []byte(`"subject"`)) || bytes.Contains(body, []byte(`"participant"`))) {
 			t.Errorf("%q selects everybody", body)
 		}
 	})
@@ -132,7 +132,7 @@ func TestStatusOfAnIssuerThatRejects(t *testing.T) {
 	}
 	g.fail = delegation.Refuse(delegation.CredentialsRejected, nil)
 	_ = g.get(t, "")
-	p.state.tokens.SetShared(upSharedLevel{})
+	p.state.tokens.SetShared(downSharedLevel{})
 	if s := p.status(); s.Ready || s.Reason != delegation.CredentialsRejected || s.PurgeScope != "fleet" {
 		t.Errorf("%+v; want it not ready", s)
 	}
@@ -161,7 +161,7 @@ func TestPurgeEndsSessions(t *testing.T) {
 	alice := &session.Session{Realm: "r", Subject: "alice", IssuedBefore: time.Now()}
 	bob := &session.Session{Realm: "r", Subject: "bob", IssuedBefore: time.Now()}
 	for _, step := range []struct {
-		order      string
+		request    string
 		alice, bob bool // ended
 	}{
 		{`{}`, false, false},
@@ -169,15 +169,15 @@ func TestPurgeEndsSessions(t *testing.T) {
 		{`{"realm":"r","subject":"alice","sessions":true}`, true, false},
 		{`{"sessions":true}`, true, true},
 	} {
-		order, err := readPurge(strings.NewReader(step.order))
+		request, err := readPurge(strings.NewReader(step.request))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := app.purge(t.Context(), nil, order); !got.Complete {
-			t.Errorf("%s: %+v", step.order, got)
+		if got := app.purge(t.Context(), nil, request); !got.Complete {
+			t.Errorf("%s: %+v", step.request, got)
 		}
 		if a, b := app.revocations.Revoked(alice), app.revocations.Revoked(bob); a != step.alice || b != step.bob {
-			t.Errorf("%s: alice's ended %t, bob's %t", step.order, a, b)
+			t.Errorf("%s: alice's ended %t, bob's %t", step.request, a, b)
 		}
 	}
 	if late := (&session.Session{Realm: "r", Subject: "bob", IssuedBefore: time.Now().Add(time.Second)}); app.revocations.Revoked(late) {

@@ -13,22 +13,25 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// HTTP says how a provider's platform is reached, its issuer and its API alike.
+// HTTP are the settings of the connections to a platform, to its token endpoint
+// and its API alike; or to the server that keeps or verifies sessions.
 type HTTP struct {
 	// Proxy is the URL of an HTTP, HTTPS or SOCKS5 proxy. Accepts {env.*} and
 	// {file.*}. Default: the environment's HTTPS_PROXY and NO_PROXY.
 	Proxy string `json:"proxy,omitempty"`
 
 	// CAFile is a PEM file of the certificate authorities to trust instead of
-	// the system's.
+	// the system's. Accepts {env.*} and {file.*}. Default: the system's.
 	CAFile string `json:"ca_file,omitempty"`
 
-	// Timeout bounds one call to the issuer or the administration API.
-	// Default: `10s`.
+	// Timeout bounds one call to the token endpoint or the administration API,
+	// not a forwarded request. Default: `10s`.
 	Timeout caddy.Duration `json:"timeout,omitempty"`
 }
 
-// settings expands the settings; nil stays nil.
+// settings returns the settings as package delegation has them, with their
+// placeholders expanded; nil for nil. Its errors begin with http and the
+// setting's name, and repeat no value.
 func (h *HTTP) settings(repl *caddy.Replacer) (*delegation.HTTP, error) {
 	if h == nil {
 		return nil, nil
@@ -57,31 +60,6 @@ func (h *HTTP) settings(repl *caddy.Replacer) (*delegation.HTTP, error) {
 		}
 	}
 	return out, nil
-}
-
-// expandSetting fills a setting's placeholders in. Its error names the placeholder,
-// never a value.
-func expandSetting(repl *caddy.Replacer, setting string) (string, error) {
-	if err := checkFilePlaceholder(setting); err != nil {
-		return "", err
-	}
-	value, err := repl.ReplaceOrErr(setting, true, true)
-	if err != nil {
-		return "", fmt.Errorf("%w: check that the variable is set, or that the file exists, holds something and can be read", err)
-	}
-	return value, nil
-}
-
-// expandSettings is expand for a list.
-func expandSettings(repl *caddy.Replacer, settings []string) ([]string, error) {
-	all := make([]string, len(settings))
-	for i, setting := range settings {
-		var err error
-		if all[i], err = expandSetting(repl, setting); err != nil {
-			return nil, err
-		}
-	}
-	return all, nil
 }
 
 // parseHTTP reads:

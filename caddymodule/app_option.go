@@ -18,7 +18,7 @@ func init() {
 	httpcaddyfile.RegisterGlobalOption("delegate", parseGlobalOption)
 }
 
-// parseGlobalOption reads the global option:
+// parseGlobalOption reads the global option `delegate` into the app:
 //
 //	delegate {
 //	    provider <name> [<kind>] {
@@ -108,6 +108,8 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 	return httpcaddyfile.App{Name: "delegate", Value: caddyconfig.JSON(app, nil)}, nil
 }
 
+// parseProvider reads `provider <name> [<kind>] { … }`; the kind's module reads
+// the block.
 func (a *App) parseProvider(d *caddyfile.Dispenser) error {
 	if !d.NextArg() {
 		return d.ArgErr()
@@ -135,6 +137,8 @@ func (a *App) parseProvider(d *caddyfile.Dispenser) error {
 	return nil
 }
 
+// providerKinds returns the names of the providers' modules in this build,
+// sorted.
 func providerKinds() []string {
 	var kinds []string
 	for _, mod := range caddy.GetModules("delegate.providers") {

@@ -15,8 +15,8 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/permission"
 )
 
-// expandSecret is expand for a secret or key that may have been written into
-// the configuration, where braces are its own.
+// expandSecret is [expandSetting] for a secret or key. One that is written into
+// the configuration itself is taken as it is: braces may belong to it.
 func expandSecret(repl *caddy.Replacer, setting string) (string, error) {
 	if strings.HasPrefix(setting, "{") {
 		warnExposedFile(setting)
@@ -26,16 +26,16 @@ func expandSecret(repl *caddy.Replacer, setting string) (string, error) {
 		return "", err
 	}
 	if strings.Contains(setting, "{env.") || strings.Contains(setting, "{file.") {
-		// Taken as it is written it would be a text that anybody can guess.
+		// Taken as it is written it would be a secret that anybody can guess.
 		return "", errors.New("a placeholder for a secret stands by itself: leave out what is before it")
 	}
 	return setting, nil
 }
 
-// readSecret expands a secret. What looks as if it did not belong to it is warned
-// of by the setting's name: line breaks and a byte order mark are left out, all
-// else is kept. A secret that is not what the other side has shows itself by
-// everybody being refused.
+// readSecret expands the secret of the named setting. Line breaks around it and
+// a byte order mark are left out; all else is kept, and logged as a warning if
+// it looks as if it did not belong to the secret: with a wrong secret the other
+// side refuses everybody. An empty secret is an error.
 func readSecret(repl *caddy.Replacer, name, setting string) (string, error) {
 	text, err := expandSecret(repl, setting)
 	if err != nil {
@@ -51,26 +51,24 @@ func readSecret(repl *caddy.Replacer, name, setting string) (string, error) {
 	return secret, nil
 }
 
-// pathFilePlaceholder is what Caddy's shorthand for the file of a request's path becomes.
-const pathFilePlaceholder = "{http.request.uri.path.file."
-
-// checkFilePlaceholder reports a placeholder for a file that Caddy's Caddyfile has taken for
-// a shorthand: in a site {file.secret} is one, {file./path/secret} is not.
-func checkFilePlaceholder(setting string) error {
-	_, name, ok := strings.Cut(setting, pathFilePlaceholder)
-	if !ok {
-		return nil
+// loadSecret is [readSecret] with placeholders of the process alone, for
+// secrets that are read again while the configuration runs.
+func loadSecret(name, setting string) (delegation.Secret, error) {
+	text, err := readSecret(caddy.NewReplacer(), name, setting)
+	if err != nil {
+		return delegation.Secret{}, err
 	}
-	name, _, _ = strings.Cut(name, "}")
-	return fmt.Errorf("in a site Caddy reads {file.%s} as a part of the request's path, because the name has neither slash nor dot: write the file's whole path, such as {file./run/secrets/%s}", name, name)
+	return delegation.NewSecret(text), nil
 }
 
-// warnedExposures are the files that were warned of, with why.
+// warnedExposures are the files that a warning was logged of, each with the
+// reason: string to string.
 var warnedExposures sync.Map
 
-// warnExposedFile warns of a file with a secret that others can read too, once for
-// each reason. It is not refused: how secrets are mounted is not always the
-// operator's choice.
+// warnExposedFile logs a warning if users of this machine other than Caddy's
+// can open the file of a {file.*} placeholder, once for each reason. The file
+// is used all the same: how secrets are mounted is not always the operator's
+// choice.
 func warnExposedFile(setting string) {
 	file, ok := strings.CutPrefix(strings.TrimSuffix(setting, "}"), "{file.")
 	if !ok {

@@ -11,14 +11,15 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// realmNames are the names that people's realms have here, so that a misspelt one
-// is seen.
+// realmNames are the realms of one configuration's directives. A purge of
+// another realm selects nobody, most likely because the name is misspelt.
 type realmNames struct {
 	mu          sync.Mutex
 	configured  []string
-	usedDefault atomic.Bool // somebody came who has none
+	usedDefault atomic.Bool // a request came whose user is in the default realm
 }
 
+// add notes the realm of a directive; the empty one is none.
 func (r *realmNames) add(name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -27,14 +28,7 @@ func (r *realmNames) add(name string) {
 	}
 }
 
-// knownRealms are those that are configured and those that were used, sorted.
-func (a *App) knownRealms() []string {
-	all := a.revocations.Realms()
-	all = append(all, a.realmNames.all()...)
-	slices.Sort(all)
-	return slices.Compact(all)
-}
-
+// all returns the configured realms, and the default one if it was used.
 func (r *realmNames) all() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -45,9 +39,19 @@ func (r *realmNames) all() []string {
 	return all
 }
 
-// emptyPurgeMessage explains a purge that met nothing.
+// knownRealms returns the realms that are configured and those of sessions that
+// were verified, sorted.
+func (a *App) knownRealms() []string {
+	all := a.revocations.Realms()
+	all = append(all, a.realmNames.all()...)
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// emptyPurgeMessage explains a purge that found nothing to drop, with the known
+// realms if it selects another one.
 func (a *App) emptyPurgeMessage(s delegation.Selection) string {
-	const nothing = "nothing was met here: no session, token or lookup of whom it selects"
+	const nothing = "nothing was found here: there is no session, token or look-up of the selected people"
 	known := a.knownRealms()
 	if s.Realm == "" || len(known) == 0 || slices.Contains(known, s.Realm) {
 		return nothing

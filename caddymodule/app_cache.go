@@ -4,7 +4,6 @@ package caddymodule
 
 import (
 	"crypto/sha256"
-	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -20,8 +19,8 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/keyset"
 )
 
-// Cache is where tokens are kept besides this process's memory, so that
-// several machines share them.
+// Cache is the Redis in which several machines share tokens, besides the memory
+// of each.
 type Cache struct {
 	// Redis is the URL of a Redis that the machines share, such as
 	// rediss://user:password@redis.example.org:6379/0. The schemes
@@ -30,41 +29,25 @@ type Cache struct {
 	// Accepts {env.*} and {file.*}. Required.
 	Redis string `json:"redis,omitempty"`
 
-	// CAFile holds the certificates, in PEM, that may have signed Redis's.
-	// Default: the system's.
+	// CAFile is a PEM file of the certificate authorities that may have signed
+	// the certificate of Redis. Default: the system's.
 	CAFile string `json:"ca_file,omitempty"`
 }
 
-// sharedFleet is the pooled connection to the other machines. It outlives
+// sharedFleet is the connection to Redis in the pool. It outlives the
 // configurations that leave its settings as they were.
 type sharedFleet struct{ *fleet.Fleet }
 
-// Destruct ends the connection.
+// Destruct closes the connection.
 func (s sharedFleet) Destruct() error { return s.Close() }
 
-// GoString keeps the usage pool from printing what it holds when it panics.
+// GoString keeps the usage pool from printing the connection when it panics.
 func (sharedFleet) GoString() string { return "delegate cache" }
 
-// openKeyset reads the keyset; nil if there is none.
-func openKeyset(setting string) (*keyset.Keyset, error) {
-	if setting == "" {
-		return nil, nil
-	}
-	text := setting
-	if strings.HasPrefix(setting, "{env.") || strings.HasPrefix(setting, "{file.") {
-		warnExposedFile(setting)
-		var err error
-		if text, err = expandSetting(caddy.NewReplacer(), setting); err != nil {
-			return nil, err
-		}
-	}
-	text, _ = delegation.TrimSecret(text) // what is odd about it does not matter in JSON
-	return keyset.Parse(text)
-}
-
-// openCache takes the connection to Redis from the pool, without using it yet.
-// name is what tells it from one with other settings.
-func openCache(c *Cache, keys *keyset.Keyset) (shared *fleet.Fleet, name string, err error) {
+// openCache takes the connection to Redis from the pool, and does not use it
+// yet. key is its key there, which names its settings; without a cache the
+// fleet is nil and the key empty.
+func (p *poolRefs) openCache(c *Cache, keys *keyset.Keyset) (f *fleet.Fleet, key string, err error) {
 	if c == nil {
 		return nil, "", nil
 	}
@@ -73,8 +56,8 @@ func openCache(c *Cache, keys *keyset.Keyset) (shared *fleet.Fleet, name string,
 		return nil, "", err
 	}
 	sum := sha256.Sum256([]byte(strings.Join([]string{options.URL, string(authorities), keys.Fingerprint()}, "\x00")))
-	name = "cache\x00" + hex.EncodeToString(sum[:])
-	value, _, err := pool.LoadOrNew(name, func() (caddy.Destructor, error) {
+	key = "cache\x00" + hex.EncodeToString(sum[:])
+	value, err := p.tryLoadOrNew(key, func() (caddy.Destructor, error) {
 		f, err := fleet.Open(options)
 		if err != nil {
 			return nil, err
@@ -84,10 +67,12 @@ func openCache(c *Cache, keys *keyset.Keyset) (shared *fleet.Fleet, name string,
 	if err != nil {
 		return nil, "", err
 	}
-	return value.(sharedFleet).Fleet, name, nil
+	return value.(sharedFleet).Fleet, key, nil
 }
 
-// options are the settings, expanded, and the text of the authorities.
+// options returns the settings with their placeholders expanded, and the text
+// of the file of authorities, which is part of the key in the pool: a pool of
+// certificates cannot be read back.
 func (c *Cache) options(keys *keyset.Keyset) (o fleet.Options, authorities []byte, err error) {
 	if keys == nil {
 		return o, nil, errors.New("tokens in Redis are sealed: add `keyset {file.…}` with a file that `caddy delegate keyset generate` made, the same on every machine")
@@ -103,15 +88,14 @@ func (c *Cache) options(keys *keyset.Keyset) (o fleet.Options, authorities []byt
 	if authorities, err = os.ReadFile(c.CAFile); err != nil {
 		return o, nil, fmt.Errorf("ca_file: %w", err)
 	}
-	o.RootCAs = x509.NewCertPool()
-	if !o.RootCAs.AppendCertsFromPEM(delegation.NormalizePEM(string(authorities))) {
-		return o, nil, fmt.Errorf("ca_file %s holds no certificate in PEM", c.CAFile)
+	if o.RootCAs, err = delegation.LoadCAs(c.CAFile); err != nil {
+		return o, nil, fmt.Errorf("ca_file: %w", err)
 	}
 	return o, authorities, nil
 }
 
-// logFleetChanges has the current configuration's log tell when Redis goes down and
-// when it is back, until release is called.
+// logFleetChanges logs when Redis goes down, at level warn, and when it is back.
+// It ends when release is called: the fleet outlives the logger's configuration.
 func logFleetChanges(f *fleet.Fleet, logger *zap.Logger) (release func()) {
 	return f.OnChange(func(up bool, cause string) {
 		if up {
@@ -122,7 +106,7 @@ func logFleetChanges(f *fleet.Fleet, logger *zap.Logger) (release func()) {
 	})
 }
 
-// parseCache reads:
+// parseCache reads the setting cache, nil for memory:
 //
 //	cache memory
 //	cache redis <url> {
