@@ -22,7 +22,7 @@ const (
 const (
 	areaToken = "token"
 	areaPDX   = "pdx"
-	areaSetup = "setup" // the calls that make a link for a member, or ask the identity service about one
+	areaSetup = "setup" // the call that makes a link for a member
 	areaPages = "pages" // what the member's browser sees
 	areaOther = "other"
 )
@@ -67,9 +67,7 @@ func areaOf(role, method string, segments []string) string {
 		return areaToken
 	case role == rolePDX:
 		return areaPDX
-	case role == roleIdentity && method == http.MethodPost && (path == "ftc/setup" || path == "identify"):
-		return areaSetup
-	case role == roleIdentity && strings.HasPrefix(path, "members/"):
+	case role == roleIdentity && method == http.MethodPost && path == "ftc/setup":
 		return areaSetup
 	case role == roleIdentity:
 		return areaPages

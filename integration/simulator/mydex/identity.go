@@ -10,29 +10,17 @@ import (
 
 func (c *call) serveIdentity() {
 	s := c.segments
-	if len(s) > 1 && s[0] == "members" {
-		c.serveMembers()
-		return
-	}
 	at := func(n int, first, second string) bool {
 		return len(s) == n && s[0] == first && (second == "" || s[1] == second)
 	}
 	switch {
 	case at(2, "ftc", "setup"):
 		if c.only(http.MethodPost) {
-			c.serveSetup(kindConnect)
-		}
-	case at(1, "identify", ""):
-		if c.only(http.MethodPost) {
-			c.serveSetup(kindIdentify)
+			c.serveSetup()
 		}
 	case at(5, "ftc", "begin"):
 		if c.only(http.MethodGet) {
-			c.serveBegin(kindConnect, s[2], s[3], s[4])
-		}
-	case at(3, "identify", ""):
-		if c.only(http.MethodGet) {
-			c.serveBegin(kindIdentify, s[1], s[2], "1")
+			c.serveBegin(s[2], s[3], s[4])
 		}
 	case at(2, "ftc", "sign-in"):
 		if c.only(http.MethodPost) {
@@ -60,9 +48,9 @@ func (c *call) only(method string) bool {
 }
 
 // serveBegin opens the link and asks who is there.
-func (c *call) serveBegin(kind, nid, token, version string) {
-	j, reason := c.sim.journeys.open(token, c.now, c.settings, func(j *journey) bool {
-		return j.kind == kind && nid == c.sim.nid && version == strconv.Itoa(j.version)
+func (c *call) serveBegin(nid, token, version string) {
+	j, reason := c.sim.journeys.open(token, c.now, func(j *journey) bool {
+		return nid == c.sim.nid && version == strconv.Itoa(j.version)
 	})
 	if reason != "" {
 		c.sorry(http.StatusGone, reason)
@@ -81,22 +69,18 @@ func (c *call) serveSignIn() {
 		c.sorry(http.StatusBadRequest, "There is no such member.")
 		return
 	}
-	j, reason := c.sim.journeys.update(id, func(j *journey) string {
-		if j.mydexID != "" && j.mydexID != p.MydexID && !c.settings.AnyMember {
+	_, reason := c.sim.journeys.update(id, func(j *journey) string {
+		if j.mydexID != "" && j.mydexID != p.MydexID {
 			return "This link was made for another member."
 		}
 		j.member = p
-		j.decided = j.kind == kindIdentify // there is nothing to agree to
 		return ""
 	})
-	switch {
-	case reason != "":
+	if reason != "" {
 		c.sorry(http.StatusForbidden, reason)
-	case j.kind == kindIdentify:
-		c.finish(c.callback(j, Connection{UID: p.UID, MydexID: p.MydexID}), j.returnTo)
-	default:
-		c.seeOther("/ftc/agreement/" + id)
+		return
 	}
+	c.seeOther("/ftc/agreement/" + id)
 }
 
 // serveAgreement shows what the member is asked to agree to.

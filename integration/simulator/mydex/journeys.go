@@ -7,17 +7,11 @@ import (
 	"time"
 )
 
-// What a member's link is for.
-const (
-	kindConnect      = "connect"
-	kindUpdate       = "update" // connect with a version above 1
-	kindIdentify     = "identify"
-	kindNotification = "notification"
-)
+// linkLifetime is how long a member's link is good.
+const linkLifetime = 5 * time.Minute
 
 // journey is what a member does from opening the link to deciding.
 type journey struct {
-	kind         string
 	version      int
 	mydexID      string // for whom the link was made; empty: for anybody
 	returnTo     string
@@ -62,21 +56,19 @@ func (s *journeys) add(j journey, now time.Time) (token string) {
 }
 
 // open opens a link and returns a copy of its journey, or why it does not open.
-func (s *journeys) open(token string, now time.Time, settings *Settings, fits func(*journey) bool) (journey, string) {
+func (s *journeys) open(token string, now time.Time, fits func(*journey) bool) (journey, string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	j := s.byToken[token]
-	lifetime := time.Duration(settings.LinkLifetime) * time.Second
 	switch {
 	case j == nil || !fits(j):
 		return journey{}, "This link is not one of ours."
-	case j.decided, j.id != "" && !settings.ReopenLinks:
+	case j.id != "":
 		return journey{}, "This link has been used."
-	case lifetime != 0 && !now.Before(j.begun.Add(lifetime)):
+	case !now.Before(j.begun.Add(linkLifetime)):
 		return journey{}, "This link is too old."
 	}
-	delete(s.byID, j.id) // of an earlier opening
-	j.id, j.member = secret(24), Member{}
+	j.id = secret(24)
 	s.byID[j.id] = j
 	return *j, ""
 }

@@ -82,12 +82,9 @@ type Mydex struct {
 	people   registry
 	tokens   tokenStore
 	journeys journeys
-	nonces   nonces
 	records  control.Records[Record, Counts]
 	outbox   outbox
 	data     store
-
-	identifiers identifiers
 }
 
 // New returns a simulator with the default [Settings].
@@ -178,7 +175,7 @@ func (m *Mydex) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		switch segments[0] {
 		case "oauth2":
 			role = m.OP()
-		case "ftc", "identify", "members":
+		case "ftc":
 			role = m.Identity()
 		}
 	}

@@ -15,13 +15,9 @@ type fields map[string]any
 
 // shelf is what one member's personal data store holds for the connection.
 type shelf struct {
-	datasets     map[string]map[int]fields // by name and instance
-	rows         map[string][]*row         // of transactional datasets, by name
-	events       []*row
-	appointments []*row
-	referrals    []*row
-	messages     []*row
-	measurements []*row
+	datasets map[string]map[int]fields // by name and instance
+	rows     map[string][]*row         // of transactional datasets, by name
+	events   []*row
 }
 
 // row is an item with an ID of its own.
@@ -50,24 +46,16 @@ func (m *Mydex) Fill(uid, dataset string, instance int, content map[string]any) 
 	shelf.datasets[dataset][instance] = maps.Clone(content)
 }
 
-// FillRow adds a row to a transactional dataset of a member's, in the same way,
-// and returns its ID.
-func (m *Mydex) FillRow(uid, dataset string, content map[string]any) int {
-	m.data.mu.Lock()
-	defer m.data.mu.Unlock()
-	shelf := m.data.shelf(uid)
-	r := &row{id: len(shelf.rows[dataset]) + 1, created: m.clock().Unix(), fields: maps.Clone(content)}
-	shelf.rows[dataset] = append(shelf.rows[dataset], r)
-	return r.id
-}
-
 // FillSample gives a member what the platform's examples read and update: their
 // name, and a referral, the first row of ds_referrals.
 func (m *Mydex) FillSample(p Member) {
 	m.Fill(p.UID, "ds_personal_details", 0, map[string]any{"field_personal_fname": p.MydexID, "field_personal_faname": "Example"})
-	m.FillRow(p.UID, "ds_referrals", map[string]any{
+	m.data.mu.Lock()
+	defer m.data.mu.Unlock()
+	rows := m.data.shelf(p.UID).rows
+	rows["ds_referrals"] = append(rows["ds_referrals"], &row{id: len(rows["ds_referrals"]) + 1, created: m.clock().Unix(), fields: fields{
 		"service_name": "Walking group", "contact_name": "Sam Example", "type": "signpost", "status": "Referred", "memo": "", "is_processed": "0",
-	})
+	}})
 }
 
 // shelf is a member's; the caller holds the lock.
