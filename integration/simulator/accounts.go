@@ -57,13 +57,10 @@ func providerIndex(id string) int {
 // listProviders pages by pageNumber, from 0, and pageSize, unlike the other lists.
 func (c *call) listProviders() {
 	q := c.URL.Query()
-	number, ok1 := pageParam(q.Get("pageNumber"), 0)
-	size, ok2 := pageParam(q.Get("pageSize"), maxPageSize)
-	if !ok1 || !ok2 {
-		c.fail(http.StatusBadRequest, "pageNumber and pageSize are whole numbers")
+	number, size, ok := c.numberedPage()
+	if !ok {
 		return
 	}
-	size = min(max(size, 1), maxPageSize)
 	found := []map[string]any{}
 	for _, p := range c.providers() {
 		if strings.Contains(strings.ToLower(p["name"].(string)), strings.ToLower(q.Get("search"))) &&

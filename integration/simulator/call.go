@@ -35,9 +35,9 @@ type call struct {
 	args     []string // what the wildcards of the route stand for
 	record   *Record
 
-	token       *issuedToken // in the Authorization header; nil if none or unknown
-	live        bool         // token is accepted
-	participant *Participant // whose token it is, on the delegated API
+	token       *control.Token // in the Authorization header; nil if none or unknown
+	live        bool           // token is accepted
+	participant *Participant   // whose token it is, on the delegated API
 }
 
 // begin makes the call and its record.
@@ -58,7 +58,7 @@ func (m *MyDataHelps) begin(w http.ResponseWriter, r *http.Request, segments []s
 	if r.Header.Get("Authorization") != "" {
 		c.record.TokenKind = kindUnknown
 		if c.identify(); c.token != nil {
-			c.record.TokenKind, c.record.ParticipantID = c.token.kind, c.token.participantID
+			c.record.TokenKind, c.record.ParticipantID = c.token.Kind, c.token.Owner
 		}
 	}
 	m.records.Add(c.record, c.record.note)
@@ -68,7 +68,7 @@ func (m *MyDataHelps) begin(w http.ResponseWriter, r *http.Request, segments []s
 // identify looks up the token in the Authorization header.
 func (c *call) identify() {
 	c.now = c.sim.clock()
-	c.token, c.live = c.sim.tokens.find(bearer(c.Header.Get("Authorization")), c.now)
+	c.token, c.live = c.sim.tokens.Find(bearer(c.Header.Get("Authorization")), c.now)
 }
 
 func bearer(authorization string) string {

@@ -42,7 +42,6 @@ type Counts struct {
 	TokenRefusals     int `json:"tokenRefusals"`     // OAuth errors, however caused
 	Lookups           int `json:"lookups"`           // Get Participant, found or not
 	ListPages         int `json:"listPages"`         // pages of the participant list served
-	ParticipantWrites int `json:"participantWrites"` // administrative PUT and POST
 	Admin             int `json:"admin"`             // requests that arrived at the administrative API
 	Delegated         int `json:"delegated"`         // requests that arrived at the delegated API
 	Public            int `json:"public"`            // requests that arrived at public routes

@@ -8,8 +8,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-
-	"github.com/caddy-delegate/caddy-delegate/integration/simulator/control"
 )
 
 // Tests in other languages and the demo steer the simulator by these calls, on
@@ -126,18 +124,6 @@ func TestSetPanics(t *testing.T) {
 		}
 	}()
 	New(Options{}).Set(func(s *Settings) { s.Callback = "later" })
-}
-
-// A load test must not fill the memory with records.
-func TestRecordsAreBounded(t *testing.T) {
-	m := New(Options{})
-	for range control.MaxRecords + 10 {
-		m.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), "GET", "/x", strings.NewReader("")))
-	}
-	all := m.Records()
-	if len(all) != control.MaxRecords || all[0].Sequence != 11 {
-		t.Errorf("%d records from %d", len(all), all[0].Sequence)
-	}
 }
 
 func TestSampleMembers(t *testing.T) {

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/integration/simulator/control"
 )
 
 // oauthErrors are Ory's descriptions by RFC 6749's codes.
@@ -109,7 +111,8 @@ func (c *call) grantToken(form url.Values) *oauthError {
 		}
 	}
 	lifetime := c.settings.TokenLifetime
-	token := c.sim.tokens.issue(issuedToken{scopes: scopes, expires: c.now.Add(time.Duration(lifetime) * time.Second)}, c.now)
+	token := "ory_at_" + secret(32) + "." + secret(32) // the form that Ory Hydra gives its opaque ones
+	c.sim.tokens.Issue(token, control.Token{Scopes: scopes, Expires: c.now.Add(time.Duration(lifetime) * time.Second)}, c.now)
 	c.count(func(n *Counts) { n.Tokens++ })
 	c.oauthAnswer(http.StatusOK, map[string]any{"access_token": token, "expires_in": lifetime, "scope": strings.Join(scopes, " "), "token_type": "bearer"})
 	return nil

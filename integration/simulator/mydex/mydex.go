@@ -80,7 +80,7 @@ type Mydex struct {
 	settings *control.Settings[Settings]
 
 	people   registry
-	tokens   tokenStore
+	tokens   control.Tokens
 	journeys journeys
 	records  control.Records[Record, Counts]
 	outbox   outbox
@@ -144,7 +144,7 @@ func (m *Mydex) SetLoginURL(url string) {
 }
 
 // Revoke makes the API refuse all tokens issued so far.
-func (m *Mydex) Revoke() { m.tokens.revokeAll() }
+func (m *Mydex) Revoke() { m.tokens.Revoke(func(*control.Token) bool { return true }) }
 
 // Records returns what is remembered of the latest requests, oldest first.
 func (m *Mydex) Records() []Record { return m.records.After(0) }

@@ -168,7 +168,7 @@ func (c *call) checkBearer(scopes ...string) *refusal {
 			token = rest
 		}
 	}
-	if reason := c.sim.tokens.judge(token, c.now, scopes...); reason != "" {
+	if reason := c.judge(token, scopes...); reason != "" {
 		return &refusal{http.StatusUnauthorized, reason}
 	}
 	return nil
