@@ -120,14 +120,7 @@ func forgets(t *testing.T, c *connection, lines string, db *sql.DB, keys string,
 	})
 	browsers["forgets"].do(http.MethodDelete, "/connect/mydex/", "").want(t, http.StatusNoContent, "")
 	var list []struct{ ID, Subject string }
-	config, err := c.Render(c.caddyfile(lines, ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(c.Dir, "Caddyfile")
-	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := configFile(t, c.Stack, c.caddyfile(lines, ""))
 	out, err := command(t, "grants", "list", "--json", "--config", file, "--adapter", "caddyfile")
 	if jsonErr := json.Unmarshal([]byte(out), &list); err != nil || jsonErr != nil {
 		t.Fatal(err, jsonErr, out)

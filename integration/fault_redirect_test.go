@@ -3,10 +3,6 @@
 package integration
 
 import (
-	"bufio"
-	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -91,29 +87,10 @@ func TestA9_LocationsStayInTheMount(t *testing.T) {
 			w.WriteHeader(http.StatusFound)
 		})
 		for _, path := range []string{"/" + echoPath, "//" + echoPath, "/%6ddh" + strings.TrimPrefix(echoPath, "/mdh"), "http://127.0.0.1/" + echoPath} {
-			got := location(t, s, "GET "+path+" HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nCookie: session="+u.session+"\r\n\r\n")
+			got := rawRequest(t, s, "GET "+path+" HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nCookie: session="+u.session+"\r\n\r\n", false)
 			if to := got.Header.Get("Location"); to != "" && to != "/mdh/api/v1/delegated/participant" && to != "/%6ddh/api/v1/delegated/participant" {
 				t.Errorf("%s: %d to %q", path, got.StatusCode, to)
 			}
 		}
 	})
-}
-
-// location sends bytes as they are, and returns the answer without its body.
-func location(t *testing.T, s *stack.Stack, request string) *http.Response {
-	t.Helper()
-	conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", s.Port))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	if _, err := io.WriteString(conn, request); err != nil {
-		t.Fatal(err)
-	}
-	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = res.Body.Close()
-	return res
 }

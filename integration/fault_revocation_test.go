@@ -10,8 +10,6 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"github.com/caddy-delegate/caddy-delegate/integration/stack"
 )
 
 // realmed is the login's Caddyfile where people's realm has a name.
@@ -215,24 +213,18 @@ func TestRevoked_AskedElsewhere(t *testing.T) {
 				cache 10m
 			}
 		}`
-	caddyfile := administered(`{` + stack.Options + `
-	delegate {` + stack.Provider + lines + `
-	}
-}
-http://127.0.0.1:[[.Port]] {
-	handle_path /mdh/* {` + session + `
+	caddyfile := administered(caddyfileOf(lines, `
+	handle_path /mdh/* {`+session+`
 		delegate_proxy mydatahelps {
 			realm patients
 		}
 	}
-	handle /leave {` + session + `
+	handle /leave {`+session+`
 		delegate_logout {
 			realm patients
 		}
 		reverse_proxy [[.AppAddr]]
-	}
-}
-`)
+	}`))
 	a, b := newMachine(t, s, caddyfile), newMachine(t, s, caddyfile)
 	a.shares()
 	b.shares()

@@ -3,10 +3,7 @@
 package integration
 
 import (
-	"bufio"
-	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/textproto"
@@ -105,26 +102,6 @@ func TestRequestHeaders(t *testing.T) {
 	})
 }
 
-// raw sends bytes as they are, so that no client library tidies an attack up.
-func raw(t *testing.T, s *stack.Stack, request string) (status int, body string) {
-	t.Helper()
-	conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", s.Port))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	if _, err := io.WriteString(conn, request); err != nil {
-		t.Fatal(err)
-	}
-	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	text, _ := io.ReadAll(res.Body)
-	return res.StatusCode, string(text)
-}
-
 // TestConnectionHeader protects against T12 (CVE-2024-45410, CVE-2022-31813):
 // a client names our headers in Connection, to have them stripped as hop by
 // hop.
@@ -137,9 +114,9 @@ func TestConnectionHeader(t *testing.T) {
 		"Connection: Upgrade, Authorization\r\nUpgrade: h2c",
 	} {
 		s.Platform.Reset()
-		status, body := raw(t, s, "GET "+echoPath+" HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: session="+u.session+"\r\n"+connection+"\r\n\r\n")
-		if status != http.StatusOK {
-			t.Fatalf("%q: %d %s", connection, status, body)
+		got := rawRequest(t, s, "GET "+echoPath+" HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: session="+u.session+"\r\n"+connection+"\r\n\r\n", false)
+		if got.StatusCode != http.StatusOK {
+			t.Fatalf("%q: %d %s", connection, got.StatusCode, got.body)
 		}
 		r := received(t, s)
 		if r.Header.Get("Authorization") == "" || r.Header.Get("X-Study") != "42" || r.Header.Get("Upgrade") != "" || r.Header.Get("Connection") != "" {
