@@ -24,7 +24,7 @@ var ruling = []string{
 	"X-Frame-Options", "SourceMap", "X-SourceMap", "Refresh", "X-DNS-Prefetch-Control", "Access-Control-Allow-Origin", "Timing-Allow-Origin", "WWW-Authenticate", "Proxy-Status",
 	"CDN-Cache-Control", "Surrogate-Control", "Surrogate-Key", "Cloudflare-CDN-Cache-Control", "Vercel-CDN-Cache-Control", "Netlify-CDN-Cache-Control", "Akamai-Cache-Control", "Edge-Control", "Cache-Tag", "Expires", "Pragma", "Age",
 	"X-Accel-Redirect", "X-Accel-Expires", "X-Accel-Buffering", "X-Sendfile", "X-LiteSpeed-Cache-Control", "X-LiteSpeed-Location", "X-Lighttpd-Send-File", "X-Varnish-Ttl",
-	"Server-Timing", "X-Powered-By", "X-Invented-Tomorrow",
+	"Server-Timing", "X-Powered-By", "X-Invented-Tomorrow", "Access-Control-Allow-Credentials",
 }
 
 // TestA12_AnswersHeadersAreAnAllowList protects the app's origin and the caches
@@ -77,6 +77,11 @@ func TestA12_AnswersHeadersAreAnAllowList(t *testing.T) {
 					if slices.ContainsFunc(values, func(v string) bool { return strings.Contains(v, "evil") || strings.Contains(v, "public") }) {
 						t.Errorf("%d: %s: %q reached the client", status, name, values)
 					}
+				}
+			}
+			for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"} {
+				if values := got.Header[name]; len(values) != 1 || values[0] != want {
+					t.Errorf("%d: %s: %q, want %q", status, name, values, want)
 				}
 			}
 			for name, want := range needed {

@@ -25,8 +25,8 @@ func TestA9_LocationsStayInTheMount(t *testing.T) {
 		for _, value = range []string{
 			"/../logout", "/x/../../logout", "/%2e%2e/logout", "/%2E%2e/logout", "/.%2e/logout", "/..;/x", "/..%2flogout", "/..%5clogout", "/x/..", "/./x",
 			"../../../../../../../logout", "../../../../../../../../mdh/../logout", "..%2f..%2f..%2f..%2f..%2flogout", "%2e%2e/%2e%2e/%2e%2e/%2e%2e/%2e%2e/logout", "x/%2e%2e/../../../../../../logout",
-			"//evil.example", "///evil.example", `\\evil.example`, `/\evil.example`, `/x\..\..\logout`, "/\t/evil.example", "https:/logout", "https:logout",
-			s.PlatformURL + "/../logout", s.PlatformURL + "/%2e%2e/logout", strings.Replace(s.PlatformURL, "http://", "http://app@", 1) + "/x", s.PlatformURL + "0/x", strings.Replace(s.PlatformURL, "http:", "ftp:", 1) + "/x", "http://127.0.0.1/x", "http://127.0.0.1:1/x",
+			"https://evil.example/x", "//evil.example", "///evil.example", "////evil.example/x", `\/evil.example/x`, "javascript:alert(1)", "http:x", `\\evil.example`, `/\evil.example`, `/x\..\..\logout`, "/\t/evil.example", "https:/logout", "https:logout",
+			s.PlatformURL + "//evil.example/x", s.PlatformURL + "/../logout", s.PlatformURL + "/%2e%2e/logout", strings.Replace(s.PlatformURL, "http://", "http://app@", 1) + "/x", s.PlatformURL + "0/x", strings.Replace(s.PlatformURL, "http:", "ftp:", 1) + "/x", "http://127.0.0.1/x", "http://127.0.0.1:1/x",
 		} {
 			for _, path := range []string{echoPath, public} {
 				for _, status = range []int{301, 302, 303, 307, 308, 300} {
@@ -53,6 +53,8 @@ func TestA9_LocationsStayInTheMount(t *testing.T) {
 				"/api/v1/delegated/participant":                        "/mdh/api/v1/delegated/participant",
 				s.PlatformURL + "/api/v1/delegated/x?a=%2F..%2F#b":     "/mdh/api/v1/delegated/x?a=%2F..%2F#b",
 				strings.TrimPrefix(s.PlatformURL, "http:") + "/api//x": "/mdh/api/x",
+				s.PlatformURL:    "/mdh/",
+				"participant":    "/mdh/api/v1/delegated/custom/participant",
 				"../participant": "/mdh/api/v1/delegated/participant",
 				"x/../y":         "/mdh/api/v1/delegated/custom/y",
 				"?page=2":        echoPath + "?page=2",
