@@ -89,7 +89,7 @@ func forgets(t *testing.T, c *connection, lines string, db *sql.DB, keys string,
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &thief{t: t, db: db, keys: k}
+	h := &keyHolder{t: t, db: db, keys: k}
 	members := c.mydex.Members()
 	people := map[string]string{"stays": members[0].UID, "forgets": members[1].UID, "deleted": members[2].UID, "renews": members[3].UID, "told": members[4].UID}
 	secrets := make(map[string]string)
@@ -104,7 +104,7 @@ func forgets(t *testing.T, c *connection, lines string, db *sql.DB, keys string,
 		}
 		member, _ := c.mydex.Connection(people[who])
 		secrets[who] = member.Key
-		h.look(people) // also what is replaced by the next
+		h.noteRows(people) // also what is replaced by the next
 	}
 	// The control. A table may have been written anew since the last checkpoint.
 	eventually(t, "every key that is in use is found everywhere", func() bool {
@@ -137,7 +137,7 @@ func forgets(t *testing.T, c *connection, lines string, db *sql.DB, keys string,
 	if member, _ := c.mydex.Connection(people["renews"]); member.Key == secrets["renews"] {
 		t.Fatal("the platform has given the same key again: the test shows nothing")
 	}
-	h.look(people)
+	h.noteRows(people)
 	if _, err := db.ExecContext(t.Context(), "UPDATE journeys SET expires = 1 WHERE state = 'staged'"); err != nil {
 		t.Fatal(err)
 	}

@@ -48,7 +48,7 @@ http://127.0.0.1:[[.Port]] {
 func FuzzProxy(f *testing.F) {
 	r := start(f, fuzzed)
 	session := r.cookie("alice") + "\r\n"
-	w := watch(r)
+	w := recordAPI(r)
 	for range 2 { // the first time it is looked up who alice is, and not again for a day
 		w.end()
 		for _, prefix := range []string{"/mdh", "/fa"} {

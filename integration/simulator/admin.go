@@ -17,7 +17,7 @@ var adminRoutes = []route{
 }
 
 func (c *call) serveAdmin() {
-	// One quota for the project, so even a stranger's answer can show it.
+	// One quota for the project, so even an unauthenticated request's answer can show it.
 	c.meter("", c.settings.AdminQuota, 0)
 	if !c.authenticate(kindService) || !c.spend("", c.settings.AdminQuota) {
 		return
@@ -51,7 +51,7 @@ func (c *call) authenticate(kind string) bool {
 }
 
 func (c *call) refuse(status int, reason string) {
-	c.refused(reason)
+	c.recordReason(reason)
 	message := "Authorization has been denied for this request."
 	if status == http.StatusUnauthorized {
 		c.w.Header().Set("WWW-Authenticate", "Bearer")

@@ -61,7 +61,7 @@ func (m *MyDataHelps) begin(w http.ResponseWriter, r *http.Request, segments []s
 			c.record.TokenKind, c.record.ParticipantID = c.token.Kind, c.token.Owner
 		}
 	}
-	m.records.Add(c.record, c.record.note)
+	m.records.Add(c.record, c.record.countArrival)
 	return c
 }
 
@@ -108,8 +108,8 @@ func (c *call) answering(status int) {
 	})
 }
 
-// refused remembers why, for whoever reads the records.
-func (c *call) refused(reason string) {
+// recordReason remembers why, for whoever reads the records.
+func (c *call) recordReason(reason string) {
 	c.count(func(*Counts) { c.record.Reason = reason })
 }
 

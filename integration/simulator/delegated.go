@@ -106,8 +106,8 @@ func (c *call) serveDelegated() {
 	r.handle(c)
 }
 
-// own marks data as the participant's, so that a mix-up shows in every answer.
-func (c *call) own(data map[string]any) map[string]any {
+// withOwner marks data as the participant's, so that a mix-up shows in every answer.
+func (c *call) withOwner(data map[string]any) map[string]any {
 	data["participantID"] = c.participant.ID
 	data["participantIdentifier"] = c.participant.Identifier
 	return data
@@ -115,7 +115,7 @@ func (c *call) own(data map[string]any) map[string]any {
 
 func (c *call) showParticipant() {
 	p := c.participant
-	c.json(http.StatusOK, c.own(map[string]any{
+	c.json(http.StatusOK, c.withOwner(map[string]any{
 		"secondaryIdentifier": "",
 		"linkIdentifier":      guidOf("link", p.ID),
 		"demographics":        demographics(p),
@@ -167,7 +167,7 @@ func (c *call) changeParticipant() {
 }
 
 func (c *call) showProject() {
-	c.json(http.StatusOK, c.own(map[string]any{
+	c.json(http.StatusOK, c.withOwner(map[string]any{
 		"id": c.sim.projectID, "name": "Simulated Study", "description": "A project that does not exist.", "code": "SIM", "type": "Research Study",
 		"organization": map[string]any{
 			"id": guidOf("organization"), "name": "Simulated Organization", "description": "", "logoUrl": "content/logo.png", "color": "#2a5d84",
@@ -178,7 +178,7 @@ func (c *call) showProject() {
 }
 
 func (c *call) showCollectionSettings() {
-	data := c.own(map[string]any{
+	data := c.withOwner(map[string]any{
 		"queryableDeviceDataTypes":    []any{map[string]any{"namespace": "Fitbit", "type": "Steps"}, map[string]any{"namespace": "AppleHealth", "type": "HeartRate"}},
 		"sensorDataCollectionEndDate": isoDate(epochStart.AddDate(5, 0, 0)),
 	})
@@ -189,7 +189,7 @@ func (c *call) showCollectionSettings() {
 }
 
 func (c *call) showAvailability() {
-	c.json(http.StatusOK, c.own(map[string]any{"appleHealthRecords": true, "healthConnectPhr": false}))
+	c.json(http.StatusOK, c.withOwner(map[string]any{"appleHealthRecords": true, "healthConnectPhr": false}))
 }
 
 func (c *call) showLogo() {
@@ -208,5 +208,5 @@ func (c *call) customAPI() {
 	if c.ContentLength != 0 && c.Method != http.MethodGet && c.Method != http.MethodHead && !c.read(&body) {
 		return
 	}
-	c.json(http.StatusOK, c.own(map[string]any{"name": c.args[0], "method": c.Method, "query": c.URL.Query(), "body": body}))
+	c.json(http.StatusOK, c.withOwner(map[string]any{"name": c.args[0], "method": c.Method, "query": c.URL.Query(), "body": body}))
 }

@@ -52,7 +52,7 @@ func (c *call) serveToken() {
 }
 
 func (c *call) refuseToken(status int, e *oauthError) {
-	c.refused(e.reason)
+	c.recordReason(e.reason)
 	c.count(func(n *Counts) { n.TokenRefusals++ })
 	c.w.Header().Set("Cache-Control", "no-store")
 	c.json(status, map[string]string{"error": e.code})

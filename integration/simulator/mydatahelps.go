@@ -56,8 +56,8 @@ type MyDataHelps struct {
 	assertions control.Expiring[struct{}] // by jti
 	quotas     quotas
 	records    control.Records[Record, Counts]
-	shelves    shelves
-	events     gate
+	stored     participantStore
+	events     releaseCounter
 }
 
 // NewMyDataHelps returns a simulator with the default [Settings].
@@ -118,7 +118,7 @@ func (m *MyDataHelps) RevokeService() {
 }
 
 // Release lets every open stream of Simulator.Events send one more event.
-func (m *MyDataHelps) Release() { m.events.open() }
+func (m *MyDataHelps) Release() { m.events.release() }
 
 // Records returns what is remembered of the latest requests, oldest first.
 func (m *MyDataHelps) Records() []Record { return m.records.After(0) }
@@ -128,7 +128,7 @@ func (m *MyDataHelps) Counts() Counts { return m.records.Counts() }
 
 // Reset forgets records and counts. Participants, tokens, quotas and settings
 // stay as they are.
-func (m *MyDataHelps) Reset() { m.records.Reset(anew) }
+func (m *MyDataHelps) Reset() { m.records.Reset(resetCounts) }
 
 func (m *MyDataHelps) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	segments := splitPath(r.URL)

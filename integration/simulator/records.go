@@ -51,8 +51,8 @@ type Counts struct {
 	InFlight          int `json:"inFlight"`          // requests not answered to the end at the moment
 }
 
-// note counts what has arrived.
-func (r *Record) note(sequence int64, counts *Counts) {
+// countArrival counts what has arrived.
+func (r *Record) countArrival(sequence int64, counts *Counts) {
 	r.Sequence = sequence
 	counts.InFlight++
 	switch r.Area {
@@ -67,5 +67,5 @@ func (r *Record) note(sequence int64, counts *Counts) {
 	}
 }
 
-// anew are the counts after a reset.
-func anew(c Counts) Counts { return Counts{InFlight: c.InFlight} }
+// resetCounts are the counts after a reset.
+func resetCounts(c Counts) Counts { return Counts{InFlight: c.InFlight} }

@@ -4,7 +4,7 @@
 // device.js, wait(): fetches of its own origin. All the rest shows what happened.
 
 import { hide, offer } from './device.js'
-import { compare } from './letters.js'
+import { compare } from './requests.js'
 import { queue } from './queue.js'
 import { byId, parse, say, show } from './show.js'
 

@@ -31,7 +31,7 @@ func checkEventStatus(f fields) *refusal {
 	return nil
 }
 
-func addEvent(v *visit) (any, *refusal) {
+func addEvent(v *memberCall) (any, *refusal) {
 	f, refused := v.object("title", "start_timestamp", "end_timestamp", "status")
 	if refused == nil {
 		refused = checkEventStatus(f)
@@ -39,11 +39,11 @@ func addEvent(v *visit) (any, *refusal) {
 	if refused != nil {
 		return nil, refused
 	}
-	return inserted(v.add(&v.shelf.events, f))
+	return inserted(v.add(&v.data.events, f))
 }
 
 // event shows everything as text, as the platform does, though requests send numbers.
-func (v *visit) event(r *row) map[string]string {
+func (v *memberCall) event(r *row) map[string]string {
 	shown := map[string]string{
 		"id": strconv.Itoa(r.id), "instance": "0", "source": v.conID,
 		"created_timestamp": fmt.Sprint(r.created), "updated_timestamp": fmt.Sprint(r.created),
@@ -59,9 +59,9 @@ func (v *visit) event(r *row) map[string]string {
 }
 
 // getEvents answers with a list, never null.
-func getEvents(v *visit) (any, *refusal) {
-	shown := make([]map[string]string, 0, len(v.shelf.events))
-	for _, r := range v.shelf.events {
+func getEvents(v *memberCall) (any, *refusal) {
+	shown := make([]map[string]string, 0, len(v.data.events))
+	for _, r := range v.data.events {
 		shown = append(shown, v.event(r))
 	}
 	return map[string]any{"success": 1, "events": shown}, nil
@@ -69,7 +69,7 @@ func getEvents(v *visit) (any, *refusal) {
 
 // namedEvent is the event that the body's id names. The ID is in the body of a
 // DELETE as well.
-func (v *visit) namedEvent() (fields, *row, *refusal) {
+func (v *memberCall) namedEvent() (fields, *row, *refusal) {
 	f, refused := v.object("id")
 	if refused == nil {
 		refused = checkEventStatus(f)
@@ -77,14 +77,14 @@ func (v *visit) namedEvent() (fields, *row, *refusal) {
 	if refused != nil {
 		return nil, nil, refused
 	}
-	r := find(v.shelf.events, f["id"])
+	r := find(v.data.events, f["id"])
 	if r == nil {
 		return nil, nil, bad("There is no such event")
 	}
 	return f, r, nil
 }
 
-func updateEvent(v *visit) (any, *refusal) {
+func updateEvent(v *memberCall) (any, *refusal) {
 	f, r, refused := v.namedEvent()
 	if refused != nil {
 		return nil, refused
@@ -94,11 +94,11 @@ func updateEvent(v *visit) (any, *refusal) {
 	return done{1}, nil
 }
 
-func deleteEvent(v *visit) (any, *refusal) {
+func deleteEvent(v *memberCall) (any, *refusal) {
 	_, r, refused := v.namedEvent()
 	if refused != nil {
 		return nil, refused
 	}
-	v.shelf.events = slices.DeleteFunc(v.shelf.events, func(other *row) bool { return other == r })
+	v.data.events = slices.DeleteFunc(v.data.events, func(other *row) bool { return other == r })
 	return done{1}, nil
 }

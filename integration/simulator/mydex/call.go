@@ -56,7 +56,7 @@ func (m *Mydex) begin(w http.ResponseWriter, r *http.Request, role string, segme
 		Time: c.now, Role: role, Area: c.area, Method: r.Method, URI: r.RequestURI, RawQuery: r.URL.RawQuery,
 		Host: r.Host, Proto: r.Proto, Header: r.Header.Clone(),
 	}
-	m.records.Add(c.record, c.record.note)
+	m.records.Add(c.record, c.record.countArrival)
 	return c
 }
 
@@ -116,8 +116,8 @@ func (c *call) answering(status int) {
 	})
 }
 
-// refused remembers why, for whoever reads the records.
-func (c *call) refused(reason string) {
+// recordReason remembers why, for whoever reads the records.
+func (c *call) recordReason(reason string) {
 	c.count(func(*Counts) { c.record.Reason = reason })
 }
 
@@ -142,7 +142,7 @@ type failure struct {
 
 // fail answers with an error of the API.
 func (c *call) fail(status int, message string) {
-	c.refused(message)
+	c.recordReason(message)
 	c.json(status, failure{Message: message})
 }
 

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// parcel is a callback that is ready to be sent.
-type parcel struct {
+// pendingCallback is a callback that is ready to be sent.
+type pendingCallback struct {
 	kind   string
 	uid    string
 	method string
@@ -23,10 +23,10 @@ type parcel struct {
 // field is one of a callback. A form keeps their order.
 type field struct{ name, value string }
 
-// callback reports what came of a journey. The settings of now count, even if
+// callback reports what came of a consent flow. The settings of now count, even if
 // it is sent later.
-func (c *call) callback(j journey, to Connection) parcel {
-	p := parcel{kind: "connect", uid: to.UID, method: http.MethodPost, copies: c.settings.CallbackCopies}
+func (c *call) callback(j consentFlow, to Connection) pendingCallback {
+	p := pendingCallback{kind: "connect", uid: to.UID, method: http.MethodPost, copies: c.settings.CallbackCopies}
 	if j.version > 1 {
 		p.kind, p.method = "update", http.MethodPut
 	}

@@ -20,7 +20,7 @@ import (
 //	GET   members           the members
 //	GET   connections       the connections, with the member keys
 //	POST  revoke            all tokens
-//	POST  connect           {"uid": "4020"}: without a journey
+//	POST  connect           {"uid": "4020"}: without a consent flow
 //	POST  withdraw          {"uid": "4020"}: takes the agreement back
 //	POST  rotate            {"uid": "4020"}: a new member key
 //	POST  deliver           sends the callbacks that are held back

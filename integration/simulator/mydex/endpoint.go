@@ -119,7 +119,7 @@ func (c *call) grantToken(form url.Values) *oauthError {
 }
 
 func (c *call) refuseToken(status int, e *oauthError) {
-	c.refused(e.code + ": " + e.hint)
+	c.recordReason(e.code + ": " + e.hint)
 	c.count(func(n *Counts) { n.TokenRefusals++ })
 	c.oauthAnswer(status, map[string]any{"error": e.code, "error_description": strings.TrimSpace(oauthErrors[e.code] + " " + e.hint)})
 }

@@ -79,12 +79,12 @@ type Mydex struct {
 
 	settings *control.Settings[Settings]
 
-	people   registry
-	tokens   control.Tokens
-	journeys journeys
-	records  control.Records[Record, Counts]
-	outbox   outbox
-	data     store
+	people  registry
+	tokens  control.Tokens
+	flows   consentFlows
+	records control.Records[Record, Counts]
+	outbox  outbox
+	data    store
 }
 
 // New returns a simulator with the default [Settings].
@@ -155,7 +155,7 @@ func (m *Mydex) Counts() Counts { return m.records.Counts() }
 // Reset forgets records, counts and deliveries, also those held back. Members,
 // connections, data, tokens, links and settings stay as they are.
 func (m *Mydex) Reset() {
-	m.records.Reset(anew)
+	m.records.Reset(resetCounts)
 	m.outbox.reset()
 }
 

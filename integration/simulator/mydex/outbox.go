@@ -36,10 +36,10 @@ type outbox struct {
 	mu   sync.Mutex
 	last int64
 	sent []Delivery
-	held []parcel
+	held []pendingCallback
 }
 
-func (o *outbox) hold(p parcel) {
+func (o *outbox) hold(p pendingCallback) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.held = append(o.held, p)
@@ -79,9 +79,9 @@ func (m *Mydex) Deliver() []Delivery {
 	return sent
 }
 
-// deliver sends all copies of a parcel to where callbacks go now. A failure is
+// deliver sends all copies of a callback to where callbacks go now. A failure is
 // not tried again: whether the platform would is not documented.
-func (m *Mydex) deliver(ctx context.Context, p parcel) []Delivery {
+func (m *Mydex) deliver(ctx context.Context, p pendingCallback) []Delivery {
 	sent := make([]Delivery, 0, p.copies)
 	for range p.copies {
 		d := Delivery{

@@ -27,10 +27,10 @@ type route struct {
 	method  string
 	pattern []string // *.json or *.xml stands for a segment that ends so
 	style   style
-	handle  func(*visit) (any, *refusal)
+	handle  func(*memberCall) (any, *refusal)
 }
 
-func to(method, pattern string, s style, handle func(*visit) (any, *refusal)) route {
+func to(method, pattern string, s style, handle func(*memberCall) (any, *refusal)) route {
 	return route{method, strings.Split(pattern, "/"), s, handle}
 }
 
@@ -69,19 +69,19 @@ func (c *call) refuse(r *refusal) {
 		c.fail(r.status, r.message)
 		return
 	}
-	c.refused(r.message)
+	c.recordReason(r.message)
 	c.send(http.StatusUnauthorized, "application/json", []byte(accessDenied))
 }
 
-// visit is a call that was let in to one member's data.
-type visit struct {
+// memberCall is a call that was let in to one member's data.
+type memberCall struct {
 	*call
 	arg   string // what the wildcard of the route stands for
 	query phpArray
 	body  any // decoded JSON, numbers as [json.Number]; nil if there is none
 	uid   string
 	conID string
-	shelf *shelf
+	data  *memberData
 	store *store
 }
 
@@ -94,7 +94,7 @@ func (c *call) servePDX() {
 	if r == nil {
 		return
 	}
-	v := &visit{call: c, arg: arg, query: readQuery(c.URL.RawQuery), store: &c.sim.data}
+	v := &memberCall{call: c, arg: arg, query: readQuery(c.URL.RawQuery), store: &c.sim.data}
 	refusal := c.checkBearer(r.scopes(c)...)
 	if refusal == nil {
 		refusal = v.identify(r.style)
@@ -168,14 +168,14 @@ func (c *call) checkBearer(scopes ...string) *refusal {
 			token = rest
 		}
 	}
-	if reason := c.judge(token, scopes...); reason != "" {
+	if reason := c.tokenProblem(token, scopes...); reason != "" {
 		return &refusal{http.StatusUnauthorized, reason}
 	}
 	return nil
 }
 
 // identify lets the call in to the member that it names, if the key is theirs.
-func (v *visit) identify(s style) (refused *refusal) {
+func (v *memberCall) identify(s style) (refused *refusal) {
 	text := func(name string) (value string) {
 		if refused == nil {
 			value, refused = v.query.text(name)
@@ -202,7 +202,7 @@ func (v *visit) identify(s style) (refused *refusal) {
 	if refused != nil {
 		return refused
 	}
-	reason := v.sim.people.opens(v.uid, v.conID, key)
+	reason := v.sim.people.credentialProblem(v.uid, v.conID, key)
 	if uid, ok := v.query["uid"]; ok && uid != v.uid {
 		reason = "the query names another uid than the path"
 	}
@@ -214,7 +214,7 @@ func (v *visit) identify(s style) (refused *refusal) {
 
 // read decodes the body, whatever it is declared as: some of the platform's
 // own examples declare none. A body on DELETE counts like any other.
-func (v *visit) read() *refusal {
+func (v *memberCall) read() *refusal {
 	if v.Method == http.MethodGet {
 		return nil
 	}
@@ -235,7 +235,7 @@ func (v *visit) read() *refusal {
 
 // form is the body of an update that is a form, whatever it is declared as: so
 // some of the platform's own examples send it. It is nil if the body is none.
-func (v *visit) form(b []byte) any {
+func (v *memberCall) form(b []byte) any {
 	dataset := strings.HasPrefix(v.path(), "/api/pds/pds/") || strings.HasPrefix(v.path(), "/api/pds/transaction/")
 	if v.Method != http.MethodPut || !dataset || !bytes.ContainsRune(b, '=') || bytes.ContainsAny(b, "{}[]\"") {
 		return nil

@@ -70,7 +70,7 @@ func (c *call) checkLink(s setup) *refusal {
 
 // link checks what was asked for and makes the one-time address.
 func (c *call) link(s setup) (string, *refusal) {
-	j := journey{version: 1, returnTo: s.ReturnTo, linkingToken: s.LinkingToken}
+	j := consentFlow{version: 1, returnTo: s.ReturnTo, linkingToken: s.LinkingToken}
 	if s.Version != nil {
 		j.version = *s.Version
 	}
@@ -95,6 +95,6 @@ func (c *call) link(s setup) (string, *refusal) {
 	if base == "" {
 		base = control.Base(c.Request)
 	}
-	token := c.sim.journeys.add(j, c.now)
+	token := c.sim.flows.add(j, c.now)
 	return base + "/ftc/begin/" + c.sim.nid + "/" + token + "/" + strconv.Itoa(j.version), nil
 }

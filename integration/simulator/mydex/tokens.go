@@ -15,9 +15,9 @@ func secret(n int) string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// judge returns why the token does not carry all of the scopes now, or an
+// tokenProblem returns why the token does not carry all of the scopes now, or an
 // empty string if it does.
-func (c *call) judge(token string, scopes ...string) string {
+func (c *call) tokenProblem(token string, scopes ...string) string {
 	t, live := c.sim.tokens.Find(token, c.now)
 	switch {
 	case token == "":

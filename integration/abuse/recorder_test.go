@@ -25,16 +25,16 @@ type call struct {
 	kind, participant string // of the token, by the platform
 }
 
-// lookout notes what reaches the API.
-type lookout struct {
+// apiRecorder notes what reaches the API.
+type apiRecorder struct {
 	mu       sync.Mutex
 	platform *simulator.MyDataHelps
 	calls    []call
 	under    sync.WaitGroup
 }
 
-func watch(r *rig) *lookout {
-	w := &lookout{platform: r.Platform}
+func recordAPI(r *rig) *apiRecorder {
+	w := &apiRecorder{platform: r.Platform}
 	r.Platform.Set(func(set *simulator.Settings) { set.AdminQuota, set.DelegatedQuota = 0, 0 })
 	r.Intercept(func(rw http.ResponseWriter, req *http.Request, platform http.Handler) {
 		if req.Method == http.MethodPost && req.RequestURI == "/identityserver/connect/token" {
@@ -56,7 +56,7 @@ func watch(r *rig) *lookout {
 }
 
 // end returns what was called since the last time.
-func (w *lookout) end() []call {
+func (w *apiRecorder) end() []call {
 	w.under.Wait()
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -114,7 +114,7 @@ func (c call) check(signed bool) error {
 
 // faults are what is wrong with the calls since the last time, and with the
 // answer to them.
-func (w *lookout) faults(answer string, signed bool) (faults []error) {
+func (w *apiRecorder) faults(answer string, signed bool) (faults []error) {
 	calls := w.end()
 	for _, call := range calls {
 		if err := call.check(signed); err != nil {

@@ -20,9 +20,9 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/keyset"
 )
 
-// thief has the keyset, and all that the database has ever told: the rows as
+// keyHolder has the keyset, and all that the database has ever told: the rows as
 // they are and as they were.
-type thief struct {
+type keyHolder struct {
 	t    *testing.T
 	db   *sql.DB
 	keys *keyset.Keyset
@@ -36,8 +36,8 @@ type stolenRow struct {
 	key    string   // the id of the row's key
 }
 
-// place is the associated data of a sealed value.
-func place(parts ...string) []byte {
+// associatedData is the associated data of a sealed value.
+func associatedData(parts ...string) []byte {
 	var b []byte
 	for _, part := range parts {
 		b = append(binary.BigEndian.AppendUint64(b, uint64(len(part))), part...)
@@ -45,8 +45,8 @@ func place(parts ...string) []byte {
 	return b
 }
 
-// look notes the rows that there are, of these people and accounts.
-func (h *thief) look(people map[string]string) {
+// noteRows notes the rows that there are, of these people and accounts.
+func (h *keyHolder) noteRows(people map[string]string) {
 	h.t.Helper()
 	columns := ""
 	if _, err := h.db.ExecContext(h.t.Context(), "SELECT row_key FROM grants"); err == nil {
@@ -72,16 +72,16 @@ func (h *thief) look(people map[string]string) {
 		}
 	}
 	read("SELECT id, owner, secret"+columns+" FROM grants", func(c [][]byte) stolenRow {
-		row := stolenRow{sealed: c[1:3], places: [][]byte{place("owner of grant", "mydex", "", string(c[0]))}}
+		row := stolenRow{sealed: c[1:3], places: [][]byte{associatedData("owner of grant", "mydex", "", string(c[0]))}}
 		for subject, account := range people {
-			row.places = append(row.places, place("secret of grant", "mydex", "", string(c[0]), "default", subject, "", account))
+			row.places = append(row.places, associatedData("secret of grant", "mydex", "", string(c[0]), "default", subject, "", account))
 		}
 		return row
 	}, 3)
 	read("SELECT id, link, back, browser, owner, staged"+columns+" FROM journeys", func(c [][]byte) stolenRow {
 		return stolenRow{sealed: c[4:6], places: [][]byte{
-			place("owner of journey", "mydex", "", string(c[0]), string(c[1]), string(c[2]), string(c[3])),
-			place("staged of journey", "mydex", "", string(c[0])),
+			associatedData("owner of journey", "mydex", "", string(c[0]), string(c[1]), string(c[2]), string(c[3])),
+			associatedData("staged of journey", "mydex", "", string(c[0])),
 		}}
 	}, 6)
 }
@@ -105,7 +105,7 @@ func make2(n int, more bool) cells {
 // read opens all that can be opened in some bytes, at whatever offset: values
 // that the keyset has sealed, of any length that one has had, and what is sealed
 // by keys among these.
-func (h *thief) read(raw []byte) (plain [][]byte) {
+func (h *keyHolder) read(raw []byte) (plain [][]byte) {
 	h.t.Helper()
 	sample, err := h.keys.Seal([]byte("x"), nil)
 	if err != nil {
@@ -120,7 +120,7 @@ func (h *thief) read(raw []byte) (plain [][]byte) {
 			lengths = append(lengths, len(sealed))
 		}
 		if row.key != "" {
-			byKey[string(place("key of row", row.key))] = append(byKey[string(place("key of row", row.key))], row)
+			byKey[string(associatedData("key of row", row.key))] = append(byKey[string(associatedData("key of row", row.key))], row)
 		}
 	}
 	slices.SortFunc(places, bytes.Compare)
@@ -176,7 +176,7 @@ func openRows(key []byte, rows []stolenRow) (plain [][]byte) {
 
 // finds tells whether a member's key can be read in some bytes. Journeys have it
 // in base64.
-func (h *thief) finds(raw []byte, key string) bool {
+func (h *keyHolder) finds(raw []byte, key string) bool {
 	for _, text := range h.read(raw) {
 		var told struct {
 			Secret []byte `json:"secret"`
