@@ -112,16 +112,16 @@ func TestAdminPurge(t *testing.T) {
 			s := start(t, twoProviders())
 			a := newAdmin(t, s)
 			alice, bob := signIn(t, s, "alice"), signIn(t, s, "bob")
-			visit := func() {
+			requestAll := func() {
 				t.Helper()
 				alice.get(participantPath).want(t, http.StatusOK, "")
 				bob.get(participantPath).want(t, http.StatusOK, "")
 				alice.get(strings.Replace(participantPath, "/mdh/", "/other/", 1)).want(t, http.StatusOK, "")
 			}
-			visit()
+			requestAll()
 			before := s.Platform.Counts()
 			a.purge(body, want.providers)
-			visit()
+			requestAll()
 			after := s.Platform.Counts()
 			if p, v, f := after.ParticipantTokens-before.ParticipantTokens, after.ServiceTokens-before.ServiceTokens, after.Lookups-before.Lookups; p != want.participants || v != want.services || f != want.finds {
 				t.Errorf("%d participant tokens, %d service tokens, %d lookups after the purge; want %+v", p, v, f, want)

@@ -69,18 +69,18 @@ func TestR8_AnswersSurviveAReload(t *testing.T) {
 	caddyfile := askedSessions("participant_identifier")
 	load(t, s, caddyfile)
 	u := signIn(t, s, "alice")
-	visit := func(want int64) {
+	get := func(want int64) {
 		t.Helper()
 		u.get(participantPath).want(t, http.StatusOK, "")
 		if n := asked.Load(); n != want {
 			t.Errorf("the app was asked %d times, want %d", n, want)
 		}
 	}
-	visit(1)
+	get(1)
 	load(t, s, caddyfile)
-	visit(1)
+	get(1)
 	load(t, s, strings.Replace(caddyfile, "scopes          api ", "scopes          ", 1))
-	visit(1)
+	get(1)
 	for i, change := range [][2]string{
 		{"cache 5m", "cache 4m"},
 		{"cache 5m", "cache 5m\n\t\t\t\texpires ends"},

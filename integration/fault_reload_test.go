@@ -24,22 +24,22 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/integration/stack"
 )
 
-// gate keeps requests to the platform that it is about until it is opened.
-type gate struct {
-	about   func(r *http.Request) bool
-	arrived atomic.Int64
-	opened  chan struct{}
-	open    func()
+// holdback keeps requests to the platform that it is about until it is opened.
+type holdback struct {
+	matches  func(r *http.Request) bool
+	arrived  atomic.Int64
+	released chan struct{}
+	release  func()
 }
 
-func newGate(t testing.TB, s *stack.Stack, about func(r *http.Request) bool) *gate {
-	g := &gate{about: about, opened: make(chan struct{})}
-	g.open = sync.OnceFunc(func() { close(g.opened) })
-	t.Cleanup(g.open)
+func newHoldback(t testing.TB, s *stack.Stack, about func(r *http.Request) bool) *holdback {
+	g := &holdback{matches: about, released: make(chan struct{})}
+	g.release = sync.OnceFunc(func() { close(g.released) })
+	t.Cleanup(g.release)
 	s.Intercept(func(w http.ResponseWriter, r *http.Request, platform http.Handler) {
 		if about(r) {
 			g.arrived.Add(1)
-			<-g.opened
+			<-g.released
 		}
 		platform.ServeHTTP(w, r)
 	})
@@ -104,7 +104,7 @@ func TestR3_ReloadsUnderColdLoad(t *testing.T) {
 			s := newStack(t, participants...)
 			unlimited(s)
 			asked, seen := countSessions(s)
-			slow := newGate(t, s, c.slow)
+			slow := newHoldback(t, s, c.slow)
 			caddyfile := askedSessions(c.participant)
 			load(t, s, caddyfile)
 			u := signIn(t, s, "nobody")
@@ -143,7 +143,7 @@ func TestR3_ReloadsUnderColdLoad(t *testing.T) {
 				load(t, s, caddyfile)
 				come(again)
 			}
-			slow.open()
+			slow.release()
 			crowd.wait.Wait()
 			come(crowdSize) // under the last configuration
 			crowd.wait.Wait()
@@ -205,7 +205,7 @@ func TestR4_RunningLookupsSurviveAReload(t *testing.T) {
 	alice := stack.Alice
 	alice.CustomFields = map[string]string{"user": "alice"}
 	s := newStack(t, alice)
-	slow := newGate(t, s, func(r *http.Request) bool { return strings.Contains(r.URL.Path, "/participants") })
+	slow := newHoldback(t, s, func(r *http.Request) bool { return strings.Contains(r.URL.Path, "/participants") })
 	load(t, s, stack.Caddyfile)
 	u, crowd := signIn(t, s, "alice"), crowd{t: t}
 	crowd.get(u, participantPath, http.StatusOK, "", nil)
@@ -214,7 +214,7 @@ func TestR4_RunningLookupsSurviveAReload(t *testing.T) {
 	crowd.get(u, participantPath, http.StatusOK, "", nil)
 	await(t, "the list", func() bool { return slow.arrived.Load() == 2 })
 	load(t, s, strings.Replace(stack.Caddyfile, "[[.PlatformURL]]", elsewhere(t, s), 1)) // and nobody goes on with either
-	slow.open()
+	slow.release()
 	crowd.wait.Wait()
 }
 
@@ -246,7 +246,7 @@ func TestR3_QuotaIsTheProjects(t *testing.T) {
 // the file is replaced and nothing reloaded, and then something else is; or the
 // new key is listed below the old one until that is taken out.
 func TestR13_RotationVoidsNothing(t *testing.T) {
-	visit := func(t *testing.T, s *stack.Stack, u *user) string {
+	bearerUsed := func(t *testing.T, s *stack.Stack, u *user) string {
 		t.Helper()
 		u.get(participantPath).want(t, http.StatusOK, "")
 		used := bearers(s)["/api/v1/delegated/participant"]
@@ -256,33 +256,33 @@ func TestR13_RotationVoidsNothing(t *testing.T) {
 		s := start(t, administered(stack.Caddyfile))
 		s.Platform.Set(func(set *simulator.Settings) { set.ServiceTokenLifetime = 2 })
 		alice, bob := signIn(t, s, "alice"), signIn(t, s, "bob")
-		before := visit(t, s, alice)
+		before := bearerUsed(t, s, alice)
 		if err := s.Rotate(); err != nil {
 			t.Fatal(err)
 		}
 		ended := time.Now().Add(2 * time.Second)
 		await(t, "the service token's end", func() bool { return time.Now().After(ended) })
-		visit(t, s, bob) // by the new key
-		if visit(t, s, alice) != before {
+		bearerUsed(t, s, bob) // by the new key
+		if bearerUsed(t, s, alice) != before {
 			t.Error("what the old key had obtained is out of reach")
 		}
 		load(t, s, strings.Replace(stack.Caddyfile, "delegate_proxy mydatahelps {", "delegate_proxy mydatahelps {\n\t\t\trealm default", 1))
-		if visit(t, s, alice) != before {
+		if bearerUsed(t, s, alice) != before {
 			t.Error("the next reload has put it out of reach")
 		}
 	})
 	t.Run("two keys", func(t *testing.T) {
 		s := start(t, stack.Caddyfile)
 		alice := signIn(t, s, "alice")
-		before := visit(t, s, alice)
+		before := bearerUsed(t, s, alice)
 		addKey(t, s)
 		both := strings.Replace(stack.Caddyfile, "{file.[[.KeyFile]]}", "{file.[[.KeyFile]]}\n\t\t\tprivate_key {file.[[.Dir]]/new.pem}", 1)
 		load(t, s, both)
-		if visit(t, s, alice) != before {
+		if bearerUsed(t, s, alice) != before {
 			t.Error("a second key has put everybody's token out of reach")
 		}
 		load(t, s, strings.Replace(stack.Caddyfile, "{file.[[.KeyFile]]}", "{file.[[.Dir]]/new.pem}", 1))
-		if visit(t, s, alice) != before {
+		if bearerUsed(t, s, alice) != before {
 			t.Error("the end of the rotation has")
 		}
 	})
