@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/integration/simulator/control"
 )
@@ -131,20 +130,4 @@ func (c *call) connect(provider int) {
 	stored := c.sim.stored.of(c.participant.ID)
 	stored.setTime("connected", accountProviders[provider].name, c.now)
 	stored.undelete(strconv.Itoa(c.number("account", provider, 1, 1<<30)))
-}
-
-// time is when something was done to what has that name; zero if never.
-func (s *participantData) time(what, name string) time.Time {
-	if s == nil {
-		return time.Time{}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.times[what+" "+name]
-}
-
-func (s *participantData) setTime(what, name string, at time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.times[what+" "+name] = at
 }

@@ -5,6 +5,7 @@ package simulator
 import (
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -56,6 +57,16 @@ type file struct {
 	modified            time.Time
 }
 
+// read returns what is in a participant's data; the zero value if there are none.
+func read[T any](s *participantData, get func() T) (value T) {
+	if s == nil {
+		return value
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return get()
+}
+
 func (s *participantData) mark(what, id string) (changed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -65,12 +76,7 @@ func (s *participantData) mark(what, id string) (changed bool) {
 }
 
 func (s *participantData) marked(what, id string) bool {
-	if s == nil {
-		return false
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.marks[what+id]
+	return read(s, func() bool { return s.marks[what+id] })
 }
 
 func (s *participantData) delete(id string)         { s.mark("deleted ", id) }
@@ -89,12 +95,7 @@ func (s *participantData) addSurvey(a surveyAnswer) {
 }
 
 func (s *participantData) allSurveys() []surveyAnswer {
-	if s == nil {
-		return nil
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.surveyAnswers)
+	return read(s, func() []surveyAnswer { return slices.Clone(s.surveyAnswers) })
 }
 
 func (s *participantData) addEvent(event map[string]any) {
@@ -104,12 +105,7 @@ func (s *participantData) addEvent(event map[string]any) {
 }
 
 func (s *participantData) allEvents() []map[string]any {
-	if s == nil {
-		return nil
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.events)
+	return read(s, func() []map[string]any { return slices.Clone(s.events) })
 }
 
 func (s *participantData) addPoints(points []map[string]any) {
@@ -119,12 +115,7 @@ func (s *participantData) addPoints(points []map[string]any) {
 }
 
 func (s *participantData) devicePoints() []map[string]any {
-	if s == nil {
-		return nil
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.points)
+	return read(s, func() []map[string]any { return slices.Clone(s.points) })
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
@@ -153,24 +144,23 @@ func (s *participantData) removeFile(key string) (removed bool) {
 }
 
 func (s *participantData) file(key string) *file {
-	if s == nil {
-		return nil
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.files[key]
+	return read(s, func() *file { return s.files[key] })
 }
 
 // allFiles returns the files ordered by key.
 func (s *participantData) allFiles() []*file {
-	if s == nil {
-		return nil
-	}
+	return read(s, func() []*file {
+		return slices.SortedFunc(maps.Values(s.files), func(a, b *file) int { return strings.Compare(a.key, b.key) })
+	})
+}
+
+// time is when something was done to what has that name; zero if never.
+func (s *participantData) time(what, name string) time.Time {
+	return read(s, func() time.Time { return s.times[what+" "+name] })
+}
+
+func (s *participantData) setTime(what, name string, at time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := make([]*file, 0, len(s.files))
-	for _, key := range slices.Sorted(maps.Keys(s.files)) {
-		all = append(all, s.files[key])
-	}
-	return all
+	s.times[what+" "+name] = at
 }
