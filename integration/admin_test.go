@@ -131,7 +131,7 @@ func TestAdminPurge(t *testing.T) {
 }
 
 // TestAdminRelease protects a user whose participant was merged or enrolled
-// again: an operator who has made sure ends the pin, and a plain purge does not.
+// again: an operator who has made sure ends the binding, and a plain purge does not.
 func TestAdminRelease(t *testing.T) {
 	p := stack.Alice
 	p.CustomFields = map[string]string{"user": "u-1"}

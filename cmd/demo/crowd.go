@@ -136,14 +136,14 @@ func (c *crowd) send(ctx context.Context) *crowdResult {
 	calls, outcomes := c.issuer.calls(), make([]outcome, clients)
 	r := &crowdResult{At: time.Now(), People: people, Clients: clients, Refused: make(map[string]int)}
 	var wg sync.WaitGroup
-	gate := make(chan struct{})
+	start := make(chan struct{})
 	for n := range outcomes {
 		wg.Go(func() {
-			<-gate
+			<-start
 			outcomes[n] = callAPI(ctx, client, c.base, c.sessions[n%people])
 		})
 	}
-	close(gate)
+	close(start)
 	wg.Wait()
 	for _, o := range outcomes {
 		r.add(o)
