@@ -11,21 +11,21 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/integration/simulator/mydex"
 )
 
-// journey is what one browser, and Mydex, know of a member's way to consent.
-type journey struct {
+// connectFlow is what one browser, and Mydex, know of a member's consent flow.
+type connectFlow struct {
 	m       *mydexRig
 	at      string // one of connects
 	session string // the header that says who is signed in
-	cookie  string // name=value, by which the browser shows that it set out
-	link    string // by which Mydex says which journey it is
+	cookie  string // name=value, by which the browser shows that it started the flow
+	link    string // the linking_token
 	back    string // path and query where the browser comes back
 }
 
-// depart begins a journey.
-func (m *mydexRig) depart(at, user string) *journey {
+// startConnect starts a consent flow as a user.
+func (m *mydexRig) startConnect(at, user string) *connectFlow {
 	m.t.Helper()
 	before := m.last()
-	j := &journey{m: m, at: at, session: m.rig.cookie(user)}
+	j := &connectFlow{m: m, at: at, session: m.rig.cookie(user)}
 	got := m.do(http.MethodPost, at+"/start", "", j.session)
 	set := got.header["Set-Cookie"]
 	asked := m.since(before, "setup")
@@ -48,12 +48,12 @@ func (m *mydexRig) depart(at, user string) *journey {
 	return j
 }
 
-// both is the header of a browser that is signed in and has set out.
-func (j *journey) both() string { return j.session + "; " + j.cookie }
+// cookies is the header of a browser that is signed in and has started the flow.
+func (j *connectFlow) cookies() string { return j.session + "; " + j.cookie }
 
-// word is what Mydex tells of a journey: a form, in which fields take the place
-// of the true ones.
-func (j *journey) word(c mydex.Connection, fields ...string) string {
+// callbackForm is the callback of Mydex about a flow: a form, in which fields take
+// the place of the true ones.
+func (j *connectFlow) callbackForm(c mydex.Connection, fields ...string) string {
 	form := url.Values{
 		"uid": {c.UID}, "mydexid": {c.MydexID}, "key": {c.Key}, "connection_id": {c.ConID}, "linking_token": {j.link},
 		"fields[ds_personal_details][0][][access][r][a]": {"1"},
@@ -69,20 +69,20 @@ const formType = "Content-Type: application/x-www-form-urlencoded"
 // authentic is the header by which Mydex shows that it is itself.
 func authentic() string { return "Authentication: " + mydex.Hash(mydexToken) }
 
-// tell is what Mydex does when a member has agreed.
-func (m *mydexRig) tell(body string) reply {
+// postCallback sends a callback, as Mydex does when a member has agreed.
+func (m *mydexRig) postCallback(body string) reply {
 	m.t.Helper()
 	return m.do(http.MethodPost, callback, body, authentic(), formType)
 }
 
-// land brings a browser back from Mydex and wants the app's page to be told
-// the outcome.
-func (j *journey) land(what, outcome string) {
+// wantReturn has a browser return from Mydex and wants the outcome in the address
+// of the app's page.
+func (j *connectFlow) wantReturn(what, outcome string) {
 	j.m.t.Helper()
-	j.landWith(what, outcome, j.both())
+	j.wantReturnWith(what, outcome, j.cookies())
 }
 
-func (j *journey) landWith(what, outcome string, lines ...string) {
+func (j *connectFlow) wantReturnWith(what, outcome string, lines ...string) {
 	j.m.t.Helper()
 	got := j.m.do(http.MethodGet, j.back, "", append(lines, "Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate")...)
 	if to := got.header.Get("Location"); got.status != http.StatusSeeOther || to != "/profile?connect="+outcome {
@@ -90,38 +90,38 @@ func (j *journey) landWith(what, outcome string, lines ...string) {
 	}
 }
 
-// untold wants what f does to tell nothing, of this journey either, and Mydex
+// wantNoEffect wants what f does to complete nothing, this flow neither, and Mydex
 // not to be asked.
-func (j *journey) untold(what string, f func()) {
+func (j *connectFlow) wantNoEffect(what string, f func()) {
 	j.m.t.Helper()
 	j.m.untouched(what, func() {
 		j.m.t.Helper()
 		f()
-		j.land(what, "pending")
+		j.wantReturn(what, "pending")
 	})
 }
 
-// arrived is the control: the word of Mydex itself ends the journey, and opens
+// wantConnected is the control: Mydex's own callback completes the flow, and opens
 // that member's data.
-func (j *journey) arrived(what string, c mydex.Connection) {
+func (j *connectFlow) wantConnected(what string, c mydex.Connection) {
 	j.m.t.Helper()
-	if got := j.m.tell(j.word(c)); got.status != http.StatusNoContent {
-		j.m.t.Fatalf("%s: the word of Mydex: %d", what, got.status)
+	if got := j.m.postCallback(j.callbackForm(c)); got.status != http.StatusNoContent {
+		j.m.t.Fatalf("%s: the callback: %d", what, got.status)
 	}
-	j.land(what, "connected")
+	j.wantReturn(what, "connected")
 	j.m.served(what, c, func() reply { return j.m.do(http.MethodGet, "/pdx"+datasetPath, "", j.session) })
 }
 
-// connected is a user's way, all of it. It returns the header that says who
+// connect is a whole consent flow of a user. It returns the header that says who
 // is signed in.
-func (m *mydexRig) connected(user string, c mydex.Connection) string {
+func (m *mydexRig) connect(user string, c mydex.Connection) string {
 	m.t.Helper()
-	j := m.depart(connects[0], user)
-	j.arrived(user+" connects", c)
+	j := m.startConnect(connects[0], user)
+	j.wantConnected(user+" connects", c)
 	return j.session
 }
 
-// status wants delegate_connect to tell how it stands with a user.
+// status wants delegate_connect to answer with this status of a user's grant.
 func (m *mydexRig) status(what, session, want string) {
 	m.t.Helper()
 	if got := m.do(http.MethodGet, connects[0]+"/status", "", session); strings.TrimSpace(got.body) != `{"status":"`+want+`"}` {

@@ -13,15 +13,11 @@ import (
 // fields are the fields of one item, as they were sent.
 type fields map[string]any
 
-// shelf is what one member's personal data store holds for the connection.
-type shelf struct {
-	datasets     map[string]map[int]fields // by name and instance
-	rows         map[string][]*row         // of transactional datasets, by name
-	events       []*row
-	appointments []*row
-	referrals    []*row
-	messages     []*row
-	measurements []*row
+// memberData is what one member's personal data store holds for the connection.
+type memberData struct {
+	datasets map[string]map[int]fields // by name and instance
+	rows     map[string][]*row         // of transactional datasets, by name
+	events   []*row
 }
 
 // row is an item with an ID of its own.
@@ -35,7 +31,7 @@ type row struct {
 type store struct {
 	mu      sync.Mutex
 	last    int // last_insert_id
-	shelves map[string]*shelf
+	members map[string]*memberData
 }
 
 // Fill puts an instance of a dataset in a member's personal data store, as
@@ -43,53 +39,45 @@ type store struct {
 func (m *Mydex) Fill(uid, dataset string, instance int, content map[string]any) {
 	m.data.mu.Lock()
 	defer m.data.mu.Unlock()
-	shelf := m.data.shelf(uid)
-	if shelf.datasets[dataset] == nil {
-		shelf.datasets[dataset] = make(map[int]fields)
+	data := m.data.of(uid)
+	if data.datasets[dataset] == nil {
+		data.datasets[dataset] = make(map[int]fields)
 	}
-	shelf.datasets[dataset][instance] = maps.Clone(content)
-}
-
-// FillRow adds a row to a transactional dataset of a member's, in the same way,
-// and returns its ID.
-func (m *Mydex) FillRow(uid, dataset string, content map[string]any) int {
-	m.data.mu.Lock()
-	defer m.data.mu.Unlock()
-	shelf := m.data.shelf(uid)
-	r := &row{id: len(shelf.rows[dataset]) + 1, created: m.clock().Unix(), fields: maps.Clone(content)}
-	shelf.rows[dataset] = append(shelf.rows[dataset], r)
-	return r.id
+	data.datasets[dataset][instance] = maps.Clone(content)
 }
 
 // FillSample gives a member what the platform's examples read and update: their
 // name, and a referral, the first row of ds_referrals.
 func (m *Mydex) FillSample(p Member) {
 	m.Fill(p.UID, "ds_personal_details", 0, map[string]any{"field_personal_fname": p.MydexID, "field_personal_faname": "Example"})
-	m.FillRow(p.UID, "ds_referrals", map[string]any{
+	m.data.mu.Lock()
+	defer m.data.mu.Unlock()
+	rows := m.data.of(p.UID).rows
+	rows["ds_referrals"] = append(rows["ds_referrals"], &row{id: len(rows["ds_referrals"]) + 1, created: m.clock().Unix(), fields: fields{
 		"service_name": "Walking group", "contact_name": "Sam Example", "type": "signpost", "status": "Referred", "memo": "", "is_processed": "0",
-	})
+	}})
 }
 
-// shelf is a member's; the caller holds the lock.
-func (s *store) shelf(uid string) *shelf {
-	if s.shelves == nil {
-		s.shelves = make(map[string]*shelf)
+// of is a member's; the caller holds the lock.
+func (s *store) of(uid string) *memberData {
+	if s.members == nil {
+		s.members = make(map[string]*memberData)
 	}
-	if s.shelves[uid] == nil {
-		s.shelves[uid] = &shelf{
+	if s.members[uid] == nil {
+		s.members[uid] = &memberData{
 			datasets: make(map[string]map[int]fields), rows: make(map[string][]*row),
 		}
 	}
-	return s.shelves[uid]
+	return s.members[uid]
 }
 
-// serve runs a handler with the member's shelf at hand and nobody else there.
+// serve runs a handler with the member's data at hand and nobody else there.
 // Its answer is marshalled before the next one may change what it shows.
-func (v *visit) serve(handle func(*visit) (any, *refusal)) ([]byte, *refusal) {
+func (v *memberCall) serve(handle func(*memberCall) (any, *refusal)) ([]byte, *refusal) {
 	s := v.store
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	v.shelf = s.shelf(v.uid)
+	v.data = s.of(v.uid)
 	answer, refused := handle(v)
 	if refused != nil {
 		return nil, refused
@@ -98,7 +86,7 @@ func (v *visit) serve(handle func(*visit) (any, *refusal)) ([]byte, *refusal) {
 }
 
 // add makes a row of fields with the next ID.
-func (v *visit) add(rows *[]*row, f fields) *row {
+func (v *memberCall) add(rows *[]*row, f fields) *row {
 	v.store.last++
 	r := &row{id: v.store.last, created: v.now.Unix(), fields: f}
 	*rows = append(*rows, r)
@@ -137,7 +125,7 @@ type done struct {
 }
 
 // object is the body as an object that has all of the fields.
-func (v *visit) object(required ...string) (fields, *refusal) {
+func (v *memberCall) object(required ...string) (fields, *refusal) {
 	o, ok := v.body.(map[string]any)
 	if !ok {
 		return nil, bad("The request body is not a JSON object")

@@ -72,11 +72,11 @@ function count({ query: asked, headers }) {
 
 const values = (list) => Object.fromEntries(list.map((p) => [p.name, p.value]))
 
-function line(letter, [kind, note]) {
-	return make('code', { className: 'line' }, make('strong', {}, letter.method), ` ${letter.path} `, note ? make('span', { className: `note ${kind}` }, note) : '')
+function line(request, [kind, note]) {
+	return make('code', { className: 'line' }, make('strong', {}, request.method), ` ${request.path} `, note ? make('span', { className: `note ${kind}` }, note) : '')
 }
 
-const query = (letter, judge) => (letter.query.length ? [make('h4', {}, 'Query'), parts(letter.query, judge)] : [])
+const query = (request, judge) => (request.query.length ? [make('h4', {}, 'Query'), parts(request.query, judge)] : [])
 
 // parts lists headers or parameters, those first that open something.
 function parts(list, judge) {

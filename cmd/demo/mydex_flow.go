@@ -12,17 +12,17 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/integration/simulator/mydex"
 )
 
-// journey is how a member was connected.
-type journey struct {
+// connectFlow is how a member was connected.
+type connectFlow struct {
 	user     string
 	setup    mydex.Record
 	callback mydex.Delivery
-	back     sight // the browser's return
+	back     browserRequest // the browser's return
 }
 
-// states are those of the journeys that a browser comes back from: in the
+// states are those of the connect flows that a browser comes back from: in the
 // address, or in the cookie, where Caddy keeps them until somebody is signed in.
-func (s sight) states() []string {
+func (s browserRequest) states() []string {
 	if state := stateOf(s.uri); state != "" {
 		return []string{state}
 	}
@@ -33,9 +33,9 @@ func (s sight) states() []string {
 	return strings.Split(c.Value, ".")[1:]
 }
 
-// findJourney finds a journey by its state, which the setup had, whose linking
+// findConnectFlow finds a connect flow by its state, which the setup had, whose linking
 // token the callback has.
-func findJourney(state string, records []mydex.Record, deliveries []mydex.Delivery) (journey, bool) {
+func findConnectFlow(state string, records []mydex.Record, deliveries []mydex.Delivery) (connectFlow, bool) {
 	for _, r := range slices.Backward(records) {
 		if r.Area != "setup" {
 			continue
@@ -46,11 +46,11 @@ func findJourney(state string, records []mydex.Record, deliveries []mydex.Delive
 		}
 		for _, d := range slices.Backward(deliveries) {
 			if form, err := url.ParseQuery(d.Body); err == nil && form.Get("linking_token") == asked["linking_token"] {
-				return journey{setup: r, callback: d}, true
+				return connectFlow{setup: r, callback: d}, true
 			}
 		}
 	}
-	return journey{}, false
+	return connectFlow{}, false
 }
 
 func stateOf(address string) string {
@@ -78,20 +78,20 @@ func fieldsOf(body string) map[string]string {
 
 // show tells what Caddy and Mydex said to each other. What the browser knows of
 // it is what it came back with.
-func (t journey) show() (setup, callback []part) {
-	setup = append(setup, t.back.judge("Authorization", t.setup.Header.Get("Authorization")))
+func (t connectFlow) show() (setup, callback []field) {
+	setup = append(setup, t.back.shownField("Authorization", t.setup.Header.Get("Authorization")))
 	asked := fieldsOf(t.setup.Body)
 	for _, name := range []string{"connection_nid", "connection_token_hash", "return_to", "linking_token"} {
 		value := asked[name]
 		if name == "return_to" {
 			value = strings.Replace(value, stateOf(value), mask(stateOf(value)), 1)
 		}
-		setup = append(setup, t.back.judge(name, value))
+		setup = append(setup, t.back.shownField(name, value))
 	}
-	callback = append(callback, t.back.judge("Authentication", t.callback.Header.Get("Authentication")))
+	callback = append(callback, t.back.shownField("Authentication", t.callback.Header.Get("Authentication")))
 	form, _ := url.ParseQuery(t.callback.Body)
 	for _, name := range []string{"uid", "mydexid", "connection_id", "key", "linking_token"} {
-		callback = append(callback, t.back.judge(name, form.Get(name)))
+		callback = append(callback, t.back.shownField(name, form.Get(name)))
 	}
 	return setup, callback
 }

@@ -18,11 +18,11 @@ var carol = simulator.Participant{
 	ID: "cccccccc-3333-4333-8333-333333333333", Identifier: "carol", FirstName: "Carol", LastName: "Example",
 }
 
-const visitEvery = time.Second
+const callInterval = time.Second
 
-// regular is Carol, who has the app open and calls once a second while she is
+// regularUser is Carol, who has the app open and calls once a second while she is
 // switched on.
-type regular struct {
+type regularUser struct {
 	base    string
 	session string
 
@@ -40,26 +40,26 @@ type regularState struct {
 	InRow int     `json:"inRow"` // calls that ended like the last; 0: none yet
 }
 
-func newRegular(s *stack.Stack) *regular {
+func newRegular(s *stack.Stack) *regularUser {
 	s.Platform.AddParticipant(carol)
-	return &regular{base: s.URL(), session: s.App.SignIn(carol.Identifier, time.Time{})}
+	return &regularUser{base: s.URL(), session: s.App.SignIn(carol.Identifier, time.Time{})}
 }
 
-func (r *regular) state() regularState {
+func (r *regularUser) state() regularState {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.last
 }
 
 // set switches her on or off. When it returns, she is.
-func (r *regular) set(on bool) {
+func (r *regularUser) set(on bool) {
 	r.switching.Lock()
 	defer r.switching.Unlock()
 	switch {
 	case on && r.stop == nil:
 		ctx, cancel := context.WithCancel(context.Background())
 		var wg sync.WaitGroup
-		wg.Go(func() { r.come(ctx) })
+		wg.Go(func() { r.run(ctx) })
 		r.stop = func() { cancel(); wg.Wait() }
 	case !on && r.stop != nil:
 		r.stop()
@@ -70,18 +70,18 @@ func (r *regular) set(on bool) {
 	r.last.On = on
 }
 
-func (r *regular) come(ctx context.Context) {
+func (r *regularUser) run(ctx context.Context) {
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport}
-	every := time.NewTicker(visitEvery)
+	every := time.NewTicker(callInterval)
 	defer every.Stop()
 	for {
-		o := visit(ctx, client, r.base, r.session)
+		o := callAPI(ctx, client, r.base, r.session)
 		if ctx.Err() != nil {
 			return // she was switched off, nothing failed
 		}
-		r.note(o)
+		r.record(o)
 		select {
 		case <-every.C:
 		case <-ctx.Done():
@@ -90,7 +90,7 @@ func (r *regular) come(ctx context.Context) {
 	}
 }
 
-func (r *regular) note(o outcome) {
+func (r *regularUser) record(o outcome) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if o.Status != r.last.Last.Status || o.Code != r.last.Last.Code {
