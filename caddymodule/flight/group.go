@@ -35,7 +35,7 @@ type Group[O comparable, T any] struct {
 
 	mu      sync.Mutex
 	waiting int
-	running  int
+	running int
 	owners  map[O]int
 }
 
@@ -97,9 +97,9 @@ func (g *Group[O, T]) admit(owner O) error {
 	case owner == nobody:
 		return nil
 	case max(g.waiting, g.running) >= limits.Waiting: // whoever left has left a flight behind
-		return delegation.Refuse(delegation.Overloaded, errors.New("too many requests are waiting; see max_waiting"))
+		return delegation.Refuse(delegation.Overloaded, errors.New("too many requests are waiting"))
 	case g.owners[owner] >= limits.PerOwner:
-		return delegation.Refuse(delegation.Overloaded, errors.New("too many requests of one person are waiting; see max_waiting"))
+		return delegation.Refuse(delegation.Overloaded, errors.New("too many requests of one person are waiting"))
 	}
 	g.waiting++
 	g.owners[owner]++

@@ -87,22 +87,30 @@ func TestExpiry(t *testing.T) {
 		s := New[string, int](1000)
 		s.Set("a", "1", 1, time.Minute, false)
 		s.Set("a", "2", 2, time.Hour, false)
-		if v, used, ok := s.Peek(s.Ref("a", "1")); v != 1 || used || !ok {
-			t.Error("peeking is no use")
+		used := func() int64 {
+			v, _ := s.shard("a").items.Get("1")
+			return v.(*item[int]).lastUsed.Load()
 		}
+		set := used()
 		time.Sleep(59 * time.Second)
 		if v, ok := s.Get("a", "1", time.Now()); !ok || v != 1 {
 			t.Error("it is gone before its time")
 		}
-		if _, used, _ := s.Peek(s.Ref("a", "1")); !used {
-			t.Error("its use was not noted")
+		if used() == set {
+			t.Error("its use was not recorded")
 		}
-		time.Sleep(2 * time.Second)
+		last := used()
+		time.Sleep(time.Second)
+		if v, ok := s.Peek("a", "1"); v != 1 || !ok || used() != last {
+			t.Error("Peek is a use")
+		}
+		time.Sleep(time.Second)
 		if _, ok := s.Get("a", "1", time.Now()); ok {
 			t.Error("it outlives its time")
 		}
-		s.SweepAround(s.Ref("a", ""))
-		if s.Len() != 1 {
+		time.Sleep(sweepInterval)
+		s.Set("b", "3", 3, time.Hour, false) // in whichever shard
+		if s.Len() != 2 {
 			t.Errorf("%d values are held", s.Len())
 		}
 	})

@@ -88,7 +88,7 @@ func (p *Provider) storeBinding(ctx context.Context, store *grants.Store, who de
 // when they were found. A database that is away changes nothing.
 func (p *Provider) confirmBinding(ctx context.Context, who delegation.Person, claim string) error {
 	d, key := p.cache, lookupKey(who, claim)
-	h, _, ok := d.hits.Peek(d.hits.Ref(who, key))
+	h, ok := d.hits.Peek(who, key)
 	if !ok || p.bindingStore == nil || time.Since(time.Unix(0, h.confirmedAt.Load())) < confirmInterval {
 		return nil
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	maxBody   = 64 << 10
+	maxBody        = 64 << 10
 	maxAccessToken = 8 << 10
 
 	// maxLifetime is the longest a token is believed to live.
@@ -25,9 +25,9 @@ const (
 
 // tokenResponse is a token response (RFC 6749 section 5.1) that has passed judgement.
 type tokenResponse struct {
-	accessToken   string
-	lifetime time.Duration
-	scope    string // as granted
+	accessToken string
+	lifetime    time.Duration
+	scope       string // as granted
 }
 
 // StrictObject reads a JSON object from a stranger. A key that is there twice is

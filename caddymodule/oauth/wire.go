@@ -16,10 +16,10 @@ import (
 // alone would take a form for a token response, a string for expires_in, and
 // the last of two equal keys.
 type checkedTransport struct {
-	base  http.RoundTripper
+	base            http.RoundTripper
 	requestedScopes []string
 
-	response   *tokenResponse
+	response *tokenResponse
 	received time.Time
 }
 

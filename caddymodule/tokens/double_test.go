@@ -46,11 +46,10 @@ type issuer struct {
 	forgot []delegation.Selection
 }
 
-// start returns an engine with an issuer; the engine is closed with the test.
+// start returns an engine with an issuer.
 func start(t *testing.T, o Options, life time.Duration) (*Engine, *issuer) {
 	t.Helper()
 	e := New(o)
-	t.Cleanup(func() { _ = e.Close() })
 	i := &issuer{life: life, found: make(map[RequestResult]int), why: make(map[MintReason]int)}
 	i.view = e.Attach(i)
 	return e, i

@@ -141,7 +141,7 @@ func TestPanickingMint(t *testing.T) {
 // thousand requests and from everybody's.
 func TestWaitingIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, i := start(t, Options{MaxWaiting: 10, MaxWaitingPerPerson: 4}, time.Hour)
+		_, i := start(t, Options{maxWaiting: 10, maxWaitingPerPerson: 4}, time.Hour)
 		i.failing(delegation.DelegationRefused, 0)
 		i.want(t, person("known"), false, delegation.DelegationRefused)
 		i.failing("", 0)
