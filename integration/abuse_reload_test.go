@@ -164,6 +164,7 @@ func TestOverloaded(t *testing.T) {
 	const perPerson = 500
 	participants := simulator.SampleParticipants(3)
 	s := start(t, administered(strings.Replace(scoped(), "delegate {", "delegate {\n\t\ttokens {\n\t\t\ttimeout 1m\n\t\t}", 1)), participants...)
+	unlimited(s)
 	a := newAdmin(t, s)
 	users := make([]*user, len(participants))
 	for i, p := range participants {

@@ -48,7 +48,7 @@ func ParseBaseURL(setting, example, address string) (*url.URL, error) {
 	if n, err := strconv.Atoi(port); strings.HasSuffix(u.Host, ":") || port != "" && (err != nil || n < 1 || n > 65535) {
 		return wrong("holds no valid port: use 1 to 65535, or leave it out")
 	}
-	if u.Scheme == "http" && host != "localhost" && !ip.IsLoopback() {
+	if u.Scheme == "http" && !IsLoopback(host) {
 		// A service token in clear opens everything to whoever listens.
 		return wrong("is http: use https, plain http is for a simulator on this machine only")
 	}
@@ -65,6 +65,13 @@ func ParseBaseURL(setting, example, address string) (*url.URL, error) {
 		host = "[" + host + "]"
 	}
 	return &url.URL{Scheme: u.Scheme, Host: host, Path: prefix}, nil
+}
+
+// IsLoopback reports whether a host name or address, without brackets and port,
+// is this machine: localhost in any case, 127.0.0.0/8 or ::1. Only with such a
+// host does plain http, or a database without TLS, reach nobody else.
+func IsLoopback(host string) bool {
+	return strings.EqualFold(host, "localhost") || net.ParseIP(host).IsLoopback()
 }
 
 // UpstreamAt is the upstream at an address that [ParseBase] has read.

@@ -3,12 +3,10 @@
 package grants
 
 import (
-	"context"
 	"crypto/tls"
 	"database/sql"
 	"errors"
 	"fmt"
-	"net"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +14,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/neterror"
 )
 
 // writersLockID is the number of the lock that writers take in turn. During a
@@ -42,12 +43,12 @@ func (s *Store) openPostgres(address string) error {
 	s.db.SetMaxIdleConns(4)
 	s.db.SetConnMaxIdleTime(5 * time.Minute)
 	s.dialect = dialect{
-		goose:  "postgres",
-		placeholder:   func(n int) string { return "$" + strconv.Itoa(n) },
-		lockWriters:   fmt.Sprintf("SELECT pg_advisory_xact_lock(%d)", int64(writersLockID)),
-		nowQuery:  "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint",
-		reason: postgresReason,
-		erase:  erasePostgres, truncateLog: truncateLogPostgres,
+		goose:       "postgres",
+		placeholder: func(n int) string { return "$" + strconv.Itoa(n) },
+		lockWriters: fmt.Sprintf("SELECT pg_advisory_xact_lock(%d)", int64(writersLockID)),
+		nowQuery:    "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint",
+		reason:      postgresReason,
+		erase:       erasePostgres, truncateLog: truncateLogPostgres,
 	}
 	return nil
 }
@@ -73,8 +74,7 @@ func disablePreparedStatements(config *pgx.ConnConfig) {
 // answer, and with one of the public ones that is everybody.
 func isPrivateConnection(c *pgx.ConnConfig) bool {
 	secure := func(host string, t *tls.Config) bool {
-		ip := net.ParseIP(host)
-		return strings.HasPrefix(host, "/") || host == "localhost" || ip.IsLoopback() || t != nil && !t.InsecureSkipVerify
+		return strings.HasPrefix(host, "/") || delegation.IsLoopback(host) || t != nil && !t.InsecureSkipVerify
 	}
 	if !secure(c.Host, c.TLSConfig) {
 		return false
@@ -120,13 +120,12 @@ func postgresReason(err error) (text string, mistaken bool) {
 
 // reason is what may be told of an error of either.
 func reason(err error) string {
-	var network net.Error
 	switch {
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
+	case neterror.IsTimeout(err):
 		return "it does not answer in time"
 	case errors.Is(err, sql.ErrConnDone):
 		return "the connection was closed"
 	default:
-		return "it cannot be reached"
+		return "it cannot be reached: " + neterror.Cause(err)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/neterror"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/policy"
 )
@@ -214,7 +214,7 @@ func (p *Provider) get(ctx context.Context, rest string, token *delegation.Token
 
 // noAnswerVerdict is the verdict of a call that got no answer.
 func noAnswerVerdict(err error, r *delegation.Refusal) blame.Verdict {
-	if operation, ok := errors.AsType[*net.OpError](err); ok && operation.Op == "dial" {
+	if neterror.NotSent(err) {
 		return blame.Unreachable(r)
 	}
 	return blame.ServiceFailed(r)

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
 // documentedScopes are the scopes the platform documents, and Project:read, which its own
@@ -43,7 +45,7 @@ func checkScopes(scopes []string) ([]string, error) {
 	}
 	sorted := slices.Sorted(slices.Values(scopes))
 	for i, s := range sorted {
-		if !isScope(s) {
+		if !delegation.IsScope(s) {
 			return nil, errors.New("scopes holds an empty scope or one with a space, quote, backslash or control character: write the scopes side by side, unquoted")
 		}
 		if i > 0 && s == sorted[i-1] {
@@ -51,16 +53,6 @@ func checkScopes(scopes []string) ([]string, error) {
 		}
 	}
 	return sorted, nil
-}
-
-// isScope tells whether s is a scope-token of RFC 6749 section 3.3.
-func isScope(s string) bool {
-	for _, c := range []byte(s) {
-		if c <= ' ' || c > '~' || c == '"' || c == '\\' {
-			return false
-		}
-	}
-	return s != ""
 }
 
 // Warnings tells what in the settings works but is probably not meant.

@@ -3,55 +3,18 @@
 package oauth
 
 import (
-	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"errors"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/neterror"
 )
 
-// Unreachable returns the error for a call that got no answer. It says why in
-// the words of [NetworkCause].
+// Unreachable returns the error for a call that got no answer. Its text is that
+// of [neterror.Cause].
 func Unreachable(err error) *Error {
-	return &Error{Kind: Unavailable, reason: NetworkCause(err)}
-}
-
-// NetworkCause says why a call got no answer, in words of our own: net/http's
-// errors quote what came over the wire.
-func NetworkCause(err error) string {
-	var (
-		timeout     net.Error
-		lookup      *net.DNSError
-		operation   *net.OpError
-		host        x509.HostnameError
-		authority   x509.UnknownAuthorityError
-		certificate *tls.CertificateVerificationError
-		record      tls.RecordHeaderError
-	)
-	switch {
-	case errors.Is(err, context.Canceled):
-		return "the call was cancelled"
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return "it did not answer in time"
-	case errors.As(err, &lookup):
-		return "its host name was not found"
-	case errors.As(err, &host):
-		return "its certificate is for another host"
-	case errors.As(err, &authority):
-		return "its certificate is signed by an unknown authority; name yours with ca_file"
-	case errors.As(err, &certificate):
-		return "its certificate is not valid"
-	case errors.As(err, &record):
-		return "it does not speak TLS"
-	case errors.As(err, &operation) && operation.Op == "dial":
-		return "it does not accept connections"
-	default:
-		return "the connection broke"
-	}
+	return &Error{Kind: Unavailable, reason: neterror.Cause(err)}
 }
 
 // maxRetryAfter bounds what an answer may make us wait.

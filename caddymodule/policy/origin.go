@@ -5,7 +5,6 @@ package policy
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -81,7 +80,7 @@ func checkOrigin(origin string) error {
 	if err != nil || u.Hostname() == "" || strings.ContainsFunc(u.Host, isNotHostRune) {
 		return fmt.Errorf("origin %q: write it as scheme://host in ASCII, such as https://app.example.org", origin)
 	}
-	if u.Scheme == "http" && !isLoopback(u.Hostname()) {
+	if u.Scheme == "http" && !isLoopbackOrigin(u.Hostname()) {
 		return fmt.Errorf("origin %s: use https; http is for loopback only", origin)
 	}
 	if u.Scheme != "https" && u.Scheme != "http" {
@@ -112,9 +111,11 @@ func serializeOrigin(u *url.URL) string {
 	return u.Scheme + "://" + host
 }
 
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || strings.HasSuffix(host, ".localhost") || ip != nil && ip.IsLoopback()
+// isLoopbackOrigin is [delegation.IsLoopback] as browsers see it, for which all
+// names below localhost are this machine too (RFC 6761 section 6.3). A server's
+// resolver may ask DNS for them, so addresses that it calls are judged without.
+func isLoopbackOrigin(host string) bool {
+	return strings.HasSuffix(host, ".localhost") || delegation.IsLoopback(host)
 }
 
 // Check refuses, with cross_origin, what a page of another origin sent. It is

@@ -188,10 +188,8 @@ func checkScope(scope string) error {
 	if scope == "" {
 		return errors.New("a scope is empty: remove it")
 	}
-	for _, c := range []byte(scope) {
-		if c <= ' ' || c >= 0x7f || c == '"' || c == '\\' {
-			return fmt.Errorf("%q is no scope: a scope has neither spaces nor quotes nor backslashes", scope)
-		}
+	if !delegation.IsScope(scope) {
+		return fmt.Errorf("%q is no scope: a scope has neither spaces nor quotes nor backslashes", scope)
 	}
 	return nil
 }
