@@ -10,68 +10,69 @@ import (
 )
 
 const (
-	// MinPeople is for how many people in a row a service has to fail before it
-	// is failing everybody.
+	// MinPeople is for how many people in a row a service has to fail before the
+	// breaker opens.
 	MinPeople = 3
 
-	// MinNewPeople is the same for people whom the service never knew: a
-	// few accounts with odd names prove nothing.
+	// MinNewPeople is the same for people whom the service has never known: it
+	// may fail for a few accounts with odd names.
 	MinNewPeople = 20
 
-	// FailureLife is how long a failure is remembered: the next one of the same
-	// person is then known to be no news.
+	// FailureLife is how long a person's failure is remembered: another one
+	// within it tells nothing new about the service.
 	FailureLife = 10 * time.Minute
 
-	// maxHistory bounds for how many people failures are remembered.
+	// maxHistory bounds the people whose failures are remembered.
 	maxHistory = 1000
 )
 
-// Breaker keeps a failing service from being asked by everybody, and who asks
-// from waiting for it. It opens for a second, and twice as long each time the
-// service fails again.
+// Breaker is a circuit breaker that counts people, not requests: one person's
+// failures, however many, do not open it; those of a few people do, once, and
+// cannot keep it open for the others. It opens for a second, and twice as long,
+// up to 30 s, each time the service fails again. It is safe for concurrent use.
 //
-// It is told verdicts and counts people, which libraries of this kind do not:
-// one person's failures, however many, do not open it; a few people's do, once,
-// and cannot keep it open for the others.
+// Why not sony/gobreaker: it counts requests, so that one person could open it
+// for everybody, and every second one of a small attack would be a probe.
 type Breaker struct {
 	mu           sync.Mutex
-	failedOwners map[Owner]struct{} // in a row, while closed
-	unreachable  int                // the same, of whoever asked
+	failedOwners map[Owner]struct{} // with failures in a row, while closed
+	unreachable  int                // failed connections in a row, of any owner, while closed
 	history      map[Owner]ownerFailures
 
-	successes uint64                // answers as they should be, and one
+	successes uint64                // answered questions, plus one
 	failures  int                   // openings in a row
-	refusal   *delegation.Refusal   // while open or half open
-	until     time.Time             // when somebody for whom it did not fail may try
-	retry     time.Time             // when anybody for whom it did may
-	probes    uint64                // how many have tried
-	probing   map[uint64]probeClass // under way
+	refusal   *delegation.Refusal   // while open or half open; nil: closed
+	until     time.Time             // when an owner of probeHealthy may probe
+	retry     time.Time             // when other owners may, at the earliest
+	probes    uint64                // number of the latest probe
+	probing   map[uint64]probeClass // probes under way, by number
 }
 
 // ownerFailures is what is remembered of an owner's failures.
 type ownerFailures struct {
 	last  time.Time
 	count int
-	next  time.Time // when they may try whether the service is back
+	next  time.Time // when the owner may probe
 }
 
-// probeClass is of whom one at a time tries whether the service is back: nobody
-// waits for the question of somebody for whom it may always fail.
+// probeClass is a class of owners, of each of which one at a time probes an open
+// breaker: the probe of an owner for whom the service may always fail must not
+// keep others from probing.
 type probeClass int
 
 const (
-	probeHealthy    probeClass = iota // people for whom it did not fail lately
-	probeFailing                      // people for whom it did
-	probeUnverified                   // [Strangers]
+	probeHealthy    probeClass = iota // people without a failure within FailureLife
+	probeFailing                      // people with one
+	probeUnverified                   // [Unverified]
 )
 
-// Permit is the leave to ask the service once.
+// Permit allows to ask the service once.
 type Permit struct {
-	probe     uint64 // of one that finds out whether the service is back, or 0
-	successes uint64 // of the breaker's, when it was given
+	probe     uint64 // number of the probe, or 0
+	successes uint64 // the breaker's when the permit was given
 }
 
-// IsProbe tells whether it is to find out if the service is back.
+// IsProbe reports whether the question probes an open breaker.
 func (p Permit) IsProbe() bool { return p.probe != 0 }
 
 // NewBreaker returns a closed breaker.
@@ -79,11 +80,12 @@ func NewBreaker() *Breaker {
 	return &Breaker{failedOwners: make(map[Owner]struct{}), history: make(map[Owner]ownerFailures), probing: make(map[uint64]probeClass), successes: 1}
 }
 
-// Allow tells whether the service may be asked for an owner. If it returns no
-// refusal, Record should follow, and Leave has to.
+// Allow returns a permit to ask the service for an owner, or the refusal to
+// answer with instead. A permit has to be given back by [Breaker.Release]; what
+// came of the question should be told before, by [Breaker.Record].
 //
-// While it is open few may try whether the service is back, at once: whoever
-// has got a pass for that ([Pass.Probe]) should not wait for others to ask.
+// An open breaker gives few permits, for probes. A probe ([Permit.IsProbe])
+// should be sent at once, not wait for a slot behind other questions.
 func (b *Breaker) Allow(o Owner) (Permit, *delegation.Refusal) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -119,16 +121,17 @@ func (b *Breaker) Allow(o Owner) (Permit, *delegation.Refusal) {
 	return Permit{b.probes, b.successes}, nil
 }
 
-// Release lets somebody else find out, if this one has learnt nothing.
+// Release gives a permit back. If it was a probe of which nothing was recorded,
+// another one may follow.
 func (b *Breaker) Release(p Permit) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.probing, p.probe)
 }
 
-// Record learns from how a question for an owner ended. Verdicts about a
-// credential or a person neither open the breaker nor keep it open, nor does a
-// question that has led to nothing while others were answered.
+// Record tells the breaker how a question for an owner ended. Verdicts about a
+// credential or a person do not open the breaker, nor does a failure during
+// which other questions were answered.
 func (b *Breaker) Record(p Permit, o Owner, v Verdict) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -141,14 +144,14 @@ func (b *Breaker) Record(p Permit, o Owner, v Verdict) {
 		return
 	}
 	owned := v.subject == subjectService && o != Operator
-	again := owned && (o == Unverified || b.rememberFailure(o)) // also if others were answered: then it is their own trouble
+	again := owned && (o == Unverified || b.rememberFailure(o)) // recorded even if others were answered: then it is this owner's own failure
 	if p.successes != 0 && p.successes != b.successes {
-		return // it has answered others meanwhile
+		return // the service has answered others meanwhile
 	}
 	_, probe := b.probing[p.probe]
 	switch {
 	case b.refusal != nil && !probe:
-		return // it began before the breaker opened, and tells nothing new
+		return // the question began before the breaker opened, and tells nothing new
 	case b.refusal != nil && again:
 		delete(b.probing, p.probe)
 		b.retry = time.Now().Add(minDelay)
@@ -162,7 +165,8 @@ func (b *Breaker) Record(p Permit, o Owner, v Verdict) {
 	b.failures++
 	wait := Backoff(b.failures)
 	if !owned && v.subject == subjectService || v.refusal.Code == delegation.CredentialsRejected {
-		// What is said of the operator's own account, which is everybody's.
+		// It is about the operator's account, and so for everybody: as long as the
+		// service asks.
 		wait = RetryDelay(v.refusal, b.failures)
 	}
 	b.refusal, b.until = v.refusal, time.Now().Add(wait)
@@ -171,7 +175,7 @@ func (b *Breaker) Record(p Permit, o Owner, v Verdict) {
 	clear(b.probing)
 }
 
-// Reset closes the breaker: its operator wants the service tried again.
+// Reset closes the breaker: the operator wants the service tried again.
 func (b *Breaker) Reset() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -184,7 +188,8 @@ func (b *Breaker) close() {
 	b.unreachable, b.failures, b.refusal, b.retry = 0, 0, nil, time.Time{}
 }
 
-// countFailure counts a failure, and tells whether the service fails everybody.
+// countFailure counts a failure of a closed breaker and reports whether it has to
+// open.
 func (b *Breaker) countFailure(o Owner, v Verdict) bool {
 	switch {
 	case v.subject == subjectUnreachable:
@@ -205,9 +210,9 @@ func (b *Breaker) countFailure(o Owner, v Verdict) bool {
 	return people+min(newcomers, 1) >= MinPeople || newcomers >= MinNewPeople
 }
 
-// rememberFailure notes a failure, and tells whether the owner had one before. A
-// few people for whom a service always fails tell nothing new each time, and
-// must not keep everybody else from being tried.
+// rememberFailure records an owner's failure and reports whether there was one
+// within [FailureLife]: a few people for whom the service always fails must not
+// keep the breaker open for all others.
 func (b *Breaker) rememberFailure(o Owner) bool {
 	now := time.Now()
 	last, ok := b.history[o]

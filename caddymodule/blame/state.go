@@ -9,24 +9,24 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// State is what a breaker does.
+// State is the state of a circuit breaker.
 type State string
 
-// The states of a breaker.
+// The states of a circuit breaker.
 const (
 	Closed   State = "closed"    // questions go to the service
 	Open     State = "open"      // questions are refused at once
-	HalfOpen State = "half_open" // one question goes to the service, to see
+	HalfOpen State = "half_open" // a probe may go to the service
 )
 
-// Status is a breaker's state for operators.
+// Status is the state of a breaker, as the admin API shows it.
 type Status struct {
 	State State           `json:"state"`
 	Code  delegation.Code `json:"code,omitempty"` // why it is not closed
 	Until time.Time       `json:"until,omitzero"` // when the service is asked again
 }
 
-// Status tells the state.
+// Status returns the state.
 func (b *Breaker) Status() Status {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -44,13 +44,14 @@ const (
 	minDelay = time.Second
 	maxDelay = 30 * time.Second
 
-	// rejectedDelay is for credentials that a service does not accept, which
-	// only an operator can mend.
+	// rejectedDelay is the delay after a service has not accepted the operator's
+	// credentials, which only the operator can correct.
 	rejectedDelay = 30 * time.Second
 )
 
-// RetryDelay is how long to leave whoever gave a refusal alone after n of them in a
-// row: as long as it asks (Retry-After), within bounds.
+// RetryDelay returns how long not to ask again after n refusals in a row: the
+// backoff, or the refusal's RetryAfter up to [delegation.MaxRetryAfter] if that
+// is longer; 30 s after rejected credentials.
 func RetryDelay(r *delegation.Refusal, n int) time.Duration {
 	if r.Code == delegation.CredentialsRejected {
 		return rejectedDelay
@@ -58,14 +59,15 @@ func RetryDelay(r *delegation.Refusal, n int) time.Duration {
 	return max(Backoff(n), min(r.RetryAfter, delegation.MaxRetryAfter))
 }
 
-// Backoff is how long to pause after n failures in a row: from a second to
-// thirty, with jitter so that several servers do not come back at once.
+// Backoff returns the delay after n failures in a row: from 1 s to 30 s, doubling,
+// up to a quarter less by jitter so that several servers do not come back at once.
 func Backoff(n int) time.Duration {
 	d := min(minDelay<<min(n-1, 10), maxDelay)
 	return d - time.Duration(rand.Int64N(int64(d/4))) //nolint:gosec // it spreads, it protects nothing
 }
 
-// Repeat is a refusal that was given before, for who asks now.
+// Repeat returns a remembered refusal for another request, with wait as its
+// RetryAfter.
 func Repeat(r *delegation.Refusal, wait time.Duration) *delegation.Refusal {
 	repeated := delegation.Refuse(r.Code, r.Unwrap())
 	repeated.RetryAfter = wait

@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package blame tells whom an answer, or the lack of one, is about: that
-// decides whom it can hurt. A [Verdict] about a credential or a person never
-// keeps anybody else from being served; a [Breaker] opens only for verdicts
-// about the service, counted by distinct people.
+// Package blame is a circuit breaker for services that are asked for many people.
+// Each answer, or the lack of one, gets a [Verdict]: whether it is about the
+// credential, the person or the service. Only verdicts about the service, of
+// distinct people, open the [Breaker]; one person's trouble stays theirs.
 package blame
 
 import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// Verdict is whom the outcome of one question is about. The zero value is
-// [Nobody].
+// Verdict says what the outcome of one question is about. The zero value is
+// [Neutral].
 type Verdict struct {
 	subject subject
 	refusal *delegation.Refusal
 }
 
+// subject is what a verdict is about.
 type subject int
 
 const (
@@ -28,34 +29,36 @@ const (
 	subjectUnreachable
 )
 
-// Neutral is the verdict of a decision of our own, such as that too many wait.
-// It says nothing of anybody.
+// Neutral returns the verdict of a decision of our own, such as that too many
+// wait. It says nothing about the service.
 func Neutral() Verdict { return Verdict{} }
 
-// Healthy is the verdict of an answer as it should be.
+// Healthy returns the verdict of an answer as it should be.
 func Healthy() Verdict { return Verdict{subject: subjectHealthy} }
 
-// CredentialFault is the verdict of an answer that may be made by the one credential
-// or request, which anybody can send as many of as they like: a rate limit, a
-// status that nobody expects, a body that is none. It says nothing of the
+// CredentialFault returns the verdict of an answer that the one credential or
+// request may have caused: a rate limit, an unexpected status, a body that cannot
+// be read. Anybody can send any number of those, so it says nothing about the
 // service.
 func CredentialFault() Verdict { return Verdict{subject: subjectCredential} }
 
-// PersonRefused is the verdict of a decision about one person. Who decides is well.
+// PersonRefused returns the verdict of a decision about one person. A service that
+// decides is healthy.
 func PersonRefused() Verdict { return Verdict{subject: subjectPerson} }
 
-// ServiceFailed is the verdict of silence, or of an answer that says that the
-// service is in trouble. It is the asking person's until it hits others too.
+// ServiceFailed returns the verdict of no answer, or of one that says that the
+// service is in trouble. It counts for its owner, until other owners have it too.
 func ServiceFailed(r *delegation.Refusal) Verdict { return Verdict{subjectService, r} }
 
-// Unreachable is the verdict of a connection that could not be made. Nobody's
-// request can be the cause: it was not sent.
+// Unreachable returns the verdict of a connection that could not be made. No
+// request can be the cause, as none was sent: it counts whoever the owner is.
 func Unreachable(r *delegation.Refusal) Verdict { return Verdict{subjectUnreachable, r} }
 
-// ConcernsService tells whether the verdict may be everybody's.
+// ConcernsService reports whether the verdict is about the service.
 func (v Verdict) ConcernsService() bool { return v.subject >= subjectService }
 
-// VerdictOf returns the verdict of a refusal by a token endpoint, or by a platform.
+// VerdictOf returns the verdict of a refusal that a token endpoint or a platform
+// gave.
 func VerdictOf(r *delegation.Refusal) Verdict {
 	switch r.Code {
 	case delegation.Overloaded, delegation.SessionRequired:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package fair shares a few slots between owners, so that none of them can use
-// up what all need.
+// Package fair is fair queueing for a few slots: owners get them in turn, so
+// that no owner can use up what all need.
 package fair
 
 import (
@@ -12,50 +12,52 @@ import (
 	"sync"
 )
 
-// ErrFull is the error for whoever has to make room in the waiting room.
+// ErrFull is the error of a waiter who has to make room because too many wait.
 var ErrFull = errors.New("too many are waiting")
 
-// Limits of a queue.
+// Limits bound a queue.
 type Limits struct {
-	// Slots is how many may run at once.
+	// Slots is how many may be held at once. At least 1.
 	Slots int
-	// PerOwner is how many of these may be one owner's.
+	// PerOwner is how many of them one owner may hold. At least 1.
 	PerOwner int
-	// LastRankSlots is how many of them may be of owners of the rank [Last]. 0: all.
+	// LastRankSlots is how many of them owners of [RankLast] may hold together.
+	// 0: all.
 	LastRankSlots int
 	// Waiting is how many may wait. 0: any number.
 	Waiting int
-	// NewestFirst has whoever came last go first, of owners who have as many slots:
-	// in an overload who has waited longest is the next to give up, and what
-	// somebody leaves lying in the queue delays nobody. For what anybody can
-	// send.
+	// NewestFirst gives a slot to the latest arrival, among owners who hold as
+	// many slots. In an overload the one who has waited longest is the next to
+	// give up, and abandoned requests delay nobody. It is for queues that anybody
+	// can fill, such as sessions that are not verified yet.
 	NewestFirst bool
 }
 
-// Rank orders owners: who is of a lower one goes first.
+// Rank orders owners: a lower rank goes first.
 type Rank int
 
-// The ranks.
+// The ranks of owners.
 const (
 	RankFirst Rank = iota
 	RankMiddle
 	RankLast
 )
 
-// Queue gives slots to owners in turn, in the order of their ranks.
+// Queue gives slots to owners in the order of their ranks, and in turn within a
+// rank. It is safe for concurrent use.
 type Queue[O comparable] struct {
 	limits Limits
 
 	mu              sync.Mutex
 	running         int
-	lastRankRunning int // of them, of the rank Last
+	lastRankRunning int // of running, those of RankLast
 	waiting         int
-	arrivals        uint64 // of who came last
+	arrivals        uint64 // how many have come, which numbers the latest
 	owners          map[O]*ownerQueue[O]
-	roundRobin      []*ownerQueue[O] // those in which somebody waits, in turn
+	roundRobin      []*ownerQueue[O] // owners with waiters, the next in turn first
 }
 
-// ownerQueue is one owner's.
+// ownerQueue is one owner's waiters and the number of its slots.
 type ownerQueue[O comparable] struct {
 	owner   O
 	rank    Rank
@@ -63,6 +65,7 @@ type ownerQueue[O comparable] struct {
 	waiting []*waiter
 }
 
+// waiter is one call of Acquire.
 type waiter struct {
 	arrival uint64
 	rank    Rank          // when it got its slot
@@ -70,20 +73,21 @@ type waiter struct {
 	err     error
 }
 
-// New returns a queue in which nobody is.
+// New returns a queue without waiters.
 func New[O comparable](limits Limits) *Queue[O] {
 	return &Queue[O]{limits: limits, owners: make(map[O]*ownerQueue[O])}
 }
 
-// Running is how many slots are taken.
+// Running returns how many slots are held.
 func (q *Queue[O]) Running() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.running
 }
 
-// Acquire waits for a slot, and returns what gives it back. The error is ctx's,
-// or [ErrFull] for who has to make room if too many wait.
+// Acquire waits for a slot and returns a function that gives it back, which may
+// be called more than once. The error is that of ctx, or [ErrFull] for a waiter
+// who has to make room.
 func (q *Queue[O]) Acquire(ctx context.Context, owner O, rank Rank) (release func(), err error) {
 	w := q.enqueue(owner, rank)
 	select {
@@ -97,7 +101,8 @@ func (q *Queue[O]) Acquire(ctx context.Context, owner O, rank Rank) (release fun
 	return sync.OnceFunc(func() { q.release(owner, w.rank) }), nil
 }
 
-// TryAcquire takes a slot if one is free, for an owner that has none. It does not wait.
+// TryAcquire takes a slot if one is free and the owner neither holds nor awaits
+// one. It does not wait.
 func (q *Queue[O]) TryAcquire(owner O, rank Rank) (release func(), ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -137,12 +142,13 @@ func (q *Queue[O]) enqueue(owner O, rank Rank) *waiter {
 }
 
 // ownerShare of the waiting room (a quarter) is what one owner may fill before
-// rank counts no more.
+// its rank does not protect it any more.
 const ownerShare = 4
 
-// compareEviction orders lines by who has to make room: where more wait than one owner
-// may have, of the last rank, where most wait, for the longest time. A crowd of
-// which each has only one waiting must not have those make room who go first.
+// compareEviction orders owners so that a waiter of the greatest has to make room:
+// the owner with most waiters beyond the share of one, then of the last rank, with
+// most waiters, with the longest wait. A crowd of owners with one waiter each must not
+// displace those of the first rank.
 func (q *Queue[O]) compareEviction(a, b *ownerQueue[O]) int {
 	share := q.limits.Waiting / ownerShare
 	return cmp.Or(
@@ -153,7 +159,7 @@ func (q *Queue[O]) compareEviction(a, b *ownerQueue[O]) int {
 	)
 }
 
-// abandon ends the waiting of one who gives up, unless it has ended just now.
+// abandon removes a waiter who gives up, unless it was decided just now.
 func (q *Queue[O]) abandon(owner O, w *waiter, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -179,7 +185,7 @@ func (q *Queue[O]) release(owner O, rank Rank) {
 	q.dispatch()
 }
 
-// dispatch gives free slots away.
+// dispatch gives free slots to waiters.
 func (q *Queue[O]) dispatch() {
 	for q.running < q.limits.Slots {
 		next := q.next()
@@ -193,14 +199,14 @@ func (q *Queue[O]) dispatch() {
 		}
 		next.waiting[i].rank = next.rank
 		q.finish(next, i, nil)
-		if len(next.waiting) > 0 { // it is the others' turn
+		if len(next.waiting) > 0 { // the other owners come first now
 			i := slices.Index(q.roundRobin, next)
 			q.roundRobin = append(slices.Delete(q.roundRobin, i, i+1), next)
 		}
 	}
 }
 
-// occupy counts a slot that one of a line has got.
+// occupy counts a slot for an owner.
 func (q *Queue[O]) occupy(l *ownerQueue[O]) {
 	l.running++
 	q.running++
@@ -209,7 +215,7 @@ func (q *Queue[O]) occupy(l *ownerQueue[O]) {
 	}
 }
 
-// next is the line whose turn it is; nil if nobody waits who may have a slot.
+// next returns the owner whose turn it is, or nil if no waiter may have a slot.
 func (q *Queue[O]) next() (next *ownerQueue[O]) {
 	for _, l := range q.roundRobin {
 		if q.eligible(l) && (next == nil || q.precedes(l, next)) {
@@ -221,6 +227,7 @@ func (q *Queue[O]) next() (next *ownerQueue[O]) {
 	return next
 }
 
+// precedes reports whether an owner goes before another one.
 func (q *Queue[O]) precedes(l, other *ownerQueue[O]) bool {
 	if l.rank != other.rank || !q.limits.NewestFirst {
 		return l.rank < other.rank
@@ -231,11 +238,12 @@ func (q *Queue[O]) precedes(l, other *ownerQueue[O]) bool {
 	return l.waiting[len(l.waiting)-1].arrival > other.waiting[len(other.waiting)-1].arrival
 }
 
+// eligible reports whether an owner may hold one more slot.
 func (q *Queue[O]) eligible(l *ownerQueue[O]) bool {
 	return l.running < q.limits.PerOwner && (l.rank < RankLast || q.limits.LastRankSlots == 0 || q.lastRankRunning < q.limits.LastRankSlots)
 }
 
-// finish ends the waiting of the i-th of a line.
+// finish ends the wait of an owner's i-th waiter, with a slot if err is nil.
 func (q *Queue[O]) finish(l *ownerQueue[O], i int, err error) {
 	w := l.waiting[i]
 	l.waiting = slices.Delete(l.waiting, i, i+1)
@@ -249,7 +257,7 @@ func (q *Queue[O]) finish(l *ownerQueue[O], i int, err error) {
 	close(w.done)
 }
 
-// removeIdle forgets a line in which nobody is.
+// removeIdle deletes an owner with neither slots nor waiters.
 func (q *Queue[O]) removeIdle(l *ownerQueue[O]) {
 	if l.running == 0 && len(l.waiting) == 0 {
 		delete(q.owners, l.owner)

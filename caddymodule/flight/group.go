@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package flight does a thing once for all who ask for it at the same time.
+// Package flight does work once for all who ask for it at the same time.
 package flight
 
 import (
@@ -16,27 +16,32 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// Limits bound how many may wait, and for how long.
+// Limits bound a group. All have to be positive, but Waiting and PerOwner do not
+// matter to the zero owner.
 type Limits struct {
-	// Timeout is what a flight may take.
+	// Timeout bounds one flight.
 	Timeout time.Duration
-	// Waiting is how many may wait at once.
+	// Waiting is how many callers may wait at once.
 	Waiting int
 	// PerOwner is how many of them may wait for one owner.
 	PerOwner int
 }
 
-// Group does things for owners, each key once at a time. Flights are
-// detached: they end by their own deadline, a leader who leaves harms nobody,
-// and a waiter who leaves stops waiting at once. One result answers all.
+// Group runs work for owners of type O with results of type T, each key once at
+// a time. Flights are detached from who began them: they end by their own
+// deadline, a first caller who leaves harms nobody, and every caller who leaves
+// stops waiting at once. It is safe for concurrent use.
+//
+// Why not [singleflight.Group] alone, which it is built on: that has neither a
+// deadline nor a bound for waiting callers, and a panic in it ends the process.
 type Group[O comparable, T any] struct {
 	limits  atomic.Pointer[Limits]
 	flights singleflight.Group
 
 	mu      sync.Mutex
-	waiting int
-	running int
-	owners  map[O]int
+	waiting int       // callers
+	running int       // flights
+	owners  map[O]int // waiting callers by owner
 }
 
 // New returns a group without flights.
@@ -46,28 +51,29 @@ func New[O comparable, T any](limits Limits) *Group[O, T] {
 	return g
 }
 
-// Limit sets other limits, for who comes from now on.
+// Limit sets other limits, for calls from now on.
 func (g *Group[O, T]) Limit(limits Limits) { g.limits.Store(&limits) }
 
-// Waiting is how many wait now.
+// Waiting returns how many callers wait now.
 func (g *Group[O, T]) Waiting() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.waiting
 }
 
-// Do returns what fly returns for the key, which runs unless it does already.
-// fly's context has the flight's deadline, and of ctx the trace span alone. The error is
-// fly's, ctx's, or a refusal with the code overloaded if too many are waiting.
-// The zero owner's waiting is not counted: it is part of other flights.
-func (g *Group[O, T]) Do(ctx context.Context, key string, owner O, fly func(context.Context) (T, error)) (T, error) {
+// Do returns the result of work for the key, which is started unless it runs
+// already. The context that work gets has the group's deadline, and of ctx only
+// the trace span. The error is that of work or of ctx, or a refusal with the
+// code overloaded if too many callers wait. Callers for the zero owner are not
+// counted: they are part of another flight.
+func (g *Group[O, T]) Do(ctx context.Context, key string, owner O, work func(context.Context) (T, error)) (T, error) {
 	var none T
 	if err := g.admit(owner); err != nil {
 		return none, err
 	}
 	defer g.dismiss(owner)
 	limits := g.limits.Load()
-	landed := g.flights.DoChan(key, func() (any, error) {
+	done := g.flights.DoChan(key, func() (any, error) {
 		defer g.countRunning(owner)()
 		ctx, cancel := context.WithTimeout(delegation.Detach(ctx), limits.Timeout)
 		defer cancel()
@@ -75,7 +81,7 @@ func (g *Group[O, T]) Do(ctx context.Context, key string, owner O, fly func(cont
 		// singleflight panics again in a goroutine of its own, where nothing
 		// could recover it.
 		err := background.Do("flight", func() (err error) {
-			result, err = fly(ctx)
+			result, err = work(ctx)
 			return err
 		})
 		return result, err
@@ -83,20 +89,21 @@ func (g *Group[O, T]) Do(ctx context.Context, key string, owner O, fly func(cont
 	select {
 	case <-ctx.Done():
 		return none, ctx.Err()
-	case r := <-landed:
+	case r := <-done:
 		return r.Val.(T), r.Err
 	}
 }
 
+// admit counts a caller, or refuses one too many.
 func (g *Group[O, T]) admit(owner O) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	var nobody O
+	var zero O
 	limits := g.limits.Load()
 	switch {
-	case owner == nobody:
+	case owner == zero:
 		return nil
-	case max(g.waiting, g.running) >= limits.Waiting: // whoever left has left a flight behind
+	case max(g.waiting, g.running) >= limits.Waiting: // a caller who left has left a flight behind
 		return delegation.Refuse(delegation.Overloaded, errors.New("too many requests are waiting"))
 	case g.owners[owner] >= limits.PerOwner:
 		return delegation.Refuse(delegation.Overloaded, errors.New("too many requests of one person are waiting"))
@@ -106,10 +113,10 @@ func (g *Group[O, T]) admit(owner O) error {
 	return nil
 }
 
-// countRunning counts a flight until it lands.
-func (g *Group[O, T]) countRunning(owner O) (land func()) {
-	var nobody O
-	if owner == nobody {
+// countRunning counts a flight until the returned function is called.
+func (g *Group[O, T]) countRunning(owner O) (ended func()) {
+	var zero O
+	if owner == zero {
 		return func() {}
 	}
 	add := func(n int) {
@@ -121,9 +128,10 @@ func (g *Group[O, T]) countRunning(owner O) (land func()) {
 	return func() { add(-1) }
 }
 
+// dismiss takes back what admit has counted.
 func (g *Group[O, T]) dismiss(owner O) {
-	var nobody O
-	if owner == nobody {
+	var zero O
+	if owner == zero {
 		return
 	}
 	g.mu.Lock()
