@@ -16,11 +16,11 @@ var (
 	hostName = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$`)
 )
 
-// ParseBaseURL reads the address of a platform, to which paths are appended, in
+// ParseBaseURL returns the base URL of a platform, to which paths are appended, in
 // the one spelling that a token's audience has: lower-case host, no default
-// port, no trailing slash. It has to be https, or http on loopback. Its errors
-// begin with the setting's name, and do not repeat the address, which may hold
-// a password.
+// port, no trailing slash. It has to be https, or http on loopback ([IsLoopback]).
+// Errors begin with the setting's name and do not repeat the address, which may
+// hold a password.
 func ParseBaseURL(setting, example, address string) (*url.URL, error) {
 	wrong := func(what string) (*url.URL, error) {
 		return nil, fmt.Errorf("%s %s", setting, what)
@@ -74,7 +74,7 @@ func IsLoopback(host string) bool {
 	return strings.EqualFold(host, "localhost") || net.ParseIP(host).IsLoopback()
 }
 
-// UpstreamAt is the upstream at an address that [ParseBase] has read.
+// UpstreamAt returns the upstream at a URL of [ParseBaseURL].
 func UpstreamAt(base *url.URL) Upstream {
 	port := base.Port()
 	if port == "" {

@@ -4,21 +4,22 @@ package delegation
 
 import "sync"
 
-// KeyRotation names the keys of one account, so that [Identity.Key] stays the
-// same while they are rotated. A token belongs to the account and not to the
-// key that it was obtained with: a key that replaces one while the server runs,
-// or that was listed beside it in an earlier configuration, takes its name
-// over. A configuration whose first key was not known before begins with a
-// name, and so with tokens, of its own.
+// KeyRotation names the keys of one account, so that [Identity.Key] stays the same
+// while they are rotated: a token belongs to the account and not to the key that
+// it was obtained with. A key takes over the name of the key that it replaces
+// while the server runs, or that it was listed with in an earlier configuration.
+// A configuration whose first key was not known before begins with a name, and so
+// with tokens, of its own.
 //
-// The zero value knows no key. It is for [Host.State], keyed by the account.
+// The zero value knows no key. It is kept by [Host.Retain], keyed by the account.
 type KeyRotation struct {
 	mu    sync.Mutex
 	names map[string]string // by a key's fingerprint
 }
 
-// NameOf returns the name for the keys of a configuration, by their
-// fingerprints: what its first key is known by, or that key's own.
+// NameOf returns the name for the keys of a configuration, given by their
+// fingerprints: the name of its first key, or that key's own fingerprint if it is
+// new.
 func (s *KeyRotation) NameOf(keys ...string) (name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -30,8 +31,7 @@ func (s *KeyRotation) NameOf(keys ...string) (name string) {
 	return name
 }
 
-// Replace has keys that took the place of others, under which tokens go by the
-// name, take the name over.
+// Replace gives a name to keys that have taken the place of those which had it.
 func (s *KeyRotation) Replace(name string, keys ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
