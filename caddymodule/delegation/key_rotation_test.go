@@ -4,9 +4,9 @@ package delegation
 
 import "testing"
 
-// TestR13_Succession fixes which change of keys goes on with the tokens there
+// TestR13_KeyRotation fixes which change of keys goes on with the tokens there
 // are, and which begins anew.
-func TestR13_Succession(t *testing.T) {
+func TestR13_KeyRotation(t *testing.T) {
 	for name, c := range map[string]struct {
 		replaced []string   // while the server runs, in place of the first
 		loaded   [][]string // one configuration after another; the first is "a" alone

@@ -17,12 +17,13 @@ func Unreachable(err error) *Error {
 	return &Error{Kind: Unavailable, reason: neterror.Cause(err)}
 }
 
-// maxRetryAfter bounds what an answer may make us wait.
+// maxRetryAfter is the longest wait that an answer may ask for.
 const maxRetryAfter = time.Hour
 
-// RetryAfter tells how long an answer asks to wait before the next request:
+// RetryAfter returns how long an answer asks to wait before the next request:
 // Retry-After in seconds or as a date (RFC 9110 section 10.2.3), otherwise the
-// seconds of RateLimit-Reset; at most an hour, 0 if it does not say.
+// seconds of RateLimit-Reset. It is at most an hour, and 0 if the answer does not
+// say.
 func RetryAfter(h http.Header, now time.Time) time.Duration {
 	for _, name := range []string{"Retry-After", "RateLimit-Reset"} {
 		value := strings.TrimSpace(h.Get(name))
@@ -43,7 +44,8 @@ func RetryAfter(h http.Header, now time.Time) time.Duration {
 	return 0
 }
 
-// clockSkew is the issuer's clock minus ours by the answer's Date; 0 if unknown.
+// clockSkew returns the issuer's clock minus ours, by the answer's Date header; 0
+// if unknown.
 func clockSkew(h http.Header, now time.Time) time.Duration {
 	at, err := http.ParseTime(h.Get("Date"))
 	if err != nil {

@@ -23,16 +23,16 @@ const (
 	maxLifetime = 30 * 24 * time.Hour
 )
 
-// tokenResponse is a token response (RFC 6749 section 5.1) that has passed judgement.
+// tokenResponse is a successful token response (RFC 6749 section 5.1), checked.
 type tokenResponse struct {
 	accessToken string
 	lifetime    time.Duration
 	scope       string // as granted
 }
 
-// StrictObject reads a JSON object from a stranger. A key that is there twice is
-// refused: two parsers may disagree on which one counts (RFC 8259 section 4).
-// Null values are nil. The error quotes nothing.
+// StrictObject returns the members of a JSON object that came over the network. A
+// name that occurs twice is an error: two parsers may disagree on which one
+// counts (RFC 8259 section 4). Null values are nil. Errors quote nothing.
 func StrictObject(body []byte) (map[string]json.RawMessage, error) {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
@@ -66,7 +66,7 @@ func StrictObject(body []byte) (map[string]json.RawMessage, error) {
 	return all, nil
 }
 
-// stringField returns a string field; "" if it is absent.
+// stringField returns a string member; "" if it is absent.
 func stringField(all map[string]json.RawMessage, key string) (string, error) {
 	if all[key] == nil {
 		return "", nil
@@ -78,7 +78,8 @@ func stringField(all map[string]json.RawMessage, key string) (string, error) {
 	return s, nil
 }
 
-// parseTokenResponse checks a successful answer. Errors name the field, never its value.
+// parseTokenResponse checks the body of a successful answer to a request for the
+// scopes asked. Errors name the field, never its value.
 func parseTokenResponse(body []byte, asked []string) (*tokenResponse, error) {
 	all, err := StrictObject(body)
 	if err != nil {
@@ -110,6 +111,7 @@ func parseTokenResponse(body []byte, asked []string) (*tokenResponse, error) {
 	return &a, nil
 }
 
+// checkAccessToken refuses a token that no Authorization header can carry.
 func checkAccessToken(token string) error {
 	switch {
 	case token == "":
@@ -127,8 +129,9 @@ func checkAccessToken(token string) error {
 	return nil
 }
 
-// parseExpiresIn reads expires_in. Only it may drive a cache: a token that is kept
-// without knowing its end is sooner or later a dead one.
+// parseExpiresIn returns the lifetime in expires_in, from a second to 30 days. A
+// token without it is refused: kept for a guessed time it would sooner or later
+// be used after its end.
 func parseExpiresIn(value json.RawMessage) (time.Duration, error) {
 	literal := string(value)
 	switch {
@@ -147,9 +150,9 @@ func parseExpiresIn(value json.RawMessage) (time.Duration, error) {
 	return min(time.Duration(seconds)*time.Second, maxLifetime), nil
 }
 
-// grantedScope returns the scope of the token. An issuer may grant less than was
-// asked for, and then has to say so (RFC 6749 section 3.3). More is refused:
-// the operator's scopes are a ceiling.
+// grantedScope returns the scope of the token, space-separated. An issuer may grant
+// less than was asked for, and then has to say so (RFC 6749 section 3.3). More is
+// refused: the operator's scopes are a ceiling.
 func grantedScope(all map[string]json.RawMessage, asked []string) (string, error) {
 	scope, err := stringField(all, "scope")
 	if err != nil {

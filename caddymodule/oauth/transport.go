@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// checkedTransport stands between x/oauth2 and the network for one request. An answer
-// passes only after it was judged, and only what was judged of it: x/oauth2
-// alone would take a form for a token response, a string for expires_in, and
-// the last of two equal keys.
+// checkedTransport is the transport between x/oauth2 and the network for one token
+// request. It checks the answer and passes on only what it has checked: x/oauth2
+// alone would take a form for a token response, a string for expires_in, and the
+// last of two equal keys.
 type checkedTransport struct {
 	base            http.RoundTripper
 	requestedScopes []string
@@ -62,7 +62,8 @@ func (w *checkedTransport) RoundTrip(req *http.Request) (*http.Response, error) 
 	}, nil
 }
 
-// checkResponse tells what is wrong with an answer; nil if it holds a token.
+// checkResponse returns the error of an answer, and sets w.response if there is
+// none.
 func (w *checkedTransport) checkResponse(res *http.Response, body []byte) *Error {
 	switch status := res.StatusCode; {
 	case status == http.StatusTooManyRequests:
@@ -89,8 +90,8 @@ func (w *checkedTransport) checkResponse(res *http.Response, body []byte) *Error
 	return nil
 }
 
-// parseErrorResponse reads an error answer (RFC 6749 section 5.2). Issuers send 400, 401
-// and 403 for the same codes, so the code decides.
+// parseErrorResponse returns the error of an error response (RFC 6749 section 5.2).
+// Issuers send 400, 401 and 403 for the same codes, so the code decides.
 func parseErrorResponse(status int, body []byte) *Error {
 	all, err := StrictObject(body)
 	if err != nil {
