@@ -9,8 +9,9 @@ import (
 )
 
 // CheckEarlyData refuses, with too_early, a request that changes something and came
-// before the TLS handshake was complete: whoever recorded it could send it
-// again (RFC 8470). What stands in front of this server says so by Early-Data.
+// before the TLS handshake was complete, as the connection or the header
+// Early-Data of a proxy in front says (RFC 8470): whoever recorded it could send
+// it again. upgrade counts as a change.
 func CheckEarlyData(r *http.Request, upgrade bool) *delegation.Refusal {
 	// 1 is the only value there is; others, or several, mean the same (section 5.1).
 	early := r.TLS != nil && !r.TLS.HandshakeComplete || len(r.Header["Early-Data"]) > 0

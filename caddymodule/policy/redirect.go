@@ -9,18 +9,18 @@ import (
 	"strings"
 )
 
-// Redirect is the address of a page of the app that a browser is redirected to. Make
-// it with [ParsePage].
+// Redirect is the address of a page of the app that a browser is redirected to.
+// Make it with [ParseRedirect].
 type Redirect struct {
 	url url.URL
 }
 
-// ParseRedirect reads the address of a page, with its query and fragment: a path, or
-// a URL on an origin that [Page.On] has to allow. What browsers and servers read
-// in two ways is refused, because a redirect that can be led elsewhere is what
-// phishing is made of: backslashes, blanks, control characters, and hosts that
-// are not written as browsers send them. parameter is the query parameter that is
-// to be added, which the address must not have.
+// ParseRedirect returns the redirect to an address: a path, or a URL on an origin
+// that [Redirect.CheckOrigin] has to allow, with query and fragment. An address
+// that browsers and servers may read in two ways is an error, because open
+// redirects are what phishing is made of: backslashes, blanks, control characters,
+// and hosts that are not written as browsers send them. parameter is the query
+// parameter that [Redirect.WithParameter] is to add; the address must not have it.
 func ParseRedirect(address, parameter string) (*Redirect, error) {
 	if strings.ContainsFunc(address, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`\{}<>"^|`+"`", r) }) {
 		return nil, errors.New("it holds a blank, a backslash, a brace or another sign that no address has, or a letter beyond ASCII: escape it with %")
@@ -51,8 +51,8 @@ func ParseRedirect(address, parameter string) (*Redirect, error) {
 	return &Redirect{*u}, nil
 }
 
-// CheckOrigin refuses a page whose origin is neither own nor trusted. own is the address
-// of a directive of this site, or nil if that is not known.
+// CheckOrigin returns an error for a page whose origin is neither own nor trusted.
+// own is a URL of this site, or nil if that is not known.
 func (p *Redirect) CheckOrigin(own *url.URL, o *Origins) error {
 	if p.url.Scheme == "" || own != nil && serializeOrigin(own) == serializeOrigin(&p.url) {
 		return nil
@@ -63,8 +63,8 @@ func (p *Redirect) CheckOrigin(own *url.URL, o *Origins) error {
 	return nil
 }
 
-// WithParameter is the page's address with one more parameter in its query, which stands
-// before the fragment: behind the # it would be the app's router's.
+// WithParameter returns the address with one more parameter in its query, before the
+// fragment: behind the # it would belong to the app's router.
 func (p *Redirect) WithParameter(parameter, value string) string {
 	u := p.url
 	if u.RawQuery != "" {
