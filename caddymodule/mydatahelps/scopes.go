@@ -11,9 +11,9 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// documentedScopes are the scopes the platform documents, and Project:read, which its own
-// dashboard asks for. The list is for warnings only: the platform adds scopes
-// without notice.
+// documentedScopes are the scopes that the platform documents, and Project:read, which
+// its own dashboard asks for. The list is for warnings only: the platform adds
+// scopes without notice.
 var documentedScopes = []string{
 	"api",
 	"AppleHealthActivitySummaries:read",
@@ -38,7 +38,7 @@ var documentedScopes = []string{
 	"SurveyTasks:read",
 }
 
-// checkScopes returns the scopes sorted.
+// checkScopes returns the setting's scopes, sorted.
 func checkScopes(scopes []string) ([]string, error) {
 	if len(scopes) == 0 {
 		return nil, errors.New("scopes is missing: name what a participant token may be used for, such as Participant:read")
@@ -55,7 +55,7 @@ func checkScopes(scopes []string) ([]string, error) {
 	return sorted, nil
 }
 
-// Warnings tells what in the settings works but is probably not meant.
+// Warnings returns what in the settings works but is probably a mistake, for the log.
 func (p *Provider) Warnings() []string {
 	var all []string
 	for _, s := range p.config.Scopes {

@@ -13,15 +13,15 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
 )
 
-// clientSecret is the same for every client and documented: the service token
-// in the form is what authenticates.
+// clientSecret is documented by the platform and the same for every client: the
+// service token in the form is what authenticates.
 const clientSecret = "secret"
 
 func (p *Provider) tokenClient() *oauth.Client {
 	return &oauth.Client{URL: p.tokenURL, HTTP: p.client}
 }
 
-// identity is what the token for d, whose participant is known, is bound to.
+// identity returns the identity of the token for d, whose participant is known.
 func (p *Provider) identity(d *delegation.Delegation) delegation.Identity {
 	scopes := d.Scopes
 	if len(scopes) == 0 {
@@ -30,13 +30,13 @@ func (p *Provider) identity(d *delegation.Delegation) delegation.Identity {
 	return p.newIdentity(d.Person, d.Participant, scopes)
 }
 
-func (p *Provider) newIdentity(who delegation.Person, participant string, scopes []string) delegation.Identity {
+func (p *Provider) newIdentity(person delegation.Person, participant string, scopes []string) delegation.Identity {
 	return delegation.Identity{
 		Provider:    p.host.Name(),
 		Issuer:      p.tokenURL,
 		Client:      p.clientAccount,
 		Key:         p.keyName,
-		Person:      who,
+		Person:      person,
 		Participant: participant,
 		Audience:    p.traits.BaseURL,
 		Scopes:      scopes,
@@ -44,7 +44,7 @@ func (p *Provider) newIdentity(who delegation.Person, participant string, scopes
 	}
 }
 
-// mint is how the token engine gets what it lacks.
+// mint implements [delegation.Mint].
 func (p *Provider) mint(ctx context.Context, id delegation.Identity) (*delegation.Token, error) {
 	if id.IsService() {
 		return p.mintService(ctx)
@@ -52,9 +52,9 @@ func (p *Provider) mint(ctx context.Context, id delegation.Identity) (*delegatio
 	return p.mintParticipant(ctx, id.Participant, id.Scopes)
 }
 
-// mintParticipant asks for a participant's token. The issuer says
-// invalid_grant for a participant it refuses and for a service token that has
-// ended alike, so the latter is renewed once before the former is believed.
+// mintParticipant obtains a participant's token. The issuer answers invalid_grant for
+// a participant whom it refuses and for a service token that has ended alike, so
+// that token is renewed once before the refusal is believed.
 func (p *Provider) mintParticipant(ctx context.Context, participant string, scopes []string) (*delegation.Token, error) {
 	service, cached, err := p.serviceToken(ctx)
 	if err != nil {
@@ -81,6 +81,8 @@ func (p *Provider) mintParticipant(ctx context.Context, participant string, scop
 	return token, err
 }
 
+// requestParticipantToken sends one token request with the platform's own grant type
+// delegated_participant.
 func (p *Provider) requestParticipantToken(ctx context.Context, service *delegation.Token, participant string, scopes []string) (*delegation.Token, error) {
 	return p.tokenClient().Token(ctx, oauth.Request{
 		GrantType:    "delegated_participant",

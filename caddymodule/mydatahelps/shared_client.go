@@ -9,15 +9,15 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// sharedClient keeps one HTTP client across reloads, so that none of them leaves
-// connections behind.
+// sharedClient is the HTTP client of all configurations with the same settings, so
+// that a reload leaves no connections behind.
 type sharedClient struct {
 	mu       sync.Mutex
 	settings *delegation.HTTP
 	http     *http.Client
 }
 
-// client returns the client; a new one if the settings have changed.
+// client returns the client, a new one if the settings have changed.
 func (c *sharedClient) client(settings *delegation.HTTP) *http.Client {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -145,6 +145,15 @@ func open(t *testing.T, c Config, pf *platform) (*Provider, *host) {
 	return p, h
 }
 
+// openWith returns the provider that finds participants in a way, at a platform with
+// n of them.
+func openWith(t *testing.T, by string, n int) (*Provider, *platform) {
+	t.Helper()
+	pf := newPlatform(people(n)...)
+	p, _ := open(t, testConfig(by), pf)
+	return p, pf
+}
+
 func request(subject string) *delegation.Delegation {
 	return &delegation.Delegation{
 		Provider: "mdh", Person: delegation.Person{Realm: "app", Subject: subject}, Claim: subject,

@@ -19,8 +19,7 @@ import (
 // many people come, and none once the project has answered.
 func TestProjectUnknown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pf := newPlatform(people(1)...)
-		p, _ := open(t, testConfig(ByIdentifier), pf)
+		p, pf := openWith(t, ByIdentifier, 1)
 		pf.admin = func(*http.Request) *http.Response { return reply(404, "{}") }
 		for i := range 20 {
 			_, err := p.Authorize(t.Context(), request(fmt.Sprintf("planted-x%d", i)))
@@ -49,8 +48,7 @@ func TestProjectUnknown(t *testing.T) {
 // single participants and no list: whoever is none is told so, as before.
 func TestProjectNotReadable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pf := newPlatform(people(1)...)
-		p, _ := open(t, testConfig(ByIdentifier), pf)
+		p, pf := openWith(t, ByIdentifier, 1)
 		pf.admin = func(req *http.Request) *http.Response {
 			if strings.HasSuffix(req.URL.Path, "/participants") {
 				return reply(403, "{}")

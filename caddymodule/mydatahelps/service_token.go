@@ -18,8 +18,8 @@ import (
 // serviceScope is the only scope of service tokens.
 const serviceScope = "api"
 
-// serviceToken returns the operator's own token; cached tells that it was not
-// minted just now.
+// serviceToken returns the operator's own token. cached reports that it was not minted
+// by this call.
 func (p *Provider) serviceToken(ctx context.Context) (token *delegation.Token, cached bool, err error) {
 	return p.tokens.Get(ctx, p.serviceIdentity())
 }
@@ -32,13 +32,13 @@ func (p *Provider) serviceIdentity() delegation.Identity {
 	return p.newIdentity(delegation.Person{}, "", []string{serviceScope})
 }
 
-// mintService authenticates with the key that was accepted last, and with the
-// other one if that is refused: while keys are rotated nobody knows which of
+// mintService obtains a service token with the key that was accepted last, and with
+// the other one if that is refused: while keys are rotated nobody knows which of
 // them the platform has.
 func (p *Provider) mintService(ctx context.Context) (*delegation.Token, error) {
 	keys := p.keys.read(p.host.Logger())
 	prints := keyFingerprints(keys)
-	p.serviceAccount.Replace(p.keyName, prints...) // read anew, they may have taken the place of others
+	p.serviceAccount.Replace(p.keyName, prints...) // they may have replaced others in their files
 	first := 0
 	if accepted := p.serviceAccount.accepted.Load(); accepted != nil {
 		first = max(slices.Index(prints, *accepted), 0)
@@ -52,7 +52,7 @@ func (p *Provider) mintService(ctx context.Context) (*delegation.Token, error) {
 			p.host.Logger().Warn("the platform does not accept one of the two private keys; the other is used from now on, remove the old one when the rotation is over")
 			return token, nil
 		} else if !isInvalidClient(second) {
-			err = second // whether the other key is good is not known
+			err = second // which says nothing about the other key
 		}
 	}
 	if err != nil {
@@ -80,8 +80,8 @@ func (p *Provider) requestServiceToken(ctx context.Context, key *rsa.PrivateKey)
 	})
 }
 
-// serviceRefusal: whatever the issuer has against the service token is the
-// operator's to mend, never a participant's.
+// serviceRefusal returns the refusal for a service token that was not obtained.
+// Whatever the issuer's reason, it concerns the operator, never a participant.
 func serviceRefusal(err error, keys []*rsa.PrivateKey) error {
 	var failure *oauth.Error
 	if !errors.As(err, &failure) {
@@ -99,8 +99,8 @@ func serviceRefusal(err error, keys []*rsa.PrivateKey) error {
 	return refusal(code, r, fmt.Errorf("service token: %w%s", failure, mend))
 }
 
-// publicFingerprints are the SHA-256 of the keys' public halves, by which an
-// operator tells whether the platform has them.
+// publicFingerprints returns the SHA-256 of the keys' public halves, by which an
+// operator sees whether the platform has them, for an error's text.
 func publicFingerprints(keys []*rsa.PrivateKey) string {
 	prints := make([]string, len(keys))
 	for i, key := range keys {
@@ -109,6 +109,7 @@ func publicFingerprints(keys []*rsa.PrivateKey) string {
 	return strings.Join(prints, " and ")
 }
 
+// refusal returns a refusal with the RetryAfter of another one.
 func refusal(code delegation.Code, r *delegation.Refusal, cause error) *delegation.Refusal {
 	wrapped := delegation.Refuse(code, cause)
 	wrapped.RetryAfter = r.RetryAfter
