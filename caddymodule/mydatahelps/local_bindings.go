@@ -34,9 +34,9 @@ func (p *localBindings) bind(person delegation.Person, id string) bool {
 	id = strings.ToLower(id)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	pinned, known := p.ids[person]
+	bound, known := p.ids[person]
 	holder, held := p.persons[id]
-	if known && pinned != id || held && holder != person {
+	if known && bound != id || held && holder != person {
 		return false
 	}
 	p.ids[person], p.persons[id] = id, person

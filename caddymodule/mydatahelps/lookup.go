@@ -118,7 +118,7 @@ func (p *Provider) findByField(ctx context.Context, person delegation.Person, cl
 	}
 	if err := p.bindParticipant(ctx, person, id, begun); errors.Is(err, grants.ErrConflict) {
 		p.host.Logger().Error("a signed-in user and the participant whose custom field names them do not belong together by what was seen first; the user is refused until the pin is released")
-		return "", delegation.Refuse(delegation.AccountConflict, errors.New("the user or the participant is pinned otherwise"))
+		return "", delegation.Refuse(delegation.AccountConflict, errors.New("the user or the participant is bound otherwise"))
 	} else if err != nil {
 		return "", err
 	}

@@ -69,14 +69,14 @@ func (p *Provider) mintParticipant(ctx context.Context, participant string, scop
 		token, err = p.requestParticipantToken(ctx, service, participant, scopes)
 	}
 	if errors.As(err, &failure) {
-		r, mend := failure.Refusal(), ""
+		r, hint := failure.Refusal(), ""
 		switch failure.Kind {
 		case oauth.ClientRejected, oauth.RequestUnsupported:
-			mend = "; check client_id"
+			hint = "; check client_id"
 		case oauth.ScopeRejected:
-			mend = "; asked for " + strings.Join(scopes, " ") + ": compare them with what Designer says that the service account may delegate; `caddy delegate check` tries each by itself"
+			hint = "; asked for " + strings.Join(scopes, " ") + ": compare them with what Designer says that the service account may delegate; `caddy delegate check` tries each by itself"
 		}
-		return nil, refusal(r.Code, r, fmt.Errorf("participant token: %w%s", failure, mend))
+		return nil, refusal(r.Code, r, fmt.Errorf("participant token: %w%s", failure, hint))
 	}
 	return token, err
 }

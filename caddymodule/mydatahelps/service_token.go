@@ -88,15 +88,15 @@ func serviceRefusal(err error, keys []*rsa.PrivateKey) error {
 		return delegation.Refuse(delegation.CredentialsRejected, fmt.Errorf("service token: %w", err))
 	}
 	r := failure.Refusal()
-	code, mend := r.Code, ""
+	code, hint := r.Code, ""
 	switch failure.Kind {
 	case oauth.ClientRejected, oauth.GrantRefused, oauth.RequestUnsupported:
 		code = delegation.CredentialsRejected
 		if !failure.ClockSkewed() { // that is the cause: nothing else is to be looked at first
-			mend = "; compare service_account and the public key, of SHA-256 " + publicFingerprints(keys) + ", with Designer, and base_url with the host that the project is served at"
+			hint = "; compare service_account and the public key, of SHA-256 " + publicFingerprints(keys) + ", with Designer, and base_url with the host that the project is served at"
 		}
 	}
-	return refusal(code, r, fmt.Errorf("service token: %w%s", failure, mend))
+	return refusal(code, r, fmt.Errorf("service token: %w%s", failure, hint))
 }
 
 // publicFingerprints returns the SHA-256 of the keys' public halves, by which an

@@ -51,11 +51,11 @@ func (c *Config) mappingFingerprint() string {
 func (p *Provider) retainState(host delegation.Host) {
 	c := &p.config
 	quota := host.RetainShared(c.platformKey(), func() io.Closer { return newQuota() }).(*quota)
-	pins := host.Retain(c.bindingKey(), func() io.Closer { return newLocalBindings() }).(*localBindings)
+	bindings := host.Retain(c.bindingKey(), func() io.Closer { return newLocalBindings() }).(*localBindings)
 	p.cache = host.Retain(p.mappingFingerprint, func() io.Closer {
-		d := newParticipantCache(pins)
-		d.quota = quota
-		return d
+		cache := newParticipantCache(bindings)
+		cache.quota = quota
+		return cache
 	}).(*participantCache)
 	p.cache.configure(p.traits.Fingerprint)
 	p.serviceAccount = host.Retain(delegation.Fingerprint([]string{"account", c.BaseURL, c.Account}), func() io.Closer { return new(serviceAccountState) }).(*serviceAccountState)

@@ -61,7 +61,7 @@ func (m Mount) LocalURL(reference string) (local string, ok bool) {
 	}
 	if u.Host == "" && !strings.HasPrefix(u.Path, "/") {
 		// As it is, if it leads the client to the same place.
-		if theirs, ok := resolveRelative(m.Received, u.EscapedPath()); ok && theirs == mounted+path {
+		if same, ok := resolveRelative(m.Received, u.EscapedPath()); ok && same == mounted+path {
 			return u.String(), true
 		}
 	}
