@@ -12,8 +12,11 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+	"weak"
 
 	"github.com/patrickmn/go-cache"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
 )
 
 const (
@@ -28,7 +31,7 @@ const (
 	evictShare = 20
 	sampleSize = 4
 
-	// sweepInterval is the least time between two sweeps for expired values.
+	// sweepInterval is how long an expired value stays in memory at most.
 	sweepInterval = time.Minute
 
 	// useResolution is how exactly the last use is known. Every use would
@@ -39,18 +42,19 @@ const (
 // Cache keeps about limit values of type V, until they expire or have to make
 // room. All values of one owner are in one shard, so that they are found
 // without looking at everybody's. Owners share shards, so a key has to name its
-// owner too. A Cache has no goroutine of its own and is safe for concurrent
-// use.
+// owner too. What has expired leaves the memory within a minute: tokens, and whose
+// they are, are not kept for longer than the documentation says. A Cache needs no
+// closing and is safe for concurrent use.
 //
 // Why not maypok86/otter: go-cache is what this project was asked to use. What
 // is added to it here (limit, eviction, deletion by owner) is 150 lines, and
-// otter has no deletion by owner.
+// otter finds an owner's values only by looking at all.
 type Cache[O comparable, V any] struct {
 	seed       maphash.Seed
 	shards     []shard
 	limit      atomic.Int64
 	shardLimit atomic.Int64 // the limit divided by the number of shards
-	swept      atomic.Int64 // the last sweep, in Unix nanoseconds
+	sweeping   atomic.Bool  // a sweep is scheduled
 }
 
 type shard struct{ items *cache.Cache }
@@ -126,16 +130,13 @@ func (s *Cache[O, V]) Peek(owner O, key string) (value V, ok bool) {
 	return v.(*item[V]).value, true
 }
 
-// Set keeps a value for the given life; with none, the key is deleted. A
-// pinned value is never evicted. Once a minute Set also deletes what has
-// expired, in all shards.
+// Set keeps a value for the given life; with none, the key is deleted. A pinned
+// value is never evicted.
 func (s *Cache[O, V]) Set(owner O, key string, value V, life time.Duration, pinned bool) {
 	if life <= 0 { // which go-cache would take for "for ever"
 		s.Delete(owner, key)
 		return
 	}
-	now := time.Now()
-	s.sweep(now)
 	sh := s.shard(owner)
 	if s.full(sh) {
 		if _, there := sh.items.Get(key); !there {
@@ -143,19 +144,32 @@ func (s *Cache[O, V]) Set(owner O, key string, value V, life time.Duration, pinn
 		}
 	}
 	it := &item[V]{value: value, pinned: pinned}
-	it.lastUsed.Store(now.UnixNano())
+	it.lastUsed.Store(time.Now().UnixNano())
 	sh.items.Set(key, it, life)
+	s.scheduleSweep()
 }
 
-// sweep deletes what has expired, unless that was done within sweepInterval.
-func (s *Cache[O, V]) sweep(now time.Time) {
-	last := s.swept.Load()
-	if now.UnixNano()-last < int64(sweepInterval) || !s.swept.CompareAndSwap(last, now.UnixNano()) {
+// scheduleSweep has expired values deleted once in sweepInterval, as long as there
+// are values. The timer does not keep a cache alive that nobody uses any more, as
+// after a reload.
+func (s *Cache[O, V]) scheduleSweep() {
+	if s.sweeping.Load() || !s.sweeping.CompareAndSwap(false, true) {
 		return
 	}
-	for i := range s.shards {
-		s.shards[i].items.DeleteExpired()
-	}
+	ref := weak.Make(s)
+	background.After(sweepInterval, "sweeping a cache", func() {
+		s := ref.Value()
+		if s == nil {
+			return
+		}
+		s.sweeping.Store(false)
+		for i := range s.shards {
+			s.shards[i].items.DeleteExpired()
+		}
+		if s.Len() > 0 {
+			s.scheduleSweep()
+		}
+	})
 }
 
 // full reports whether a shard has to make room. Shards do not fill evenly: one

@@ -4,6 +4,7 @@ package memory
 
 import (
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -109,11 +110,42 @@ func TestExpiry(t *testing.T) {
 			t.Error("it outlives its time")
 		}
 		time.Sleep(sweepInterval)
-		s.Set("b", "3", 3, time.Hour, false) // in whichever shard
-		if s.Len() != 2 {
+		synctest.Wait()
+		if s.Len() != 1 {
 			t.Errorf("%d values are held", s.Len())
 		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if s.Len() != 0 || s.sweeping.Load() {
+			t.Errorf("%d values are held, and a sweep is scheduled: %t", s.Len(), s.sweeping.Load())
+		}
+		s.Set("b", "3", 3, time.Second, false)
+		time.Sleep(sweepInterval + time.Second)
+		synctest.Wait()
+		if s.Len() != 0 {
+			t.Error("a value after an empty time is never swept")
+		}
 	})
+}
+
+// TestUnusedCacheIsCollected protects memory from caches of configurations that
+// are gone: the timer of a sweep must not keep one, with all of its values.
+func TestUnusedCacheIsCollected(t *testing.T) {
+	collected := make(chan struct{})
+	func() {
+		s := New[string, int](1000)
+		s.Set("a", "1", 1, time.Hour, false)
+		runtime.AddCleanup(s, func(c chan struct{}) { close(c) }, collected)
+	}()
+	for range 100 {
+		runtime.GC()
+		select {
+		case <-collected:
+			return
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	t.Error("it is still there")
 }
 
 // TestDelete protects the others when one owner's values are dropped.

@@ -99,6 +99,10 @@ func TestIdleTokensLapse(t *testing.T) {
 		if i.count() != 2 {
 			t.Errorf("%d mints, want 2 and no renewal", i.count())
 		}
+		synctest.Wait()
+		if n := e.entries.Len(); n != 0 {
+			t.Errorf("%d expired tokens are kept", n)
+		}
 		i.want(t, alice, false, "")
 		if n := e.entries.Len(); n != 1 {
 			t.Errorf("%d tokens are kept", n)
