@@ -144,6 +144,7 @@ func AsRefusal(err error) *Refusal {
 	return Refuse(IssuerUnavailable, err)
 }
 
+// Error returns the code.
 func (r *Refusal) Error() string { return string(r.Code) }
 
 // Unwrap returns the cause.

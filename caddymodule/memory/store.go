@@ -57,8 +57,10 @@ type Cache[O comparable, V any] struct {
 	sweeping   atomic.Bool  // a sweep is scheduled
 }
 
+// shard is a part of the cache with a lock of its own.
 type shard struct{ items *cache.Cache }
 
+// item is a value in go-cache.
 type item[V any] struct {
 	value    V
 	lastUsed atomic.Int64 // in Unix nanoseconds; of an unused value, when it was set

@@ -162,6 +162,7 @@ func noAnswerVerdict(err error, r *delegation.Refusal) blame.Verdict {
 	return blame.ServiceFailed(r)
 }
 
+// ownerKey is the key of the owner in a context.
 type ownerKey struct{}
 
 // withOwner returns a context with the owner for whom the platform is asked.

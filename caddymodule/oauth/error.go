@@ -67,6 +67,7 @@ type Error struct {
 	reason string
 }
 
+// Error implements error, with a text that is fit for the log.
 func (e *Error) Error() string {
 	text := string(e.Kind)
 	if e.Code != "" {

@@ -19,12 +19,14 @@ const refusedPause = 30 * time.Second
 // not asked.
 type rememberedRefusal struct{ error }
 
+// Unwrap returns the refusal.
 func (r rememberedRefusal) Unwrap() error { return r.error }
 
 // nestedFailure is the failure of a mint that another mint had asked for. It is
 // recorded already and does not count twice.
 type nestedFailure struct{ error }
 
+// Unwrap returns the failure.
 func (f nestedFailure) Unwrap() error { return f.error }
 
 func isError[T error](err error) bool {

@@ -39,6 +39,7 @@ type slot struct {
 	permit  blame.Permit // of the mint that holds it
 }
 
+// slotKey is the key of the slot in a mint's context.
 type slotKey struct{}
 
 // slotFrom returns the slot of the mint that the context belongs to, or nil.
