@@ -32,7 +32,7 @@ func (req *request) serves(t *delegation.Token) bool {
 	return t != nil && time.Now().Before(usableUntil(t)) && (req.rejected == nil || !t.Same(req.rejected))
 }
 
-// breakerOwner is for whom the issuer is asked.
+// breakerOwner returns the owner for whom the issuer is asked.
 func (req *request) breakerOwner() blame.Owner {
 	if req.id.IsService() {
 		return blame.Operator

@@ -20,8 +20,8 @@ type Options struct {
 	MaxEntries int
 
 	// How many requests may wait for mints, in all and of one person. They are
-	// no settings: a waiting request costs a few kilobytes, and who has room
-	// for fewer than ten thousand has room for no crowd at all. Tests set them.
+	// no settings: a waiting request costs a few kilobytes, and a machine without
+	// room for ten thousand has room for no crowd at all. Tests set them.
 	maxWaiting          int
 	maxWaitingPerPerson int
 }
