@@ -202,7 +202,9 @@ func TestPurgeIsLogged(t *testing.T) {
 // unreachableFleet is a shared level that is down.
 type unreachableFleet struct{ tokens.Shared }
 
-func (unreachableFleet) Purge(context.Context, delegation.Selection) error { return tokens.ErrIncomplete }
+func (unreachableFleet) Purge(context.Context, delegation.Selection) error {
+	return tokens.ErrIncomplete
+}
 
 // TestMintIsTraced protects traces: a mint is a span of the request that
 // waited for it, and one in the background begins no trace.

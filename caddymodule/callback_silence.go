@@ -26,12 +26,12 @@ const (
 type callbackMonitor struct {
 	logger *zap.Logger
 
-	mu     sync.Mutex
-	closed bool
-	lastCallback  time.Time   // when the platform has called last
-	waitingSince  time.Time   // when the first came back for whom it is waited
-	timer  *time.Timer // nil: it is waited for nobody
-	warned time.Time
+	mu           sync.Mutex
+	closed       bool
+	lastCallback time.Time   // when the platform has called last
+	waitingSince time.Time   // when the first came back for whom it is waited
+	timer        *time.Timer // nil: it is waited for nobody
+	warned       time.Time
 }
 
 // recordCallback notes that the platform has called.

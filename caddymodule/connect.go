@@ -66,12 +66,12 @@ type Connect struct {
 	// admin API; it is how long they have. From 1m to 24h. Default: neither.
 	CrossDevice caddy.Duration `json:"cross_device,omitempty"`
 
-	connector guestConnector
-	baseURL      *url.URL
+	connector       guestConnector
+	baseURL         *url.URL
 	returnPage      *policy.Redirect
-	cookie    http.Cookie // without its value
-	callbackSegment   delegation.Secret
-	callbackRanges      []netip.Prefix
+	cookie          http.Cookie // without its value
+	callbackSegment delegation.Secret
+	callbackRanges  []netip.Prefix
 }
 
 // connectParameter is the query parameter by which the app's page is told what

@@ -20,7 +20,7 @@ type errorPageWriter struct {
 	http.ResponseWriter
 	request *http.Request
 	proxied *proxiedRequest
-	refusal  *delegation.Refusal
+	refusal *delegation.Refusal
 }
 
 // forErrorPages returns w, or what gives refusals to handle_errors.

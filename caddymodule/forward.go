@@ -22,8 +22,8 @@ type ForwardedHeaders struct {
 	// rules the app's origin, the page, or a cache in front of Caddy never does.
 	ForwardResponseHeaders []string `json:"forward_response_headers,omitempty"`
 
-	requestHeaders *headers.RequestFilter
-	responseHeaders  *headers.ResponseFilter
+	requestHeaders  *headers.RequestFilter
+	responseHeaders *headers.ResponseFilter
 }
 
 func (f *ForwardedHeaders) provision() error {

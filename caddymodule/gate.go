@@ -46,12 +46,12 @@ type Directive struct {
 	// header of refusals (RFC 9209). Default: `caddy-delegate`.
 	ProxyStatusName string `json:"proxy_status_name,omitempty"`
 
-	app          *App
-	provider     *provider
-	providerName any // as a placeholder's value
-	logger       *zap.Logger
-	recordedAliases       *atomic.Pointer[aliases]   // whose sessions are known to be used by this name
-	routePattern      func(*http.Request) string // of the allow line that covers a request; nil: the directive has none
+	app             *App
+	provider        *provider
+	providerName    any // as a placeholder's value
+	logger          *zap.Logger
+	recordedAliases *atomic.Pointer[aliases]   // whose sessions are known to be used by this name
+	routePattern    func(*http.Request) string // of the allow line that covers a request; nil: the directive has none
 }
 
 func (g *Directive) provision(ctx caddy.Context) error {

@@ -25,15 +25,15 @@ const (
 
 // What is done, besides what providers note.
 const (
-	consentBegun        delegation.ConsentEvent = "begun"
+	consentBegun            delegation.ConsentEvent = "begun"
 	consentAnswered         delegation.ConsentEvent = "told"
-	consentConnected    delegation.ConsentEvent = "connected"
-	consentRefused      delegation.ConsentEvent = "refused"
-	consentConflict     delegation.ConsentEvent = "conflict"
-	consentDisconnected    delegation.ConsentEvent = "forgotten"
-	consentNotification delegation.ConsentEvent = "notification"
-	consentOther        delegation.ConsentEvent = "other"
-	consentCallbackRejected     delegation.ConsentEvent = "not_taken"
+	consentConnected        delegation.ConsentEvent = "connected"
+	consentRefused          delegation.ConsentEvent = "refused"
+	consentConflict         delegation.ConsentEvent = "conflict"
+	consentDisconnected     delegation.ConsentEvent = "forgotten"
+	consentNotification     delegation.ConsentEvent = "notification"
+	consentOther            delegation.ConsentEvent = "other"
+	consentCallbackRejected delegation.ConsentEvent = "not_taken"
 )
 
 // recordConsent counts what happens to somebody's consent, and notes it for who has

@@ -24,8 +24,8 @@ import (
 
 // aliasRegistry are those by which sessions are used, by who vouches for the sessions.
 type aliasRegistry struct {
-	once  sync.Once
-	mu    sync.Mutex
+	once        sync.Once
+	mu          sync.Mutex
 	byNamespace map[string]*aliases
 }
 

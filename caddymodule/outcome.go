@@ -28,8 +28,8 @@ const (
 // outcome is what has become of a request that was passed on. reverse_proxy may
 // try more than once: the last time counts.
 type outcome struct {
-	label   string // empty: nothing was sent
-	networkError error  // why there is no answer; nil if there is one
+	label          string // empty: nothing was sent
+	networkError   error  // why there is no answer; nil if there is one
 	upstreamChosen bool   // reverse_proxy asked where to, and has sent nothing since
 }
 

@@ -19,23 +19,23 @@ import (
 // comes behind the handler.
 type proxiedRequest struct {
 	context.Context
-	vars     map[string]any // reverse_proxy's own, until there is an answer
+	vars      map[string]any // reverse_proxy's own, until there is an answer
 	responded bool           // reverse_proxy has an answer, the platform's or ours
 
-	attachment   delegation.ValuelessContext // for the provider, which gets nothing else of the request's context
-	delegation delegation.Delegation
-	credential delegation.Credential // nil on a public route
-	provider   *provider
-	upstream   delegation.Upstream
-	directive       *Directive
-	headerRules    *ForwardedHeaders
-	secrets    *redact.Secrets // what must not be in the answer; nil if nothing can be
-	body       *requestBody           // once it was read; nil if it is streamed
-	first      roundTripContext
-	attempted  bool
-	responseBody    upstreamBody
-	outcome    outcome
-	transportRefusal    *delegation.Refusal // by the transport
+	attachment       delegation.ValuelessContext // for the provider, which gets nothing else of the request's context
+	delegation       delegation.Delegation
+	credential       delegation.Credential // nil on a public route
+	provider         *provider
+	upstream         delegation.Upstream
+	directive        *Directive
+	headerRules      *ForwardedHeaders
+	secrets          *redact.Secrets // what must not be in the answer; nil if nothing can be
+	body             *requestBody    // once it was read; nil if it is streamed
+	first            roundTripContext
+	attempted        bool
+	responseBody     upstreamBody
+	outcome          outcome
+	transportRefusal *delegation.Refusal // by the transport
 }
 
 // proxiedRequestKey is unexported so that no other handler, template or log field

@@ -40,13 +40,13 @@ type refusalStats struct {
 	// nobody has been yet: what the way that most requests take has to look at.
 	anyRefused atomic.Bool
 
-	mu      sync.Mutex
-	anyAdmitted   bool // somebody was
-	total   int  // requests that were refused since
-	codes   map[delegation.Code]*refusedPeople
+	mu          sync.Mutex
+	anyAdmitted bool // somebody was
+	total       int  // requests that were refused since
+	codes       map[delegation.Code]*refusedPeople
 	warnedCode  delegation.Code // of what the log was told; empty once somebody is let in
-	warnedAt      time.Time       // when
-	minutes [statsMinutes]minuteCounts
+	warnedAt    time.Time       // when
+	minutes     [statsMinutes]minuteCounts
 }
 
 // refusedPeople are who was refused with one code.

@@ -19,9 +19,9 @@ const maxReplay = 64 << 10
 
 // requestBody is a request's body: kept and sent as often as needed, or streamed once.
 type requestBody struct {
-	buffered   []byte
-	stream *clientBody // nil if kept
-	length int64
+	buffered []byte
+	stream   *clientBody // nil if kept
+	length   int64
 }
 
 var noBody = new(requestBody)
@@ -139,7 +139,7 @@ func (b *requestBody) partlySent() bool {
 type clientBody struct {
 	io.ReadCloser
 	trailer http.Header
-	allowed   *headers.RequestFilter
+	allowed *headers.RequestFilter
 	left    int64 // of the announced length; negative if none was
 	begun   atomic.Bool
 	ended   atomic.Bool

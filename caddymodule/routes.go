@@ -15,8 +15,8 @@ import (
 // sessionWalk finds out which app_session can stand before which directive, by
 // walking the configuration as a request would.
 type sessionWalk struct {
-	server *caddyhttp.Server
-	invoking []string // named routes, against those that invoke themselves
+	server         *caddyhttp.Server
+	invoking       []string // named routes, against those that invoke themselves
 	sessionsBefore map[*Directive]sessionSet
 	allSessions    sessionSet
 }

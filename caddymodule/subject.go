@@ -14,7 +14,7 @@ import (
 // answerPrefix is what the placeholders of an auth server's answer begin with,
 // by which it names the user; proxiedHeader is that as it stands in a setting.
 const (
-	authResponsePrefix  = "http.reverse_proxy.header."
+	authResponsePrefix      = "http.reverse_proxy.header."
 	authResponsePlaceholder = "{" + authResponsePrefix
 )
 

@@ -34,7 +34,9 @@ func (t *consentCookie) ownerTag(who delegation.Person) string {
 	return shortDigest(ownerLen, t.browserToken, who.Realm, who.Subject)
 }
 
-func (j ownFlow) hasState(state string) bool { return j.stateDigest == shortDigest(stateDigestLen, state) }
+func (j ownFlow) hasState(state string) bool {
+	return j.stateDigest == shortDigest(stateDigestLen, state)
+}
 
 // addOwn notes a journey that has just begun.
 func (t *consentCookie) addOwn(who delegation.Person, state string) {

@@ -40,22 +40,22 @@ const (
 // Only a renewal that succeeded and did not help counts: while the issuer is
 // down nobody knows whether one would.
 type unauthorizedHistory struct {
-	failures     *memory.Cache[delegation.Person, struct{}]              // by route
-	renewedUnseen     *memory.Cache[delegation.Person, delegation.Credential] // by route: the one that was renewed, and no answer to the new one was seen
+	failures           *memory.Cache[delegation.Person, struct{}]              // by route
+	renewedUnseen      *memory.Cache[delegation.Person, delegation.Credential] // by route: the one that was renewed, and no answer to the new one was seen
 	personLimiters     *memory.Cache[delegation.Person, *rate.Limiter]
 	backgroundLimiters *memory.Cache[delegation.Person, *rate.Limiter]
-	routeBreakers     *memory.Cache[string, *blame.Breaker]
-	lastExpiry      atomic.Int64 // when the last entry ends, in Unix nanoseconds; 0: there was none
-	recording  sync.Mutex
+	routeBreakers      *memory.Cache[string, *blame.Breaker]
+	lastExpiry         atomic.Int64 // when the last entry ends, in Unix nanoseconds; 0: there was none
+	recording          sync.Mutex
 }
 
 func newUnauthorizedHistory() *unauthorizedHistory {
 	return &unauthorizedHistory{
-		failures:     memory.New[delegation.Person, struct{}](maxUnauthorized),
-		renewedUnseen:     memory.New[delegation.Person, delegation.Credential](maxUnauthorized),
+		failures:           memory.New[delegation.Person, struct{}](maxUnauthorized),
+		renewedUnseen:      memory.New[delegation.Person, delegation.Credential](maxUnauthorized),
 		personLimiters:     memory.New[delegation.Person, *rate.Limiter](maxUnauthorized),
 		backgroundLimiters: memory.New[delegation.Person, *rate.Limiter](maxUnauthorized),
-		routeBreakers:     memory.New[string, *blame.Breaker](maxUnauthorized),
+		routeBreakers:      memory.New[string, *blame.Breaker](maxUnauthorized),
 	}
 }
 

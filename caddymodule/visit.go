@@ -18,10 +18,10 @@ import (
 // connectRequest is one request to delegate_connect by whoever is signed in.
 type connectRequest struct {
 	*Connect
-	w    http.ResponseWriter
-	r    *http.Request
-	repl *caddy.Replacer
-	owner  delegation.Person
+	w     http.ResponseWriter
+	r     *http.Request
+	repl  *caddy.Replacer
+	owner delegation.Person
 }
 
 // route tells what a request asks for.
@@ -177,7 +177,7 @@ func (v *connectRequest) keepState(t *consentCookie, state string, err error) {
 }
 
 const (
-	maxStatusWait   = 25 * time.Second // less than proxies wait for an answer
+	maxStatusWait      = 25 * time.Second // less than proxies wait for an answer
 	statusPollInterval = 500 * time.Millisecond
 )
 
@@ -228,8 +228,8 @@ func (v *connectRequest) awaitStatus(t *consentCookie, deadline time.Time) (dele
 
 // waitLimiter bounds how many requests wait for a journey's end.
 type waitLimiter struct {
-	mu     sync.Mutex
-	total    int
+	mu        sync.Mutex
+	total     int
 	perPerson map[delegation.Person]int
 }
 

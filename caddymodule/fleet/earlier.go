@@ -16,7 +16,7 @@ import (
 const (
 	sessionNamespace = "\x00sessions"
 	sessionIDPrefix  = "sid "
-	digestPrefix = "digest "
+	digestPrefix     = "digest "
 )
 
 // legacySelection is what an earlier version reads.

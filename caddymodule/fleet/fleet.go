@@ -89,26 +89,26 @@ type Options struct {
 // Fleet is this machine's connection to the others. It outlives configurations
 // and holds nothing of any one of them but what [Fleet.OnChange] was given.
 type Fleet struct {
-	sealer  Sealer
-	timeout time.Duration
-	leaseTerm    time.Duration // of a lease
-	client  redis.UniversalClient
-	locks   *redislock.Client
-	machine string // tells this machine's purges from the others'
-	opened  time.Time
+	sealer    Sealer
+	timeout   time.Duration
+	leaseTerm time.Duration // of a lease
+	client    redis.UniversalClient
+	locks     *redislock.Client
+	machine   string // tells this machine's purges from the others'
+	opened    time.Time
 
-	ctx    context.Context // ends with Close
-	cancel context.CancelFunc
-	start  sync.Once
-	firstAttempt  chan struct{}  // closed when it is known whether Redis is there
-	work   sync.WaitGroup // guarded against a late Add by mu and closed
+	ctx          context.Context // ends with Close
+	cancel       context.CancelFunc
+	start        sync.Once
+	firstAttempt chan struct{}  // closed when it is known whether Redis is there
+	work         sync.WaitGroup // guarded against a late Add by mu and closed
 
-	commandSlots    chan struct{} // commands at Redis
-	lastAnswer atomic.Int64  // when the last one was, in Unix nanoseconds
+	commandSlots chan struct{} // commands at Redis
+	lastAnswer   atomic.Int64  // when the last one was, in Unix nanoseconds
 
-	health health
-	leaseWaiters  waiterQueue
-	stream stream
+	health           health
+	leaseWaiters     waiterQueue
+	stream           stream
 	revocationOutbox revocationOutbox
 
 	clock
@@ -117,9 +117,9 @@ type Fleet struct {
 	failures   atomic.Int64
 	unreadable atomic.Int64
 
-	mu      sync.Mutex
-	closed  bool
-	members []*Member
+	mu          sync.Mutex
+	closed      bool
+	members     []*Member
 	purgeOutbox purgeOutbox
 }
 
@@ -150,16 +150,16 @@ func Open(o Options) (*Fleet, error) {
 	// The client tells stderr the address at each attempt; we tell of changes.
 	logging.Disable()
 	f := &Fleet{
-		sealer:  o.Sealer,
-		timeout: o.Timeout,
+		sealer:       o.Sealer,
+		timeout:      o.Timeout,
 		leaseTerm:    o.Lease,
-		client:  redis.NewUniversalClient(u),
-		machine: rand.Text(),
-		opened:  time.Now(),
-		firstAttempt:   make(chan struct{}),
-		commandSlots:   make(chan struct{}, turns),
-		purgeOutbox: newPurgeOutbox(),
-		leaseWaiters:   waiterQueue{waiting: make(map[*tokenEntry]chan error)},
+		client:       redis.NewUniversalClient(u),
+		machine:      rand.Text(),
+		opened:       time.Now(),
+		firstAttempt: make(chan struct{}),
+		commandSlots: make(chan struct{}, turns),
+		purgeOutbox:  newPurgeOutbox(),
+		leaseWaiters: waiterQueue{waiting: make(map[*tokenEntry]chan error)},
 	}
 	f.locks = redislock.New(f.client)
 	f.ctx, f.cancel = context.WithCancel(context.Background())

@@ -22,7 +22,7 @@ const maxTokenTTL = 30 * 24 * time.Hour
 // lease is the right to mint one token, for as long as it is renewed.
 type lease struct {
 	*tokenEntry
-	lock   *redislock.Lock
+	lock              *redislock.Lock
 	generationsBefore generations
 }
 

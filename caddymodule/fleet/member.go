@@ -16,9 +16,9 @@ import (
 
 // Member is one provider's engine in the fleet. It implements [tokens.Shared].
 type Member struct {
-	fleet *Fleet
+	fleet     *Fleet
 	namespace string
-	drop  func(delegation.Selection, time.Time)
+	drop      func(delegation.Selection, time.Time)
 }
 
 // Leave ends what [Fleet.Join] began.
@@ -73,14 +73,14 @@ func (m *Member) Token(
 // tokenEntry is where the token for one key is.
 type tokenEntry struct {
 	*Fleet
-	epoch       *epoch
+	epoch          *epoch
 	namespace, key string
-	id         *delegation.Identity
+	id             *delegation.Identity
 
 	// Keys in Redis, once they are needed. A cluster has the first two in one slot.
 	tokenKey, leaseKey string
-	generationKeys       []string // of the generations
-	associated   []byte
+	generationKeys     []string // of the generations
+	associated         []byte
 }
 
 // computeKeys names the place. It takes longer than all else here: that is why it is
@@ -102,9 +102,9 @@ func redisKey(pseudonym, kind string) string { return "delegate:{" + pseudonym +
 
 // snapshot is what was seen at a place in one round trip.
 type snapshot struct {
-	token  *delegation.Token // nil if there is none that could be used
+	token       *delegation.Token // nil if there is none that could be used
 	generations generations
-	leased bool
+	leased      bool
 }
 
 func (p *tokenEntry) readSnapshot(ctx context.Context) (s snapshot, err error) {

@@ -14,11 +14,11 @@ import (
 // echoMonitor are this machine's entries: one that does not come back shows that this
 // machine does not read what the others write.
 type echoMonitor struct {
-	mu      sync.Mutex
-	written string // the latest
-	received    string
-	waitingSince   time.Time // when the first that is not read yet was written
-	lastWrite      time.Time // when the latest was
+	mu           sync.Mutex
+	written      string // the latest
+	received     string
+	waitingSince time.Time // when the first that is not read yet was written
+	lastWrite    time.Time // when the latest was
 }
 
 // expectEchoes notes what was written.

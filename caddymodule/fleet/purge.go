@@ -33,7 +33,7 @@ const (
 
 // purge is a selection in a space.
 type purge struct {
-	Namespace     string               `json:"space"`
+	Namespace string               `json:"space"`
 	Selection delegation.Selection `json:"selection"`
 }
 

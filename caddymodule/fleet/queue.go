@@ -18,7 +18,7 @@ const (
 	// pollEvery is how long it is at least until the leases of other machines are
 	// looked at again, and for each of them a bit longer: thousands that wait
 	// must not keep Redis busy.
-	pollEvery    = 20 * time.Millisecond
+	pollEvery          = 20 * time.Millisecond
 	pollEveryPerWaiter = 20 * time.Microsecond
 )
 
@@ -31,7 +31,7 @@ var errStopWaiting = errors.New("the lease is not waited for")
 type waiterQueue struct {
 	mu      sync.Mutex
 	waiting map[*tokenEntry]chan error // gets nil when the lease is gone
-	polling   bool
+	polling bool
 }
 
 // awaitLease returns when the lease is gone: its holder has stored the token, has

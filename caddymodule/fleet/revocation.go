@@ -19,17 +19,17 @@ import (
 
 // Sessions tell other machines whose sessions are revoked, and hear of theirs.
 type Sessions struct {
-	fleet       *Fleet
-	revocations *session.Revocations
-	stopFollowing    func()
+	fleet         *Fleet
+	revocations   *session.Revocations
+	stopFollowing func()
 }
 
 // revocationOutbox are the names of what was revoked here and is not told yet. There is
 // one entry for a person, however often they sign out.
 type revocationOutbox struct {
-	mu     sync.Mutex
+	mu       sync.Mutex
 	sessions []*Sessions
-	names  map[session.RevocationTarget]struct{}
+	names    map[session.RevocationTarget]struct{}
 }
 
 func (o *revocationOutbox) add(names ...session.RevocationTarget) {
@@ -109,7 +109,9 @@ func (s *Sessions) Publish(ctx context.Context, names ...session.RevocationTarge
 }
 
 // publishOutbox tells what is in the outbox.
-func (f *Fleet) publishOutbox() error { return f.publishRevocations(f.ctx, f.revocationOutbox.drain(), f.try) }
+func (f *Fleet) publishOutbox() error {
+	return f.publishRevocations(f.ctx, f.revocationOutbox.drain(), f.try)
+}
 
 // publishRevocations writes what is revoked by each name, and puts it in the stream.
 // What it cannot tell goes to the outbox.

@@ -38,19 +38,19 @@ const (
 // stream is how far this machine has read the purges of the others. Only the
 // watch uses it, but for own.
 type stream struct {
-	incarnation string       // of the data in Redis
-	position    string       // after which to read on
-	positionRead        bool         // position is an entry that was read
-	lastRead      string       // the entry that was read last, of this incarnation
-	caughtUp     time.Time    // when everything was read
-	caughtUpMillis       atomic.Int64 // the same for others to read, in Unix milliseconds
-	entriesMissed      bool         // something was missed, nobody knows what
+	incarnation    string       // of the data in Redis
+	position       string       // after which to read on
+	positionRead   bool         // position is an entry that was read
+	lastRead       string       // the entry that was read last, of this incarnation
+	caughtUp       time.Time    // when everything was read
+	caughtUpMillis atomic.Int64 // the same for others to read, in Unix milliseconds
+	entriesMissed  bool         // something was missed, nobody knows what
 	recordsRead    bool         // the records were read although it takes no writes
 
-	seed    maphash.Seed
-	applied map[uint64]struct{}
-	appliedOrder   []uint64 // of applied, the next one to be replaced at next
-	appliedNext    int
+	seed         maphash.Seed
+	applied      map[uint64]struct{}
+	appliedOrder []uint64 // of applied, the next one to be replaced at next
+	appliedNext  int
 
 	echoes echoMonitor
 }

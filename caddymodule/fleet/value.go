@@ -13,11 +13,11 @@ import (
 
 // sealedToken is a token as Redis keeps it, before it is sealed.
 type sealedToken struct {
-	Access  []byte      `json:"access"` // bytes, because JSON mends what is not UTF-8
-	Scope   string      `json:"scope"`
-	Minted  time.Time   `json:"minted"`
-	Expires time.Time   `json:"expires"`
-	Generations  generations `json:"purges"`
+	Access      []byte      `json:"access"` // bytes, because JSON mends what is not UTF-8
+	Scope       string      `json:"scope"`
+	Minted      time.Time   `json:"minted"`
+	Expires     time.Time   `json:"expires"`
+	Generations generations `json:"purges"`
 }
 
 // generations are those of the purges that cover an identity, in the order of

@@ -12,7 +12,7 @@ const (
 	actionRelease = "release"
 	actionMove    = "move"
 	actionDelete  = "delete"
-	actionReseal = "reseal"
+	actionReseal  = "reseal"
 )
 
 // Decision is what an operator has decided, and when.

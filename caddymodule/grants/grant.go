@@ -52,9 +52,9 @@ type Grant struct {
 	Created time.Time
 	Changed time.Time
 
-	sequence    int64  // when the platform did: a number of [Store.next]
-	version int64  // of the row: each change makes it another
-	rowKey  string // the id of the key that seals it
+	sequence int64  // when the platform did: a number of [Store.next]
+	version  int64  // of the row: each change makes it another
+	rowKey   string // the id of the key that seals it
 }
 
 const grantColumns = "id, provider, source, state, owner, secret, row_key, version, created, changed"

@@ -91,8 +91,10 @@ const (
 	flowDone   = "done"
 )
 
-func (s *Store) tokenPseudonym(use, value string) string    { return s.keys.Name("journey "+use, value) }
-func (s *Store) tokenPseudonyms(use, value string) []string { return s.keys.Names("journey "+use, value) }
+func (s *Store) tokenPseudonym(use, value string) string { return s.keys.Name("journey "+use, value) }
+func (s *Store) tokenPseudonyms(use, value string) []string {
+	return s.keys.Names("journey "+use, value)
+}
 
 // Begin notes a journey and sets its tokens. The error is [ErrNone] for an
 // update of what is not connected, or [ErrUnavailable].

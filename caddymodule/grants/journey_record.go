@@ -19,7 +19,7 @@ type storedFlow struct {
 	state, rowKey        string
 	owner                Owner
 	kind                 FlowKind
-	result                 storedResult // what the platform has; empty while it is open
+	result               storedResult // what the platform has; empty while it is open
 	expires              time.Time
 }
 
@@ -122,13 +122,15 @@ func (r *storedFlow) ownerAAD() []string {
 	return []string{"owner of journey", r.provider, r.source, r.id, r.link, r.back, r.browser}
 }
 
-func (r *storedFlow) resultAAD() []string { return []string{"staged of journey", r.provider, r.source, r.id} }
+func (r *storedFlow) resultAAD() []string {
+	return []string{"staged of journey", r.provider, r.source, r.id}
+}
 
 // storedResult is what was staged.
 type storedResult struct {
-	Account string `json:"account,omitempty"`
-	Secret  []byte `json:"secret,omitempty"` // bytes, because JSON mends what is not UTF-8
-	Sequence      int64  `json:"at"`               // when: a number of [Store.next]
+	Account  string `json:"account,omitempty"`
+	Secret   []byte `json:"secret,omitempty"` // bytes, because JSON mends what is not UTF-8
+	Sequence int64  `json:"at"`               // when: a number of [Store.next]
 	// Digest is all that is left of the two when the journey is over, to tell the
 	// same word from another.
 	Digest []byte `json:"sum,omitempty"`
@@ -144,7 +146,9 @@ func resultDigest(account string, secret []byte) []byte {
 }
 
 // digestOnly is what is left of it.
-func (t storedResult) digestOnly() storedResult { return storedResult{Sequence: t.Sequence, Digest: resultDigest(t.Account, t.Secret)} }
+func (t storedResult) digestOnly() storedResult {
+	return storedResult{Sequence: t.Sequence, Digest: resultDigest(t.Account, t.Secret)}
+}
 
 // equals tells whether the platform has told the same before.
 func (t storedResult) equals(what PendingResult) bool {

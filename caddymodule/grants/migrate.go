@@ -108,5 +108,5 @@ func (s *Store) checkSealedBy(ctx context.Context, db querier, tables ...string)
 }
 
 // primaryKeyName tells rows of one primary key from those of others.
-func (s *Store) primaryKeyName() string    { return s.keys.Name("grants sealed by") }
-func (s *Store) keyNames() []string { return s.keys.Names("grants sealed by") }
+func (s *Store) primaryKeyName() string { return s.keys.Name("grants sealed by") }
+func (s *Store) keyNames() []string     { return s.keys.Names("grants sealed by") }

@@ -19,24 +19,24 @@ import (
 // itself, once for all who wait, who are answered at once. Safe for concurrent
 // use.
 type LazyStore struct {
-	file    string
-	options func() (Options, error)
-	onChange    func(error)
+	file     string
+	options  func() (Options, error)
+	onChange func(error)
 
-	mu    sync.Mutex
-	store *Store
-	err   error         // the last attempt's
-	reported  string        // the error that somebody was told of
+	mu           sync.Mutex
+	store        *Store
+	err          error         // the last attempt's
+	reported     string        // the error that somebody was told of
 	firstAttempt chan struct{} // closed after the first attempt; nil before
-	stopLoop  context.CancelFunc
-	loopDone chan struct{} // nothing is tried any more
+	stopLoop     context.CancelFunc
+	loopDone     chan struct{} // nothing is tried any more
 }
 
 // A store that cannot be opened is tried again after retryFirst, and then less
 // and less often.
 const (
 	minRetryInterval = 500 * time.Millisecond
-	maxRetryInterval  = 15 * time.Second
+	maxRetryInterval = 15 * time.Second
 )
 
 // errClosed says that no configuration uses the store any more.

@@ -11,12 +11,12 @@ import (
 
 // sealedOwner is what a row says of its owner, before it is sealed.
 type sealedOwner struct {
-	Realm   string `json:"realm"`
-	Subject string `json:"subject"`
-	Slot    string `json:"slot,omitempty"`
-	Account string `json:"account,omitempty"`
-	Kind    FlowKind   `json:"kind,omitempty"`
-	Sequence    int64  `json:"told,omitempty"` // when the platform did: a number of [Store.next]
+	Realm    string   `json:"realm"`
+	Subject  string   `json:"subject"`
+	Slot     string   `json:"slot,omitempty"`
+	Account  string   `json:"account,omitempty"`
+	Kind     FlowKind `json:"kind,omitempty"`
+	Sequence int64    `json:"told,omitempty"` // when the platform did: a number of [Store.next]
 }
 
 func (i sealedOwner) toOwner(provider, source string) Owner {

@@ -74,10 +74,10 @@ func (s *Store) openSQLite(file string) error {
 	}
 	s.db.SetMaxOpenConns(8)
 	s.dialect = dialect{
-		goose:  "sqlite3",
-		placeholder:   func(int) string { return "?" },
-		reason: sqliteReason,
-		erase:  eraseSQLite, truncateLog: truncateLogSQLite,
+		goose:       "sqlite3",
+		placeholder: func(int) string { return "?" },
+		reason:      sqliteReason,
+		erase:       eraseSQLite, truncateLog: truncateLogSQLite,
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ const DefaultTimeout = 5 * time.Second
 // opening is what opening a store may take, and migrating what bringing a
 // database of an older program up to date may take.
 const (
-	openTimeout   = time.Minute
+	openTimeout    = time.Minute
 	migrateTimeout = 15 * time.Minute
 )
 
@@ -62,18 +62,18 @@ type Store struct {
 	writeSlot chan struct{} // one at a time
 	lastWrite atomic.Int64  // when somebody last has, in Unix nanoseconds
 
-	eraseSlot chan struct{} // one at a time
-	eraserWake     chan struct{} // something was deleted
-	stop    context.CancelFunc
+	eraseSlot  chan struct{} // one at a time
+	eraserWake chan struct{} // something was deleted
+	stop       context.CancelFunc
 	eraserDone chan struct{} // nothing runs in the background any more
 }
 
 // dialect is in what the two databases differ.
 type dialect struct {
-	goose string             // its name there
-	placeholder  func(n int) string // the n-th parameter
-	lockWriters  string             // has writers wait for each other; may be empty
-	nowQuery string             // asks for the time in milliseconds; empty: this machine's
+	goose       string             // its name there
+	placeholder func(n int) string // the n-th parameter
+	lockWriters string             // has writers wait for each other; may be empty
+	nowQuery    string             // asks for the time in milliseconds; empty: this machine's
 	// What may be told of an error, and whether it is one of the settings.
 	reason func(err error) (text string, mistaken bool)
 
@@ -144,7 +144,7 @@ var (
 // unavailableError is an [ErrUnavailable] and what may be told of it.
 type unavailableError struct {
 	operation, reason string
-	needsOperator      bool
+	needsOperator     bool
 }
 
 func (e *unavailableError) Error() string {
@@ -179,8 +179,8 @@ func isStoreError(err error) bool {
 
 // query is a statement with the parameters it is to have.
 type query struct {
-	text strings.Builder
-	args []any
+	text        strings.Builder
+	args        []any
 	placeholder func(int) string
 }
 

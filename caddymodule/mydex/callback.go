@@ -24,7 +24,7 @@ import (
 // they may be read are kept: a callback may hold values.
 type callback struct {
 	kind, uid, mydexID, key, connectionID, linkingToken string
-	readable                                       []string
+	readable                                            []string
 }
 
 // HandleCallback implements [delegation.Connector]. Notifications, and words without a

@@ -10,7 +10,7 @@ import (
 )
 
 var (
-	errNoToken = errors.New("the credential has no token")
+	errNoToken     = errors.New("the credential has no token")
 	errNoPlacement = errors.New("nobody has judged where the member's identity goes")
 )
 
@@ -29,7 +29,7 @@ type Credential struct {
 }
 
 var (
-	_ delegation.Credential = (*Credential)(nil)
+	_ delegation.Credential   = (*Credential)(nil)
 	_ delegation.SecretLister = (*Credential)(nil)
 )
 

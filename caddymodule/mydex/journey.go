@@ -34,12 +34,12 @@ const (
 
 // setupRequest is the question (First Time Connection).
 type setupRequest struct {
-	NID     string `json:"connection_nid"`
-	Hash    string `json:"connection_token_hash"`
-	Return  string `json:"return_to"`
-	MydexID string `json:"mydexid,omitempty"`
-	Version int    `json:"version"`
-	LinkingToken    string `json:"linking_token"`
+	NID          string `json:"connection_nid"`
+	Hash         string `json:"connection_token_hash"`
+	Return       string `json:"return_to"`
+	MydexID      string `json:"mydexid,omitempty"`
+	Version      int    `json:"version"`
+	LinkingToken string `json:"linking_token"`
 }
 
 // BeginConsent implements [delegation.Connector].

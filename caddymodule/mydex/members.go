@@ -41,12 +41,12 @@ type storedSecret struct {
 
 // cachedGrant is somebody's grant in memory.
 type cachedGrant struct {
-	member  Member
-	mydexID string
-	readable   []string
-	grant   *grants.Grant
-	readAt    time.Time // when it was
-	refreshedAt   time.Time // when it was to be read again
+	member      Member
+	mydexID     string
+	readable    []string
+	grant       *grants.Grant
+	readAt      time.Time // when it was
+	refreshedAt time.Time // when it was to be read again
 }
 
 // grantCache are the grants in memory. They outlive reloads.
@@ -62,8 +62,8 @@ type grantCache struct {
 	// probed are whose grants were tried again a moment ago.
 	probed *memory.Cache[delegation.Person, struct{}]
 
-	mu    sync.Mutex
-	seed  maphash.Seed
+	mu         sync.Mutex
+	seed       maphash.Seed
 	dropCounts [256]uint64 // how often something was dropped of some people, by the hash of their names
 }
 
@@ -75,8 +75,8 @@ func newGrantCache() *grantCache {
 		}),
 		seed:        maphash.MakeSeed(),
 		suspensions: rate.NewLimiter(rate.Every(suspendEvery), 3),
-		suspended:       memory.New[delegation.Person, struct{}](maxCachedGrants / 10),
-		probed:       memory.New[delegation.Person, struct{}](maxCachedGrants / 10),
+		suspended:   memory.New[delegation.Person, struct{}](maxCachedGrants / 10),
+		probed:      memory.New[delegation.Person, struct{}](maxCachedGrants / 10),
 	}
 }
 

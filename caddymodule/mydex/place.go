@@ -13,12 +13,12 @@ import (
 // The causes of route_denied. None of them repeats the path: there may be a
 // person in it.
 var (
-	errJSONP    = errors.New(".jsonp hands a person's data to any page that loads it as a script: use .json")
-	errEscaped  = errors.New("the path holds an escape, which no route of the platform has")
+	errJSONP        = errors.New(".jsonp hands a person's data to any page that loads it as a script: use .json")
+	errEscaped      = errors.New("the path holds an escape, which no route of the platform has")
 	errMemberNumber = errors.New("the path names a member by number: write me, such as /api/pds/pds/me.json")
-	errNotMe    = errors.New("below /api/pds/pds and /api/pds/transaction there is only me, me.json and me.xml")
-	errConsentRoute  = errors.New("the route belongs to registering or connecting a member, which is not done in a member's name")
-	errPathChanged    = errors.New("the path is not the one that was judged")
+	errNotMe        = errors.New("below /api/pds/pds and /api/pds/transaction there is only me, me.json and me.xml")
+	errConsentRoute = errors.New("the route belongs to registering or connecting a member, which is not done in a member's name")
+	errPathChanged  = errors.New("the path is not the one that was judged")
 )
 
 // me is what the frontend writes where the uid goes.

@@ -16,20 +16,20 @@ import (
 
 // Provider is one account at Mydex. Make it with [New].
 type Provider struct {
-	config   Config
-	upstream delegation.Upstream
-	connectionTokenHash     string // of the connection's token
-	styles   *Styles
-	traits   delegation.Traits
+	config              Config
+	upstream            delegation.Upstream
+	connectionTokenHash string // of the connection's token
+	styles              *Styles
+	traits              delegation.Traits
 
-	host    delegation.Host
+	host       delegation.Host
 	storeHost  grants.StoreHost
-	tokens  delegation.Tokens
-	client  *http.Client
+	tokens     delegation.Tokens
+	client     *http.Client
 	lazyStore  *grants.LazyStore
 	grantCache *grantCache
-	keys    *delegation.KeyRotation
-	key     string // what the client secret in use goes by
+	keys       *delegation.KeyRotation
+	key        string // what the client secret in use goes by
 }
 
 // New checks the configuration and makes a provider of it. It touches neither
@@ -47,10 +47,10 @@ func New(config Config) (*Provider, error) {
 	upstream := delegation.UpstreamAt(api)
 	upstream.CredentialInURL = true // the member key is in the query of datasets
 	return &Provider{
-		config:   config,
-		upstream: upstream,
-		connectionTokenHash:     config.connectionTokenHash(),
-		styles:   styles,
+		config:              config,
+		upstream:            upstream,
+		connectionTokenHash: config.connectionTokenHash(),
+		styles:              styles,
 		traits: delegation.Traits{
 			Scopes:      config.Scopes,
 			HTTP:        config.HTTP,
@@ -151,8 +151,8 @@ func (p *Provider) Lookups(s delegation.Selection) int {
 
 // Interface guards
 var (
-	_ delegation.Provider  = (*Provider)(nil)
-	_ delegation.Connector = (*Provider)(nil)
-	_ delegation.UnauthorizedDiagnoser  = (*Provider)(nil)
-	_ delegation.Checker   = (*Provider)(nil)
+	_ delegation.Provider              = (*Provider)(nil)
+	_ delegation.Connector             = (*Provider)(nil)
+	_ delegation.UnauthorizedDiagnoser = (*Provider)(nil)
+	_ delegation.Checker               = (*Provider)(nil)
 )

@@ -25,13 +25,13 @@ import (
 // host is what a provider gets, with a database of its own.
 type host struct{ opener *grants.LazyStore }
 
-func (host) Name() string                                      { return "mydex" }
-func (h host) Grants() *grants.LazyStore                          { return h.opener }
-func (host) RecordConsentEvent(delegation.ConsentEvent, delegation.Person)   {}
-func (host) Retain(_ string, build func() io.Closer) io.Closer  { return build() }
-func (host) RetainShared(_ string, build func() io.Closer) io.Closer { return build() }
-func (host) Logger() *zap.Logger                               { return zap.NewNop() }
-func (host) Tokens(delegation.Mint) delegation.Tokens          { return bearer{} }
+func (host) Name() string                                                  { return "mydex" }
+func (h host) Grants() *grants.LazyStore                                   { return h.opener }
+func (host) RecordConsentEvent(delegation.ConsentEvent, delegation.Person) {}
+func (host) Retain(_ string, build func() io.Closer) io.Closer             { return build() }
+func (host) RetainShared(_ string, build func() io.Closer) io.Closer       { return build() }
+func (host) Logger() *zap.Logger                                           { return zap.NewNop() }
+func (host) Tokens(delegation.Mint) delegation.Tokens                      { return bearer{} }
 
 // bearer has one token.
 type bearer struct{}

@@ -13,8 +13,8 @@ const (
 
 	// maxStoredClaims is how much of an answer is remembered with its session, and
 	// maxKeptClaim of one claim, if there is more than that.
-	maxStoredClaims      = 16 << 10
-	maxStoredClaim = 1 << 10
+	maxStoredClaims = 16 << 10
+	maxStoredClaim  = 1 << 10
 
 	// claimOverhead is what a claim takes besides its name and text.
 	claimOverhead = 64

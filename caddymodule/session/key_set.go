@@ -35,7 +35,7 @@ const (
 
 // fetchedKeys are an issuer's keys of one moment.
 type fetchedKeys struct {
-	keys  []jose.JSONWebKey
+	keys        []jose.JSONWebKey
 	requestedAt time.Time // when they were asked for
 }
 
@@ -72,7 +72,7 @@ var (
 
 // UnusedKey is a key of a set that is not used.
 type UnusedKey struct {
-	KeyID   string // `kid`; empty if it has none
+	KeyID  string // `kid`; empty if it has none
 	Reason string
 	// Intended tells that the issuer says itself that it is for something else.
 	Intended bool
