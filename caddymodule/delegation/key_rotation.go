@@ -31,6 +31,15 @@ func (s *KeyRotation) NameOf(keys ...string) (name string) {
 	return name
 }
 
+// Supersedes reports whether a configuration's first key is none of those that the
+// account has been known by: [KeyRotation.NameOf] returns a new name for it.
+func (s *KeyRotation) Supersedes(first string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, known := s.names[first]
+	return len(s.names) > 0 && !known
+}
+
 // Replace gives a name to keys that have taken the place of those which had it.
 func (s *KeyRotation) Replace(name string, keys ...string) {
 	s.mu.Lock()

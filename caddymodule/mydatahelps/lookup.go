@@ -5,6 +5,7 @@ package mydatahelps
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -21,6 +22,12 @@ var (
 	errSeveralParticipants = errors.New("more than one participant has the value")
 	errWithdrawn           = errors.New("the participant has withdrawn")
 )
+
+// errNoField returns the cause of a refusal where no participant at all has a custom
+// field.
+func errNoField(name string) error {
+	return fmt.Errorf("no participant of the project has a text in the custom field %q: compare participant_field with the field's name in Designer, letter by letter", name)
+}
 
 // participantID returns the ID of the participant that a person is. The error is a
 // [*delegation.Refusal], or that of ctx.
@@ -213,6 +220,9 @@ func (p *Provider) listed(ctx context.Context, claim string) (indexEntry, error)
 	}
 	switch len(found) {
 	case 0:
+		if by := p.config.Participant; by.By == ByField && x.blank() {
+			return indexEntry{}, delegation.Refuse(delegation.ParticipantUnknown, errNoField(by.Field))
+		}
 		return indexEntry{}, delegation.Refuse(delegation.ParticipantUnknown, p.notFoundCause(claim))
 	case 1:
 		return found[0], nil

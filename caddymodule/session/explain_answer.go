@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -55,11 +56,27 @@ func explainAnswer(setting string, a *response, failed error, judge func() error
 	f := Finding{Name: "judgement", OK: true, Detail: "somebody is signed in"}
 	if err := judge(); err != nil {
 		f.OK, f.Detail = false, delegation.Explain(err)
+		if subject != "" {
+			f.Detail += questionHint(a.status)
+		}
 		if others := subjectCandidates(d, subject); subject != "" && len(others) > 0 {
 			f.Detail += "; the answer could name the user as " + strings.Join(others, ", ") + ": `subject` with the one that never changes"
 		}
 	}
 	return append(all, f)
+}
+
+// questionHint is which header of the question an app may miss that answers it
+// with status: apps judge Host and X-Forwarded-Proto before they look at a session.
+func questionHint(status int) string {
+	switch status {
+	case http.StatusBadRequest, http.StatusForbidden:
+		return "; if it is signed in with a browser, the app may not know the host that it is asked for: `header_up Host` with that of its pages"
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return "; if the app leads to https, where it believes to be asked without: `header_up X-Forwarded-Proto https`"
+	default:
+		return ""
+	}
 }
 
 // describeObject are the names of an object with the types of what they name, and of
