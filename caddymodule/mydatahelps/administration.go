@@ -13,7 +13,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/circuit"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/neterror"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
@@ -128,16 +128,16 @@ func (p *Provider) get(ctx context.Context, rest string, token *delegation.Token
 		r := throttled(wait, errors.New("the platform limits administrative requests"))
 		if remaining, ok := headerCount(res.Header, "RateLimit-Remaining"); ok && remaining == 0 {
 			quota.exhaust(wait)
-			breaker.Record(pass, owner, blame.Healthy())
+			breaker.Record(pass, owner, circuit.Healthy())
 		} else {
-			breaker.Record(pass, owner, blame.ServiceFailed(r))
+			breaker.Record(pass, owner, circuit.ServiceFailed(r))
 		}
 		return 0, r
 	case res.StatusCode >= http.StatusInternalServerError:
-		breaker.Record(pass, owner, blame.ServiceFailed(delegation.Refuse(delegation.IssuerUnavailable, errors.New("reading participants: the platform keeps failing"))))
+		breaker.Record(pass, owner, circuit.ServiceFailed(delegation.Refuse(delegation.IssuerUnavailable, errors.New("reading participants: the platform keeps failing"))))
 		return res.StatusCode, nil
 	}
-	breaker.Record(pass, owner, blame.Healthy())
+	breaker.Record(pass, owner, circuit.Healthy())
 	if res.StatusCode != http.StatusOK {
 		return res.StatusCode, nil
 	}
@@ -155,28 +155,28 @@ func (p *Provider) get(ctx context.Context, rest string, token *delegation.Token
 }
 
 // noAnswerVerdict returns the verdict of a call that got no answer.
-func noAnswerVerdict(err error, r *delegation.Refusal) blame.Verdict {
+func noAnswerVerdict(err error, r *delegation.Refusal) circuit.Verdict {
 	if neterror.NotSent(err) {
-		return blame.Unreachable(r)
+		return circuit.Unreachable(r)
 	}
-	return blame.ServiceFailed(r)
+	return circuit.ServiceFailed(r)
 }
 
 // ownerKey is the key of the owner in a context.
 type ownerKey struct{}
 
 // withOwner returns a context with the owner for whom the platform is asked.
-func withOwner(ctx context.Context, o blame.Owner) context.Context {
+func withOwner(ctx context.Context, o circuit.Owner) context.Context {
 	return context.WithValue(ctx, ownerKey{}, o)
 }
 
-// ownerFrom returns the context's owner, or [blame.Unverified]: the list is read for
+// ownerFrom returns the context's owner, or [circuit.Unverified]: the list is read for
 // people whom nobody has found yet.
-func ownerFrom(ctx context.Context) blame.Owner {
-	if o, ok := ctx.Value(ownerKey{}).(blame.Owner); ok {
+func ownerFrom(ctx context.Context) circuit.Owner {
+	if o, ok := ctx.Value(ownerKey{}).(circuit.Owner); ok {
 		return o
 	}
-	return blame.Unverified
+	return circuit.Unverified
 }
 
 // noAnswerRefusal returns the refusal for a call that got no answer. It never wraps

@@ -10,7 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/circuit"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
@@ -150,7 +150,7 @@ func TestSickPlatform(t *testing.T) {
 		for i := range 50 {
 			wantParticipant(t, p, fmt.Sprintf("planted-%d", i), "", delegation.IssuerUnavailable)
 		}
-		if gets, _, _, _ := pf.counts(); gets != blame.MinNewPeople {
+		if gets, _, _, _ := pf.counts(); gets != circuit.MinNewPeople {
 			t.Errorf("%d lookups", gets)
 		}
 		pf.change(func() { pf.admin = nil })

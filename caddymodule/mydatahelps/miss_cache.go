@@ -9,9 +9,9 @@ import (
 
 	"golang.org/x/crypto/blake2b"
 
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/circuit"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/lru"
 )
 
 const (
@@ -32,7 +32,7 @@ const (
 // missCache remembers why people were not found, one miss a person. It has a bound
 // of its own, so that unknown people evict no participant.
 type missCache struct {
-	store  *memory.Cache[delegation.Person, *miss]
+	store  *lru.Cache[delegation.Person, *miss]
 	secret []byte
 }
 
@@ -50,7 +50,7 @@ var errManyClaims = errors.New("the person was looked up by several values in va
 func newMissCache() missCache {
 	secret := make([]byte, 32)
 	_, _ = rand.Read(secret) // never fails
-	return missCache{memory.New[delegation.Person, *miss](maxMisses), secret}
+	return missCache{lru.New[delegation.Person, *miss](maxMisses), secret}
 }
 
 // lookup returns the refusal to repeat for a person, or nil.
@@ -64,7 +64,7 @@ func (m missCache) lookup(person delegation.Person, claim string) *delegation.Re
 		if isMiss(last.refusal) {
 			return last.refusal
 		}
-		return blame.Repeat(last.refusal, last.until.Sub(now))
+		return circuit.Repeat(last.refusal, last.until.Sub(now))
 	case last.missed <= freeClaims:
 		return nil
 	default:
@@ -90,7 +90,7 @@ func (m missCache) record(person delegation.Person, claim string, r *delegation.
 		}
 	default:
 		last.failed++
-		wait = max(blame.Backoff(last.failed), r.RetryAfter)
+		wait = max(circuit.Backoff(last.failed), r.RetryAfter)
 	}
 	last.until = now.Add(wait)
 	// It is kept for longer than it is repeated: the next failure then counts as
@@ -100,7 +100,7 @@ func (m missCache) record(person delegation.Person, claim string, r *delegation.
 	case r.Code == delegation.IssuerThrottled:
 		life = max(life, window)
 	case last.failed > 0:
-		life = wait + blame.FailureLife
+		life = wait + circuit.FailureLife
 	}
 	m.store.Set(person, key, last, life, false)
 }

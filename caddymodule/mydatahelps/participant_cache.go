@@ -14,10 +14,10 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/circuit"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/flight"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/lru"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/singleflight"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
 )
 
@@ -45,15 +45,15 @@ type participantCache struct {
 	quota    *quota
 	bindings *localBindings
 
-	hits             *memory.Cache[delegation.Person, *hit]
+	hits             *lru.Cache[delegation.Person, *hit]
 	misses           missCache
-	flights          *flight.Group[delegation.Person, string]
+	flights          *singleflight.Group[delegation.Person, string]
 	purges           *tokens.Purges
-	breaker          *blame.Breaker
+	breaker          *circuit.Breaker
 	project          projectStatus
 	backgroundChecks atomic.Int32
 
-	listReads      *flight.Group[string, *participantIndex]
+	listReads      *singleflight.Group[string, *participantIndex]
 	mu             sync.Mutex
 	list           *participantIndex
 	unfinishedList *participantIndex // read in part, until the quota was spent
@@ -83,14 +83,14 @@ func newParticipantCache(bindings *localBindings) *participantCache {
 	d := &participantCache{
 		quota:                newQuota(),
 		bindings:             bindings,
-		hits:                 memory.New[delegation.Person, *hit](maxHits),
+		hits:                 lru.New[delegation.Person, *hit](maxHits),
 		misses:               newMissCache(),
-		flights:              flight.New[delegation.Person, string](flight.Limits{Timeout: lookupTimeout, Waiting: maxWaiting, PerOwner: maxWaitingPerPerson}),
-		breaker:              blame.NewBreaker(),
+		flights:              singleflight.New[delegation.Person, string](singleflight.Limits{Timeout: lookupTimeout, Waiting: maxWaiting, PerOwner: maxWaitingPerPerson}),
+		breaker:              circuit.NewBreaker(),
 		purges:               tokens.NewPurges(),
 		refusedGrantRenewals: rate.NewLimiter(rate.Every(30*time.Second), 3),
 		unauthorizedRenewals: rate.NewLimiter(rate.Every(30*time.Second), 3),
-		listReads:            flight.New[string, *participantIndex](flight.Limits{Timeout: listTimeout}),
+		listReads:            singleflight.New[string, *participantIndex](singleflight.Limits{Timeout: listTimeout}),
 		lifecycle:            newLifecycle(),
 	}
 	return d
@@ -199,7 +199,7 @@ func (c *participantCache) recheckOld(key, claim string, h *hit, now time.Time, 
 // that the person may act as.
 func isMiss(err error) bool {
 	r, ok := errors.AsType[*delegation.Refusal](err)
-	return ok && blame.VerdictOf(r) == blame.PersonRefused()
+	return ok && circuit.VerdictOf(r) == circuit.PersonRefused()
 }
 
 // recordLookup remembers the result of a look-up, unless the person was purged since
@@ -223,11 +223,11 @@ func (c *participantCache) recordLookup(key string, person delegation.Person, cl
 
 // breakerOwner returns the owner of a look-up: a known person if the platform has
 // known them as a participant before, a new one otherwise.
-func (c *participantCache) breakerOwner(person delegation.Person, claim string) blame.Owner {
+func (c *participantCache) breakerOwner(person delegation.Person, claim string) circuit.Owner {
 	if _, ok := c.hits.Peek(person, lookupKey(person, claim)); ok {
-		return blame.KnownPerson(person)
+		return circuit.KnownPerson(person)
 	}
-	return blame.NewPerson(person)
+	return circuit.NewPerson(person)
 }
 
 // recheckRefused deletes a hit whose participant the issuer refuses, so that a

@@ -13,10 +13,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/circuit"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/flight"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/lru"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/singleflight"
 )
 
 // maxSkew is how long before its expiry a token is no longer used, so that it
@@ -33,10 +33,10 @@ const maxSkew = 30 * time.Second
 type Engine struct {
 	options  atomic.Pointer[Options] // of the latest view
 	shared   Shared                  // nil: no other machine shares the tokens
-	entries  *memory.Cache[delegation.Person, *entry]
+	entries  *lru.Cache[delegation.Person, *entry]
 	failures failures
-	flights  *flight.Group[delegation.Person, mintResult]
-	breaker  *blame.Breaker
+	flights  *singleflight.Group[delegation.Person, mintResult]
+	breaker  *circuit.Breaker
 	purges   *Purges
 	keys     keys
 
@@ -81,10 +81,10 @@ func (en *entry) identity() delegation.Identity {
 func New(o Options) *Engine {
 	o.setDefaults()
 	e := &Engine{
-		entries:  memory.New[delegation.Person, *entry](o.MaxEntries),
-		failures: failures{memory.New[delegation.Person, failure](o.maxFailures())},
-		flights:  flight.New[delegation.Person, mintResult](o.limits()),
-		breaker:  blame.NewBreaker(),
+		entries:  lru.New[delegation.Person, *entry](o.MaxEntries),
+		failures: failures{lru.New[delegation.Person, failure](o.maxFailures())},
+		flights:  singleflight.New[delegation.Person, mintResult](o.limits()),
+		breaker:  circuit.NewBreaker(),
 		purges:   NewPurges(),
 	}
 	e.options.Store(&o)

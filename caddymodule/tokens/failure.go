@@ -6,9 +6,9 @@ import (
 	"errors"
 	"time"
 
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/circuit"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/lru"
 )
 
 // refusedPause is how long an issuer's decision about one identity is
@@ -36,7 +36,7 @@ func isError[T error](err error) bool {
 
 // failures remembers for a short time why there is no token for an identity.
 type failures struct {
-	store *memory.Cache[delegation.Person, failure]
+	store *lru.Cache[delegation.Person, failure]
 }
 
 // failure is the latest failure of one identity.
@@ -55,7 +55,7 @@ func (f *failures) lookup(key string, person delegation.Person) *delegation.Refu
 	if !ok || !now.Before(last.until) {
 		return nil
 	}
-	return blame.Repeat(last.refusal, last.until.Sub(now))
+	return circuit.Repeat(last.refusal, last.until.Sub(now))
 }
 
 // record remembers a refusal and returns until when it is repeated. The pause
@@ -64,10 +64,10 @@ func (f *failures) record(key string, person delegation.Person, r *delegation.Re
 	last, _ := f.store.Peek(person, key)
 	count := last.count + 1
 	pause := refusedPause
-	if blame.VerdictOf(r).ConcernsService() {
-		pause = blame.RetryDelay(r, count)
+	if circuit.VerdictOf(r).ConcernsService() {
+		pause = circuit.RetryDelay(r, count)
 	}
 	until := time.Now().Add(pause)
-	f.store.Set(person, key, failure{person, r, until, count}, pause+blame.FailureLife, false)
+	f.store.Set(person, key, failure{person, r, until, count}, pause+circuit.FailureLife, false)
 	return until
 }

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/circuit"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
@@ -21,9 +21,9 @@ type request struct {
 	reason   MintReason
 	rejected *delegation.Token // a token that does not serve; may be nil
 
-	operation *Operation   // that the request is a part of: it fails if that was purged; may be nil
-	nested    bool         // a mint asks for it
-	permit    blame.Permit // of the issuer's breaker
+	operation *Operation     // that the request is a part of: it fails if that was purged; may be nil
+	nested    bool           // a mint asks for it
+	permit    circuit.Permit // of the issuer's breaker
 }
 
 // serves reports whether a token answers the request: it is usable and not the
@@ -33,11 +33,11 @@ func (req *request) serves(t *delegation.Token) bool {
 }
 
 // breakerOwner returns the owner for whom the issuer is asked.
-func (req *request) breakerOwner() blame.Owner {
+func (req *request) breakerOwner() circuit.Owner {
 	if req.id.IsService() {
-		return blame.Operator
+		return circuit.Operator
 	}
-	return blame.KnownPerson(req.id.Person)
+	return circuit.KnownPerson(req.id.Person)
 }
 
 // obtain waits for a token, in one flight with all who need the same, and
@@ -177,18 +177,18 @@ func (v *View) mintInSlot(ctx context.Context, req *request) (t *delegation.Toke
 // and returns the error for the request.
 func (e *Engine) recordOutcome(req *request, err error) error {
 	if err == nil {
-		e.breaker.Record(req.permit, req.breakerOwner(), blame.Healthy())
+		e.breaker.Record(req.permit, req.breakerOwner(), circuit.Healthy())
 		return nil
 	}
 	if isError[nestedFailure](err) {
 		return err
 	}
 	r := delegation.AsRefusal(err)
-	verdict := blame.VerdictOf(r)
-	if verdict == blame.Neutral() {
+	verdict := circuit.VerdictOf(r)
+	if verdict == circuit.Neutral() {
 		return r
 	}
 	until := e.failures.record(req.key, req.id.Person, r)
 	e.breaker.Record(req.permit, req.breakerOwner(), verdict)
-	return blame.Repeat(r, time.Until(until))
+	return circuit.Repeat(r, time.Until(until))
 }

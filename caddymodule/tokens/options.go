@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/flight"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/singleflight"
 )
 
 // Options are an engine's bounds. A zero value means the default.
@@ -45,8 +45,8 @@ func (o *Options) setDefaults() {
 	}
 }
 
-func (o *Options) limits() flight.Limits {
-	return flight.Limits{Timeout: o.Timeout, Waiting: o.maxWaiting, PerOwner: o.maxWaitingPerPerson}
+func (o *Options) limits() singleflight.Limits {
+	return singleflight.Limits{Timeout: o.Timeout, Waiting: o.maxWaiting, PerOwner: o.maxWaitingPerPerson}
 }
 
 // maxFailures is how many failures are remembered. They have a budget of their

@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/circuit"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/fair"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/fairqueue"
 )
 
 // A token is renewed by its first use after renewAfter of its life, at the
@@ -53,7 +53,7 @@ func (e *Engine) renewAhead(en *entry, at int64) {
 		// Renewals get half of the slots only: requests that wait come first.
 		ctx, cancel := context.WithDeadline(context.Background(), en.usableUntil())
 		defer cancel()
-		release, err := e.mintSlots.Load().renewals.Acquire(ctx, en.person, fair.RankFirst)
+		release, err := e.mintSlots.Load().renewals.Acquire(ctx, en.person, fairqueue.RankFirst)
 		if err != nil {
 			return
 		}
@@ -69,6 +69,6 @@ func (e *Engine) renewAhead(en *entry, at int64) {
 // for or a quarter of the time left, whichever is longer. Until the token
 // expires nobody notices that a renewal has failed.
 func (en *entry) retryRenewal(r *delegation.Refusal) {
-	wait := max(blame.RetryDelay(r, 1), r.RetryAfter, time.Until(en.usableUntil())/4)
+	wait := max(circuit.RetryDelay(r, 1), r.RetryAfter, time.Until(en.usableUntil())/4)
 	en.renewAt.Store(time.Now().Add(wait).UnixNano())
 }

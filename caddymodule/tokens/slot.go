@@ -6,16 +6,16 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/circuit"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/fair"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/fairqueue"
 )
 
 // mintSlots bound how many mints are at the issuer at once. When the bound
 // changes there are new ones; a mint under way gives its old slot back.
 type mintSlots struct {
-	all      *fair.Queue[delegation.Person] // for every mint
-	renewals *fair.Queue[delegation.Person] // half as many, for renewals that nobody waits for
+	all      *fairqueue.Queue[delegation.Person] // for every mint
+	renewals *fairqueue.Queue[delegation.Person] // half as many, for renewals that nobody waits for
 }
 
 func newMintSlots(n int) *mintSlots {
@@ -25,18 +25,18 @@ func newMintSlots(n int) *mintSlots {
 // newSlotQueue returns a queue for n slots, at least one. One person gets a
 // quarter of them: all their mints may be slow, and they may have as many
 // tokens as there are sets of scopes.
-func newSlotQueue(n int) *fair.Queue[delegation.Person] {
+func newSlotQueue(n int) *fairqueue.Queue[delegation.Person] {
 	n = max(n, 1)
-	return fair.New[delegation.Person](fair.Limits{Slots: n, PerOwner: max(n/4, 1)})
+	return fairqueue.New[delegation.Person](fairqueue.Limits{Slots: n, PerOwner: max(n/4, 1)})
 }
 
 // slot is the right to one call at the issuer. A mint carries its slot in its
 // context, so that it can give it back while it waits for another mint.
 type slot struct {
-	queue   *fair.Queue[delegation.Person]
+	queue   *fairqueue.Queue[delegation.Person]
 	owner   delegation.Person
-	release func()       // nil: it is not held
-	permit  blame.Permit // of the mint that holds it
+	release func()         // nil: it is not held
+	permit  circuit.Permit // of the mint that holds it
 }
 
 // slotKey is the key of the slot in a mint's context.
@@ -54,7 +54,7 @@ func (s *slot) acquire(ctx context.Context) error {
 	if s.release != nil {
 		return nil
 	}
-	release, err := s.queue.Acquire(ctx, s.owner, fair.RankFirst)
+	release, err := s.queue.Acquire(ctx, s.owner, fairqueue.RankFirst)
 	if err != nil {
 		return delegation.Refuse(delegation.Overloaded, fmt.Errorf("waiting for a turn at the issuer: %w; see concurrency", err))
 	}

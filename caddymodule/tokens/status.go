@@ -2,7 +2,7 @@
 
 package tokens
 
-import "github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
+import "github.com/caddy-delegate/caddy-delegate/caddymodule/circuit"
 
 // Status is the state of an engine, as the admin API and the metrics show it.
 // It names no person.
@@ -16,7 +16,7 @@ type Status struct {
 	// Minting counts the mints at the issuer.
 	Minting int `json:"minting"`
 	// Issuer is the state of the circuit breaker.
-	Issuer blame.Status `json:"issuer"`
+	Issuer circuit.Status `json:"issuer"`
 	// Shared is the shared level's state; nil if there is none, and a purge
 	// concerns this machine alone.
 	Shared *SharedStatus `json:"shared,omitempty"`

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package fair is fair queueing for a few slots: owners get them in turn, so
+// Package fairqueue is fair queueing for a few slots: owners get them in turn, so
 // that no owner can use up what all need.
-package fair
+package fairqueue
 
 import (
 	"cmp"

@@ -5,16 +5,16 @@ package tokens
 import (
 	"time"
 
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/circuit"
 )
 
 // What a breaker does, as the tests of the engine call it.
 const (
-	Closed   = blame.Closed
-	Open     = blame.Open
-	HalfOpen = blame.HalfOpen
+	Closed   = circuit.Closed
+	Open     = circuit.Open
+	HalfOpen = circuit.HalfOpen
 
-	distinct      = blame.MinPeople
+	distinct      = circuit.MinPeople
 	firstPause    = time.Second
 	maxPause      = 30 * time.Second
 	rejectedPause = 30 * time.Second

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package memory is a cache with a bound and with times to live: go-cache in
+// Package lru is a cache with a bound and with times to live: go-cache in
 // shards, without its janitor. A full cache evicts the least recently used of
 // a sample.
-package memory
+package lru
 
 import (
 	"cmp"

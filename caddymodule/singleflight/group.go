@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package flight does work once for all who ask for it at the same time.
-package flight
+// Package singleflight does work once for all who ask for it at the same time.
+package singleflight
 
 import (
 	"context"

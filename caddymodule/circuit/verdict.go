@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package blame is a circuit breaker for services that are asked for many people.
+// Package circuit is a circuit breaker for services that are asked for many people.
 // Each answer, or the lack of one, gets a [Verdict]: whether it is about the
 // credential, the person or the service. Only verdicts about the service, of
 // distinct people, open the [Breaker]; one person's trouble stays theirs.
-package blame
+package circuit
 
 import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
