@@ -55,6 +55,7 @@ func (l *checkedConfig) checkCallback(ctx context.Context, p *placedHandler) del
 		return delegation.Finding{Detail: "its url makes no address"}
 	}
 	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", checkUserAgent)
 	res, err := probeClient().Do(req)
 	where := c.baseURL.String() + "/callback/…"
 	if err != nil {
@@ -66,6 +67,10 @@ func (l *checkedConfig) checkCallback(ctx context.Context, p *placedHandler) del
 	defer func() { _ = res.Body.Close() }()
 	return c.judgeCallback(res, where, p)
 }
+
+// checkUserAgent marks the callback that check posts: what it is refused for stands
+// in check's own output, and a line in the log would pass for the platform's.
+const checkUserAgent = "caddy-delegate check"
 
 // judgeCallback tells whether it was delegate_connect that answered.
 func (c *Connect) judgeCallback(res *http.Response, where string, p *placedHandler) delegation.Finding {

@@ -16,46 +16,52 @@ import (
 // checkRedis tries every command that is used, on keys of its own.
 func (l *checkedConfig) checkRedis(ctx context.Context, tell func(delegation.Finding)) {
 	f := delegation.Finding{Step: "redis"}
-	defer func() { tell(f) }()
 	if l.cache == nil {
 		f.Skipped, f.Detail = true, "there is no cache redis in the configuration"
+		tell(f)
 		return
 	}
-	neighbours, err := l.tryRedis(ctx)
+	machines, err := l.tryRedis(ctx)
 	if err != nil {
 		f.Detail = err.Error()
+		tell(f)
 		return
 	}
-	f.OK, f.Detail = true, "answers, and allows all that is needed; "+neighbours
+	f.OK, f.Detail = true, "answers, and allows all that is needed"
+	tell(f)
+	tell(machines)
 }
 
 // tryRedis also tells which machines listen there: two keysets do not share.
-func (l *checkedConfig) tryRedis(ctx context.Context) (neighbours string, err error) {
+func (l *checkedConfig) tryRedis(ctx context.Context) (machines delegation.Finding, err error) {
 	keys, err := openKeyset(l.app.Keyset)
 	if err != nil {
-		return "", fmt.Errorf("keyset: %w", err)
+		return machines, fmt.Errorf("keyset: %w", err)
 	}
 	options, _, err := l.cache.options(keys)
 	if err != nil {
-		return "", err
+		return machines, err
 	}
 	shared, err := fleet.Open(options)
 	if err != nil {
-		return "", err
+		return machines, err
 	}
 	defer func() { _ = shared.Close() }()
 	if err := shared.Check(ctx); err != nil {
-		return "", err
+		return machines, err
 	}
+	machines.Step = "keyset"
 	same, others, err := shared.Neighbours(ctx)
 	if err != nil {
-		return "which machines listen there could not be told", nil //nolint:nilerr // all that is needed works
+		machines.Skipped, machines.Detail = true, "which machines listen at Redis could not be told"
+		return machines, nil //nolint:nilerr // all that is needed works
 	}
-	neighbours = fmt.Sprintf("machines that listen there: %d with this keyset", same)
+	machines.OK, machines.Detail = true, fmt.Sprintf("machines that listen at Redis: %d with this keyset", same)
 	if others > 0 {
-		neighbours += fmt.Sprintf(", %d with another one, with which they share nothing: if these belong together, give all of them the same keyset file", others)
+		machines.Warning = true
+		machines.Detail += fmt.Sprintf(", %d with another one, with which they share nothing: if these belong together, give all of them the same keyset file", others)
 	}
-	return neighbours, nil
+	return machines, nil
 }
 
 // checkDatabase opens the database of the grants, if there is one: who only

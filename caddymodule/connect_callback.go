@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
@@ -35,7 +36,11 @@ func (c *Connect) handleCallback(w http.ResponseWriter, r *http.Request, rest st
 		return nil
 	}
 	if from, ok := c.fromPlatform(r); !ok {
-		c.provider.logger.Warn("a callback was not taken", zap.NamedError("cause", fmt.Errorf("callback_from leaves out %s, from where it came: if that is a proxy in front, name it in trusted_proxies of Caddy's servers; if it is the platform, in callback_from", from)))
+		level := zapcore.WarnLevel
+		if r.UserAgent() == checkUserAgent {
+			level = zapcore.DebugLevel
+		}
+		c.provider.logger.Log(level, "a callback was not taken", zap.NamedError("cause", fmt.Errorf("callback_from leaves out %s, from where it came: if that is a proxy in front, name it in trusted_proxies of Caddy's servers; if it is the platform, in callback_from", from)))
 		w.WriteHeader(http.StatusNotFound)
 		return nil
 	}

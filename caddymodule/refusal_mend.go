@@ -7,7 +7,7 @@ import "github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 // mends say by code what an operator should look at where everybody is refused
 // with it. They are the field `mend` of the warning.
 var mends = map[delegation.Code]string{
-	delegation.SessionRequired:      "nobody is signed in by what the directive reads: compare subject with what the authenticator sets, and with the headers that the auth server sends",
+	delegation.SessionRequired:      "nobody is signed in by what the directive reads: with app_session have a credential judged by `caddy delegate session`; otherwise compare subject with what the authenticator sets, and with the headers that the auth server sends",
 	delegation.SessionUnavailable:   "who vouches for sessions does not answer: see cause, and the app_session steps of `caddy delegate check`",
 	delegation.CrossOrigin:          "pages of another origin call: name it in trusted_origins, if it is yours",
 	delegation.RouteDenied:          "no allow line covers what is asked for: lines are compared with the path that handle_path leaves",

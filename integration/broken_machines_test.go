@@ -25,7 +25,7 @@ func TestBroken_RedisPassword(t *testing.T) {
 	contains(t, checks(t, s, caddyfile, false), "✗ redis              "+says)
 	a := newAdmin(t, s)
 	contains(t, a.send(http.MethodGet, "/delegate/status", "").body, `"up":false`, `"cause":"`+says)
-	contains(t, checks(t, s, strings.Replace(caddyfile, ":planted@", ":rotated@", 1), true), "✓ redis              answers, and allows all that is needed; machines that listen there: 0 with this keyset")
+	contains(t, checks(t, s, strings.Replace(caddyfile, ":planted@", ":rotated@", 1), true), "✓ redis              answers, and allows all that is needed\n")
 	down, text := lines(t, file, "the shared cache cannot be used; this machine works for itself until it is back")
 	if len(down) != 1 || down[0]["cause"] != says {
 		t.Errorf("%v", down)
@@ -43,7 +43,7 @@ func TestBroken_AnotherKeyset(t *testing.T) {
 	signIn(t, s, "alice").get(participantPath).want(t, http.StatusOK, "")
 	a := newAdmin(t, s)
 	eventually(t, "this machine listens", func() bool { up, _ := a.shared(); return up })
-	contains(t, checks(t, s, caddyfile, true), "✓ redis              answers, and allows all that is needed; machines that listen there: 1 with this keyset\n")
+	contains(t, checks(t, s, caddyfile, true), "✓ keyset             machines that listen at Redis: 1 with this keyset\n")
 
 	keys, err := keyset.Generate()
 	if err != nil {
@@ -53,7 +53,11 @@ func TestBroken_AnotherKeyset(t *testing.T) {
 	if err := keys.Create(own); err != nil {
 		t.Fatal(err)
 	}
-	contains(t, checks(t, s, strings.Replace(caddyfile, filepath.Join(s.Dir, "keyset.json"), own, 1), true),
-		"✓ redis              answers, and allows all that is needed; machines that listen there: 0 with this keyset, "+
-			"1 with another one, with which they share nothing: if these belong together, give all of them the same keyset file")
+	out := checks(t, s, strings.Replace(caddyfile, filepath.Join(s.Dir, "keyset.json"), own, 1), true)
+	warning := "  ! keyset             machines that listen at Redis: 0 with this keyset, " +
+		"1 with another one, with which they share nothing: if these belong together, give all of them the same keyset file\n"
+	contains(t, out, warning)
+	if !strings.HasSuffix(out, "in short\n"+warning) {
+		t.Errorf("the warning is not repeated at the end:\n%s", out)
+	}
 }

@@ -58,8 +58,9 @@ app_session, what sets each directive's subject, Redis, the database of the
 grants, and the callback of each delegate_connect, to which it posts as the
 platform would, without the platform's credential.
 
-What works is marked ✓ and what does not ✗. What was "not looked at", and why, is
-marked –. It ends with code 0 if nothing has a ✗. No secret is printed.`,
+What works is marked ✓ and what does not ✗; what may be meant, and mostly is not,
+has a !. What was "not looked at", and why, is marked –. What has ✗ or ! is said
+once more at the end. It ends with code 0 if nothing has a ✗. No secret is printed.`,
 		Args: cobra.NoArgs,
 	}
 	flags := cmd.Flags()
@@ -102,6 +103,7 @@ func runCheck(ctx context.Context, b Backend, c *CheckRequest, asJSON bool, out 
 	if err := b.Check(ctx, c, r); err != nil {
 		return err
 	}
+	r.Summarize()
 	if asJSON {
 		providers, around := make(map[string][]Finding), []Finding(nil)
 		for _, p := range r.Parts {

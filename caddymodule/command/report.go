@@ -15,6 +15,7 @@ type Finding struct {
 	Step    string `json:"step"`
 	OK      bool   `json:"ok"`
 	Skipped bool   `json:"skipped,omitempty"`
+	Warning bool   `json:"warning,omitempty"`
 	Detail  string `json:"detail"`
 }
 
@@ -55,20 +56,49 @@ func (r *Report) allOK() bool {
 }
 
 // Add adds a finding to the part that was begun last. What was not looked at makes
-// nothing fail: it may be what the flags left out.
+// nothing fail: it may be what the flags left out. Nor does a warning.
 func (r *Report) Add(f delegation.Finding) {
 	part := r.Parts[len(r.Parts)-1]
 	part.OK = part.OK && (f.OK || f.Skipped)
-	part.Findings = append(part.Findings, Finding{f.Step, f.OK, f.Skipped, f.Detail})
+	found := Finding{f.Step, f.OK, f.Skipped, f.Warning, f.Detail}
+	part.Findings = append(part.Findings, found)
+	found.print(r.out)
+}
+
+// Summarize prints what is wrong, and what may be, once more: at the end, where an
+// operator's eye is.
+func (r *Report) Summarize() {
 	if r.out == nil {
+		return
+	}
+	begun := false
+	for _, part := range r.Parts {
+		for _, f := range part.Findings {
+			if f.Skipped || f.OK && !f.Warning {
+				continue
+			}
+			if !begun {
+				begun = true
+				fmt.Fprintln(r.out, "in short")
+			}
+			f.print(r.out)
+		}
+	}
+}
+
+// print prints the finding on a line. out may be nil.
+func (f *Finding) print(out io.Writer) {
+	if out == nil {
 		return
 	}
 	mark, detail := "✗", f.Detail
 	switch {
 	case f.Skipped:
 		mark, detail = "–", "not looked at: "+f.Detail
+	case f.OK && f.Warning:
+		mark = "!"
 	case f.OK:
 		mark = "✓"
 	}
-	fmt.Fprintf(r.out, "  %s %-18s %s\n", mark, f.Step, detail)
+	fmt.Fprintf(out, "  %s %-18s %s\n", mark, f.Step, detail)
 }

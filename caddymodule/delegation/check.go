@@ -55,6 +55,9 @@ type Finding struct {
 	// Skipped reports that the step was not tried, for the reason in Detail. OK
 	// means nothing then.
 	Skipped bool
+	// Warning reports that the step succeeded, and found what is wrong in most
+	// deployments and right in some.
+	Warning bool
 }
 
 // CheckStep is one step of a check.

@@ -12,11 +12,13 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strconv"
+	"strings"
 )
 
-// Cause returns why a call got no answer: one of a dozen fixed texts about the
-// other side, such as "it does not accept connections". Of err's own text it
-// holds nothing.
+// Cause returns why a call got no answer: one of a dozen texts about the other
+// side, such as "it does not accept connections". Of err's own text it holds
+// nothing, and of what came over the wire only the name of a certificate's issuer.
 func Cause(err error) string {
 	var (
 		lookup      *net.DNSError
@@ -35,7 +37,7 @@ func Cause(err error) string {
 	case errors.As(err, &host):
 		return "its certificate is for another host"
 	case errors.As(err, &authority):
-		return "its certificate is signed by an unknown authority; name yours with ca_file or sslrootcert"
+		return "its certificate is signed by an unknown authority" + issuerName(authority.Cert) + "; name yours with ca_file or sslrootcert"
 	case errors.As(err, &certificate):
 		return "its certificate is not valid"
 	case errors.As(err, &record):
@@ -47,6 +49,23 @@ func Cause(err error) string {
 	default:
 		return "the connection broke"
 	}
+}
+
+// maxIssuerName bounds what a certificate can put into the log, in bytes.
+const maxIssuerName = 64
+
+// issuerName returns who has signed a certificate, quoted, for the operator who
+// has to know whom to ask: often it is a gateway of their own house that looks
+// into TLS. Empty if the certificate does not say.
+func issuerName(certificate *x509.Certificate) string {
+	if certificate == nil || certificate.Issuer.CommonName == "" {
+		return ""
+	}
+	name := certificate.Issuer.CommonName
+	if len(name) > maxIssuerName {
+		name = strings.ToValidUTF8(name[:maxIssuerName], "") + "…"
+	}
+	return ", " + strconv.QuoteToASCII(name)
 }
 
 // IsTimeout reports whether a call ended because the other side took too long:

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"io"
@@ -26,6 +27,9 @@ func TestCause(t *testing.T) {
 		"its host name was not found":         &net.OpError{Op: "dial", Err: &net.DNSError{Err: "planted", Name: "planted"}},
 		"its certificate is for another host": x509.HostnameError{Certificate: &x509.Certificate{}, Host: "planted"},
 		"its certificate is signed by an unknown authority; name yours with ca_file or sslrootcert": &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}},
+		`its certificate is signed by an unknown authority, "St. Elsewhere Web Gateway\n"; name yours with ca_file or sslrootcert`: &tls.CertificateVerificationError{
+			Err: x509.UnknownAuthorityError{Cert: &x509.Certificate{Issuer: pkix.Name{CommonName: "St. Elsewhere Web Gateway\n"}}},
+		},
 		"its certificate is not valid":   &tls.CertificateVerificationError{Err: errors.New("planted")},
 		"it does not speak TLS":          tls.RecordHeaderError{Msg: "planted"},
 		"it does not accept connections": dial,
