@@ -48,7 +48,7 @@ type Logout struct {
 	InsecureHTTP bool `json:"insecure_http,omitempty"`
 
 	logoutVerifier *session.LogoutVerifier
-	refs       poolRefs
+	refs           poolRefs
 }
 
 // CaddyModule returns the Caddy module information.

@@ -13,10 +13,10 @@ import (
 // that somebody has signed out. One that no session has ends none, and nobody
 // would see it: issuers are answered 200 for users who are not here as well.
 type logoutRealms struct {
-	mu       sync.Mutex
-	sessions []string
-	issuersUnknown  bool       // some are told by answers only
-	logouts  [][]string // the issuer, and the configured realm
+	mu             sync.Mutex
+	sessions       []string
+	issuersUnknown bool       // some are told by answers only
+	logouts        [][]string // the issuer, and the configured realm
 }
 
 // addSession adds what an app_session's sessions are found by. Without any name

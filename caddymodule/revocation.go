@@ -47,7 +47,7 @@ const (
 	// end the session, has tokens dropped and machines told so often: each
 	// costs lookups at the platform, and writes to Redis. One who begins to
 	// connect again and again has the platform called in the operator's name.
-	personBurst = 5
+	personBurst    = 5
 	personInterval = 10 * time.Second
 )
 

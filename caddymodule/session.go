@@ -82,12 +82,12 @@ type AppSession struct {
 	// header of refusals (RFC 9209). Default: `caddy-delegate`.
 	ProxyStatusName string `json:"proxy_status_name,omitempty"`
 
-	extractor  session.Extractor
-	verifier session.Verifier
-	directive     Directive
-	aliases  *aliases
-	refs    poolRefs
-	settingPositions  map[string]caddyfile.Dispenser // where settings stand in the Caddyfile
+	extractor        session.Extractor
+	verifier         session.Verifier
+	directive        Directive
+	aliases          *aliases
+	refs             poolRefs
+	settingPositions map[string]caddyfile.Dispenser // where settings stand in the Caddyfile
 }
 
 // CaddyModule returns the Caddy module information.

@@ -21,8 +21,8 @@ type signedInUser struct {
 	verifier    session.Verifier // of the credential
 	revocations *session.Revocations
 	realm       string
-	aliases     *aliases                  // the names that such sessions are used by
-	latest        *atomic.Pointer[signedInUser] // of all app_session of the request
+	aliases     *aliases                      // the names that such sessions are used by
+	latest      *atomic.Pointer[signedInUser] // of all app_session of the request
 }
 
 // checkNotRevoked refuses a session that is revoked by a name that it is used by: that of

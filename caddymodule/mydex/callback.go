@@ -17,14 +17,14 @@ import (
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/strictjson"
 )
 
 // callback is what the platform tells. Of the fields only their names and whether
 // they may be read are kept: a callback may hold values.
 type callback struct {
 	kind, uid, mydexID, key, connectionID, linkingToken string
-	readable                                       []string
+	readable                                            []string
 }
 
 // HandleCallback implements [delegation.Connector]. Notifications, and words without a
@@ -152,7 +152,7 @@ func readFormCallback(body string) (*callback, error) {
 }
 
 func readJSONCallback(body []byte) (*callback, error) {
-	all, err := oauth.StrictObject(body)
+	all, err := strictjson.Members(body)
 	if err != nil {
 		return nil, errCallbackFormat
 	}

@@ -3,20 +3,20 @@
 package oauth
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/strictjson"
 )
 
 const (
-	maxBody   = 64 << 10
+	maxBody        = 64 << 10
 	maxAccessToken = 8 << 10
 
 	// maxLifetime is the longest a token is believed to live.
@@ -25,45 +25,9 @@ const (
 
 // tokenResponse is a token response (RFC 6749 section 5.1) that has passed judgement.
 type tokenResponse struct {
-	accessToken   string
-	lifetime time.Duration
-	scope    string // as granted
-}
-
-// StrictObject reads a JSON object from a stranger. A key that is there twice is
-// refused: two parsers may disagree on which one counts (RFC 8259 section 4).
-// Null values are nil. The error quotes nothing.
-func StrictObject(body []byte) (map[string]json.RawMessage, error) {
-	dec := json.NewDecoder(bytes.NewReader(body))
-	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
-		return nil, errors.New("the answer is no JSON object")
-	}
-	all := make(map[string]json.RawMessage)
-	for dec.More() {
-		t, err := dec.Token()
-		key, ok := t.(string)
-		if err != nil || !ok {
-			return nil, errors.New("the answer is damaged JSON")
-		}
-		if _, twice := all[key]; twice {
-			return nil, errors.New("the answer has a key twice")
-		}
-		var value json.RawMessage
-		if err := dec.Decode(&value); err != nil {
-			return nil, errors.New("the answer is damaged JSON")
-		}
-		if string(value) == "null" {
-			value = nil
-		}
-		all[key] = value
-	}
-	if _, err := dec.Token(); err != nil {
-		return nil, errors.New("the answer is damaged JSON")
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("something follows the answer's JSON")
-	}
-	return all, nil
+	accessToken string
+	lifetime    time.Duration
+	scope       string // as granted
 }
 
 // stringField returns a string field; "" if it is absent.
@@ -80,9 +44,9 @@ func stringField(all map[string]json.RawMessage, key string) (string, error) {
 
 // parseTokenResponse checks a successful answer. Errors name the field, never its value.
 func parseTokenResponse(body []byte, asked []string) (*tokenResponse, error) {
-	all, err := StrictObject(body)
+	all, err := strictjson.Members(body)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the answer: %w", err)
 	}
 	if all["error"] != nil {
 		return nil, errors.New("a successful answer reports an error")

@@ -9,6 +9,8 @@ import (
 	"mime"
 	"net/http"
 	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/strictjson"
 )
 
 // checkedTransport stands between x/oauth2 and the network for one request. An answer
@@ -16,10 +18,10 @@ import (
 // alone would take a form for a token response, a string for expires_in, and
 // the last of two equal keys.
 type checkedTransport struct {
-	base  http.RoundTripper
+	base            http.RoundTripper
 	requestedScopes []string
 
-	response   *tokenResponse
+	response *tokenResponse
 	received time.Time
 }
 
@@ -92,9 +94,9 @@ func (w *checkedTransport) checkResponse(res *http.Response, body []byte) *Error
 // parseErrorResponse reads an error answer (RFC 6749 section 5.2). Issuers send 400, 401
 // and 403 for the same codes, so the code decides.
 func parseErrorResponse(status int, body []byte) *Error {
-	all, err := StrictObject(body)
+	all, err := strictjson.Members(body)
 	if err != nil {
-		return &Error{Kind: Unavailable, reason: err.Error()}
+		return &Error{Kind: Unavailable, reason: "the answer: " + err.Error()}
 	}
 	code, err := stringField(all, "error")
 	switch {

@@ -32,7 +32,7 @@ const (
 
 // response is what somebody says who was asked about a session.
 type response struct {
-	sentAt  time.Time // just before the question was sent
+	sentAt time.Time // just before the question was sent
 	status int
 	header http.Header
 	body   []byte // of another status than 200 the beginning
@@ -116,7 +116,7 @@ func (a *response) unexpectedStatus() *callError {
 type callError struct {
 	error
 	verdictFor func(*delegation.Refusal) blame.Verdict // nil: the credential
-	retryAfter  time.Duration                           // until it may be asked again, if that was said
+	retryAfter time.Duration                           // until it may be asked again, if that was said
 }
 
 func (f *callError) Unwrap() error { return f.error }

@@ -39,21 +39,21 @@ type RemoteVerifier struct {
 	// ClientAddress tells whose turn it is. Nil: everybody comes from one address.
 	ClientAddress ClientAddress
 
-	verifier Verifier
-	timeout  time.Duration
-	unknownLane  lane // for credentials that were not valid yet
+	verifier    Verifier
+	timeout     time.Duration
+	unknownLane lane // for credentials that were not valid yet
 	seenLane    lane // for the others
-	seen     *seenCredentials
-	networks  networkReputations
-	refused  *memory.Cache[digest, cachedRefusal] // of their own so that forgeries push no session out
-	breaker  *blame.Breaker
-	hasher  *credentialHasher
+	seen        *seenCredentials
+	networks    networkReputations
+	refused     *memory.Cache[digest, cachedRefusal] // of their own so that forgeries push no session out
+	breaker     *blame.Breaker
+	hasher      *credentialHasher
 }
 
 // cachedRefusal is what is remembered of a credential.
 type cachedRefusal struct {
 	*delegation.Refusal
-	until  time.Time
+	until      time.Time
 	unanswered int // questions in a row to which there was no answer
 }
 
@@ -64,23 +64,23 @@ func NewRemoteVerifier(v Verifier, timeout time.Duration) *RemoteVerifier {
 		timeout = DefaultRemoteTimeout
 	}
 	return &RemoteVerifier{
-		verifier: v,
-		timeout:  timeout,
-		unknownLane:  newLane(unknownLimits, timeout),
+		verifier:    v,
+		timeout:     timeout,
+		unknownLane: newLane(unknownLimits, timeout),
 		seenLane:    newLane(seenLimits, timeout),
-		seen:     newSeenCredentials(),
-		networks:  newNetworkReputations(),
-		refused:  memory.New[digest, cachedRefusal](maxRefused),
-		breaker:  blame.NewBreaker(),
-		hasher:  newCredentialHasher(),
+		seen:        newSeenCredentials(),
+		networks:    newNetworkReputations(),
+		refused:     memory.New[digest, cachedRefusal](maxRefused),
+		breaker:     blame.NewBreaker(),
+		hasher:      newCredentialHasher(),
 	}
 }
 
 // remoteCall is one about a credential.
 type remoteCall struct {
-	digest        digest
+	digest     digest
 	credential Credential
-	caller         queueOwner
+	caller     queueOwner
 	owner      blame.Owner
 }
 

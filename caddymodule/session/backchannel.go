@@ -28,7 +28,7 @@ var logoutTypes = []string{"", "jwt", "logout+jwt"}
 // LogoutVerifier reads the logout tokens by which an issuer tells that it has
 // signed somebody out (OpenID Connect Back-Channel Logout 1.0 section 2.4).
 type LogoutVerifier struct {
-	jwt  *JWT
+	jwt     *JWT
 	usedIDs *memory.Cache[string, struct{}] // `jti` of those that came before
 }
 
@@ -40,10 +40,10 @@ func NewLogoutVerifier(j *JWT) *LogoutVerifier {
 
 // LogoutToken is what a logout token says: whose sessions have ended, or which one.
 type LogoutToken struct {
-	Issuer  string
-	Subject string // may be empty
-	ID      string // `sid`; may be empty
-	IssuedAt  time.Time
+	Issuer   string
+	Subject  string // may be empty
+	ID       string // `sid`; may be empty
+	IssuedAt time.Time
 
 	allowAgain func() // has the same token taken once more
 }

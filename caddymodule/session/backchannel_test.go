@@ -3,12 +3,12 @@
 package session
 
 import (
+	"encoding/json"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
-	"github.com/go-jose/go-jose/v4/json"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )

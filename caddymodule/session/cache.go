@@ -25,7 +25,7 @@ type Cache struct {
 	life        time.Duration
 	sessions    *memory.Cache[digest, *cachedSession]
 	latest      *latestPerPerson
-	hasher     *credentialHasher
+	hasher      *credentialHasher
 }
 
 // cachedSession is a session that is remembered.

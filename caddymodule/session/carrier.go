@@ -31,7 +31,7 @@ const (
 
 // Credential is what a request carries, and where.
 type Credential struct {
-	Text string
+	Text   string
 	Source Source
 	// CookieHeader is the Cookie header that has carried the text, as it came, where
 	// that is not the one cookie with the text as its value: pieces, or a value

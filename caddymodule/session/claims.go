@@ -3,39 +3,23 @@
 package session
 
 import (
-	"bytes"
+	"encoding/json"
 	"errors"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/go-jose/go-jose/v4/json"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/strictjson"
 )
 
 // maxSubject is longer than any name of a user.
 const maxSubject = 1024
 
-// claims is a JSON object. The decoder refuses names that stand in it twice:
-// two parties would read two different ones.
+// claims is what an answer or a token says, as [strictjson.Decode] reads it.
 type claims map[string]any
 
-func decodeClaims(text []byte) (claims, error) {
-	if nested(text) {
-		return nil, errors.New("it is nested too deeply") // the decoder would call itself as often
-	}
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.SetNumberType(json.UnmarshalJSONNumber) // an ID may be longer than a float is exact
-	var d claims
-	if err := decoder.Decode(&d); err != nil || d == nil {
-		return nil, errors.New("it is no JSON object, or has a name twice") // err may quote it
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("there is more than one JSON object")
-	}
-	return d, nil
-}
+func decodeClaims(text []byte) (claims, error) { return strictjson.Decode(text) }
 
 // readClaim gets a value of a document, unless one before it was wrong.
 func readClaim[T any](err *error, get func(path string) (T, error), path string) (v T) {

@@ -14,7 +14,7 @@ import (
 const (
 	// validNetworkLife is for how long an address is remembered from which a session
 	// came that was valid, and refusedAddressLife one from which none did.
-	validNetworkLife          = time.Hour
+	validNetworkLife   = time.Hour
 	refusedNetworkLife = 10 * time.Minute
 
 	// maxRefusedSinceValid is how many credentials of an address may be refused
@@ -60,7 +60,7 @@ func networkOf(ip netip.Addr) netip.Prefix {
 // refuse nobody. Anybody can send worthless credentials from any number of
 // addresses: those are in a store of their own, and push no others out.
 type networkReputations struct {
-	valid    *memory.Cache[netip.Prefix, int] // credentials that were refused since one was valid
+	valid       *memory.Cache[netip.Prefix, int] // credentials that were refused since one was valid
 	onlyRefused *memory.Cache[netip.Prefix, int] // of addresses from which none was
 }
 

@@ -16,7 +16,7 @@ type clockSources struct {
 
 // clockSource is another clock, and who tells of it.
 type clockSource struct {
-	skew  Skew
+	skew        Skew
 	syncedUntil SyncedUntil
 }
 

@@ -12,17 +12,17 @@ const maxChunks = 16
 
 // cookieValues are what the Cookie headers of a request hold of one name.
 type cookieValues struct {
-	value string // of the cookie itself
+	value       string // of the cookie itself
 	occurrences int    // how often it stands there
-	all   int    // cookies of the request, as net/http counts them
+	all         int    // cookies of the request, as net/http counts them
 	cookieChunks
 }
 
 // cookieChunks are the cookies NAME.0, NAME.1 and so on. Browsers keep no cookie above
 // 4 KiB, and Auth.js, Auth0's and Supabase's libraries cut longer ones.
 type cookieChunks struct {
-	found    bool
-	values [maxChunks]string
+	found   bool
+	values  [maxChunks]string
 	counts  [maxChunks]int
 	tooMany bool // one has a number that is too high
 }

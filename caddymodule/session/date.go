@@ -3,12 +3,11 @@
 package session
 
 import (
+	"encoding/json"
 	"errors"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/go-jose/go-jose/v4/json"
 )
 
 // dateFormats are the forms in which apps write when a session ends: RFC 3339, and what
@@ -25,7 +24,7 @@ const (
 	// minMillis is the first second after the year 9999. A number from there on
 	// is in milliseconds, of the year 1978 or later.
 	minMillis = 253_402_300_800
-	maxMillis  = minMillis * 1000
+	maxMillis = minMillis * 1000
 )
 
 // date returns the time at a path: seconds or milliseconds since 1970, as a number

@@ -23,7 +23,7 @@ func newCredentialHasher() *credentialHasher {
 }
 
 func (d *credentialHasher) digest(credential Credential) digest {
-	var space [2048]byte                                               // enough for most, without an allocation
+	var space [2048]byte                                                 // enough for most, without an allocation
 	b := append(append(space[:0], d.key[:]...), byte(credential.Source)) //nolint:gosec // there are two
 	if credential.CookieHeader != "" {
 		// Whoever is asked is sent this: cut elsewhere it may be another session.

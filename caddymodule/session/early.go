@@ -14,8 +14,8 @@ const maxEarly = 8
 // after it. They matter until that moment has passed and all is heard that other
 // machines revoked until then: while Redis is away that is not.
 type earlySessions struct {
-	byTarget map[RevocationTarget]*personEarlySessions
-	lastSweep  time.Time
+	byTarget  map[RevocationTarget]*personEarlySessions
+	lastSweep time.Time
 }
 
 const (
@@ -32,18 +32,20 @@ const (
 
 type personEarlySessions struct {
 	sessions []earlySession
-	overflow     earlySession // those for which there was no room: the first of them, and the last moment
+	overflow earlySession // those for which there was no room: the first of them, and the last moment
 }
 
 type earlySession struct {
-	digest  string
-	hasID   bool
-	firstSeen   time.Time // when it was seen first
-	issuedBefore  time.Time
-	expires time.Time
+	digest       string
+	hasID        bool
+	firstSeen    time.Time // when it was seen first
+	issuedBefore time.Time
+	expires      time.Time
 }
 
-func newEarly() earlySessions { return earlySessions{byTarget: make(map[RevocationTarget]*personEarlySessions), lastSweep: time.Now()} }
+func newEarly() earlySessions {
+	return earlySessions{byTarget: make(map[RevocationTarget]*personEarlySessions), lastSweep: time.Now()}
+}
 
 // record remembers a session by a name of its user, if it is early. heard is until
 // when all is known, by the same clock as at.

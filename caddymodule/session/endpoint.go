@@ -5,12 +5,11 @@ package session
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"time"
-
-	"github.com/go-jose/go-jose/v4/json"
 )
 
 const askingEndpoint = "asking the app about the session"

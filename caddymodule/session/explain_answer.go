@@ -5,12 +5,11 @@ package session
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
-
-	"github.com/go-jose/go-jose/v4/json"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )

@@ -26,13 +26,13 @@ const (
 	// session may be remembered that one of them has signed; keysLife is when
 	// they are not used any more: one that the issuer has withdrawn must not
 	// be believed for ever because the issuer cannot be reached.
-	KeyRefreshInterval  = time.Hour
-	keysMaxAge = 24 * time.Hour
+	KeyRefreshInterval = time.Hour
+	keysMaxAge         = 24 * time.Hour
 
 	// keyFetchInterval is how long to wait between two attempts, on average: keysBurst
 	// may follow each other. Anybody can send tokens that no key has signed.
 	keyFetchInterval = 10 * time.Second
-	keyFetchBurst = 3
+	keyFetchBurst    = 3
 
 	// unverifiedLife is for how long it is remembered that a token came that no key
 	// had signed: until its user's app has tried again after a pause, and not
@@ -53,16 +53,16 @@ type RemoteKeySet struct {
 	// Nil: nobody is.
 	Report func(address string, passed []UnusedKey)
 
-	url        string
-	httpClient     *http.Client
-	flights    *flight.Group[netip.Prefix, *fetchedKeys]
+	url             string
+	httpClient      *http.Client
+	flights         *flight.Group[netip.Prefix, *fetchedKeys]
 	unverifiedSince *memory.Cache[string, time.Time] // when tokens came first that no key had signed, by digest
 
-	mu       sync.Mutex
-	keys      *fetchedKeys   // what was fetched last; nil if nothing was
-	lastAttempt    time.Time // when it was asked for last
-	lastError  error     // of that
-	limiter   *rate.Limiter
+	mu           sync.Mutex
+	keys         *fetchedKeys // what was fetched last; nil if nothing was
+	lastAttempt  time.Time    // when it was asked for last
+	lastError    error        // of that
+	limiter      *rate.Limiter
 	reportedKeys []UnusedKey
 }
 
@@ -77,7 +77,7 @@ func NewRemoteKeySet(address string, client *http.Client) *RemoteKeySet {
 			Timeout: client.Timeout, Waiting: 10 * maxWaiting, PerOwner: maxWaiting, // of one address: anybody can name a key
 		}),
 		unverifiedSince: memory.New[string, time.Time](maxUnverified),
-		limiter:     rate.NewLimiter(rate.Every(keyFetchInterval), keyFetchBurst),
+		limiter:         rate.NewLimiter(rate.Every(keyFetchInterval), keyFetchBurst),
 	}
 }
 

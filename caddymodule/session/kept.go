@@ -8,38 +8,14 @@ import (
 )
 
 const (
-	// maxDepth is deeper than what anybody says of a session.
-	maxDepth = 64
-
 	// maxStoredClaims is how much of an answer is remembered with its session, and
 	// maxKeptClaim of one claim, if there is more than that.
-	maxStoredClaims      = 16 << 10
-	maxStoredClaim = 1 << 10
+	maxStoredClaims = 16 << 10
+	maxStoredClaim  = 1 << 10
 
 	// claimOverhead is what a claim takes besides its name and text.
 	claimOverhead = 64
 )
-
-// nested tells whether JSON has more objects and lists in each other than are read.
-func nested(text []byte) bool {
-	depth, quoted := 0, false
-	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '{' || c == '[':
-			if depth++; depth > maxDepth {
-				return true
-			}
-		case c == '}' || c == ']':
-			depth = max(depth-1, 0)
-		}
-	}
-	return false
-}
 
 // trimmed is what is remembered of a document of a size. Of a large one those are
 // left out which no placeholder tells, such as lists, then long texts, such as a

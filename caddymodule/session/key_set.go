@@ -3,7 +3,7 @@
 package session
 
 import (
-	stdjson "encoding/json"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -13,9 +13,9 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
-	"github.com/go-jose/go-jose/v4/json"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/strictjson"
 )
 
 const (
@@ -35,7 +35,7 @@ const (
 
 // fetchedKeys are an issuer's keys of one moment.
 type fetchedKeys struct {
-	keys  []jose.JSONWebKey
+	keys        []jose.JSONWebKey
 	requestedAt time.Time // when they were asked for
 }
 
@@ -72,7 +72,7 @@ var (
 
 // UnusedKey is a key of a set that is not used.
 type UnusedKey struct {
-	KeyID   string // `kid`; empty if it has none
+	KeyID  string // `kid`; empty if it has none
 	Reason string
 	// Intended tells that the issuer says itself that it is for something else.
 	Intended bool
@@ -83,8 +83,8 @@ type UnusedKey struct {
 // Google publishes those of Firebase. Others, and those of types that are not
 // known here, are passed over.
 func parseKeySet(text []byte) (keys []jose.JSONWebKey, passed []UnusedKey, err error) {
-	var object map[string]stdjson.RawMessage
-	if stdjson.Unmarshal(text, &object) != nil || object == nil {
+	var object map[string]json.RawMessage
+	if json.Unmarshal(text, &object) != nil || object == nil {
 		return nil, nil, errors.New("the answer is no JSON Web Key Set")
 	}
 	add := func(name string, key jose.JSONWebKey, reason string, intended bool) {
@@ -101,8 +101,8 @@ func parseKeySet(text []byte) (keys []jose.JSONWebKey, passed []UnusedKey, err e
 	}
 	switch list, isSet := object["keys"]; {
 	case isSet:
-		var all []stdjson.RawMessage
-		if stdjson.Unmarshal(list, &all) != nil {
+		var all []json.RawMessage
+		if json.Unmarshal(list, &all) != nil {
 			return nil, nil, errors.New("the answer is no JSON Web Key Set: keys is no list")
 		}
 		if len(all) > maxKeys {
@@ -116,7 +116,7 @@ func parseKeySet(text []byte) (keys []jose.JSONWebKey, passed []UnusedKey, err e
 	default:
 		for _, name := range slices.Sorted(maps.Keys(object)) {
 			var text string
-			if stdjson.Unmarshal(object[name], &text) != nil || !strings.Contains(text, "-----BEGIN ") {
+			if json.Unmarshal(object[name], &text) != nil || !strings.Contains(text, "-----BEGIN ") {
 				return nil, nil, errors.New("the answer is no JSON Web Key Set: it has no list of keys, and is no object of PEM certificates")
 			}
 			add(parseCertificate(name, text))
@@ -150,17 +150,15 @@ var publicMembers = []string{"kty", "kid", "use", "key_ops", "alg", "crv", "x", 
 var privateMembers = []string{"d", "k", "p", "q", "dp", "dq", "qi", "oth", "priv"}
 
 func parseKey(raw []byte) (name string, key jose.JSONWebKey, reason string, intended bool) {
-	var members map[string]stdjson.RawMessage
-	// This decoder refuses names that stand in it twice: two parties would read
-	// two different keys.
-	if json.Unmarshal(raw, &members) != nil || members == nil {
-		return "", key, "it is no JSON object, or has a name twice", false
+	members, err := strictjson.Members(raw)
+	if err != nil {
+		return "", key, err.Error(), false
 	}
-	_ = stdjson.Unmarshal(members["kid"], &name)
+	_ = json.Unmarshal(members["kid"], &name)
 	var use string
 	var operations []string
-	_ = stdjson.Unmarshal(members["use"], &use)
-	_ = stdjson.Unmarshal(members["key_ops"], &operations)
+	_ = json.Unmarshal(members["use"], &use)
+	_ = json.Unmarshal(members["key_ops"], &operations)
 	for _, member := range privateMembers {
 		if _, ok := members[member]; ok {
 			return name, key, "it is a private key or a secret: whoever can read the set can sign sessions; replace the key at the issuer", false
@@ -172,9 +170,9 @@ func parseKey(raw []byte) (name string, key jose.JSONWebKey, reason string, inte
 	case len(operations) > 0 && !slices.Contains(operations, "verify"):
 		return name, key, "it is for another operation than to verify", true
 	}
-	maps.DeleteFunc(members, func(member string, _ stdjson.RawMessage) bool { return !slices.Contains(publicMembers, member) })
+	maps.DeleteFunc(members, func(member string, _ json.RawMessage) bool { return !slices.Contains(publicMembers, member) })
 	delete(members, "key_ops")
-	plain, err := stdjson.Marshal(members)
+	plain, err := json.Marshal(members)
 	switch err2 := key.UnmarshalJSON(plain); {
 	case err != nil, errors.Is(err2, jose.ErrUnsupportedKeyType):
 		return name, key, "its type (kty, crv) is not known here", false

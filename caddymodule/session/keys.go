@@ -95,7 +95,7 @@ func ParsePublicKeys(texts ...string) (*StaticKeySet, []jose.SignatureAlgorithm,
 
 var (
 	errDamagedPEM = errors.New("the PEM text is damaged: keep it whole, from the BEGIN line to the END line, and keep its line breaks or write them as \\n")
-	errNoPEM = errors.New("there is no PEM block of a public key: give it from its BEGIN line to its END line, and a file as {file./path/to/it}")
+	errNoPEM      = errors.New("there is no PEM block of a public key: give it from its BEGIN line to its END line, and a file as {file./path/to/it}")
 )
 
 func publicKey(block *pem.Block) (any, error) {

@@ -19,7 +19,7 @@ const (
 	// were valid a while ago: strangers must not keep them from being asked
 	// about again.
 	maxUnknownCalls = 24
-	maxSeenCalls  = 8
+	maxSeenCalls    = 8
 
 	maxWaiting           = 1000 // questions
 	maxWaitingPerSession = 50   // requests, for one answer
@@ -38,7 +38,7 @@ var (
 // queueOwner is in whose turn a question is asked: a person's whose session was
 // valid, or else an address's.
 type queueOwner struct {
-	person delegation.Person
+	person  delegation.Person
 	network netip.Prefix
 }
 

@@ -25,7 +25,9 @@ type RevocationTarget struct {
 }
 
 // PersonTarget is the name of a person; the zero person is everybody.
-func PersonTarget(who delegation.Person) RevocationTarget { return RevocationTarget{Realm: who.Realm, Subject: who.Subject} }
+func PersonTarget(who delegation.Person) RevocationTarget {
+	return RevocationTarget{Realm: who.Realm, Subject: who.Subject}
+}
 
 // singleSession tells whether it is one session, and nobody's.
 func (n RevocationTarget) singleSession() bool { return n.Subject == "" && n != RevocationTarget{} }
@@ -45,11 +47,11 @@ type Revocation struct {
 
 // RevokedSession is one of a person's sessions, by `sid` or by digest.
 type RevokedSession struct {
-	ID      string    `json:"sid,omitempty"`
-	Digest  string    `json:"digest,omitempty"`
-	At      time.Time `json:"at"`
-	IssuedBefore  time.Time `json:"issued"`  // not later than this: a moment from then on covers it
-	Expires time.Time `json:"expires"` // it need not be known any longer
+	ID           string    `json:"sid,omitempty"`
+	Digest       string    `json:"digest,omitempty"`
+	At           time.Time `json:"at"`
+	IssuedBefore time.Time `json:"issued"`  // not later than this: a moment from then on covers it
+	Expires      time.Time `json:"expires"` // it need not be known any longer
 }
 
 func (s *RevokedSession) sameSession(other *RevokedSession) bool {
@@ -100,7 +102,7 @@ func (r *Revocation) CoveringTime() time.Time {
 type revocationRecord struct {
 	Revocation
 	receivedAt, noSessionIDReceivedAt time.Time
-	sessionsReceivedAt            []time.Time // of each of Sessions
+	sessionsReceivedAt                []time.Time // of each of Sessions
 }
 
 // covers tells whether a session was issued before a moment; asked, before it
@@ -184,7 +186,9 @@ func (r *revocationRecord) prune(now time.Time) {
 		r.Sessions, r.sessionsReceivedAt = slices.Delete(r.Sessions, n, len(r.Sessions)), r.sessionsReceivedAt[:n]
 	}
 	for keep(); len(r.Sessions) > maxRevokedSessions; keep() {
-		first := slices.MinFunc(r.Sessions, func(a, b RevokedSession) int { return cmp.Compare(a.IssuedBefore.UnixNano(), b.IssuedBefore.UnixNano()) })
+		first := slices.MinFunc(r.Sessions, func(a, b RevokedSession) int {
+			return cmp.Compare(a.IssuedBefore.UnixNano(), b.IssuedBefore.UnixNano())
+		})
 		r.At, r.receivedAt = first.IssuedBefore, now
 	}
 	if len(r.Sessions) == 0 {

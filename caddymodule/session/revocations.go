@@ -37,13 +37,13 @@ var errTooManyRevocations = errors.New("too many logouts name a session by sid a
 // signed out would be signed in again; there are no more of them than people
 // who did sign out. Safe for concurrent use.
 type Revocations struct {
-	mu      sync.RWMutex
-	records map[RevocationTarget]*revocationRecord
-	unowned  int // of the records
-	lastSweep   time.Time
-	early   earlySessions
-	caches  []weak.Pointer[Cache]
-	realms  map[string]struct{}
+	mu        sync.RWMutex
+	records   map[RevocationTarget]*revocationRecord
+	unowned   int // of the records
+	lastSweep time.Time
+	early     earlySessions
+	caches    []weak.Pointer[Cache]
+	realms    map[string]struct{}
 
 	sessionIDOwners *memory.Cache[RevocationTarget, string] // whose a `sid` is
 
@@ -62,7 +62,9 @@ func NewRevocations() *Revocations {
 // Revoke revokes the sessions of a person that were issued until now, and those
 // that were seen here until now whatever they say of when they were issued. The
 // zero person is everybody. It returns the names of what has changed.
-func (r *Revocations) Revoke(who delegation.Person) []RevocationTarget { return r.RevokeAt(who, time.Time{}) }
+func (r *Revocations) Revoke(who delegation.Person) []RevocationTarget {
+	return r.RevokeAt(who, time.Time{})
+}
 
 // RevokeAt is the same where an issuer tells, at a moment by its clock, which
 // may be ahead: that counts if it is later.

@@ -26,14 +26,14 @@ const (
 type seenCredentials struct {
 	credentials *memory.Cache[digest, delegation.Person]
 	latest      *latestPerPerson
-	unanswered      *memory.Cache[delegation.Person, time.Time] // for whom there was no answer, and when
+	unanswered  *memory.Cache[delegation.Person, time.Time] // for whom there was no answer, and when
 }
 
 func newSeenCredentials() *seenCredentials {
 	return &seenCredentials{
 		credentials: memory.New[digest, delegation.Person](maxSessions),
 		latest:      newLatestPerPerson(seenLife),
-		unanswered:      memory.New[delegation.Person, time.Time](maxSessions),
+		unanswered:  memory.New[delegation.Person, time.Time](maxSessions),
 	}
 }
 

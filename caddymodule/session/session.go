@@ -38,8 +38,8 @@ type Session struct {
 	remote bool
 
 	// issuer is another name of the realm, if there is one.
-	issuer string
-	identities   atomic.Pointer[[]*sessionIdentity] // the names that it is used by
+	issuer     string
+	identities atomic.Pointer[[]*sessionIdentity] // the names that it is used by
 
 	checkedAliases atomic.Pointer[[]Alias] // those of them that are configured
 }
