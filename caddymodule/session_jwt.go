@@ -5,7 +5,6 @@ package caddymodule
 import (
 	"cmp"
 	"fmt"
-	"net/url"
 	"slices"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/jwks"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
 
@@ -87,7 +87,7 @@ type SessionJWT struct {
 }
 
 // pooledKeySet are an issuer's keys in the pool.
-type pooledKeySet struct{ *session.RemoteKeySet }
+type pooledKeySet struct{ *jwks.RemoteKeySet }
 
 // Destruct runs when no configuration uses the keys any more.
 func (k pooledKeySet) Destruct() error { return k.Close() }
@@ -116,7 +116,7 @@ func (j *SessionJWT) provision(s *AppSession, revocations *session.Revocations) 
 	}
 	life := session.MaxAge
 	if j.JWKS != "" {
-		life = session.KeyRefreshInterval // a key that is withdrawn must not be believed for longer
+		life = jwks.KeyRefreshInterval // a key that is withdrawn must not be believed for longer
 	}
 	return s.poolVerifier(jwtSettings(v, keys), life, func() pooledVerifier {
 		return pooledVerifier{Verifier: session.NewCache(v, revocations, life)}
@@ -155,7 +155,7 @@ func (j *SessionJWT) newVerifier(http *HTTP, taken *poolRefs, allowed addressChe
 	switch {
 	case j.JWKS != "":
 		v.Keys, keys, err = j.poolRemoteKeySet(repl, http, taken, allowed)
-		fitting, v.Algorithms = session.AsymmetricAlgorithms, session.AsymmetricAlgorithms
+		fitting, v.Algorithms = jwks.AsymmetricAlgorithms, jwks.AsymmetricAlgorithms
 	case len(j.PublicKeys) > 0:
 		keys = make([]string, len(j.PublicKeys))
 		for i, setting := range j.PublicKeys {
@@ -163,7 +163,7 @@ func (j *SessionJWT) newVerifier(http *HTTP, taken *poolRefs, allowed addressChe
 				return nil, nil, fmt.Errorf("public_key: %w", err)
 			}
 		}
-		v.Keys, fitting, err = session.ParsePublicKeys(keys...)
+		v.Keys, fitting, err = jwks.ParsePublicKeys(keys...)
 		v.Algorithms = fitting
 	default:
 		keys = make([]string, len(j.HMACSecrets))
@@ -172,8 +172,8 @@ func (j *SessionJWT) newVerifier(http *HTTP, taken *poolRefs, allowed addressChe
 				return nil, nil, err
 			}
 		}
-		v.Keys, err = session.NewSharedSecrets(keys...)
-		fitting, v.Algorithms = session.SymmetricAlgorithms, session.SymmetricAlgorithms[:1]
+		v.Keys, err = jwks.NewSharedSecrets(keys...)
+		fitting, v.Algorithms = jwks.SymmetricAlgorithms, jwks.SymmetricAlgorithms[:1]
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", j.keySource(), err)
@@ -192,7 +192,7 @@ func (j *SessionJWT) newVerifier(http *HTTP, taken *poolRefs, allowed addressChe
 
 // poolRemoteKeySet finds or makes the keys that are fetched, and returns what names them.
 // A reload does not fetch them again: the issuer may be down just then.
-func (j *SessionJWT) poolRemoteKeySet(repl *caddy.Replacer, http *HTTP, taken *poolRefs, allowed addressCheck) (session.KeySet, []string, error) {
+func (j *SessionJWT) poolRemoteKeySet(repl *caddy.Replacer, http *HTTP, taken *poolRefs, allowed addressCheck) (jwks.KeySet, []string, error) {
 	address, err := expandSetting(repl, j.JWKS)
 	if err != nil {
 		return nil, nil, err
@@ -210,8 +210,8 @@ func (j *SessionJWT) poolRemoteKeySet(repl *caddy.Replacer, http *HTTP, taken *p
 	}
 	names := append([]string{address}, connection...)
 	pooled := taken.loadOrNew("keys\x00"+delegation.Fingerprint(names), func() caddy.Destructor {
-		keys := session.NewRemoteKeySet(address, settings.Client())
-		keys.ClientAddress, keys.Report = clientAddress, logUnusedKeys
+		keys := jwks.NewRemoteKeySet(address, settings.Client())
+		keys.ClientNetwork, keys.Report = clientNetwork, logUnusedKeys
 		return pooledKeySet{keys}
 	})
 	return pooled.(pooledKeySet), names, nil
@@ -222,7 +222,7 @@ const maxLoggedKeys = 10
 
 // logUnusedKeys tells of the keys of a set that are not used, in one line. That one
 // is for encryption is as it should be. The keys themselves are not told.
-func logUnusedKeys(address string, passed []session.UnusedKey) {
+func logUnusedKeys(address string, passed []jwks.UnusedKey) {
 	log, message := caddy.Log().Named("delegate").Info, "some keys of the issuer are not used: they are for something else"
 	var keys []string
 	for i, key := range passed {
@@ -235,9 +235,6 @@ func logUnusedKeys(address string, passed []session.UnusedKey) {
 	}
 	if more := len(passed) - maxLoggedKeys; more > 0 {
 		keys = append(keys, fmt.Sprintf("and %d more", more))
-	}
-	if u, err := url.Parse(address); err == nil {
-		address = printableOrigin(u) + u.EscapedPath() // a query may hold a key of another kind
 	}
 	log(message, zap.String("jwks", address), zap.Strings("keys", keys))
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -55,7 +56,7 @@ func (s *AppSession) poolRemoteVerifier(v session.Verifier, client *http.Client,
 	}
 	return s.poolVerifier(append(settings, connection), life, func() pooledVerifier {
 		asked := session.NewRemoteVerifier(v, client.Timeout)
-		asked.ClientAddress = clientAddress
+		asked.ClientNetwork = clientNetwork
 		return pooledVerifier{session.NewCache(asked, revocations, life), client}
 	}), nil
 }
@@ -115,11 +116,11 @@ func (a *App) claimDefaultRealm(realm string, way ...string) error {
 	return nil
 }
 
-// clientAddress is a [session.Client]: what Caddy takes for the client's
-// address, with trusted_proxies what a proxy in front says.
-func clientAddress(ctx context.Context) string {
+// clientNetwork returns the network of a request's client, as Caddy knows it: with
+// trusted_proxies it is what a proxy in front says.
+func clientNetwork(ctx context.Context) netip.Prefix {
 	address, _ := caddyhttp.GetVar(ctx, caddyhttp.ClientIPVarKey).(string)
-	return address
+	return session.ClientNetwork(address)
 }
 
 // httpClient is for questions about sessions.

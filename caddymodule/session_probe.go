@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/jwks"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
 
@@ -54,7 +55,7 @@ func (s *AppSession) discoveryHint(ctx context.Context, issuer string) string {
 	}
 	client := settings.Client()
 	defer client.CloseIdleConnections()
-	address, err := session.DiscoverJWKS(ctx, client, issuer)
+	address, err := jwks.DiscoverJWKS(ctx, client, issuer)
 	if err != nil {
 		return fmt.Sprintf("the issuer's discovery document does not help: %v", err)
 	}

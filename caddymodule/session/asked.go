@@ -5,6 +5,7 @@ package session
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
@@ -36,8 +37,9 @@ const (
 // What is answered about a credential is remembered for it alone. Of silence,
 // the people are counted for whom there was none: see [blame.Breaker].
 type RemoteVerifier struct {
-	// ClientAddress tells whose turn it is. Nil: everybody comes from one address.
-	ClientAddress ClientAddress
+	// ClientNetwork tells where a request comes from, by its context: see
+	// [ClientNetwork]. Default: all come from one network.
+	ClientNetwork func(context.Context) netip.Prefix
 
 	verifier    Verifier
 	timeout     time.Duration
@@ -64,15 +66,16 @@ func NewRemoteVerifier(v Verifier, timeout time.Duration) *RemoteVerifier {
 		timeout = DefaultRemoteTimeout
 	}
 	return &RemoteVerifier{
-		verifier:    v,
-		timeout:     timeout,
-		unknownLane: newLane(unknownLimits, timeout),
-		seenLane:    newLane(seenLimits, timeout),
-		seen:        newSeenCredentials(),
-		networks:    newNetworkReputations(),
-		refused:     memory.New[digest, cachedRefusal](maxRefused),
-		breaker:     blame.NewBreaker(),
-		hasher:      newCredentialHasher(),
+		ClientNetwork: func(context.Context) netip.Prefix { return netip.Prefix{} },
+		verifier:      v,
+		timeout:       timeout,
+		unknownLane:   newLane(unknownLimits, timeout),
+		seenLane:      newLane(seenLimits, timeout),
+		seen:          newSeenCredentials(),
+		networks:      newNetworkReputations(),
+		refused:       memory.New[digest, cachedRefusal](maxRefused),
+		breaker:       blame.NewBreaker(),
+		hasher:        newCredentialHasher(),
 	}
 }
 
@@ -97,7 +100,7 @@ func (a *RemoteVerifier) Verify(ctx context.Context, credential Credential) (*Se
 	if who, ok := a.seen.person(q.digest); ok {
 		w, q.caller, q.owner = &a.seenLane, queueOwner{person: who}, blame.KnownPerson(who)
 	} else {
-		q.caller, q.owner = queueOwner{network: a.ClientAddress.network(ctx)}, blame.Unverified
+		q.caller, q.owner = queueOwner{network: a.ClientNetwork(ctx)}, blame.Unverified
 	}
 	s, err := w.flights.Do(ctx, string(q.digest[:]), q.digest, func(ctx context.Context) (*Session, error) {
 		return a.callInTurn(ctx, w, q)

@@ -21,7 +21,7 @@ const aliceIsIn = `{"active":true,"sub":"alice"}`
 
 func asking(j *judge) *RemoteVerifier {
 	a := NewRemoteVerifier(&Introspection{URL: testIssuer, Realm: "r", Client: j.client()}, 0)
-	a.ClientAddress = clientFrom
+	a.ClientNetwork = clientFrom
 	return a
 }
 
@@ -83,9 +83,9 @@ func from(t *testing.T, n int) context.Context {
 
 type clientKey struct{}
 
-func clientFrom(ctx context.Context) string {
+func clientFrom(ctx context.Context) netip.Prefix {
 	address, _ := ctx.Value(clientKey{}).(string)
-	return address
+	return ClientNetwork(address)
 }
 
 // TestSlow protects requests from waiting for ever, and an app from more

@@ -11,13 +11,14 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/jwks"
 )
 
 // TestBackchannel protects users from being signed out by whoever has some
 // token: each rule that a logout token may break, beside the one that keeps all.
 func TestBackchannel(t *testing.T) {
 	key := newKey(t)
-	b := NewLogoutVerifier(&JWT{Issuer: testIssuer, Audiences: []string{testAudience}, Algorithms: []jose.SignatureAlgorithm{jose.ES256}, Type: "at+jwt", Keys: &StaticKeySet{[]any{key.Public()}}})
+	b := NewLogoutVerifier(&JWT{Issuer: testIssuer, Audiences: []string{testAudience}, Algorithms: []jose.SignatureAlgorithm{jose.ES256}, Type: "at+jwt", Keys: jwks.NewStaticKeySet(key.Public())})
 	jti := 0
 	token := func(header, change map[string]any) string {
 		jti++
@@ -79,7 +80,7 @@ func TestBackchannel(t *testing.T) {
 func TestLogoutTokensAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		key := newKey(t)
-		b := NewLogoutVerifier(verifierOf(&StaticKeySet{[]any{key.Public()}}))
+		b := NewLogoutVerifier(verifierOf(jwks.NewStaticKeySet(key.Public())))
 		token := sign(t, jose.ES256, key, nil, testClaims(map[string]any{"jti": "1", "nbf": nil, "iat": time.Now().Add(leeway / 2).Unix(), "events": map[string]any{logoutEvent: map[string]any{}}}))
 		if _, err := b.Verify(t.Context(), token); err != nil {
 			t.Fatal(err)

@@ -3,7 +3,6 @@
 package session
 
 import (
-	"context"
 	"net/netip"
 	"time"
 
@@ -29,25 +28,13 @@ const (
 	maxNetworks = 10_000
 )
 
-// ClientAddress tells from which address a request came, by its context; "" if that is
-// not known. It decides in whose turn a credential is asked about that was not
-// valid yet.
-type ClientAddress func(context.Context) string
-
-// network is the zero prefix if that is not known.
-func (c ClientAddress) network(ctx context.Context) netip.Prefix {
-	if c == nil {
-		return netip.Prefix{}
-	}
-	ip, err := netip.ParseAddr(c(ctx))
+// ClientNetwork returns the network that the client of an address can send from:
+// one address of IPv4, a /64 of IPv6. It is the zero prefix if the address is none.
+func ClientNetwork(address string) netip.Prefix {
+	ip, err := netip.ParseAddr(address)
 	if err != nil {
 		return netip.Prefix{}
 	}
-	return networkOf(ip)
-}
-
-// networkOf is what one client can send from: of IPv6, 64 bits are theirs.
-func networkOf(ip netip.Addr) netip.Prefix {
 	bits := 32
 	if ip = ip.Unmap().WithZone(""); ip.Is6() {
 		bits = 64

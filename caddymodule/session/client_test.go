@@ -23,15 +23,12 @@ import (
 // TestClients protects who has one address from being told apart by how it is
 // written, and everybody from one who has a whole network of IPv6.
 func TestClients(t *testing.T) {
-	of := func(address string) string {
-		return ClientAddress(func(context.Context) string { return address }).network(t.Context()).String()
-	}
 	for address, want := range map[string]string{
 		"192.0.2.1": "192.0.2.1/32", "::ffff:192.0.2.1": "192.0.2.1/32",
 		"2001:db8::1": "2001:db8::/64", "2001:db8:0:0:ffff::2": "2001:db8::/64", "fe80::1%eth0": "fe80::/64",
 		"": "invalid Prefix", "x": "invalid Prefix",
 	} {
-		if got := of(address); got != want {
+		if got := ClientNetwork(address).String(); got != want {
 			t.Errorf("%s: %s, want %s", address, got, want)
 		}
 	}
@@ -42,7 +39,7 @@ func TestClients(t *testing.T) {
 func TestReputations(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newNetworkReputations()
-		client := ClientAddress(func(context.Context) string { return "192.0.2.1" }).network(t.Context())
+		client := ClientNetwork("192.0.2.1")
 		want := func(rank fair.Rank) {
 			t.Helper()
 			if got := r.rank(client); got != rank {
@@ -124,7 +121,7 @@ func TestA1_OnePersonsSessions(t *testing.T) {
 					return j.RoundTrip(req)
 				}
 				a := NewRemoteVerifier(&Introspection{URL: testIssuer, Realm: "r", Client: &http.Client{Transport: o}}, 0)
-				a.ClientAddress = clientFrom
+				a.ClientNetwork = clientFrom
 				c := NewCache(a, NewRevocations(), 30*time.Second)
 				verify := func(n int, credential string) error {
 					_, err := c.Verify(from(t, n), bearer(credential))
@@ -236,7 +233,7 @@ func TestAc_Forgeries(t *testing.T) {
 					return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}}, Body: inactive()}, nil
 				}
 				a := NewRemoteVerifier(&Introspection{URL: testIssuer, Realm: "r", Client: &http.Client{Transport: o}}, 0)
-				a.ClientAddress = clientFrom
+				a.ClientNetwork = clientFrom
 				client := func(n int) context.Context {
 					if c.addresses == 0 {
 						return t.Context()

@@ -14,6 +14,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/jwks"
 )
 
 // Finding is what came of one check of a credential.
@@ -138,11 +139,11 @@ func (j *JWT) explainHeader(header claims, text string) []Finding {
 func algorithmHint(used string, allowed []jose.SignatureAlgorithm) string {
 	symmetric := slices.Contains(allowed, jose.HS256) || slices.Contains(allowed, jose.HS512)
 	switch name := jose.SignatureAlgorithm(used); {
-	case slices.Contains(SymmetricAlgorithms, name) && !symmetric:
+	case slices.Contains(jwks.SymmetricAlgorithms, name) && !symmetric:
 		return ": it is signed with a shared secret: write `hmac_secret` in place of the keys"
-	case slices.Contains(AsymmetricAlgorithms, name) && symmetric:
+	case slices.Contains(jwks.AsymmetricAlgorithms, name) && symmetric:
 		return ": it is signed with a private key: write `jwks` or `public_key` in place of `hmac_secret`"
-	case slices.Contains(SymmetricAlgorithms, name) || slices.Contains(AsymmetricAlgorithms, name):
+	case slices.Contains(jwks.SymmetricAlgorithms, name) || slices.Contains(jwks.AsymmetricAlgorithms, name):
 		return ": write `algorithms` with it, if the issuer has such a key"
 	default:
 		return ": none that is safe"
@@ -170,28 +171,9 @@ func (j *JWT) explainSignature(ctx context.Context, header claims, text string) 
 	if kid != "" {
 		f.Detail += "; its kid is " + printable(kid)
 	}
-	if fixed, ok := j.Keys.(*StaticKeySet); ok && fixed.signedByDecodedSecret(token) {
+	if fixed, ok := j.Keys.(*jwks.StaticKeySet); ok && fixed.SignedByDecodedSecret(token) {
 		f.Detail += "; the secret, decoded from base64, has: the app decodes it, so give the decoded bytes"
 	}
 	f.Detail += "; what follows is what the token says, whoever has written it"
 	return f
-}
-
-// signedByDecodedSecret tells whether a secret has signed the token that is given here as
-// base64, which some libraries decode and others take as it is.
-func (f *StaticKeySet) signedByDecodedSecret(token *jose.JSONWebSignature) bool {
-	for _, key := range f.keys {
-		secret, ok := key.([]byte)
-		if !ok {
-			continue
-		}
-		for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
-			if decoded, err := encoding.DecodeString(string(secret)); err == nil {
-				if _, err := token.Verify(decoded); err == nil {
-					return true
-				}
-			}
-		}
-	}
-	return false
 }

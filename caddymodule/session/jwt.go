@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/jwks"
 )
 
 const (
@@ -20,13 +22,6 @@ const (
 	// MaxAge is how old a token may be. A logout is remembered for as long.
 	MaxAge = 30 * 24 * time.Hour
 )
-
-// KeySet verify signatures.
-type KeySet interface {
-	// VerifySignature returns what a token says if one of the keys has signed it. The
-	// error is a refusal.
-	VerifySignature(ctx context.Context, token *jose.JSONWebSignature) ([]byte, error)
-}
 
 // JWT verifies sessions that are signed JSON Web Tokens, as RFC 8725 has it:
 // algorithms are not the token's choice, issuer and audience have to be right,
@@ -49,13 +44,13 @@ type JWT struct {
 	// tells one of `iat` and `exp` only. Zero: both are required.
 	Lifetime time.Duration
 	// Algorithms are what may have been used, none else. They have to fit the
-	// keys: see [Symmetric] and [Asymmetric].
+	// keys: see [jwks.SymmetricAlgorithms] and [jwks.AsymmetricAlgorithms].
 	Algorithms []jose.SignatureAlgorithm
 	// Type is what the header `typ` has to be, such as at+jwt. Empty: JWT,
 	// at+jwt or nothing.
 	Type string
 	// Keys are the issuer's.
-	Keys KeySet
+	Keys jwks.KeySet
 }
 
 // defaultTypes are what a session may say it is. A logout token or a proof of

@@ -66,7 +66,7 @@ func TestOnePersonsSessionsPushOutTheirOwn(t *testing.T) {
 func TestStrangersPushNoAddressOut(t *testing.T) {
 	for _, who := range []string{"nobody", "mallory"} {
 		a := NewRemoteVerifier(named{}, 0)
-		a.ClientAddress = clientFrom
+		a.ClientNetwork = clientFrom
 		const good = 200
 		for n := range good {
 			if _, err := a.Verify(from(t, n), bearer(fmt.Sprintf("person%d-1", n))); err != nil {
@@ -79,7 +79,7 @@ func TestStrangersPushNoAddressOut(t *testing.T) {
 		}
 		first := 0
 		for n := range good {
-			if a.networks.rank(a.ClientAddress.network(from(t, n))) == fair.RankFirst {
+			if a.networks.rank(a.ClientNetwork(from(t, n))) == fair.RankFirst {
 				first++
 			}
 		}

@@ -10,16 +10,6 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// Probe fetches the keys now, for an operator who wants to know whether they can
-// be, and tells how many there are.
-func (r *RemoteKeySet) Probe(ctx context.Context) (keys int, err error) {
-	set, err := r.refresh(ctx)
-	if err != nil {
-		return 0, err
-	}
-	return len(set.keys), nil
-}
-
 // errAcceptsAnything says that whoever vouches for sessions vouches for any.
 var errAcceptsAnything = errors.New("a session that was made up just now is said to be somebody's: whoever sends anything is signed in")
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package session
+package jwks
 
 import (
 	"context"
@@ -16,35 +16,37 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
 )
 
-// responseError is the error for an answer that holds no keys: it says from
-// where it came and what it was, so that a login page in the place of the keys is
-// seen for what it is. reason may be nil, where the status says enough.
+// responseError returns the error for a response that holds no keys. It names the
+// address, status and content type, so that a login page in the place of the keys
+// is seen for what it is. reason may be nil, where the status says enough.
 func responseError(address string, res *http.Response, reason error) error {
 	kind, _, err := mime.ParseMediaType(res.Header.Get("Content-Type"))
 	if err != nil || len(kind) > 100 {
 		kind = "none that can be read"
 	}
-	said := fmt.Sprintf("%s answers with status %d and content type %s", printableAddress(address), res.StatusCode, kind)
+	response := fmt.Sprintf("%s answers with status %d and content type %s", printableAddress(address), res.StatusCode, kind)
 	if reason == nil {
-		return errors.New(said)
+		return errors.New(response)
 	}
-	return fmt.Errorf("%s: %w", said, reason)
+	return fmt.Errorf("%s: %w", response, reason)
 }
 
-// printableAddress leaves out of an address what may be a secret.
+// printableAddress returns an address without user and query, which may hold a
+// secret.
 func printableAddress(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {
 		return "the address of the keys"
 	}
-	return u.Scheme + "://" + u.Host + u.EscapedPath()
+	return printableOrigin(u) + u.EscapedPath()
 }
 
+// maxDiscovery bounds a discovery document, in bytes.
 const maxDiscovery = 256 << 10
 
-// DiscoverJWKS asks an issuer's discovery document (OpenID Connect Discovery
-// section 4, RFC 8414 section 3) where its keys are. It is for an operator who
-// has another address: nothing is ever verified by what it says.
+// DiscoverJWKS returns the jwks_uri of an issuer's discovery document (OpenID
+// Connect Discovery section 4, RFC 8414 section 3). It is for an operator whose
+// configuration has another address: no signature is verified by keys from there.
 func DiscoverJWKS(ctx context.Context, client *http.Client, issuer string) (address string, err error) {
 	for _, path := range []string{"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"} {
 		if address, err = fetchJWKSURI(ctx, client, strings.TrimSuffix(issuer, "/")+path); err == nil {
@@ -54,10 +56,11 @@ func DiscoverJWKS(ctx context.Context, client *http.Client, issuer string) (addr
 	return "", err
 }
 
+// fetchJWKSURI returns the jwks_uri of the discovery document at an address.
 func fetchJWKSURI(ctx context.Context, client *http.Client, address string) (string, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return "", errInvalidURL
+		return "", errors.New("the issuer is no URL") // err quotes it
 	}
 	req.Header.Set("Accept", "application/json")
 	res, err := client.Do(req)

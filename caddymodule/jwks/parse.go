@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package session
+package jwks
 
 import (
 	"encoding/json"
@@ -19,27 +19,30 @@ import (
 )
 
 const (
-	// maxKeySet and maxKeys are several times what the largest issuers publish.
-	// Beyond, the set is refused: of a part nobody could tell whose sessions
-	// would count.
+	// maxKeySet (in bytes) and maxKeys are several times what the largest issuers
+	// publish. A larger set is refused and not read in part: it would be left to
+	// chance whose sessions are valid.
 	maxKeySet = 4 << 20
 	maxKeys   = 1000
 
-	// maxKeysWithoutID is how many keys are tried on a token that names none. Each
-	// takes a part of a millisecond, and anybody can send such tokens.
+	// maxKeysWithoutID is how many keys a set may have for a token that names none
+	// to be tried with each. That takes a part of a millisecond each, and anybody
+	// can send such tokens.
 	maxKeysWithoutID = 100
 
-	// maxKeyID is more than any issuer needs.
+	// maxKeyID is how long a `kid` may be, in bytes: more than any issuer needs.
 	maxKeyID = 256
 )
 
-// fetchedKeys are an issuer's keys of one moment.
+// fetchedKeys are the keys of one answer of an issuer.
 type fetchedKeys struct {
 	keys        []jose.JSONWebKey
-	requestedAt time.Time // when they were asked for
+	requestedAt time.Time // just before the request was sent
 }
 
-// verify verifies with the keys that a token may mean.
+// verify returns the payload of a token that is signed by the key of its `kid`, or
+// by any key if it has no `kid`. A key that names an algorithm is used with that
+// one alone. s may be nil: no keys.
 func (s *fetchedKeys) verify(token *jose.JSONWebSignature) (payload []byte, err error) {
 	if s == nil {
 		return nil, errNoKey
@@ -72,17 +75,21 @@ var (
 
 // UnusedKey is a key of a set that is not used.
 type UnusedKey struct {
-	KeyID  string // `kid`; empty if it has none
+	// KeyID is the printable `kid`; empty if it has none.
+	KeyID string
+	// Reason is for the operator's log. It quotes nothing of the key.
 	Reason string
-	// Intended tells that the issuer says itself that it is for something else.
+	// Intended is whether the issuer itself says that the key is for something
+	// else than verifying signatures.
 	Intended bool
 }
 
-// parseKeySet reads the keys that are for signatures: of a JSON Web Key Set (RFC
-// 7517 section 5), or of an object of PEM certificates by their names, as
-// Google publishes those of Firebase. Others, and those of types that are not
-// known here, are passed over.
-func parseKeySet(text []byte) (keys []jose.JSONWebKey, passed []UnusedKey, err error) {
+// parseKeySet returns the keys that are for signatures, of a JSON Web Key Set (RFC
+// 7517 section 5) or of an object of PEM certificates by their `kid`, as Google
+// publishes those of Firebase. unused are keys for something else, of unknown types,
+// and malformed ones: one such key must not keep the others from being used. The
+// error is that there is no key left, or too many.
+func parseKeySet(text []byte) (keys []jose.JSONWebKey, unused []UnusedKey, err error) {
 	var object map[string]json.RawMessage
 	if json.Unmarshal(text, &object) != nil || object == nil {
 		return nil, nil, errors.New("the answer is no JSON Web Key Set")
@@ -97,7 +104,7 @@ func parseKeySet(text []byte) (keys []jose.JSONWebKey, passed []UnusedKey, err e
 			keys = append(keys, key)
 			return
 		}
-		passed = append(passed, UnusedKey{KeyID: delegation.Printable(name, maxKeyID), Reason: reason, Intended: intended})
+		unused = append(unused, UnusedKey{KeyID: delegation.Printable(name, maxKeyID), Reason: reason, Intended: intended})
 	}
 	switch list, isSet := object["keys"]; {
 	case isSet:
@@ -123,17 +130,17 @@ func parseKeySet(text []byte) (keys []jose.JSONWebKey, passed []UnusedKey, err e
 		}
 	}
 	if len(keys) == 0 {
-		return nil, passed, errors.New("the set holds no public key for signatures" + describeUnused(passed))
+		return nil, unused, errors.New("the set holds no public key for signatures" + describeUnused(unused))
 	}
-	return keys, passed, nil
+	return keys, unused, nil
 }
 
-// describeUnused tells of the first few, for an error.
-func describeUnused(passed []UnusedKey) string {
+// describeUnused lists the first three keys and their reasons, for an error.
+func describeUnused(unused []UnusedKey) string {
 	var b strings.Builder
-	for i, key := range passed {
+	for i, key := range unused {
 		if i == 3 {
-			fmt.Fprintf(&b, "; and %d more", len(passed)-i)
+			fmt.Fprintf(&b, "; and %d more", len(unused)-i)
 			break
 		}
 		fmt.Fprintf(&b, "; %q: %s", key.KeyID, key.Reason)
@@ -141,14 +148,16 @@ func describeUnused(passed []UnusedKey) string {
 	return b.String()
 }
 
-// publicMembers are the members of a key that verifying takes (RFC 7518 section 6, RFC
-// 8037). What else there is, such as certificates, is not looked at: issuers
-// publish some with negative serial numbers, and digests in the wrong alphabet.
+// publicMembers are the members of a key that verifying needs (RFC 7518 section 6,
+// RFC 8037). Others, such as certificates (`x5c`) and their digests, are not read:
+// issuers publish some with negative serial numbers, and in the wrong alphabet.
 var publicMembers = []string{"kty", "kid", "use", "key_ops", "alg", "crv", "x", "y", "n", "e"}
 
-// privateMembers are those of keys that must not be published.
+// privateMembers are the members of private keys and secrets, which must not be
+// published.
 var privateMembers = []string{"d", "k", "p", "q", "dp", "dq", "qi", "oth", "priv"}
 
+// parseKey reads one key of a set. reason is empty if it can be used.
 func parseKey(raw []byte) (name string, key jose.JSONWebKey, reason string, intended bool) {
 	members, err := strictjson.Members(raw)
 	if err != nil {
@@ -186,6 +195,8 @@ func parseKey(raw []byte) (name string, key jose.JSONWebKey, reason string, inte
 	return name, key, "", false
 }
 
+// parseCertificate reads the PEM certificate of a `kid`, or a public key in its
+// place. reason is empty if it can be used.
 func parseCertificate(name, text string) (_ string, key jose.JSONWebKey, reason string, intended bool) {
 	block, _ := pem.Decode(delegation.NormalizePEM(text))
 	if block == nil {

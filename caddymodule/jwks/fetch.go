@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package session
+package jwks
 
 import (
 	"context"
@@ -17,10 +17,10 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
 )
 
-// maxRedirects is more than any issuer needs.
+// maxRedirects is how many redirects are followed: more than any issuer needs.
 const maxRedirects = 3
 
-// download fetches the keys.
+// download fetches the keys, and returns those that are used and the others.
 func (r *RemoteKeySet) download(ctx context.Context) ([]jose.JSONWebKey, []UnusedKey, error) {
 	res, err := r.requestKeys(ctx)
 	if err != nil {
@@ -44,7 +44,7 @@ func (r *RemoteKeySet) download(ctx context.Context) ([]jose.JSONWebKey, []Unuse
 	return keys, unused, nil
 }
 
-// requestKeys makes the call, and those that the issuer sends it to instead.
+// requestKeys sends the request, and follows redirects within the host.
 func (r *RemoteKeySet) requestKeys(ctx context.Context) (*http.Response, error) {
 	address := r.url
 	for range maxRedirects + 1 {
@@ -75,8 +75,8 @@ func (r *RemoteKeySet) requestKeys(ctx context.Context) (*http.Response, error) 
 	return nil, fmt.Errorf("it redirects more than %d times", maxRedirects)
 }
 
-// sameHost tells whether a redirect may be followed: whoever can name another
-// host there would choose the keys, and in http whoever is on the way.
+// sameHost tells whether a redirect is followed: to https on the same host and
+// port. Another host would choose the keys, and with http whoever is on the way.
 func sameHost(from, to *url.URL) bool {
 	return to.Scheme == "https" && to.User == nil && strings.EqualFold(from.Hostname(), to.Hostname()) && effectivePort(from) == effectivePort(to)
 }
@@ -88,5 +88,5 @@ func effectivePort(u *url.URL) string {
 	return map[string]string{"http": "80", "https": "443"}[u.Scheme]
 }
 
-// printableOrigin leaves out what may hold a secret.
+// printableOrigin returns scheme and host: a path or query may hold a secret.
 func printableOrigin(u *url.URL) string { return delegation.Printable(u.Scheme+"://"+u.Host, 300) }
