@@ -11,16 +11,16 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
 )
 
-// maxPerPerson is how many sessions of one person are remembered: somebody who
-// signs in again and again, or writes one session in many ways that the app
-// reads alike, must not push the others out.
+// maxPerPerson is how many sessions of one person are remembered. Somebody who
+// signs in again and again, or spells one session in many ways that the app reads
+// alike, must not push those of others out.
 const maxPerPerson = 16
 
-// latestPerPerson are the latest sessions of each person, as far as they are remembered
-// somewhere else.
+// latestPerPerson bounds the sessions of each person in another cache. Safe for
+// concurrent use.
 type latestPerPerson struct {
 	mu     sync.Mutex
-	life   time.Duration // at least that of a session
+	life   time.Duration // at least that of an entry of the other cache
 	people *memory.Cache[delegation.Person, []digest]
 }
 
@@ -28,17 +28,17 @@ func newLatestPerPerson(life time.Duration) *latestPerPerson {
 	return &latestPerPerson{life: life, people: memory.New[delegation.Person, []digest](maxSessions)}
 }
 
-// add notes a session of a person, and returns the one that is to be forgotten
-// if these are too many.
-func (n *latestPerPerson) add(of digest, who delegation.Person) (oldest digest, over bool) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+// add records the latest session of a person. If over, the person has too many, and
+// the oldest has to be dropped from the other cache.
+func (l *latestPerPerson) add(of digest, who delegation.Person) (oldest digest, over bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	name := personKey(who)
-	theirs, _ := n.people.Get(who, name, time.Now())
+	theirs, _ := l.people.Get(who, name, time.Now())
 	theirs = append(slices.DeleteFunc(slices.Clone(theirs), func(d digest) bool { return d == of }), of)
 	if over = len(theirs) > maxPerPerson; over {
 		oldest, theirs = theirs[0], theirs[1:]
 	}
-	n.people.Set(who, name, theirs, n.life, false)
+	l.people.Set(who, name, theirs, l.life, false)
 	return oldest, over
 }

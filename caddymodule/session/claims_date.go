@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// dateFormats are the forms in which apps write when a session ends: RFC 3339, and what
-// databases and date libraries make of a time in UTC.
+// dateFormats are the forms in which apps write the end of a session: RFC 3339, and
+// what databases and date libraries make of a time in UTC.
 var dateFormats = []string{
 	time.RFC3339,
 	"2006-01-02T15:04:05",
@@ -21,14 +21,15 @@ var dateFormats = []string{
 }
 
 const (
-	// minMillis is the first second after the year 9999. A number from there on
-	// is in milliseconds, of the year 1978 or later.
+	// minMillis is the first second after the year 9999. A number from there on is
+	// in milliseconds, of the year 1978 or later, up to maxMillis.
 	minMillis = 253_402_300_800
 	maxMillis = minMillis * 1000
 )
 
-// date returns the time at a path: seconds or milliseconds since 1970, as a number
-// or as a text, or a date. One without a zone is in UTC. Zero if there is none.
+// date returns a claim that is a time: seconds or milliseconds since 1970, as a
+// number or a text, or one of dateFormats, in UTC where it has no zone. Zero if there
+// is none. The error says what to write instead.
 func (d claims) date(path string) (time.Time, error) {
 	var text string
 	switch v := d.value(path).(type) {
@@ -57,6 +58,7 @@ func (d claims) date(path string) (time.Time, error) {
 	return time.Time{}, errors.New(path + " is no date: write seconds or milliseconds since 1970, or a date such as 2099-01-01T00:00:00Z")
 }
 
+// parseEpoch returns the time of seconds or milliseconds since 1970.
 func parseEpoch(path, text string) (time.Time, error) {
 	n, err := strconv.ParseFloat(text, 64)
 	if err != nil || n < 0 || n >= maxMillis {

@@ -8,18 +8,18 @@ import (
 )
 
 const (
-	// maxStoredClaims is how much of an answer is remembered with its session, and
-	// maxKeptClaim of one claim, if there is more than that.
+	// maxStoredClaims is the size of an answer that is remembered whole with its
+	// session, in bytes. Of a larger one as much is, and maxStoredClaim of a claim.
 	maxStoredClaims = 16 << 10
 	maxStoredClaim  = 1 << 10
 
-	// claimOverhead is what a claim takes besides its name and text.
+	// claimOverhead is about what a claim takes besides its name and text, in bytes.
 	claimOverhead = 64
 )
 
-// trimmed is what is remembered of a document of a size. Of a large one those are
-// left out which no placeholder tells, such as lists, then long texts, such as a
-// picture, and then what stands in the objects with the most names.
+// trimmed returns what is remembered of the claims of an answer of a size in bytes.
+// Of a large answer it leaves out what no placeholder returns, such as lists, then
+// long texts, such as a picture, and then members of the objects with the most names.
 func (d claims) trimmed(size int) claims {
 	if size <= maxStoredClaims {
 		return d

@@ -8,50 +8,51 @@ import (
 	"strings"
 )
 
-// maxCredential is longer than any session that works: browsers keep cookies of
-// 4 KiB, of which a session may take several, and most servers take headers of
-// 8 to 32 in all.
+// maxCredential is the length of a credential, in bytes: more than works elsewhere.
+// Browsers keep cookies of 4 KiB, of which a session may take several, and most
+// servers take 8 to 32 KiB of headers.
 const maxCredential = 32 << 10
 
-// maxCookies is where net/http stops reading: of a request with more cookies it
-// sees none. An app in Go would find nobody where a session is found here.
+// maxCookies is the number of cookies above which net/http reads none of a request.
+// An app in Go would find nobody where a session is found here.
 const maxCookies = 3000
 
-// Source is where a request carries a session.
+// Source is the part of a request that a credential comes from.
 type Source int
 
-// The slots.
 const (
-	// InCookie is what a browser adds by itself, to requests of other sites'
-	// pages as well.
+	// InCookie is a cookie, which browsers add by themselves, also to requests of
+	// other sites' pages.
 	InCookie Source = iota + 1
 	// InBearer is the Authorization header, which only a program sets.
 	InBearer
 )
 
-// Credential is what a request carries, and where.
+// Credential is what a request shows to prove whose session it is.
 type Credential struct {
+	// Text is the session: printable ASCII without blanks, quotes, commas,
+	// semicolons and backslashes, at most 32 KiB.
 	Text   string
 	Source Source
-	// CookieHeader is the Cookie header that has carried the text, as it came, where
-	// that is not the one cookie with the text as its value: pieces, or a value
-	// around it. Empty otherwise.
+	// CookieHeader is the part of the Cookie header that the text was taken from, as
+	// it came, if that is not one cookie with the text as its value: chunks, or
+	// `Bearer` and the text. Empty otherwise.
 	CookieHeader string
 }
 
-// Extractor says where sessions are looked for.
+// Extractor extracts credentials from the headers of requests.
 type Extractor struct {
-	// Cookie is a cookie's name. Empty: none.
+	// Cookie is the name of a cookie. Empty: cookies are not read.
 	Cookie string
-	// Bearer is whether `Authorization: Bearer` counts, where there is no such
-	// cookie.
+	// Bearer is whether `Authorization: Bearer` is read where there is no such cookie.
 	Bearer bool
-	// JSONPath is where the session stands in a cookie whose value is a JSON object:
-	// a name, or a path. Empty: the cookie is the session.
+	// JSONPath is the member of the session in a cookie whose value is a JSON object:
+	// a name, or a path such as a.b. Empty: the cookie's value is the session.
 	JSONPath string
 }
 
-// CheckCookieName tells what is wrong with a cookie's name (RFC 6265 section 4.1.1).
+// CheckCookieName returns an error unless the name is a token (RFC 6265 section
+// 4.1.1).
 func CheckCookieName(name string) error {
 	if name == "" || strings.ContainsFunc(name, func(c rune) bool {
 		return c <= ' ' || c >= 0x7f || strings.ContainsRune(`()<>@,;:\"/[]?={}`, c)
@@ -61,12 +62,12 @@ func CheckCookieName(name string) error {
 	return nil
 }
 
-// HostBound tells whether browsers keep subdomains and plain HTTP from setting
-// the cookie (RFC 6265bis section 4.1.3.2).
+// HostBound tells whether browsers keep subdomains and plain HTTP from setting the
+// cookie, by its prefix `__Host-` (RFC 6265bis section 4.1.3.2).
 func (c Extractor) HostBound() bool { return c.Cookie == "" || strings.HasPrefix(c.Cookie, "__Host-") }
 
 // Extract returns the credential of a request. The error is a refusal if there is
-// none, or more than one: two parties may read two of them differently.
+// none, and if there are two: two parties may choose differently between them.
 func (c Extractor) Extract(h http.Header) (Credential, error) {
 	if c.Cookie != "" {
 		found := c.cookies(h["Cookie"])
@@ -94,9 +95,10 @@ func (c Extractor) Extract(h http.Header) (Credential, error) {
 	return Credential{}, refuse("the request carries no session")
 }
 
-// validate lets a credential pass that is of characters no two parties read
-// differently (RFC 6265 section 4.1.1, without what has a meaning elsewhere).
-func validate(text string, slot Source) (Credential, error) {
+// validate returns the credential of a text. A refusal if it is empty, too long, or
+// has characters that two parties may read differently (RFC 6265 section 4.1.1,
+// without those that have a meaning elsewhere).
+func validate(text string, source Source) (Credential, error) {
 	switch {
 	case text == "":
 		return Credential{}, refuse("the session is empty")
@@ -108,5 +110,5 @@ func validate(text string, slot Source) (Credential, error) {
 			return Credential{}, refuse("the session holds characters that none has")
 		}
 	}
-	return Credential{Text: text, Source: slot}, nil
+	return Credential{Text: text, Source: source}, nil
 }

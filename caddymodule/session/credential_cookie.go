@@ -7,10 +7,11 @@ import (
 	"strings"
 )
 
-// maxChunks is more pieces of 4 KiB than make up a credential.
+// maxChunks is how many chunks a cookie may have: with 4 KiB each more than make up
+// a credential.
 const maxChunks = 16
 
-// cookieValues are what the Cookie headers of a request hold of one name.
+// cookieValues is what the Cookie headers of a request have of one name.
 type cookieValues struct {
 	value       string // of the cookie itself
 	occurrences int    // how often it stands there
@@ -18,8 +19,8 @@ type cookieValues struct {
 	cookieChunks
 }
 
-// cookieChunks are the cookies NAME.0, NAME.1 and so on. Browsers keep no cookie above
-// 4 KiB, and Auth.js, Auth0's and Supabase's libraries cut longer ones.
+// cookieChunks are the cookies NAME.0, NAME.1 and so on, into which the libraries of
+// Auth.js, Auth0 and Supabase split a value above 4 KiB, which browsers do not keep.
 type cookieChunks struct {
 	found   bool
 	values  [maxChunks]string
@@ -27,7 +28,7 @@ type cookieChunks struct {
 	tooMany bool // one has a number that is too high
 }
 
-// cookies finds the cookie and its pieces in all Cookie headers: HTTP/2 may split
+// cookies returns the cookie and its chunks of all Cookie headers: HTTP/2 may split
 // them (RFC 9113 section 8.2.3). Only space and tab are trimmed: other blanks are
 // part of a name here, while servers that take them for blanks see a name twice.
 func (c Extractor) cookies(lines []string) (found cookieValues) {
@@ -49,7 +50,7 @@ func (c Extractor) cookies(lines []string) (found cookieValues) {
 	return found
 }
 
-// add adds a piece, if the number is written as one: 01 and +1 are other names.
+// add adds a chunk by its number in decimal; 01 and +1 are the names of others.
 func (p *cookieChunks) add(number, value string) {
 	n, err := strconv.ParseUint(number, 10, 31)
 	if err != nil || strconv.FormatUint(n, 10) != number {
@@ -63,9 +64,9 @@ func (p *cookieChunks) add(number, value string) {
 	p.values[n], p.counts[n] = value, p.counts[n]+1
 }
 
-// joinChunks makes one credential of pieces. It counts only where the cookie itself is
-// missing, as for the libraries that cut them. All of them have to be there: what
-// is left of a longer session is another text, and nobody's.
+// joinChunks returns the credential that chunks make up. They are read only where
+// the cookie itself is missing, as by the libraries that split it. A refusal if one
+// is missing or there twice: the rest would be another text, perhaps another session.
 func (c Extractor) joinChunks(p cookieValues) (Credential, error) {
 	if p.tooMany {
 		return Credential{}, refuse("the cookie " + c.Cookie + " is in too many pieces")
@@ -91,9 +92,9 @@ func (c Extractor) joinChunks(p cookieValues) (Credential, error) {
 	return c.fromCookie(text.String(), func() string { return header.String() }, true)
 }
 
-// fromCookie makes a credential of a cookie's value without its quotes. came tells the
-// Cookie header that has brought it, which is kept if it is not the plain one.
-func (c Extractor) fromCookie(text string, came func() string, pieces bool) (Credential, error) {
+// fromCookie returns the credential of a cookie's value without its quotes. header
+// returns the part of the Cookie header that it came by.
+func (c Extractor) fromCookie(text string, header func() string, chunks bool) (Credential, error) {
 	if len(text) > 2*maxCredential { // base64 and percent signs are longer than what they stand for
 		return Credential{}, refuse("the session is too long")
 	}
@@ -102,7 +103,7 @@ func (c Extractor) fromCookie(text string, came func() string, pieces bool) (Cre
 		if err != nil {
 			return Credential{}, refuse("the cookie " + c.Cookie + ": " + err.Error())
 		}
-		return validate(inner, InCookie) // who is asked is sent the session alone
+		return validate(inner, InCookie) // no server is sent the cookie
 	}
 	token, wrapped := bearerToken(text)
 	if wrapped {
@@ -112,14 +113,14 @@ func (c Extractor) fromCookie(text string, came func() string, pieces bool) (Cre
 	if err != nil {
 		return Credential{}, err
 	}
-	if wrapped || pieces {
-		credential.CookieHeader = came()
+	if wrapped || chunks {
+		credential.CookieHeader = header()
 	}
 	return credential, nil
 }
 
-// cookieHeader is the Cookie header that carries a credential to the app that has set
-// the cookie.
+// cookieHeader returns the Cookie header by which the app that has set the cookie
+// receives the credential.
 func (c Credential) cookieHeader(name string) string {
 	if c.CookieHeader != "" {
 		return c.CookieHeader

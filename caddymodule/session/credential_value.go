@@ -17,10 +17,10 @@ func unquote(value string) string {
 	return value
 }
 
-// bearerToken returns the token of a cookie whose value is written as that of an
-// Authorization header, `Bearer <token>`, as FastAPI's and Litestar's examples
-// have it: in quotes because of the blank, or with it percent-encoded. ok tells
-// whether it is: an opaque session may begin with any letters, but has no blank.
+// bearerToken returns the token of a cookie whose value is `Bearer <token>`, as in
+// the examples of FastAPI and Litestar: in quotes because of the blank, or with it
+// percent-encoded. ok is false for any other value: a session may begin with the
+// same letters, but has no blank.
 func bearerToken(value string) (token string, ok bool) {
 	text := value
 	var err error
@@ -39,12 +39,12 @@ func bearerToken(value string) (token string, ok bool) {
 	return strings.TrimLeft(text[min(len("bearer"), len(text)):], " "), true
 }
 
-// hasPrefixFold is [strings.HasPrefix] in any case of letters.
+// hasPrefixFold is [strings.HasPrefix] for ASCII letters of either case.
 func hasPrefixFold(text, prefix string) bool {
 	return len(text) >= len(prefix) && strings.EqualFold(text[:len(prefix)], prefix)
 }
 
-// jsonCookieValue returns the string at a path of a JSON object that a cookie holds: in
+// jsonCookieValue returns the string at a path of the JSON object in a cookie: in
 // base64url behind `base64-`, as Supabase's library writes it, or percent-encoded.
 func jsonCookieValue(value, path string) (string, error) {
 	var text []byte

@@ -23,18 +23,18 @@ func (e *Endpoint) Explain(ctx context.Context, credential Credential) []Finding
 	if path == "" {
 		path = "sub"
 	}
-	a, err := e.call(ctx, credential)
-	return explainAnswer("session_endpoint", a, err, func() error {
-		_, err := e.interpret(a, credential)
+	res, err := e.call(ctx, credential)
+	return explainAnswer("session_endpoint", res, err, func() error {
+		_, err := e.interpret(res, credential)
 		return err
 	}, path)
 }
 
 // Explain implements [Explainer].
 func (i *Introspection) Explain(ctx context.Context, credential Credential) []Finding {
-	a, err := i.call(ctx, credential)
-	return explainAnswer("introspect", a, err, func() error {
-		_, err := i.interpret(a, credential)
+	res, err := i.call(ctx, credential)
+	return explainAnswer("introspect", res, err, func() error {
+		_, err := i.interpret(res, credential)
 		return err
 	}, "")
 }
@@ -42,12 +42,12 @@ func (i *Introspection) Explain(ctx context.Context, credential Credential) []Fi
 // explainAnswer tells what came, of its content the names and types alone, and
 // what is thought of it. subject is where the operator may have another name
 // read; empty: nowhere.
-func explainAnswer(setting string, a *response, failed error, judge func() error, subject string) []Finding {
+func explainAnswer(setting string, res *response, failed error, judge func() error, subject string) []Finding {
 	if failed != nil {
 		return []Finding{{Name: setting, Detail: delegation.Explain(failed)}}
 	}
-	all := []Finding{{Name: setting, Detail: a.String(), OK: true}}
-	d, err := decodeClaims(a.body)
+	all := []Finding{{Name: setting, Detail: res.String(), OK: true}}
+	d, err := decodeClaims(res.body)
 	if err == nil {
 		all = append(all, Finding{Name: "answer", Detail: cmp.Or(describeObject(d, true), "an object without anything in it"), OK: true})
 	}

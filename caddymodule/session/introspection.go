@@ -15,91 +15,81 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
+// introspecting says in errors what failed.
 const introspecting = "introspecting the session"
 
-// Introspection asks the issuer of an access token whether it is worth
-// anything (RFC 7662). It implements [Verifier] and asks each time: see
-// [NewAsked].
+// Introspection verifies access tokens by asking their issuer (RFC 7662). It
+// implements [Verifier] and calls the issuer each time: see [RemoteVerifier].
 type Introspection struct {
 	// URL is the introspection endpoint.
 	URL string
-	// ClientID and ClientSecret are what the issuer knows this server by.
+	// ClientID and ClientSecret authenticate this server, by HTTP Basic.
 	ClientID     string
 	ClientSecret delegation.Secret
-	// Realm is the namespace of the subjects. Empty: what the answer's `iss`
-	// says, and where it says nothing sessions cannot be told apart from other
-	// issuers' and are session_unavailable.
+	// Realm is the namespace of the subjects. Empty: `iss` of the answer. An answer
+	// without `iss` is then session_unavailable, because its users could not be told
+	// from those of other issuers.
 	Realm string
-	// Issuer is what `iss` has to be. Empty: it does not matter.
+	// Issuer is the value that `iss` must have. Empty: any.
 	Issuer string
-	// Audiences are those of which AudienceClaim has to name one. Without them
-	// every token of the issuer's counts, whichever of its clients has got it.
+	// Audiences are the values of which AudienceClaim must have one. Empty: any, so
+	// that every token of the issuer is accepted, whichever client has got it.
 	Audiences []string
-	// AudienceClaim is where the answer names whom the token is for, or which
-	// client has got it. Empty: `aud`.
+	// AudienceClaim is the member, or path, that names whom the token is for, or
+	// which client has got it. Empty: `aud`.
 	AudienceClaim string
-	// TokenType is what `token_type` has to be, in upper or lower case: an issuer
-	// may tell refresh tokens by leaving it out. Empty: it may be missing.
+	// TokenType is the value that `token_type` must have, in upper or lower case:
+	// some issuers mark refresh tokens by leaving it out. Empty: any, or none.
 	TokenType string
-	// Header are headers of the question that the operator has chosen, such as
-	// Host: see [CheckHeader].
+	// Header are headers that the operator adds to the request, such as Host: see
+	// [CheckHeader].
 	Header http.Header
-	// Client makes the calls.
+	// Client sends the requests. Its redirect rule and cookie jar are not used.
 	Client *http.Client
 }
 
 // Verify implements [Verifier].
 func (i *Introspection) Verify(ctx context.Context, credential Credential) (*Session, error) {
-	a, err := i.call(ctx, credential)
+	res, err := i.call(ctx, credential)
 	if err != nil {
 		return nil, err
 	}
-	return i.interpret(a, credential)
+	return i.interpret(res, credential)
 }
 
+// call asks the issuer. The error is a refusal.
 func (i *Introspection) call(ctx context.Context, credential Credential) (*response, error) {
 	req, err := i.newRequest(ctx, credential)
 	if err != nil {
 		return nil, unavailableAfter(introspecting, err)
 	}
-	a, err := send(i.Client, req)
+	res, err := send(i.Client, req)
 	if err != nil {
 		return nil, unavailableAfter(introspecting, err)
 	}
-	return a, nil
+	return res, nil
 }
 
-func (i *Introspection) interpret(a *response, credential Credential) (*Session, error) {
-	switch a.status {
+// interpret returns the session that the issuer's answer vouches for.
+func (i *Introspection) interpret(res *response, credential Credential) (*Session, error) {
+	switch res.status {
 	case http.StatusOK:
-		return i.parse(a, credential)
+		return i.parse(res, credential)
 	case http.StatusUnauthorized:
-		// Section 2.3: it is this server that is not signed in.
-		return nil, unavailableAfter(introspecting, &callError{error: a.malformed(errClientRejected), verdictFor: blame.ServiceFailed})
+		// Section 2.3: the issuer does not accept this server's own credentials.
+		return nil, unavailableAfter(introspecting, &callError{error: res.malformed(errClientRejected), verdictFor: blame.ServiceFailed})
 	case http.StatusBadRequest:
-		return nil, interpretBadRequest(a)
+		return nil, interpretBadRequest(res)
 	case http.StatusForbidden:
-		// The credential's: a firewall says the same of a token it does not like.
-		return nil, unavailableAfter(introspecting, a.malformed(errors.New("the issuer does not let this server ask: check client_id and client_secret, and that this client may introspect tokens")))
+		// Counted against the one credential: a firewall answers the same for a token
+		// that it does not like.
+		return nil, unavailableAfter(introspecting, res.malformed(errors.New("the issuer does not let this server ask: check client_id and client_secret, and that this client may introspect tokens")))
 	default:
-		return nil, unavailableAfter(introspecting, a.unexpectedStatus())
+		return nil, unavailableAfter(introspecting, res.unexpectedStatus())
 	}
 }
 
-// interpretBadRequest is the error for an answer with status 400. What it says of the token
-// anybody can cause, by sending one that the issuer does not introspect.
-func interpretBadRequest(a *response) error {
-	switch code := oauthErrorCode(a.body); {
-	case isTokenError(code):
-		return refuse("the issuer does not take it for a token that it can judge (status 400, " + code + ")")
-	case isClientError(code):
-		return unavailableAfter(introspecting, &callError{error: a.malformed(errClientRejected), verdictFor: blame.ServiceFailed})
-	default:
-		return unavailableAfter(introspecting, a.unexpectedStatus())
-	}
-}
-
-// newRequest is the question (section 2.1).
+// newRequest returns the request (section 2.1).
 func (i *Introspection) newRequest(ctx context.Context, credential Credential) (*http.Request, error) {
 	form := url.Values{"token": {credential.Text}, "token_type_hint": {"access_token"}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, i.URL, strings.NewReader(form.Encode()))
@@ -108,28 +98,28 @@ func (i *Introspection) newRequest(ctx context.Context, credential Credential) (
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
-	// It may be asked twice: not sent, and tells net/http to try again when a
-	// connection that was idle turns out to be closed.
+	// The request may be sent twice. This header is not sent: it tells net/http to try
+	// again when a connection that was idle turns out to be closed.
 	req.Header["Idempotency-Key"] = []string{}
-	// RFC 6749 section 2.3.1: encoded, so that an ID may hold a colon.
+	// RFC 6749 section 2.3.1: both are encoded, so that an ID may hold a colon.
 	req.SetBasicAuth(url.QueryEscape(i.ClientID), url.QueryEscape(i.ClientSecret.Reveal()))
 	applyHeaders(req, i.Header)
 	return req, nil
 }
 
-// errInvalidURL quotes nothing: an address may hold a password.
+// errInvalidURL does not quote the address, which may hold a password.
 var errInvalidURL = errors.New("the address to ask at is no URL: mend it")
 
-// parse checks the answer (section 2.2).
-func (i *Introspection) parse(a *response, credential Credential) (*Session, error) {
+// parse returns the session of an answer with status 200 (section 2.2).
+func (i *Introspection) parse(res *response, credential Credential) (*Session, error) {
 	// A page with status 200 is a mistake in the address, and a signed answer
 	// (RFC 9701) one that nobody has asked for.
-	if kind, _, err := mime.ParseMediaType(a.header.Get("Content-Type")); err != nil || kind != "application/json" {
-		return nil, unavailableAfter(introspecting, a.malformed(errors.New("it is no application/json")))
+	if kind, _, err := mime.ParseMediaType(res.header.Get("Content-Type")); err != nil || kind != "application/json" {
+		return nil, unavailableAfter(introspecting, res.malformed(errors.New("it is no application/json")))
 	}
-	d, err := decodeClaims(a.body)
+	d, err := decodeClaims(res.body)
 	if err != nil {
-		return nil, unavailableAfter(introspecting, a.malformed(err))
+		return nil, unavailableAfter(introspecting, res.malformed(err))
 	}
 	if active, _ := d["active"].(bool); !active {
 		return nil, refuse("the issuer says that the session is not active")
@@ -138,7 +128,7 @@ func (i *Introspection) parse(a *response, credential Credential) (*Session, err
 		if r, ok := errors.AsType[*delegation.Refusal](err); ok {
 			return nil, r
 		}
-		return nil, unavailableAfter(introspecting, a.malformed(err))
+		return nil, unavailableAfter(introspecting, res.malformed(err))
 	}
 	if kind, _ := d["token_type"].(string); i.TokenType != "" && !strings.EqualFold(kind, i.TokenType) {
 		return nil, refuse("introspection: token_type is not " + i.TokenType)
@@ -146,7 +136,7 @@ func (i *Introspection) parse(a *response, credential Credential) (*Session, err
 	if isNobody(d["sub"]) {
 		return nil, refuse("introspection: sub is missing: the token is no user's")
 	}
-	s := a.newSession(credential, d)
+	s := res.newSession(credential, d)
 	s.Subject = readClaim(&err, d.subject, "sub")
 	s.ID = readClaim(&err, d.text, "sid")
 	issuer := readClaim(&err, d.issuer, "iss")
@@ -154,7 +144,7 @@ func (i *Introspection) parse(a *response, credential Credential) (*Session, err
 	s.Expires = readClaim(&err, d.time, "exp")
 	notBefore := readClaim(&err, d.time, "nbf")
 	if err != nil {
-		return nil, unavailableAfter(introspecting, a.malformed(err))
+		return nil, unavailableAfter(introspecting, res.malformed(err))
 	}
 	now := time.Now()
 	switch {
@@ -173,7 +163,7 @@ func (i *Introspection) parse(a *response, credential Credential) (*Session, err
 		s.Realm = issuer
 	}
 	if issuer != s.Realm {
-		s.issuer = issuer // by which it tells of logouts
+		s.issuer = issuer // whose logout tokens name the user
 	}
 	if s.Realm == "" {
 		return nil, unavailableAfter(introspecting, errors.New("the answer has no iss: give the sessions a realm"))
@@ -181,6 +171,7 @@ func (i *Introspection) parse(a *response, credential Credential) (*Session, err
 	return s.applyLeeway(now)
 }
 
+// audienceClaim returns the member or path of the audience.
 func (i *Introspection) audienceClaim() string {
 	if i.AudienceClaim != "" {
 		return i.AudienceClaim
@@ -188,8 +179,8 @@ func (i *Introspection) audienceClaim() string {
 	return "aud"
 }
 
-// issuer returns an issuer's name; "" if there is none. Unlike a subject it is no
-// number.
+// issuer returns a claim that names an issuer; "" if there is none. Unlike a subject it
+// may not be a number.
 func (d claims) issuer(path string) (string, error) {
 	if name, err := d.text(path); name == "" {
 		return "", err

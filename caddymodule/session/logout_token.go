@@ -12,45 +12,48 @@ import (
 )
 
 const (
-	// logoutEvent is what makes a token a logout token.
+	// logoutEvent is the member of `events` that makes a token a logout token.
 	logoutEvent = "http://schemas.openid.net/event/backchannel-logout"
 
-	// maxLogoutTokenAge is how old a logout token may be. Issuers send it at once.
+	// maxLogoutTokenAge is the age up to which a logout token is valid. Issuers send
+	// it at once.
 	maxLogoutTokenAge = 5 * time.Minute
 
 	maxLogoutTokens = 100_000
 )
 
-// logoutTypes are what a logout token may say it is. Older issuers say
-// nothing; the event and the missing nonce tell it from an ID token.
+// logoutTypes are the values of `typ` that a logout token may have. Older issuers
+// have none; the event and the missing nonce tell it from an ID token.
 var logoutTypes = []string{"", "jwt", "logout+jwt"}
 
-// LogoutVerifier reads the logout tokens by which an issuer tells that it has
-// signed somebody out (OpenID Connect Back-Channel Logout 1.0 section 2.4).
+// LogoutVerifier verifies logout tokens, by which an issuer tells that it has signed
+// somebody out (OpenID Connect Back-Channel Logout 1.0). It accepts each once.
 type LogoutVerifier struct {
 	jwt     *JWT
-	usedIDs *memory.Cache[string, struct{}] // `jti` of those that came before
+	usedIDs *memory.Cache[string, struct{}] // digests of `jti`
 }
 
-// NewLogoutVerifier returns one for the tokens of an issuer, who signs them as its
-// sessions. Type of j does not matter.
+// NewLogoutVerifier returns a verifier for the issuer, audiences, algorithms and keys
+// of j. The other fields of j are not used.
 func NewLogoutVerifier(j *JWT) *LogoutVerifier {
 	return &LogoutVerifier{jwt: j, usedIDs: memory.New[string, struct{}](maxLogoutTokens)}
 }
 
-// LogoutToken is what a logout token says: whose sessions have ended, or which one.
+// LogoutToken is a verified logout token (section 2.4). One of Subject and ID is set,
+// or both.
 type LogoutToken struct {
 	Issuer   string
-	Subject  string // may be empty
-	ID       string // `sid`; may be empty
+	Subject  string // `sub`
+	ID       string // `sid`
 	IssuedAt time.Time
 
-	allowAgain func() // has the same token taken once more
+	allowAgain func() // lets the same token be accepted once more
 }
 
-// Revoke revokes what has ended, of sessions in a realm: the session of the
-// name, and those of the same user that have no name, of which any may be it;
-// or else all of theirs. The error is a refusal: there is no room.
+// Revoke revokes sessions of a realm, and returns what has changed. If the token
+// has a `sid`, they are the session with it and those of the same user without any,
+// each of which may be the one; otherwise they are all of the user. The error is a
+// refusal: there is no room for another revocation.
 func (l *LogoutToken) Revoke(r *Revocations, realm string) ([]RevocationTarget, error) {
 	if l.ID == "" {
 		return r.RevokeAt(delegation.Person{Realm: realm, Subject: l.Subject}, l.IssuedAt), nil
@@ -65,21 +68,23 @@ func (l *LogoutToken) Revoke(r *Revocations, realm string) ([]RevocationTarget, 
 	return names, nil
 }
 
-// Verify verifies a logout token (section 2.6). The error is a refusal: of code
-// session_required if it is none, session_unavailable if that cannot be told now.
-func (b *LogoutVerifier) Verify(ctx context.Context, text string) (*LogoutToken, error) {
-	d, err := b.jwt.verifySigned(ctx, text, logoutTypes, nil)
+// Verify verifies a logout token (section 2.6). The error is a refusal:
+// session_required if it is not valid, session_unavailable if that cannot be told now.
+func (v *LogoutVerifier) Verify(ctx context.Context, text string) (*LogoutToken, error) {
+	d, err := v.jwt.verifySigned(ctx, text, logoutTypes, nil)
 	if err != nil {
 		return nil, err
 	}
-	l, err := b.validate(d)
+	l, err := v.validate(d)
 	if err != nil {
 		return nil, refuse("logout token: " + err.Error())
 	}
 	return l, nil
 }
 
-func (b *LogoutVerifier) validate(d claims) (l *LogoutToken, err error) {
+// validate checks the claims of a token whose signature is verified, and records its
+// `jti`.
+func (v *LogoutVerifier) validate(d claims) (l *LogoutToken, err error) {
 	l = &LogoutToken{}
 	l.Issuer = readClaim(&err, d.text, "iss")
 	l.Subject = readClaim(&err, d.optionalSubject, "sub")
@@ -97,9 +102,9 @@ func (b *LogoutVerifier) validate(d claims) (l *LogoutToken, err error) {
 	_, nonce := d["nonce"]
 	now := time.Now()
 	switch {
-	case l.Issuer != b.jwt.Issuer:
+	case l.Issuer != v.jwt.Issuer:
 		return nil, errors.New("iss is another issuer")
-	case !intersects(audiences, b.jwt.Audiences):
+	case !intersects(audiences, v.jwt.Audiences):
 		return nil, errors.New("aud does not name this audience")
 	case !event:
 		return nil, errors.New("events does not tell of a logout")
@@ -114,12 +119,12 @@ func (b *LogoutVerifier) validate(d claims) (l *LogoutToken, err error) {
 	case !expires.IsZero() && !now.Before(expires.Add(leeway)):
 		return nil, errors.New("it has expired")
 	}
-	// Who has recorded it must not sign the user out again and again.
+	// Whoever has recorded a token must not sign the user out again and again.
 	name := sessionDigest(id)
-	if _, again := b.usedIDs.Get(name, name, now); again {
+	if _, again := v.usedIDs.Get(name, name, now); again {
 		return nil, errors.New("it came before")
 	}
-	b.usedIDs.Set(name, name, struct{}{}, maxLogoutTokenAge+2*leeway, false)
-	l.allowAgain = func() { b.usedIDs.Delete(name, name) }
+	v.usedIDs.Set(name, name, struct{}{}, maxLogoutTokenAge+2*leeway, false)
+	l.allowAgain = func() { v.usedIDs.Delete(name, name) }
 	return l, nil
 }
