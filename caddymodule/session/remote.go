@@ -14,28 +14,28 @@ import (
 )
 
 const (
-	// DefaultRemoteTimeout bounds a question about a session.
+	// DefaultRemoteTimeout bounds a call about a session.
 	DefaultRemoteTimeout = 5 * time.Second
 
-	// refusedLife is how long a credential that is worth nothing is not asked
-	// about again. Who signs in and keeps the session's name waits for as long.
+	// refusedLife is how long the refusal of a credential is remembered. A user who
+	// signs in and keeps the session's name waits for as long.
 	refusedLife = 10 * time.Second
 
-	// failedLife is the same for one that could not be asked about, if no
-	// answer asks for more.
+	// failedLife is how long the failure of a call is remembered, unless the answer
+	// asks for more by Retry-After.
 	failedLife = time.Second
 
+	// maxRefused is how many refused credentials are remembered.
 	maxRefused = 10_000
 )
 
-// RemoteVerifier keeps a verifier that has to ask somebody else ([Introspection],
-// [Endpoint]) from asking too much: once for all requests that carry the same
-// credential at the same time, not again a moment after a refusal, not much at
-// once, and not while nobody answers. It does not remember sessions: that is
-// what a [Cache] around it is for. It implements [Verifier].
+// RemoteVerifier limits the calls of a verifier that asks a server ([Introspection],
+// [Endpoint]): one for all requests that have the same credential at the same time,
+// none shortly after a refusal, few at once, and none while the server does not
+// answer. It implements [Verifier] and remembers no sessions: see [Cache].
 //
-// What is answered about a credential is remembered for it alone. Of silence,
-// the people are counted for whom there was none: see [blame.Breaker].
+// An answer about a credential counts for that credential alone. Calls without an
+// answer are counted by the persons for whom they were made: see [blame.Breaker].
 type RemoteVerifier struct {
 	// ClientNetwork tells where a request comes from, by its context: see
 	// [ClientNetwork]. Default: all come from one network.
@@ -43,24 +43,24 @@ type RemoteVerifier struct {
 
 	verifier    Verifier
 	timeout     time.Duration
-	unknownLane lane // for credentials that were not valid yet
+	unknownLane lane // for credentials that were not valid before
 	seenLane    lane // for the others
 	seen        *seenCredentials
 	networks    networkReputations
-	refused     *memory.Cache[digest, cachedRefusal] // of their own so that forgeries push no session out
+	refused     *memory.Cache[digest, cachedRefusal] // apart from sessions, which forgeries must not push out
 	breaker     *blame.Breaker
 	hasher      *credentialHasher
 }
 
-// cachedRefusal is what is remembered of a credential.
+// cachedRefusal is the remembered refusal of a credential.
 type cachedRefusal struct {
 	*delegation.Refusal
 	until      time.Time
-	unanswered int // questions in a row to which there was no answer
+	unanswered int // calls in a row without an answer
 }
 
-// NewRemoteVerifier returns one for a verifier that may take the timeout to answer; 0 is
-// [DefaultAskTimeout].
+// NewRemoteVerifier returns a RemoteVerifier for v, whose calls it ends after the
+// timeout; 0 is [DefaultRemoteTimeout].
 func NewRemoteVerifier(v Verifier, timeout time.Duration) *RemoteVerifier {
 	if timeout <= 0 {
 		timeout = DefaultRemoteTimeout
@@ -79,7 +79,7 @@ func NewRemoteVerifier(v Verifier, timeout time.Duration) *RemoteVerifier {
 	}
 }
 
-// remoteCall is one about a credential.
+// remoteCall is a call about a credential.
 type remoteCall struct {
 	digest     digest
 	credential Credential
@@ -88,22 +88,22 @@ type remoteCall struct {
 }
 
 // Verify implements [Verifier].
-func (a *RemoteVerifier) Verify(ctx context.Context, credential Credential) (*Session, error) {
-	q := &remoteCall{digest: a.hasher.digest(credential), credential: credential}
-	if r, ok := a.refused.Get(q.digest, string(q.digest[:]), time.Now()); ok && !time.Now().After(r.until) {
+func (v *RemoteVerifier) Verify(ctx context.Context, credential Credential) (*Session, error) {
+	call := &remoteCall{digest: v.hasher.digest(credential), credential: credential}
+	if r, ok := v.refused.Get(call.digest, string(call.digest[:]), time.Now()); ok && !time.Now().After(r.until) {
 		if r.Code == delegation.SessionUnavailable {
 			return nil, blame.Repeat(r.Refusal, time.Until(r.until))
 		}
 		return nil, r.Refusal
 	}
-	w := &a.unknownLane
-	if who, ok := a.seen.person(q.digest); ok {
-		w, q.caller, q.owner = &a.seenLane, queueOwner{person: who}, blame.KnownPerson(who)
+	l := &v.unknownLane
+	if who, ok := v.seen.person(call.digest); ok {
+		l, call.caller, call.owner = &v.seenLane, queueOwner{person: who}, blame.KnownPerson(who)
 	} else {
-		q.caller, q.owner = queueOwner{network: a.ClientNetwork(ctx)}, blame.Unverified
+		call.caller, call.owner = queueOwner{network: v.ClientNetwork(ctx)}, blame.Unverified
 	}
-	s, err := w.flights.Do(ctx, string(q.digest[:]), q.digest, func(ctx context.Context) (*Session, error) {
-		return a.callInTurn(ctx, w, q)
+	s, err := l.flights.Do(ctx, string(call.digest[:]), call.digest, func(ctx context.Context) (*Session, error) {
+		return v.callInTurn(ctx, l, call)
 	})
 	if err == nil {
 		return s, nil
@@ -111,80 +111,81 @@ func (a *RemoteVerifier) Verify(ctx context.Context, credential Credential) (*Se
 	if r, ok := errors.AsType[*delegation.Refusal](err); ok && r.Code != delegation.Overloaded {
 		return nil, r
 	}
-	return nil, unavailable(err) // too many are waiting, or this one has gone
+	return nil, unavailable(err) // too many wait, or the client has gone
 }
 
-// callInTurn asks when it is its turn.
-func (a *RemoteVerifier) callInTurn(ctx context.Context, w *lane, q *remoteCall) (*Session, error) {
-	pass, r := a.breaker.Allow(q.owner)
+// callInTurn calls the verifier when it is the turn of the credential, and learns from
+// the outcome.
+func (v *RemoteVerifier) callInTurn(ctx context.Context, l *lane, call *remoteCall) (*Session, error) {
+	permit, r := v.breaker.Allow(call.owner)
 	if r != nil {
 		return nil, r
 	}
-	defer func() { a.breaker.Release(pass) }()
-	// Who finds out whether there are answers again does not queue: those who
-	// wait for theirs may be the reason why there were none. The breaker lets
-	// few do so at once.
-	if !pass.IsProbe() {
-		leave, err := a.acquire(ctx, w, q)
+	defer func() { v.breaker.Release(permit) }()
+	// A probe of the breaker does not queue: those who wait may be the reason why
+	// there were no answers. The breaker allows few at once.
+	if !permit.IsProbe() {
+		leave, err := v.acquire(ctx, l, call)
 		if err != nil {
 			return nil, unavailable(errors.New("too many sessions are being asked about"))
 		}
 		defer leave()
-		if pass, r = a.breaker.Allow(q.owner); r != nil { // much may have failed while it queued
+		if permit, r = v.breaker.Allow(call.owner); r != nil { // much may have failed while it queued
 			return nil, r
 		}
 	}
 	begun := time.Now()
-	s, err := a.verifier.Verify(ctx, q.credential)
-	if err != nil && ctx.Err() != nil && time.Since(begun) < a.timeout/2 {
+	s, err := v.verifier.Verify(ctx, call.credential)
+	if err != nil && ctx.Err() != nil && time.Since(begun) < v.timeout/2 {
 		return nil, unavailable(errors.New("too many sessions are being asked about: little time was left for this one"))
 	}
-	stranger := q.owner == blame.Unverified
-	if !stranger {
-		a.seen.recordAnswer(q.caller.person, err == nil || !verdictOf(err).ConcernsService())
+	unverified := call.owner == blame.Unverified
+	if !unverified {
+		v.seen.recordAnswer(call.caller.person, err == nil || !verdictOf(err).ConcernsService())
 	}
 	if err != nil {
-		if stranger {
-			a.networks.recordRefused(q.caller.network)
+		if unverified {
+			v.networks.recordRefused(call.caller.network)
 		}
-		return nil, a.recordFailure(pass, q, err)
+		return nil, v.recordFailure(permit, call, err)
 	}
-	a.breaker.Record(pass, q.owner, blame.Healthy())
-	a.refused.Delete(q.digest, string(q.digest[:]))
-	// One person's sessions are worth few addresses: any number can be sent from.
-	if over := a.seen.add(q.digest, s.person(s.Realm)); stranger && !over {
-		a.networks.recordValid(q.caller.network)
+	v.breaker.Record(permit, call.owner, blame.Healthy())
+	v.refused.Delete(call.digest, string(call.digest[:]))
+	// One person's sessions prove few networks: they can be sent from any number.
+	if over := v.seen.add(call.digest, s.person(s.Realm)); unverified && !over {
+		v.networks.recordValid(call.caller.network)
 	}
 	return s, nil
 }
 
-// recordFailure learns from a question that led to no session.
-func (a *RemoteVerifier) recordFailure(pass blame.Permit, q *remoteCall, err error) *delegation.Refusal {
+// recordFailure records a call that led to no session, and returns the refusal of its
+// credential.
+func (v *RemoteVerifier) recordFailure(permit blame.Permit, call *remoteCall, err error) *delegation.Refusal {
 	r, ok := errors.AsType[*delegation.Refusal](err)
 	if !ok {
 		r = unavailable(err)
 	}
-	name, now, verdict := string(q.digest[:]), time.Now(), verdictOf(r)
+	name, now, verdict := string(call.digest[:]), time.Now(), verdictOf(r)
 	life, silent := max(failedLife, min(r.RetryAfter, delegation.MaxRetryAfter)), 0
 	switch {
 	case r.Code == delegation.SessionRequired:
 		life = refusedLife
 	case verdict.ConcernsService():
-		// Who is asked may hang for this one for ever, each time in a slot.
-		last, _ := a.refused.Get(q.digest, name, now)
+		// The server may hang for this credential for ever, each time in a slot.
+		last, _ := v.refused.Get(call.digest, name, now)
 		silent = last.unanswered + 1
 		life = max(life, blame.Backoff(silent))
 	}
-	a.breaker.Record(pass, q.owner, verdict)
+	v.breaker.Record(permit, call.owner, verdict)
 	keep := life
 	if silent > 0 {
 		keep += time.Minute
 	}
-	a.refused.Set(q.digest, name, cachedRefusal{r, now.Add(life), silent}, keep, false)
+	v.refused.Set(call.digest, name, cachedRefusal{r, now.Add(life), silent}, keep, false)
 	return r
 }
 
-// verdictOf tells whom a question is about that led to no session.
+// verdictOf returns the verdict of a call that led to no session.
 func verdictOf(err error) blame.Verdict {
 	r, ok := errors.AsType[*delegation.Refusal](err)
 	if f, ok := errors.AsType[*callError](err); ok {

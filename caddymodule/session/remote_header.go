@@ -11,17 +11,17 @@ import (
 )
 
 // hopByHopHeaders are headers of one connection (RFC 9110 section 7.6.1), which are not
-// a question's.
+// part of a request.
 var hopByHopHeaders = []string{
 	"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Http2-Settings",
 }
 
-// reservedHeaders are headers that the question sets itself: the session, the
-// client's credentials, and what the body and the answer are read by.
+// reservedHeaders are headers that a request about a session sets itself: the session,
+// this server's credentials, and those by which body and answer are read.
 var reservedHeaders = []string{"Authorization", "Cookie", "Content-Length", "Content-Type", "Content-Encoding", "Accept-Encoding", "Expect", "Idempotency-Key", "X-Idempotency-Key"}
 
-// CheckHeader tells what is wrong with a header that an operator adds to a
-// question about sessions, without its value. The name is in its canonical form.
+// CheckHeader returns an error if an operator must not add a header to requests about
+// sessions. name is in its canonical form. The error does not quote the value.
 func CheckHeader(name, value string) error {
 	switch {
 	case !httpguts.ValidHeaderFieldName(name):
@@ -40,7 +40,7 @@ func CheckHeader(name, value string) error {
 	return nil
 }
 
-// applyHeaders adds an operator's headers to a question, in place of its own.
+// applyHeaders sets an operator's headers on a request, in place of those it has.
 func applyHeaders(req *http.Request, header http.Header) {
 	for name, values := range header {
 		if name == "Host" {

@@ -14,35 +14,34 @@ import (
 )
 
 const (
-	// maxUnknownCalls is how many questions are under way at once: who is asked has
-	// the app's own users to serve. maxKnown are as many more for sessions that
-	// were valid a while ago: strangers must not keep them from being asked
-	// about again.
+	// maxUnknownCalls is how many calls are under way at once: the server has the
+	// app's own users to serve. maxSeenCalls are further ones for credentials that were
+	// valid within the last hour: strangers must not keep them from being verified.
 	maxUnknownCalls = 24
 	maxSeenCalls    = 8
 
-	maxWaiting           = 1000 // questions
-	maxWaitingPerSession = 50   // requests, for one answer
+	maxWaiting           = 1000 // calls that wait for their turn
+	maxWaitingPerSession = 50   // requests that wait for one call
 )
 
 var (
-	// unknownLimits leave slots to others while the credentials of one address
-	// are all asked about in vain, and to new addresses while those of many are.
+	// unknownLimits keep slots for others while the calls for one network fail, and for
+	// new networks while those of many do.
 	unknownLimits = fair.Limits{Slots: maxUnknownCalls, PerOwner: maxUnknownCalls * 3 / 4, LastRankSlots: maxUnknownCalls / 2, Waiting: maxWaiting, NewestFirst: true}
 
-	// seenLimits do the same while the app hangs for all sessions of one
-	// person, and of many.
+	// seenLimits keep slots for others while the app hangs for all sessions of one
+	// person, or of many.
 	seenLimits = fair.Limits{Slots: maxSeenCalls, PerOwner: maxSeenCalls / 4, LastRankSlots: maxSeenCalls / 2, Waiting: maxWaiting}
 )
 
-// queueOwner is in whose turn a question is asked: a person's whose session was
-// valid, or else an address's.
+// queueOwner is in whose turn a call is made: the person's whose credential was valid
+// before, otherwise the network's.
 type queueOwner struct {
 	person  delegation.Person
 	network netip.Prefix
 }
 
-// lane is how a question gets to who is asked.
+// lane is a queue of calls, and the requests that share them.
 type lane struct {
 	flights *flight.Group[digest, *Session]
 	queue   *fair.Queue[queueOwner]
@@ -50,8 +49,7 @@ type lane struct {
 
 func newLane(limits fair.Limits, timeout time.Duration) lane {
 	return lane{
-		// How many wait is for the queue to bound, which tells one address from
-		// another.
+		// The queue bounds how many wait: it tells one network from another.
 		flights: flight.New[digest, *Session](flight.Limits{
 			Timeout: timeout, Waiting: 2 * maxWaiting * maxWaitingPerSession, PerOwner: maxWaitingPerSession,
 		}),
@@ -59,24 +57,23 @@ func newLane(limits fair.Limits, timeout time.Duration) lane {
 	}
 }
 
-// rank is when a question is asked, compared with others that wait.
-func (a *RemoteVerifier) rank(q *remoteCall) fair.Rank {
-	if q.owner != blame.Unverified {
-		return a.seen.rank(q.caller.person)
+// rank returns the rank of a call among those that wait.
+func (v *RemoteVerifier) rank(call *remoteCall) fair.Rank {
+	if call.owner != blame.Unverified {
+		return v.seen.rank(call.caller.person)
 	}
-	return a.networks.rank(q.caller.network)
+	return v.networks.rank(call.caller.network)
 }
 
-// acquire waits for the turn of a question. Who is known takes a slot of the
-// unknown that is idle rather than wait, one a person: those of the known may
-// be held by a few people for whom the app hangs. Those people do not: when
-// there was no answer, they keep to their share.
-func (a *RemoteVerifier) acquire(ctx context.Context, w *lane, q *remoteCall) (leave func(), err error) {
-	rank := a.rank(q)
-	if w == &a.seenLane && rank == fair.RankFirst && w.queue.Running() >= maxSeenCalls {
-		if leave, ok := a.unknownLane.queue.TryAcquire(q.caller, rank); ok {
+// acquire waits for the turn of a call. While all slots of the seen are taken, perhaps
+// by a few people for whom the app hangs, a person takes an idle slot of the unknown
+// rather than wait, one each. Those people do not: without an answer they are last.
+func (v *RemoteVerifier) acquire(ctx context.Context, l *lane, call *remoteCall) (leave func(), err error) {
+	rank := v.rank(call)
+	if l == &v.seenLane && rank == fair.RankFirst && l.queue.Running() >= maxSeenCalls {
+		if leave, ok := v.unknownLane.queue.TryAcquire(call.caller, rank); ok {
 			return leave, nil
 		}
 	}
-	return w.queue.Acquire(ctx, q.caller, rank)
+	return l.queue.Acquire(ctx, call.caller, rank)
 }

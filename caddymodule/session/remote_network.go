@@ -11,18 +11,18 @@ import (
 )
 
 const (
-	// validNetworkLife is for how long an address is remembered from which a session
-	// came that was valid, and refusedAddressLife one from which none did.
+	// validNetworkLife is how long a network is remembered from which a valid credential
+	// came, and refusedNetworkLife one from which none did.
 	validNetworkLife   = time.Hour
 	refusedNetworkLife = 10 * time.Minute
 
-	// maxRefusedSinceValid is how many credentials of an address may be refused
-	// after one that was valid, until it is taken for one of which nothing is
-	// known: one log-in must not let a flood go first.
+	// maxRefusedSinceValid is how many credentials of a network may be refused after a
+	// valid one, until it ranks as one of which nothing is known: one login must not
+	// let a flood go first.
 	maxRefusedSinceValid = 16
 
-	// maxRefusedNew is the same of one from which none was valid yet: somebody
-	// has to sign in whose session has ended.
+	// maxRefusedNew is how many may be refused before any was valid, until the network
+	// is last: somebody whose session has ended has to sign in.
 	maxRefusedNew = 3
 
 	maxNetworks = 10_000
@@ -43,18 +43,19 @@ func ClientNetwork(address string) netip.Prefix {
 	return prefix
 }
 
-// networkReputations are what came from addresses lately. They order who waits, and
-// refuse nobody. Anybody can send worthless credentials from any number of
-// addresses: those are in a store of their own, and push no others out.
+// networkReputations rank networks by the credentials that came from them lately. They
+// order who waits, and refuse nobody. Anybody can send invalid credentials from any
+// number of networks: these are in a cache of their own, and push no others out.
 type networkReputations struct {
-	valid       *memory.Cache[netip.Prefix, int] // credentials that were refused since one was valid
-	onlyRefused *memory.Cache[netip.Prefix, int] // of addresses from which none was
+	valid       *memory.Cache[netip.Prefix, int] // how many were refused since one was valid
+	onlyRefused *memory.Cache[netip.Prefix, int] // how many were refused where none was valid
 }
 
 func newNetworkReputations() networkReputations {
 	return networkReputations{memory.New[netip.Prefix, int](maxNetworks), memory.New[netip.Prefix, int](maxNetworks)}
 }
 
+// rank returns the rank of a network's calls.
 func (r networkReputations) rank(client netip.Prefix) fair.Rank {
 	name, now := client.String(), time.Now()
 	if n, ok := r.valid.Get(client, name, now); ok {
@@ -69,14 +70,14 @@ func (r networkReputations) rank(client netip.Prefix) fair.Rank {
 	return fair.RankMiddle
 }
 
-// recordValid notes that a credential from there was valid.
+// recordValid records a valid credential from a network.
 func (r networkReputations) recordValid(client netip.Prefix) {
 	name := client.String()
 	r.valid.Set(client, name, 0, validNetworkLife, false)
 	r.onlyRefused.Delete(client, name)
 }
 
-// recordRefused notes that one led to no session.
+// recordRefused records a credential from a network that led to no session.
 func (r networkReputations) recordRefused(client netip.Prefix) {
 	name, now := client.String(), time.Now()
 	if n, ok := r.valid.Get(client, name, now); ok {

@@ -13,20 +13,19 @@ import (
 )
 
 const (
-	// seenLife is how long a session counts as valid a while ago.
+	// seenLife is how long a credential that was valid is remembered.
 	seenLife = time.Hour
 
-	// unansweredLife is for how long those wait until all others had their turn for
-	// whom there was no answer to one question, whatever was answered to others:
-	// the app may hang for one of their sessions only.
+	// unansweredLife is how long a person for whom a call got no answer is last,
+	// whatever other calls get: the app may hang for one of their sessions only.
 	unansweredLife = time.Minute
 )
 
-// seenCredentials are credentials that were valid a while ago, and whose they were.
+// seenCredentials are the credentials that were valid within the last hour, and whose.
 type seenCredentials struct {
 	credentials *memory.Cache[digest, delegation.Person]
 	latest      *latestPerPerson
-	unanswered  *memory.Cache[delegation.Person, time.Time] // for whom there was no answer, and when
+	unanswered  *memory.Cache[delegation.Person, time.Time] // when a call got no answer
 }
 
 func newSeenCredentials() *seenCredentials {
@@ -37,11 +36,12 @@ func newSeenCredentials() *seenCredentials {
 	}
 }
 
+// person returns whose a credential was.
 func (s *seenCredentials) person(of digest) (who delegation.Person, ok bool) {
 	return s.credentials.Get(of, string(of[:]), time.Now())
 }
 
-// recordAnswer notes whether there was an answer for a person.
+// recordAnswer records whether a call for a person got an answer.
 func (s *seenCredentials) recordAnswer(who delegation.Person, ok bool) {
 	name, now := personKey(who), time.Now()
 	if !ok {
@@ -51,8 +51,8 @@ func (s *seenCredentials) recordAnswer(who delegation.Person, ok bool) {
 	}
 }
 
-// rank puts those last for whom there was no answer: who is asked may always
-// hang for them.
+// rank returns the rank of a person's calls: last if one got no answer lately, as the
+// app may always hang for this person.
 func (s *seenCredentials) rank(who delegation.Person) fair.Rank {
 	if _, silent := s.unanswered.Get(who, personKey(who), time.Now()); silent {
 		return fair.RankLast
@@ -60,12 +60,13 @@ func (s *seenCredentials) rank(who delegation.Person) fair.Rank {
 	return fair.RankFirst
 }
 
+// personKey returns a text that no other person has.
 func personKey(who delegation.Person) string {
 	return strconv.Quote(who.Realm) + strconv.Quote(who.Subject)
 }
 
-// add notes a session that is valid. over tells whether its person has more of
-// them than are remembered.
+// add records a valid credential. over is whether its person has more of them than are
+// remembered.
 func (s *seenCredentials) add(of digest, who delegation.Person) (over bool) {
 	oldest, over := s.latest.add(of, who)
 	if over {
