@@ -17,31 +17,31 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/jwks"
 )
 
-// Finding is what came of one check of a credential.
+// Finding is the result of one check of a credential.
 type Finding struct {
-	// Name is the claim, the header field or the property that was looked at.
+	// Name is the claim, the header field or the property that was checked.
 	Name string
-	// Detail is what it says, or why that will not do and which setting or
-	// change would mend it. It holds nothing of a signature, and of the person
-	// nothing but the names of claims.
+	// Detail is its value, or why that is not accepted and which setting or change
+	// would mend it. It holds nothing of a signature, and of the person nothing but
+	// the names of claims.
 	Detail string
-	// OK is whether it is as it has to be.
+	// OK is whether the check has passed.
 	OK bool
-	// Skipped is whether it was not looked at; Detail says why.
+	// Skipped is whether the check was not made; Detail says why.
 	Skipped bool
 }
 
-// Explainer is a verifier that can tell an operator why a credential is a
-// session, or is none.
+// Explainer is a verifier that can tell an operator why it accepts a credential, or does
+// not.
 type Explainer interface {
 	Verifier
-	// Explain judges each property by itself, also those behind the first that
-	// is wrong. All are OK if and only if Verify takes the credential.
+	// Explain makes all checks, also those behind the first that fails. All are OK if
+	// and only if Verify accepts the credential.
 	Explain(ctx context.Context, credential Credential) []Finding
 }
 
-// Explain is what a verifier finds of a credential, behind what it remembers and
-// how it waits.
+// Explain returns the findings of a verifier about a credential, of one that is wrapped in
+// a [Cache] or [RemoteVerifier] as well; nil if it cannot explain.
 func Explain(ctx context.Context, v Verifier, credential Credential) []Finding {
 	switch v := v.(type) {
 	case *Cache:
@@ -79,7 +79,8 @@ func (j *JWT) Explain(ctx context.Context, credential Credential) []Finding {
 	return all
 }
 
-// decodeUnverified reads a token without verifying it. The error says what it is instead.
+// decodeUnverified returns header and claims of a token without verifying it. The error
+// says what the text is instead.
 func decodeUnverified(text string) (header, payload claims, err error) {
 	parts := strings.Split(text, ".")
 	if len(text) > maxCredential || len(parts) != 3 {
@@ -100,7 +101,7 @@ func decodeUnverified(text string) (header, payload claims, err error) {
 	return header, payload, nil
 }
 
-// describeNonJWT says what a credential is that is no JWT.
+// describeNonJWT says what a credential is that is no JWT, by its parts between dots.
 func describeNonJWT(parts []string) string {
 	switch {
 	case len(parts) == 5:
@@ -112,7 +113,7 @@ func describeNonJWT(parts []string) string {
 	}
 }
 
-// explainHeader judges what the token says of itself.
+// explainHeader checks `alg`, `typ` and the rest of the header.
 func (j *JWT) explainHeader(header claims, text string) []Finding {
 	used, _ := header["alg"].(string)
 	alg := Finding{Name: "alg", Detail: printable(used), OK: slices.Contains(j.Algorithms, jose.SignatureAlgorithm(used))}
@@ -135,7 +136,7 @@ func (j *JWT) explainHeader(header claims, text string) []Finding {
 	return all
 }
 
-// algorithmHint tells which setting goes with an algorithm, if it is another one.
+// algorithmHint says which setting an algorithm needs that is not allowed.
 func algorithmHint(used string, allowed []jose.SignatureAlgorithm) string {
 	symmetric := slices.Contains(allowed, jose.HS256) || slices.Contains(allowed, jose.HS512)
 	switch name := jose.SignatureAlgorithm(used); {
@@ -150,7 +151,7 @@ func algorithmHint(used string, allowed []jose.SignatureAlgorithm) string {
 	}
 }
 
-// explainSignature looks for the key.
+// explainSignature verifies the signature.
 func (j *JWT) explainSignature(ctx context.Context, header claims, text string) Finding {
 	f := Finding{Name: "signature"}
 	kind, _ := header["typ"].(string)

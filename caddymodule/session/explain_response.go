@@ -14,7 +14,7 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// maxListedNames is how many names of an answer are told.
+// maxListedNames is how many members of an answer are listed.
 const maxListedNames = 40
 
 // Explain implements [Explainer].
@@ -24,7 +24,7 @@ func (e *Endpoint) Explain(ctx context.Context, credential Credential) []Finding
 		path = "sub"
 	}
 	res, err := e.call(ctx, credential)
-	return explainAnswer("session_endpoint", res, err, func() error {
+	return explainResponse("session_endpoint", res, err, func() error {
 		_, err := e.interpret(res, credential)
 		return err
 	}, path)
@@ -33,16 +33,16 @@ func (e *Endpoint) Explain(ctx context.Context, credential Credential) []Finding
 // Explain implements [Explainer].
 func (i *Introspection) Explain(ctx context.Context, credential Credential) []Finding {
 	res, err := i.call(ctx, credential)
-	return explainAnswer("introspect", res, err, func() error {
+	return explainResponse("introspect", res, err, func() error {
 		_, err := i.interpret(res, credential)
 		return err
 	}, "")
 }
 
-// explainAnswer tells what came, of its content the names and types alone, and
-// what is thought of it. subject is where the operator may have another name
-// read; empty: nowhere.
-func explainAnswer(setting string, res *response, failed error, judge func() error, subject string) []Finding {
+// explainResponse returns the findings about a server's answer: of its content only names
+// and types. failed is the error of the call. interpret returns why the answer is no
+// session. subject is the path of the user if the operator can choose it, otherwise empty.
+func explainResponse(setting string, res *response, failed error, interpret func() error, subject string) []Finding {
 	if failed != nil {
 		return []Finding{{Name: setting, Detail: delegation.Explain(failed)}}
 	}
@@ -52,7 +52,7 @@ func explainAnswer(setting string, res *response, failed error, judge func() err
 		all = append(all, Finding{Name: "answer", Detail: cmp.Or(describeObject(d, true), "an object without anything in it"), OK: true})
 	}
 	f := Finding{Name: "judgement", OK: true, Detail: "somebody is signed in"}
-	if err := judge(); err != nil {
+	if err := interpret(); err != nil {
 		f.OK, f.Detail = false, delegation.Explain(err)
 		if others := subjectCandidates(d, subject); subject != "" && len(others) > 0 {
 			f.Detail += "; the answer could name the user as " + strings.Join(others, ", ") + ": `subject` with the one that never changes"
@@ -61,8 +61,8 @@ func explainAnswer(setting string, res *response, failed error, judge func() err
 	return append(all, f)
 }
 
-// describeObject are the names of an object with the types of what they name, and of
-// objects in it.
+// describeObject lists the names in an object with the types of their values; if deep,
+// also those of the objects in it.
 func describeObject(d claims, deep bool) string {
 	var all []string
 	for _, name := range slices.Sorted(maps.Keys(d)) {
@@ -79,6 +79,7 @@ func describeObject(d claims, deep bool) string {
 	return strings.Join(all, ", ")
 }
 
+// jsonType returns the type of a decoded value; of a bool the value.
 func jsonType(v any) string {
 	switch v := v.(type) {
 	case nil:
@@ -96,7 +97,7 @@ func jsonType(v any) string {
 	}
 }
 
-// subjectCandidates are the names by which a document could name a user, but for one.
+// subjectCandidates returns the claims that could name a user, but for one.
 func subjectCandidates(d claims, but string) (all []string) {
 	for _, path := range subjectClaims {
 		if _, err := d.subject(path); err == nil && path != but {

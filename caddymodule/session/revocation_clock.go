@@ -8,43 +8,44 @@ import (
 	"time"
 )
 
-// clockSources are those that are followed, the latest last.
+// clockSources are the clocks that revocations follow, the latest last.
 type clockSources struct {
 	mu  sync.Mutex
 	all []*clockSource
 }
 
-// clockSource is another clock, and who tells of it.
+// clockSource is the clock that several machines share.
 type clockSource struct {
 	skew        Skew
 	syncedUntil SyncedUntil
 }
 
-// Skew is how far a clock is ahead of this machine's; ok tells whether that is
+// Skew returns how far another clock is ahead of this machine's; ok is whether that is
 // known.
 type Skew func() (skew time.Duration, ok bool)
 
-// SyncedUntil is until when everything is known that other machines have revoked.
+// SyncedUntil returns the time until which all revocations of other machines are known.
 type SyncedUntil func() time.Time
 
-// FollowClock has the clock run ahead of this machine's by what skew tells: moments
-// are compared with those of issuers and of other machines, so that one clock
-// for all is better than each its own. The latest counts that is known, until
-// release is called: it may be that of a configuration that is refused. What
-// other machines may yet tell of is kept until it was heard.
-func (r *Revocations) FollowClock(skew Skew, heard SyncedUntil) (release func()) {
+// FollowClock makes the revocations use a clock that is ahead of this machine's by skew:
+// their times are compared with those of other machines, so that one clock for all is
+// better. What other machines may still revoke is remembered until syncedUntil has passed
+// it. Of several clocks the latest known one counts, until release is called: it may be
+// that of a configuration that is not loaded in the end.
+func (r *Revocations) FollowClock(skew Skew, syncedUntil SyncedUntil) (release func()) {
 	c := &r.clocks
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	one := &clockSource{skew, heard}
-	c.all = append(c.all, one)
+	added := &clockSource{skew, syncedUntil}
+	c.all = append(c.all, added)
 	return func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.all = slices.DeleteFunc(c.all, func(other *clockSource) bool { return other == one })
+		c.all = slices.DeleteFunc(c.all, func(other *clockSource) bool { return other == added })
 	}
 }
 
+// clock returns a time of this machine by the common clock.
 func (r *Revocations) clock(now time.Time) time.Time {
 	c := &r.clocks
 	c.mu.Lock()
@@ -57,7 +58,8 @@ func (r *Revocations) clock(now time.Time) time.Time {
 	return now
 }
 
-// syncedUntil is until when all is known that was revoked.
+// syncedUntil returns the time, by this machine's clock, until which all revocations of
+// other machines are known: now if there are no others.
 func (r *Revocations) syncedUntil(now time.Time) time.Time {
 	c := &r.clocks
 	c.mu.Lock()

@@ -4,41 +4,42 @@ package session
 
 import "time"
 
-// maxEarly is how many sessions of one person are remembered that were seen
-// ahead of when they were issued.
+// maxEarly is how many early sessions of one person are remembered one by one.
 const maxEarly = 8
 
-// earlySessions are signed sessions that were seen here ahead of the moment that says
-// when they were issued: it is in whole seconds, and an issuer's clock may be
-// ahead. A revocation covers those that were seen before it, and none that came
-// after it. They matter until that moment has passed and all is heard that other
-// machines revoked until then: while Redis is away that is not.
+// earlySessions are signed sessions that were seen here before their time of issue, as
+// IssuedBefore has it: `iat` is in whole seconds, and the issuer's clock may be ahead. A
+// revocation must cover those that were seen before it, and none that came after it. They
+// are remembered until that time has passed and all revocations of other machines until
+// then are known, which takes as long as Redis is away.
 type earlySessions struct {
 	byTarget  map[RevocationTarget]*personEarlySessions
 	lastSweep time.Time
 }
 
 const (
-	// earlyLife is for how long after that moment, and after all until then was
-	// heard, they are remembered: messages take their time, and clocks differ.
+	// earlyLife is how long they are remembered beyond that: messages take their time,
+	// and clocks differ.
 	earlyLife = 2 * time.Minute
 
 	earlySweepInterval = time.Minute
 
-	// maxEarlyPeople is how many people with such sessions are remembered until
-	// the other machines are heard of again: more than sign in during an outage.
+	// maxEarlyPeople is how many people with early sessions are remembered while the
+	// other machines cannot be heard: more than sign in during an outage.
 	maxEarlyPeople = 100_000
 )
 
+// personEarlySessions are the early sessions of one person.
 type personEarlySessions struct {
 	sessions []earlySession
-	overflow earlySession // those for which there was no room: the first of them, and the last moment
+	overflow earlySession // all beyond maxEarly: when the first was seen, the latest time of issue
 }
 
+// earlySession is one early session.
 type earlySession struct {
 	digest       string
 	hasID        bool
-	firstSeen    time.Time // when it was seen first
+	firstSeen    time.Time
 	issuedBefore time.Time
 	expires      time.Time
 }
@@ -47,14 +48,14 @@ func newEarly() earlySessions {
 	return earlySessions{byTarget: make(map[RevocationTarget]*personEarlySessions), lastSweep: time.Now()}
 }
 
-// record remembers a session by a name of its user, if it is early. heard is until
-// when all is known, by the same clock as at.
-func (e *earlySessions) record(s *Session, name RevocationTarget, at, heard, now time.Time) {
+// record records a session of a target, if it is early at the time `at` of the common
+// clock. Revocations of other machines are known until syncedUntil, of the same clock.
+func (e *earlySessions) record(s *Session, name RevocationTarget, at, syncedUntil, now time.Time) {
 	if now.Sub(e.lastSweep) >= earlySweepInterval {
 		if len(e.byTarget) >= maxEarlyPeople {
-			heard = at
+			syncedUntil = at
 		}
-		e.sweep(heard, now)
+		e.sweep(syncedUntil, now)
 	}
 	if !s.IssuedBefore.After(at) || s.digest == "" {
 		return
@@ -80,41 +81,43 @@ func (e *earlySessions) record(s *Session, name RevocationTarget, at, heard, now
 	}
 }
 
-func (e *earlySessions) sweep(heard, now time.Time) {
+// sweep drops the people whose sessions are no longer early.
+func (e *earlySessions) sweep(syncedUntil, now time.Time) {
 	e.lastSweep = now
 	for name, p := range e.byTarget {
 		last := p.overflow.issuedBefore
 		for i := range p.sessions {
 			last = laterOf(last, p.sessions[i].issuedBefore)
 		}
-		if heard.Sub(last) > earlyLife {
+		if syncedUntil.Sub(last) > earlyLife {
 			delete(e.byTarget, name)
 		}
 	}
 }
 
-// revokedBy returns what else a revocation revokes: sessions that were seen
-// before it; here tells that all were.
-func (e *earlySessions) revokedBy(what *Revocation, here bool) (all []Revocation) {
+// revokedBy returns the revocations of early sessions that a revocation is to cover: those
+// that were seen before it; all of them if it is of this machine (local).
+func (e *earlySessions) revokedBy(what *Revocation, local bool) (all []Revocation) {
 	if what.singleSession() {
 		return nil
 	}
 	if what.RevocationTarget != (RevocationTarget{}) {
 		if p := e.byTarget[what.RevocationTarget]; p != nil {
-			all = p.revokedBy(what.RevocationTarget, what, here, all)
+			all = p.revokedBy(what.RevocationTarget, what, local, all)
 		}
 		return all
 	}
 	for name, p := range e.byTarget {
-		all = p.revokedBy(name, what, here, all)
+		all = p.revokedBy(name, what, local, all)
 	}
 	return all
 }
 
-func (p *personEarlySessions) revokedBy(name RevocationTarget, by *Revocation, here bool, all []Revocation) []Revocation {
+// revokedBy appends the revocation of the target's sessions, if there are any.
+func (p *personEarlySessions) revokedBy(name RevocationTarget, by *Revocation, local bool, all []Revocation) []Revocation {
 	what := Revocation{RevocationTarget: name}
 	before := func(s *earlySession, at time.Time) bool {
-		return !at.IsZero() && s.issuedBefore.After(at) && (here || !s.firstSeen.After(at))
+		return !at.IsZero() && s.issuedBefore.After(at) && (local || !s.firstSeen.After(at))
 	}
 	for i := range p.sessions {
 		s := &p.sessions[i]
