@@ -64,15 +64,6 @@ func provisionHeaders(repl *caddy.Replacer, headers map[string]string) (http.Hea
 	return out, nil
 }
 
-// headerSettings are headers in an order of their own.
-func headerSettings(header http.Header) []string {
-	var all []string
-	for _, name := range slices.Sorted(maps.Keys(header)) {
-		all = append(append(all, name), header[name]...)
-	}
-	return all
-}
-
 // parseHeader reads:
 //
 //	header_up <name> <value>

@@ -118,7 +118,7 @@ func (j *SessionJWT) provision(s *AppSession, revocations *session.Revocations) 
 	if j.JWKS != "" {
 		life = jwks.KeyRefreshInterval // a key that is withdrawn must not be believed for longer
 	}
-	return s.poolVerifier(jwtSettings(v, keys), life, func() pooledVerifier {
+	return s.poolVerifier(append(v.Settings(), keys), life, func() pooledVerifier {
 		return pooledVerifier{Verifier: session.NewCache(v, revocations, life)}
 	}), nil
 }

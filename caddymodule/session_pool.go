@@ -61,23 +61,6 @@ func (s *AppSession) poolRemoteVerifier(v session.Verifier, client *http.Client,
 	}), nil
 }
 
-func introspectionSettings(i *session.Introspection) [][]string {
-	return [][]string{{"introspect", i.URL, i.ClientID, i.ClientSecret.Reveal(), i.Realm, i.Issuer, i.AudienceClaim, i.TokenType}, i.Audiences, headerSettings(i.Header)}
-}
-
-func endpointSettings(e *session.Endpoint) [][]string {
-	return [][]string{{"endpoint", e.URL, e.Cookie, e.Subject, e.Expires, e.Realm}, headerSettings(e.Header)}
-}
-
-// jwtSettings has keys name the verifier's keys.
-func jwtSettings(j *session.JWT, keys []string) [][]string {
-	algorithms := make([]string, len(j.Algorithms))
-	for i, algorithm := range j.Algorithms {
-		algorithms[i] = string(algorithm)
-	}
-	return [][]string{{"jwt", j.Issuer, j.Realm, j.AudienceClaim, j.SubjectClaim, j.Lifetime.String(), j.Type}, j.Audiences, algorithms, keys}
-}
-
 // fingerprint is what connections depend on: of certificates what the file
 // holds, because a file that was mended is to count.
 func (h *HTTP) fingerprint(repl *caddy.Replacer) ([]string, error) {

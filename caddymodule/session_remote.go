@@ -135,7 +135,7 @@ func (i *Introspect) provision(s *AppSession, revocations *session.Revocations) 
 	if v.Client, err = s.httpClient(repl); err != nil {
 		return nil, err
 	}
-	return s.poolRemoteVerifier(v, v.Client, introspectionSettings(v), answerLife(i.Cache), revocations)
+	return s.poolRemoteVerifier(v, v.Client, v.Settings(), answerLife(i.Cache), revocations)
 }
 
 func (i *Introspect) check() error {
@@ -194,7 +194,7 @@ func (e *SessionEndpoint) provision(s *AppSession, revocations *session.Revocati
 	if v.Client, err = s.httpClient(repl); err != nil {
 		return nil, err
 	}
-	return s.poolRemoteVerifier(v, v.Client, endpointSettings(v), answerLife(e.Cache), revocations)
+	return s.poolRemoteVerifier(v, v.Client, v.Settings(), answerLife(e.Cache), revocations)
 }
 
 func (e *SessionEndpoint) check() error {

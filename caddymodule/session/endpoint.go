@@ -36,6 +36,12 @@ type Endpoint struct {
 	Client *http.Client
 }
 
+// Settings returns all that a session depends on, but for the client: see
+// [JWT.Settings].
+func (e *Endpoint) Settings() [][]string {
+	return [][]string{{"endpoint", e.URL, e.Cookie, e.Subject, e.Expires, e.Realm}, headerSettings(e.Header)}
+}
+
 // Verify implements [Verifier].
 func (e *Endpoint) Verify(ctx context.Context, credential Credential) (*Session, error) {
 	res, err := e.call(ctx, credential)

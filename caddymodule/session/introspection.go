@@ -48,6 +48,12 @@ type Introspection struct {
 	Client *http.Client
 }
 
+// Settings returns all that a session depends on, but for the client: see
+// [JWT.Settings].
+func (i *Introspection) Settings() [][]string {
+	return [][]string{{"introspect", i.URL, i.ClientID, i.ClientSecret.Reveal(), i.Realm, i.Issuer, i.AudienceClaim, i.TokenType}, i.Audiences, headerSettings(i.Header)}
+}
+
 // Verify implements [Verifier].
 func (i *Introspection) Verify(ctx context.Context, credential Credential) (*Session, error) {
 	res, err := i.call(ctx, credential)

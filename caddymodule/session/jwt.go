@@ -83,6 +83,17 @@ func (j *JWT) Verify(ctx context.Context, credential Credential) (*Session, erro
 	return s, nil
 }
 
+// Settings returns all that a session depends on, but for the keys, which have no
+// printable form here: a cache of sessions is shared by verifiers with the same settings
+// alone.
+func (j *JWT) Settings() [][]string {
+	algorithms := make([]string, len(j.Algorithms))
+	for i, algorithm := range j.Algorithms {
+		algorithms[i] = string(algorithm)
+	}
+	return [][]string{{"jwt", j.Issuer, j.Realm, j.AudienceClaim, j.SubjectClaim, j.Lifetime.String(), j.Type}, j.Audiences, algorithms}
+}
+
 // types returns the accepted values of `typ`, as mediaType writes them.
 func (j *JWT) types() []string {
 	if j.Type != "" {

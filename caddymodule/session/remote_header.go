@@ -4,6 +4,7 @@ package session
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
 
@@ -49,4 +50,13 @@ func applyHeaders(req *http.Request, header http.Header) {
 		}
 		req.Header[name] = values
 	}
+}
+
+// headerSettings returns headers as a list that is the same for the same headers.
+func headerSettings(header http.Header) []string {
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(header)) {
+		all = append(append(all, name), header[name]...)
+	}
+	return all
 }

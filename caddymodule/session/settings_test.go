@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package caddymodule
+package session
 
 import (
 	"net/http"
@@ -11,7 +11,6 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
 
 // TestR8_EverySettingIsInTheKey protects against sessions that outlive a change
@@ -46,11 +45,11 @@ func TestR8_EverySettingIsInTheKey(t *testing.T) {
 		verifier any
 		key      func(any) string
 	}{
-		{new(session.JWT), func(v any) string { return delegation.Fingerprint(jwtSettings(v.(*session.JWT), nil)...) }},
-		{new(session.Introspection), func(v any) string {
-			return delegation.Fingerprint(introspectionSettings(v.(*session.Introspection))...)
+		{new(JWT), func(v any) string { return delegation.Fingerprint(v.(*JWT).Settings()...) }},
+		{new(Introspection), func(v any) string {
+			return delegation.Fingerprint(v.(*Introspection).Settings()...)
 		}},
-		{new(session.Endpoint), func(v any) string { return delegation.Fingerprint(endpointSettings(v.(*session.Endpoint))...) }},
+		{new(Endpoint), func(v any) string { return delegation.Fingerprint(v.(*Endpoint).Settings()...) }},
 	} {
 		kind := reflect.TypeOf(c.verifier).Elem()
 		before := c.key(c.verifier)
