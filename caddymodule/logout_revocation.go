@@ -4,23 +4,16 @@ package caddymodule
 
 import (
 	"context"
-	"strconv"
-	"sync"
-	"time"
 
-	"golang.org/x/time/rate"
-
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
 
-// processRevocations are the process's: no reload signs anybody in again who has
-// signed out, whatever it configures.
+// processRevocations are the revocations of this process, for all configurations: no
+// reload must sign anybody in again who has signed out.
 var processRevocations = session.NewRevocations()
 
-// joinRevocations makes the revocations of sessions known to other machines,
-// and theirs here.
+// joinRevocations gives the app the revocations, and joins them with those of the other
+// machines of the fleet.
 func (a *App) joinRevocations() {
 	a.revocations = processRevocations
 	a.logoutLimiter = newPersonLimiter()
@@ -32,69 +25,34 @@ func (a *App) joinRevocations() {
 	}
 }
 
-// leaveRevocations ends what joinRevocations began. Requests may still be
-// draining.
+// leaveRevocations ends what joinRevocations began. Requests may still use the app.
 func (a *App) leaveRevocations() {
 	if a.fleetSessions != nil {
 		a.fleetSessions.Leave()
 	}
 }
 
-const (
-	maxLimitedPeople = 10_000
-
-	// A person who signs out again and again, such as by an app that does not
-	// end the session, has tokens dropped and machines told so often: each
-	// costs lookups at the platform, and writes to Redis. One who begins to
-	// connect again and again has the platform called in the operator's name.
-	personBurst    = 5
-	personInterval = 10 * time.Second
-)
-
-// personLimiter is how often people do something that costs others.
-type personLimiter struct {
-	mu     sync.Mutex
-	people *memory.Cache[delegation.Person, *rate.Limiter]
-}
-
-func newPersonLimiter() *personLimiter {
-	return &personLimiter{people: memory.New[delegation.Person, *rate.Limiter](maxLimitedPeople)}
-}
-
-// Allow tells whether a person does it no oftener than people do.
-func (p *personLimiter) Allow(who delegation.Person) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	key := strconv.Quote(who.Realm) + strconv.Quote(who.Subject)
-	limiter, ok := p.people.Get(who, key, time.Now())
-	if !ok {
-		limiter = rate.NewLimiter(rate.Every(personInterval), personBurst)
-	}
-	p.people.Set(who, key, limiter, personBurst*personInterval, false)
-	return limiter.Allow()
-}
-
-// publishRevocations tells the other machines what was revoked: now, or within a second. The
-// error is that they cannot be told now. That Redis is down is logged, and they
-// are told as soon as they can be.
-func (a *App) publishRevocations(ctx context.Context, now bool, names ...session.RevocationTarget) error {
+// publishRevocations tells the other machines of revocations: now, or within a second. The
+// error is that they cannot be told now; it is logged, and they are told as soon as they
+// can be.
+func (a *App) publishRevocations(ctx context.Context, now bool, targets ...session.RevocationTarget) error {
 	switch {
-	case a.fleetSessions == nil || len(names) == 0:
+	case a.fleetSessions == nil || len(targets) == 0:
 		return nil
 	case now:
-		return a.fleetSessions.Publish(ctx, names...)
+		return a.fleetSessions.Publish(ctx, targets...)
 	default:
-		a.fleetSessions.Enqueue(names...)
+		a.fleetSessions.Enqueue(targets...)
 		return nil
 	}
 }
 
-// revokeSession revokes a session, and those of the same user from before, by
-// every name that it is used by.
-func (a *App) revokeSession(in *signedInUser) (names []session.RevocationTarget) {
-	for _, person := range in.session.People() {
-		names = append(names, a.revocations.Revoke(person)...)
+// revokeSession revokes a user's session and the user's earlier ones, for all persons as
+// whom it is used. It returns the targets whose revocation has changed.
+func (a *App) revokeSession(user *signedInUser) (targets []session.RevocationTarget) {
+	for _, person := range user.session.People() {
+		targets = append(targets, a.revocations.Revoke(person)...)
 	}
-	in.forgetSession()
-	return names
+	user.forgetSession()
+	return targets
 }
