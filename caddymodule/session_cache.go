@@ -11,13 +11,14 @@ import (
 )
 
 const (
-	// defaultAnswerLife is how long an answer about a session counts, and
-	// maxAskedLife the most: for as long nobody notices that the app has
-	// signed its user out.
+	// defaultAnswerLife is how long an answer about a session is used by default, and
+	// maxAnswerLife the most: for as long nobody notices that the app has signed its
+	// user out.
 	defaultAnswerLife = 30 * time.Second
 	maxAnswerLife     = 10 * time.Minute
 )
 
+// answerLife returns how long an answer about a session is used.
 func answerLife(d *caddy.Duration) time.Duration {
 	if d == nil {
 		return defaultAnswerLife
@@ -25,6 +26,7 @@ func answerLife(d *caddy.Duration) time.Duration {
 	return time.Duration(*d)
 }
 
+// checkAnswerLife returns an error for a `cache` that is out of bounds.
 func checkAnswerLife(d *caddy.Duration) error {
 	if life := answerLife(d); life < 0 || life > maxAnswerLife {
 		return fmt.Errorf("cache %s: at most %s: for as long nobody notices that the app has signed its user out", life, maxAnswerLife)
@@ -32,6 +34,9 @@ func checkAnswerLife(d *caddy.Duration) error {
 	return nil
 }
 
+// parseAnswerLife reads:
+//
+//	cache <duration>
 func parseAnswerLife(d *caddyfile.Dispenser, to **caddy.Duration) error {
 	if *to != nil {
 		return d.Err("cache is set already")

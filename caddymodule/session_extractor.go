@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
 
-// checkExtractor reports what is wrong with where sessions are looked for.
+// checkExtractor returns an error for wrong settings of where a request has its session.
 func (s *AppSession) checkExtractor() error {
 	switch {
 	case s.Cookie == "" && !s.Bearer:

@@ -21,9 +21,9 @@ func init() {
 	httpcaddyfile.RegisterDirectiveOrder("app_session", httpcaddyfile.Before, "basic_auth")
 }
 
-// AppSession tells who is signed in, for apps that have a login of their own.
-// Whoever is not, is refused with session_required; whoever is, is named by
-// these placeholders:
+// AppSession verifies the session of a request, for apps that have a login of their own.
+// A request without a valid session is refused with session_required. With one, these
+// placeholders name the user:
 //
 // Placeholder | Description
 // ------------|-------------
@@ -31,8 +31,7 @@ func init() {
 // `{http.auth.user.<claim>}` | What else the session says: a string, a number, true or false; `<name>.<name>` for one in an object
 //
 // The session's issuer is the realm of the subject, see `realm` of the delegate
-// directives. Preflights, which browsers send without a session, are answered
-// here.
+// directives. Preflights, which browsers send without a session, are answered here.
 type AppSession struct {
 	// Cookie is the name of the cookie that holds the session, or `Bearer` and the
 	// session. Where it is missing, its pieces <name>.0, <name>.1 and so on are
@@ -40,42 +39,41 @@ type AppSession struct {
 	// Default: none.
 	Cookie string `json:"cookie,omitempty"`
 
-	// CookieJSON is where the session stands in a cookie that holds a JSON object,
+	// CookieJSON is the member of the session in a cookie whose value is a JSON object,
 	// in base64url behind `base64-` or percent-encoded: `access_token` for
 	// Supabase. Default: the cookie's value is the session.
 	CookieJSON string `json:"cookie_json,omitempty"`
 
-	// Bearer is whether a session may be sent as `Authorization: Bearer`, for
-	// apps that have no cookies. Where there is the cookie, that counts.
-	// Default: no.
+	// Bearer is whether a session may be sent as `Authorization: Bearer`, for apps that
+	// have no cookies. Where there is the cookie, it is not read. Default: no.
 	Bearer bool `json:"bearer,omitempty"`
 
-	// JWT has sessions verified that are signed JSON Web Tokens. One of the
-	// three kinds is required.
+	// JWT verifies sessions that are signed JSON Web Tokens. One of JWT, Introspect and
+	// SessionEndpoint is required.
 	JWT *SessionJWT `json:"jwt,omitempty"`
 
-	// Introspect has their issuer asked.
+	// Introspect verifies sessions by asking their issuer.
 	Introspect *Introspect `json:"introspect,omitempty"`
 
-	// SessionEndpoint has the app asked.
+	// SessionEndpoint verifies sessions by asking the app.
 	SessionEndpoint *SessionEndpoint `json:"session_endpoint,omitempty"`
 
-	// Optional lets whoever is not signed in pass as nobody: the delegate
-	// directives refuse them where they have to. For a logout, which has to work
-	// for an ended session too, and for public routes. Whatever else stands
-	// behind has to look at {http.auth.user.id}. Default: they are refused.
+	// Optional lets requests without a valid session pass, with nobody signed in: the
+	// delegate directives refuse them where they have to. It is for a logout, which has
+	// to work for an ended session too, and for public routes. Any other handler behind
+	// has to look at {http.auth.user.id} itself. Default: they are refused.
 	Optional bool `json:"optional,omitempty"`
 
 	// Realm is the namespace of the subjects. Default: the session's issuer.
 	Realm string `json:"realm,omitempty"`
 
-	// HTTP says how the session's issuer is reached. Default: directly.
+	// HTTP is how the issuer or app is reached. Default: directly.
 	HTTP *HTTP `json:"http,omitempty"`
 
-	// InsecureHTTP allows http to other hosts than this one, for jwks, introspect
-	// and session_endpoint: inside a network where nobody else listens. Whoever
-	// does can read sessions, or sign in as anybody. It is warned of at load.
-	// Default: https, or http on loopback.
+	// InsecureHTTP allows http to other hosts than this one, for jwks, introspect and
+	// session_endpoint: inside a network where nobody else listens. Whoever does can
+	// read sessions, or sign in as anybody. A warning is logged at load. Default: https,
+	// or http on loopback.
 	InsecureHTTP bool `json:"insecure_http,omitempty"`
 
 	// ProxyStatusName is how this proxy calls itself in the Proxy-Status
@@ -87,7 +85,7 @@ type AppSession struct {
 	directive        Directive
 	aliases          *aliases
 	refs             poolRefs
-	settingPositions map[string]caddyfile.Dispenser // where settings stand in the Caddyfile
+	settingPositions map[string]caddyfile.Dispenser // where settings are written in the Caddyfile
 }
 
 // CaddyModule returns the Caddy module information.
@@ -98,7 +96,7 @@ func (AppSession) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision expands the settings and parses the keys. It asks nobody.
+// Provision expands the settings and parses the keys. It makes no request.
 func (s *AppSession) Provision(ctx caddy.Context) error {
 	app, err := configuredApp(ctx)
 	if err != nil {
@@ -135,7 +133,7 @@ func (s *AppSession) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// Cleanup lets go of what reloads share.
+// Cleanup releases what reloads share.
 func (s *AppSession) Cleanup() error {
 	return s.refs.release()
 }
@@ -193,6 +191,7 @@ func parseSession(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	return &s, nil
 }
 
+// parse reads one subdirective, and records where it is written.
 func (s *AppSession) parse(d *caddyfile.Dispenser) error {
 	word := d.Val()
 	if s.settingPositions == nil {
@@ -244,8 +243,8 @@ func (s *AppSession) parse(d *caddyfile.Dispenser) error {
 	}
 }
 
-// check reports what can be known to be wrong before any placeholder is
-// expanded.
+// check returns an error for what is wrong before placeholders are expanded. Provision
+// makes it as well, because JSON comes without the Caddyfile adapter.
 func (s *AppSession) check() error {
 	if err := s.checkExtractor(); err != nil {
 		return err

@@ -4,22 +4,22 @@ package caddymodule
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/jwks"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
 
-// keyProber is implemented by keys that come from elsewhere.
+// keyProber is implemented by key sets that are fetched.
 type keyProber interface {
 	Probe(ctx context.Context) (keys int, err error)
 }
 
-// probe finds out, for `caddy delegate check`, whether sessions can be verified:
-// it fetches the keys, or asks about a session that was made up.
+// probe finds out, for `caddy delegate check`, whether sessions can be verified: it fetches
+// the keys, or verifies a made-up credential. It returns what it has found.
 func (s *AppSession) probe(ctx context.Context) (string, error) {
 	what := s.describeVerifier()
 	if s.JWT != nil {
@@ -37,17 +37,17 @@ func (s *AppSession) probe(ctx context.Context) (string, error) {
 		}
 		return fmt.Sprintf("%s: %d keys for signatures", what, n), nil
 	}
-	slot := session.InBearer
+	source := session.InBearer
 	if s.Cookie != "" {
-		slot = session.InCookie
+		source = session.InCookie
 	}
-	if err := session.Probe(ctx, s.verifier, slot); err != nil {
-		return "", fmt.Errorf("%s: %w", what, probeCause(err))
+	if err := session.Probe(ctx, s.verifier, source); err != nil {
+		return "", fmt.Errorf("%s: %s", what, delegation.Explain(err))
 	}
 	return what + ": answers that nobody is signed in by a session that was made up", nil
 }
 
-// discoveryHint says where the issuer itself says that its keys are.
+// discoveryHint returns where the keys are by the issuer's discovery document.
 func (s *AppSession) discoveryHint(ctx context.Context, issuer string) string {
 	settings, err := s.HTTP.settings(caddy.NewReplacer())
 	if err != nil {
@@ -62,15 +62,7 @@ func (s *AppSession) discoveryHint(ctx context.Context, issuer string) string {
 	return "the issuer's discovery document names jwks_uri " + address
 }
 
-// probeCause is what a refusal is for.
-func probeCause(err error) error {
-	if cause := errors.Unwrap(err); cause != nil {
-		return cause
-	}
-	return err
-}
-
-// describeVerifier tells one app_session from another.
+// describeVerifier names the verifier for operators, with the address or issuer.
 func (s *AppSession) describeVerifier() string {
 	repl := caddy.NewReplacer()
 	switch {

@@ -15,51 +15,51 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
 
-// Introspect has the issuer of an access token asked whether it is worth
-// anything (RFC 7662).
+// Introspect verifies access tokens by asking their issuer (RFC 7662).
 type Introspect struct {
 	// URL is the introspection endpoint: https, or http on loopback or with
 	// insecure_http. Required.
 	// Accepts {env.*} and {file.*}.
 	URL string `json:"url,omitempty"`
 
-	// ClientID and ClientSecret are what the issuer knows this server by; sent
-	// by HTTP Basic. Required. Accept {env.*} and {file.*}; a secret written
-	// here in clear shows in the config API.
+	// ClientID and ClientSecret authenticate this server at the issuer, by HTTP Basic.
+	// Required. Accept {env.*} and {file.*}; a secret written here in clear shows in the
+	// config API.
 	ClientID     string `json:"client_id,omitempty"`
 	ClientSecret string `json:"client_secret,omitempty"`
 
-	// Issuer is what `iss` of the answer has to be. Default: it does not matter.
+	// Issuer is the value that `iss` of the answer must have. Default: any. Accepts
+	// {env.*} and {file.*}.
 	Issuer string `json:"issuer,omitempty"`
 
-	// Audiences are those of which `aud` of the answer has to name one: whom the
-	// token is for. Required, or AnyAudience.
+	// Audiences are the values of which the audience claim of the answer must have one.
+	// Required, or AnyAudience. Accept {env.*} and {file.*}.
 	Audiences []string `json:"audiences,omitempty"`
 
-	// AudienceClaim is what of the answer has to name one instead, such as
+	// AudienceClaim is the member of the answer that Audiences are compared with, such as
 	// `client_id`: which client has got the token. Default: `aud`.
 	AudienceClaim string `json:"audience_claim,omitempty"`
 
-	// TokenType is what `token_type` of the answer has to be, upper or lower case,
-	// such as `Bearer`: for issuers that tell refresh tokens from access tokens by
-	// leaving it out. Default: it may be missing.
+	// TokenType is the value that `token_type` of the answer must have, in upper or lower
+	// case, such as `Bearer`: for issuers that mark refresh tokens by leaving it out.
+	// Default: any, or none.
 	TokenType string `json:"token_type,omitempty"`
 
-	// AnyAudience has every token of the issuer's count, whichever app has got it.
-	// Default: no.
+	// AnyAudience accepts every token of the issuer, whichever app has got it. Default:
+	// no.
 	AnyAudience bool `json:"any_audience,omitempty"`
 
-	// Headers are sent along with the question, such as `Host` to a proxy in
-	// front of the issuer. Values accept {env.*} and {file.*}. Default: none.
+	// Headers are added to the request, such as `Host` for a proxy in front of the
+	// issuer. Values accept {env.*} and {file.*}. Default: none.
 	Headers map[string]string `json:"headers,omitempty"`
 
-	// Cache is how long an answer counts; no longer than the session, and at
-	// most 10m. 0 asks for each request. Default: `30s`.
+	// Cache is how long an answer is used: no longer than the session, and 10m at most.
+	// 0 asks for each request. Default: `30s`.
 	Cache *caddy.Duration `json:"cache,omitempty"`
 }
 
-// SessionEndpoint has the app itself asked who is signed in, with nothing of
-// the request but the session. 204, 401, 403, 404, 419, a redirect, an empty
+// SessionEndpoint verifies sessions by asking the app itself who is signed in, with
+// nothing of the request but the session. 204, 401, 403, 404, 419, a redirect, an empty
 // answer, null, false and an answer without a subject mean nobody. An answer is
 // read up to 1 MiB. Of one above 16 KiB placeholders tell no texts above 1 KiB,
 // and of the rest 16 KiB.
@@ -68,31 +68,26 @@ type SessionEndpoint struct {
 	// loopback or with insecure_http. Required. Accepts {env.*} and {file.*}.
 	URL string `json:"url,omitempty"`
 
-	// Subject is where the answer names the user: `sub`, or `user.id` for one
-	// in an object. It is a text, or a whole number, whose subject is its decimal:
+	// Subject is the member of the answer that names the user: `sub`, or `user.id` for
+	// one in an object. It is a text, or a whole number, whose subject is its decimal:
 	// 42 and "42" are the same user. 0 is nobody. Default: `sub`.
 	Subject string `json:"subject,omitempty"`
 
-	// Expires is where it tells when the session ends: in seconds or milliseconds
-	// since 1970, as a number or a text, or as a date such as
+	// Expires is the member of the session's end: in seconds or milliseconds since 1970, as a number or a text, or as a date such as
 	// 2099-01-01T00:00:00Z or `2099-01-01 00:00:00`, in UTC if it has no zone.
 	// Default: it does not.
 	Expires string `json:"expires,omitempty"`
 
-	// Headers are sent along with the question, for an app that judges it by its
-	// `Host`, `Origin`, `Referer`, or one of its own. Values accept {env.*} and
+	// Headers are added to the request, for an app that depends on its `Host`, `Origin`, `Referer`, or one of its own. Values accept {env.*} and
 	// {file.*}, and nothing of the client's request. Default: none.
 	Headers map[string]string `json:"headers,omitempty"`
 
-	// Cache is how long an answer counts; no longer than the session, and at
-	// most 10m. 0 asks for each request. Default: `30s`.
+	// Cache is how long an answer is used: no longer than the session, and 10m at most.
+	// 0 asks for each request. Default: `30s`.
 	Cache *caddy.Duration `json:"cache,omitempty"`
 }
 
 func (i *Introspect) provision(s *AppSession, revocations *session.Revocations) (session.Verifier, error) {
-	if err := i.check(); err != nil {
-		return nil, err
-	}
 	repl := caddy.NewReplacer()
 	v := &session.Introspection{}
 	for _, setting := range []struct {
@@ -138,6 +133,7 @@ func (i *Introspect) provision(s *AppSession, revocations *session.Revocations) 
 	return s.poolRemoteVerifier(v, v.Client, v.Settings(), answerLife(i.Cache), revocations)
 }
 
+// check returns an error for what is wrong before placeholders are expanded.
 func (i *Introspect) check() error {
 	switch {
 	case i.URL == "":
@@ -165,9 +161,6 @@ func (i *Introspect) check() error {
 }
 
 func (e *SessionEndpoint) provision(s *AppSession, revocations *session.Revocations) (session.Verifier, error) {
-	if err := e.check(); err != nil {
-		return nil, err
-	}
 	repl := caddy.NewReplacer()
 	address, err := expandSetting(repl, e.URL)
 	if err != nil {
@@ -197,6 +190,7 @@ func (e *SessionEndpoint) provision(s *AppSession, revocations *session.Revocati
 	return s.poolRemoteVerifier(v, v.Client, v.Settings(), answerLife(e.Cache), revocations)
 }
 
+// check returns an error for what is wrong before placeholders are expanded.
 func (e *SessionEndpoint) check() error {
 	switch {
 	case e.URL == "":

@@ -3,6 +3,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 
@@ -16,13 +17,13 @@ import (
 // ServeHTTP passes the request on if somebody is signed in.
 func (s *AppSession) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if policy.IsPreflight(r) {
-		// Answered here: not everything that may stand behind does.
+		// Answered here, because not every handler behind answers preflights.
 		if _, err := s.directive.checkOrigin(w, r, false); err != nil {
 			return s.directive.refuse(w, r, err)
 		}
 		return nil
 	}
-	in, err := s.verify(r)
+	user, err := s.verify(r)
 	if err != nil && s.Optional && delegation.AsRefusal(err).Code == delegation.SessionRequired {
 		return next.ServeHTTP(w, r)
 	}
@@ -32,29 +33,27 @@ func (s *AppSession) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 		return s.directive.refuse(w, r, err)
 	}
 	before, _ := r.Context().Value(signedInUserKey{}).(*signedInUser)
-	in.setPlaceholders(r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer), before)
-	return next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), signedInUserKey{}, in)))
+	user.setPlaceholders(r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer), before)
+	return next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), signedInUserKey{}, user)))
 }
 
+// verify returns the user of the session that a request has. The error is a refusal.
 func (s *AppSession) verify(r *http.Request) (*signedInUser, error) {
 	credential, err := s.extractor.Extract(r.Header)
 	if err != nil {
 		return nil, err
 	}
 	if others := s.directive.app.fleetSessions; others != nil {
-		others.AwaitReady(r.Context()) // who has signed out before this process began
+		others.AwaitReady(r.Context()) // revocations from before this process began
 	}
 	verified, err := s.verifier.Verify(r.Context(), credential)
 	if err != nil {
 		return nil, err
 	}
-	in := &signedInUser{
+	user := &signedInUser{
 		session: verified, credential: credential, verifier: s.verifier, revocations: s.directive.app.revocations,
-		realm: s.Realm, aliases: s.aliases,
-	}
-	if in.realm == "" {
-		in.realm = verified.Realm
+		realm: cmp.Or(s.Realm, verified.Realm), aliases: s.aliases,
 	}
 	s.directive.app.resolveAliases()
-	return in, in.checkAllAliases(r.Context())
+	return user, user.checkAllAliases(r.Context())
 }

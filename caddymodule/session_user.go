@@ -14,75 +14,68 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
 
-// signedInUser is who app_session found signed in.
+// signedInUser is the user whom app_session has found signed in, with what it takes to
+// verify the session once more.
 type signedInUser struct {
 	session     *session.Session
 	credential  session.Credential
-	verifier    session.Verifier // of the credential
+	verifier    session.Verifier
 	revocations *session.Revocations
 	realm       string
-	aliases     *aliases                      // the names that such sessions are used by
-	latest      *atomic.Pointer[signedInUser] // of all app_session of the request
+	aliases     *aliases                      // of sessions of the same namespace
+	latest      *atomic.Pointer[signedInUser] // the last of all app_session of the request
 }
 
-// checkNotRevoked refuses a session that is revoked by a name that it is used by: that of
-// a configured realm, or of another claim. Who was asked about it before that
-// is asked again.
-func (in *signedInUser) checkNotRevoked(ctx context.Context, who delegation.Person) error {
-	if !in.revocations.RevokedAs(in.session, who) {
+// checkNotRevoked returns a refusal if the session is revoked as that of a person: a
+// directive may name its users by a realm of its own, or by another claim. A server that
+// has vouched for the session before the revocation is asked again.
+func (u *signedInUser) checkNotRevoked(ctx context.Context, who delegation.Person) error {
+	if !u.revocations.RevokedAs(u.session, who) {
 		return nil
 	}
-	if !in.session.Remote() {
+	if !u.session.Remote() {
 		return session.RefuseRevoked()
 	}
-	in.forgetSession() // or it would be found good by the names it was looked up by before
-	again, err := in.verifier.Verify(ctx, in.credential)
+	// Otherwise the cache would return the same session: it was not revoked as that of
+	// the persons by whom it was looked up there.
+	u.forgetSession()
+	again, err := u.verifier.Verify(ctx, u.credential)
 	if err != nil {
 		return err
 	}
-	if again.Subject != in.session.Subject || in.revocations.RevokedAs(again, who) {
+	if again.Subject != u.session.Subject || u.revocations.RevokedAs(again, who) {
 		return session.RefuseRevoked()
 	}
 	return nil
 }
 
-// people are the names by which the user is known: the session's, or else the
-// one.
-func (in *signedInUser) people(who delegation.Person) []delegation.Person {
-	if in == nil {
-		return []delegation.Person{who}
-	}
-	return in.session.People()
-}
-
-// forgetSession drops the session from memory: it is not needed any longer.
-func (in *signedInUser) forgetSession() {
-	if c, ok := in.verifier.(*session.Cache); ok {
-		c.Forget(in.credential)
+// forgetSession drops the session from the cache.
+func (u *signedInUser) forgetSession() {
+	if c, ok := u.verifier.(*session.Cache); ok {
+		c.Forget(u.credential)
 	}
 }
 
 // signedInUserKey is unexported so that no other handler can sign anybody in.
 type signedInUserKey struct{}
 
-// userPrefix is of the placeholders that authenticators set.
+// userPrefix is the prefix of the placeholders that authenticators set.
 const userPrefix = "http.auth.user."
 
-// setPlaceholders sets the placeholders. Claims are looked up when they are asked for:
-// few are.
-func (in *signedInUser) setPlaceholders(repl *caddy.Replacer, before *signedInUser) {
-	repl.Set(userPrefix+"id", in.session.Subject)
-	// Of two app_session the last one counts, for the claims as for the
-	// subject: the claims of one with the subject of another would be
-	// somebody else's.
+// setPlaceholders sets {http.auth.user.*}. before is the user of an earlier app_session of
+// the request; it may be nil. Claims are looked up when they are used: few are.
+func (u *signedInUser) setPlaceholders(repl *caddy.Replacer, before *signedInUser) {
+	repl.Set(userPrefix+"id", u.session.Subject)
+	// The last app_session counts, for the claims as for the subject: the claims of one
+	// session with the subject of another would be somebody else's.
 	if before != nil {
-		in.latest = before.latest
-		in.latest.Store(in)
+		u.latest = before.latest
+		u.latest.Store(u)
 		return
 	}
 	holder := new(atomic.Pointer[signedInUser])
-	holder.Store(in)
-	in.latest = holder
+	holder.Store(u)
+	u.latest = holder
 	repl.Map(func(key string) (any, bool) {
 		claim, ok := strings.CutPrefix(key, userPrefix)
 		if !ok {
@@ -90,20 +83,20 @@ func (in *signedInUser) setPlaceholders(repl *caddy.Replacer, before *signedInUs
 		}
 		last := holder.Load()
 		if id, _ := repl.Get(userPrefix + "id"); id != last.session.Subject {
-			return nil, false // another authenticator ran behind
+			return nil, false // another authenticator has run since
 		}
 		return last.claim(claim), true
 	})
 }
 
-// claim is what the session says by a name; "" if nothing.
-func (in *signedInUser) claim(name string) string {
+// claim returns a claim of the session as text; "" if there is none.
+func (u *signedInUser) claim(name string) string {
 	if name == "id" {
-		return in.session.Subject
+		return u.session.Subject
 	}
-	value, ok := in.session.Claim(name)
-	if !ok && name == "exp" && !in.session.Expires.IsZero() {
-		value = strconv.FormatInt(in.session.Expires.Unix(), 10)
+	value, ok := u.session.Claim(name)
+	if !ok && name == "exp" && !u.session.Expires.IsZero() {
+		value = strconv.FormatInt(u.session.Expires.Unix(), 10)
 	}
 	return value
 }

@@ -8,14 +8,18 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
 
-// sessionVerifierConfig is a way to tell what a session is worth.
+// sessionVerifierConfig is one of the settings jwt, introspect and session_endpoint, by
+// which sessions are verified.
 type sessionVerifierConfig interface {
-	provision(*AppSession, *session.Revocations) (session.Verifier, error)
+	// check returns an error for what is wrong before placeholders are expanded.
 	check() error
+	// provision returns the verifier. check has passed before.
+	provision(*AppSession, *session.Revocations) (session.Verifier, error)
 }
 
 var errNoVerifier = errors.New("say how sessions are verified: add jwks, public_key, hmac_secret, introspect or session_endpoint")
 
+// verifierConfig returns the one that is set; an error if none or more than one is.
 func (s *AppSession) verifierConfig() (kind sessionVerifierConfig, err error) {
 	n := 0
 	if s.JWT != nil {
