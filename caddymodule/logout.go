@@ -107,33 +107,33 @@ func (l *Logout) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 		who = user.session.People()[0]
 	}
 	ctx := delegation.Detach(r.Context()) // the client may leave
-	publishNow := l.app.logoutLimiter.Allow(who)
-	l.app.signOut(ctx, user, who, publishNow)
+	withinLimit := l.app.logoutLimiter.Allow(who)
+	l.signOut(ctx, user, who, withinLimit)
 	if user == nil || user.session.Remote() {
 		// Until the app's own logout is done, the app vouches for its user. The
 		// deferred call runs also if the app's answer breaks off, which is a panic.
-		defer l.app.signOut(ctx, user, who, publishNow)
+		defer l.signOut(ctx, user, who, withinLimit)
 	}
 	return next.ServeHTTP(w, r)
 }
 
 // signOut revokes the sessions of a user whom app_session has found, which may be nil,
-// and drops the tokens of the person, or of all as whom the session is used. Whoever signs
-// out too often (publishNow is false) is not worth the lookups and writes for the tokens:
-// they were dropped a moment ago.
-func (a *App) signOut(ctx context.Context, user *signedInUser, who delegation.Person, publishNow bool) {
+// and drops the tokens of the person, or of all as whom the session is used. Beyond the
+// limit of sign-outs (withinLimit is false) it spares the lookups and writes for tokens,
+// which were dropped a moment ago, and other machines are told within a second.
+func (l *Logout) signOut(ctx context.Context, user *signedInUser, who delegation.Person, withinLimit bool) {
 	people := []delegation.Person{who}
 	if user != nil {
 		people = user.session.People()
 		// An error is that other machines cannot be told now. It is logged where it
 		// happens, and they are told as soon as they can be.
-		_ = a.publishRevocations(ctx, publishNow, a.revokeSession(user)...)
+		_ = l.app.publishRevocations(ctx, withinLimit, l.app.revokeSession(user)...)
 	}
-	if !publishNow {
+	if !withinLimit {
 		return
 	}
 	for _, person := range people {
-		a.dropTokens(ctx, person)
+		l.app.dropTokens(ctx, person)
 	}
 }
 

@@ -29,30 +29,30 @@ type signedInUser struct {
 // checkNotRevoked returns a refusal if the session is revoked as that of a person: a
 // directive may name its users by a realm of its own, or by another claim. A server that
 // has vouched for the session before the revocation is asked again.
-func (u *signedInUser) checkNotRevoked(ctx context.Context, who delegation.Person) error {
-	if !u.revocations.RevokedAs(u.session, who) {
+func (in *signedInUser) checkNotRevoked(ctx context.Context, who delegation.Person) error {
+	if !in.revocations.RevokedAs(in.session, who) {
 		return nil
 	}
-	if !u.session.Remote() {
+	if !in.session.Remote() {
 		return session.RefuseRevoked()
 	}
 	// Otherwise the cache would return the same session: it was not revoked as that of
 	// the persons by whom it was looked up there.
-	u.forgetSession()
-	again, err := u.verifier.Verify(ctx, u.credential)
+	in.forgetSession()
+	again, err := in.verifier.Verify(ctx, in.credential)
 	if err != nil {
 		return err
 	}
-	if again.Subject != u.session.Subject || u.revocations.RevokedAs(again, who) {
+	if again.Subject != in.session.Subject || in.revocations.RevokedAs(again, who) {
 		return session.RefuseRevoked()
 	}
 	return nil
 }
 
 // forgetSession drops the session from the cache.
-func (u *signedInUser) forgetSession() {
-	if c, ok := u.verifier.(*session.Cache); ok {
-		c.Forget(u.credential)
+func (in *signedInUser) forgetSession() {
+	if c, ok := in.verifier.(*session.Cache); ok {
+		c.Forget(in.credential)
 	}
 }
 
@@ -64,18 +64,18 @@ const userPrefix = "http.auth.user."
 
 // setPlaceholders sets {http.auth.user.*}. before is the user of an earlier app_session of
 // the request; it may be nil. Claims are looked up when they are used: few are.
-func (u *signedInUser) setPlaceholders(repl *caddy.Replacer, before *signedInUser) {
-	repl.Set(userPrefix+"id", u.session.Subject)
+func (in *signedInUser) setPlaceholders(repl *caddy.Replacer, before *signedInUser) {
+	repl.Set(userPrefix+"id", in.session.Subject)
 	// The last app_session counts, for the claims as for the subject: the claims of one
 	// session with the subject of another would be somebody else's.
 	if before != nil {
-		u.latest = before.latest
-		u.latest.Store(u)
+		in.latest = before.latest
+		in.latest.Store(in)
 		return
 	}
 	holder := new(atomic.Pointer[signedInUser])
-	holder.Store(u)
-	u.latest = holder
+	holder.Store(in)
+	in.latest = holder
 	repl.Map(func(key string) (any, bool) {
 		claim, ok := strings.CutPrefix(key, userPrefix)
 		if !ok {
@@ -90,13 +90,13 @@ func (u *signedInUser) setPlaceholders(repl *caddy.Replacer, before *signedInUse
 }
 
 // claim returns a claim of the session as text; "" if there is none.
-func (u *signedInUser) claim(name string) string {
+func (in *signedInUser) claim(name string) string {
 	if name == "id" {
-		return u.session.Subject
+		return in.session.Subject
 	}
-	value, ok := u.session.Claim(name)
-	if !ok && name == "exp" && !u.session.Expires.IsZero() {
-		value = strconv.FormatInt(u.session.Expires.Unix(), 10)
+	value, ok := in.session.Claim(name)
+	if !ok && name == "exp" && !in.session.Expires.IsZero() {
+		value = strconv.FormatInt(in.session.Expires.Unix(), 10)
 	}
 	return value
 }
