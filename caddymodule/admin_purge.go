@@ -126,15 +126,15 @@ type purgeRequest struct {
 	Realm       optionalString `json:"realm"`
 	Subject     optionalString `json:"subject"`
 	Participant optionalString `json:"participant"`
-	Release     bool   `json:"release"`
-	Sessions    bool   `json:"sessions"`
+	Release     bool           `json:"release"`
+	Sessions    bool           `json:"sessions"`
 }
 
 // optionalString is a name that may be left out and then selects everybody. An empty
 // string or null does not: a script whose variable is not set sends that.
 type optionalString struct {
 	present bool
-	value  string
+	value   string
 }
 
 // UnmarshalJSON notes that something was given.

@@ -39,6 +39,10 @@ type App struct {
 	// Default: none, only pages of the same origin may.
 	TrustedOrigins []string `json:"trusted_origins,omitempty"`
 
+	// ProxyStatusName is how this proxy calls itself in the Proxy-Status header of
+	// refusals (RFC 9209). Default: `caddy-delegate`.
+	ProxyStatusName string `json:"proxy_status_name,omitempty"`
+
 	// Tokens says how each provider's tokens are kept and renewed.
 	Tokens *TokenSettings `json:"tokens,omitempty"`
 
@@ -59,26 +63,26 @@ type App struct {
 	// Grants is where it is kept what people have consented to.
 	Grants *Grants `json:"grants,omitempty"`
 
-	providers map[string]*provider
-	origins   *policy.Origins
+	providers       map[string]*provider
+	origins         *policy.Origins
 	logoutLimiter   *personLimiter
-	realmSources      map[string]string // that nobody has chosen, and how users are named there
-	cleartextWarned     []string          // addresses that were warned of because they are asked in clear
-	fleet     *fleet.Fleet      // nil: this machine is alone
-	cacheKey  string            // in the pool
-	grantStore    *grants.LazyStore
-	refs     poolRefs
-	logger    *zap.Logger
+	realmSources    map[string]string // that nobody has chosen, and how users are named there
+	cleartextWarned []string          // addresses that were warned of because they are asked in clear
+	fleet           *fleet.Fleet      // nil: this machine is alone
+	cacheKey        string            // in the pool
+	grantStore      *grants.LazyStore
+	refs            poolRefs
+	logger          *zap.Logger
 
-	refusals    *refusalStats // of app_session
-	revocations *session.Revocations
-	fleetSessions    *fleet.Sessions // their way to the other machines
-	stopFleetLog       func()          // has nobody told of Redis any longer
-	realmNames      *realmNames
+	refusals      *refusalStats // of app_session
+	revocations   *session.Revocations
+	fleetSessions *fleet.Sessions // their way to the other machines
+	stopFleetLog  func()          // has nobody told of Redis any longer
+	realmNames    *realmNames
 
 	logoutRealms *logoutRealms
-	aliases        *aliasRegistry
-	httpApp         *caddyhttp.App // in which sessions are used
+	aliases      *aliasRegistry
+	httpApp      *caddyhttp.App // in which sessions are used
 }
 
 // CaddyModule returns the Caddy module information.

@@ -113,9 +113,9 @@ func TestLogSubject(t *testing.T) {
 
 			repl := caddy.NewEmptyReplacer()
 			repl.Set("http.auth.user.id", who.Subject)
-			gate := &Directive{Provider: p.name, Subject: defaultSubject, Realm: who.Realm, provider: p, logger: zap.New(core)}
+			directive := testDirective(t, p, SubjectSettings{Realm: who.Realm}, zap.New(core))
 			r := httptest.NewRequestWithContext(context.WithValue(t.Context(), caddy.ReplacerCtxKey, repl), http.MethodGet, "/", nil)
-			gate.recordRefusal(r, delegation.Refuse(delegation.RouteDenied, nil))
+			directive.recordRefusal(r, delegation.Refuse(delegation.RouteDenied, nil))
 
 			for _, message := range []string{"minted", "purged", "refused"} {
 				_, fields := loggedEntry(t, logs, message)
@@ -136,15 +136,15 @@ func TestLogSubject(t *testing.T) {
 
 			// The transport's refusals: by then forward_auth's answer may be gone.
 			repl.Set("http.auth.user.id", "")
-			way := &proxiedRequest{delegation: delegation.Delegation{Person: who}, provider: p}
-			gate.recordRefusal(r.WithContext(way.withContext(r.Context())), delegation.Refuse(delegation.UpstreamUnauthorized, nil))
+			proxied := testProxiedRequest(t, &directive, who)
+			proxied.refusalResponse(r.WithContext(proxied.withContext(r.Context())), delegation.Refuse(delegation.UpstreamUnauthorized, nil))
 			if _, fields := loggedEntry(t, logs, "refused"); fmt.Sprint(fields["subject"]) != "alice" && kind == "clear" {
 				t.Errorf("the transport's refusal has %v", fields)
 			}
 			logs.TakeAll()
 
 			_ = g.get(t, "")
-			gate.recordRefusal(r, delegation.Refuse(delegation.SessionRequired, nil))
+			directive.recordRefusal(r, delegation.Refuse(delegation.SessionRequired, nil))
 			for _, line := range logs.All() {
 				for field := range line.ContextMap() {
 					if field == "realm" || strings.HasPrefix(field, "subject") {
@@ -202,7 +202,9 @@ func TestPurgeIsLogged(t *testing.T) {
 // unreachableFleet is a shared level that is down.
 type unreachableFleet struct{ tokens.Shared }
 
-func (unreachableFleet) Purge(context.Context, delegation.Selection) error { return tokens.ErrIncomplete }
+func (unreachableFleet) Purge(context.Context, delegation.Selection) error {
+	return tokens.ErrIncomplete
+}
 
 // TestMintIsTraced protects traces: a mint is a span of the request that
 // waited for it, and one in the background begins no trace.

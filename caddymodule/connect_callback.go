@@ -16,18 +16,19 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// callbackDetails marks what delegate_connect answers at the callback.
+// callbackDetails marks what delegate_connect answers at the callback. `caddy
+// delegate check` looks for it.
 const callbackDetails = `details="callback"`
 
-// maxCallbackBody is more than any callback needs.
+// maxCallbackBody is more than any callback needs, in bytes.
 const maxCallbackBody = 256 << 10
 
-// handleCallback takes what the platform tells. It returns no error to Caddy, and has
-// the request left out of the access log: the header by which the platform
-// shows that it is itself is the same each time.
+// handleCallback serves a callback of the platform. It returns no error to Caddy,
+// and has the request left out of the access log: the header by which the platform
+// authenticates is the same each time. rest is the path behind /callback.
 func (c *Connect) handleCallback(w http.ResponseWriter, r *http.Request, rest string) error {
 	caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
-	w.Header().Set("Proxy-Status", structuredName(c.ProxyStatusName)+"; "+callbackDetails) // by which `check` knows it
+	w.Header().Set("Proxy-Status", c.refusals.statusName+"; "+callbackDetails) // by which `check` knows it
 	if !c.callbackAllowed(r, strings.TrimPrefix(rest, "/")) {
 		w.WriteHeader(http.StatusNotFound)
 		return nil
@@ -59,8 +60,9 @@ func (c *Connect) handleCallback(w http.ResponseWriter, r *http.Request, rest st
 	return nil
 }
 
-// callbackAllowed tells whether a callback comes by the address that the operator gave
-// the platform, and from where it may.
+// callbackAllowed tells whether a callback has the secret segment of the address
+// that the platform was given, compared in constant time, and comes from an allowed
+// range.
 func (c *Connect) callbackAllowed(r *http.Request, segment string) bool {
 	if subtle.ConstantTimeCompare([]byte(segment), []byte(c.callbackSegment.Reveal())) != 1 {
 		return false

@@ -9,6 +9,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/command"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 )
 
@@ -28,7 +29,7 @@ func (a *App) orphanedGrants(counts []grants.ProviderCount) (left []grants.Provi
 func orphanedGrantsMessage(left []grants.ProviderCount) string {
 	texts := make([]string, len(left))
 	for i, c := range left {
-		texts[i] = fmt.Sprintf("%d of provider %s", c.Grants, printable(c.Provider))
+		texts[i] = fmt.Sprintf("%d of provider %s", c.Grants, command.Printable(c.Provider))
 	}
 	return "there are grants of providers that are not configured: " + strings.Join(texts, ", ") +
 		"; if a provider was renamed, `caddy delegate grants rename <old> <new>` takes them along, otherwise delete them"

@@ -64,7 +64,6 @@ func (l *Logout) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	l.app = app
 	if err := l.validate(); err != nil {
 		return err
 	}
@@ -76,7 +75,7 @@ func (l *Logout) Provision(ctx caddy.Context) error {
 		l.logoutVerifier = session.NewLogoutVerifier(verifier)
 		app.logoutRealms.addLogout(verifier.Issuer, l.Realm)
 	}
-	return l.provisionCommon(ctx)
+	return l.attach(app, ctx.Logger())
 }
 
 // Cleanup releases what reloads share.
@@ -87,14 +86,15 @@ func (l *Logout) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 	if l.logoutVerifier != nil {
 		return l.serveBackchannel(w, r)
 	}
-	if done, err := l.checkOrigin(w, r, false); err != nil {
-		return l.refuse(w, r, err)
-	} else if done {
-		return nil
-	}
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	user := l.signedIn(r, repl)
-	who, err := l.person(r, repl)
+	user := l.signedInUser(r, repl)
+	switch result := l.checkOrigin(w, r, false, user).(type) {
+	case answered:
+		return nil
+	case refused:
+		return l.refuse(w, r, result.cause)
+	}
+	who, err := l.person(r, repl, user)
 	switch {
 	case err == nil:
 	case delegation.AsRefusal(err).Code != delegation.SessionRequired:
@@ -150,7 +150,6 @@ func (a *App) dropTokens(ctx context.Context, who delegation.Person) {
 //	delegate_logout [<matcher>] {
 //	    subject           <placeholder>
 //	    realm             <name>
-//	    proxy_status_name <name>
 //	    backchannel {
 //	        # jwks, public_key, hmac_secret, issuer, audience and algorithms of app_session
 //	    }
@@ -195,7 +194,7 @@ func parseLogout(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	if err := l.validate(); err != nil {
 		return nil, d.WrapErr(err)
 	}
-	return &l, l.checkCommon(d)
+	return &l, l.checkCaddyfile(d)
 }
 
 // validate returns an error for settings that are unsafe or would have no effect.

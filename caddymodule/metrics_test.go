@@ -202,8 +202,8 @@ func TestMetricsFollowConventions(t *testing.T) {
 // TestCountingIsCheap protects the warm path: a hit costs an atomic addition.
 func TestCountingIsCheap(t *testing.T) {
 	p, _ := openTestProvider(t, "", zap.NewNop(), nil)
-	way := &proxiedRequest{provider: p}
-	if n := testing.AllocsPerRun(100, func() { p.ObserveRequest(tokens.RequestHit); way.countOutcome() }); n != 0 {
+	proxied := &proxiedRequest{provider: p}
+	if n := testing.AllocsPerRun(100, func() { p.ObserveRequest(tokens.RequestHit); proxied.countOutcome() }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
@@ -214,17 +214,17 @@ func TestCountingIsCheap(t *testing.T) {
 func TestWhoLeftIsNotRefused(t *testing.T) {
 	p, _ := openTestProvider(t, "", zap.NewNop(), nil)
 	registry := testRegistry(t, p)
-	gate := &Directive{Provider: p.name, provider: p, logger: zap.NewNop()}
+	directive := testDirective(t, p, SubjectSettings{}, zap.NewNop())
 	ctx, leave := context.WithCancel(t.Context())
 	leave()
-	gate.recordRefusal(httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil), ctx.Err())
+	directive.recordRefusal(httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil), ctx.Err())
 
-	way := &proxiedRequest{provider: p}
-	r := httptest.NewRequestWithContext(way.withContext(t.Context()), http.MethodGet, "/", nil)
+	proxied := testProxiedRequest(t, &directive, delegation.Person{})
+	r := httptest.NewRequestWithContext(proxied.withContext(t.Context()), http.MethodGet, "/", nil)
 	for range 2 {
-		gate.recordRefusal(r, delegation.Refuse(delegation.UpstreamUnauthorized, nil))
+		proxied.refusalResponse(r, delegation.Refuse(delegation.UpstreamUnauthorized, nil))
 	}
-	way.countOutcome()
+	proxied.countOutcome()
 	got := metricValues(t, registry, p.name)
 	if got["requests_total client_left"] != 1 || got["requests_total upstream_unauthorized"] != 1 || got["requests_total issuer_unavailable"] != 0 || got["requests_total forwarded"] != 0 {
 		t.Errorf("%v", got)

@@ -32,6 +32,7 @@ func init() {
 //	    keyset      <keys>
 //	    grants      sqlite <file> | postgres <address>
 //	    log_subject none|hmac|clear
+//	    proxy_status_name <name>
 //	}
 func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 	if existing != nil {
@@ -83,6 +84,10 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 			if err := parseOnce(d, &app.Keyset); err != nil {
 				return nil, err
 			}
+		case "proxy_status_name":
+			if err := parseOnce(d, &app.ProxyStatusName); err != nil {
+				return nil, err
+			}
 		case "log_subject":
 			if err := parseOnce(d, &app.LogSubject); err != nil {
 				return nil, err
@@ -91,7 +96,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 				return nil, d.Errf("log_subject is none, hmac or clear, not %q", app.LogSubject)
 			}
 		default:
-			return nil, d.Errf("unrecognized subdirective %q of delegate: expected provider, trusted_origins, tokens, cache, keyset, grants or log_subject", word)
+			return nil, d.Errf("unrecognized subdirective %q of delegate: expected provider, trusted_origins, tokens, cache, keyset, grants, log_subject or proxy_status_name", word)
 		}
 	}
 	if len(app.ProvidersRaw) == 0 {

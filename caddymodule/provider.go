@@ -15,34 +15,36 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/consent"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/fleet"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/unauthorized"
 )
 
 // provider is one configured provider and what this module keeps for it. It
 // implements [delegation.Host], and [tokens.Client] for the engine.
 type provider struct {
-	guest  delegation.Provider // called in guest.go alone
-	name   string
-	traits delegation.Traits
-	state providerState
-	logger *zap.Logger
+	guest         delegation.Provider // called in guest.go alone
+	name          string
+	traits        delegation.Traits
+	state         providerState
+	logger        *zap.Logger
 	subjectFields subjectFields // of people in the log
-	counters    hotCounters
+	counters      hotCounters
 
 	mint    delegation.Mint // the guest's
 	view    *tokens.View
 	options tokens.Options
 
 	grantStore      *grants.LazyStore
-	usesGrants bool
-	waitLimiter       waitLimiter
+	usesGrants      bool
+	waitLimiter     consent.WaitLimiter
 	connectLimiter  *personLimiter
-	connectHandlers    []*Connect // by which journeys may end on another device
-	refusals    *refusalStats
-	callbacks   callbackMonitor
+	connectHandlers []*Connect // by which journeys may end on another device
+	refusals        *refusalStats
+	callbacks       callbackMonitor
 
 	refs poolRefs
 }
@@ -51,11 +53,8 @@ type provider struct {
 // configuration: no context, logger or metrics.
 type providerState struct {
 	*pooledEngine
-	unauthorized *unauthorizedHistory // of the settings: changed ones may have mended it
+	unauthorized *unauthorized.History // of the settings: changed ones may have mended it
 }
-
-// Destruct implements [caddy.Destructor].
-func (*unauthorizedHistory) Destruct() error { return nil }
 
 // pooledEngine are a provider's tokens of one issuer.
 type pooledEngine struct {
@@ -64,7 +63,7 @@ type pooledEngine struct {
 	// tokenPacing paces delegate_token: one entry while no other token may be
 	// handed to the same person.
 	tokenPacing *cache.Cache
-	member   *fleet.Member // nil: this machine is alone
+	member      *fleet.Member // nil: this machine is alone
 }
 
 func newPooledEngine(name string, c appServices) *pooledEngine {
@@ -119,11 +118,11 @@ func (guestState) GoString() string { return "delegate state" }
 
 // appServices is what all providers of a configuration have in common.
 type appServices struct {
-	tokenOptions tokens.Options
-	fleet   *fleet.Fleet // nil: this machine is alone
-	cacheKey   string       // tells one fleet from another
-	grantStore  *grants.LazyStore
-	subjectFields  subjectFields
+	tokenOptions  tokens.Options
+	fleet         *fleet.Fleet // nil: this machine is alone
+	cacheKey      string       // tells one fleet from another
+	grantStore    *grants.LazyStore
+	subjectFields subjectFields
 }
 
 func openProvider(name string, guest delegation.Provider, c appServices, logger *zap.Logger) (*provider, error) {
@@ -144,8 +143,8 @@ func openProvider(name string, guest delegation.Provider, c appServices, logger 
 		issuer = p.traits.Fingerprint
 	}
 	p.state = providerState{
-		pooledEngine:       p.loadOrNew("tokens", fmt.Sprintf("%q %s", issuer, c.cacheKey), func() caddy.Destructor { return newPooledEngine(name, c) }).(*pooledEngine),
-		unauthorized: p.loadOrNew("unauthorized", p.traits.Fingerprint, func() caddy.Destructor { return newUnauthorizedHistory() }).(*unauthorizedHistory),
+		pooledEngine: p.loadOrNew("tokens", fmt.Sprintf("%q %s", issuer, c.cacheKey), func() caddy.Destructor { return newPooledEngine(name, c) }).(*pooledEngine),
+		unauthorized: p.loadOrNew("unauthorized", p.traits.Fingerprint, func() caddy.Destructor { return unauthorized.New() }).(*unauthorized.History),
 	}
 	p.options = c.tokenOptions
 	if err := p.openGuest(); err != nil {

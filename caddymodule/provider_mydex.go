@@ -239,11 +239,11 @@ func (m *Mydex) validate(d *caddyfile.Dispenser) error {
 
 // Interface guards
 var (
-	_ caddy.Provisioner     = (*Mydex)(nil)
-	_ caddy.CleanerUpper    = (*Mydex)(nil)
-	_ caddyfile.Unmarshaler = (*Mydex)(nil)
-	_ delegation.Provider   = (*Mydex)(nil)
-	_ delegation.Connector  = (*Mydex)(nil)
-	_ delegation.UnauthorizedDiagnoser   = (*Mydex)(nil)
-	_ delegation.Checker    = (*Mydex)(nil)
+	_ caddy.Provisioner                = (*Mydex)(nil)
+	_ caddy.CleanerUpper               = (*Mydex)(nil)
+	_ caddyfile.Unmarshaler            = (*Mydex)(nil)
+	_ delegation.Provider              = (*Mydex)(nil)
+	_ delegation.Connector             = (*Mydex)(nil)
+	_ delegation.UnauthorizedDiagnoser = (*Mydex)(nil)
+	_ delegation.Checker               = (*Mydex)(nil)
 )

@@ -14,9 +14,9 @@ import (
 // realmNames are the names that people's realms have here, so that a misspelt one
 // is seen.
 type realmNames struct {
-	mu         sync.Mutex
-	configured []string
-	usedDefault  atomic.Bool // somebody came who has none
+	mu          sync.Mutex
+	configured  []string
+	usedDefault atomic.Bool // somebody came who has none
 }
 
 func (r *realmNames) add(name string) {

@@ -94,7 +94,9 @@ func (p *brittle) BeginConsent(_ context.Context, j delegation.ConsentFlow) (*de
 	return nil, nil
 }
 
-func (p *brittle) HandleCallback(context.Context, *http.Request) (delegation.CallbackKind, error) { panic(panicText) }
+func (p *brittle) HandleCallback(context.Context, *http.Request) (delegation.CallbackKind, error) {
+	panic(panicText)
+}
 
 func (p *brittle) CompleteConsent(context.Context, delegation.Return) (bool, error) { panic(panicText) }
 

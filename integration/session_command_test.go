@@ -47,6 +47,8 @@ func TestSessionCommand(t *testing.T) {
 	}{
 		"a token":          {good, true, []string{"✓ signature          by a key that is trusted", "✓ iss                " + l.URL, "✓ session            subject alice, realm " + l.URL + ", until 2", "– sign-out           not looked at"}},
 		"a line":           {"Cookie: a=b; __Host-session=" + good + "\r\n", true, []string{"✓ credential         in the cookie __Host-session", "subject alice"}},
+		"with its name":    {"a=b; __Host-session=" + good, true, []string{"✓ credential         in the cookie __Host-session", "subject alice"}},
+		"in pieces":        {"__Host-session.1=" + good[100:] + "; __Host-session.0=" + good[:100], true, []string{"subject alice"}},
 		"request headers":  {"GET /mdh/ HTTP/1.1\nHost: app.example.org\nCookie: __Host-session=" + good + "\nAccept: */*\n", true, []string{"subject alice"}},
 		"another cookie":   {"Cookie: a=" + good, false, []string{"✗ credential         session_required: the request carries no session"}},
 		"another issuer":   {l.session("alice", map[string]any{"iss": l.URL + "/"}), false, []string{"✗ iss                iss is another issuer", "they have to agree to the last slash", "✓ signature"}},
@@ -128,6 +130,13 @@ http://127.0.0.1:[[.Port]] {
 	out3, takes := sessionCommand(t, s, with("subject user.id"), "nobodys")
 	if takes || !strings.Contains(out3, "the app says that nobody is signed in") {
 		t.Errorf("nobody:\n%s", out3)
+	}
+	for status, want := range map[int]string{403: "`header_up Host`", 400: "`header_up Host`", 301: "`header_up X-Forwarded-Proto https`"} {
+		judging := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+		defer judging.Close()
+		if out, takes := sessionCommand(t, s, strings.ReplaceAll(with(""), app.URL, judging.URL), "alices"); takes || !strings.Contains(out, want) {
+			t.Errorf("status %d: no %s in\n%s", status, want, out)
+		}
 	}
 	if strings.Contains(out+out2+out3, "canary") {
 		t.Errorf("the person is told:\n%s", out+out2+out3)

@@ -34,25 +34,25 @@ const (
 // one person's failures, however many, do not open it; a few people's do, once,
 // and cannot keep it open for the others.
 type Breaker struct {
-	mu          sync.Mutex
-	failedOwners      map[Owner]struct{} // in a row, while closed
-	unreachable int                // the same, of whoever asked
-	history  map[Owner]ownerFailures
+	mu           sync.Mutex
+	failedOwners map[Owner]struct{} // in a row, while closed
+	unreachable  int                // the same, of whoever asked
+	history      map[Owner]ownerFailures
 
-	successes    uint64              // answers as they should be, and one
-	failures int                 // openings in a row
-	refusal  *delegation.Refusal // while open or half open
-	until    time.Time           // when somebody for whom it did not fail may try
-	retry    time.Time           // when anybody for whom it did may
-	probes   uint64              // how many have tried
-	probing  map[uint64]probeClass    // under way
+	successes uint64                // answers as they should be, and one
+	failures  int                   // openings in a row
+	refusal   *delegation.Refusal   // while open or half open
+	until     time.Time             // when somebody for whom it did not fail may try
+	retry     time.Time             // when anybody for whom it did may
+	probes    uint64                // how many have tried
+	probing   map[uint64]probeClass // under way
 }
 
 // ownerFailures is what is remembered of an owner's failures.
 type ownerFailures struct {
-	last time.Time
-	count    int
-	next time.Time // when they may try whether the service is back
+	last  time.Time
+	count int
+	next  time.Time // when they may try whether the service is back
 }
 
 // probeClass is of whom one at a time tries whether the service is back: nobody
@@ -60,14 +60,14 @@ type ownerFailures struct {
 type probeClass int
 
 const (
-	probeHealthy   probeClass = iota // people for whom it did not fail lately
-	probeFailing              // people for whom it did
-	probeUnverified              // [Strangers]
+	probeHealthy    probeClass = iota // people for whom it did not fail lately
+	probeFailing                      // people for whom it did
+	probeUnverified                   // [Strangers]
 )
 
 // Permit is the leave to ask the service once.
 type Permit struct {
-	probe uint64 // of one that finds out whether the service is back, or 0
+	probe     uint64 // of one that finds out whether the service is back, or 0
 	successes uint64 // of the breaker's, when it was given
 }
 

@@ -8,8 +8,8 @@ import "github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 // address or a path: a breaker that counted those could be opened by one person.
 type Owner struct {
 	person delegation.Person
-	known bool
-	set   bool
+	known  bool
+	set    bool
 }
 
 // Operator is the owner of what the operator's own account asks for: it needs

@@ -42,7 +42,7 @@ func (b *Breaker) Status() Status {
 
 const (
 	minDelay = time.Second
-	maxDelay   = 30 * time.Second
+	maxDelay = 30 * time.Second
 
 	// rejectedDelay is for credentials that a service does not accept, which
 	// only an operator can mend.

@@ -13,7 +13,7 @@ import (
 // Verdict is whom the outcome of one question is about. The zero value is
 // [Nobody].
 type Verdict struct {
-	subject   subject
+	subject subject
 	refusal *delegation.Refusal
 }
 

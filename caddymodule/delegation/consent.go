@@ -97,8 +97,8 @@ type CallbackKind int
 // What it was.
 const (
 	CallbackOther        CallbackKind = iota // of no consent, such as who somebody is
-	CallbackConsent                  // by somebody, to be ended by their browser
-	CallbackNotification             // nothing is done with it
+	CallbackConsent                          // by somebody, to be ended by their browser
+	CallbackNotification                     // nothing is done with it
 )
 
 // ConsentStatus is how it stands with somebody.

@@ -46,13 +46,13 @@ const (
 type Queue[O comparable] struct {
 	limits Limits
 
-	mu      sync.Mutex
-	running int
-	lastRankRunning    int // of them, of the rank Last
-	waiting int
-	arrivals  uint64 // of who came last
-	owners   map[O]*ownerQueue[O]
-	roundRobin    []*ownerQueue[O] // those in which somebody waits, in turn
+	mu              sync.Mutex
+	running         int
+	lastRankRunning int // of them, of the rank Last
+	waiting         int
+	arrivals        uint64 // of who came last
+	owners          map[O]*ownerQueue[O]
+	roundRobin      []*ownerQueue[O] // those in which somebody waits, in turn
 }
 
 // ownerQueue is one owner's.
@@ -65,9 +65,9 @@ type ownerQueue[O comparable] struct {
 
 type waiter struct {
 	arrival uint64
-	rank   Rank          // when it got its slot
-	done   chan struct{} // closed when that is decided
-	err    error
+	rank    Rank          // when it got its slot
+	done    chan struct{} // closed when that is decided
+	err     error
 }
 
 // New returns a queue in which nobody is.

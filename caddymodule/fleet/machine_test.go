@@ -78,8 +78,8 @@ func (m *machine) Mint(ctx context.Context, id delegation.Identity) (*delegation
 	}
 	return m.issuer.fresh(), nil
 }
-func (m *machine) Forget(s delegation.Selection) { m.dropped <- s }
-func (m *machine) ObserveRequest(tokens.RequestResult)            {}
+func (m *machine) Forget(s delegation.Selection)       { m.dropped <- s }
+func (m *machine) ObserveRequest(tokens.RequestResult) {}
 func (m *machine) BeginMint(ctx context.Context, _ *delegation.Identity, _ tokens.MintReason) (context.Context, func(*delegation.Token, error)) {
 	return ctx, func(*delegation.Token, error) {}
 }

@@ -35,7 +35,7 @@ type Group[O comparable, T any] struct {
 
 	mu      sync.Mutex
 	waiting int
-	running  int
+	running int
 	owners  map[O]int
 }
 

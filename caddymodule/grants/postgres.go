@@ -18,13 +18,13 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
-// writersLockID is the number of the lock that writers take in turn. During a
-// rotation two machines name the same person by different keys, which no index
-// could hold together.
+// writersLockID is the advisory lock that writers take in turn. During a rotation
+// of keys two machines name the same person by different pseudonyms, which no
+// unique index could hold together.
 const writersLockID = 0x64656c6567617465 // "delegate"
 
-// openPostgres connects when it is first used. The error quotes nothing of the
-// address.
+// openPostgres sets the database up; connections are made when it is first used.
+// The error quotes nothing of the address, which has a password.
 func (s *Store) openPostgres(address string) error {
 	config, err := pgx.ParseConfig(address)
 	if err != nil {
@@ -42,23 +42,24 @@ func (s *Store) openPostgres(address string) error {
 	s.db.SetMaxIdleConns(4)
 	s.db.SetConnMaxIdleTime(5 * time.Minute)
 	s.dialect = dialect{
-		goose:  "postgres",
-		placeholder:   func(n int) string { return "$" + strconv.Itoa(n) },
-		lockWriters:   fmt.Sprintf("SELECT pg_advisory_xact_lock(%d)", int64(writersLockID)),
-		nowQuery:  "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint",
-		reason: postgresReason,
-		erase:  erasePostgres, truncateLog: truncateLogPostgres,
+		goose:       "postgres",
+		placeholder: func(n int) string { return "$" + strconv.Itoa(n) },
+		lockWriters: fmt.Sprintf("SELECT pg_advisory_xact_lock(%d)", int64(writersLockID)),
+		nowQuery:    "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint",
+		reason:      postgresReason,
+		erase:       erasePostgres, truncateLog: truncateLogPostgres,
 	}
 	return nil
 }
 
-// disablePreparedStatements has no statement stay at the server between two calls: a pooler in
-// transaction mode (PgBouncer, and most that managed databases have) gives each
-// transaction another connection, where the statement is not there, or another of
-// its name is (26000, 42P05). Each is sent with its values in one round trip, as
-// before; that the server plans it anew was measured as 0.2 ms for a grant, and 1 to
-// 5 ms for all that a consent writes. What an address asks for by
-// default_query_exec_mode counts, but for the two modes by which statements stay.
+// disablePreparedStatements has no statement stay at the server between two calls.
+// A pooler in transaction mode (PgBouncer, and most that managed databases have)
+// gives each transaction another connection, where the statement is not there, or
+// another of its name is (26000, 42P05). Each statement is sent with its values in
+// one round trip, as before; that the server plans it anew was measured as 0.2 ms
+// for a grant, and 1 to 5 ms for all that a consent writes. An address's
+// default_query_exec_mode counts, except for the two modes by which statements
+// stay.
 func disablePreparedStatements(config *pgx.ConnConfig) {
 	switch config.DefaultQueryExecMode {
 	case pgx.QueryExecModeCacheStatement, pgx.QueryExecModeDescribeExec:
@@ -67,10 +68,11 @@ func disablePreparedStatements(config *pgx.ConnConfig) {
 	config.StatementCacheCapacity = 0
 }
 
-// isPrivateConnection tells whether nobody on the way can read or answer: by TLS with a
-// server of that name, and nothing else if that fails; or on this machine.
-// verify-ca is not enough: any server with a certificate of that authority could
-// answer, and with one of the public ones that is everybody.
+// isPrivateConnection tells whether nobody on the way can read or answer: the
+// connection is TLS to a server of that name, without anything to fall back to, or
+// does not leave the machine. sslmode=verify-ca is not enough: any server with a
+// certificate of that authority could answer, and with one of the public
+// authorities that is everybody.
 func isPrivateConnection(c *pgx.ConnConfig) bool {
 	secure := func(host string, t *tls.Config) bool {
 		ip := net.ParseIP(host)
@@ -87,10 +89,10 @@ func isPrivateConnection(c *pgx.ConnConfig) bool {
 	return true
 }
 
-// postgresReason is what may be told of an error, and whether it is one of the
-// settings: what the server says of the address or its user's rights. Its
-// message may quote values.
-func postgresReason(err error) (text string, mistaken bool) {
+// postgresReason says why an operation has failed without quoting the server, whose
+// messages may hold values. needsOperator is true for what the server says of the
+// address, or of its user's rights.
+func postgresReason(err error) (text string, needsOperator bool) {
 	if errors.Is(err, errInUse) {
 		return errInUse.Error(), false
 	}
@@ -118,7 +120,8 @@ func postgresReason(err error) (text string, mistaken bool) {
 	}
 }
 
-// reason is what may be told of an error of either.
+// reason says why an operation has failed, for errors of either database that are
+// not the server's own.
 func reason(err error) string {
 	var network net.Error
 	switch {

@@ -24,7 +24,7 @@ const (
 	// evictShare of a full shard (1/20) makes room at once, chosen from a
 	// sample four times as large: looking for what to drop costs a copy of the
 	// shard's index, so it has to be worth it.
-	evictShare  = 20
+	evictShare = 20
 	sampleSize = 4
 
 	// SweepInterval is how often a shard is looked through for what has expired.
@@ -39,10 +39,10 @@ const (
 // at everybody's. Owners share shards, so a key has to name its owner too. It
 // has no goroutine of its own.
 type Cache[O comparable, V any] struct {
-	seed   maphash.Seed
-	shards []shard
-	limit  atomic.Int64
-	shardLimit   atomic.Int64 // each shard's part of it
+	seed       maphash.Seed
+	shards     []shard
+	limit      atomic.Int64
+	shardLimit atomic.Int64 // each shard's part of it
 }
 
 type shard struct {
@@ -54,8 +54,8 @@ type item[V any] struct {
 	value V
 	// When it was used last, in Unix nanoseconds; negative: when it was set, it
 	// was not used yet.
-	lastUsed  atomic.Int64
-	pinned bool
+	lastUsed atomic.Int64
+	pinned   bool
 }
 
 // evictable tells whether the value may be dropped to make room, and when it was

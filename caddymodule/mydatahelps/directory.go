@@ -22,11 +22,11 @@ import (
 )
 
 const (
-	hitLifetime    = 24 * time.Hour
+	hitLifetime  = 24 * time.Hour
 	recheckAge   = time.Hour       // from this age on a hit is checked in the background
 	recheckPause = 5 * time.Minute // after a check that failed
 
-	maxHits   = 100_000
+	maxHits             = 100_000
 	maxBackgroundChecks = 4 // at a time
 
 	// lookupTimeout bounds one lookup, detached from whoever waits for it.
@@ -41,55 +41,55 @@ const (
 // participantCache is what a provider knows across reloads: who is which participant,
 // and what is left of the quota. It holds nothing of any one configuration.
 type participantCache struct {
-	quota *quota
-	bindings  *localBindings
+	quota    *quota
+	bindings *localBindings
 
-	hits    *memory.Cache[delegation.Person, *hit]
-	misses  missCache
-	flights *flight.Group[delegation.Person, string]
-	purges  *tokens.Purges
-	breaker *blame.Breaker
-	project projectStatus
-	backgroundChecks  atomic.Int32
+	hits             *memory.Cache[delegation.Person, *hit]
+	misses           missCache
+	flights          *flight.Group[delegation.Person, string]
+	purges           *tokens.Purges
+	breaker          *blame.Breaker
+	project          projectStatus
+	backgroundChecks atomic.Int32
 
-	listReads   *flight.Group[string, *participantIndex]
-	mu      sync.Mutex
-	list *participantIndex
-	unfinishedList *participantIndex    // a scan that is not complete
-	listPages   int       // what the list takes, as far as is known
-	lastListRead time.Time // when a scan last began in the background
+	listReads      *flight.Group[string, *participantIndex]
+	mu             sync.Mutex
+	list           *participantIndex
+	unfinishedList *participantIndex // a scan that is not complete
+	listPages      int               // what the list takes, as far as is known
+	lastListRead   time.Time         // when a scan last began in the background
 
 	// How often doubts about the service token may have it renewed: a refused
 	// participant who keeps asking must not.
-	refusedGrantRenewals  *rate.Limiter
+	refusedGrantRenewals *rate.Limiter
 	unauthorizedRenewals *rate.Limiter
 
-	settings string // the fingerprint of those that came last
-	lifecycle     lifecycle
+	settings  string // the fingerprint of those that came last
+	lifecycle lifecycle
 }
 
 type hit struct {
-	person   delegation.Person
-	id    string
-	found time.Time
-	recheckAt  atomic.Int64 // when to check it, in Unix nanoseconds
+	person    delegation.Person
+	id        string
+	found     time.Time
+	recheckAt atomic.Int64 // when to check it, in Unix nanoseconds
 	// When the grants were last asked whether the person is bound to it, likewise.
 	confirmedAt atomic.Int64
 }
 
 func newParticipantCache(pins *localBindings) *participantCache {
 	d := &participantCache{
-		quota:   newQuota(),
-		bindings:    pins,
-		hits:    memory.New[delegation.Person, *hit](maxHits),
-		misses:  newMissCache(),
-		flights: flight.New[delegation.Person, string](flight.Limits{Timeout: lookupTimeout, Waiting: maxWaiting, PerOwner: maxWaitingPerPerson}),
-		breaker: blame.NewBreaker(),
-		purges:  tokens.NewPurges(),
-		refusedGrantRenewals:  rate.NewLimiter(rate.Every(30*time.Second), 3),
+		quota:                newQuota(),
+		bindings:             pins,
+		hits:                 memory.New[delegation.Person, *hit](maxHits),
+		misses:               newMissCache(),
+		flights:              flight.New[delegation.Person, string](flight.Limits{Timeout: lookupTimeout, Waiting: maxWaiting, PerOwner: maxWaitingPerPerson}),
+		breaker:              blame.NewBreaker(),
+		purges:               tokens.NewPurges(),
+		refusedGrantRenewals: rate.NewLimiter(rate.Every(30*time.Second), 3),
 		unauthorizedRenewals: rate.NewLimiter(rate.Every(30*time.Second), 3),
-		listReads:   flight.New[string, *participantIndex](flight.Limits{Timeout: listTimeout}),
-		lifecycle:    newLifecycle(),
+		listReads:            flight.New[string, *participantIndex](flight.Limits{Timeout: listTimeout}),
+		lifecycle:            newLifecycle(),
 	}
 	return d
 }

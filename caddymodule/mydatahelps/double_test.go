@@ -83,7 +83,9 @@ func (h *host) Retain(key string, build func() io.Closer) io.Closer {
 	return h.state[key]
 }
 
-func (h *host) RetainShared(key string, build func() io.Closer) io.Closer { return h.Retain(key, build) }
+func (h *host) RetainShared(key string, build func() io.Closer) io.Closer {
+	return h.Retain(key, build)
+}
 
 // close ends all state, as when no configuration uses it any more.
 func (h *host) close() {

@@ -19,11 +19,11 @@ const (
 
 	// refreshInterval is how often a miss may have the list's end read again.
 	refreshInterval = 30 * time.Second
-	refreshShare = 8 // of the limit: 1/8
+	refreshShare    = 8 // of the limit: 1/8
 
 	// rereadInterval is how old an index gets before the whole list is read again.
 	rereadInterval = 5 * time.Minute
-	rereadShare = 4 // of the limit: 1/4
+	rereadShare    = 4 // of the limit: 1/4
 )
 
 // pageReader reads one page of the participant list, oldest first; total is nil if
@@ -36,21 +36,21 @@ type pageReader func(ctx context.Context, number int) (people []participant, tot
 type participantIndex struct {
 	claim func(*participant) string // "" = not to be found
 
-	mu       sync.RWMutex
-	byID   map[string]*indexEntry // by lower-case ID
-	byClaim  map[string][]*indexEntry
+	mu           sync.RWMutex
+	byID         map[string]*indexEntry // by lower-case ID
+	byClaim      map[string][]*indexEntry
 	nextPage     int // page to read next
 	fullPage     int // of a full page
-	complete bool
-	begunAt    time.Time
+	complete     bool
+	begunAt      time.Time
 	endReadAt    time.Time // when the end was read again
-	endReadError   error     // how that went
+	endReadError error     // how that went
 }
 
 type indexEntry struct {
 	id, identifier, claim string
 	withdrawn             bool
-	readAt                  time.Time
+	readAt                time.Time
 }
 
 func newParticipantIndex(claim func(*participant) string) *participantIndex {

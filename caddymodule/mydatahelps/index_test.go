@@ -41,7 +41,9 @@ func (b *pagedList) read(_ context.Context, number int) ([]participant, *int, er
 	return page, &n, nil
 }
 
-func identifierIndex() *participantIndex { return newParticipantIndex(claimOf(Participant{By: ByIdentifier})) }
+func identifierIndex() *participantIndex {
+	return newParticipantIndex(claimOf(Participant{By: ByIdentifier}))
+}
 
 // The whole list has to be read whatever its length and page size are: who is
 // on a page that was left out is locked out.

@@ -16,10 +16,10 @@ import (
 )
 
 var (
-	errNoParticipant    = errors.New("no participant of the project has the value")
-	errLooksLikeID      = errors.New("no participant of the project has the value, which has the form of a participant's ID (a GUID): did you mean participant_id?")
-	errSeveralParticipants   = errors.New("more than one participant has the value")
-	errWithdrawn = errors.New("the participant has withdrawn")
+	errNoParticipant       = errors.New("no participant of the project has the value")
+	errLooksLikeID         = errors.New("no participant of the project has the value, which has the form of a participant's ID (a GUID): did you mean participant_id?")
+	errSeveralParticipants = errors.New("more than one participant has the value")
+	errWithdrawn           = errors.New("the participant has withdrawn")
 )
 
 // participantID tells which participant a person is.

@@ -17,7 +17,7 @@ import (
 type localBindings struct {
 	mu       sync.Mutex
 	ids      map[delegation.Person]string // lower case
-	persons     map[string]delegation.Person
+	persons  map[string]delegation.Person
 	released uint64 // how often a pin was ended here
 }
 

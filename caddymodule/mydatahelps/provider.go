@@ -19,24 +19,24 @@ import (
 
 // Provider is one account at MyDataHelps. Make it with [New].
 type Provider struct {
-	config       Config
-	upstream     delegation.Upstream
-	tokenURL     string
-	participants string // the administrative API's participants of the project
-	mappingFingerprint      string // what else tokens depend on
+	config             Config
+	upstream           delegation.Upstream
+	tokenURL           string
+	participants       string // the administrative API's participants of the project
+	mappingFingerprint string // what else tokens depend on
 	clientAccount      string // client and service account, as identities name them
-	keys         *keyring
-	traits       delegation.Traits
+	keys               *keyring
+	traits             delegation.Traits
 
-	host      delegation.Host
-	tokens    delegation.Tokens
-	cache *participantCache
-	serviceAccount   *serviceAccountState
-	keyName       string // what the keys in use go by
-	client    *http.Client
-	bindingStore  *grants.LazyStore // with participant_field; nil if the host keeps no grants
-	checkOnly  bool           // nobody is bound
-	foreignCounted   atomic.Bool    // bindings that do not count were
+	host           delegation.Host
+	tokens         delegation.Tokens
+	cache          *participantCache
+	serviceAccount *serviceAccountState
+	keyName        string // what the keys in use go by
+	client         *http.Client
+	bindingStore   *grants.LazyStore // with participant_field; nil if the host keeps no grants
+	checkOnly      bool              // nobody is bound
+	foreignCounted atomic.Bool       // bindings that do not count were
 }
 
 // New checks the configuration and makes a provider of it. It touches neither
@@ -49,13 +49,13 @@ func New(config Config) (*Provider, error) {
 	}
 	config.BaseURL = base.String()
 	return &Provider{
-		config:       config,
-		upstream:     delegation.UpstreamAt(base),
-		tokenURL:     config.BaseURL + "/identityserver/connect/token",
-		participants: config.BaseURL + "/api/v1/administration/projects/" + url.PathEscape(config.Project) + "/participants",
-		mappingFingerprint:      config.mappingFingerprint(),
+		config:             config,
+		upstream:           delegation.UpstreamAt(base),
+		tokenURL:           config.BaseURL + "/identityserver/connect/token",
+		participants:       config.BaseURL + "/api/v1/administration/projects/" + url.PathEscape(config.Project) + "/participants",
+		mappingFingerprint: config.mappingFingerprint(),
 		clientAccount:      config.ClientID + " " + config.Account,
-		keys:         newKeyring(config.Keys, config.LoadKeys),
+		keys:               newKeyring(config.Keys, config.LoadKeys),
 		traits: delegation.Traits{
 			Scopes:      config.Scopes,
 			Routes:      defaultRoutes(),

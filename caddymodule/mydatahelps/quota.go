@@ -46,11 +46,11 @@ type quota struct {
 	remaining int
 	reset     time.Time
 
-	unknownSpent      int // what lookups that found nobody have spent
+	unknownSpent int // what lookups that found nobody have spent
 	unknownReset time.Time
 
-	pacedBudget    float64 // lookups beyond the strangers' share that may be made now
-	refilled time.Time
+	pacedBudget float64 // lookups beyond the strangers' share that may be made now
+	refilled    time.Time
 }
 
 func newQuota() *quota {

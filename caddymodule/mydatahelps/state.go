@@ -85,7 +85,7 @@ type lifecycle struct {
 	closed     bool
 	lookups    int
 	background cancellable // what nobody waits for
-	foreground    cancellable
+	foreground cancellable
 }
 
 // cancellable is ended by its cancel.
@@ -99,7 +99,9 @@ func newCancellable() cancellable {
 	return cancellable{ctx, cancel}
 }
 
-func newLifecycle() lifecycle { return lifecycle{background: newCancellable(), foreground: newCancellable()} }
+func newLifecycle() lifecycle {
+	return lifecycle{background: newCancellable(), foreground: newCancellable()}
+}
 
 // beginLookup begins a look-up and returns how to end it.
 func (l *lifecycle) beginLookup() (end func()) {

@@ -113,6 +113,6 @@ func parsePEMBlock(block *pem.Block) (*rsa.PrivateKey, error) {
 }
 
 var (
-	errEncrypted = errors.New("the key is encrypted: decrypt it with `openssl rsa`, and let only this server read the result")
-	errEllipticCurve        = errors.New("this is an elliptic-curve key: the platform takes RSA keys only")
+	errEncrypted     = errors.New("the key is encrypted: decrypt it with `openssl rsa`, and let only this server read the result")
+	errEllipticCurve = errors.New("this is an elliptic-curve key: the platform takes RSA keys only")
 )

@@ -18,7 +18,7 @@ import (
 
 const (
 	groupAndOthers = fs.FileMode(0o077) // group and others
-	others   = fs.FileMode(0o007)
+	others         = fs.FileMode(0o007)
 )
 
 // Restrict has a file of this program be readable and writable by its user

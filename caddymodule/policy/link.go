@@ -35,7 +35,7 @@ func (m Mount) LocalLinks(values []string) []string {
 // linkValue is one value of a Link header.
 type linkValue struct {
 	target, parameters string
-	allowed              bool // it has only parameters that may stay
+	allowed            bool // it has only parameters that may stay
 }
 
 // nextLink reads the first link of a list. It fails where the header is not as

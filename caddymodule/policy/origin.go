@@ -18,7 +18,7 @@ var (
 	errOriginRepeated = errors.New("Origin or Sec-Fetch-Site stands in the request twice")
 	errOriginNull     = errors.New("Origin is null: a sandboxed frame, a local file or a redirect")
 	errCrossSite      = errors.New("sent from a page of another origin that is not among trusted_origins")
-	errNavigation         = errors.New("opened, or put into a frame, by a page of another origin")
+	errNavigation     = errors.New("opened, or put into a frame, by a page of another origin")
 	errServiceWorker  = errors.New("asked for as a service worker's script, which would answer for the app")
 	errUpgradeOrigin  = errors.New("an upgrade needs an Origin that is this server's or among trusted_origins")
 	errUpgradeProgram = errors.New("an upgrade with a cookie has no Origin: a program's, which has to send this server's origin, or its session as a bearer")

@@ -38,9 +38,9 @@ func ambiguous(rule error) error {
 
 // What becomes of a byte of a path, raw or from an escape.
 const (
-	classEncode = iota // sent as an escape, whichever way it came
+	classEncode  = iota // sent as an escape, whichever way it came
 	classLiteral        // sent as it is, whichever way it came
-	classRefuse        // has a second reading
+	classRefuse         // has a second reading
 )
 
 // byteClasses says it of every byte. Of "/", "." and "%" it speaks of the encoded

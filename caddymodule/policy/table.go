@@ -51,8 +51,8 @@ type compiledRoute struct {
 type node struct {
 	literal map[string]*node
 	star    *node
-	exact    []int // patterns that end here
-	subtree    []int // patterns that go on with /**
+	exact   []int // patterns that end here
+	subtree []int // patterns that go on with /**
 }
 
 // Match is what a line says of the requests it covers.

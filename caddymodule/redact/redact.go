@@ -12,7 +12,7 @@ import (
 // Secrets are values that must not be seen. The zero value hides nothing; it is
 // safe for concurrent use.
 type Secrets struct {
-	suffixes    [256][]string // what is left of a value from each of its characters on, by that character
+	suffixes [256][]string // what is left of a value from each of its characters on, by that character
 	nonEmpty bool
 }
 

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -54,11 +55,27 @@ func explainResponse(setting string, res *response, failed error, interpret func
 	f := Finding{Name: "judgement", OK: true, Detail: "somebody is signed in"}
 	if err := interpret(); err != nil {
 		f.OK, f.Detail = false, delegation.Explain(err)
+		if subject != "" {
+			f.Detail += missingHeaderHint(res.status)
+		}
 		if others := subjectCandidates(d, subject); subject != "" && len(others) > 0 {
 			f.Detail += "; the answer could name the user as " + strings.Join(others, ", ") + ": `subject` with the one that never changes"
 		}
 	}
 	return append(all, f)
+}
+
+// missingHeaderHint names the header that an app may miss which answers with the status: apps
+// check Host and X-Forwarded-Proto before they look at a session.
+func missingHeaderHint(status int) string {
+	switch status {
+	case http.StatusBadRequest, http.StatusForbidden:
+		return "; if it is signed in with a browser, the app may not know the host that it is asked for: `header_up Host` with that of its pages"
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return "; if the app leads to https, where it believes to be asked without: `header_up X-Forwarded-Proto https`"
+	default:
+		return ""
+	}
 }
 
 // describeObject lists the names in an object with the types of their values; if deep,

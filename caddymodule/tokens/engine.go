@@ -87,7 +87,7 @@ type Engine struct {
 	flights  *flight.Group[delegation.Person, mintResult]
 	breaker  *blame.Breaker
 	purges   *Purges
-	schedule   *renewalSchedule
+	schedule *renewalSchedule
 	keys     keys
 
 	mintSlots atomic.Pointer[mintSlots]
@@ -100,7 +100,7 @@ type Engine struct {
 // mintSlots bound what is at the issuer at once. When the bound changes there are
 // others; what has a place already gives that one back.
 type mintSlots struct {
-	all *fair.Queue[delegation.Person] // mints at the issuer
+	all      *fair.Queue[delegation.Person] // mints at the issuer
 	renewals *fair.Queue[delegation.Person] // the part of them that nobody waits for
 }
 
@@ -112,12 +112,12 @@ func newMintSlots(n int) *mintSlots {
 // every hit; what a million of them have in common, only once.
 type entry struct {
 	account     *account
-	person         delegation.Person
+	person      delegation.Person
 	participant string
 	scopes      []string
 	token       *delegation.Token
-	generation       uint64       // purges after that one concern it
-	renewAt       atomic.Int64 // when it may be renewed, in Unix nanoseconds
+	generation  uint64       // purges after that one concern it
+	renewAt     atomic.Int64 // when it may be renewed, in Unix nanoseconds
 }
 
 // usableUntil is until when a token is used.

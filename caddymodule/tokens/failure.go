@@ -37,7 +37,7 @@ type failures struct {
 }
 
 type failure struct {
-	person     delegation.Person
+	person  delegation.Person
 	refusal *delegation.Refusal
 	until   time.Time
 	count   int // in a row

@@ -17,14 +17,14 @@ import (
 
 // request is a token that is wanted.
 type request struct {
-	key string
-	id  delegation.Identity
-	reason MintReason
+	key      string
+	id       delegation.Identity
+	reason   MintReason
 	rejected *delegation.Token // this one will not do; may be nil
 
-	operation     *Operation // that it is a part of; not if it was purged; may be nil
-	nested bool       // a mint asks
-	permit   blame.Permit // of the issuer's breaker
+	operation *Operation   // that it is a part of; not if it was purged; may be nil
+	nested    bool         // a mint asks
+	permit    blame.Permit // of the issuer's breaker
 }
 
 // serves tells whether a token is what was ordered, and not about to expire.
@@ -100,8 +100,8 @@ func (v *View) awaitFlight(ctx context.Context, o *request) (mintResult, error) 
 
 // mintResult is what a flight ends with.
 type mintResult struct {
-	token *delegation.Token
-	rejected   *delegation.Token // the one that would not have done
+	token    *delegation.Token
+	rejected *delegation.Token // the one that would not have done
 }
 
 // mintOnce is what one flight does.
@@ -192,9 +192,9 @@ func (o *request) breakerOwner() blame.Owner {
 
 // slot is one of the places at the issuer.
 type slot struct {
-	queue *fair.Queue[delegation.Person]
-	owner delegation.Person
-	release func()     // nil: it is not taken
+	queue   *fair.Queue[delegation.Person]
+	owner   delegation.Person
+	release func()       // nil: it is not taken
 	permit  blame.Permit // of the mint that has it
 }
 

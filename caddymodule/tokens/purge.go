@@ -23,19 +23,19 @@ var ErrIncomplete = errors.New("purge_incomplete: this machine has purged, the o
 // would lose the race, however long it takes: a purge is forgotten when the last
 // operation from before it has ended, and no sooner.
 type Purges struct {
-	mu         sync.Mutex
-	generation uint64 // of the latest purge
-	forgotten  uint64 // the latest one that is forgotten
-	latest     map[delegation.Selection]*purge
-	oldestFirst      *list.List // of *purge, the oldest first
-	pending      *list.List // of *begun, the oldest first
+	mu          sync.Mutex
+	generation  uint64 // of the latest purge
+	forgotten   uint64 // the latest one that is forgotten
+	latest      map[delegation.Selection]*purge
+	oldestFirst *list.List // of *purge, the oldest first
+	pending     *list.List // of *begun, the oldest first
 }
 
 type purge struct {
 	selection  delegation.Selection
 	generation uint64
-	position    *list.Element // nil: no operation is from before it
-	holders       int           // operations that are told from earlier ones by it
+	position   *list.Element // nil: no operation is from before it
+	holders    int           // operations that are told from earlier ones by it
 }
 
 // pendingOperations are the operations that began after the same purge and have not ended.
@@ -71,11 +71,11 @@ func (p *Purges) Add(s delegation.Selection) (done func()) {
 
 // Operation is something under way for an identity, until End.
 type Operation struct {
-	purges *Purges
-	id     *delegation.Identity
-	generation  uint64 // purges after that one concern it
-	held  *list.Element
-	latest *purge // that covers the identity; may be nil
+	purges     *Purges
+	id         *delegation.Identity
+	generation uint64 // purges after that one concern it
+	held       *list.Element
+	latest     *purge // that covers the identity; may be nil
 }
 
 // Begin begins an operation.

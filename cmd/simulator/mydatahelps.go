@@ -18,7 +18,7 @@ func myDataHelps(ctx context.Context, args []string, out, errOut io.Writer) erro
 	at.register(flags, "127.0.0.1:8080")
 	account := flags.String("account", "MyDataHelps.Simulator.App", "`name` of the service account")
 	project := flags.String("project", "5e1f0000-0000-4000-8000-000000000001", "`ID` of the project")
-	who := flags.String("participants", "2", "`number` of made-up participants, or a JSON file with a list of them")
+	who := flags.String("participants", "2", "`number` of made-up participants, or a JSON file with a list of them, such as [{\"participantIdentifier\":\"42\",\"firstName\":\"Ada\",\"lastName\":\"Abel\",\"customFields\":{\"employee\":\"7\"}}]")
 	privateKey := flags.String("private-key-out", "", "`file` for the account's private key: made with mode 0600, or used if it is there")
 	var public []string
 	flags.Func("public-key", "PEM `file` with a public key of the account; may be repeated", func(file string) error {

@@ -23,7 +23,7 @@ func mydexCommand(ctx context.Context, args []string, out, errOut io.Writer) err
 	flags.StringVar(&o.ConnectionToken, "connection-token", "simulated-connection-token", "`token` of the dedicated connection; invent one")
 	flags.StringVar(&o.CallbackURL, "callback-url", "", "`URL` that is called when a member has agreed")
 	flags.StringVar(&o.LoginURL, "login-url", "", "`URL` at which browsers reach the pages, without a path (default: where the link was asked for)")
-	who := flags.String("members", "2", "`number` of made-up members, or a JSON file with a list of them")
+	who := flags.String("members", "2", "`number` of made-up members, or a JSON file with a list of them, such as [{\"uid\":\"4020\",\"mydexid\":\"Robin101\"}]")
 	flags.Func("scope", "`scope` that the client may ask for; may be repeated (default: mydex:pdx and those of all feature blocks)", func(scope string) error {
 		o.Scopes = append(o.Scopes, scope)
 		return nil

@@ -172,7 +172,8 @@ describe("clicks", { concurrency: 3 }, () => {
     assert.deepEqual(complaints, []);
   }));
 
-  test("K8: an account is connected in a window of its own", () => visit(PROXY_URL, bob.cookie, async ({ page }) => {
+  // Bob's accounts are counted at the same time, above.
+  test("K8: an account is connected in a window of its own", () => visit(PROXY_URL, alice.cookie, async ({ page }) => {
     await page.goto(`${PROXY_URL}/app/`);
     await ready(page);
     const opened = page.waitForEvent("popup");

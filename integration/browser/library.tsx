@@ -1,7 +1,7 @@
 import "@careevolution/mydatahelps-js/MyDataHelps.css";
 import mdh from "@careevolution/mydatahelps-js";
 import * as library from "@careevolution/mydatahelps-ui";
-import React, { ComponentType } from "react";
+import type { ComponentType } from "react";
 import ReactDOM from "react-dom";
 import { Authorized } from "./provider";
 import { authorize } from "./snippet";

@@ -1,4 +1,4 @@
-import React, { ReactNode, useEffect, useState } from "react";
+import { useEffect, useState, type ReactNode } from "react";
 import { authorize, Refused } from "./snippet";
 
 const reasons: Record<string, string> = {

@@ -2,8 +2,15 @@ import mdh from "@careevolution/mydatahelps-js";
 
 // Why somebody may not act at the platform: the answer's status (0: there was none) and its code.
 export class Refused extends Error {
-  constructor(readonly status: number, readonly code: string, readonly retryAfter: number) {
+  readonly status: number;
+  readonly code: string;
+  readonly retryAfter: number; // seconds
+
+  constructor(status: number, code: string, retryAfter: number) {
     super(`refused: ${status} ${code}`);
+    this.status = status;
+    this.code = code;
+    this.retryAfter = retryAfter;
   }
 
   get temporary(): boolean { return [0, 429, 503].includes(this.status); } // offline, or busy

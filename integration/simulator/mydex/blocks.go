@@ -31,7 +31,7 @@ var blockRoutes = []route{
 	to(http.MethodPost, "api/pds/add-measurements", styleBlock, addMeasurements),
 }
 
-// routes are all of the PDX but templates and the older form of connecting.
+// routes are all of the PDX but the older form of connecting.
 var routes = slices.Concat(datasetRoutes, blockRoutes)
 
 var (

@@ -3,7 +3,6 @@
 package mydex
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -176,37 +175,4 @@ func TestBlocks(t *testing.T) {
 			t.Errorf("%s: %d %s", name, res.StatusCode, res.body)
 		}
 	}
-}
-
-// Each template route needs the scope of the very method and path.
-func TestTemplates(t *testing.T) {
-	p := newPlatform(t)
-	const details = "/api/pds/mam/this-is-me/personal-details"
-	r := newSession(t, p, robin.UID, "get:"+details, "put:"+details, "post:/api/pds/mam/add-person", "get:/api/pds/mam/person", "delete:/api/pds/mam/delete-person")
-	wantBody(t, r.b("GET", details, "", ""), `{"personal-details":{}}`)
-	wantBody(t, r.b("PUT", details, "", `{"field_name":"Robin"}`), `{"success":1}`)
-	wantBody(t, r.b("PUT", details, "", `{"field_age":"7"}`), `{"success":1}`)
-	for _, res := range []response{r.b("GET", details, "", ""), r.b("GET", "/api//pds/x/../mam/this-is-me%2Fpersonal-details", "", "")} {
-		var body map[string]map[string]map[string]struct{ Value string }
-		if err := json.Unmarshal([]byte(res.body), &body); err != nil {
-			t.Fatalf("%v in %s", err, res.body)
-		}
-		if got := body["personal-details"]["instance_0"]; got["field_name"].Value != "Robin" || got["field_age"].Value != "7" {
-			t.Errorf("read %s", res.body)
-		}
-	}
-	wantBody(t, r.b("POST", "/api/pds/mam/add-person", "", `{"name":"a"}`), `{"success":1,"last_insert_id":2}`)
-	if res := r.b("GET", "/api/pds/mam/person", "", ""); !strings.Contains(res.body, `"instance_0":{"id":{"value":"2"`) {
-		t.Errorf("read %s", res.body)
-	}
-	wantBody(t, r.b("DELETE", "/api/pds/mam/delete-person", "", `{"id":2}`), `{"success":1}`)
-	wantBody(t, r.b("GET", "/api/pds/mam/person", "", ""), `{"person":{}}`)
-	for _, other := range []struct{ method, path string }{
-		{"POST", details}, {"GET", details + "/x"}, {"GET", "/api/pds/mam"}, {"GET", "/api/pds/MAM/this-is-me/personal-details"}, {"DELETE", "/api/pds/mam/add-person"},
-	} {
-		wantStatus(t, r.b(other.method, other.path, "", "{}"), 401)
-	}
-	// The key of a template is not taken from the query.
-	wantStatus(t, r.do("GET", r.pdx+details+"?uid=4020&con_id="+r.ConID+"&key="+r.Key, "", r.bearer), 400)
-	wantStatus(t, r.b("PATCH", details, "", "{}"), 405)
 }

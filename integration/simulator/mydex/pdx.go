@@ -145,14 +145,6 @@ func (c *call) pick() (*route, string) {
 			allow = append(allow, routes[i].method)
 		}
 	}
-	if allow == nil && isTemplate(c.segments) {
-		for i := range templateRoutes {
-			if templateRoutes[i].method == c.Method {
-				return &templateRoutes[i], ""
-			}
-			allow = append(allow, templateRoutes[i].method)
-		}
-	}
 	if allow == nil {
 		c.fail(http.StatusNotFound, "no such resource")
 	} else {
@@ -167,8 +159,7 @@ func (r *route) scope() string {
 }
 
 // AllScopes returns [ScopePDX], those of the identity service, and the scope of
-// every feature block. Those of
-// templates are named after the templates that a client may use.
+// every feature block.
 func AllScopes() []string {
 	scopes := []string{ScopePDX, ScopeIdentifiers, ScopeMyAccount, ScopeScotAccount}
 	for i := range blockRoutes {

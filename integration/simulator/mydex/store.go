@@ -17,7 +17,6 @@ type fields map[string]any
 type shelf struct {
 	datasets     map[string]map[int]fields // by name and instance
 	rows         map[string][]*row         // of transactional datasets, by name
-	templates    map[string][]*row         // by path
 	events       []*row
 	appointments []*row
 	referrals    []*row
@@ -78,7 +77,7 @@ func (s *store) shelf(uid string) *shelf {
 	}
 	if s.shelves[uid] == nil {
 		s.shelves[uid] = &shelf{
-			datasets: make(map[string]map[int]fields), rows: make(map[string][]*row), templates: make(map[string][]*row),
+			datasets: make(map[string]map[int]fields), rows: make(map[string][]*row),
 		}
 	}
 	return s.shelves[uid]

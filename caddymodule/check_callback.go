@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
+)
+
+// checkCallbacks posts to the callback of each delegate_connect, by the address
+// that the platform calls. It sends nothing that the platform would show itself
+// by: the right answer is delegate_connect's, that it is not the platform.
+func (l *checkedConfig) checkCallbacks(ctx context.Context, provider string, tell func(delegation.Finding)) {
+	n := 0
+	for _, p := range l.handlers {
+		if p.name() != "delegate_connect" || provider != "" && text(p.node, "provider") != provider {
+			continue
+		}
+		n++
+		f := l.checkCallback(ctx, &p)
+		f.Step = "callback"
+		f.Detail = text(p.node, "provider") + ": " + f.Detail
+		tell(f)
+	}
+	if n == 0 {
+		tell(delegation.Finding{Step: "callback", Detail: "there is no delegate_connect in the configuration", Skipped: true})
+	}
+}
+
+func (l *checkedConfig) checkCallback(ctx context.Context, p *placedHandler) delegation.Finding {
+	raw, err := p.settings()
+	if err != nil {
+		return delegation.Finding{Detail: err.Error()}
+	}
+	module, err := l.ctx.LoadModuleByID("http.handlers.delegate_connect", raw)
+	if err != nil {
+		return delegation.Finding{Detail: err.Error()}
+	}
+	c := module.(*Connect)
+	segment := c.callbackSegment.Reveal()
+	if segment == "" {
+		return delegation.Finding{Detail: "it has none: the platform cannot tell that anybody has consented; add callback"}
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.baseURL.String()+"/callback/"+segment, strings.NewReader("{}"))
+	if err != nil {
+		return delegation.Finding{Detail: "its url makes no address"}
+	}
+	req.Header.Set("Content-Type", "application/json")
+	res, err := probeClient().Do(req)
+	where := c.baseURL.String() + "/callback/…"
+	if err != nil {
+		if errors.Is(err, syscall.ECONNREFUSED) {
+			return delegation.Finding{Detail: "nothing listens at " + c.baseURL.Host + ": start Caddy, and check again", Skipped: true}
+		}
+		return delegation.Finding{Detail: fmt.Sprintf("%s cannot be reached from here: %s", where, oauth.NetworkCause(err))}
+	}
+	defer func() { _ = res.Body.Close() }()
+	return c.judgeCallback(res, where, p)
+}
+
+// judgeCallback tells whether it was delegate_connect that answered.
+func (c *Connect) judgeCallback(res *http.Response, where string, p *placedHandler) delegation.Finding {
+	own := strings.HasSuffix(res.Header.Get("Proxy-Status"), callbackDetails)
+	switch {
+	case own && res.StatusCode == http.StatusForbidden:
+		return delegation.Finding{Detail: where + " is answered by delegate_connect, which asks for the platform's credential", OK: true}
+	case own && res.StatusCode == http.StatusNotFound && len(c.CallbackFrom) > 0:
+		return delegation.Finding{Detail: where + " is for callback_from alone, which may leave out this machine", Skipped: true}
+	case own && res.StatusCode == http.StatusNotFound:
+		return delegation.Finding{Detail: where + " is answered by a delegate_connect that has another callback: reload the Caddy that runs there"}
+	}
+	said := fmt.Sprintf("%s is not answered by delegate_connect, but with status %d", where, res.StatusCode)
+	if location, err := url.Parse(res.Header.Get("Location")); err == nil && location.Host != "" {
+		said += " and a redirect to " + location.Host
+	}
+	before := authenticatorsOf(p.before)
+	switch {
+	case len(before) > 0 && res.StatusCode != http.StatusNotFound:
+		return delegation.Finding{Detail: said + ": the platform has no session, so " + strings.Join(before, " and ") +
+			" has to let it pass; write `not path /callback/*` in the matcher (within handle_path the path is the one that is left, without the prefix)"}
+	default:
+		return delegation.Finding{Detail: said + ": see that url is where delegate_connect stands, and that nothing in front of Caddy answers"}
+	}
+}
+
+// authenticatorsOf are the handlers that may ask for a session.
+func authenticatorsOf(before []map[string]any) (names []string) {
+	for _, node := range before {
+		name := text(node, "handler")
+		switch {
+		case name == "reverse_proxy" && node["handle_response"] != nil:
+			name = "forward_auth"
+		case name == "authentication", name == "app_session":
+		default:
+			continue
+		}
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}

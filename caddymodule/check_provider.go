@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/command"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/policy"
+)
+
+// routePolicy is the policy of one directive, with the lines it was made of.
+type routePolicy struct {
+	*policy.Table
+	lines []delegation.Route
+}
+
+// checkConfiguration checks the providers of a configuration, and what is around
+// them.
+func checkConfiguration(ctx context.Context, c *command.CheckRequest, r *command.Report) (err error) {
+	l, err := load(c.Config)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.app.Cleanup()) }()
+	names := slices.Sorted(maps.Keys(l.app.providers))
+	if c.Provider != "" {
+		if !slices.Contains(names, c.Provider) {
+			return fmt.Errorf("there is no provider %q: name one of %s", c.Provider, strings.Join(names, ", "))
+		}
+		names = []string{c.Provider}
+	}
+	for _, name := range names {
+		r.Begin(name)
+		l.app.providers[name].try(ctx, c, l.policies[name], r.Add)
+	}
+	r.Begin(command.ConfigurationPart)
+	l.checkSurroundings(ctx, c.Provider, r.Add)
+	return nil
+}
+
+// try checks a provider, for which directives have the policies.
+func (p *provider) try(ctx context.Context, c *command.CheckRequest, policies []routePolicy, tell func(delegation.Finding)) {
+	if !p.canCheck() {
+		tell(delegation.Finding{Step: "provider", Detail: "this kind of provider cannot be checked", Skipped: true})
+		return
+	}
+	q := delegation.CheckRequest{Send: c.Read}
+	for _, policy := range policies {
+		q.Routes = append(q.Routes, policy.lines...)
+	}
+	if _, connects := p.connector(); connects && c.Subject != "" && p.usesGrants && !p.grantStore.Exists() {
+		tell(delegation.Finding{Step: "grants", Detail: "there is no database yet: start Caddy once, and have somebody connect"})
+		return
+	}
+	if c.Subject != "" {
+		q.Delegation = checkedDelegation(c, p)
+	}
+	if c.Route != "" {
+		verdict, err := match(policies, c.Method, c.Path)
+		if err != nil {
+			tell(delegation.Finding{Step: "route", Detail: err.Error()})
+			return
+		}
+		q.Delegation.Scopes = verdict.Scopes
+		tell(delegation.Finding{Step: "route", Detail: "allowed, with " + strings.Join(verdict.Scopes, " "), OK: true})
+	}
+	if err := p.check(ctx, q, tell); err != nil {
+		tell(delegation.Finding{Step: "check", Detail: err.Error()})
+		return
+	}
+	switch {
+	case c.Subject == "":
+		tell(delegation.Finding{Step: "user", Detail: "whether a user is found, and gets a token: add --subject", Skipped: true})
+	case c.Route == "":
+		tell(delegation.Finding{Step: "route", Detail: "whether it is allowed, and what the platform answers: add --route \"GET /path\" and --read", Skipped: true})
+	case !c.Read:
+		tell(delegation.Finding{Step: "read", Detail: "what the platform answers: add --read", Skipped: true})
+	}
+}
+
+// checkedDelegation is the request that a check is about.
+func checkedDelegation(c *command.CheckRequest, p *provider) *delegation.Delegation {
+	d := &delegation.Delegation{
+		Provider: p.name, Person: delegation.Person{Realm: c.Realm, Subject: c.Subject}, Claim: c.Claim,
+		Method: c.Method, Path: c.Path, URI: c.Path,
+	}
+	if c.Query != "" {
+		d.URI += "?" + c.Query
+	}
+	if d.Claim == "" {
+		d.Claim = c.Subject
+	}
+	return d
+}
+
+// match asks the policies of all directives of a provider; the first that
+// allows the route counts.
+func match(policies []routePolicy, method, path string) (verdict policy.Match, err error) {
+	err = errors.New("no directive of the configuration is of this provider")
+	for _, table := range policies {
+		if verdict, err = table.Match(method, path, false); err == nil {
+			return verdict, nil
+		}
+		err = fmt.Errorf("%w: no allow line covers it", err)
+	}
+	return verdict, err
+}

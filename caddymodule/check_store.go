@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/command"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/fleet"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
+)
+
+// checkRedis tries every command that is used, on keys of its own.
+func (l *checkedConfig) checkRedis(ctx context.Context, tell func(delegation.Finding)) {
+	f := delegation.Finding{Step: "redis"}
+	defer func() { tell(f) }()
+	if l.cache == nil {
+		f.Skipped, f.Detail = true, "there is no cache redis in the configuration"
+		return
+	}
+	if err := l.tryRedis(ctx); err != nil {
+		f.Detail = err.Error()
+		return
+	}
+	f.OK, f.Detail = true, "answers, and allows all that is needed"
+}
+
+func (l *checkedConfig) tryRedis(ctx context.Context) error {
+	keys, err := openKeyset(l.app.Keyset)
+	if err != nil {
+		return fmt.Errorf("keyset: %w", err)
+	}
+	options, _, err := l.cache.options(keys)
+	if err != nil {
+		return err
+	}
+	shared, err := fleet.Open(options)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = shared.Close() }()
+	return shared.Check(ctx)
+}
+
+// checkDatabase opens the database of the grants, if there is one: who only
+// looks makes none.
+func (l *checkedConfig) checkDatabase(ctx context.Context, tell func(delegation.Finding)) {
+	f := delegation.Finding{Step: "database"}
+	defer func() { tell(f) }()
+	needed := false
+	for _, p := range l.app.providers {
+		needed = needed || p.usesGrants
+	}
+	switch {
+	case !needed:
+		f.Skipped, f.Detail = true, "no provider keeps grants"
+		return
+	case !l.app.grantStore.Exists():
+		f.Skipped, f.Detail = true, "there is none yet: it is made when Caddy starts"
+		return
+	}
+	store, err := l.app.grantStore.Store(ctx)
+	if err != nil {
+		f.Detail = err.Error()
+		return
+	}
+	counts, err := store.CountByProvider(ctx)
+	if err != nil {
+		f.Detail = err.Error()
+		return
+	}
+	if left := l.app.orphanedGrants(counts); len(left) > 0 {
+		f.Detail = orphanedGrantsMessage(left)
+		return
+	}
+	f.OK, f.Detail = true, "opens, with the keyset; "+describeCounts(counts)
+}
+
+// describeCounts says how many grants there are of which provider.
+func describeCounts(counts []grants.ProviderCount) string {
+	if len(counts) == 0 {
+		return "nobody has a grant yet"
+	}
+	texts := make([]string, len(counts))
+	for i, c := range counts {
+		texts[i] = fmt.Sprintf("%d of %s", c.Grants, command.Printable(c.Provider))
+	}
+	return "grants: " + strings.Join(texts, ", ")
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package command
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/caddyserver/caddy/v2"
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
+)
+
+func (c *grantsConfig) renameCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "rename <old> <new>",
+		Short: "Takes the grants of a provider along when it was renamed",
+		Long: `
+Gives all grants, and the ways to consent that people are on, to another name of
+their provider: grants belong to the name, and renaming it in the configuration
+leaves them behind. The new name has to be configured, and the old one must not
+be any more. Each grant is sealed anew. It may be interrupted and run again.
+
+Be sure that it is the same account at the same platform: a provider of another
+one would send its members' keys there.`,
+	}
+	cmd.RunE = caddycmd.WrapCommandFuncForCobra(func(fl caddycmd.Flags) (int, error) {
+		if fl.NArg() != 2 || fl.Arg(0) == "" || fl.Arg(1) == "" {
+			return caddy.ExitCodeFailedStartup, errors.New("name two providers: caddy delegate grants rename <old> <new>")
+		}
+		before, after := fl.Arg(0), fl.Arg(1)
+		err := c.with(cmd.Context(), func(s *grants.Store) error {
+			switch {
+			case len(c.providers) == 0:
+				return errors.New("the configuration has no provider: name the one that Caddy runs with, by --config")
+			case c.configured(before):
+				return fmt.Errorf("provider %s is configured, and its grants are in use: rename it in the configuration first, and reload", Printable(before))
+			case !c.configured(after):
+				return fmt.Errorf("provider %s is not configured: name the one that takes the place of %s", Printable(after), Printable(before))
+			}
+			n, err := s.Rename(cmd.Context(), before, after, operatorName())
+			if errors.Is(err, grants.ErrConflict) {
+				return fmt.Errorf("%d were renamed, then: %w: the user or the account has another grant of %s already; release or delete one of the two, and run this again", n, err, Printable(after))
+			}
+			if err != nil {
+				return fmt.Errorf("%d were renamed, then: %w", n, explain(mendRow(err), ""))
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Renamed %d grants and journeys of %s to %s. A running Caddy finds them within 30 seconds.\n", n, Printable(before), Printable(after))
+			return err
+		})
+		if err != nil {
+			return caddy.ExitCodeFailedStartup, err
+		}
+		return caddy.ExitCodeSuccess, nil
+	})
+	return cmd
+}
