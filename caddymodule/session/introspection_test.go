@@ -152,7 +152,7 @@ func TestIntrospection(t *testing.T) {
 		"its token is refused": {status: 407, body: good(""), want: unknowable},
 	} {
 		t.Run(name, func(t *testing.T) {
-			j := &judge{status: c.status, kind: c.kind, body: c.body}
+			j := &fakeServer{status: c.status, kind: c.kind, body: c.body}
 			before := time.Now()
 			s, err := introspection(j.client()).Verify(t.Context(), bearer(askedCredential))
 			if got := outcome(t, s, err); got != c.want {
@@ -164,7 +164,7 @@ func TestIntrospection(t *testing.T) {
 			if c.want != "" {
 				return
 			}
-			if s.Realm != "people" || s.Subject != "alice" || s.digest != sessionDigest(askedCredential) || !s.remote || s.IssuedBefore.Before(before) || s.IssuedBefore.After(j.heard) {
+			if s.Realm != "people" || s.Subject != "alice" || s.digest != sessionDigest(askedCredential) || !s.remote || s.IssuedBefore.Before(before) || s.IssuedBefore.After(j.lastCall) {
 				t.Errorf("%+v", s)
 			}
 			if n, ok := s.Claim("n"); ok && (n != "12345678901234567890" || s.ID != "s1") {
@@ -183,7 +183,7 @@ func TestIntrospectionRealm(t *testing.T) {
 		{"", "i", "i", ""},
 		{"", "", "", unknowable},
 	} {
-		j := &judge{body: `{"active":true,"sub":"alice","iss":"` + c.iss + `"}`}
+		j := &fakeServer{body: `{"active":true,"sub":"alice","iss":"` + c.iss + `"}`}
 		s, err := (&Introspection{URL: testIssuer, Realm: c.realm, Client: j.client()}).Verify(t.Context(), bearer("x"))
 		if got := outcome(t, s, err); got != c.code || err == nil && s.Realm != c.want {
 			t.Errorf("%+v: %q, %+v", c, got, s)

@@ -47,7 +47,7 @@ func TestC33_OtherTokens(t *testing.T) {
 		if claims != "" {
 			body += "," + claims
 		}
-		s, err := introspection((&judge{body: body + "}"}).client()).Verify(t.Context(), bearer(askedCredential))
+		s, err := introspection((&fakeServer{body: body + "}"}).client()).Verify(t.Context(), bearer(askedCredential))
 		if got := outcome(t, s, err); got != want {
 			t.Errorf("%s: %q, want %q: %v", claims, got, want, errors.Unwrap(err))
 		}
@@ -70,7 +70,7 @@ func TestC33_AudienceClaim(t *testing.T) {
 		`"client_id":1`:                         unknowable,
 		`"client_id":{"app":1}`:                 unknowable,
 	} {
-		i := introspection((&judge{body: `{"active":true,"sub":"alice","iss":"` + testIssuer + `",` + claims + `}`}).client())
+		i := introspection((&fakeServer{body: `{"active":true,"sub":"alice","iss":"` + testIssuer + `",` + claims + `}`}).client())
 		i.AudienceClaim = "client_id"
 		s, err := i.Verify(t.Context(), bearer(askedCredential))
 		if got := outcome(t, s, err); got != want {

@@ -17,15 +17,15 @@ import (
 // TestBreakerOpens protects an app that is down from everybody's questions,
 // and everybody from waiting for it.
 func TestBreakerOpens(t *testing.T) {
-	for name, answer := range map[string]func(*judge){
-		"503":             func(j *judge) { j.status = 503 },
-		"401":             func(j *judge) { j.status = 401 },
-		"does not answer": func(j *judge) { j.delay = time.Minute },
+	for name, answer := range map[string]func(*fakeServer){
+		"503":             func(j *fakeServer) { j.status = 503 },
+		"401":             func(j *fakeServer) { j.status = 401 },
+		"does not answer": func(j *fakeServer) { j.delay = time.Minute },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				j := &judge{body: anybodysIn, header: http.Header{"Retry-After": {"20"}}}
-				a := asking(j)
+				j := &fakeServer{body: anybodysIn, header: http.Header{"Retry-After": {"20"}}}
+				a := newTestVerifier(j)
 				for n := range 10 {
 					expect(t, a, j, strconv.Itoa(n), "", n+1)
 				}
@@ -62,13 +62,13 @@ func TestBreakerOpens(t *testing.T) {
 func TestBreakerStaysClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, status := range []int{400, 403, 429, 431, 500, 502, 503, 504} {
-			j := &judge{status: status}
-			a := asking(j)
+			j := &fakeServer{status: status}
+			a := newTestVerifier(j)
 			for n := range 20 {
 				expect(t, a, j, "odd"+strconv.Itoa(n), unknowable, n+1)
 			}
 			expect(t, a, j, "odd19", unknowable, 20) // remembered for a moment, for this one alone
-			j.say(0, aliceIsIn)
+			j.respond(0, aliceIsIn)
 			expect(t, a, j, askedCredential, "", 21)
 			expect(t, a, j, "odd19", unknowable, 21)
 			time.Sleep(failedLife + 1)
@@ -81,18 +81,18 @@ func TestBreakerStaysClosed(t *testing.T) {
 // most of the time, and from one that stays open once it was tried in vain.
 func TestBreakerLearns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		j := new(judge)
-		a := asking(j)
-		j.say(0, anybodysIn)
+		j := new(fakeServer)
+		a := newTestVerifier(j)
+		j.respond(0, anybodysIn)
 		for _, name := range []string{"0", "1", "2", "3"} {
 			expect(t, a, j, name, "", -1)
 		}
 		for n, answers := range []string{aliceIsIn, `{"active":false}`} {
 			for i := range 2 * 5 {
-				j.say(503, "")
+				j.respond(503, "")
 				expect(t, a, j, "down"+strconv.Itoa(100*n+i), unknowable, -1)
 				if i%2 == 1 {
-					j.say(0, answers)
+					j.respond(0, answers)
 					_, _ = a.Verify(t.Context(), bearer("up"+strconv.Itoa(100*n+i)))
 				}
 			}
@@ -100,15 +100,15 @@ func TestBreakerLearns(t *testing.T) {
 		if a.breaker.Status().State != blame.Closed {
 			t.Fatalf("%+v", a.breaker.Status())
 		}
-		j.say(503, "")
+		j.respond(503, "")
 		for n := range 3 {
 			expect(t, a, j, strconv.Itoa(n), unknowable, -1)
 		}
 		calls := j.count()
 		time.Sleep(2 * time.Second)
-		j.say(500, "")
+		j.respond(500, "")
 		expect(t, a, j, "odd", unknowable, calls+1)
-		j.say(0, aliceIsIn)
+		j.respond(0, aliceIsIn)
 		expect(t, a, j, askedCredential, "", calls+2)
 	})
 }

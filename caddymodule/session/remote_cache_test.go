@@ -15,19 +15,19 @@ import (
 // long as a session is remembered and no longer than it says it lives.
 func TestAskedSessionsRemembered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		j := &judge{body: aliceIsIn}
-		c := NewCache(asking(j), NewRevocations(), time.Minute)
+		j := &fakeServer{body: aliceIsIn}
+		c := NewCache(newTestVerifier(j), NewRevocations(), time.Minute)
 		for range 3 {
 			expect(t, c, j, askedCredential, "", 1)
 		}
 		time.Sleep(time.Minute + 1)
 		expect(t, c, j, askedCredential, "", 2)
-		j.say(0, `{"active":true,"sub":"alice","exp":`+itoa(time.Now().Unix()+10)+`}`)
+		j.respond(0, `{"active":true,"sub":"alice","exp":`+itoa(time.Now().Unix()+10)+`}`)
 		expect(t, c, j, "short", "", 3)
 		time.Sleep(10*time.Second + leeway)
 		expect(t, c, j, "short", required, 4)
 		// While nobody can be asked, who is remembered is let in and no one else.
-		j.say(503, "")
+		j.respond(503, "")
 		expect(t, c, j, askedCredential, "", 4)
 		expect(t, c, j, "another", unknowable, 5)
 	})
@@ -40,9 +40,9 @@ func TestAskedSessionsRemembered(t *testing.T) {
 func TestAskedLogout(t *testing.T) {
 	for _, body := range []string{aliceIsIn, `{"active":true,"sub":"alice","sid":"s1"}`} {
 		synctest.Test(t, func(t *testing.T) {
-			j := &judge{body: body}
+			j := &fakeServer{body: body}
 			e := NewRevocations()
-			c := NewCache(asking(j), e, time.Hour)
+			c := NewCache(newTestVerifier(j), e, time.Hour)
 
 			// Remembered.
 			s := expect(t, c, j, askedCredential, "", 1)
@@ -53,7 +53,7 @@ func TestAskedLogout(t *testing.T) {
 			expect(t, c, j, "another-device", "", 4)
 			expect(t, c, j, "another-device", "", 4)
 			expect(t, c, j, askedCredential, "", 5)
-			j.say(0, `{"active":false}`)
+			j.respond(0, `{"active":false}`)
 			time.Sleep(time.Millisecond)
 			signOut(e, s)
 			time.Sleep(time.Millisecond)
@@ -62,7 +62,7 @@ func TestAskedLogout(t *testing.T) {
 
 			// Under way.
 			time.Sleep(refusedLife + 1)
-			j.say(0, body)
+			j.respond(0, body)
 			j.delay = time.Second
 			var all sync.WaitGroup
 			all.Go(func() { expect(t, c, j, askedCredential, required, -1) })
@@ -81,12 +81,12 @@ func TestAskedLogout(t *testing.T) {
 // while its app could not be asked again.
 func TestAskedEndedWhileAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		j := &judge{body: aliceIsIn}
+		j := &fakeServer{body: aliceIsIn}
 		e := NewRevocations()
-		c := NewCache(asking(j), e, time.Hour)
+		c := NewCache(newTestVerifier(j), e, time.Hour)
 		s := expect(t, c, j, askedCredential, "", 1)
 		signOut(e, s)
-		j.say(503, "")
+		j.respond(503, "")
 		expect(t, c, j, askedCredential, unknowable, 2)
 	})
 }
@@ -95,9 +95,9 @@ func TestAskedEndedWhileAway(t *testing.T) {
 // the question from before gets the answer to the next one, whatever it is.
 func TestAskedLogoutThere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		j := &judge{body: aliceIsIn}
+		j := &fakeServer{body: aliceIsIn}
 		e := NewRevocations()
-		c := NewCache(asking(j), e, time.Hour)
+		c := NewCache(newTestVerifier(j), e, time.Hour)
 		s := expect(t, c, j, askedCredential, "", 1)
 		signOut(e, s)
 		time.Sleep(time.Millisecond)
@@ -105,7 +105,7 @@ func TestAskedLogoutThere(t *testing.T) {
 		var all sync.WaitGroup
 		all.Go(func() { expect(t, c, j, askedCredential, required, -1) })
 		time.Sleep(time.Millisecond)
-		j.say(0, `{"active":false}`)
+		j.respond(0, `{"active":false}`)
 		signOut(e, s)
 		time.Sleep(time.Millisecond)
 		all.Go(func() { expect(t, c, j, askedCredential, required, 3) })

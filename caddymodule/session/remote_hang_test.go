@@ -22,14 +22,14 @@ import (
 // hangs is an app that does not answer for credentials that hold "hang" once it
 // is told so, and knows everybody else: the part before the dash is their name.
 func hangs(hanging *atomic.Bool) *others {
-	o := &others{judge: judge{body: anybodysIn}}
+	o := &others{fakeServer: fakeServer{body: anybodysIn}}
 	o.odd = func(credential string, ctx context.Context) (*http.Response, error) {
 		if strings.Contains(credential, "hang") && hanging.Load() {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}
 		who, _, _ := strings.Cut(credential, "-")
-		j := &judge{body: strings.ReplaceAll(anybodysIn, anybody, who)}
+		j := &fakeServer{body: strings.ReplaceAll(anybodysIn, anybody, who)}
 		req, _ := http.NewRequestWithContext(ctx, http.MethodPost, testIssuer, nil)
 		return j.RoundTrip(req)
 	}
@@ -102,7 +102,7 @@ func TestAFewPeopleHang(t *testing.T) {
 // again, until those have given up who hold the slots.
 func TestProbeDoesNotQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := asking(&judge{body: anybodysIn})
+		a := newTestVerifier(&fakeServer{body: anybodysIn})
 		if _, err := a.Verify(t.Context(), bearer("well")); err != nil {
 			t.Fatal(err)
 		}
@@ -139,7 +139,7 @@ func TestProbeDoesNotQueue(t *testing.T) {
 func TestA1_ManyPeopleHang(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var hanging atomic.Int64
-		o := &others{judge: judge{body: anybodysIn}}
+		o := &others{fakeServer: fakeServer{body: anybodysIn}}
 		o.odd = func(credential string, ctx context.Context) (*http.Response, error) {
 			if n, err := strconv.Atoi(credential); err == nil && int64(n) < hanging.Load() {
 				<-ctx.Done()
@@ -178,8 +178,8 @@ func TestA1_ManyPeopleHang(t *testing.T) {
 // sessions for which the app always hangs, and whose requests keep coming.
 func TestA1_SilentSessionsAreAskedAboutLess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		j := &judge{delay: time.Minute, body: aliceIsIn}
-		a := asking(j)
+		j := &fakeServer{delay: time.Minute, body: aliceIsIn}
+		a := newTestVerifier(j)
 		for range 120 {
 			_, _ = a.Verify(t.Context(), bearer("hangs"))
 			time.Sleep(time.Second)

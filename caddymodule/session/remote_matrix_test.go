@@ -53,7 +53,7 @@ func TestAnswerTypes(t *testing.T) {
 		kind, form, _ := strings.Cut(place, " ")
 		for i, value := range values {
 			body := strings.ReplaceAll(form, "%s", value)
-			j := &judge{body: body}
+			j := &fakeServer{body: body}
 			var v Verifier = appEndpoint(j.client())
 			if kind == "introspection" {
 				if name, _, ok := strings.Cut(strings.TrimPrefix(form, `{"`), `"`); ok && form != "%s" {
@@ -96,7 +96,7 @@ func TestAnswerStatuses(t *testing.T) {
 			"endpoint":      {func(c *http.Client) Verifier { return appEndpoint(c) }, `{"user":{"id":"alice"}}`, slices.Contains(out, status)},
 			"introspection": {func(c *http.Client) Verifier { return introspection(c) }, introspected("n", "1"), false},
 		} {
-			s, err := c.verifier((&judge{status: status, kind: "text/html; charset=leak", body: c.body}).client()).Verify(t.Context(), bearer(askedCredential))
+			s, err := c.verifier((&fakeServer{status: status, kind: "text/html; charset=leak", body: c.body}).client()).Verify(t.Context(), bearer(askedCredential))
 			want := byte('3')
 			switch {
 			case c.out:
@@ -126,7 +126,7 @@ func TestAnswerStatuses(t *testing.T) {
 func TestAnswerSizes(t *testing.T) {
 	verifiers := func(c *http.Client) []Verifier { return []Verifier{appEndpoint(c), introspection(c)} }
 	for b := range 256 {
-		for i, v := range verifiers((&judge{body: string([]byte{byte(b)})}).client()) {
+		for i, v := range verifiers((&fakeServer{body: string([]byte{byte(b)})}).client()) {
 			s, err := v.Verify(t.Context(), bearer(askedCredential))
 			blank := i == 0 && strings.Contains(" \t\r\n\v\f", string([]byte{byte(b)}))
 			if got := letter(t, s, err); got != map[bool]byte{true: '1', false: '3'}[blank] {
@@ -137,7 +137,7 @@ func TestAnswerSizes(t *testing.T) {
 	for size, want := range map[int]byte{200: 'o', 16 << 10: 'o', 17 << 10: 'o', 300 << 10: 'o', maxBody: 'o', maxBody + 1: '3', 3 * maxBody: '3'} {
 		body := `{"user":{"id":"alice"},` + introspected("n", "1")[1:]
 		body = `{"avatar":"` + strings.Repeat("x", size-len(body)-len(`"avatar":"",`)) + `",` + body[1:]
-		for _, v := range verifiers((&judge{body: body}).client()) {
+		for _, v := range verifiers((&fakeServer{body: body}).client()) {
 			s, err := v.Verify(t.Context(), bearer(askedCredential))
 			if got := letter(t, s, err); got != want || len(body) != size {
 				t.Errorf("%d bytes: %c, want %c: %v", len(body), got, want, errors.Unwrap(err))
@@ -146,7 +146,7 @@ func TestAnswerSizes(t *testing.T) {
 	}
 	for name, text := range map[string]string{"lists": "[", "objects": `{"a":`, "strings": `{"a":"`} {
 		body := `{"user":{"id":"alice"},"x":` + strings.Repeat(text, maxBody/len(text)-100)
-		for _, v := range verifiers((&judge{body: body}).client()) {
+		for _, v := range verifiers((&fakeServer{body: body}).client()) {
 			if s, err := v.Verify(t.Context(), bearer(askedCredential)); letter(t, s, err) != '3' {
 				t.Errorf("%s in each other: %+v", name, s)
 			}
@@ -178,7 +178,7 @@ func (brokenOff) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 func TestC19_Kept(t *testing.T) {
 	verify := func(body string) *Session {
 		t.Helper()
-		s, err := appEndpoint((&judge{body: body}).client()).Verify(t.Context(), bearer(askedCredential))
+		s, err := appEndpoint((&fakeServer{body: body}).client()).Verify(t.Context(), bearer(askedCredential))
 		if err != nil {
 			t.Fatal(errors.Unwrap(err))
 		}

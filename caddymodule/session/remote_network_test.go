@@ -74,7 +74,7 @@ func TestReputations(t *testing.T) {
 // others are an app that answers one credential in a way of its own, or a
 // hundred of one person, and all others well.
 type others struct {
-	judge
+	fakeServer
 	odd func(credential string, ctx context.Context) (*http.Response, error)
 }
 
@@ -87,7 +87,7 @@ func (o *others) RoundTrip(req *http.Request) (*http.Response, error) {
 			return res, err
 		}
 	}
-	return o.judge.RoundTrip(req)
+	return o.fakeServer.RoundTrip(req)
 }
 
 func status(code int) *http.Response {
@@ -108,7 +108,7 @@ func TestA1_OnePersonsSessions(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var trouble atomic.Bool
-				o := &others{judge: judge{body: anybodysIn}}
+				o := &others{fakeServer: fakeServer{body: anybodysIn}}
 				o.odd = func(credential string, ctx context.Context) (*http.Response, error) {
 					if credential[0] != 'm' {
 						return nil, nil
@@ -116,7 +116,7 @@ func TestA1_OnePersonsSessions(t *testing.T) {
 					if trouble.Load() {
 						return answer(ctx)
 					}
-					j := &judge{body: aliceIsIn}
+					j := &fakeServer{body: aliceIsIn}
 					req, _ := http.NewRequestWithContext(ctx, http.MethodPost, testIssuer, nil)
 					return j.RoundTrip(req)
 				}
@@ -192,10 +192,10 @@ func TestA1_DeadServer(t *testing.T) {
 // credential alone.
 func TestA1_RetryAfterIsTheirs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		j := &judge{status: 429, header: http.Header{"Retry-After": {"40"}}}
-		a := asking(j)
+		j := &fakeServer{status: 429, header: http.Header{"Retry-After": {"40"}}}
+		a := newTestVerifier(j)
 		expect(t, a, j, "one", unknowable, 1)
-		j.say(0, aliceIsIn)
+		j.respond(0, aliceIsIn)
 		time.Sleep(39 * time.Second)
 		_, err := a.Verify(t.Context(), bearer("one"))
 		if r := delegation.AsRefusal(err); err == nil || r.RetryAfter > time.Second || j.count() != 1 {
@@ -224,7 +224,7 @@ func TestAc_Forgeries(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				o := &others{judge: judge{body: aliceIsIn, delay: 300 * time.Millisecond}}
+				o := &others{fakeServer: fakeServer{body: aliceIsIn, delay: 300 * time.Millisecond}}
 				o.odd = func(credential string, ctx context.Context) (*http.Response, error) {
 					if credential[:4] != "forg" {
 						return nil, nil

@@ -67,7 +67,7 @@ func TestUnanswered(t *testing.T) {
 		"breaks the call":      {&net.OpError{Op: "read", Err: errors.New("leak")}, nobodyKnows},
 		"speaks something odd": {errors.New(`malformed HTTP response "leak"`), unknowable},
 	} {
-		j := &judge{err: c.err}
+		j := &fakeServer{err: c.err}
 		for _, v := range []Verifier{introspection(j.client()), appEndpoint(j.client())} {
 			s, err := v.Verify(t.Context(), bearer(askedCredential))
 			if got := outcome(t, s, err); got != c.want {

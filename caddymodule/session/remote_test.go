@@ -19,7 +19,7 @@ import (
 
 const aliceIsIn = `{"active":true,"sub":"alice"}`
 
-func asking(j *judge) *RemoteVerifier {
+func newTestVerifier(j *fakeServer) *RemoteVerifier {
 	a := NewRemoteVerifier(&Introspection{URL: testIssuer, Realm: "r", Client: j.client()}, 0)
 	a.ClientNetwork = clientFrom
 	return a
@@ -30,8 +30,8 @@ func asking(j *judge) *RemoteVerifier {
 // are not made to.
 func TestSingleFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		j := &judge{body: aliceIsIn, delay: time.Second}
-		a := asking(j)
+		j := &fakeServer{body: aliceIsIn, delay: time.Second}
+		a := newTestVerifier(j)
 		var all sync.WaitGroup
 		var mu sync.Mutex
 		outcomes := make(map[string]int)
@@ -56,8 +56,8 @@ func TestSingleFlight(t *testing.T) {
 // TestLeaderLeaves protects everybody else from one client that hangs up.
 func TestLeaderLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		j := &judge{body: aliceIsIn, delay: time.Second}
-		a := asking(j)
+		j := &fakeServer{body: aliceIsIn, delay: time.Second}
+		a := newTestVerifier(j)
 		ctx, cancel := context.WithCancel(t.Context())
 		var all sync.WaitGroup
 		all.Go(func() {
@@ -92,8 +92,8 @@ func clientFrom(ctx context.Context) netip.Prefix {
 // questions at once than it has room for.
 func TestSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		j := &judge{body: aliceIsIn, delay: time.Second}
-		a := asking(j)
+		j := &fakeServer{body: aliceIsIn, delay: time.Second}
+		a := newTestVerifier(j)
 		began := time.Now()
 		var all sync.WaitGroup
 		var mu sync.Mutex
@@ -122,8 +122,8 @@ func TestSlow(t *testing.T) {
 // when everybody learns that it does.
 func TestQueueOfAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		j := &judge{body: anybodysIn}
-		a := asking(j)
+		j := &fakeServer{body: anybodysIn}
+		a := newTestVerifier(j)
 		for n := range 200 {
 			expect(t, a, j, strconv.Itoa(n), "", n+1)
 		}
@@ -150,8 +150,8 @@ func TestQueueOfAnOutage(t *testing.T) {
 // room.
 func TestTooManyWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		j := &judge{body: aliceIsIn, delay: time.Second}
-		a := asking(j)
+		j := &fakeServer{body: aliceIsIn, delay: time.Second}
+		a := newTestVerifier(j)
 		var all sync.WaitGroup
 		var refused atomic.Int64
 		for n := range maxWaiting + 100 {
@@ -178,16 +178,16 @@ func TestTooManyWait(t *testing.T) {
 // session that has ended, and its user from being kept out for long.
 func TestRefusals(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		j := &judge{body: `{"active":false}`}
-		a := asking(j)
+		j := &fakeServer{body: `{"active":false}`}
+		a := newTestVerifier(j)
 		expect(t, a, j, askedCredential, required, 1)
-		j.say(0, aliceIsIn)
+		j.respond(0, aliceIsIn)
 		time.Sleep(refusedLife)
 		expect(t, a, j, askedCredential, required, 1)
 		expect(t, a, j, "another", "", 2)
 		time.Sleep(time.Millisecond)
 		expect(t, a, j, askedCredential, "", 3)
-		j.say(0, `{"active":false}`)
+		j.respond(0, `{"active":false}`)
 		expect(t, a, j, askedCredential, required, 4) // a session is not remembered here
 
 		for n := range maxRefused + 1000 {
@@ -204,8 +204,8 @@ func TestRefusals(t *testing.T) {
 // same, and there is an end to what the others leave behind.
 func TestStrangersKeepNobodyOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		j := &judge{body: aliceIsIn}
-		a := asking(j)
+		j := &fakeServer{body: aliceIsIn}
+		a := newTestVerifier(j)
 		expect(t, a, j, askedCredential, "", 1)
 		j.mu.Lock()
 		j.delay = time.Second

@@ -181,9 +181,9 @@ func TestForget(t *testing.T) {
 // value: what another machine tells counts for what was asked before it came.
 func TestAskedAgainElsewhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		j := &judge{body: aliceIsIn}
+		j := &fakeServer{body: aliceIsIn}
 		r := NewRevocations()
-		c := NewCache(asking(j), r, time.Hour)
+		c := NewCache(newTestVerifier(j), r, time.Hour)
 		s := expect(t, c, j, askedCredential, "", 1)
 		time.Sleep(time.Second)
 		// Its clock is behind: by ours the question came later.

@@ -23,8 +23,8 @@ const (
 	anybodysIn = `{"active":true,"sub":"` + anybody + `"}`
 )
 
-// judge is who is asked. It implements [http.RoundTripper].
-type judge struct {
+// fakeServer is an issuer or app that is asked about sessions. It implements [http.RoundTripper].
+type fakeServer struct {
 	mu     sync.Mutex
 	status int
 	kind   string // of its answers; "-" is none
@@ -34,30 +34,30 @@ type judge struct {
 	delay  time.Duration
 
 	calls, now, most int       // questions, those under way, and the most of them
-	heard            time.Time // when it was asked last
+	lastCall         time.Time // when it was asked last
 }
 
-func (j *judge) client() *http.Client { return &http.Client{Transport: j} }
+func (j *fakeServer) client() *http.Client { return &http.Client{Transport: j} }
 
-// say changes the answer to questions that are asked from now on.
-func (j *judge) say(status int, body string) {
+// respond changes the answer to questions that are asked from now on.
+func (j *fakeServer) respond(status int, body string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.status, j.body = status, body
 }
 
-func (j *judge) count() int {
+func (j *fakeServer) count() int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.calls
 }
 
-func (j *judge) RoundTrip(req *http.Request) (*http.Response, error) {
+func (j *fakeServer) RoundTrip(req *http.Request) (*http.Response, error) {
 	j.mu.Lock()
 	j.calls++
 	j.now++
 	j.most = max(j.most, j.now)
-	j.heard = time.Now()
+	j.lastCall = time.Now()
 	status, body, err, delay := j.status, j.body, j.err, j.delay
 	if strings.Contains(body, anybody) && req.ParseForm() == nil {
 		body = strings.ReplaceAll(body, anybody, req.Form.Get("token"))
@@ -97,7 +97,7 @@ func (j *judge) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // expect verifies a credential and tells if the outcome or the number of
 // calls so far is not what it should be; -1 is any.
-func expect(t *testing.T, v Verifier, j *judge, credential, want string, calls int) *Session {
+func expect(t *testing.T, v Verifier, j *fakeServer, credential, want string, calls int) *Session {
 	t.Helper()
 	s, err := v.Verify(t.Context(), bearer(credential))
 	if got := strings.TrimSuffix(outcome(t, s, err), "*"); got != want || calls >= 0 && j.count() != calls {
