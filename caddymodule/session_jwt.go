@@ -85,6 +85,8 @@ type SessionJWT struct {
 	issuer string // with placeholders expanded
 }
 
+// provision returns the verifier with its cache, from the pool or a new one. It warns if
+// every token of a key is a session.
 func (j *SessionJWT) provision(s *AppSession, revocations *session.Revocations) (session.Verifier, error) {
 	v, keys, err := j.newVerifier(s.HTTP, &s.refs, s.checkAddress)
 	if err != nil {

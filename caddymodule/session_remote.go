@@ -87,6 +87,8 @@ type SessionEndpoint struct {
 	Cache *caddy.Duration `json:"cache,omitempty"`
 }
 
+// provision expands the settings, and returns the verifier with its cache, from the pool or
+// a new one.
 func (i *Introspect) provision(s *AppSession, revocations *session.Revocations) (session.Verifier, error) {
 	repl := caddy.NewReplacer()
 	v := &session.Introspection{}
@@ -160,6 +162,8 @@ func (i *Introspect) check() error {
 	return checkAnswerLife(i.Cache)
 }
 
+// provision expands the settings, and returns the verifier with its cache, from the pool or
+// a new one.
 func (e *SessionEndpoint) provision(s *AppSession, revocations *session.Revocations) (session.Verifier, error) {
 	repl := caddy.NewReplacer()
 	address, err := expandSetting(repl, e.URL)

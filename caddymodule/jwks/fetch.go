@@ -81,6 +81,7 @@ func sameHost(from, to *url.URL) bool {
 	return to.Scheme == "https" && to.User == nil && strings.EqualFold(from.Hostname(), to.Hostname()) && effectivePort(from) == effectivePort(to)
 }
 
+// effectivePort returns the port of an address, or the default one of its scheme.
 func effectivePort(u *url.URL) string {
 	if p := u.Port(); p != "" {
 		return p

@@ -42,4 +42,5 @@ func sessionDigest(credential string) string {
 	return encodeDigest(sum[:])
 }
 
+// encodeDigest returns a digest as text.
 func encodeDigest(digest []byte) string { return base64.RawURLEncoding.EncodeToString(digest) }

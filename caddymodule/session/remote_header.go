@@ -28,9 +28,9 @@ func CheckHeader(name, value string) error {
 	case !httpguts.ValidHeaderFieldName(name):
 		return errors.New("it is no name of a header")
 	case slices.Contains(hopByHopHeaders, name):
-		return errors.New("it is of one connection, and not sent on: remove it")
+		return errors.New("it is a hop-by-hop header, which is not sent on: remove it")
 	case slices.Contains(reservedHeaders, name):
-		return errors.New("the question sets it itself: remove it")
+		return errors.New("the request sets it itself: remove it")
 	case value == "":
 		return errors.New("the value is empty")
 	case !httpguts.ValidHeaderFieldValue(value):
