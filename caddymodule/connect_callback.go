@@ -5,6 +5,7 @@ package caddymodule
 import (
 	"crypto/subtle"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -29,7 +30,12 @@ const maxCallbackBody = 256 << 10
 func (c *Connect) handleCallback(w http.ResponseWriter, r *http.Request, rest string) error {
 	caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
 	w.Header().Set("Proxy-Status", c.refusals.statusName+"; "+callbackDetails) // by which `check` knows it
-	if !c.callbackAllowed(r, strings.TrimPrefix(rest, "/")) {
+	if !c.isCallback(strings.TrimPrefix(rest, "/")) {
+		w.WriteHeader(http.StatusNotFound)
+		return nil
+	}
+	if from, ok := c.fromPlatform(r); !ok {
+		c.provider.logger.Warn("a callback was not taken", zap.NamedError("cause", fmt.Errorf("callback_from leaves out %s, from where it came: if that is a proxy in front, name it in trusted_proxies of Caddy's servers; if it is the platform, in callback_from", from)))
 		w.WriteHeader(http.StatusNotFound)
 		return nil
 	}
@@ -60,13 +66,14 @@ func (c *Connect) handleCallback(w http.ResponseWriter, r *http.Request, rest st
 	return nil
 }
 
-// callbackAllowed tells whether a callback has the secret segment of the address
-// that the platform was given, compared in constant time, and comes from an allowed
-// range.
-func (c *Connect) callbackAllowed(r *http.Request, segment string) bool {
-	if subtle.ConstantTimeCompare([]byte(segment), []byte(c.callbackSegment.Reveal())) != 1 {
-		return false
-	}
-	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
-	return len(c.callbackRanges) == 0 || inRanges(c.callbackRanges, text)
+// isCallback tells whether a callback comes by the address that the operator gave
+// the platform.
+func (c *Connect) isCallback(segment string) bool {
+	return subtle.ConstantTimeCompare([]byte(segment), []byte(c.callbackSegment.Reveal())) == 1
+}
+
+// fromPlatform is the client's address, and whether callbacks may come from it.
+func (c *Connect) fromPlatform(r *http.Request) (address string, ok bool) {
+	address, _ = caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	return address, len(c.callbackRanges) == 0 || inRanges(c.callbackRanges, address)
 }

@@ -5,6 +5,7 @@ package caddymodule
 import (
 	"encoding/json"
 	"net/http"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -51,6 +52,7 @@ func (d *ProviderDirective) attach(app *App, p *provider, logger *zap.Logger) er
 		return err
 	}
 	d.refusals.provider, d.refusals.stats, d.refusals.subjects = d.Provider, p.refusals, p.subjectFields
+	d.refusals.authServer = strings.HasPrefix(d.Subject, authResponsePlaceholder)
 	return nil
 }
 

@@ -102,13 +102,13 @@ func (h *Handler) authorize(w http.ResponseWriter, r *http.Request, repl *caddy.
 		}
 		return result
 	}
-	// Who is not signed in learns nothing of the policy.
+	// A client that is not signed in learns nothing of the policy.
 	var err error
 	if d.Person, err = h.person(r, repl, user); err != nil {
 		return refused{err}
 	}
 	if denied != nil {
-		return refused{denied}
+		return refused{missedByPrefix(h.table, r, denied, d)}
 	}
 	d.Claim = h.participantClaim(repl, user, d.Person)
 	return admitted{}

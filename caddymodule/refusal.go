@@ -22,6 +22,7 @@ type refuser struct {
 	logger     *zap.Logger
 	stats      *refusalStats // nil: none are kept
 	subjects   subjectFields // what log lines say of a person; nil: nothing
+	authServer bool          // an auth server's response names the users
 }
 
 // refusedRequest is a request as its refusal knows it.
@@ -148,16 +149,24 @@ func (f *refuser) digest(r refusedRequest, refusal *delegation.Refusal) uint64 {
 		if who := f.stats.personDigest(r.person()); who != 0 {
 			return who
 		}
-	} else if !authServerAccepted(r.Request) {
-		return 0 // somebody without a session is what they seem to be: nothing is wrong
+	} else if !f.lacksUser(r.Request) {
+		return 0
 	}
 	return f.stats.requestDigest(r.Header)
 }
 
-// authServerAccepted reports whether an auth server has said yes to a request.
-func authServerAccepted(r *http.Request) bool {
+// lacksUser reports whether it is the operator's doing that a request names
+// nobody: an auth server has said yes without a name, or ought to have been asked
+// and was not, as with a matcher that never matches. Otherwise somebody without a
+// session is what they seem to be, and nothing is wrong.
+func (f *refuser) lacksUser(r *http.Request) bool {
 	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	return ok && authServerStatus(repl)/100 == 2
+	if !ok {
+		return false
+	}
+	status := authServerStatus(repl)
+	notAsked := status == 0 && f.authServer && r.Method != http.MethodOptions // which matchers leave out
+	return status/100 == 2 || notAsked
 }
 
 // hasErrorRoutes reports whether the site has handle_errors routes for this

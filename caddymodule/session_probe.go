@@ -5,9 +5,11 @@ package caddymodule
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/command"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/jwks"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
@@ -35,6 +37,9 @@ func (s *AppSession) probe(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("%s: %w; %s", what, err, s.discoveryHint(ctx, v.Issuer))
 		}
+		if err := s.misnamed(ctx, v.Issuer); err != nil {
+			return "", fmt.Errorf("%s: %w", what, err)
+		}
 		return fmt.Sprintf("%s: %d keys for signatures", what, n), nil
 	}
 	source := session.InBearer
@@ -47,6 +52,23 @@ func (s *AppSession) probe(ctx context.Context) (string, error) {
 	return what + ": answers that nobody is signed in by a session that was made up", nil
 }
 
+// misnamed returns an error if the discovery document has the issuer's name with another
+// end than the settings, by a slash as a rule: all its tokens are refused then. An issuer
+// without a discovery document passes.
+func (s *AppSession) misnamed(ctx context.Context, issuer string) error {
+	settings, err := s.HTTP.settings(caddy.NewReplacer())
+	if err != nil {
+		return err
+	}
+	client := settings.Client()
+	defer client.CloseIdleConnections()
+	_, name, err := jwks.Discover(ctx, client, issuer)
+	if err != nil || name == issuer || strings.TrimSuffix(name, "/") != strings.TrimSuffix(issuer, "/") {
+		return nil //nolint:nilerr // there is nothing to compare with
+	}
+	return fmt.Errorf("the issuer calls itself %s, and `issuer` says %s: they have to agree to the last slash", command.Printable(name), command.Printable(issuer))
+}
+
 // discoveryHint returns where the keys are by the issuer's discovery document.
 func (s *AppSession) discoveryHint(ctx context.Context, issuer string) string {
 	settings, err := s.HTTP.settings(caddy.NewReplacer())
@@ -55,7 +77,7 @@ func (s *AppSession) discoveryHint(ctx context.Context, issuer string) string {
 	}
 	client := settings.Client()
 	defer client.CloseIdleConnections()
-	address, err := jwks.DiscoverJWKS(ctx, client, issuer)
+	address, _, err := jwks.Discover(ctx, client, issuer)
 	if err != nil {
 		return fmt.Sprintf("the issuer's discovery document does not help: %v", err)
 	}

@@ -63,7 +63,7 @@ func emptySubjectError(subject string, repl *caddy.Replacer) error {
 	}
 	status := authServerStatus(repl)
 	if status == 0 {
-		return fmt.Errorf("%s is empty: no forward_auth was asked before this directive", written)
+		return fmt.Errorf("%s is empty: no forward_auth was asked before this directive: there is none, it stands behind, or its matcher does not match (within handle_path paths have lost the prefix)", written)
 	}
 	var sent []string
 	for _, name := range identityHeaders {

@@ -30,6 +30,15 @@ func (s *KeyRotation) NameOf(keys ...string) (name string) {
 	return name
 }
 
+// Supersedes reports whether the first key of a configuration is none of those
+// that the account has been known by: [Succession.Load] begins anew with it.
+func (s *KeyRotation) Supersedes(first string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, known := s.names[first]
+	return len(s.names) > 0 && !known
+}
+
 // Replace has keys that took the place of others, under which tokens go by the
 // name, take the name over.
 func (s *KeyRotation) Replace(name string, keys ...string) {

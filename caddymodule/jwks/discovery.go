@@ -44,43 +44,45 @@ func printableAddress(address string) string {
 // maxDiscovery bounds a discovery document, in bytes.
 const maxDiscovery = 256 << 10
 
-// DiscoverJWKS returns the jwks_uri of an issuer's discovery document (OpenID
-// Connect Discovery section 4, RFC 8414 section 3). It is for an operator whose
-// configuration has another address: no signature is verified by keys from there.
-func DiscoverJWKS(ctx context.Context, client *http.Client, issuer string) (address string, err error) {
+// Discover returns the jwks_uri of an issuer's discovery document (OpenID Connect
+// Discovery section 4, RFC 8414 section 3), and what the issuer calls itself there: `iss`
+// of its tokens has to be that, to the last slash. It is for an operator whose settings
+// do not fit: no signature is verified by keys from there.
+func Discover(ctx context.Context, client *http.Client, issuer string) (jwksURI, name string, err error) {
 	for _, path := range []string{"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"} {
-		if address, err = fetchJWKSURI(ctx, client, strings.TrimSuffix(issuer, "/")+path); err == nil {
-			return address, nil
+		if jwksURI, name, err = fetchDiscovery(ctx, client, strings.TrimSuffix(issuer, "/")+path); err == nil {
+			return jwksURI, name, nil
 		}
 	}
-	return "", err
+	return "", "", err
 }
 
-// fetchJWKSURI returns the jwks_uri of the discovery document at an address.
-func fetchJWKSURI(ctx context.Context, client *http.Client, address string) (string, error) {
+// fetchDiscovery returns jwks_uri and issuer of the discovery document at an address.
+func fetchDiscovery(ctx context.Context, client *http.Client, address string) (jwksURI, name string, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return "", errors.New("the issuer is no URL") // err quotes it
+		return "", "", errors.New("the issuer is no URL") // err quotes it
 	}
 	req.Header.Set("Accept", "application/json")
 	res, err := client.Do(req)
 	if err != nil {
-		return "", oauth.Unreachable(err)
+		return "", "", oauth.Unreachable(err)
 	}
 	defer func() { _ = res.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxDiscovery))
 	if err != nil {
-		return "", oauth.Unreachable(err)
+		return "", "", oauth.Unreachable(err)
 	}
 	var document struct {
-		JWKS string `json:"jwks_uri"`
+		Issuer string `json:"issuer"`
+		JWKS   string `json:"jwks_uri"`
 	}
 	if res.StatusCode != http.StatusOK || json.Unmarshal(body, &document) != nil {
-		return "", responseError(address, res, nil)
+		return "", "", responseError(address, res, nil)
 	}
 	u, err := url.Parse(document.JWKS)
 	if err != nil || u.Host == "" || u.User != nil || len(document.JWKS) > 1000 {
-		return "", fmt.Errorf("%s names no jwks_uri", printableAddress(address))
+		return "", "", fmt.Errorf("%s names no jwks_uri", printableAddress(address))
 	}
-	return u.String(), nil
+	return u.String(), document.Issuer, nil
 }

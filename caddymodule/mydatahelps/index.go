@@ -70,6 +70,13 @@ func (x *participantIndex) find(claim string) []indexEntry {
 	return found
 }
 
+// blank tells whether there are participants and none of them has a claim.
+func (x *participantIndex) blank() bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return len(x.byID) > 0 && len(x.byClaim) == 0
+}
+
 // upsert adds a participant, or corrects what is known of them. It reports
 // whether they are new.
 func (x *participantIndex) upsert(p *participant) bool {

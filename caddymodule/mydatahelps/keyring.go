@@ -9,6 +9,8 @@ import (
 	"sync/atomic"
 
 	"go.uber.org/zap"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
 )
 
 // keyring holds the service account's private keys: one, or two while they are
@@ -49,7 +51,7 @@ func (k *keyring) read(logger *zap.Logger) []*rsa.PrivateKey {
 	}
 	k.lost = false
 	if !slices.EqualFunc(keys, old, func(a, b *rsa.PrivateKey) bool { return a.Equal(b) }) {
-		logger.Info("the private key has changed and is used from now on")
+		logger.Info("the private key has changed and is used from now on", zap.String("public_key_sha256", oauth.PublicFingerprint(keys[0])))
 		k.now.Store(&keys)
 	}
 	return keys

@@ -5,6 +5,7 @@ package mydatahelps
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -21,6 +22,11 @@ var (
 	errSeveralParticipants = errors.New("more than one participant has the value")
 	errWithdrawn           = errors.New("the participant has withdrawn")
 )
+
+// errNoField is why nobody at all can be found by a custom field.
+func errNoField(name string) error {
+	return fmt.Errorf("no participant of the project has a text in the custom field %q: compare participant_field with the field's name in Designer, letter by letter", name)
+}
 
 // participantID tells which participant a person is.
 func (p *Provider) participantID(ctx context.Context, who delegation.Person, claim string) (string, error) {
@@ -211,6 +217,9 @@ func (p *Provider) listed(ctx context.Context, claim string) (indexEntry, error)
 	}
 	switch len(found) {
 	case 0:
+		if by := p.config.Participant; by.By == ByField && x.blank() {
+			return indexEntry{}, delegation.Refuse(delegation.ParticipantUnknown, errNoField(by.Field))
+		}
 		return indexEntry{}, delegation.Refuse(delegation.ParticipantUnknown, p.notFoundCause(claim))
 	case 1:
 		return found[0], nil

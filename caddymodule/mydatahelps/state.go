@@ -8,7 +8,10 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"go.uber.org/zap"
+
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
 )
 
 // What outlives a reload, each keyed by what it depends on and nothing else:
@@ -58,6 +61,10 @@ func (p *Provider) retainState(host delegation.Host) {
 	}).(*participantCache)
 	p.cache.configure(p.traits.Fingerprint)
 	p.serviceAccount = host.Retain(delegation.Fingerprint([]string{"account", c.BaseURL, c.Account}), func() io.Closer { return new(serviceAccountState) }).(*serviceAccountState)
+	if prints := keyFingerprints(c.Keys); p.serviceAccount.Supersedes(prints[0]) {
+		host.Logger().Info("the private key has changed with this configuration: it is used from now on, and what was obtained with the former one is obtained anew",
+			zap.String("public_key_sha256", oauth.PublicFingerprint(c.Keys[0])))
+	}
 	p.keyName = p.serviceAccount.NameOf(keyFingerprints(c.Keys)...)
 	http := delegation.Fingerprint([]string{"http"}, c.HTTP.FingerprintParts())
 	p.client = host.Retain(http, func() io.Closer { return new(sharedClient) }).(*sharedClient).client(c.HTTP)

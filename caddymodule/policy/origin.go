@@ -139,12 +139,12 @@ func (o *Origins) Check(r *http.Request, upgrade bool) *delegation.Refusal {
 			WithMessage("A WebSocket with a session cookie has to name its page in the header Origin. Programs send it as well, or their session as a bearer.")
 	}
 	if upgrade && !o.Trusted(r) && !sameOrigin(r) {
-		return delegation.Refuse(delegation.CrossOrigin, errUpgradeOrigin)
+		return delegation.Refuse(delegation.CrossOrigin, otherHost(errUpgradeOrigin, r))
 	}
 	// Without Sec-Fetch-Site it would compare the hosts alone, and a page of
 	// http://app.example.org can be anybody's on the way.
 	if len(origin) == 1 && len(r.Header["Sec-Fetch-Site"]) == 0 && !o.Trusted(r) && !sameOrigin(r) {
-		return delegation.Refuse(delegation.CrossOrigin, errCrossSite)
+		return delegation.Refuse(delegation.CrossOrigin, otherHost(errCrossSite, r))
 	}
 	// POST stands for "not known to be safe".
 	if err := o.protection.Check(&http.Request{Method: http.MethodPost, Header: r.Header, Host: r.Host}); err != nil {

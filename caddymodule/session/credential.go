@@ -92,7 +92,7 @@ func (c Extractor) Extract(h http.Header) (Credential, error) {
 		}
 		return validate(strings.TrimLeft(value, " "), InBearer)
 	}
-	return Credential{}, refuse("the request carries no session")
+	return Credential{}, refuse(c.missing(h))
 }
 
 // validate returns the credential of a text. A refusal if it is empty, too long, or
