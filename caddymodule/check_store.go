@@ -65,7 +65,7 @@ func (l *checkedConfig) checkDatabase(ctx context.Context, tell func(delegation.
 	defer func() { tell(f) }()
 	needed := false
 	for _, p := range l.app.providers {
-		needed = needed || p.usesGrants
+		needed = needed || p.host.usesGrants
 	}
 	switch {
 	case !needed:

@@ -34,7 +34,7 @@ const (
 
 // recordConsent counts an event of a person's consent, and logs it for the
 // operator's audit.
-func (p *provider) recordConsent(what delegation.ConsentEvent, by string, who delegation.Person) {
+func (p *providerRecord) recordConsent(what delegation.ConsentEvent, by string, who delegation.Person) {
 	consentsTotal.WithLabelValues(p.name, string(what)).Inc()
 	p.logger.Info("consent", append([]zap.Field{
 		zap.String("provider", p.name), zap.String("event", string(what)), zap.String("by", by),
@@ -42,13 +42,13 @@ func (p *provider) recordConsent(what delegation.ConsentEvent, by string, who de
 }
 
 // RecordConsentEvent implements [grants.StoreHost].
-func (p *provider) RecordConsentEvent(what delegation.ConsentEvent, who delegation.Person) {
+func (p *providerRecord) RecordConsentEvent(what delegation.ConsentEvent, who delegation.Person) {
 	p.recordConsent(what, actorPlatform, who)
 }
 
 // recordCallbackKind records a callback. It does not say whose it is: that is known
 // when the browser returns.
-func (p *provider) recordCallbackKind(word delegation.CallbackKind) {
+func (p *providerRecord) recordCallbackKind(word delegation.CallbackKind) {
 	event := consentOther
 	switch word {
 	case delegation.CallbackConsent:

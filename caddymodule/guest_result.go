@@ -12,9 +12,9 @@ import (
 
 // checkedCredential returns what a guest returned: a credential, or an error. A
 // request with neither would be sent as nobody.
-func (p *provider) checkedCredential(c delegation.Credential, err error) (delegation.Credential, error) {
+func (g *guestModule) checkedCredential(c delegation.Credential, err error) (delegation.Credential, error) {
 	if err == nil && isNilCredential(c) {
-		err = missingCredential(p.name)
+		err = missingCredential(g.providerName)
 	}
 	return c, err
 }

@@ -55,7 +55,7 @@ func (p *proxiedRequest) retryUnauthorized(wire http.RoundTripper, req *http.Req
 	}
 	_ = res.Body.Close()
 	history.RecordFailure(&p.delegation, pass, unauthorized)
-	if found := p.provider.examine(req.Context(), &p.delegation, p.credential); found != nil {
+	if found := p.provider.diagnoseUnauthorized(req.Context(), &p.delegation, p.credential); found != nil {
 		return p.refusalResponse(req, found), nil
 	}
 	return p.refusalResponse(req, unauthorized), nil

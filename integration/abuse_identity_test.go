@@ -188,7 +188,7 @@ func TestT05_ScopeOfTheRoute(t *testing.T) {
 			a := u.get(path)
 			a.want(t, http.StatusOK, "")
 			if want := map[bool]string{true: "miss", false: "hit"}[i == 0]; a.Header.Get("X-Cache") != want {
-				t.Errorf("%s, visit %d: %q, want a %s", path, i, a.Header.Get("X-Cache"), want)
+				t.Errorf("%s, request %d: %q, want a %s", path, i, a.Header.Get("X-Cache"), want)
 			}
 		}
 		handed, a := u.token()

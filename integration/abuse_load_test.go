@@ -226,11 +226,11 @@ func resetStreams(t *testing.T, u *user, n, together int, between func()) int {
 	return n
 }
 
-// TestT40_Strangers protects participants from users who are none: twenty
+// TestT40_UnknownUsers protects participants from users who are none: twenty
 // thousand of them neither push a live user's token or lookup out, nor fill
 // the memory, nor spend the quota by which a new participant is found.
-func TestT40_Strangers(t *testing.T) {
-	const strangers = 20_000
+func TestT40_UnknownUsers(t *testing.T) {
+	const unknownUsers = 20_000
 	participants := simulator.SampleParticipants(60)
 	// The app believes whoever says who they are: sessions are not what is tested.
 	s := newStack(t, participants...)
@@ -254,7 +254,7 @@ func TestT40_Strangers(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			for n := next.Add(1); n <= strangers; n = next.Add(1) {
+			for n := next.Add(1); n <= unknownUsers; n = next.Add(1) {
 				got, err := u.try(as("stranger-" + strconv.FormatInt(n, 10)))
 				// Where the quota must not be spent on it, nobody knows whether they are one.
 				if err != nil || got.code() != "participant_unknown" && got.code() != "issuer_throttled" {
@@ -265,11 +265,11 @@ func TestT40_Strangers(t *testing.T) {
 	}
 	wg.Wait()
 	if failed.Load() > 0 {
-		t.Errorf("%d strangers were not refused as such", failed.Load())
+		t.Errorf("%d unknown users were not refused as such", failed.Load())
 	}
 	counts := s.Platform.Counts()
 	if used := counts.Admin; used > len(live)+300 || counts.Throttled > 0 {
-		t.Errorf("%+v: %d requests of the hourly 1000 for strangers", counts, used-len(live))
+		t.Errorf("%+v: %d requests of the hourly 1000 for unknown users", counts, used-len(live))
 	}
 	after := a.status("mydatahelps")
 	if after.Entries != before.Entries || after.Remembered != before.Remembered || after.Issuer.State != "closed" {

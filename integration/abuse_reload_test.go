@@ -42,15 +42,15 @@ func TestT07_ChangedSettings(t *testing.T) {
 			caddyfile := twoPlatforms(other)
 			load(t, s, caddyfile)
 			u := signIn(t, s, "alice")
-			visit := func() string {
+			bearerUsed := func() string {
 				t.Helper()
 				u.get(participantPath).want(t, http.StatusOK, "")
 				u.get(otherPath).want(t, http.StatusOK, "")
 				used := bearers(s)["/api/v1/delegated/participant"]
 				return used[len(used)-1]
 			}
-			before := visit()
-			if visit() != before {
+			before := bearerUsed()
+			if bearerUsed() != before {
 				t.Fatal("the token is not kept")
 			}
 			if c.prepare != nil {
@@ -60,7 +60,7 @@ func TestT07_ChangedSettings(t *testing.T) {
 			}
 			changed := strings.Replace(caddyfile, c.old, c.changed, 1)
 			load(t, s, strings.ReplaceAll(changed, "[[.Elsewhere]]", elsewhere(t, s)))
-			if same := visit() == before; same != (name == "nothing") {
+			if same := bearerUsed() == before; same != (name == "nothing") {
 				t.Errorf("the token of before is used: %t", same)
 			}
 			if got := other.Platform.Counts(); got.TokenRequests != 2 || got.Lookups != 1 {
@@ -98,7 +98,7 @@ func TestReloadLeaksNothing(t *testing.T) {
 	s := newStack(t, participants...)
 	unlimited(s)
 	caddyfile := unkept(stack.Caddyfile)
-	visit := func(n int) {
+	serve := func(n int) {
 		load(t, s, strings.Replace(caddyfile, "delegate {", fmt.Sprintf("delegate {\n\t\ttokens {\n\t\t\tmax_entries %d\n\t\t}", 1000+n), 1))
 		u := signIn(t, s, participants[0].Identifier)
 		for _, p := range participants {
@@ -107,16 +107,16 @@ func TestReloadLeaksNothing(t *testing.T) {
 		}
 		u.client.CloseIdleConnections()
 	}
-	visit(0)
+	serve(0)
 	if err := caddy.Stop(); err != nil {
 		t.Fatal(err)
 	}
 	known := goleak.IgnoreCurrent()
-	visit(1)
+	serve(1)
 	heap := heapInUse()
 	const reloads = 30
 	for n := range reloads {
-		visit(2 + n)
+		serve(2 + n)
 	}
 	if grown := heapInUse() - heap; grown > 12<<20 {
 		t.Errorf("%d KiB are left of %d reloads", grown>>10, reloads)

@@ -112,16 +112,16 @@ func TestAdminPurge(t *testing.T) {
 			s := start(t, twoProviders())
 			a := newAdmin(t, s)
 			alice, bob := signIn(t, s, "alice"), signIn(t, s, "bob")
-			visit := func() {
+			requestAll := func() {
 				t.Helper()
 				alice.get(participantPath).want(t, http.StatusOK, "")
 				bob.get(participantPath).want(t, http.StatusOK, "")
 				alice.get(strings.Replace(participantPath, "/mdh/", "/other/", 1)).want(t, http.StatusOK, "")
 			}
-			visit()
+			requestAll()
 			before := s.Platform.Counts()
 			a.purge(body, want.providers)
-			visit()
+			requestAll()
 			after := s.Platform.Counts()
 			if p, v, f := after.ParticipantTokens-before.ParticipantTokens, after.ServiceTokens-before.ServiceTokens, after.Lookups-before.Lookups; p != want.participants || v != want.services || f != want.finds {
 				t.Errorf("%d participant tokens, %d service tokens, %d lookups after the purge; want %+v", p, v, f, want)
@@ -131,7 +131,7 @@ func TestAdminPurge(t *testing.T) {
 }
 
 // TestAdminRelease protects a user whose participant was merged or enrolled
-// again: an operator who has made sure ends the pin, and a plain purge does not.
+// again: an operator who has made sure ends the binding, and a plain purge does not.
 func TestAdminRelease(t *testing.T) {
 	p := stack.Alice
 	p.CustomFields = map[string]string{"user": "u-1"}

@@ -35,33 +35,28 @@ func command(t *testing.T, args ...string) (out string, err error) {
 	return b.String(), err
 }
 
+// configFile is a Caddyfile template, rendered and written to the stack's folder:
+// the configuration as an operator's commands read it.
+func configFile(t *testing.T, s *stack.Stack, caddyfile string) string {
+	t.Helper()
+	text, err := s.Render(caddyfile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return write(t, filepath.Join(s.Dir, "Caddyfile"), text)
+}
+
 // TestCheckCommand protects an operator's evening: before any user is there
 // they see what works, what does not, and how to mend it; and no secret.
 func TestCheckCommand(t *testing.T) {
 	s := newStack(t)
-	text, err := s.Render(proxied("allow GET /api/v1/delegated/participant Participant:read", ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(s.Dir, "Caddyfile")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	check := func(works bool, args ...string) string {
 		t.Helper()
-		out, err := command(t, append([]string{"check", "--config", file, "--adapter", "caddyfile"}, args...)...)
-		if (err == nil) != works {
-			t.Errorf("%v: %v\n%s", args, err, out)
-		}
-		return out
+		return checks(t, s, proxied("allow GET /api/v1/delegated/participant Participant:read", ""), works, args...)
 	}
 	want := func(out string, lines ...string) {
 		t.Helper()
-		for _, line := range lines {
-			if !strings.Contains(out, line) {
-				t.Errorf("no %q in\n%s", line, out)
-			}
-		}
+		contains(t, out, lines...)
 	}
 	route := []string{"--subject", "alice", "--route", "GET /api/v1/delegated/participant"}
 	want(check(true), "mydatahelps\n", "✓ private key        RSA of 2048 bits, SHA-256 of the public key ", "✓ platform ", "✓ clock ", "✓ project ", "✓ scopes ", "✓ service token      from "+s.PlatformURL)

@@ -24,7 +24,7 @@ var ruling = []string{
 	"X-Frame-Options", "SourceMap", "X-SourceMap", "Refresh", "X-DNS-Prefetch-Control", "Access-Control-Allow-Origin", "Timing-Allow-Origin", "WWW-Authenticate", "Proxy-Status",
 	"CDN-Cache-Control", "Surrogate-Control", "Surrogate-Key", "Cloudflare-CDN-Cache-Control", "Vercel-CDN-Cache-Control", "Netlify-CDN-Cache-Control", "Akamai-Cache-Control", "Edge-Control", "Cache-Tag", "Expires", "Pragma", "Age",
 	"X-Accel-Redirect", "X-Accel-Expires", "X-Accel-Buffering", "X-Sendfile", "X-LiteSpeed-Cache-Control", "X-LiteSpeed-Location", "X-Lighttpd-Send-File", "X-Varnish-Ttl",
-	"Server-Timing", "X-Powered-By", "X-Invented-Tomorrow",
+	"Server-Timing", "X-Powered-By", "X-Invented-Tomorrow", "Access-Control-Allow-Credentials",
 }
 
 // TestA12_AnswersHeadersAreAnAllowList protects the app's origin and the caches
@@ -79,6 +79,11 @@ func TestA12_AnswersHeadersAreAnAllowList(t *testing.T) {
 					}
 				}
 			}
+			for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"} {
+				if values := got.Header[name]; len(values) != 1 || values[0] != want {
+					t.Errorf("%d: %s: %q, want %q", status, name, values, want)
+				}
+			}
 			for name, want := range needed {
 				if status == http.StatusNotModified && name == "Content-Type" {
 					continue
@@ -120,10 +125,10 @@ func TestA11_RequestTrailersAreAnAllowList(t *testing.T) {
 		u := signIn(t, s, "alice")
 		for _, announced := range []string{"", "Trailer: Remote-User, X_Api_Key, X-Checksum\r\n", "Trailer: X-Checksum\r\n"} {
 			s.Platform.Reset()
-			status, body := raw(t, s, "POST "+echoPath+" HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nCookie: session="+u.session+"\r\n"+announced+
-				"Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\nRemote-User: bob\r\nX_Api_Key: stolen\r\nX-Checksum: 1\r\nContent-Type: text/html\r\n\r\n")
-			if status != http.StatusOK {
-				t.Fatalf("%q: %d %s", announced, status, body)
+			got := rawRequest(t, s, "POST "+echoPath+" HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nCookie: session="+u.session+"\r\n"+announced+
+				"Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\nRemote-User: bob\r\nX_Api_Key: stolen\r\nX-Checksum: 1\r\nContent-Type: text/html\r\n\r\n", false)
+			if got.StatusCode != http.StatusOK {
+				t.Fatalf("%q: %d %s", announced, got.StatusCode, got.body)
 			}
 			if r := received(t, s); len(r.Trailer) > 1 || announced != "" && r.Trailer.Get("X-Checksum") != "1" {
 				t.Errorf("%q: trailers %v", announced, r.Trailer)

@@ -50,14 +50,7 @@ func TestD7_BindingSurvivesRestart(t *testing.T) {
 	}
 	signIn(t, s, "u-alice").get(participantPath).want(t, http.StatusConflict, "account_conflict")
 	// The operator sees whom it is about, without a secret.
-	text, err := s.Render(bound(""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(s.Dir, "Caddyfile")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := configFile(t, s, bound(""))
 	out, err := command(t, "grants", "list", "--config", file)
 	if err != nil || !strings.Contains(out, "u-alice") || !strings.Contains(out, stack.Alice.ID) {
 		t.Errorf("%v %s", err, out)
@@ -112,14 +105,7 @@ func TestD7_RefusedThenAway(t *testing.T) {
 	load(t, s, bound(lines))
 	alice := signIn(t, s, "u-alice")
 	alice.get(participantPath).want(t, http.StatusOK, "")
-	text, err := s.Render(bound(lines))
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(s.Dir, "Caddyfile")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := configFile(t, s, bound(lines))
 	out, err := command(t, "grants", "list", "--config", file, "--json")
 	if err != nil {
 		t.Fatal(err, out)

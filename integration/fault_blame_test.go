@@ -99,21 +99,15 @@ var judges = map[string]string{
 }
 
 func judgedBy(judge string) string {
-	return `{` + stack.Options + `
-	delegate {` + stack.Provider + `
-	}
-}
-http://127.0.0.1:[[.Port]] {
+	return caddyfileOf("", `
 	app_session {
-		cookie ` + stack.CookieName + `
-		` + judge + `
+		cookie `+stack.CookieName+`
+		`+judge+`
 		http {
 			timeout 2s
 		}
 	}
-	respond "{http.auth.user.id}"
-}
-`
+	respond "{http.auth.user.id}"`)
 }
 
 // TestA1_OnePersonsSessions protects 19 people from the twentieth, whose three

@@ -78,27 +78,27 @@ func TestAd_ChunksAndVersions(t *testing.T) {
 	}
 	const chunks = "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
 	for _, method := range []string{"GET", "DELETE", "POST"} {
-		framed(t, s, rawly(t, s, head(method, "1.1")+chunks, false), "hello")
-		framed(t, s, rawly(t, s, head(method, "1.1")+"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", false), "")
+		framed(t, s, rawRequest(t, s, head(method, "1.1")+chunks, false), "hello")
+		framed(t, s, rawRequest(t, s, head(method, "1.1")+"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", false), "")
 		if method != "POST" && strings.Join(framing, " ") != "0" {
 			t.Errorf("%s with chunks and no body arrived with %v", method, framing)
 		}
-		framed(t, s, rawly(t, s, head(method, "1.1")+"Content-Length: 0\r\n\r\n", false), "")
-		framed(t, s, rawly(t, s, head(method, "1.1")+"\r\n", false), "")
-		framed(t, s, rawly(t, s, head(method, "1.0")+"Content-Length: 5\r\n\r\nhello", false), "hello")
+		framed(t, s, rawRequest(t, s, head(method, "1.1")+"Content-Length: 0\r\n\r\n", false), "")
+		framed(t, s, rawRequest(t, s, head(method, "1.1")+"\r\n", false), "")
+		framed(t, s, rawRequest(t, s, head(method, "1.0")+"Content-Length: 5\r\n\r\nhello", false), "hello")
 	}
 	// An announced trailer needs chunks; nothing of the body is lost for it.
-	framed(t, s, rawly(t, s, head("GET", "1.1")+"Trailer: X-Checksum\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Checksum: 42\r\n\r\n", false), "hello")
+	framed(t, s, rawRequest(t, s, head("GET", "1.1")+"Trailer: X-Checksum\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Checksum: 42\r\n\r\n", false), "hello")
 
 	before := len(s.Platform.Records())
 	for _, method := range []string{"POST", "PUT", "PATCH"} {
-		rawly(t, s, head(method, "1.0")+chunks, false).want(t, http.StatusBadRequest, "body_incomplete")
-		rawly(t, s, head(method, "1.0")+"\r\n", false).want(t, http.StatusBadRequest, "body_incomplete")
+		rawRequest(t, s, head(method, "1.0")+chunks, false).want(t, http.StatusBadRequest, "body_incomplete")
+		rawRequest(t, s, head(method, "1.0")+"\r\n", false).want(t, http.StatusBadRequest, "body_incomplete")
 	}
 	if after := len(s.Platform.Records()); after != before {
 		t.Errorf("%d requests of an unknown length reached the platform", after-before)
 	}
-	framed(t, s, rawly(t, s, head("GET", "1.0")+"\r\n", false), "")
+	framed(t, s, rawRequest(t, s, head("GET", "1.0")+"\r\n", false), "")
 }
 
 // TestAd_NothingIsWaitedFor protects uploads that begin before their end is

@@ -7,8 +7,6 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -22,14 +20,7 @@ import (
 // running Caddy.
 func decided(t *testing.T, s *stack.Stack, lines, user string, words ...string) {
 	t.Helper()
-	text, err := s.Render(bound(lines))
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(s.Dir, "Caddyfile")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := configFile(t, s, bound(lines))
 	out, err := command(t, "grants", "export", "--subject", user, "--config", file)
 	id := regexp.MustCompile(`"id":\s*"([^"]+)"`).FindStringSubmatch(out)
 	if err != nil || id == nil {

@@ -186,7 +186,7 @@ func TestH10_GuestPanics(t *testing.T) {
 	}
 
 	// No panics: mistakes of the same authors.
-	ask("neither departure nor error", http.MethodPost, "/consent/start")
+	ask("neither authorization nor error", http.MethodPost, "/consent/start")
 	signIn(t, s, "nil refusal").get("/brittle/x").want(t, http.StatusServiceUnavailable, "issuer_unavailable")
 	metrics := signIn(t, s, "alice").get("/metrics").body
 	for _, want := range []string{

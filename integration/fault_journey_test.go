@@ -11,9 +11,9 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/integration/simulator/mydex"
 )
 
-// strangers' journeys, as many as there are asked for, and the addresses that
-// they end at. Each owner has at most ten open.
-func (c *connection) strangers(n int, start string) []string {
+// otherUsersReturns are addresses at which consent flows of other users end, n of
+// them. Each owner has at most ten open.
+func (c *connection) otherUsersReturns(n int, start string) []string {
 	c.t.Helper()
 	var all []string
 	for i := range n {
@@ -24,16 +24,16 @@ func (c *connection) strangers(n int, start string) []string {
 	return all
 }
 
-// lead is another site's page that sends the browser to addresses, whatever
+// navigateCrossSite is another site's page that sends the browser to addresses, whatever
 // comes of it.
-func (b *browser) lead(addresses []string) {
+func (b *browser) navigateCrossSite(addresses []string) {
 	b.t.Helper()
 	for _, to := range addresses {
 		b.do(http.MethodGet, to, "", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document")
 	}
 }
 
-// cookieSize is that of the browser's own journeys' cookie.
+// cookieSize is that of the browser's cookie of consent flows.
 func (b *browser) cookieSize() int {
 	at, _ := url.Parse(b.URL())
 	for _, c := range b.client.Jar.Cookies(at) {
@@ -54,7 +54,7 @@ func TestA10_OthersTakeNoPlace(t *testing.T) {
 				t.Run(strings.Join([]string{name, when, who}, ", "), func(t *testing.T) {
 					c := startMydex(t, "", "cross_device")
 					c.mydex.Set(func(s *mydex.Settings) { s.Callback = "held" })
-					others := c.strangers(6, start)
+					others := c.otherUsersReturns(6, start)
 					alice := c.browser("alice")
 					to := alice.agree(alice.start("/start"), c.mydex.Members()[0].UID)
 					outcome := "pending"
@@ -63,12 +63,12 @@ func TestA10_OthersTakeNoPlace(t *testing.T) {
 						outcome = "session_required"
 					}
 					if before {
-						alice.lead(others)
+						alice.navigateCrossSite(others)
 					}
 					alice.returnTo(to, outcome)
 					if !before {
-						alice.lead(others)
-						alice.lead([]string{"/connect/mydex/return?state=x", "/connect/mydex/return?state=AAAAAAAAAAAAAAAAAAAAAAAAAA"})
+						alice.navigateCrossSite(others)
+						alice.navigateCrossSite([]string{"/connect/mydex/return?state=x", "/connect/mydex/return?state=AAAAAAAAAAAAAAAAAAAAAAAAAA"})
 						alice.do(http.MethodPost, others[0], "state=x", "Content-Type", "application/x-www-form-urlencoded", "Sec-Fetch-Site", "cross-site")
 					}
 					c.mydex.Deliver()
@@ -112,7 +112,7 @@ func TestA10_OneBrowserOfTwo(t *testing.T) {
 	}
 }
 
-// TestA10_DatabaseAway protects the same while nobody can tell whose journey is
+// TestA10_DatabaseAway protects the same while nobody can tell whose consent flow is
 // whose.
 func TestA10_DatabaseAway(t *testing.T) {
 	c := startMydex(t, "", "")
@@ -121,7 +121,7 @@ func TestA10_DatabaseAway(t *testing.T) {
 	unlock := c.lockGrants(t)
 	alice.returnTo(to, "grants_unavailable")
 	for _, state := range []string{"a", "b", "c", "d"} {
-		alice.lead([]string{"/connect/mydex/return?state=" + strings.Repeat(state, 26)})
+		alice.navigateCrossSite([]string{"/connect/mydex/return?state=" + strings.Repeat(state, 26)})
 	}
 	unlock()
 	alice.status("connected")

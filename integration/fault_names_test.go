@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/caddy-delegate/caddy-delegate/integration/stack"
 )
 
 const maybePath = "/maybe/api/v1/delegated/participant"
@@ -120,16 +118,10 @@ func TestNames_OfSomebodyElse(t *testing.T) {
 			audience app
 		}`
 			}
-			a := newMachine(t, s, administered(`{`+stack.Options+`
-	delegate {`+stack.Provider+`
-	}
-}
-http://127.0.0.1:[[.Port]] {`+strings.NewReplacer(
+			a := newMachine(t, s, administered(caddyfileOf("", strings.NewReplacer(
 				"[[patients]]", session(patients, ""), "[[staff]]", session(staff, ""),
 				"[[@patients]]", session(patients, "@patients"), "[[@staff]]", session(staff, "@staff"),
-			).Replace(sites)+`
-}
-`))
+			).Replace(sites))))
 			// No route: who is signed in is told that it is forbidden.
 			alice := patients.session("alice", ago(time.Minute))
 			a.wantAt("alice, a patient", "/patients/none", alice, http.StatusForbidden)

@@ -3,18 +3,14 @@
 package integration
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/caddy-delegate/caddy-delegate/integration/stack"
 )
 
 // outcomes reads requests_total of the provider, by outcome.
@@ -49,31 +45,6 @@ func counted(t *testing.T, a *admin, f func(), want string) {
 	}
 }
 
-// rawly sends bytes to Caddy, and reads the answer. With end it hangs up in one
-// direction before.
-func rawly(t *testing.T, s *stack.Stack, request string, end bool) answer {
-	t.Helper()
-	conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", s.Port))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
-	if _, err := io.WriteString(conn, request); err != nil {
-		t.Fatal(err)
-	}
-	if end {
-		_ = conn.(*net.TCPConn).CloseWrite()
-	}
-	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	body, _ := io.ReadAll(res.Body)
-	return answer{res, string(body)}
-}
-
 // TestR10_EveryOutcomeIsCounted protects an operator's graphs and alerts: a
 // body that breaks off, a user who leaves, a platform that cannot be reached or
 // breaks off are none of them "forwarded", and the client is told which it was.
@@ -91,7 +62,7 @@ func TestR10_EveryOutcomeIsCounted(t *testing.T) {
 		"a chunk beyond length": head + "Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n",
 	} {
 		t.Run(what, func(t *testing.T) {
-			counted(t, a, func() { rawly(t, s, request, false).want(t, http.StatusBadRequest, "body_incomplete") }, "body_incomplete")
+			counted(t, a, func() { rawRequest(t, s, request, false).want(t, http.StatusBadRequest, "body_incomplete") }, "body_incomplete")
 		})
 	}
 	for what, request := range map[string]string{
@@ -100,7 +71,7 @@ func TestR10_EveryOutcomeIsCounted(t *testing.T) {
 		"chunked":  head + "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
 	} {
 		t.Run("hangs up, "+what, func(t *testing.T) {
-			counted(t, a, func() { rawly(t, s, request, true).want(t, 499, "") }, "client_left")
+			counted(t, a, func() { rawRequest(t, s, request, true).want(t, 499, "") }, "client_left")
 		})
 	}
 
@@ -139,7 +110,7 @@ func TestR10_EveryOutcomeIsCounted(t *testing.T) {
 	s.Intercept(func(w http.ResponseWriter, r *http.Request, platform http.Handler) { platform.ServeHTTP(w, r) })
 	t.Run("websocket", func(t *testing.T) {
 		counted(t, a, func() {
-			got := rawly(t, s, fmt.Sprintf("GET %sWebSocket HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nCookie: session=%s\r\nOrigin: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+			got := rawRequest(t, s, fmt.Sprintf("GET %sWebSocket HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nCookie: session=%s\r\nOrigin: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
 				"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", customPath, s.Port, u.session, s.URL()), false)
 			got.want(t, http.StatusSwitchingProtocols, "")
 		}, "websocket")
@@ -198,7 +169,7 @@ func TestR10_ErrorPages(t *testing.T) {
 	}
 	u.get(echoPath).want(t, http.StatusOK, "")
 	head := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nCookie: session=%s\r\n", echoPath, s.Port, u.session)
-	want(rawly(t, s, head+"Transfer-Encoding: chunked\r\n\r\nzz\r\n", false), http.StatusBadRequest, "body_incomplete")
+	want(rawRequest(t, s, head+"Transfer-Encoding: chunked\r\n\r\nzz\r\n", false), http.StatusBadRequest, "body_incomplete")
 	s.Intercept(func(w http.ResponseWriter, r *http.Request, platform http.Handler) {
 		if strings.HasSuffix(r.URL.Path, "Simulator.Echo") {
 			w.WriteHeader(http.StatusUnauthorized)

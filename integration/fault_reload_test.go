@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
-	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"net/http"
@@ -25,68 +24,22 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/integration/stack"
 )
 
-// askedSessions is a Caddyfile whose sessions the app is asked about, and whose
-// one route has a scope of its own.
-func askedSessions(participant string) string {
-	return `{` + stack.Options + `
-	delegate {` + strings.Replace(stack.Provider, "participant_identifier", participant, 1) + `
-	}
-}
-http://127.0.0.1:[[.Port]] {
-	handle_path /mdh/* {
-		app_session {
-			cookie ` + stack.CookieName + `
-			session_endpoint http://[[.AppAddr]]/api/me {
-				cache 5m
-			}
-		}
-		forward_auth [[.AppAddr]] {
-			uri /seen
-			transport http {
-				keepalive off
-			}
-		}
-		delegate_proxy mydatahelps {
-			allow GET /api/v1/delegated/participant Participant:read
-		}
-	}
-}
-`
+// holdback keeps requests to the platform that it is about until it is opened.
+type holdback struct {
+	matches  func(r *http.Request) bool
+	arrived  atomic.Int64
+	released chan struct{}
+	release  func()
 }
 
-// countSessions has the app answer who is signed in, and counts; also how many
-// requests have come as far as the delegate directive.
-func countSessions(s *stack.Stack) (asked, seen *atomic.Int64) {
-	asked, seen = new(atomic.Int64), new(atomic.Int64)
-	s.App.Handle("/seen", http.HandlerFunc(func(http.ResponseWriter, *http.Request) { seen.Add(1) }))
-	s.App.Handle("/api/me", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked.Add(1)
-		_, name := s.App.Session(r)
-		if name == "" {
-			w.WriteHeader(http.StatusUnauthorized)
-			return
-		}
-		_ = json.NewEncoder(w).Encode(map[string]string{"sub": name})
-	}))
-	return asked, seen
-}
-
-// gate keeps requests to the platform that it is about until it is opened.
-type gate struct {
-	about   func(r *http.Request) bool
-	arrived atomic.Int64
-	opened  chan struct{}
-	open    func()
-}
-
-func newGate(t testing.TB, s *stack.Stack, about func(r *http.Request) bool) *gate {
-	g := &gate{about: about, opened: make(chan struct{})}
-	g.open = sync.OnceFunc(func() { close(g.opened) })
-	t.Cleanup(g.open)
+func newHoldback(t testing.TB, s *stack.Stack, about func(r *http.Request) bool) *holdback {
+	g := &holdback{matches: about, released: make(chan struct{})}
+	g.release = sync.OnceFunc(func() { close(g.released) })
+	t.Cleanup(g.release)
 	s.Intercept(func(w http.ResponseWriter, r *http.Request, platform http.Handler) {
 		if about(r) {
 			g.arrived.Add(1)
-			<-g.opened
+			<-g.released
 		}
 		platform.ServeHTTP(w, r)
 	})
@@ -151,7 +104,7 @@ func TestR3_ReloadsUnderColdLoad(t *testing.T) {
 			s := newStack(t, participants...)
 			unlimited(s)
 			asked, seen := countSessions(s)
-			slow := newGate(t, s, c.slow)
+			slow := newHoldback(t, s, c.slow)
 			caddyfile := askedSessions(c.participant)
 			load(t, s, caddyfile)
 			u := signIn(t, s, "nobody")
@@ -191,7 +144,7 @@ func TestR3_ReloadsUnderColdLoad(t *testing.T) {
 				load(t, s, caddyfile)
 				come(again)
 			}
-			slow.open()
+			slow.release()
 			crowd.wait.Wait()
 			come(crowdSize) // under the last configuration
 			crowd.wait.Wait()
@@ -253,7 +206,7 @@ func TestR4_RunningLookupsSurviveAReload(t *testing.T) {
 	alice := stack.Alice
 	alice.CustomFields = map[string]string{"user": "alice"}
 	s := newStack(t, alice)
-	slow := newGate(t, s, func(r *http.Request) bool { return strings.Contains(r.URL.Path, "/participants") })
+	slow := newHoldback(t, s, func(r *http.Request) bool { return strings.Contains(r.URL.Path, "/participants") })
 	load(t, s, stack.Caddyfile)
 	u, crowd := signIn(t, s, "alice"), crowd{t: t}
 	crowd.get(u, participantPath, http.StatusOK, "", nil)
@@ -262,7 +215,7 @@ func TestR4_RunningLookupsSurviveAReload(t *testing.T) {
 	crowd.get(u, participantPath, http.StatusOK, "", nil)
 	await(t, "the list", func() bool { return slow.arrived.Load() == 2 })
 	load(t, s, strings.Replace(stack.Caddyfile, "[[.PlatformURL]]", elsewhere(t, s), 1)) // and nobody goes on with either
-	slow.open()
+	slow.release()
 	crowd.wait.Wait()
 }
 
@@ -294,7 +247,7 @@ func TestR3_QuotaIsTheProjects(t *testing.T) {
 // the file is replaced and nothing reloaded, and then something else is; or the
 // new key is listed below the old one until that is taken out.
 func TestR13_RotationVoidsNothing(t *testing.T) {
-	visit := func(t *testing.T, s *stack.Stack, u *user) string {
+	bearerUsed := func(t *testing.T, s *stack.Stack, u *user) string {
 		t.Helper()
 		u.get(participantPath).want(t, http.StatusOK, "")
 		used := bearers(s)["/api/v1/delegated/participant"]
@@ -304,128 +257,34 @@ func TestR13_RotationVoidsNothing(t *testing.T) {
 		s := start(t, administered(stack.Caddyfile))
 		s.Platform.Set(func(set *simulator.Settings) { set.ServiceTokenLifetime = 2 })
 		alice, bob := signIn(t, s, "alice"), signIn(t, s, "bob")
-		before := visit(t, s, alice)
+		before := bearerUsed(t, s, alice)
 		if err := s.Rotate(); err != nil {
 			t.Fatal(err)
 		}
 		ended := time.Now().Add(2 * time.Second)
 		await(t, "the service token's end", func() bool { return time.Now().After(ended) })
-		visit(t, s, bob) // by the new key
-		if visit(t, s, alice) != before {
+		bearerUsed(t, s, bob) // by the new key
+		if bearerUsed(t, s, alice) != before {
 			t.Error("what the old key had obtained is out of reach")
 		}
 		load(t, s, strings.Replace(stack.Caddyfile, "delegate_proxy mydatahelps {", "delegate_proxy mydatahelps {\n\t\t\trealm default", 1))
-		if visit(t, s, alice) != before {
+		if bearerUsed(t, s, alice) != before {
 			t.Error("the next reload has put it out of reach")
 		}
 	})
 	t.Run("two keys", func(t *testing.T) {
 		s := start(t, stack.Caddyfile)
 		alice := signIn(t, s, "alice")
-		before := visit(t, s, alice)
+		before := bearerUsed(t, s, alice)
 		addKey(t, s)
 		both := strings.Replace(stack.Caddyfile, "{file.[[.KeyFile]]}", "{file.[[.KeyFile]]}\n\t\t\tprivate_key {file.[[.Dir]]/new.pem}", 1)
 		load(t, s, both)
-		if visit(t, s, alice) != before {
+		if bearerUsed(t, s, alice) != before {
 			t.Error("a second key has put everybody's token out of reach")
 		}
 		load(t, s, strings.Replace(stack.Caddyfile, "{file.[[.KeyFile]]}", "{file.[[.Dir]]/new.pem}", 1))
-		if visit(t, s, alice) != before {
+		if bearerUsed(t, s, alice) != before {
 			t.Error("the end of the rotation has")
 		}
 	})
-}
-
-// TestR8_AnswersSurviveAReload protects the app, and those who are signed in,
-// from a burst of questions after each reload: what it has answered counts on,
-// until a setting on which the answer depends has changed. A failure to answer
-// counts on as well.
-func TestR8_AnswersSurviveAReload(t *testing.T) {
-	s := newStack(t)
-	asked, _ := countSessions(s)
-	caddyfile := askedSessions("participant_identifier")
-	load(t, s, caddyfile)
-	u := signIn(t, s, "alice")
-	visit := func(want int64) {
-		t.Helper()
-		u.get(participantPath).want(t, http.StatusOK, "")
-		if n := asked.Load(); n != want {
-			t.Errorf("the app was asked %d times, want %d", n, want)
-		}
-	}
-	visit(1)
-	load(t, s, caddyfile)
-	visit(1)
-	load(t, s, strings.Replace(caddyfile, "scopes          api ", "scopes          ", 1))
-	visit(1)
-	for i, change := range [][2]string{
-		{"cache 5m", "cache 4m"},
-		{"cache 5m", "cache 5m\n\t\t\t\texpires ends"},
-		{"/api/me", "/api/me?again"},
-		{"app_session {", "app_session {\n\t\t\thttp {\n\t\t\t\ttimeout 3s\n\t\t\t}"},
-		{"app_session {", "app_session {\n\t\t\trealm app"},
-	} {
-		load(t, s, strings.Replace(caddyfile, change[0], change[1], 1))
-		u.get(participantPath).want(t, http.StatusOK, "")
-		if n := asked.Load(); n != int64(2+i) {
-			t.Errorf("%s: the app was asked %d times, want %d: an answer has outlived what it depends on", change[1], n, 2+i)
-		}
-	}
-}
-
-// TestSuspected_CacheZero protects an app that keeps its cookie's value when
-// another user signs in: with cache 0 the next request is the new user's.
-func TestSuspected_CacheZero(t *testing.T) {
-	s := newStack(t)
-	var name atomic.Value
-	name.Store("alice")
-	s.App.Handle("/api/me", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_ = json.NewEncoder(w).Encode(map[string]any{"sub": name.Load()})
-	}))
-	s.App.Handle("/seen", http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	load(t, s, strings.Replace(askedSessions("participant_identifier"), "cache 5m", "cache 0", 1))
-	u := signIn(t, s, "alice")
-	for _, p := range []simulator.Participant{stack.Alice, stack.Bob, stack.Alice} {
-		name.Store(p.Identifier)
-		if a := u.get(participantPath); a.owner() != p.ID {
-			t.Errorf("%s: %d, the record of %q", p.Identifier, a.StatusCode, a.owner())
-		}
-	}
-}
-
-// TestSuspected_SharedRealm protects two people of one name: where two session
-// endpoints of one origin name users in different ways, the operator has to say
-// whether a name means the same user in both.
-func TestSuspected_SharedRealm(t *testing.T) {
-	two := func(first, second, realm string) string {
-		c := askedSessions("participant_identifier")
-		i := strings.Index(c, "handle_path")
-		block := c[i:strings.LastIndex(c, "}")]
-		other := strings.Replace(strings.Replace(block, "/mdh/", "/second/", 1), "/api/me", second, 1)
-		block = strings.Replace(block, "/api/me", first, 1)
-		if realm != "" {
-			block = strings.Replace(block, "app_session {", "app_session {\n\t\t\trealm "+realm, 1)
-			other = strings.Replace(other, "app_session {", "app_session {\n\t\t\trealm "+realm, 1)
-		}
-		return c[:i] + block + other + "}\n"
-	}
-	s := newStack(t)
-	for name, c := range map[string]struct {
-		first, second, realm string
-		refused              bool
-	}{
-		"one address":   {"/api/me", "/api/me", "", false},
-		"two addresses": {"/api/me", "/admin/me", "", true},
-		"one realm":     {"/api/me", "/admin/me", "app", false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			err := s.Load(two(c.first, c.second, c.realm))
-			if (err != nil) != c.refused {
-				t.Fatalf("%v; want a refusal: %t", err, c.refused)
-			}
-			if err != nil && !strings.Contains(err.Error(), "write `realm http://") {
-				t.Errorf("%v: the mend is not told", err)
-			}
-		})
-	}
 }

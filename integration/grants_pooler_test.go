@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -86,11 +85,7 @@ func TestC15_PgBouncer(t *testing.T) {
 		return nil
 	})
 	browsers[0].connect(members[0].UID)
-	rendered, err := c.Render(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	config := write(t, filepath.Join(c.Dir, "Caddyfile"), rendered)
+	config := configFile(t, c.Stack, text)
 	if out, err := command(t, "grants", "list", "--config", config); err != nil || !strings.Contains(out, "user-0") || strings.Contains(out, "user-1") {
 		t.Errorf("grants list: %v\n%s", err, out)
 	}

@@ -12,27 +12,13 @@ import (
 	"testing"
 )
 
-// file is the configuration as an operator has it.
-func (c *connection) file() string {
-	c.t.Helper()
-	text, err := c.Render(c.caddyfile("", ""))
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	file := filepath.Join(c.Dir, "Caddyfile")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		c.t.Fatal(err)
-	}
-	return file
-}
-
 // TestGrantsRotation protects members while the keyset that was made beside the
 // database is rotated as the README says: the running Caddy finds everybody at
 // each step, and after sealing anew.
 func TestGrantsRotation(t *testing.T) {
 	c := startMydex(t, "", "")
 	c.browser("alice").connect(c.mydex.Members()[0].UID)
-	file, keys := c.file(), filepath.Join(c.Dir, "grants", "keyset.json")
+	file, keys := configFile(t, c.Stack, c.caddyfile("", "")), filepath.Join(c.Dir, "grants", "keyset.json")
 	for range 2 {
 		if out, err := command(t, "keyset", "rotate", keys); err != nil {
 			t.Fatal(err, out)
@@ -66,7 +52,7 @@ func TestGrantsCommand(t *testing.T) {
 	uid := c.mydex.Members()[0].UID
 	alice.connect(uid)
 	member, _ := c.mydex.Connection(uid)
-	file := c.file()
+	file := configFile(t, c.Stack, c.caddyfile("", ""))
 	run := func(works bool, args ...string) string {
 		t.Helper()
 		out, err := command(t, append([]string{"grants", "--config", file, "--adapter", "caddyfile"}, args...)...)

@@ -5,10 +5,12 @@
 package integration
 
 import (
+	"bufio"
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -60,23 +62,29 @@ func load(t testing.TB, s *stack.Stack, caddyfile string) {
 	}
 }
 
+// caddyfileOf is a Caddyfile with one site of the given body, and more lines of
+// the delegate option.
+func caddyfileOf(more, body string) string {
+	return `{` + stack.Options + `
+	delegate {` + stack.Provider + more + `
+	}
+}
+http://127.0.0.1:[[.Port]] {` + body + `
+}
+`
+}
+
 // proxied is a Caddyfile whose delegate_proxy has the given lines besides its
 // subject, and whose site has the given ones.
 func proxied(lines, site string) string {
-	return `{` + stack.Options + `
-	delegate {` + stack.Provider + `
-	}
-}
-http://127.0.0.1:[[.Port]] {
-	handle_path /mdh/* {` + stack.SignIn + `
+	return caddyfileOf("", `
+	handle_path /mdh/* {`+stack.SignIn+`
 		delegate_proxy mydatahelps {
 			subject {rp.header.Remote-User}
-			` + lines + `
+			`+lines+`
 		}
 	}
-	` + site + `
-}
-`
+	`+site)
 }
 
 // user is a signed-in user of the app.
@@ -152,6 +160,32 @@ func (u *user) do(req *http.Request) answer {
 func (u *user) get(path string) answer {
 	u.t.Helper()
 	return u.do(u.request(http.MethodGet, path, nil))
+}
+
+// rawRequest sends bytes as they are, so that no client library tidies an attack
+// up, and reads the answer. With hangUp it ends its direction of the connection
+// first.
+func rawRequest(t *testing.T, s *stack.Stack, request string, hangUp bool) answer {
+	t.Helper()
+	conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", s.Port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	if _, err := io.WriteString(conn, request); err != nil {
+		t.Fatal(err)
+	}
+	if hangUp {
+		_ = conn.(*net.TCPConn).CloseWrite()
+	}
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, _ := io.ReadAll(res.Body)
+	return answer{res, string(body)}
 }
 
 // want fails the test unless the answer has the status and, if it is a

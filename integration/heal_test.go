@@ -200,17 +200,11 @@ func TestChangesAfterThePolicy(t *testing.T) {
 		})
 	}
 	t.Run("no handler", func(t *testing.T) {
-		s := start(t, `{`+stack.Options+`
-	delegate {`+stack.Provider+`
-	}
-}
-http://127.0.0.1:[[.Port]] {
+		s := start(t, caddyfileOf("", `
 	reverse_proxy {
 		dynamic delegate
 		transport delegate
-	}
-}
-`)
+	}`))
 		u := signIn(t, s, "alice")
 		u.get(echoPath).want(t, http.StatusInternalServerError, "not_delegated")
 		if r := s.Platform.Records(); len(r) != 0 {
@@ -225,22 +219,16 @@ http://127.0.0.1:[[.Port]] {
 
 // longForm is a site with the two handlers by hand and something between them.
 func longForm(between, proxy string) string {
-	return `{` + stack.Options + `
-	delegate {` + stack.Provider + `
-	}
-}
-http://127.0.0.1:[[.Port]] {
+	return caddyfileOf("", `
 	handle_path /mdh/* {
-		route {` + stack.SignIn + `
+		route {`+stack.SignIn+`
 			delegate mydatahelps {
 				subject {rp.header.Remote-User}
 			}
-			` + between + `
+			`+between+`
 			reverse_proxy {
-				` + proxy + `
+				`+proxy+`
 			}
 		}
-	}
-}
-`
+	}`)
 }

@@ -248,20 +248,14 @@ func TestLogoutThatBreaksOff(t *testing.T) {
 				cache 10m
 			}
 		}`
-	load(t, s, `{`+stack.Options+`
-	delegate {`+stack.Provider+`
-	}
-}
-http://127.0.0.1:[[.Port]] {
+	load(t, s, caddyfileOf("", `
 	handle_path /mdh/* {`+session+`
 		delegate_proxy mydatahelps
 	}
 	handle /break {`+session+`
 		delegate_logout
 		reverse_proxy [[.AppAddr]]
-	}
-}
-`)
+	}`))
 	u = signIn(t, s, "alice")
 	get().want(t, http.StatusOK, "")
 	_, _ = u.try(u.request(http.MethodPost, "/break", nil))

@@ -151,19 +151,13 @@ func oidcStack(t *testing.T, settings map[string]any, session func(p *product) s
 
 // bearerSite is a Caddyfile for an API whose sessions are bearers.
 func bearerSite(session, site string) string {
-	return `{` + stack.Options + `
-	delegate {` + stack.Provider + `
-	}
-}
-http://127.0.0.1:[[.Port]] {
+	return caddyfileOf("", `
 	handle_path /mdh/* {
-		app_session {` + session + `
+		app_session {`+session+`
 		}
 		delegate_proxy mydatahelps
 	}
-	` + site + `
-}
-`
+	`+site)
 }
 
 // TestReal_OIDCProviderSigned protects users of oidc-provider whose access

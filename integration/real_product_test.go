@@ -256,22 +256,16 @@ func bearer(token string) []string { return []string{"Authorization", "Bearer " 
 // behind is a Caddyfile for an app that a product is part of: the app's pages,
 // and the platform behind an app_session of the given lines.
 func behind(app, session, site string) string {
-	return encrypted(`{` + stack.Options + `
-	delegate {` + stack.Provider + `
-	}
-}
-http://127.0.0.1:[[.Port]] {
+	return encrypted(caddyfileOf("", `
 	handle_path /mdh/* {
-		app_session {` + session + `
+		app_session {`+session+`
 		}
 		delegate_proxy mydatahelps
 	}
-	` + site + `
+	`+site+`
 	handle {
-		reverse_proxy ` + app + `
-	}
-}
-`)
+		reverse_proxy `+app+`
+	}`))
 }
 
 // siteOf is where a Caddyfile of behind has its site.

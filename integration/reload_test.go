@@ -141,16 +141,3 @@ func TestFailedReloadKeepsServing(t *testing.T) {
 		t.Errorf("%+v; want the one token of the start", c)
 	}
 }
-
-// TestChangedSettingsStartCold protects against T07: a token of the old
-// settings is not used under the new ones.
-func TestChangedSettingsStartCold(t *testing.T) {
-	s := start(t, stack.Caddyfile)
-	u := signIn(t, s, "alice")
-	u.get(participantPath).want(t, http.StatusOK, "")
-	load(t, s, strings.Replace(stack.Caddyfile, "scopes          api ", "scopes          ", 1))
-	u.get(participantPath).want(t, http.StatusOK, "")
-	if c := s.Platform.Counts(); c.ParticipantTokens != 2 {
-		t.Errorf("%d participant tokens; want a new one for the new scopes", c.ParticipantTokens)
-	}
-}

@@ -79,19 +79,13 @@ func TestConcurrentFirstRequestsMintOnce(t *testing.T) {
 // up, minted or sent.
 func TestNobodySignedIn(t *testing.T) {
 	// No authenticator at all: the default subject is empty.
-	s := start(t, `{`+stack.Options+`
-	delegate {`+stack.Provider+`
-	}
-}
-http://127.0.0.1:[[.Port]] {
+	s := start(t, caddyfileOf("", `
 	handle_path /mdh/* {
 		delegate_proxy mydatahelps
 	}
 	handle /mdh-token {
 		delegate_token mydatahelps
-	}
-}
-`)
+	}`))
 	u := signIn(t, s, "alice")
 	for _, path := range []string{participantPath, "/mdh/api/v1/administration/projects"} {
 		got := u.get(path)
@@ -137,19 +131,13 @@ func TestBasicAuthSubject(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := start(t, `{`+stack.Options+`
-	delegate {`+stack.Provider+`
-	}
-}
-http://127.0.0.1:[[.Port]] {
+	s := start(t, caddyfileOf("", `
 	handle_path /mdh/* {
 		basic_auth {
 			alice `+string(hash)+`
 		}
 		delegate_proxy mydatahelps
-	}
-}
-`)
+	}`))
 	u := signIn(t, s, "bob") // the cookie means nothing here
 	req := u.request(http.MethodGet, participantPath, nil)
 	req.SetBasicAuth("alice", "secret")
@@ -225,16 +213,10 @@ func testPolicy(t *testing.T, s *stack.Stack, u *user) {
 // TestPublicRoutes protects logos and public views, which pages load without
 // a session: they go out without a token.
 func TestPublicRoutes(t *testing.T) {
-	s := start(t, `{`+stack.Options+`
-	delegate {`+stack.Provider+`
-	}
-}
-http://127.0.0.1:[[.Port]] {
+	s := start(t, caddyfileOf("", `
 	handle_path /mdh/* {
 		delegate_proxy mydatahelps
-	}
-}
-`)
+	}`))
 	u := signIn(t, s, "")
 	u.session = ""
 	req := u.request(http.MethodGet, "/mdh/api/v1/delegated/externalaccountproviders/17/logo", nil)

@@ -124,10 +124,10 @@ func TestResponseTrailersAreCleaned(t *testing.T) {
 	})
 }
 
-// TestPinsOutliveSettings protects T55 across reloads: whoever moves the custom
+// TestBindingsOutliveSettings protects T55 across reloads: whoever moves the custom
 // field to another record does not become, or get, somebody else when the
 // operator changes an unrelated setting. That does not look anybody up anew (R3).
-func TestPinsOutliveSettings(t *testing.T) {
+func TestBindingsOutliveSettings(t *testing.T) {
 	alice, mallory := stack.Alice, stack.Bob
 	alice.CustomFields = map[string]string{"user": "u-1"}
 	caddyfile := administered(strings.Replace(stack.Caddyfile, "participant_identifier", "participant_field user\n\t\t\tparticipant_query user", 1))

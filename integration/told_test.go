@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/caddy-delegate/caddy-delegate/integration/simulator"
-	"github.com/caddy-delegate/caddy-delegate/integration/stack"
 )
 
 // told is an app, or an issuer, that is asked about sessions and answers as a test
@@ -53,11 +52,7 @@ func newTold(t *testing.T, session, lines string, participants ...simulator.Part
 		a.asked.Add(1)
 		(*a.answer.Load())(w, r)
 	}))
-	caddyfile, file := logged(t, `{`+stack.Options+`
-	delegate {`+stack.Provider+`
-	}
-}
-http://127.0.0.1:[[.Port]] {
+	caddyfile, file := logged(t, caddyfileOf("", `
 	handle_path /mdh/* {
 		app_session {
 			`+strings.ReplaceAll(session, "LINES", lines)+`
@@ -69,9 +64,7 @@ http://127.0.0.1:[[.Port]] {
 			`+strings.ReplaceAll(session, "LINES", lines)+`
 		}
 		respond "{http.auth.user.id}"
-	}
-}
-`)
+	}`))
 	a.log = file
 	load(t, s, caddyfile)
 	return a

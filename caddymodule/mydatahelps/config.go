@@ -91,13 +91,12 @@ func (c *Config) check() (base *url.URL, err error) {
 	if c.ClientID == "" {
 		c.ClientID = DefaultClientID
 	}
+	if err := c.CheckComplete(); err != nil {
+		return nil, err
+	}
 	switch {
-	case c.Project == "":
-		return nil, errors.New("project is missing: give the project's ID, which MyDataHelps Designer shows in the project's settings")
 	case !projectID.MatchString(c.Project):
 		return nil, errors.New("project is not an ID: give the project's ID alone, not its name or address")
-	case c.Account == "":
-		return nil, errors.New("service_account is missing: give the service account's name, such as MyDataHelps.12345.proxy")
 	case !visible.MatchString(c.Account):
 		return nil, errors.New("service_account holds a space or a character that no account name has: copy the name again")
 	case !visible.MatchString(c.ClientID):
@@ -109,20 +108,16 @@ func (c *Config) check() (base *url.URL, err error) {
 	if c.Scopes, err = checkScopes(c.Scopes); err != nil {
 		return nil, err
 	}
-	return base, c.Participant.check()
+	return base, nil
 }
 
 func checkKeys(keys []*rsa.PrivateKey) error {
-	switch len(keys) {
-	case 0:
-		return errors.New("private_key is missing: give the service account's private key")
-	case 1, 2:
-	default:
-		return errors.New("private_key may be given twice, during rotation, not more: remove the oldest")
+	if err := checkKeyCount(len(keys)); err != nil {
+		return err
 	}
 	for _, key := range keys {
 		if key == nil {
-			return errors.New("private_key is missing: give the service account's private key")
+			return errNoKey
 		}
 	}
 	if len(keys) == 2 && keys[0].PublicKey.Equal(&keys[1].PublicKey) {

@@ -38,9 +38,6 @@ var documentedScopes = []string{
 
 // checkScopes returns the scopes sorted.
 func checkScopes(scopes []string) ([]string, error) {
-	if len(scopes) == 0 {
-		return nil, errors.New("scopes is missing: name what a participant token may be used for, such as Participant:read")
-	}
 	sorted := slices.Sorted(slices.Values(scopes))
 	for i, s := range sorted {
 		if !isScope(s) {

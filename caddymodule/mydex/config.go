@@ -7,7 +7,6 @@ import (
 	"crypto/sha512"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"net/url"
 	"regexp"
 	"slices"
@@ -71,13 +70,10 @@ var (
 // validate sets the defaults, and refuses what cannot work or is unsafe. It returns
 // the API's address. Every error begins with the setting's name in the Caddyfile.
 func (c *Config) validate() (api *url.URL, err error) {
-	defaults, ok := environments[c.Environment]
-	if !ok && c.Environment != "" {
-		return nil, fmt.Errorf("environment is live or sandbox, not %q", c.Environment)
+	if err := c.CheckComplete(); err != nil {
+		return nil, err
 	}
-	if !ok && (c.APIURL == "" || c.TokenURL == "" || c.IdentityURL == "") {
-		return nil, errors.New("environment is missing: live or sandbox; or give api_url, token_url and identity_url")
-	}
+	defaults := environments[c.Environment]
 	if c.APIURL == "" {
 		c.APIURL = defaults[0]
 	}
@@ -100,15 +96,8 @@ func (c *Config) validate() (api *url.URL, err error) {
 		}
 		*setting.to = api.String()
 	}
-	switch {
-	case c.ClientID == "":
-		return nil, errors.New("client_id is missing: the OAuth client's, from Mydex")
-	case c.ClientSecret.Reveal() == "":
-		return nil, errors.New("client_secret is missing: the OAuth client's, from Mydex")
-	case !nidRE.MatchString(c.ConnectionNID):
+	if !nidRE.MatchString(c.ConnectionNID) {
 		return nil, errors.New("connection_nid is no number: give the NID of the dedicated connection")
-	case c.ConnectionToken.Reveal() == "":
-		return nil, errors.New("connection_token is missing: the dedicated connection's, from Mydex")
 	}
 	if c.Scopes, err = checkScopes(c.Scopes); err != nil {
 		return nil, err

@@ -21,8 +21,8 @@ const (
 	clientsOfEach = 10 // tabs, phones, watches
 	clients       = people * clientsOfEach
 
-	visitPath    = "/mdh/api/v1/delegated/participant"
-	visitTimeout = 30 * time.Second
+	apiPath    = "/mdh/api/v1/delegated/participant"
+	apiTimeout = 30 * time.Second
 )
 
 // outcome is what came of one call.
@@ -34,17 +34,17 @@ type outcome struct {
 
 func (o outcome) good() bool { return o.Status == http.StatusOK }
 
-// visit makes one call through Caddy, as the app's page would.
-func visit(ctx context.Context, client *http.Client, base, session string) outcome {
+// callAPI makes one call through Caddy, as the app's page would.
+func callAPI(ctx context.Context, client *http.Client, base, session string) outcome {
 	began := time.Now()
-	status, code := call(ctx, client, base, session)
+	status, code := send(ctx, client, base, session)
 	return outcome{status, code, time.Since(began).Microseconds()}
 }
 
-func call(ctx context.Context, client *http.Client, base, session string) (status int, code string) {
-	ctx, cancel := context.WithTimeout(ctx, visitTimeout)
+func send(ctx context.Context, client *http.Client, base, session string) (status int, code string) {
+	ctx, cancel := context.WithTimeout(ctx, apiTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+visitPath, http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+apiPath, http.NoBody)
 	if err != nil {
 		return 0, "no_answer"
 	}
@@ -75,11 +75,11 @@ type crowd struct {
 
 	mu      sync.Mutex
 	running bool
-	latest  *rush
+	latest  *crowdResult
 }
 
-// rush is what came of sending the crowd.
-type rush struct {
+// crowdResult is what came of sending the crowd.
+type crowdResult struct {
 	At      time.Time      `json:"at"`
 	People  int            `json:"people"`
 	Clients int            `json:"clients"`
@@ -100,7 +100,7 @@ func newCrowd(s *stack.Stack, i *issuer) *crowd {
 }
 
 // state tells whether the crowd is on its way, and what came of it last.
-func (c *crowd) state() (running bool, latest *rush) {
+func (c *crowd) state() (running bool, latest *crowdResult) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.running, c.latest
@@ -116,7 +116,7 @@ func (c *crowd) begin() bool {
 	return true
 }
 
-func (c *crowd) end(r *rush) {
+func (c *crowd) end(r *crowdResult) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.running, c.latest = false, r
@@ -124,7 +124,7 @@ func (c *crowd) end(r *rush) {
 
 // send has every client make one call at the same moment. It returns nil if
 // they are on their way already.
-func (c *crowd) send(ctx context.Context) *rush {
+func (c *crowd) send(ctx context.Context) *crowdResult {
 	if !c.begin() {
 		return nil
 	}
@@ -132,28 +132,28 @@ func (c *crowd) send(ctx context.Context) *rush {
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport}
 
-	c.issuer.mark()
+	c.issuer.resetPeak()
 	calls, outcomes := c.issuer.calls(), make([]outcome, clients)
-	r := &rush{At: time.Now(), People: people, Clients: clients, Refused: make(map[string]int)}
+	r := &crowdResult{At: time.Now(), People: people, Clients: clients, Refused: make(map[string]int)}
 	var wg sync.WaitGroup
-	gate := make(chan struct{})
+	start := make(chan struct{})
 	for n := range outcomes {
 		wg.Go(func() {
-			<-gate
-			outcomes[n] = visit(ctx, client, c.base, c.sessions[n%people])
+			<-start
+			outcomes[n] = callAPI(ctx, client, c.base, c.sessions[n%people])
 		})
 	}
-	close(gate)
+	close(start)
 	wg.Wait()
 	for _, o := range outcomes {
 		r.add(o)
 	}
-	r.Calls, r.Most = c.issuer.calls()-calls, c.issuer.sinceMark()
+	r.Calls, r.Most = c.issuer.calls()-calls, c.issuer.peak()
 	c.end(r)
 	return r
 }
 
-func (r *rush) add(o outcome) {
+func (r *crowdResult) add(o outcome) {
 	r.Slowest = max(r.Slowest, o.Micros)
 	switch {
 	case o.good():

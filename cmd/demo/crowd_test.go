@@ -12,10 +12,10 @@ import (
 )
 
 // sent presses the button and returns what the page is told.
-func (d *demo) sent(t *testing.T) *rush {
+func (d *demo) sent(t *testing.T) *crowdResult {
 	t.Helper()
 	status, body := d.press(t, "/demo/crowd")
-	var r *rush
+	var r *crowdResult
 	if err := json.Unmarshal([]byte(body), &r); err != nil || status != http.StatusOK {
 		t.Fatalf("the crowd: %d, %v: %s", status, err, body)
 	}
@@ -28,7 +28,7 @@ func (d *demo) sent(t *testing.T) *rush {
 func TestCrowd(t *testing.T) {
 	d := running(t)
 	before := d.look(t)
-	check := func(what string, r *rush, good, fewest, calls int) {
+	check := func(what string, r *crowdResult, good, fewest, calls int) {
 		t.Helper()
 		if r.Good != good || r.Calls < fewest || r.Calls > calls || r.Clients != clients || r.People != people || r.Slowest <= 0 || r.Most > 16 || (r.Calls > 0) != (r.Most > 0) {
 			t.Errorf("%s: %+v; want %d good answers and %d to %d token calls", what, r, good, fewest, calls)
@@ -63,7 +63,7 @@ func TestOneCrowdAtATime(t *testing.T) {
 	before := d.sent(t)
 	d.stack.Platform.Revoke("")
 	d.stack.Platform.Set(func(s *simulator.Settings) { s.Outages = map[string]simulator.Outage{tokenArea: {Hold: true}} })
-	second := make(chan *rush, 1)
+	second := make(chan *crowdResult, 1)
 	go func() { second <- d.crowd.send(t.Context()) }()
 	s := d.eventually(t, "waiting", func(s engineState) bool { return s.Running && s.Caddy.Waiting >= 16 && s.Issuer.Now == 16 })
 	if s.Latest == nil || !s.Latest.At.Equal(before.At) {
@@ -84,7 +84,7 @@ func TestOneCrowdAtATime(t *testing.T) {
 
 // A client that gets no answer, or one without a code, is counted all the same.
 func TestRushAdds(t *testing.T) {
-	r := &rush{Refused: make(map[string]int)}
+	r := &crowdResult{Refused: make(map[string]int)}
 	for _, o := range []outcome{{200, "", 5}, {0, "no_answer", 9}, {401, "", 1}, {503, "overloaded", 2}, {503, "overloaded", 3}} {
 		r.add(o)
 	}

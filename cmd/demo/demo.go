@@ -22,12 +22,12 @@ type demo struct {
 	stack     *stack.Stack
 	caddyfile string // in use
 	exchanges exchanges
-	mydex     *consented
+	mydex     *mydexPlatform
 
 	admin  *admin
 	issuer *issuer
 	crowd  *crowd
-	carol  *regular
+	carol  *regularUser
 	ctx    context.Context // ends with the demo
 	cancel context.CancelFunc
 }
@@ -46,7 +46,7 @@ func start(dir string, port int) (*demo, error) {
 	// Both need the address that Caddy will have.
 	d.crowd, d.carol = newCrowd(s, d.issuer), newRegular(s)
 	s.Intercept(d.issuer.serve)
-	if d.mydex, err = newConsented(s); err != nil {
+	if d.mydex, err = newMydexPlatform(s); err != nil {
 		d.Close()
 		return nil, fmt.Errorf("starting Mydex: %w", err)
 	}

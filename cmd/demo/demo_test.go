@@ -197,7 +197,7 @@ func TestExchangeIsOfOnePerson(t *testing.T) {
 	}
 	_, body = d.do(t, "", "GET", "/demo/exchange")
 	if strings.Contains(body, "delegated") {
-		t.Errorf("a stranger is shown %s", body)
+		t.Errorf("somebody else is shown %s", body)
 	}
 }
 
@@ -205,7 +205,7 @@ func TestExchangeIsOfOnePerson(t *testing.T) {
 // empty ID; one from another site would be somebody else's choice.
 func TestRevokeNeedsItsUser(t *testing.T) {
 	d := running(t)
-	alice, stranger := d.stack.App.SignIn("alice", time.Time{}), d.stack.App.SignIn("mallory", time.Time{})
+	alice, nonParticipant := d.stack.App.SignIn("alice", time.Time{}), d.stack.App.SignIn("mallory", time.Time{})
 	d.do(t, alice, "GET", "/mdh/api/v1/delegated/participant")
 	for name, c := range map[string]struct {
 		session string
@@ -213,7 +213,7 @@ func TestRevokeNeedsItsUser(t *testing.T) {
 		want    int
 	}{
 		"nobody":         {"", nil, http.StatusUnauthorized},
-		"no participant": {stranger, nil, http.StatusUnauthorized},
+		"no participant": {nonParticipant, nil, http.StatusUnauthorized},
 		"another site":   {alice, []string{"Sec-Fetch-Site", "cross-site"}, http.StatusForbidden},
 	} {
 		if status, _ := d.do(t, c.session, "POST", "/demo/revoke", c.header...); status != c.want {
@@ -260,7 +260,7 @@ func TestKind(t *testing.T) {
 			t.Errorf("Bob is shown %+v", r)
 		}
 		if got := kind(r, ""); got != "" {
-			t.Errorf("a stranger is shown %+v", r)
+			t.Errorf("somebody else is shown %+v", r)
 		}
 	}
 }

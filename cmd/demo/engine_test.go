@@ -81,14 +81,14 @@ func TestCountersAreCaddys(t *testing.T) {
 		}
 	}
 	want("nothing has happened", 0, 0, 0, 0, 0, 0, 0)
-	d.do(t, alice, "GET", visitPath)
+	d.do(t, alice, "GET", apiPath)
 	want("a first call", 1, 0, 2, 0, 0, 2, 2)
-	d.do(t, alice, "GET", visitPath)
+	d.do(t, alice, "GET", apiPath)
 	want("a second call", 2, 0, 2, 0, 0, 2, 2)
 	d.do(t, alice, "GET", "/mdh/api/v1/administration/x")
 	want("a refused call", 3, 1, 2, 0, 0, 2, 2)
 	d.stack.Platform.Revoke(stack.Alice.ID)
-	d.do(t, alice, "GET", visitPath)
+	d.do(t, alice, "GET", apiPath)
 	want("after a revocation", 4, 1, 2, 1, 0, 2, 3)
 	d.dropped(t)
 	want("tokens dropped", 4, 1, 2, 1, 0, 0, 3)
@@ -123,19 +123,19 @@ caddy_delegate_requests_total{outcome="forwarded",provider="mydatahelps"} none
 func TestIssuerDown(t *testing.T) {
 	d := running(t)
 	alice, bob := d.stack.App.SignIn("alice", time.Time{}), d.stack.App.SignIn("bob", time.Time{})
-	d.do(t, alice, "GET", visitPath)
+	d.do(t, alice, "GET", apiPath)
 	d.switched(t, "issuer-down", "on")
 	if s := d.look(t); !s.Issuer.Down {
 		t.Errorf("the switch does not show: %+v", s.Issuer)
 	}
-	if status, _ := d.do(t, alice, "GET", visitPath); status != http.StatusOK {
+	if status, _ := d.do(t, alice, "GET", apiPath); status != http.StatusOK {
 		t.Errorf("Alice, whose token is at hand: %d", status)
 	}
-	if status, body := d.do(t, bob, "GET", visitPath); status != http.StatusServiceUnavailable || !strings.Contains(body, `"issuer_unavailable"`) {
+	if status, body := d.do(t, bob, "GET", apiPath); status != http.StatusServiceUnavailable || !strings.Contains(body, `"issuer_unavailable"`) {
 		t.Errorf("Bob, who has none: %d %s", status, body)
 	}
 	d.dropped(t)
-	d.do(t, alice, "GET", visitPath) // no service token either: nobody can be served
+	d.do(t, alice, "GET", apiPath) // no service token either: nobody can be served
 	if s := d.look(t); s.Caddy.Issuer.State == blame.Closed || s.Caddy.Failed == 0 {
 		t.Errorf("the breaker does not show: %+v", s.Caddy)
 	}
@@ -144,7 +144,7 @@ func TestIssuerDown(t *testing.T) {
 		t.Errorf("the switch still shows: %+v", s.Issuer)
 	}
 	d.eventually(t, "back", func(engineState) bool {
-		status, _ := d.do(t, bob, "GET", visitPath)
+		status, _ := d.do(t, bob, "GET", apiPath)
 		return status == http.StatusOK
 	})
 }
@@ -154,12 +154,12 @@ func TestIssuerDown(t *testing.T) {
 func TestRefusedFromMemory(t *testing.T) {
 	d := running(t)
 	alice := d.stack.App.SignIn("alice", time.Time{})
-	d.do(t, alice, "GET", visitPath)
+	d.do(t, alice, "GET", apiPath)
 	before := d.look(t)
 	d.switched(t, "issuer-down", "on")
 	d.stack.Platform.Revoke(stack.Alice.ID)
 	s := d.eventually(t, "refused from memory", func(s engineState) bool {
-		if status, _ := d.do(t, alice, "GET", visitPath); status != http.StatusServiceUnavailable {
+		if status, _ := d.do(t, alice, "GET", apiPath); status != http.StatusServiceUnavailable {
 			t.Fatalf("Alice, whose token is revoked: %d", status)
 		}
 		return s.Caddy.Remembered > before.Caddy.Remembered
@@ -183,7 +183,7 @@ func TestShortTokens(t *testing.T) {
 		if s := d.look(t); !s.Issuer.CarolEnds.IsZero() {
 			t.Error("Carol's dropped token still shows")
 		}
-		if o := visit(t.Context(), client, r.base, r.session); !o.good() {
+		if o := callAPI(t.Context(), client, r.base, r.session); !o.good() {
 			t.Fatalf("Carol's call: %+v", o)
 		}
 		s := d.look(t)
@@ -214,7 +214,7 @@ func TestCarol(t *testing.T) {
 	if s.Carol.On || d.carol.stop != nil {
 		t.Errorf("she is not off: %+v", s.Carol)
 	}
-	d.carol.note(outcome{Status: http.StatusServiceUnavailable, Code: "issuer_unavailable"})
+	d.carol.record(outcome{Status: http.StatusServiceUnavailable, Code: "issuer_unavailable"})
 	if got := d.carol.state(); got.InRow != 1 {
 		t.Errorf("a failure counts as number %d of a row of good calls", got.InRow)
 	}
@@ -248,7 +248,7 @@ func TestSwitchesAreGuarded(t *testing.T) {
 func TestEngineStateNamesNobody(t *testing.T) {
 	d := running(t)
 	alice := d.stack.App.SignIn("alice", time.Time{})
-	d.do(t, alice, "GET", visitPath)
+	d.do(t, alice, "GET", apiPath)
 	d.press(t, "/demo/crowd")
 	_, body := d.do(t, alice, "GET", "/demo/engine")
 	for _, secret := range []string{"alice", stack.Alice.ID, alice, d.carol.session, carol.ID, d.crowd.sessions[0], simulator.SampleParticipants(1)[0].Identifier} {

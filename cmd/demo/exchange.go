@@ -46,10 +46,10 @@ type exchange struct {
 // app with the browser's own headers.
 type exchanges struct {
 	mu     sync.Mutex
-	latest map[string]asked
+	latest map[string]sentRequest
 }
 
-type asked struct {
+type sentRequest struct {
 	at      time.Time
 	message message
 }
@@ -59,13 +59,13 @@ func (e *exchanges) watch(session string, r *http.Request) {
 	// Caddy's way of telling the app about the browser.
 	maps.DeleteFunc(h, func(name string, _ []string) bool { return strings.HasPrefix(name, "X-Forwarded-") || name == "Via" })
 	h.Set("Host", r.Host)
-	a := asked{at: time.Now(), message: message{
+	a := sentRequest{at: time.Now(), message: message{
 		Method: r.Header.Get("X-Forwarded-Method"), URI: r.Header.Get("X-Forwarded-Uri"), Headers: list(h),
 	}}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.latest == nil {
-		e.latest = make(map[string]asked)
+		e.latest = make(map[string]sentRequest)
 	}
 	e.latest[session] = a
 }

@@ -46,7 +46,7 @@ type issuer struct {
 }
 
 // newIssuer gives the platform quotas that nobody using a demo can spend. None
-// at all would not do: without a word from the platform Caddy goes by 1000
+// at all would not do: where the platform names no quota Caddy goes by 1000
 // lookups an hour.
 func newIssuer(platform *simulator.MyDataHelps) *issuer {
 	platform.Set(func(s *simulator.Settings) { s.AdminQuota, s.DelegatedQuota = 1_000_000, 1_000_000 })
@@ -61,8 +61,8 @@ func (i *issuer) serve(w http.ResponseWriter, r *http.Request, platform http.Han
 		platform.ServeHTTP(w, r)
 		return
 	}
-	i.arrive()
-	defer i.leave()
+	i.requestBegins()
+	defer i.requestEnds()
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxTokenForm))
 	if err != nil {
 		http.Error(w, "the form cannot be read", http.StatusBadRequest)
@@ -71,27 +71,27 @@ func (i *issuer) serve(w http.ResponseWriter, r *http.Request, platform http.Han
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	answer := httptest.NewRecorder()
 	platform.ServeHTTP(answer, r)
-	i.note(body, answer)
+	i.recordLifetime(body, answer)
 	maps.Copy(w.Header(), answer.Header())
 	w.WriteHeader(answer.Code)
 	_, _ = w.Write(answer.Body.Bytes())
 }
 
-func (i *issuer) arrive() {
+func (i *issuer) requestBegins() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.now++
 	i.most, i.since = max(i.most, i.now), max(i.since, i.now)
 }
 
-func (i *issuer) leave() {
+func (i *issuer) requestEnds() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.now--
 }
 
-// note remembers when Carol's token ends.
-func (i *issuer) note(body []byte, answer *httptest.ResponseRecorder) {
+// recordLifetime remembers when Carol's token ends.
+func (i *issuer) recordLifetime(body []byte, answer *httptest.ResponseRecorder) {
 	form, err := url.ParseQuery(string(body))
 	if err != nil || !strings.EqualFold(form.Get("participant_id"), carol.ID) || answer.Code != http.StatusOK {
 		return
@@ -107,21 +107,21 @@ func (i *issuer) note(body []byte, answer *httptest.ResponseRecorder) {
 	i.ends = time.Now().Add(time.Duration(token.Seconds) * time.Second)
 }
 
-// dropped: Caddy has forgotten the tokens, Carol's too.
-func (i *issuer) dropped() {
+// forgetLifetime: Caddy has forgotten the tokens, Carol's too.
+func (i *issuer) forgetLifetime() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.ends = time.Time{}
 }
 
-// mark begins a new count of calls at once.
-func (i *issuer) mark() {
+// resetPeak begins a new count of calls at once.
+func (i *issuer) resetPeak() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.since = i.now
 }
 
-func (i *issuer) sinceMark() int {
+func (i *issuer) peak() int {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.since

@@ -24,28 +24,28 @@ const (
 	callbackPath = connectPath + "callback/"
 )
 
-// consented is the second platform, Mydex: nobody's data can be read there
+// mydexPlatform is the second platform, Mydex: nobody's data can be read there
 // before they have consented. It knows on whose way which member was connected,
 // because nobody is to be shown what somebody else does.
-type consented struct {
+type mydexPlatform struct {
 	platform *mydex.Mydex
 	server   *httptest.Server
 
-	mu         sync.Mutex
-	latest     map[string]sight // call, by session
-	departures []departure
-	trips      map[string]journey // by the member's uid
+	mu     sync.Mutex
+	latest map[string]browserRequest // call, by session
+	starts []flowStart
+	flows  map[string]connectFlow // by the member's uid
 }
 
-// departure is that somebody set out.
-type departure struct {
+// flowStart is that somebody set out.
+type flowStart struct {
 	user string
 	at   time.Time
 }
 
-// newConsented starts the platform. Its secrets are made up anew each time, and
+// newMydexPlatform starts the platform. Its secrets are made up anew each time, and
 // left in files for Caddy.
-func newConsented(s *stack.Stack) (*consented, error) {
+func newMydexPlatform(s *stack.Stack) (*mydexPlatform, error) {
 	secret, token, segment := rand.Text(), rand.Text(), rand.Text()
 	for name, text := range map[string]string{"client-secret": secret, "connection-token": token, "callback": segment} {
 		if err := os.WriteFile(filepath.Join(s.Dir, "mydex-"+name), []byte(text), 0o600); err != nil {
@@ -72,7 +72,7 @@ func newConsented(s *stack.Stack) (*consented, error) {
 	// Browsers meet it as another site, as in reality: what they keep for the
 	// app they do not send there.
 	m.SetLoginURL(strings.Replace(server.URL, "127.0.0.1", "localhost", 1))
-	return &consented{platform: m, server: server, latest: make(map[string]sight), trips: make(map[string]journey)}, nil
+	return &mydexPlatform{platform: m, server: server, latest: make(map[string]browserRequest), flows: make(map[string]connectFlow)}, nil
 }
 
 // serveMydex adds what the page about Mydex asks for.
@@ -100,11 +100,11 @@ func (d *demo) serveMydex() {
 }
 
 // members are the uids that a user has connected.
-func (c *consented) members(user string) []string {
+func (c *mydexPlatform) members(user string) []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	uids := []string{}
-	for uid, t := range c.trips {
+	for uid, t := range c.flows {
 		if user != "" && t.user == user {
 			uids = append(uids, uid)
 		}
@@ -115,48 +115,48 @@ func (c *consented) members(user string) []string {
 
 // watch notes the latest call of each session, who sets out for Mydex and comes
 // back, and who wants to be forgotten.
-func (c *consented) watch(session, user string, r *http.Request) {
-	s := see(r)
+func (c *mydexPlatform) watch(session, user string, r *http.Request) {
+	s := browserRequestOf(r)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch rest, journeys := strings.CutPrefix(s.uri, connectPath); {
-	case !journeys:
+	switch rest, connecting := strings.CutPrefix(s.uri, connectPath); {
+	case !connecting:
 		c.latest[session] = s
 	case user == "":
 	case s.method == http.MethodPost:
-		c.departures = append(c.departures, departure{user, s.at})
+		c.starts = append(c.starts, flowStart{user, s.at})
 	case s.method == http.MethodGet:
-		c.arrived(user, s)
+		c.recordReturn(user, s)
 	case s.method == http.MethodDelete && rest == "":
 		delete(c.latest, session)
-		for uid, t := range c.trips {
+		for uid, t := range c.flows {
 			if t.user == user {
-				delete(c.trips, uid)
+				delete(c.flows, uid)
 			}
 		}
 	}
 }
 
-// arrived finds out which member's journey ends. Whose member is another
-// user's already, and whoever comes back from another's journey, gets none of
+// recordReturn finds out which member's connect flow ends. Whose member is another
+// user's already, and whoever comes back from another's connect flow, gets none of
 // theirs: Caddy refuses it as well.
-func (c *consented) arrived(user string, back sight) {
+func (c *mydexPlatform) recordReturn(user string, back browserRequest) {
 	for _, state := range slices.Backward(back.states()) { // the latest last
-		t, ok := findJourney(state, c.platform.Records(), c.platform.Deliveries())
-		if !ok || c.setOut(t.setup.Time) != user {
+		t, ok := findConnectFlow(state, c.platform.Records(), c.platform.Deliveries())
+		if !ok || c.startedBy(t.setup.Time) != user {
 			continue
 		}
-		if old, taken := c.trips[t.callback.UID]; taken && old.user != user {
+		if old, taken := c.flows[t.callback.UID]; taken && old.user != user {
 			continue
 		}
 		t.user, t.back = user, back
-		c.trips[t.callback.UID] = t
+		c.flows[t.callback.UID] = t
 	}
 }
 
-// setOut tells who had set out last when Caddy asked Mydex for a journey.
-func (c *consented) setOut(asked time.Time) string {
-	for _, s := range slices.Backward(c.departures) {
+// startedBy is who had last started a connect flow when Caddy asked Mydex for a link.
+func (c *mydexPlatform) startedBy(asked time.Time) string {
+	for _, s := range slices.Backward(c.starts) {
 		if s.at.Before(asked) {
 			return s.user
 		}

@@ -198,7 +198,7 @@ func TestMydexExchangeIsOfOnePerson(t *testing.T) {
 }
 
 // How the key came is shown to who began on another device, however they come
-// back, and never to who comes back from somebody else's journey.
+// back, and never to who comes back from somebody else's connect flow.
 func TestMydexExchangeOfAnotherDevice(t *testing.T) {
 	d := running(t)
 	desk, phone := d.visitor(t, "alice"), d.visitor(t, "bob")
@@ -261,16 +261,16 @@ func TestUnseenIsLookedFor(t *testing.T) {
 	r.Header.Set("X-Forwarded-Method", "GET")
 	r.Header.Set("X-Forwarded-Uri", "/pdx/x?a=in%2Fquery-0123456789")
 	r.Header.Set("X-Mine", "in-header-0123456789")
-	s := see(r)
+	s := browserRequestOf(r)
 	for value, unseen := range map[string]bool{"in/query-0123456789": false, "in-header-0123456789": false, "nowhere-0123456789": true} {
-		if p := s.judge("Key", value); p.Unseen != unseen || !p.Secret || p.Value != "••••••••6789" {
+		if p := s.shownField("Key", value); p.Unseen != unseen || !p.Secret || p.Value != "••••••••6789" {
 			t.Errorf("%s: %+v", value, p)
 		}
 	}
-	if p := s.judge("Cookie", "a=0123456789abcdef; b=short; c"); p.Value != "a=••••••••cdef; b=••••••••; c=••••••••" {
+	if p := s.shownField("Cookie", "a=0123456789abcdef; b=short; c"); p.Value != "a=••••••••cdef; b=••••••••; c=••••••••" {
 		t.Errorf("%+v", p)
 	}
-	if p := s.judge("Accept", "x"); p.Secret || p.Unseen || p.Value != "x" {
+	if p := s.shownField("Accept", "x"); p.Secret || p.Unseen || p.Value != "x" {
 		t.Errorf("%+v", p)
 	}
 }
@@ -278,7 +278,7 @@ func TestUnseenIsLookedFor(t *testing.T) {
 // The platform does not say whom a refused call was about.
 func TestNamed(t *testing.T) {
 	for uri, want := range map[string]string{"/api/pds/pds/4020.json?dataset=x": "4020", "/calendar/get-events?uid=4021&con_id=1": "4021", "/api/pds/pds/1.json?uid=2": "2"} {
-		if got := named(mydex.Record{URI: uri}); got != want {
+		if got := memberUID(mydex.Record{URI: uri}); got != want {
 			t.Errorf("%s is about %q", uri, got)
 		}
 	}

@@ -25,7 +25,7 @@ type engineState struct {
 	Issuer  issuerState  `json:"issuer"`
 	Carol   regularState `json:"carol"`
 	Running bool         `json:"running"` // the crowd is on its way
-	Latest  *rush        `json:"latest"`  // what came of it last; null: it was never sent
+	Latest  *crowdResult `json:"latest"`  // what came of it last; null: it was never sent
 }
 
 func (d *demo) engine(w http.ResponseWriter, r *http.Request) {
@@ -59,16 +59,16 @@ func (d *demo) drop(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadGateway)
 		return
 	}
-	d.issuer.dropped()
+	d.issuer.forgetLifetime()
 	w.WriteHeader(http.StatusNoContent)
 }
 
 func (d *demo) sendCrowd(w http.ResponseWriter, _ *http.Request) {
 	// Whoever has sent them and leaves does not call them back.
-	rush := d.crowd.send(d.ctx)
-	if rush == nil {
+	result := d.crowd.send(d.ctx)
+	if result == nil {
 		http.Error(w, "they are on their way already", http.StatusConflict)
 		return
 	}
-	answer(w, rush)
+	answer(w, result)
 }

@@ -18,7 +18,7 @@ import (
 func TestRa_MydexRepeatsItsAddress(t *testing.T) {
 	m := startMydex(t, mydexCaddyfile("", passingToMydex))
 	robin := m.member(0)
-	alice := m.connected("alice", robin)
+	alice := m.connect("alice", robin)
 	bearer := strings.TrimPrefix(m.bearer(alice), "Authorization: Bearer ")
 	hands := func(got reply) bool {
 		text := got.body

@@ -43,7 +43,7 @@ func (s sinks) readFiles(t *testing.T, root string, but ...string) {
 
 // TestT43_MydexSecretsStayInside protects the member key, the connection's
 // token and its hash, the client's secret, bearers, the callback's address, and
-// the tokens of journeys: on a Caddy that logs all requests, and whatever goes
+// the tokens of consent flows: on a Caddy that logs all requests, and whatever goes
 // wrong with a callback, they are in no place that a person reads. What the
 // homemade site is sent in the same way is in the log.
 func TestT43_MydexSecretsStayInside(t *testing.T) {
@@ -60,8 +60,8 @@ func TestT43_MydexSecretsStayInside(t *testing.T) {
 		seen["answer "+what] += fmt.Sprint(got.status, got.header, got.trailer, got.body)
 	}
 
-	j := m.depart(connects[0], "alice")
-	word := j.word(robin)
+	j := m.startConnect(connects[0], "alice")
+	word := j.callbackForm(robin)
 	length := fmt.Sprintf("Content-Length: %d", len(word))
 	for what, request := range map[string]string{
 		"another method":    http1("GET", callback, m.authority(false), authentic()),
@@ -86,19 +86,19 @@ func TestT43_MydexSecretsStayInside(t *testing.T) {
 	for what, other := range map[string]mydex.Connection{
 		"another uid": {UID: "1", ConID: robin.ConID, Key: robin.Key}, "another nid": {UID: robin.UID, ConID: robin.UID + "-1", Key: robin.Key}, "a key with a line feed": {UID: robin.UID, ConID: robin.ConID, Key: robin.Key + "\n"},
 	} {
-		note("callback: "+what, m.tell(j.word(other)))
+		note("callback: "+what, m.postCallback(j.callbackForm(other)))
 	}
-	for what, lines := range map[string][]string{"nobody": nil, "no cookie": {j.session}, "pending": {j.both()}, "another user": {m.rig.cookie("mallory") + "; " + j.cookie}} {
+	for what, lines := range map[string][]string{"nobody": nil, "no cookie": {j.session}, "pending": {j.cookies()}, "another user": {m.rig.cookie("mallory") + "; " + j.cookie}} {
 		note("return: "+what, m.do("GET", j.back, "", lines...))
 		note("return by another method: "+what, m.do("POST", j.back, "", lines...))
 	}
-	j.arrived("alice", robin)
+	j.wantConnected("alice", robin)
 	bearer := m.bearer(j.session)
-	for what, lines := range map[string][]string{"again": {j.both()}, "in another browser": {j.session}} {
+	for what, lines := range map[string][]string{"again": {j.cookies()}, "in another browser": {j.session}} {
 		note("return: "+what, m.do("GET", j.back, "", lines...))
 	}
-	note("callback: again", m.tell(word))
-	note("callback: another word", m.tell(j.word(m.member(1))))
+	note("callback: again", m.postCallback(word))
+	note("callback: another word", m.postCallback(j.callbackForm(m.member(1))))
 	for _, prefix := range proxies {
 		note("data", m.do("GET", prefix+datasetPath, "", j.session))
 		note("a form", m.do("POST", prefix+"/calendar/add-event", "a=b", j.session, formType))
@@ -142,7 +142,7 @@ func TestT43_MydexSecretsStayInside(t *testing.T) {
 	}
 	for name, text := range seen {
 		for kind, secret := range secrets {
-			// The browser that is on a journey is the one place for its own tokens.
+			// The browser that is on a consent flow is the one place for its own tokens.
 			// It keeps the address that it came to until its owner is there.
 			waits := strings.HasSuffix(name, "pending") || strings.HasSuffix(name, "another user")
 			own := strings.HasPrefix(name, "answer return: ") && (kind == "browser's token" || kind == "state" && waits)

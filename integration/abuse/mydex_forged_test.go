@@ -31,7 +31,7 @@ func prefixing() string {
 func TestT44_MydexNearMisses(t *testing.T) {
 	m := startMydex(t, mydexCaddyfile("", prefixing()))
 	robin := m.member(0)
-	j := m.depart(connects[0], "alice")
+	j := m.startConnect(connects[0], "alice")
 	hash := mydex.Hash(mydexToken)
 	flip := func(i int) string {
 		b := []byte(hash)
@@ -42,7 +42,7 @@ func TestT44_MydexNearMisses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	form := func(more string) string { return j.word(robin) + more }
+	form := func(more string) string { return j.callbackForm(robin) + more }
 	const header = "Authentication: "
 	taken := 0
 	for what, lines := range map[string][]string{
@@ -87,7 +87,7 @@ func TestT44_MydexNearMisses(t *testing.T) {
 		"its info":             {"Authentication-Info: " + hash},
 		"in a cookie":          {"Cookie: Authentication=" + hash},
 	} {
-		j.untold(what, func() {
+		j.wantNoEffect(what, func() {
 			if got := m.do("POST", callback, form(""), append(lines, formType)...); got.status != http.StatusForbidden {
 				t.Errorf("%s: %d", what, got.status)
 			}
@@ -113,7 +113,7 @@ func TestT44_MydexNearMisses(t *testing.T) {
 			return m.do("POST", callback, form(""), "Authorization: Basic "+base64.StdEncoding.EncodeToString([]byte("Authentication:"+hash)), formType)
 		},
 	} {
-		j.untold(what, func() {
+		j.wantNoEffect(what, func() {
 			if got := ask(); got.status != http.StatusForbidden {
 				t.Errorf("%s: %d", what, got.status)
 			}
@@ -124,7 +124,7 @@ func TestT44_MydexNearMisses(t *testing.T) {
 		"NUL behind": header + hash + "\x00", "NUL within": header + hash[:64] + "\x00" + hash[64:], "DEL": header + hash + "\x7f", "VT": header + "\v" + hash, "FF": header + hash + "\f",
 		"a blank before the colon": "Authentication : " + hash, "a tab before it": "Authentication\t: " + hash, "CR within": header + hash[:64] + "\r" + hash[64:],
 	} {
-		j.untold(what, func() {
+		j.wantNoEffect(what, func() {
 			m.malformed(what, func() reply { return m.do("POST", callback, form(""), line, formType) })
 		})
 	}
@@ -132,7 +132,7 @@ func TestT44_MydexNearMisses(t *testing.T) {
 	if got := m.do("POST", callback, form(""), "authentication:\t "+hash+" \t ", formType); got.status != http.StatusNoContent {
 		t.Errorf("blanks around: %d", got.status)
 	}
-	j.arrived("alice", robin)
+	j.wantConnected("alice", robin)
 }
 
 // upperOne has the first letter of a hash in upper case.
@@ -145,9 +145,9 @@ func upperOne(hash string) string {
 // binary and come in any order.
 func TestT44_MydexNearMissesOverHTTP2(t *testing.T) {
 	m := startMydex(t, encryptedMydex(mydexCaddyfile("", prefixing())))
-	j := m.depart(connects[0], "alice")
+	j := m.startConnect(connects[0], "alice")
 	hash := mydex.Hash(mydexToken)
-	word := j.word(m.member(0))
+	word := j.callbackForm(m.member(0))
 	tell := func(more ...field) reply {
 		return m.send2(m.http2Request("POST", callback, append(more, field{"content-type", "application/x-www-form-urlencoded"})...), word)
 	}
@@ -165,12 +165,12 @@ func TestT44_MydexNearMissesOverHTTP2(t *testing.T) {
 		"in two halves":  {{"authentication", hash[:64]}, {"authentication", hash[64:]}},
 		"a pseudo field": {{":authentication", hash}},
 	} {
-		j.untold(what, func() { m.malformed(what, func() reply { return tell(fields...) }) })
+		j.wantNoEffect(what, func() { m.malformed(what, func() reply { return tell(fields...) }) })
 	}
 	if got := tell(field{"authentication", hash}); got.status != http.StatusNoContent {
 		t.Errorf("the word of Mydex: %d", got.status)
 	}
-	j.arrived("alice", m.member(0))
+	j.wantConnected("alice", m.member(0))
 }
 
 // TestT44_MydexNearMissesOfTheAddress protects the callback's address, a
@@ -182,7 +182,7 @@ func TestT44_MydexNearMissesOfTheAddress(t *testing.T) {
 	respond @told 204
 	respond 404`))
 	robin := m.member(0)
-	j := m.depart(connects[0], "alice")
+	j := m.startConnect(connects[0], "alice")
 	const at, s = "/connect/mydex/callback/", mydexSegment
 	taken := 0
 	for _, target := range []string{
@@ -190,8 +190,8 @@ func TestT44_MydexNearMissesOfTheAddress(t *testing.T) {
 		at + s + ".json", at + s + ";x", at + s + "%20", at + "%20" + s, at + s + "+", at + s + "%00", at + s + "%2f", at + s + "%252f", at + "%2530" + s[1:], at + s + "%0d%0a", at + "?" + s, at + "?segment=" + s, at + "#" + s, at + "*",
 		at + s + "/..", at + s + "/../" + s + "0", at + "../callback/" + s + "0", at + s + "\u00a0", at + s + "%c0%80", at + s[:19] + "%EF%BC%A4", at + "{env.MYDEX_CALLBACK}", at + url.PathEscape("{env.MYDEX_CALLBACK}"), at + mydex.Hash(mydexToken),
 	} {
-		j.untold(target, func() {
-			got := m.do("POST", target, j.word(robin), authentic(), formType)
+		j.wantNoEffect(target, func() {
+			got := m.do("POST", target, j.callbackForm(robin), authentic(), formType)
 			if got.status != http.StatusNotFound && got.status != http.StatusBadRequest || got.body != "" && got.code() == "" && got.status != http.StatusBadRequest {
 				t.Errorf("%s: %d %s", target, got.status, got.body)
 			}
@@ -211,7 +211,7 @@ func TestT44_MydexNearMissesOfTheAddress(t *testing.T) {
 			}
 		})
 	}
-	j.arrived("alice", robin)
+	j.wantConnected("alice", robin)
 }
 
 // chunk is a body of one chunk, without the last one.

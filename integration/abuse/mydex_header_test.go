@@ -24,7 +24,7 @@ const copyingToken = `
 func TestT12_MydexConnectionNamesTheCredential(t *testing.T) {
 	m := startMydex(t, mydexCaddyfile("", copyingToken))
 	robin := m.member(0)
-	alice := m.connected("alice", robin)
+	alice := m.connect("alice", robin)
 	for name, lines := range map[string][]string{
 		"one line":       {"Connection: close, Authorization, Connection-Token, Content-Type, Host"},
 		"several lines":  {"Connection: close", "Connection: authorization", "CONNECTION: connection-token", "connection: x"},
@@ -47,7 +47,7 @@ func TestT12_MydexConnectionNamesTheCredential(t *testing.T) {
 			t.Errorf("control, %s: %q still arrives", name, got)
 		}
 		// The question for a link has the bearer as well.
-		j := m.depart(connects[0], name) // each name may begin a few
+		j := m.startConnect(connects[0], name) // each name may begin a few
 		before := m.last()
 		got := m.do("POST", connects[0]+"/start", "", append(lines, j.session)...)
 		asked := m.since(before, "setup")
@@ -79,20 +79,20 @@ func TestT12_MydexConnectionOnTheCallback(t *testing.T) {
 		"odd case":      {"cOnNeCtIoN: aUtHeNtIcAtIoN"},
 		"an upgrade":    {"Connection: Upgrade, Authentication", "Upgrade: h2c"},
 	} {
-		j := m.depart(connects[0], name)
+		j := m.startConnect(connects[0], name)
 		for _, forged := range [][]string{nil, {"Authentication: "}, {authentic() + "0"}, {strings.Replace(authentic(), "Authentication", "Authorization", 1)}} {
-			j.untold(name, func() {
-				got := m.do("POST", callback, j.word(robin), append(append(forged, formType), lines...)...)
+			j.wantNoEffect(name, func() {
+				got := m.do("POST", callback, j.callbackForm(robin), append(append(forged, formType), lines...)...)
 				if got.status != http.StatusForbidden {
 					t.Errorf("%s, %q: %d", name, forged, got.status)
 				}
 			})
 		}
-		if got := m.do("POST", callback, j.word(robin), append(lines, authentic(), formType)...); got.status != http.StatusNoContent {
+		if got := m.do("POST", callback, j.callbackForm(robin), append(lines, authentic(), formType)...); got.status != http.StatusNoContent {
 			t.Errorf("%s: the word of Mydex: %d", name, got.status)
 		}
 		if name == "one line" {
-			j.arrived(name, robin) // once more: the others are of the same member
+			j.wantConnected(name, robin) // once more: the others are of the same member
 		}
 	}
 }
@@ -102,8 +102,8 @@ func TestT12_MydexConnectionOnTheCallback(t *testing.T) {
 func TestT12_MydexConnectionOverHTTP2(t *testing.T) {
 	m := startMydex(t, encryptedMydex(mydexCaddyfile("", copyingToken)))
 	robin := m.member(0)
-	alice := m.connected("alice", robin)
-	j := m.depart(connects[0], "bob")
+	alice := m.connect("alice", robin)
+	j := m.startConnect(connects[0], "bob")
 	for _, name := range []string{"connection", "Connection", "proxy-connection", "keep-alive", "upgrade"} {
 		attack := func(method, path, body string, lines ...string) reply {
 			var fields []field
@@ -121,8 +121,8 @@ func TestT12_MydexConnectionOverHTTP2(t *testing.T) {
 		for _, at := range connects {
 			m.malformed(name+", "+at, func() reply { return attack("POST", at+"/start", "", alice) })
 		}
-		j.untold(name+", the callback", func() {
-			m.malformed(name, func() reply { return attack("POST", callback, j.word(m.member(1)), authentic(), formType) })
+		j.wantNoEffect(name+", the callback", func() {
+			m.malformed(name, func() reply { return attack("POST", callback, j.callbackForm(m.member(1)), authentic(), formType) })
 		})
 	}
 	for _, prefix := range proxies {
@@ -130,5 +130,5 @@ func TestT12_MydexConnectionOverHTTP2(t *testing.T) {
 			m.served(prefix+path, robin, func() reply { return m.do("GET", prefix+path, "", alice) })
 		}
 	}
-	j.arrived("bob", m.member(1))
+	j.wantConnected("bob", m.member(1))
 }

@@ -13,18 +13,18 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/integration/simulator/mydex"
 )
 
-// TestT19_MydexMalformedCallbacks protects a journey from a callback of Mydex's
+// TestT19_MydexMalformedCallbacks protects a consent flow from a callback of Mydex's
 // own that came damaged, or that two servers on the way read in two ways: what
 // is not whole and in order tells nothing, and ends nothing. Each is sent with
 // the right header; without the damage it is taken.
 func TestT19_MydexMalformedCallbacks(t *testing.T) {
 	m := startMydex(t, mydexCaddyfile("", passingToMydex))
 	robin := m.member(0)
-	j := m.depart(connects[0], "alice")
-	word := j.word(robin)
+	j := m.startConnect(connects[0], "alice")
+	word := j.callbackForm(robin)
 	bad := func(what string, status int, ask func() reply) {
 		t.Helper()
-		j.untold(what, func() {
+		j.wantNoEffect(what, func() {
 			t.Helper()
 			if got := ask(); got.status != status || got.body != "" {
 				t.Errorf("%s: %d %s; want %d", what, got.status, got.body, status)
@@ -59,7 +59,7 @@ func TestT19_MydexMalformedCallbacks(t *testing.T) {
 		"chunked twice":      {chunked, chunked},
 		"a length with sign": {"Content-Length: +" + fmt.Sprint(len(word))},
 	} {
-		j.untold(what, func() { m.malformed(what, func() reply { return m.send(post(lines...) + word) }) })
+		j.wantNoEffect(what, func() { m.malformed(what, func() reply { return m.send(post(lines...) + word) }) })
 	}
 
 	// Of 10 MB no more than a piece is read.
@@ -70,7 +70,7 @@ func TestT19_MydexMalformedCallbacks(t *testing.T) {
 		"10 MB of small chunks": post(chunked) + strings.Repeat(chunk(padded[:10<<10]), 1<<10) + "0\r\n\r\n",
 		"10 MB before":          post(length(len(padded))) + "padding=" + strings.Repeat("x", 10<<20) + "&" + word,
 	} {
-		j.untold(what, func() { m.malformed(what, func() reply { return m.send(request) }) })
+		j.wantNoEffect(what, func() { m.malformed(what, func() reply { return m.send(request) }) })
 	}
 	bad("10 MB announced", 400, func() reply { return m.sendAndEnd(post(length(10<<20)) + padded[:300<<10]) })
 
@@ -83,7 +83,7 @@ func TestT19_MydexMalformedCallbacks(t *testing.T) {
 	bad("an expectation, forged", 403, func() reply {
 		return m.send(http1("POST", callback, m.authority(false), formType, length(len(word)), "Expect: 100-continue") + word)
 	})
-	j.untold("another expectation", func() {
+	j.wantNoEffect("another expectation", func() {
 		m.malformed("another expectation", func() reply { return m.send(post(length(len(word)), "Expect: 200-ok") + word) })
 	})
 	if got := m.send(post(length(len(word)), "Expect: 100-continue") + word); got.status != http.StatusNoContent {
@@ -98,7 +98,7 @@ func TestT19_MydexMalformedCallbacks(t *testing.T) {
 			t.Errorf("control, %s: %d", what, got.status)
 		}
 	}
-	j.arrived("alice", robin)
+	j.wantConnected("alice", robin)
 }
 
 // TestT19_MydexWordsOfTwoReadings protects from a callback whose contents can
@@ -106,8 +106,8 @@ func TestT19_MydexMalformedCallbacks(t *testing.T) {
 func TestT19_MydexWordsOfTwoReadings(t *testing.T) {
 	m := startMydex(t, mydexCaddyfile("", passingToMydex))
 	robin, wren := m.member(0), m.member(1)
-	j := m.depart(connects[0], "alice")
-	word := j.word(robin)
+	j := m.startConnect(connects[0], "alice")
+	word := j.callbackForm(robin)
 	const jsonType = "Content-Type: application/json"
 	object := func(change ...string) string {
 		text := `{"uid":"` + robin.UID + `","mydexid":"` + robin.MydexID + `","key":"` + robin.Key + `","connection_id":"` + robin.ConID + `","linking_token":"` + j.link + `"}`
@@ -116,7 +116,7 @@ func TestT19_MydexWordsOfTwoReadings(t *testing.T) {
 	// told wants a word to be answered so, and to tell nothing.
 	told := func(what, kind, body string, status int) {
 		t.Helper()
-		j.untold(what, func() {
+		j.wantNoEffect(what, func() {
 			t.Helper()
 			if got := m.do("POST", callback, body, authentic(), kind); got.status != status || got.body != "" {
 				t.Errorf("%s: %d %s; want %d", what, got.status, got.body, status)
@@ -143,7 +143,7 @@ func TestT19_MydexWordsOfTwoReadings(t *testing.T) {
 			if name == "key" && what == "long" {
 				continue // how long keys are is for Mydex to say
 			}
-			told(name+": "+what, formType, j.word(robin, name, other), 400)
+			told(name+": "+what, formType, j.callbackForm(robin, name, other), 400)
 		}
 		for what, raw := range map[string]string{"NUL": `\u0000`, "a half of a pair": `\ud800`, "no UTF-8": "\xff", "LF": `\n`, "a raw LF": "\n", "a raw NUL": "\x00", "a bad escape": `\x41`} {
 			told(name+": JSON, "+what, jsonType, object(value+`"`, value+raw+`"`), 400)
@@ -163,13 +163,13 @@ func TestT19_MydexWordsOfTwoReadings(t *testing.T) {
 		"a header in the key":     {UID: robin.UID, ConID: robin.ConID, Key: "k\r\nX: y"},
 		"a parameter and a blank": {UID: robin.UID, ConID: robin.ConID, Key: "k &uid=4021"},
 	} {
-		told(what, formType, j.word(other), 400)
+		told(what, formType, j.callbackForm(other), 400)
 	}
-	told("another's link", formType, j.word(robin, "linking_token", strings.ToLower(j.link)), 400)
-	told("a link cut off", formType, j.word(robin, "linking_token", j.link[1:]), 400)
-	told("a form without a key", formType, j.word(robin, "key", ""), http.StatusNoContent)
-	told("a notification", formType, j.word(robin, "type", "notification"), http.StatusNoContent)
-	told("a word that is not known", formType, j.word(robin, "type", "connect"), 400)
+	told("another's link", formType, j.callbackForm(robin, "linking_token", strings.ToLower(j.link)), 400)
+	told("a link cut off", formType, j.callbackForm(robin, "linking_token", j.link[1:]), 400)
+	told("a form without a key", formType, j.callbackForm(robin, "key", ""), http.StatusNoContent)
+	told("a notification", formType, j.callbackForm(robin, "type", "notification"), http.StatusNoContent)
+	told("a word that is not known", formType, j.callbackForm(robin, "type", "connect"), 400)
 
 	var packed bytes.Buffer
 	w := gzip.NewWriter(&packed)
@@ -198,6 +198,6 @@ func TestT19_MydexWordsOfTwoReadings(t *testing.T) {
 	if got := m.do("POST", callback, object(`"`+robin.UID+`"`, robin.UID), authentic(), jsonType+"; charset=utf-8"); got.status != http.StatusNoContent {
 		t.Errorf("JSON: %d", got.status)
 	}
-	j.land("alice", "connected")
+	j.wantReturn("alice", "connected")
 	m.served("alice", robin, func() reply { return m.do("GET", "/pdx"+datasetPath, "", j.session) })
 }

@@ -24,8 +24,8 @@ func everything(text string) string {
 func TestT25_MydexSomebodyElses(t *testing.T) {
 	m := startMydex(t, everything(mydexCaddyfile("", passingToMydex)))
 	robin, wren := m.member(0), m.member(1)
-	alice := m.connected("alice", robin)
-	m.connected("bob", wren)
+	alice := m.connect("alice", robin)
+	m.connect("bob", wren)
 	bobs := "uid=" + wren.UID + "&con_id=" + wren.ConID + "&key=" + wren.Key + "&source_type=connection&connection_token=" + wren.Key + "&api_key=x"
 	asJSON := `{"uid":"` + wren.UID + `","con_id":"` + wren.ConID + `","key":"` + wren.Key + `","source_type":"connection","Connection-Token":"` + wren.Key + `",`
 	before := m.last()
@@ -82,39 +82,39 @@ func TestT25_MydexSomebodyElses(t *testing.T) {
 	}
 }
 
-// TestT25_MydexSomebodyElsesJourney protects a journey from the word of Mydex
+// TestT25_MydexSomebodyElsesFlow protects a consent flow from a callback of Mydex
 // about another member: whose it was first, it stays, and what was connected by
 // it is not exchanged.
-func TestT25_MydexSomebodyElsesJourney(t *testing.T) {
+func TestT25_MydexSomebodyElsesFlow(t *testing.T) {
 	m := startMydex(t, mydexCaddyfile("", passingToMydex))
 	robin, wren := m.member(0), m.member(1)
-	j := m.depart(connects[0], "alice")
+	j := m.startConnect(connects[0], "alice")
 	other := func(what string) {
 		for name, body := range map[string]string{
-			"another member":                 j.word(wren),
-			"another member with her uid":    j.word(mydex.Connection{UID: robin.UID, ConID: robin.ConID, MydexID: wren.MydexID, Key: wren.Key}),
-			"her key for another connection": j.word(robin, "uid", wren.UID, "connection_id", wren.ConID),
-			"a connection of two members":    j.word(robin, "connection_id", wren.ConID),
+			"another member":                 j.callbackForm(wren),
+			"another member with her uid":    j.callbackForm(mydex.Connection{UID: robin.UID, ConID: robin.ConID, MydexID: wren.MydexID, Key: wren.Key}),
+			"her key for another connection": j.callbackForm(robin, "uid", wren.UID, "connection_id", wren.ConID),
+			"a connection of two members":    j.callbackForm(robin, "connection_id", wren.ConID),
 		} {
 			m.untouched(what+", "+name, func() {
-				if got := m.tell(body); got.status != http.StatusBadRequest {
+				if got := m.postCallback(body); got.status != http.StatusBadRequest {
 					t.Errorf("%s, %s: %d", what, name, got.status)
 				}
 			})
 		}
 	}
-	if got := m.tell(j.word(robin)); got.status != http.StatusNoContent {
+	if got := m.postCallback(j.callbackForm(robin)); got.status != http.StatusNoContent {
 		t.Fatalf("%d", got.status)
 	}
 	other("before she is back")
-	j.arrived("alice", robin)
+	j.wantConnected("alice", robin)
 	other("after")
 	m.served("alice is still herself", robin, func() reply { return m.do("GET", "/pdx"+datasetPath, "", j.session) })
 	m.status("alice", j.session, "connected")
-	// The link of a journey is nobody else's way in: bob's own is as it was.
-	b := m.depart(connects[0], "bob")
-	b.untold("bob", func() { m.tell(j.word(wren)) })
-	b.arrived("bob", wren)
+	// The link of a consent flow is nobody else's way in: bob's own is as it was.
+	b := m.startConnect(connects[0], "bob")
+	b.wantNoEffect("bob", func() { m.postCallback(j.callbackForm(wren)) })
+	b.wantConnected("bob", wren)
 }
 
 // TestT25_MydexForgetsOneself protects members from somebody who says whom
@@ -122,7 +122,7 @@ func TestT25_MydexSomebodyElsesJourney(t *testing.T) {
 func TestT25_MydexForgetsOneself(t *testing.T) {
 	m := startMydex(t, mydexCaddyfile("", passingToMydex))
 	robin := m.member(0)
-	alice, mallory := m.connected("alice", robin), m.rig.cookie("mallory")
+	alice, mallory := m.connect("alice", robin), m.rig.cookie("mallory")
 	forged := []string{"Remote-User: alice", "X-Forwarded-User: alice", "X-Participant-Id: " + robin.UID, "Connection-Token: " + robin.Key, "Content-Type: application/x-www-form-urlencoded"}
 	alices := "subject=alice&user=alice&sub=alice&realm=default&uid=" + robin.UID + "&con_id=" + robin.ConID + "&mydexid=" + robin.MydexID
 	for _, at := range connects {
@@ -160,7 +160,7 @@ func TestT20_MydexWaysAroundTheSignIn(t *testing.T) {
 	uri path_regexp ^/callback/\.\. ""
 	reverse_proxy [[.MydexURL]]`))
 	robin := m.member(0)
-	alice := m.connected("alice", robin)
+	alice := m.connect("alice", robin)
 	forged := []string{"Remote-User: alice", "X-Forwarded-User: alice", "X-Forwarded-Uri: /callback/x", "X-Original-Url: /callback/x"}
 	for _, at := range connects {
 		for _, path := range []string{

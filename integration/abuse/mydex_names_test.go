@@ -43,7 +43,7 @@ func TestT54_MydexPHPNames(t *testing.T) {
 	text := mydexCaddyfile("", passingToMydex)
 	m := startMydex(t, text)
 	robin, wren := m.member(0), m.member(1)
-	alice := m.connected("alice", robin)
+	alice := m.connect("alice", robin)
 	m.load(strings.Replace(text, passingToMydex, `
 	route {
 		@named query uid=* con_id=* key=* source_type=*
@@ -105,7 +105,7 @@ func TestT54_MydexPHPNames(t *testing.T) {
 func TestT54_MydexQueries(t *testing.T) {
 	m := startMydex(t, mydexCaddyfile("", passingToMydex))
 	robin := m.member(0)
-	alice := m.connected("alice", robin)
+	alice := m.connect("alice", robin)
 	for _, prefix := range proxies {
 		for what, query := range map[string]string{
 			"91":                  "&" + strings.Repeat("a&", 90),
@@ -146,7 +146,7 @@ func TestT54_MydexQueries(t *testing.T) {
 func TestT54_MydexForms(t *testing.T) {
 	m := startMydex(t, mydexCaddyfile("", passingToMydex))
 	robin, wren := m.member(0), m.member(1)
-	alice := m.connected("alice", robin)
+	alice := m.connect("alice", robin)
 	const event = `{"title":"t","start_timestamp":1,"end_timestamp":2,"status":"CONFIRMED"}`
 	json := func() reply {
 		return m.do("POST", "/pdx/calendar/add-event", event, "Content-Type: application/json", alice)
@@ -203,7 +203,7 @@ func TestT54_MydexForms(t *testing.T) {
 // sent, says nothing about the route.
 func TestT38_MydexFormsCureNothing(t *testing.T) {
 	m := startMydex(t, mydexCaddyfile("", passingToMydex))
-	alice := m.connected("alice", m.member(0))
+	alice := m.connect("alice", m.member(0))
 	closed := true
 	m.intercept(func(w http.ResponseWriter, r *http.Request, mydex http.Handler) {
 		if closed && r.URL.Path == "/calendar/add-event" {
@@ -248,21 +248,21 @@ func TestT38_MydexFormsCureNothing(t *testing.T) {
 func TestT54_MydexNamesOnTheCallback(t *testing.T) {
 	m := startMydex(t, mydexCaddyfile("", passingToMydex))
 	robin := m.member(0)
-	j := m.depart(connects[0], "alice")
-	word := j.word(robin)
+	j := m.startConnect(connects[0], "alice")
+	word := j.callbackForm(robin)
 	for name, spelled := range map[string][]string{
 		"linking_token": {"linking.token", "linking+token", "linking%5Btoken", "+linking_token", "linking_token%5B%5D", "Linking_Token", "linking_token%00"},
 		"uid":           {"+uid", "uid%5B%5D", "uid%00", "UID"},
 		"connection_id": {"connection.id", "connection%5Bid", "connection-id"},
 	} {
 		for _, other := range spelled {
-			j.untold(other, func() {
-				got := m.tell(strings.Replace("&"+word, "&"+name+"=", "&"+other+"=", 1)[1:])
+			j.wantNoEffect(other, func() {
+				got := m.postCallback(strings.Replace("&"+word, "&"+name+"=", "&"+other+"=", 1)[1:])
 				if got.status != http.StatusBadRequest {
 					t.Errorf("%s: %d", other, got.status)
 				}
 			})
 		}
 	}
-	j.arrived("alice", robin)
+	j.wantConnected("alice", robin)
 }

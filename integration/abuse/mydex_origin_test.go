@@ -10,13 +10,13 @@ import (
 )
 
 // TestT49_MydexOtherSitesPages protects members from pages of other sites that
-// use their cookie: to begin a journey in their name, to have their key
+// use their cookie: to begin a consent flow in their name, to have their key
 // forgotten, to learn whether they are connected, or to read their data.
 func TestT49_MydexOtherSitesPages(t *testing.T) {
 	m := startMydex(t, mydexCaddyfile("", passingToMydex))
 	robin := m.member(0)
-	alice := m.connected("alice", robin)
-	for _, lines := range strangers(m.rig) {
+	alice := m.connect("alice", robin)
+	for _, lines := range crossSiteHeaders(m.rig) {
 		what := strings.Join(lines, ", ")
 		stranger := append(slices.Clone(lines), alice)
 		for _, at := range connects {
@@ -98,7 +98,7 @@ func TestT49_MydexOtherSitesPages(t *testing.T) {
 func TestT49_MydexSameHostAnotherScheme(t *testing.T) {
 	m := startMydex(t, encryptedMydex(mydexCaddyfile("", passingToMydex)))
 	robin := m.member(0)
-	alice := m.connected("alice", robin)
+	alice := m.connect("alice", robin)
 	host := strings.TrimPrefix(m.site(), "https://")
 	for _, origin := range []string{"http://" + host, "ftp://" + host, "https://user@" + host, "https://" + host + "/x", "https://localhost", "https://x.localhost:" + host[len("localhost:"):]} {
 		for _, at := range connects {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// wandering is a homemade end of a journey, which sends browsers wherever the
+// wandering is a homemade end of a consent flow, which sends browsers wherever the
 // request says.
 const wandering = `
 	@then query then=*
@@ -60,8 +60,8 @@ func TestT47_MydexRedirects(t *testing.T) {
 	m := startMydex(t, anyHost(mydexCaddyfile("", wandering)))
 	for n, at := range connects {
 		user := "user of " + at
-		j := m.depart(at, user)
-		j.arrived(at, m.member(n))
+		j := m.startConnect(at, user)
+		j.wantConnected(at, m.member(n))
 		// It is over: the same address ends it again, with nothing to ask for.
 		ends := func(what, outcome string, ask func() reply) {
 			t.Helper()
@@ -76,10 +76,10 @@ func TestT47_MydexRedirects(t *testing.T) {
 			"&then=https://evil.example", "&then=//evil.example", "&next=/%5cevil.example", "&return_to=https://evil.example", "&rd=https://evil.example&redirect_uri=https://evil.example&url=//evil.example",
 			"&connect=//evil.example", "&connect=evil%0d%0aLocation:%20//evil.example", "&#//evil.example",
 		} {
-			ends(more, "connected", func() reply { return m.ask("GET", j.back+more, j.both()) })
+			ends(more, "connected", func() reply { return m.ask("GET", j.back+more, j.cookies()) })
 		}
 		for name, send := range m.hosts() {
-			ends(name, "connected", func() reply { return send("GET", j.back, j.both()) })
+			ends(name, "connected", func() reply { return send("GET", j.back, j.cookies()) })
 			if at == connects[0] { // app_session refuses by itself
 				ends(name+", nobody", "session_required", func() reply { return send("GET", j.back) })
 			}
@@ -89,20 +89,20 @@ func TestT47_MydexRedirects(t *testing.T) {
 			"", "?", "?state=", "?state=evil", "?state=//evil.example", "?state=https://evil.example", "?state=%0d%0aLocation:%20https://evil.example", "?state=%0aSet-Cookie:%20delegate_mydex=evil", "?state=%00evil", "?state=%ff%feevil", "?state=%zzevil",
 			"?state[]=evil", "?state=" + strings.Repeat("evil", 5000), "?state=javascript:evil", "?STATE=evil", "?state=evil;state=evil", "?state=evil&state=" + strings.TrimPrefix(j.back, at+"/return?state="), strings.TrimPrefix(j.back, at+"/return") + "&state=evil",
 		} {
-			ends(query, "consent_required", func() reply { return m.ask("GET", at+"/return"+query, j.both()) })
+			ends(query, "consent_required", func() reply { return m.ask("GET", at+"/return"+query, j.cookies()) })
 		}
 		for _, target := range []string{
 			"//evil.example", "//evil.example" + j.back, at, at + "//evil.example", at + "/\\evil.example", at + "/%5cevil.example", at + "/return//evil.example", at + "/return/\\evil.example", at + "/return/%2f/evil.example", at + "/return/..//evil.example", at + "/return%2f?x=//evil.example", at + "/return/?next=//evil.example",
 			at + "/?then=//evil.example", at + "/callback//evil.example", at + "/status?then=//evil.example&wait=-1",
 		} {
 			m.untouched(target, func() {
-				if got := m.ask("GET", target, j.both()); got.status/100 == 3 || got.header.Get("Location") != "" || says(got, "evil") {
+				if got := m.ask("GET", target, j.cookies()); got.status/100 == 3 || got.header.Get("Location") != "" || says(got, "evil") {
 					t.Errorf("%s: %d to %q %s", target, got.status, got.header.Get("Location"), got.body)
 				}
 			})
 		}
 		m.untouched("CR LF in the target", func() {
-			if got := m.ask("GET", j.back+"\r\nX-Evil: 1", j.both()); says(got, "evil") {
+			if got := m.ask("GET", j.back+"\r\nX-Evil: 1", j.cookies()); says(got, "evil") {
 				t.Errorf("%d %v", got.status, got.header)
 			}
 		})
@@ -117,10 +117,10 @@ func TestT47_MydexRedirects(t *testing.T) {
 	}
 }
 
-// TestT47_MydexAddressOfTheJourney protects members from being sent back from
+// TestT47_MydexAddressOfTheFlow protects members from being sent back from
 // Mydex to another site: the address that Mydex is given is the configured one,
 // whatever the request calls us.
-func TestT47_MydexAddressOfTheJourney(t *testing.T) {
+func TestT47_MydexAddressOfTheFlow(t *testing.T) {
 	m := startMydex(t, anyHost(mydexCaddyfile("", "reverse_proxy [[.MydexURL]] {\n\t\theader_up X-Return-To https://{header.X-Forwarded-Host}/return\n\t}")))
 	for name, send := range m.hosts() {
 		for _, at := range connects {
@@ -153,7 +153,7 @@ func TestT47_MydexAddressOfTheJourney(t *testing.T) {
 // has the member key. None is passed on, nor is its address.
 func TestT47_MydexRedirectsOfThePlatform(t *testing.T) {
 	m := startMydex(t, mydexCaddyfile("", passingToMydex))
-	alice := m.connected("alice", m.member(0))
+	alice := m.connect("alice", m.member(0))
 	location := ""
 	m.intercept(func(w http.ResponseWriter, r *http.Request, mydex http.Handler) {
 		if r.URL.Path == "/oauth2/token" {

@@ -23,11 +23,11 @@ var ruling = []string{
 
 // TestT18_MydexCookiesStayHere protects the app's session, CSRF token and page
 // addresses from Mydex, in headers and trailers, on its API and on the host
-// where a journey is begun.
+// where a consent flow is begun.
 func TestT18_MydexCookiesStayHere(t *testing.T) {
 	m := startMydex(t, mydexCaddyfile("", passingToMydex))
 	robin := m.member(0)
-	alice := m.connected("alice", robin)
+	alice := m.connect("alice", robin)
 	var mu sync.Mutex
 	var trailers []http.Header
 	m.intercept(func(w http.ResponseWriter, r *http.Request, mydex http.Handler) {
@@ -85,11 +85,11 @@ func TestT18_MydexCookiesStayHere(t *testing.T) {
 }
 
 // TestT18_MydexRulesNothing protects the app's origin from what Mydex answers,
-// its API in headers and trailers, and the host where a journey is begun.
+// its API in headers and trailers, and the host where a consent flow is begun.
 func TestT18_MydexRulesNothing(t *testing.T) {
 	m := startMydex(t, mydexCaddyfile("", passingToMydex))
 	robin := m.member(0)
-	alice := m.connected("alice", robin)
+	alice := m.connect("alice", robin)
 	bearer, status := m.bearer(alice), http.StatusOK
 	m.intercept(func(w http.ResponseWriter, r *http.Request, mydex http.Handler) {
 		for _, name := range ruling {
@@ -136,17 +136,17 @@ func TestT18_MydexRulesNothing(t *testing.T) {
 			t.Errorf("%s/start: %d %s: %v", at, got.status, got.body, got.header)
 		}
 		if set := got.header.Get("Set-Cookie"); !strings.HasPrefix(set, "delegate_mydex=") || !strings.Contains(set, "; HttpOnly; SameSite=Lax") {
-			t.Errorf("%s: the journey's cookie is %q", at, set)
+			t.Errorf("%s: the consent flow's cookie is %q", at, set)
 		}
 	}
 	// Whoever calls back gets neither a cookie nor a word.
 	m.intercept(nil)
-	j := m.depart(connects[0], "carol")
+	j := m.startConnect(connects[0], "carol")
 	for what, got := range map[string]reply{
-		"the word of Mydex": m.do("POST", callback, j.word(m.member(1)), authentic(), formType, page),
-		"a forged one":      m.do("POST", callback, j.word(m.member(1)), formType, page),
+		"the word of Mydex": m.do("POST", callback, j.callbackForm(m.member(1)), authentic(), formType, page),
+		"a forged one":      m.do("POST", callback, j.callbackForm(m.member(1)), formType, page),
 		"malformed":         m.do("POST", callback, "{", authentic(), formType, page),
-		"another address":   m.do("POST", callback+"0", j.word(m.member(1)), authentic(), formType, page),
+		"another address":   m.do("POST", callback+"0", j.callbackForm(m.member(1)), authentic(), formType, page),
 		"another method":    m.do("GET", callback, "", authentic(), page),
 		"a preflight":       m.do("OPTIONS", callback, "", authentic(), page, "Access-Control-Request-Method: POST"),
 	} {
@@ -154,5 +154,5 @@ func TestT18_MydexRulesNothing(t *testing.T) {
 			t.Errorf("%s: %d %s %v", what, got.status, got.body, got.header)
 		}
 	}
-	j.land("carol", "connected")
+	j.wantReturn("carol", "connected")
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/integration/stack"
 )
 
-// evils are the Origins of other pages, some of which look like ours.
-func evils(authority string) []string {
+// foreignOrigins are the Origins of other pages, some of which look like ours.
+func foreignOrigins(authority string) []string {
 	host, port, _ := strings.Cut(authority, ":")
 	return []string{
 		"https://evil.example", "null", "http://" + host, "http://" + host + ":1", "http://evil." + host + ":" + port, "http://" + authority + ".evil.example",
@@ -20,9 +20,9 @@ func evils(authority string) []string {
 	}
 }
 
-// strangers are the headers by which a browser tells of a request that it came
+// crossSiteHeaders are the headers by which a browser tells of a request that it came
 // from a page of another site, or that leave it in doubt.
-func strangers(r *rig) [][]string {
+func crossSiteHeaders(r *rig) [][]string {
 	cases := [][]string{
 		{"Sec-Fetch-Site: cross-site"},
 		{"Sec-Fetch-Site: same-site"},
@@ -38,7 +38,7 @@ func strangers(r *rig) [][]string {
 		// A header that frees bearers counts for nothing beside the cookie.
 		{"Sec-Fetch-Site: cross-site", "Authorization: Bearer x"},
 	}
-	for _, origin := range evils(r.authority(false)) {
+	for _, origin := range foreignOrigins(r.authority(false)) {
 		if origin != "" {
 			cases = append(cases, []string{"Origin: " + origin})
 		}
@@ -54,7 +54,7 @@ func TestT49_OtherSitesPages(t *testing.T) {
 	r := start(t, caddyfile("", site(""), passing))
 	alice := r.cookie("alice")
 	form := []string{"Content-Type: text/plain", "Content-Length: 0"}
-	for _, lines := range strangers(r) {
+	for _, lines := range crossSiteHeaders(r) {
 		what := strings.Join(lines, ", ")
 		lines = append(lines, alice)
 		for _, path := range []string{"/mdh-token", "/fa-token", "/mdh" + apiEcho, "/fa" + apiEcho} {

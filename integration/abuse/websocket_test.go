@@ -30,7 +30,7 @@ func TestT52_OtherSitesWebSockets(t *testing.T) {
 		}
 		return all
 	}
-	for _, origin := range evils(r.authority(false)) {
+	for _, origin := range foreignOrigins(r.authority(false)) {
 		for _, prefix := range []string{"/mdh", "/fa"} {
 			r.refused(prefix+", "+origin, http.StatusForbidden, "cross_origin", func() reply { return r.ask("GET", prefix+path, lines(origin)...) })
 		}

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// patience is how long an answer may take before a test fails.
-const patience = 20 * time.Second
+// answerTimeout is how long an answer may take before a test fails.
+const answerTimeout = 20 * time.Second
 
 // reply is an answer that was read to its end. Its status is 0 if the server
 // hung up without one.
@@ -43,7 +43,7 @@ func (r *rig) dial() net.Conn {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(answerTimeout)); err != nil {
 		r.t.Fatal(err)
 	}
 	return conn

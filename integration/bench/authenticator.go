@@ -66,11 +66,9 @@ func (h *handmade) token(user string) (string, error) {
 	return t.value, nil
 }
 
-// playAuthenticator is what Caddy's forward_auth asks: it answers with the
-// header to be copied onto the request.
-func playAuthenticator(args []string) error {
-	h := newHandmade(args[0])
-	return serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+// authenticated serves signed-in users with their tokens.
+func (h *handmade) authenticated(serve func(w http.ResponseWriter, r *http.Request, token string)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		user := r.Header.Get(sessionHeader)
 		if user == "" {
 			w.WriteHeader(http.StatusUnauthorized)
@@ -81,6 +79,15 @@ func playAuthenticator(args []string) error {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return
 		}
+		serve(w, r, token)
+	})
+}
+
+// playAuthenticator is what Caddy's forward_auth asks: it answers with the
+// header to be copied onto the request.
+func playAuthenticator(args []string) error {
+	h := newHandmade(args[0])
+	return serve(h.authenticated(func(w http.ResponseWriter, r *http.Request, token string) {
 		w.Header().Set("Authorization", "Bearer "+token)
 	}))
 }
@@ -104,17 +111,7 @@ func playHandwritten(args []string) error {
 		Transport: &http.Transport{MaxIdleConnsPerHost: connections},
 	}
 	forward := http.StripPrefix(prefix, proxy)
-	return serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		user := r.Header.Get(sessionHeader)
-		if user == "" {
-			w.WriteHeader(http.StatusUnauthorized)
-			return
-		}
-		token, err := h.token(user)
-		if err != nil {
-			w.WriteHeader(http.StatusServiceUnavailable)
-			return
-		}
+	return serve(h.authenticated(func(w http.ResponseWriter, r *http.Request, token string) {
 		forward.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), tokenKey{}, token)))
 	}))
 }

@@ -42,7 +42,7 @@ func (b *bench) compare(ctx context.Context) error {
 	}
 	var others []float64
 	for pair := range b.pairs {
-		watched := b.watchStrangers()
+		watched := b.watchOtherLoad()
 		if err := b.comparePair(ctx, all); err != nil {
 			return err
 		}

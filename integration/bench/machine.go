@@ -152,9 +152,9 @@ func busy() (time.Duration, error) {
 	return time.Duration(sum) * tick, nil
 }
 
-// strangers measures how much of the machine others use, while this run
+// otherLoad measures how much of the machine others use, while this run
 // measures something.
-type strangers struct {
+type otherLoad struct {
 	begun time.Time
 	busy  time.Duration
 	own   time.Duration
@@ -169,13 +169,13 @@ func (b *bench) own() time.Duration {
 	return sum
 }
 
-func (b *bench) watchStrangers() strangers {
+func (b *bench) watchOtherLoad() otherLoad {
 	all, _ := busy()
-	return strangers{time.Now(), all, b.own()}
+	return otherLoad{time.Now(), all, b.own()}
 }
 
 // share is what others have used since, of all CPUs.
-func (s strangers) share(b *bench) float64 {
+func (s otherLoad) share(b *bench) float64 {
 	all, _ := busy()
 	elapsed := time.Since(s.begun) * time.Duration(runtime.NumCPU())
 	return max(0, float64(all-s.busy-(b.own()-s.own))/float64(elapsed))

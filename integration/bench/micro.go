@@ -46,7 +46,7 @@ func (b *bench) micro(ctx context.Context) error {
 		}
 	}
 	b.report.benchmarks(printed)
-	return errors.Join(append(failed, b.profile(ctx))...)
+	return errors.Join(failed...)
 }
 
 // unusual is what a failed go test says besides its benchmarks.

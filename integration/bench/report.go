@@ -19,7 +19,6 @@ type report struct {
 	scenario  table
 	notes     []string // on the comparison
 	staging   []string // of the scenarios
-	profile   string   // of the warm path
 	faults    []string
 }
 
@@ -129,9 +128,6 @@ func (r *report) String() string {
 	}
 	if len(r.micro.rows) > 0 {
 		b.WriteString("\n## Micro-benchmarks\n\n" + r.micro.String())
-	}
-	if r.profile != "" {
-		b.WriteString("\n## Profile of the warm path\n\nHandler, transport and what stands in for the rest; Go's garbage collector included.\n\n```text\n" + r.profile + "```\n")
 	}
 	if len(r.faults) > 0 {
 		b.WriteString("\n## Not measured\n\n")

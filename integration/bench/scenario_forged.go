@@ -125,7 +125,7 @@ type login struct {
 	server   *http.Server
 	address  string
 	key      *ecdsa.PrivateKey
-	stranger *ecdsa.PrivateKey
+	otherKey *ecdsa.PrivateKey
 	asked    atomic.Int64
 }
 
@@ -134,7 +134,7 @@ const kid = "bench"
 func newLogin() (*login, error) {
 	l := new(login)
 	var err error
-	for _, key := range []**ecdsa.PrivateKey{&l.key, &l.stranger} {
+	for _, key := range []**ecdsa.PrivateKey{&l.key, &l.otherKey} {
 		if *key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
 			return nil, err
 		}
@@ -204,7 +204,7 @@ func (l *login) sessions(users []string) ([]string, error) {
 func (l *login) forge(n int) (string, error) {
 	switch n % 3 {
 	case 0:
-		return l.sign(l.stranger, kid, "somebody", 0)
+		return l.sign(l.otherKey, kid, "somebody", 0)
 	case 1:
 		return l.sign(l.key, kid, "somebody", 2*time.Hour)
 	default:
@@ -214,5 +214,5 @@ func (l *login) forge(n int) (string, error) {
 
 // unknown makes one up that names a key nobody knows.
 func (l *login) unknown(int) (string, error) {
-	return l.sign(l.stranger, rand.Text(), "somebody", 0)
+	return l.sign(l.otherKey, rand.Text(), "somebody", 0)
 }

@@ -135,8 +135,8 @@ func (s *stage) fill(ctx context.Context, l *load) error {
 
 // crowded returns when a Caddy is handling n requests at once, or with how
 // many it was when the time is up.
-func (s *server) crowded(ctx context.Context, n int, patience time.Duration) (int, error) {
-	for deadline := time.Now().Add(patience); ; {
+func (s *server) crowded(ctx context.Context, n int, most time.Duration) (int, error) {
+	for deadline := time.Now().Add(most); ; {
 		inside, err := s.inFlight(ctx)
 		if err != nil || inside >= n || time.Now().After(deadline) {
 			return inside, err

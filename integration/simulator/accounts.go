@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/integration/simulator/control"
 )
@@ -57,13 +56,10 @@ func providerIndex(id string) int {
 // listProviders pages by pageNumber, from 0, and pageSize, unlike the other lists.
 func (c *call) listProviders() {
 	q := c.URL.Query()
-	number, ok1 := pageParam(q.Get("pageNumber"), 0)
-	size, ok2 := pageParam(q.Get("pageSize"), maxPageSize)
-	if !ok1 || !ok2 {
-		c.fail(http.StatusBadRequest, "pageNumber and pageSize are whole numbers")
+	number, size, ok := c.numberedPage()
+	if !ok {
 		return
 	}
-	size = min(max(size, 1), maxPageSize)
 	found := []map[string]any{}
 	for _, p := range c.providers() {
 		if strings.Contains(strings.ToLower(p["name"].(string)), strings.ToLower(q.Get("search"))) &&
@@ -72,7 +68,7 @@ func (c *call) listProviders() {
 		}
 	}
 	start := min(min(number, len(found))*size, len(found))
-	c.json(http.StatusOK, c.own(map[string]any{
+	c.json(http.StatusOK, c.withOwner(map[string]any{
 		"externalAccountProviders": found[start:min(start+size, len(found))], "totalExternalAccountProviders": len(found),
 	}))
 }
@@ -80,7 +76,7 @@ func (c *call) listProviders() {
 func (c *call) featuredProviders() {
 	all := c.providers()[:2]
 	for _, p := range all {
-		c.own(p)
+		c.withOwner(p)
 	}
 	c.json(http.StatusOK, all)
 }
@@ -88,20 +84,20 @@ func (c *call) featuredProviders() {
 // accounts are the external accounts of the participant: those that everybody
 // has, and those they connected. Their IDs are numbers.
 func (c *call) accounts() []map[string]any {
-	shelf := c.sim.shelves.peek(c.participant.ID)
+	stored := c.sim.stored.find(c.participant.ID)
 	made := c.items("account", func(n int) map[string]any {
 		return c.account(n, c.number("account", n, 1, 1<<30), c.day(n), c.day(n), []string{"fetchComplete", "fetchComplete", "unauthorized"}[n])
 	})
 	for n := itemsPerKind; n < len(accountProviders); n++ {
-		if at := shelf.time("connected", accountProviders[n].name); !at.IsZero() {
-			made = append(made, c.own(c.account(n, c.number("account", n, 1, 1<<30), isoDate(at), isoDate(at), "fetchComplete")))
+		if at := stored.time("connected", accountProviders[n].name); !at.IsZero() {
+			made = append(made, c.withOwner(c.account(n, c.number("account", n, 1, 1<<30), isoDate(at), isoDate(at), "fetchComplete")))
 		}
 	}
 	for n, a := range made {
-		if at := shelf.time("connected", a["provider"].(map[string]any)["name"].(string)); !at.IsZero() && n < itemsPerKind {
+		if at := stored.time("connected", a["provider"].(map[string]any)["name"].(string)); !at.IsZero() && n < itemsPerKind {
 			a["status"], a["connectionDate"], a["lastRefreshDate"] = "fetchComplete", isoDate(at), isoDate(at)
 		}
-		if at := shelf.time("refreshed", fmt.Sprint(a["id"])); !at.IsZero() {
+		if at := stored.time("refreshed", fmt.Sprint(a["id"])); !at.IsZero() {
 			a["lastRefreshDate"] = isoDate(at)
 		}
 	}
@@ -115,12 +111,12 @@ func (c *call) account(provider, id int, connected, refreshed, status string) ma
 	}
 }
 
-func (c *call) listAccounts() { c.json(http.StatusOK, c.kept(c.accounts())) }
+func (c *call) listAccounts() { c.json(http.StatusOK, c.withoutDeleted(c.accounts())) }
 
 func (c *call) refreshAccount() {
-	for _, a := range c.kept(c.accounts()) {
+	for _, a := range c.withoutDeleted(c.accounts()) {
 		if fmt.Sprint(a["id"]) == c.args[0] {
-			c.sim.shelves.of(c.participant.ID).setTime("refreshed", c.args[0], c.now)
+			c.sim.stored.of(c.participant.ID).setTime("refreshed", c.args[0], c.now)
 			c.w.WriteHeader(http.StatusOK)
 			return
 		}
@@ -131,23 +127,7 @@ func (c *call) refreshAccount() {
 // connect adds the participant's account at a provider, or mends the one that
 // is there, deleted ones included.
 func (c *call) connect(provider int) {
-	shelf := c.sim.shelves.of(c.participant.ID)
-	shelf.setTime("connected", accountProviders[provider].name, c.now)
-	shelf.undelete(strconv.Itoa(c.number("account", provider, 1, 1<<30)))
-}
-
-// time is when something was done to what has that name; zero if never.
-func (s *shelf) time(what, name string) time.Time {
-	if s == nil {
-		return time.Time{}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.times[what+" "+name]
-}
-
-func (s *shelf) setTime(what, name string, at time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.times[what+" "+name] = at
+	stored := c.sim.stored.of(c.participant.ID)
+	stored.setTime("connected", accountProviders[provider].name, c.now)
+	stored.undelete(strconv.Itoa(c.number("account", provider, 1, 1<<30)))
 }

@@ -13,13 +13,11 @@ const maxPageSize = 100
 
 var adminRoutes = []route{
 	to(http.MethodGet, "api/v1/administration/projects/*/participants", "", (*call).listParticipants),
-	to(http.MethodPut, "api/v1/administration/projects/*/participants", "", (*call).putParticipant),
-	to(http.MethodPost, "api/v1/administration/projects/*/participants", "", (*call).postParticipants),
 	to(http.MethodGet, "api/v1/administration/projects/*/participants/*", "", (*call).getParticipant),
 }
 
 func (c *call) serveAdmin() {
-	// One quota for the project, so even a stranger's answer can show it.
+	// One quota for the project, so even an unauthenticated request's answer can show it.
 	c.meter("", c.settings.AdminQuota, 0)
 	if !c.authenticate(kindService) || !c.spend("", c.settings.AdminQuota) {
 		return
@@ -44,8 +42,8 @@ func (c *call) authenticate(kind string) bool {
 		c.refuse(http.StatusUnauthorized, "unknown token")
 	case !c.live:
 		c.refuse(http.StatusUnauthorized, "expired or revoked token")
-	case c.token.kind != kind:
-		c.refuse(c.settings.KindMismatchStatus, "the token is of the wrong kind")
+	case c.token.Kind != kind:
+		c.refuse(http.StatusUnauthorized, "the token is of the wrong kind")
 	default:
 		return true
 	}
@@ -53,7 +51,7 @@ func (c *call) authenticate(kind string) bool {
 }
 
 func (c *call) refuse(status int, reason string) {
-	c.refused(reason)
+	c.recordReason(reason)
 	message := "Authorization has been denied for this request."
 	if status == http.StatusUnauthorized {
 		c.w.Header().Set("WWW-Authenticate", "Bearer")
@@ -63,13 +61,10 @@ func (c *call) refuse(status int, reason string) {
 
 func (c *call) listParticipants() {
 	q := c.URL.Query()
-	number, ok1 := pageParam(q.Get("pageNumber"), 0)
-	size, ok2 := pageParam(q.Get("pageSize"), maxPageSize)
-	if !ok1 || !ok2 {
-		c.fail(http.StatusBadRequest, "pageNumber and pageSize are whole numbers")
+	number, size, ok := c.numberedPage()
+	if !ok {
 		return
 	}
-	size = min(max(size, 1), maxPageSize)
 	ascending := strings.EqualFold(q.Get("sortAscending"), "true")
 
 	var match func(*Participant) bool
@@ -84,6 +79,18 @@ func (c *call) listParticipants() {
 	}
 	c.count(func(n *Counts) { n.ListPages++ })
 	c.json(http.StatusOK, map[string]any{"totalParticipants": total, "participants": participants, "pageNumber": number, "pageSize": size})
+}
+
+// numberedPage reads pageNumber, from 0, and pageSize, or answers 400 and false.
+func (c *call) numberedPage() (number, size int, ok bool) {
+	q := c.URL.Query()
+	number, ok1 := pageParam(q.Get("pageNumber"), 0)
+	size, ok2 := pageParam(q.Get("pageSize"), maxPageSize)
+	if !ok1 || !ok2 {
+		c.fail(http.StatusBadRequest, "pageNumber and pageSize are whole numbers")
+		return 0, 0, false
+	}
+	return number, min(max(size, 1), maxPageSize), true
 }
 
 func pageParam(s string, fallback int) (int, bool) {
@@ -150,103 +157,4 @@ func orEmpty(m map[string]string) map[string]string {
 		return map[string]string{}
 	}
 	return m
-}
-
-// participantChange is what both APIs accept in a write.
-type participantChange struct {
-	Identifier   string            `json:"participantIdentifier"`
-	WithdrawDate *string           `json:"withdrawDate"`
-	Demographics map[string]string `json:"demographics"`
-	CustomFields map[string]string `json:"customFields"`
-}
-
-// apply merges what is given; the rest stays.
-func (w *participantChange) apply(p *Participant) {
-	for k, v := range w.Demographics {
-		switch k {
-		case "firstName":
-			p.FirstName = v
-		case "lastName":
-			p.LastName = v
-		default:
-			if p.Demographics == nil {
-				p.Demographics = make(map[string]string)
-			}
-			p.Demographics[k] = v
-		}
-	}
-	for k, v := range w.CustomFields {
-		if p.CustomFields == nil {
-			p.CustomFields = make(map[string]string)
-		}
-		p.CustomFields[k] = v
-	}
-}
-
-// save adds or updates by identifier. It returns nil if the participant exists
-// and may not be updated.
-func (c *call) save(w participantChange, update bool) map[string]any {
-	action := "updated"
-	p := c.sim.people.byIdentifier(w.Identifier, false)
-	change := func(p *Participant) {
-		w.apply(p)
-		if w.WithdrawDate != nil {
-			p.WithdrawDate = *w.WithdrawDate
-		}
-	}
-	switch {
-	case p == nil:
-		added := Participant{Identifier: w.Identifier}
-		change(&added)
-		p, _ = c.sim.people.put(added, c.now)
-		action = "added"
-	case update:
-		p = c.sim.people.update(p.ID, change)
-	default:
-		p = nil
-	}
-	if p == nil {
-		return map[string]any{"actionTaken": "none"}
-	}
-	return map[string]any{"actionTaken": action, "participant": adminView(p)}
-}
-
-func (c *call) putParticipant() {
-	var w participantChange
-	if !c.read(&w) {
-		return
-	}
-	if w.Identifier == "" {
-		c.fail(http.StatusBadRequest, "participantIdentifier is missing")
-		return
-	}
-	c.count(func(n *Counts) { n.ParticipantWrites++ })
-	c.json(http.StatusOK, c.save(w, true))
-}
-
-func (c *call) postParticipants() {
-	var body struct {
-		Participants []participantChange `json:"participants"`
-	}
-	if !c.read(&body) {
-		return
-	}
-	c.count(func(n *Counts) { n.ParticipantWrites++ })
-	update := strings.EqualFold(c.URL.Query().Get("allowUpdate"), "true")
-	added, updated, results := 0, 0, make([]any, 0, len(body.Participants))
-	for _, w := range body.Participants {
-		if w.Identifier == "" {
-			results = append(results, map[string]any{"actionTaken": "none"})
-			continue
-		}
-		r := c.save(w, update)
-		switch r["actionTaken"] {
-		case "added":
-			added++
-		case "updated":
-			updated++
-		}
-		results = append(results, map[string]any{"actionTaken": r["actionTaken"], "result": r["participant"]})
-	}
-	c.json(http.StatusOK, map[string]any{"totalAdded": added, "totalUpdated": updated, "results": results})
 }

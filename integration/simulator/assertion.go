@@ -5,7 +5,6 @@ package simulator
 import (
 	"encoding/json"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
@@ -56,7 +55,7 @@ func (c *call) checkAssertion(compact, endpoint string) error {
 	if !ok || jti == "" {
 		return fmt.Errorf("jti is %v, want a string", claims["jti"])
 	}
-	if fresh := c.sim.assertions.first(jti, exp, now); !fresh && c.settings.StrictReplay {
+	if !c.sim.assertions.Add(jti, struct{}{}, time.UnixMilli(int64(1000*exp)), c.issuerTime()) {
 		return fmt.Errorf("jti was used before")
 	}
 	return nil
@@ -75,32 +74,4 @@ func (c *call) verify(jws *jose.JSONWebSignature) ([]byte, error) {
 // issuerTime is the time by the issuer's clock.
 func (c *call) issuerTime() time.Time {
 	return c.now.Add(time.Duration(c.settings.ClockSkew) * time.Second)
-}
-
-// replayGuard remembers each jti until its assertion expires.
-type replayGuard struct {
-	mu      sync.Mutex
-	seen    map[string]float64
-	sweepAt int
-}
-
-func (g *replayGuard) first(jti string, exp, now float64) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.seen == nil {
-		g.seen = make(map[string]float64)
-	}
-	if _, used := g.seen[jti]; used {
-		return false
-	}
-	if len(g.seen) >= g.sweepAt {
-		for k, e := range g.seen {
-			if e <= now {
-				delete(g.seen, k)
-			}
-		}
-		g.sweepAt = max(1024, 2*len(g.seen))
-	}
-	g.seen[jti] = exp
-	return true
 }

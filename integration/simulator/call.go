@@ -35,9 +35,9 @@ type call struct {
 	args     []string // what the wildcards of the route stand for
 	record   *Record
 
-	token       *issuedToken // in the Authorization header; nil if none or unknown
-	live        bool         // token is accepted
-	participant *Participant // whose token it is, on the delegated API
+	token       *control.Token // in the Authorization header; nil if none or unknown
+	live        bool           // token is accepted
+	participant *Participant   // whose token it is, on the delegated API
 }
 
 // begin makes the call and its record.
@@ -58,17 +58,17 @@ func (m *MyDataHelps) begin(w http.ResponseWriter, r *http.Request, segments []s
 	if r.Header.Get("Authorization") != "" {
 		c.record.TokenKind = kindUnknown
 		if c.identify(); c.token != nil {
-			c.record.TokenKind, c.record.ParticipantID = c.token.kind, c.token.participantID
+			c.record.TokenKind, c.record.ParticipantID = c.token.Kind, c.token.Owner
 		}
 	}
-	m.records.Add(c.record, c.record.note)
+	m.records.Add(c.record, c.record.countArrival)
 	return c
 }
 
 // identify looks up the token in the Authorization header.
 func (c *call) identify() {
 	c.now = c.sim.clock()
-	c.token, c.live = c.sim.tokens.find(bearer(c.Header.Get("Authorization")), c.now)
+	c.token, c.live = c.sim.tokens.Find(bearer(c.Header.Get("Authorization")), c.now)
 }
 
 func bearer(authorization string) string {
@@ -108,8 +108,8 @@ func (c *call) answering(status int) {
 	})
 }
 
-// refused remembers why, for whoever reads the records.
-func (c *call) refused(reason string) {
+// recordReason remembers why, for whoever reads the records.
+func (c *call) recordReason(reason string) {
 	c.count(func(*Counts) { c.record.Reason = reason })
 }
 

@@ -132,6 +132,6 @@ func (c *call) page(t *template.Template, data any) {
 	c.w.Header().Set("Cache-Control", "no-store")
 	c.w.WriteHeader(http.StatusOK)
 	if err := t.Execute(c.w, data); err != nil {
-		c.refused(err.Error()) // the client has left
+		c.recordReason(err.Error()) // the client has left
 	}
 }

@@ -25,7 +25,7 @@ func (c *call) number(name string, n, low, span int) int {
 func (c *call) items(kind string, fields func(n int) map[string]any) []map[string]any {
 	all := make([]map[string]any, itemsPerKind)
 	for n := range all {
-		all[n] = c.own(fields(n))
+		all[n] = c.withOwner(fields(n))
 		if all[n]["id"] == nil {
 			all[n]["id"] = guidOf(kind, c.participant.ID, strconv.Itoa(n))
 		}
@@ -48,7 +48,7 @@ func merged(a, b map[string]any) map[string]any {
 }
 
 func (c *call) surveyAnswers() []map[string]any {
-	return append(c.takenAnswers(), c.items("surveyanswer", func(n int) map[string]any {
+	return append(c.answeredSurveyAnswers(), c.items("surveyanswer", func(n int) map[string]any {
 		return merged(c.survey(n), map[string]any{
 			"surveyResultID": c.ref("surveyresult", n), "taskID": c.ref("surveytask", n), "date": c.day(n), "type": "Text",
 			"stepIdentifier": fmt.Sprintf("Step%d", n+1), "resultIdentifier": fmt.Sprintf("Result%d", n+1),
@@ -58,7 +58,7 @@ func (c *call) surveyAnswers() []map[string]any {
 }
 
 func (c *call) surveyResults() []map[string]any {
-	return append(c.takenResults(), c.items("surveyresult", func(n int) map[string]any {
+	return append(c.answeredSurveyResults(), c.items("surveyresult", func(n int) map[string]any {
 		return merged(c.survey(n), map[string]any{"taskID": c.ref("surveytask", n), "date": c.day(n), "userType": "Participant"})
 	})...)
 }
@@ -67,7 +67,7 @@ func (c *call) surveyTasks() []map[string]any {
 	return c.items("surveytask", func(n int) map[string]any {
 		status := []string{"incomplete", "complete", "closed"}[n]
 		task := c.survey(n)
-		if c.isTaken(task["surveyName"].(string)) {
+		if c.isAnswered(task["surveyName"].(string)) {
 			status = "complete"
 		}
 		if status == "complete" {
@@ -92,11 +92,11 @@ func (c *call) notifications() []map[string]any {
 }
 
 func (c *call) inbox() []map[string]any {
-	shelf := c.sim.shelves.peek(c.participant.ID)
+	stored := c.sim.stored.find(c.participant.ID)
 	return c.items("inbox", func(n int) map[string]any {
 		item := map[string]any{
 			"type": []string{"message", "survey", "resource"}[n], "categories": []string{}, "insertedDate": c.day(n), "status": "incomplete",
-			"isNew": !shelf.marked("read ", c.ref("inbox", n)), "title": "For " + c.participant.FirstName,
+			"isNew": !stored.marked("read ", c.ref("inbox", n)), "title": "For " + c.participant.FirstName,
 		}
 		switch n {
 		case 0:
@@ -118,11 +118,11 @@ func (c *call) updateInbox() {
 		}
 		if strings.EqualFold(c.args[1], "markRead") {
 			status = "noChange"
-			if c.sim.shelves.of(c.participant.ID).mark("read ", strings.ToLower(c.args[0])) {
+			if c.sim.stored.of(c.participant.ID).mark("read ", strings.ToLower(c.args[0])) {
 				status = "success"
 			}
 		}
-		c.json(http.StatusOK, c.own(map[string]any{"update": c.args[1], "status": status}))
+		c.json(http.StatusOK, c.withOwner(map[string]any{"update": c.args[1], "status": status}))
 		return
 	}
 	c.fail(http.StatusNotFound, "no such item")
@@ -178,11 +178,11 @@ func (c *call) postEvent() {
 		c.fail(http.StatusBadRequest, "eventType is missing")
 		return
 	}
-	c.sim.shelves.of(c.participant.ID).addEvent(event)
-	c.json(http.StatusOK, c.own(map[string]any{"eventType": event["eventType"]}))
+	c.sim.stored.of(c.participant.ID).addEvent(event)
+	c.json(http.StatusOK, c.withOwner(map[string]any{"eventType": event["eventType"]}))
 }
 
 // CustomEvents returns the custom events a participant wrote, oldest first.
 func (m *MyDataHelps) CustomEvents(participantID string) []map[string]any {
-	return m.shelves.peek(strings.ToLower(participantID)).allEvents()
+	return m.stored.find(strings.ToLower(participantID)).allEvents()
 }

@@ -74,12 +74,12 @@ var publicRoutes = []route{
 func (c *call) serveDelegated() {
 	s := c.settings
 	if c.record.TokenKind == kindParticipant {
-		c.meter(c.token.participantID, s.DelegatedQuota, 0)
+		c.meter(c.token.Owner, s.DelegatedQuota, 0)
 	}
 	if !c.authenticate(kindParticipant) {
 		return
 	}
-	c.participant = c.sim.people.byID(c.token.participantID)
+	c.participant = c.sim.people.byID(c.token.Owner)
 	if c.participant == nil || c.participant.WithdrawDate != "" {
 		c.refuse(http.StatusUnauthorized, "the participant was removed or withdrawn")
 		return
@@ -99,15 +99,15 @@ func (c *call) serveDelegated() {
 	if r == nil {
 		return
 	}
-	if s.EnforceScopes && !c.token.allows(r.scope) {
-		c.refuse(s.MissingScopeStatus, "the token lacks the scope "+r.scope)
+	if !allows(c.token, r.scope) {
+		c.refuse(http.StatusForbidden, "the token lacks the scope "+r.scope)
 		return
 	}
 	r.handle(c)
 }
 
-// own marks data as the participant's, so that a mix-up shows in every answer.
-func (c *call) own(data map[string]any) map[string]any {
+// withOwner marks data as the participant's, so that a mix-up shows in every answer.
+func (c *call) withOwner(data map[string]any) map[string]any {
 	data["participantID"] = c.participant.ID
 	data["participantIdentifier"] = c.participant.Identifier
 	return data
@@ -115,7 +115,7 @@ func (c *call) own(data map[string]any) map[string]any {
 
 func (c *call) showParticipant() {
 	p := c.participant
-	c.json(http.StatusOK, c.own(map[string]any{
+	c.json(http.StatusOK, c.withOwner(map[string]any{
 		"secondaryIdentifier": "",
 		"linkIdentifier":      guidOf("link", p.ID),
 		"demographics":        demographics(p),
@@ -125,13 +125,41 @@ func (c *call) showParticipant() {
 	}))
 }
 
+// participantChange is what participants may write of themselves: nobody
+// renames or withdraws themselves here.
+type participantChange struct {
+	Demographics map[string]string `json:"demographics"`
+	CustomFields map[string]string `json:"customFields"`
+}
+
+// apply merges what is given; the rest stays.
+func (w *participantChange) apply(p *Participant) {
+	for k, v := range w.Demographics {
+		switch k {
+		case "firstName":
+			p.FirstName = v
+		case "lastName":
+			p.LastName = v
+		default:
+			if p.Demographics == nil {
+				p.Demographics = make(map[string]string)
+			}
+			p.Demographics[k] = v
+		}
+	}
+	for k, v := range w.CustomFields {
+		if p.CustomFields == nil {
+			p.CustomFields = make(map[string]string)
+		}
+		p.CustomFields[k] = v
+	}
+}
+
 func (c *call) changeParticipant() {
 	var w participantChange
 	if !c.read(&w) {
 		return
 	}
-	// Of what the administrative API accepts, only what apply merges: nobody
-	// renames or withdraws themselves here.
 	if p := c.sim.people.update(c.participant.ID, w.apply); p != nil {
 		c.participant = p
 	}
@@ -139,7 +167,7 @@ func (c *call) changeParticipant() {
 }
 
 func (c *call) showProject() {
-	c.json(http.StatusOK, c.own(map[string]any{
+	c.json(http.StatusOK, c.withOwner(map[string]any{
 		"id": c.sim.projectID, "name": "Simulated Study", "description": "A project that does not exist.", "code": "SIM", "type": "Research Study",
 		"organization": map[string]any{
 			"id": guidOf("organization"), "name": "Simulated Organization", "description": "", "logoUrl": "content/logo.png", "color": "#2a5d84",
@@ -150,7 +178,7 @@ func (c *call) showProject() {
 }
 
 func (c *call) showCollectionSettings() {
-	data := c.own(map[string]any{
+	data := c.withOwner(map[string]any{
 		"queryableDeviceDataTypes":    []any{map[string]any{"namespace": "Fitbit", "type": "Steps"}, map[string]any{"namespace": "AppleHealth", "type": "HeartRate"}},
 		"sensorDataCollectionEndDate": isoDate(epochStart.AddDate(5, 0, 0)),
 	})
@@ -161,7 +189,7 @@ func (c *call) showCollectionSettings() {
 }
 
 func (c *call) showAvailability() {
-	c.json(http.StatusOK, c.own(map[string]any{"appleHealthRecords": true, "healthConnectPhr": false}))
+	c.json(http.StatusOK, c.withOwner(map[string]any{"appleHealthRecords": true, "healthConnectPhr": false}))
 }
 
 func (c *call) showLogo() {
@@ -174,16 +202,11 @@ func (c *call) showView() {
 
 func (c *call) publicProviders() { c.json(http.StatusOK, c.providers()) }
 
-// customAPI plays a project's own API: health records in the form that
-// components expect; any other tells what it was asked.
+// customAPI plays a project's own API, which tells what it was asked.
 func (c *call) customAPI() {
-	if records := healthRecords[strings.ToLower(c.args[0])]; records != nil && (c.Method == http.MethodGet || c.Method == http.MethodHead) {
-		c.json(http.StatusOK, records(c))
-		return
-	}
 	var body any
 	if c.ContentLength != 0 && c.Method != http.MethodGet && c.Method != http.MethodHead && !c.read(&body) {
 		return
 	}
-	c.json(http.StatusOK, c.own(map[string]any{"name": c.args[0], "method": c.Method, "query": c.URL.Query(), "body": body}))
+	c.json(http.StatusOK, c.withOwner(map[string]any{"name": c.args[0], "method": c.Method, "query": c.URL.Query(), "body": body}))
 }

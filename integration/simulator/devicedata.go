@@ -45,7 +45,7 @@ func (c *call) projectPoints() []map[string]any {
 	made := c.items("point", func(n int) map[string]any {
 		return merged(c.point(n), map[string]any{"source": map[string]any{"identifier": "Phone", "properties": map[string]string{}}})
 	})
-	return append(made, c.sim.shelves.peek(c.participant.ID).devicePoints()...)
+	return append(made, c.sim.stored.find(c.participant.ID).devicePoints()...)
 }
 
 func (c *call) postDevicePoints() {
@@ -61,23 +61,23 @@ func (c *call) postDevicePoints() {
 			return
 		}
 	}
-	shelf := c.sim.shelves.of(c.participant.ID)
-	have := len(shelf.devicePoints())
+	stored := c.sim.stored.of(c.participant.ID)
+	have := len(stored.devicePoints())
 	for i, p := range points {
 		// The token says whose it is, whatever the body says.
-		merged(c.own(p), map[string]any{
+		merged(c.withOwner(p), map[string]any{
 			"id": guidOf("posted", c.participant.ID, c.now.String(), strconv.Itoa(have+i)), "namespace": "Project",
 			"insertedDate": isoDate(c.now), "modifiedDate": isoDate(c.now),
 		})
 	}
-	shelf.addPoints(points)
-	c.json(http.StatusOK, c.own(map[string]any{"totalPersisted": len(points)}))
+	stored.addPoints(points)
+	c.json(http.StatusOK, c.withOwner(map[string]any{"totalPersisted": len(points)}))
 }
 
 func (c *call) deviceTypes() {
 	types := make([]map[string]any, 0, 3)
 	for _, t := range []string{"Steps", "HeartRate", "Sleep"} {
-		types = append(types, c.own(map[string]any{"namespace": "Fitbit", "type": t, "enabled": true, "retentionDays": 365}))
+		types = append(types, c.withOwner(map[string]any{"namespace": "Fitbit", "type": t, "enabled": true, "retentionDays": 365}))
 	}
 	c.json(http.StatusOK, types)
 }
@@ -97,7 +97,7 @@ func (c *call) devicePointsV2() []map[string]any {
 func (c *call) daily(kind string, fields func(n int) map[string]any) []map[string]any {
 	all := make([]map[string]any, seriesDays)
 	for n := range all {
-		all[n] = c.own(fields(n))
+		all[n] = c.withOwner(fields(n))
 		all[n]["id"] = guidOf(kind, c.participant.ID, c.day(n))
 	}
 	return all

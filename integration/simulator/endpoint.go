@@ -52,7 +52,7 @@ func (c *call) serveToken() {
 }
 
 func (c *call) refuseToken(status int, e *oauthError) {
-	c.refused(e.reason)
+	c.recordReason(e.reason)
 	c.count(func(n *Counts) { n.TokenRefusals++ })
 	c.w.Header().Set("Cache-Control", "no-store")
 	c.json(status, map[string]string{"error": e.code})
@@ -99,7 +99,7 @@ func (c *call) grantToken(form url.Values) *oauthError {
 			return &oauthError{"invalid_scope", "the scope " + s + " is unknown"}
 		}
 	}
-	t := issuedToken{kind: kind, scopes: scopes}
+	t := control.Token{Kind: kind, Scopes: scopes}
 	lifetime := c.settings.ServiceTokenLifetime
 	if kind == kindParticipant {
 		lifetime = c.settings.ParticipantTokenLifetime
@@ -107,7 +107,7 @@ func (c *call) grantToken(form url.Values) *oauthError {
 		if refusal != nil {
 			return refusal
 		}
-		t.participantID = p.ID
+		t.Owner = p.ID
 	}
 	if c.settings.TokenError != "" && c.hits(kind) {
 		status := c.settings.TokenErrorStatus
@@ -117,7 +117,7 @@ func (c *call) grantToken(form url.Values) *oauthError {
 		c.refuseToken(status, &oauthError{c.settings.TokenError, "the setting tokenError"})
 		return nil
 	}
-	t.expires = c.now.Add(time.Duration(lifetime) * time.Second)
+	t.Expires = c.now.Add(time.Duration(lifetime) * time.Second)
 	c.answerToken(t, lifetime)
 	return nil
 }
@@ -139,7 +139,7 @@ func (c *call) tokenClient(form url.Values) (kind string, refusal *oauthError) {
 		}
 		return kindService, nil
 	}
-	if !slices.Contains(c.settings.ClientIDs, form.Get("client_id")) {
+	if !slices.Contains(clientIDs, form.Get("client_id")) {
 		return "", &oauthError{"invalid_client", "client_id is none of the accepted ones"}
 	}
 	if form.Get("client_secret") != "secret" {
@@ -150,7 +150,7 @@ func (c *call) tokenClient(form url.Values) (kind string, refusal *oauthError) {
 
 // tokenParticipant checks the payload of the delegated grant.
 func (c *call) tokenParticipant(form url.Values) (*Participant, *oauthError) {
-	if t, live := c.sim.tokens.find(form.Get("token"), c.now); !live || t.kind != kindService {
+	if t, live := c.sim.tokens.Find(form.Get("token"), c.now); !live || t.Kind != kindService {
 		return nil, &oauthError{"invalid_grant", "token is no live service token"}
 	}
 	id := form.Get("participant_id")
@@ -183,10 +183,11 @@ func (c *call) hits(kind string) bool {
 }
 
 // answerToken mints the token and answers with it, or with a bad answer.
-func (c *call) answerToken(t issuedToken, lifetime int) {
-	token := c.sim.tokens.mint(t, c.now)
+func (c *call) answerToken(t control.Token, lifetime int) {
+	token := reference()
+	c.sim.tokens.Issue(token, t, c.now)
 	c.count(func(n *Counts) {
-		if t.kind == kindService {
+		if t.Kind == kindService {
 			n.ServiceTokens++
 		} else {
 			n.ParticipantTokens++
@@ -194,8 +195,8 @@ func (c *call) answerToken(t issuedToken, lifetime int) {
 	})
 	c.w.Header().Set("Cache-Control", "no-store")
 	good := map[string]any{"access_token": token, "expires_in": lifetime, "token_type": "Bearer"}
-	if bad := tokenAnswers[c.settings.TokenAnswer]; bad != nil && c.hits(t.kind) {
-		bad(c, good, t.scopes)
+	if bad := tokenAnswers[c.settings.TokenAnswer]; bad != nil && c.hits(t.Kind) {
+		bad(c, good, t.Scopes)
 		return
 	}
 	c.json(http.StatusOK, good)

@@ -11,16 +11,16 @@ import (
 	"time"
 )
 
-// gate counts releases. A stream counts from when it began, so that a release
+// releaseCounter counts releases. A stream counts from when it began, so that a release
 // is not lost if the stream is not waiting yet.
-type gate struct {
+type releaseCounter struct {
 	mu      sync.Mutex
 	count   int
 	changed chan struct{}
 }
 
-// look returns the count and what is closed when it rises.
-func (g *gate) look() (int, <-chan struct{}) {
+// current returns the count and what is closed when it rises.
+func (g *releaseCounter) current() (int, <-chan struct{}) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.changed == nil {
@@ -29,7 +29,7 @@ func (g *gate) look() (int, <-chan struct{}) {
 	return g.count, g.changed
 }
 
-func (g *gate) open() {
+func (g *releaseCounter) release() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.count++
@@ -49,24 +49,24 @@ func (c *call) streamEvents() {
 		c.fail(http.StatusBadRequest, "n and interval are whole numbers")
 		return
 	}
-	began, _ := c.sim.events.look()
+	began, _ := c.sim.events.current()
 	h := c.w.Header()
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-cache")
 	flush := http.NewResponseController(c.w).Flush
 	for i := range n {
-		if i > 0 && !c.turn(began+i, time.Duration(interval)*time.Millisecond) {
+		if i > 0 && !c.awaitRelease(began+i, time.Duration(interval)*time.Millisecond) {
 			return
 		}
-		data, _ := json.Marshal(c.own(map[string]any{"event": i + 1}))
+		data, _ := json.Marshal(c.withOwner(map[string]any{"event": i + 1}))
 		if _, err := fmt.Fprintf(c.w, "id: %s\ndata: %s\n\n", strconv.Itoa(i+1), data); err != nil || flush() != nil {
 			return
 		}
 	}
 }
 
-// turn waits for the next event's time. It returns false if the client left.
-func (c *call) turn(release int, interval time.Duration) bool {
+// awaitRelease waits for the next event's time. It returns false if the client left.
+func (c *call) awaitRelease(release int, interval time.Duration) bool {
 	if interval > 0 {
 		t := time.NewTimer(interval)
 		defer t.Stop()
@@ -78,7 +78,7 @@ func (c *call) turn(release int, interval time.Duration) bool {
 		}
 	}
 	for {
-		count, changed := c.sim.events.look()
+		count, changed := c.sim.events.current()
 		if count >= release {
 			return true
 		}

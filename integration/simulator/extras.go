@@ -37,7 +37,7 @@ var extraRoutes = []route{
 	to("", v1+"custom/Simulator.BadHeaders", "", (*call).badHeaders),
 	to("", v1+"custom/Simulator.Redirect", "", (*call).redirect),
 	to("", v1+"custom/Simulator.Status", "", (*call).status),
-	to("POST", v1+"custom/Simulator.Survey", "", (*call).takeSurvey),
+	to("POST", v1+"custom/Simulator.Survey", "", (*call).saveSurvey),
 }
 
 func (c *call) echo() {
@@ -47,7 +47,7 @@ func (c *call) echo() {
 		c.fail(http.StatusBadRequest, "the body cannot be read")
 		return
 	}
-	c.json(http.StatusOK, c.own(map[string]any{
+	c.json(http.StatusOK, c.withOwner(map[string]any{
 		"method": c.Method, "uri": c.RequestURI, "host": c.Host, "proto": c.Proto, "header": c.Header,
 		"bodySize": n, "bodySHA256": hex.EncodeToString(h.Sum(nil)), "trailer": c.Trailer,
 	}))
@@ -89,7 +89,7 @@ func (c *call) hints() {
 	c.w.WriteHeader(http.StatusEarlyHints)
 	h.Del("Link")
 	h.Del("Set-Cookie")
-	c.json(http.StatusOK, c.own(map[string]any{}))
+	c.json(http.StatusOK, c.withOwner(map[string]any{}))
 }
 
 func (c *call) trailers() {
@@ -128,7 +128,7 @@ func (c *call) badHeaders() {
 	} {
 		h.Set(name, value)
 	}
-	c.json(http.StatusOK, c.own(map[string]any{}))
+	c.json(http.StatusOK, c.withOwner(map[string]any{}))
 }
 
 func (c *call) redirect() {
@@ -155,5 +155,5 @@ func (c *call) status() {
 		c.w.WriteHeader(code)
 		return
 	}
-	c.json(code, c.own(map[string]any{"message": "simulated: " + http.StatusText(code)}))
+	c.json(code, c.withOwner(map[string]any{"message": "simulated: " + http.StatusText(code)}))
 }

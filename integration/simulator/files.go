@@ -26,10 +26,10 @@ func (c *call) welcomeFile() *file {
 }
 
 func (c *call) files() []map[string]any {
-	all := append([]*file{c.welcomeFile()}, c.sim.shelves.peek(c.participant.ID).allFiles()...)
+	all := append([]*file{c.welcomeFile()}, c.sim.stored.find(c.participant.ID).allFiles()...)
 	items := make([]map[string]any, len(all))
 	for i, f := range all {
-		items[i] = c.own(map[string]any{"key": f.key, "category": f.category, "fileName": f.name, "lastModified": isoDate(f.modified)})
+		items[i] = c.withOwner(map[string]any{"key": f.key, "category": f.category, "fileName": f.name, "lastModified": isoDate(f.modified)})
 	}
 	return items
 }
@@ -42,14 +42,14 @@ func (c *call) uploadFile() {
 		c.fail(http.StatusBadRequest, "category and fileName are needed, without slashes")
 		return
 	}
-	c.json(http.StatusOK, c.own(map[string]any{"preSignedUrl": c.preSigned(http.MethodPut, c.participant.ID+"/"+category+"/"+name)}))
+	c.json(http.StatusOK, c.withOwner(map[string]any{"preSignedUrl": c.preSigned(http.MethodPut, c.participant.ID+"/"+category+"/"+name)}))
 }
 
 func (c *call) downloadFile() {
 	key := c.URL.Query().Get("key")
-	for _, f := range c.kept(c.files()) {
+	for _, f := range c.withoutDeleted(c.files()) {
 		if f["key"] == key {
-			c.json(http.StatusOK, c.own(map[string]any{"preSignedUrl": c.preSigned(http.MethodGet, key)}))
+			c.json(http.StatusOK, c.withOwner(map[string]any{"preSignedUrl": c.preSigned(http.MethodGet, key)}))
 			return
 		}
 	}
@@ -57,11 +57,11 @@ func (c *call) downloadFile() {
 }
 
 func (c *call) deleteFile() {
-	key, shelf := c.URL.Query().Get("key"), c.sim.shelves.of(c.participant.ID)
+	key, stored := c.URL.Query().Get("key"), c.sim.stored.of(c.participant.ID)
 	switch {
-	case shelf.removeFile(key):
-	case key == c.welcomeFile().key && !shelf.isDeleted(key):
-		shelf.delete(key)
+	case stored.removeFile(key):
+	case key == c.welcomeFile().key && !stored.isDeleted(key):
+		stored.delete(key)
 	default:
 		c.fail(http.StatusNotFound, "no such file")
 		return
@@ -110,7 +110,7 @@ func (c *call) serveFiles() {
 		c.storeFile(key)
 		return
 	}
-	f := c.sim.shelves.peek(c.participant.ID).file(key)
+	f := c.sim.stored.find(c.participant.ID).file(key)
 	if f == nil && key == c.welcomeFile().key {
 		f = c.welcomeFile()
 	}
@@ -136,7 +136,7 @@ func (c *call) storeFile(key string) {
 		return
 	}
 	f := &file{key: key, category: c.segments[2], name: c.segments[3], contentType: c.Header.Get("Content-Type"), data: data, modified: c.now}
-	if !c.sim.shelves.of(c.participant.ID).putFile(f) {
+	if !c.sim.stored.of(c.participant.ID).putFile(f) {
 		c.fail(http.StatusInsufficientStorage, "the simulator keeps 1000 files per participant")
 		return
 	}

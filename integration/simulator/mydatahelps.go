@@ -52,12 +52,12 @@ type MyDataHelps struct {
 	settings *control.Settings[Settings]
 
 	people     registry
-	tokens     tokenStore
-	assertions replayGuard
+	tokens     control.Tokens
+	assertions control.Expiring[struct{}] // by jti
 	quotas     quotas
 	records    control.Records[Record, Counts]
-	shelves    shelves
-	events     gate
+	stored     participantStore
+	events     releaseCounter
 }
 
 // NewMyDataHelps returns a simulator with the default [Settings].
@@ -87,10 +87,6 @@ func (m *MyDataHelps) SetKeys(keys ...*rsa.PublicKey) { m.keys.Store(&keys) }
 // empty ID is derived from the identifier.
 func (m *MyDataHelps) AddParticipant(p Participant) { m.people.put(p, m.clock()) }
 
-// RemoveParticipant removes a participant. Tokens minted for them are refused
-// from then on.
-func (m *MyDataHelps) RemoveParticipant(id string) { m.people.remove(id) }
-
 // UpdateParticipant changes a participant; f must not keep its argument. It
 // does nothing if there is no participant with that ID.
 func (m *MyDataHelps) UpdateParticipant(id string, f func(*Participant)) { m.people.update(id, f) }
@@ -110,19 +106,19 @@ func (m *MyDataHelps) Participants() []Participant { return m.people.all() }
 // Revoke makes the API refuse the tokens minted so far for one participant,
 // or for all of them if the ID is empty.
 func (m *MyDataHelps) Revoke(participantID string) {
-	m.tokens.revoke(func(t *issuedToken) bool {
-		return t.kind == kindParticipant && (participantID == "" || t.participantID == strings.ToLower(participantID))
+	m.tokens.Revoke(func(t *control.Token) bool {
+		return t.Kind == kindParticipant && (participantID == "" || t.Owner == strings.ToLower(participantID))
 	})
 }
 
 // RevokeService makes the API and the token endpoint refuse the service
 // tokens minted so far.
 func (m *MyDataHelps) RevokeService() {
-	m.tokens.revoke(func(t *issuedToken) bool { return t.kind == kindService })
+	m.tokens.Revoke(func(t *control.Token) bool { return t.Kind == kindService })
 }
 
 // Release lets every open stream of Simulator.Events send one more event.
-func (m *MyDataHelps) Release() { m.events.open() }
+func (m *MyDataHelps) Release() { m.events.release() }
 
 // Records returns what is remembered of the latest requests, oldest first.
 func (m *MyDataHelps) Records() []Record { return m.records.After(0) }
@@ -132,7 +128,7 @@ func (m *MyDataHelps) Counts() Counts { return m.records.Counts() }
 
 // Reset forgets records and counts. Participants, tokens, quotas and settings
 // stay as they are.
-func (m *MyDataHelps) Reset() { m.records.Reset(anew) }
+func (m *MyDataHelps) Reset() { m.records.Reset(resetCounts) }
 
 func (m *MyDataHelps) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	segments := splitPath(r.URL)

@@ -12,5 +12,5 @@ func (c *call) outage() bool {
 		return false
 	}
 	c.settings = s
-	return s.Outages[c.area].Pass(c.Context(), c.w, c.fail)
+	return s.Outages[c.area].Apply(c.Context(), c.w, c.fail)
 }

@@ -19,7 +19,7 @@ type source func(*call) []map[string]any
 func page(key string, items source) func(*call) {
 	return func(c *call) {
 		q := c.URL.Query()
-		all, ok := c.dated(filter(c.kept(items(c)), q))
+		all, ok := c.dated(filter(c.withoutDeleted(items(c)), q))
 		if !ok {
 			return
 		}
@@ -32,7 +32,7 @@ func page(key string, items source) func(*call) {
 		limit = min(max(limit, 1), maxPageSize)
 		start = min(start, len(all))
 		end := min(start+limit, len(all))
-		answer := c.own(map[string]any{key: all[start:end], "totalResults": len(all)})
+		answer := c.withOwner(map[string]any{key: all[start:end], "totalResults": len(all)})
 		if end < len(all) {
 			answer["nextPageID"] = fmt.Sprintf("00000000-0000-0000-0000-%012x", end)
 		}
@@ -55,7 +55,7 @@ func pageStart(id string) (int, bool) {
 // one answers with the item that the path names.
 func one(items source) func(*call) {
 	return func(c *call) {
-		for _, item := range c.kept(items(c)) {
+		for _, item := range c.withoutDeleted(items(c)) {
 			if fmt.Sprint(item["id"]) == strings.ToLower(c.args[0]) {
 				c.json(http.StatusOK, item)
 				return
@@ -68,9 +68,9 @@ func one(items source) func(*call) {
 // remove deletes the item that the path names. Another participant's is not found.
 func remove(items source) func(*call) {
 	return func(c *call) {
-		for _, item := range c.kept(items(c)) {
+		for _, item := range c.withoutDeleted(items(c)) {
 			if id := fmt.Sprint(item["id"]); id == strings.ToLower(c.args[0]) {
-				c.sim.shelves.of(c.participant.ID).delete(id)
+				c.sim.stored.of(c.participant.ID).delete(id)
 				c.w.WriteHeader(http.StatusOK)
 				return
 			}
@@ -79,17 +79,17 @@ func remove(items source) func(*call) {
 	}
 }
 
-// kept leaves out what the participant deleted. It never returns nil, which
+// withoutDeleted leaves out what the participant deleted. It never returns nil, which
 // would be null in JSON.
-func (c *call) kept(items []map[string]any) []map[string]any {
-	shelf := c.sim.shelves.peek(c.participant.ID)
+func (c *call) withoutDeleted(items []map[string]any) []map[string]any {
+	stored := c.sim.stored.find(c.participant.ID)
 	left := make([]map[string]any, 0, len(items))
 	for _, item := range items {
 		id, ok := item["id"]
 		if !ok {
 			id = item["key"]
 		}
-		if !shelf.isDeleted(fmt.Sprint(id)) {
+		if !stored.isDeleted(fmt.Sprint(id)) {
 			left = append(left, item)
 		}
 	}

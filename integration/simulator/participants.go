@@ -129,8 +129,8 @@ func (g *registry) byIdentifier(identifier string, foldCase bool) *Participant {
 	return nil
 }
 
-// put adds or replaces a participant and returns what is stored and whether it is new.
-func (g *registry) put(p Participant, now time.Time) (stored *Participant, added bool) {
+// put adds or replaces a participant.
+func (g *registry) put(p Participant, now time.Time) {
 	if err := p.Check(); err != nil {
 		panic("simulator: participant: " + err.Error())
 	}
@@ -144,10 +144,10 @@ func (g *registry) put(p Participant, now time.Time) (stored *Participant, added
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return &p, g.store(&p)
+	g.store(&p)
 }
 
-func (g *registry) store(p *Participant) (added bool) {
+func (g *registry) store(p *Participant) {
 	if g.ids == nil {
 		g.ids, g.identifiers = make(map[string]*Participant), make(map[string]*Participant)
 	}
@@ -158,25 +158,8 @@ func (g *registry) store(p *Participant) (added bool) {
 		}
 	} else {
 		g.order = append(g.order, p)
-		added = true
 	}
 	g.ids[p.ID], g.identifiers[p.Identifier] = p, p
-	return added
-}
-
-func (g *registry) remove(id string) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	p := g.ids[strings.ToLower(id)]
-	if p == nil {
-		return
-	}
-	delete(g.ids, p.ID)
-	if g.identifiers[p.Identifier] == p {
-		delete(g.identifiers, p.Identifier)
-	}
-	i := slices.Index(g.order, p)
-	g.order = slices.Delete(g.order, i, i+1)
 }
 
 func (g *registry) update(id string, change func(*Participant)) *Participant {

@@ -42,7 +42,6 @@ type Counts struct {
 	TokenRefusals     int `json:"tokenRefusals"`     // OAuth errors, however caused
 	Lookups           int `json:"lookups"`           // Get Participant, found or not
 	ListPages         int `json:"listPages"`         // pages of the participant list served
-	ParticipantWrites int `json:"participantWrites"` // administrative PUT and POST
 	Admin             int `json:"admin"`             // requests that arrived at the administrative API
 	Delegated         int `json:"delegated"`         // requests that arrived at the delegated API
 	Public            int `json:"public"`            // requests that arrived at public routes
@@ -52,8 +51,8 @@ type Counts struct {
 	InFlight          int `json:"inFlight"`          // requests not answered to the end at the moment
 }
 
-// note counts what has arrived.
-func (r *Record) note(sequence int64, counts *Counts) {
+// countArrival counts what has arrived.
+func (r *Record) countArrival(sequence int64, counts *Counts) {
 	r.Sequence = sequence
 	counts.InFlight++
 	switch r.Area {
@@ -68,5 +67,5 @@ func (r *Record) note(sequence int64, counts *Counts) {
 	}
 }
 
-// anew are the counts after a reset.
-func anew(c Counts) Counts { return Counts{InFlight: c.InFlight} }
+// resetCounts are the counts after a reset.
+func resetCounts(c Counts) Counts { return Counts{InFlight: c.InFlight} }

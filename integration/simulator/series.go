@@ -65,7 +65,7 @@ func (c *call) measurement(namespace, kind string, n int) map[string]any {
 	at, day := c.day(n), c.day(n)[:10]
 	of := series[namespace][kind]
 	seed := namespace + kind + day
-	point := c.own(map[string]any{
+	point := c.withOwner(map[string]any{
 		"id": guidOf("measured", c.participant.ID, seed), "namespace": namespace, "type": kind, "identifier": kind + " " + day,
 		"value": strconv.Itoa(c.number(seed, 0, of.low, of.span)), "units": "count",
 		"startDate": at, "observationDate": at, "insertedDate": at, "modifiedDate": at,

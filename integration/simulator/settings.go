@@ -17,6 +17,8 @@ const (
 	ClientIDWeb    = "MyDataHelps-Web.DelegatedParticipant"
 )
 
+var clientIDs = []string{ClientID, ClientIDLegacy, ClientIDWeb}
+
 // Settings are what can be changed while the simulator runs. Unless said
 // otherwise, a zero value turns the thing off.
 type Settings struct {
@@ -31,11 +33,6 @@ type Settings struct {
 	ClockSkew int `json:"clockSkew"`
 	// MaxAssertionLifetime is how far ahead exp may be, in seconds. Default: 300.
 	MaxAssertionLifetime int `json:"maxAssertionLifetime"`
-	// StrictReplay refuses an assertion whose jti was used before. Default: true.
-	StrictReplay bool `json:"strictReplay"`
-	// ClientIDs are accepted for delegated tokens. Default: [ClientID],
-	// [ClientIDLegacy] and [ClientIDWeb].
-	ClientIDs []string `json:"clientIDs"`
 	// RefusedParticipants are the IDs the token endpoint refuses with
 	// invalid_grant although they are active.
 	RefusedParticipants []string `json:"refusedParticipants"`
@@ -53,13 +50,6 @@ type Settings struct {
 	// service, delegated or both. Default: both.
 	TokenAnswerGrant string `json:"tokenAnswerGrant"`
 
-	// EnforceScopes refuses delegated calls beyond the token's scopes. Default: true.
-	EnforceScopes bool `json:"enforceScopes"`
-	// MissingScopeStatus is the answer to such a call. Default: 403.
-	MissingScopeStatus int `json:"missingScopeStatus"`
-	// KindMismatchStatus, 401 or 403, answers a participant token on the
-	// administrative API and a service token on the delegated one. Default: 401.
-	KindMismatchStatus int `json:"kindMismatchStatus"`
 	// Unauthorized are the participant IDs whose delegated calls get 401
 	// whatever the token.
 	Unauthorized []string `json:"unauthorized"`
@@ -95,11 +85,6 @@ func defaultSettings() Settings {
 		ServiceTokenLifetime:     300,
 		ParticipantTokenLifetime: 3600,
 		MaxAssertionLifetime:     300,
-		StrictReplay:             true,
-		ClientIDs:                []string{ClientID, ClientIDLegacy, ClientIDWeb},
-		EnforceScopes:            true,
-		KindMismatchStatus:       401,
-		MissingScopeStatus:       403,
 		AdminQuota:               1000,
 		DelegatedQuota:           500,
 	}
@@ -117,7 +102,6 @@ func (m *MyDataHelps) Set(change func(*Settings)) {
 }
 
 func (s Settings) clone() Settings {
-	s.ClientIDs = slices.Clone(s.ClientIDs)
 	s.RefusedParticipants = slices.Clone(s.RefusedParticipants)
 	s.Unauthorized = slices.Clone(s.Unauthorized)
 	s.UnauthorizedPaths = slices.Clone(s.UnauthorizedPaths)
@@ -131,12 +115,6 @@ func (s *Settings) validate() error {
 	}
 	if !slices.Contains([]string{"", "service", "delegated", "both"}, s.TokenAnswerGrant) {
 		return fmt.Errorf("tokenAnswerGrant: %q is none of service, delegated, both", s.TokenAnswerGrant)
-	}
-	if s.KindMismatchStatus != 401 && s.KindMismatchStatus != 403 {
-		return fmt.Errorf("kindMismatchStatus: %d is neither 401 nor 403", s.KindMismatchStatus)
-	}
-	if s.MissingScopeStatus != 401 && s.MissingScopeStatus != 403 {
-		return fmt.Errorf("missingScopeStatus: %d is neither 401 nor 403", s.MissingScopeStatus)
 	}
 	if s.TokenErrorStatus != 0 && !control.IsStatus(s.TokenErrorStatus) {
 		return fmt.Errorf("tokenErrorStatus: %d is no status between 200 and 599", s.TokenErrorStatus)

@@ -14,7 +14,7 @@ var pageRoutes = []route{
 	to("POST", "externalaccounts/consent", "", (*call).consent),
 	to("GET", "survey", "", (*call).showSurvey),
 	to("GET", "mydatahelps/*/surveylink/*", "", (*call).showLinkedSurvey),
-	to("POST", "mydatahelps/*/surveylink/*", "", (*call).takeLinkedSurvey),
+	to("POST", "mydatahelps/*/surveylink/*", "", (*call).saveLinkedSurvey),
 	to("GET", "Content/Loading.css", "", (*call).showStyle),
 	to("GET", "content/logo.png", "", (*call).showLogo),
 }
@@ -98,9 +98,9 @@ func (c *call) showSurvey() {
 	c.page(surveyPage, map[string]any{"Name": name, "Link": "", "Who": ""})
 }
 
-// linked finds the participant by the link's identifier, which is the secret of
+// findByLink finds the participant by the link's identifier, which is the secret of
 // startEmbeddedSurvey.
-func (c *call) linked() bool {
+func (c *call) findByLink() bool {
 	for _, p := range c.sim.people.all() {
 		if guidOf("link", p.ID) == c.args[0] {
 			c.participant = c.sim.people.byID(p.ID)
@@ -112,46 +112,46 @@ func (c *call) linked() bool {
 }
 
 func (c *call) showLinkedSurvey() {
-	if c.linked() {
+	if c.findByLink() {
 		c.page(surveyPage, map[string]any{"Name": c.args[1], "Link": c.args[0], "Who": c.participant.FirstName})
 	}
 }
 
-func (c *call) takeLinkedSurvey() {
+func (c *call) saveLinkedSurvey() {
 	c.Body = http.MaxBytesReader(c.w, c.Body, 64<<10)
 	if err := c.ParseForm(); err != nil {
 		c.fail(http.StatusBadRequest, "the form cannot be read")
 		return
 	}
-	if c.linked() {
-		c.take(c.args[1], c.PostForm.Get("answer"))
+	if c.findByLink() {
+		c.saveSurveyAnswer(c.args[1], c.PostForm.Get("answer"))
 	}
 }
 
-func (c *call) takeSurvey() {
+func (c *call) saveSurvey() {
 	var given struct{ SurveyName, Answer string }
 	if c.read(&given) {
-		c.take(given.SurveyName, given.Answer)
+		c.saveSurveyAnswer(given.SurveyName, given.Answer)
 	}
 }
 
-// take keeps an answer: it is among the participant's answers and results, and
+// saveSurveyAnswer keeps an answer: it is among the participant's answers and results, and
 // their tasks of that survey are complete.
-func (c *call) take(name, answer string) {
+func (c *call) saveSurveyAnswer(name, answer string) {
 	if name == "" {
 		c.fail(http.StatusBadRequest, "surveyName is missing")
 		return
 	}
-	c.sim.shelves.of(c.participant.ID).addSurvey(surveyAnswer{name, answer, isoDate(c.now)})
-	c.json(http.StatusOK, c.own(map[string]any{"surveyName": name}))
+	c.sim.stored.of(c.participant.ID).addSurvey(surveyAnswer{name, answer, isoDate(c.now)})
+	c.json(http.StatusOK, c.withOwner(map[string]any{"surveyName": name}))
 }
 
-// taken are the surveys that the participant has answered, as items with more fields.
-func (c *call) taken(kind string, more func(n int, s surveyAnswer) map[string]any) []map[string]any {
-	surveys := c.sim.shelves.peek(c.participant.ID).allSurveys()
+// answeredSurveys are the surveys that the participant has answered, as items with more fields.
+func (c *call) answeredSurveys(kind string, more func(n int, s surveyAnswer) map[string]any) []map[string]any {
+	surveys := c.sim.stored.find(c.participant.ID).allSurveys()
 	items := make([]map[string]any, len(surveys))
 	for n, s := range surveys {
-		items[n] = c.own(merged(map[string]any{
+		items[n] = c.withOwner(merged(map[string]any{
 			"id": c.ref(kind+" taken", n), "surveyID": guidOf("survey", s.name), "surveyName": s.name, "surveyDisplayName": s.name, "surveyVersion": 1,
 			"insertedDate": s.date, "date": s.date,
 		}, more(n, s)))
@@ -159,8 +159,8 @@ func (c *call) taken(kind string, more func(n int, s surveyAnswer) map[string]an
 	return items
 }
 
-func (c *call) takenAnswers() []map[string]any {
-	return c.taken("surveyanswer", func(n int, s surveyAnswer) map[string]any {
+func (c *call) answeredSurveyAnswers() []map[string]any {
+	return c.answeredSurveys("surveyanswer", func(n int, s surveyAnswer) map[string]any {
 		return map[string]any{
 			"surveyResultID": c.ref("surveyresult taken", n), "type": "Text", "stepIdentifier": "Step1", "resultIdentifier": "Result" + strconv.Itoa(n+1),
 			"answers": []string{s.answer},
@@ -168,13 +168,13 @@ func (c *call) takenAnswers() []map[string]any {
 	})
 }
 
-func (c *call) takenResults() []map[string]any {
-	return c.taken("surveyresult", func(int, surveyAnswer) map[string]any { return map[string]any{"userType": "Participant"} })
+func (c *call) answeredSurveyResults() []map[string]any {
+	return c.answeredSurveys("surveyresult", func(int, surveyAnswer) map[string]any { return map[string]any{"userType": "Participant"} })
 }
 
-// isTaken tells whether the participant has answered the survey.
-func (c *call) isTaken(name string) bool {
-	for _, s := range c.sim.shelves.peek(c.participant.ID).allSurveys() {
+// isAnswered tells whether the participant has answered the survey.
+func (c *call) isAnswered(name string) bool {
+	for _, s := range c.sim.stored.find(c.participant.ID).allSurveys() {
 		if s.name == name {
 			return true
 		}

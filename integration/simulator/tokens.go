@@ -6,8 +6,8 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"slices"
-	"sync"
-	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/integration/simulator/control"
 )
 
 // Kinds of token, as records name them.
@@ -18,68 +18,15 @@ const (
 	kindUnknown     = "unknown"
 )
 
-// issuedToken is a token the simulator minted. It is never changed but for
-// revoked, which the store's lock guards.
-type issuedToken struct {
-	kind          string
-	participantID string
-	scopes        []string
-	expires       time.Time
-	revoked       bool
+// allows tells whether a token opens a route that takes this scope.
+func allows(t *control.Token, scope string) bool {
+	return scope == "" || slices.Contains(t.Scopes, "api") || slices.Contains(t.Scopes, scope)
 }
 
-func (t *issuedToken) allows(scope string) bool {
-	return scope == "" || slices.Contains(t.scopes, "api") || slices.Contains(t.scopes, scope)
-}
-
-// tokenStore remembers tokens, the expired ones for an hour more, so that a
-// record can still say whose they were.
-type tokenStore struct {
-	mu      sync.RWMutex
-	tokens  map[string]*issuedToken
-	sweepAt int
-}
-
-const rememberExpired = time.Hour
-
-// mint makes a token: 32 hexadecimal digits that say nothing, as the
-// platform's reference tokens are.
-func (s *tokenStore) mint(t issuedToken, now time.Time) string {
+// reference makes a token's text: 32 hexadecimal digits that say nothing, as
+// the platform's reference tokens are.
+func reference() string {
 	b := make([]byte, 16)
 	_, _ = rand.Read(b)
-	token := hex.EncodeToString(b)
-
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.tokens == nil {
-		s.tokens = make(map[string]*issuedToken)
-	}
-	if len(s.tokens) >= s.sweepAt {
-		for k, old := range s.tokens {
-			if now.Sub(old.expires) > rememberExpired {
-				delete(s.tokens, k)
-			}
-		}
-		s.sweepAt = max(1024, 2*len(s.tokens))
-	}
-	s.tokens[token] = &t
-	return token
-}
-
-// find returns a token and whether it is accepted now.
-func (s *tokenStore) find(token string, now time.Time) (t *issuedToken, live bool) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	t = s.tokens[token]
-	return t, t != nil && !t.revoked && now.Before(t.expires)
-}
-
-func (s *tokenStore) revoke(which func(*issuedToken) bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, t := range s.tokens {
-		if which(t) {
-			t.revoked = true
-		}
-	}
+	return hex.EncodeToString(b)
 }

@@ -3,8 +3,8 @@
 // What an app does with this is in call(): a fetch of its own origin. All the
 // rest shows what happened.
 
-import { queue } from './queue.js'
-import { byId, make, parse, say, show } from './show.js'
+import { openPage, refused, send, showCaddyfile, showUser } from './session.js'
+import { byId, make, say, show } from './show.js'
 
 const calls = {
 	participant: { method: 'GET', path: '/mdh/api/v1/delegated/participant' },
@@ -25,14 +25,8 @@ let last = calls.participant
 let shownUser // undefined: not known yet
 let before
 
-const { on, later } = queue(() => {
-	shownUser = undefined
-	say('user', 'The demo does not answer. Is it still running?', true)
-})
+const { on, later } = openPage(refresh, () => { shownUser = undefined })
 
-on('sign-in-alice', () => signIn('alice'))
-on('sign-in-bob', () => signIn('bob'))
-on('sign-out', signOut)
 for (const name of Object.keys(calls)) {
 	on(`call-${name}`, () => counted(() => call(calls[name], 'call-outcome')))
 }
@@ -42,44 +36,23 @@ on('get-token', () => counted(getToken))
 
 later(async () => {
 	await refresh()
-	byId('caddyfile').textContent = await (await fetch('/demo/caddyfile')).text()
+	await showCaddyfile()
 })
-
-// Others may be using the demo as well, or this session in another tab.
-setInterval(() => document.hidden || later(refresh), 2000)
-
-async function signIn(user) {
-	await fetch('/login', { method: 'POST', body: new URLSearchParams({ user }) })
-	await refresh()
-}
-
-async function signOut() {
-	await fetch('/logout', { method: 'POST' })
-	await refresh()
-}
 
 async function call(what, outcome) {
 	last = what
 	const user = shownUser
-	const began = performance.now()
-	const response = await fetch(what.path, {
-		method: what.method,
-		headers: what.body && { 'Content-Type': 'application/json' },
-		body: what.body && JSON.stringify(what.body),
-	})
-	const text = await response.text()
-	const took = Math.round(performance.now() - began)
+	const { response, answer, took, shown } = await send(what)
 	await refresh()
 	if (shownUser !== user) {
 		return // another tab signed in as somebody else: this is not theirs to see
 	}
-	const answer = parse(text)
 	const summary = `${what.method} ${what.path.replace(/[0-9a-f]{8}-[0-9a-f-]{27}/, '…')}: ${response.status} ${response.statusText}, ${took} ms. ${verdict(response, answer)}`
 	say('call-outcome', summary, !response.ok)
 	if (outcome !== 'call-outcome') {
 		say(outcome, `${response.status} ${response.statusText}, ${took} ms. ${verdict(response, answer)}`, !response.ok)
 	}
-	show('call-answer', answer === undefined ? text : JSON.stringify(answer, null, 2))
+	show('call-answer', shown)
 	await compare()
 }
 
@@ -87,10 +60,7 @@ function verdict(response, answer) {
 	if (response.ok) {
 		return `As ${answer?.participantIdentifier ?? shownUser}.`
 	}
-	if (answer?.code) {
-		return `Refused by Caddy, code ${answer.code}.`
-	}
-	return response.status === 401 ? 'Refused: nobody is signed in.' : 'Refused.'
+	return refused(response, answer)
 }
 
 async function revoke() {
@@ -104,16 +74,14 @@ async function revoke() {
 
 async function getToken() {
 	const user = shownUser
-	const response = await fetch('/mdh-token', { method: 'POST' })
-	const text = await response.text()
+	const { response, answer, shown } = await send({ method: 'POST', path: '/mdh-token' })
 	await refresh()
 	if (shownUser !== user) {
 		return
 	}
-	const answer = parse(text)
 	if (!response.ok) {
 		say('token-outcome', `${response.status} ${response.statusText}. ${verdict(response, answer)}`, true)
-		show('token-answer', answer === undefined ? text : JSON.stringify(answer, null, 2))
+		show('token-answer', shown)
 	} else {
 		answer.access_token = `${answer.access_token.slice(0, 6)}…` // shortened on this page only
 		say('token-outcome', `A token of ${user} for ${answer.expires_in} seconds.`)
@@ -143,7 +111,7 @@ async function refresh() {
 		byId('steps-empty').hidden = false
 		shownUser = user
 		before = undefined
-		say('user', user ? `Signed in as ${user[0].toUpperCase()}${user.slice(1)}.` : 'Nobody is signed in.')
+		showUser(user)
 		document.body.dataset.user = user
 	}
 	before ??= counts

@@ -4,8 +4,8 @@
 // device.js, wait(): fetches of its own origin. All the rest shows what happened.
 
 import { hide, offer } from './device.js'
-import { compare } from './letters.js'
-import { queue } from './queue.js'
+import { compare } from './requests.js'
+import { openPage, refused, send, showCaddyfile, showUser } from './session.js'
 import { byId, parse, say, show } from './show.js'
 
 const personal = '/pdx/api/pds/pds/me.json?dataset=ds_personal_details&instance=0'
@@ -36,14 +36,8 @@ const outcomes = {
 let shownUser // undefined: not known yet
 let shownStatus
 
-const { on, later } = queue(() => {
-	shownUser = undefined
-	say('user', 'The demo does not answer. Is it still running?', true)
-})
+const { on, later } = openPage(refresh, () => { shownUser = undefined })
 
-on('sign-in-alice', () => signIn('alice'))
-on('sign-in-bob', () => signIn('bob'))
-on('sign-out', signOut)
 on('connect', () => leave('start'))
 on('other', other)
 on('more', () => leave('update'))
@@ -58,30 +52,17 @@ for (const form of document.forms) {
 
 later(async () => {
 	await refresh()
-	arrive()
-	byId('caddyfile').textContent = await (await fetch('/demo/caddyfile')).text()
+	showOutcome()
+	await showCaddyfile()
 })
 
-// Others may be using the demo as well, or this session in another tab.
-setInterval(() => document.hidden || later(refresh), 2000)
-
-// arrive tells what came of the journey that this page is the end of.
-function arrive() {
+// showOutcome shows what came of the consent flow that led back to this page.
+function showOutcome() {
 	const outcome = new URLSearchParams(location.search).get('connect')
 	if (outcome) {
 		say('connect-outcome', outcomes[outcome] ?? `Not connected, code ${outcome}.`, outcome !== 'connected')
 		history.replaceState(null, '', location.pathname)
 	}
-}
-
-async function signIn(user) {
-	await fetch('/login', { method: 'POST', body: new URLSearchParams({ user }) })
-	await refresh()
-}
-
-async function signOut() {
-	await fetch('/logout', { method: 'POST' })
-	await refresh()
 }
 
 // begin asks for the platform's page; undefined is a refusal, which is shown.
@@ -144,32 +125,17 @@ async function withdraw() {
 	}
 }
 
-async function call({ method, path, body }) {
+async function call(what) {
 	const user = shownUser
-	const began = performance.now()
-	const response = await fetch(path, {
-		method,
-		headers: body && { 'Content-Type': 'application/json' },
-		body: body && JSON.stringify(body),
-	})
-	const text = await response.text()
-	const took = Math.round(performance.now() - began)
+	const { response, answer, took, shown } = await send(what)
 	await refresh()
 	if (shownUser !== user) {
 		return // another tab signed in as somebody else: this is not theirs to see
 	}
-	const answer = parse(text)
 	const verdict = response.ok ? 'As your member.' : refused(response, answer)
-	say('call-outcome', `${method} ${path}: ${response.status} ${response.statusText}, ${took} ms. ${verdict}`, !response.ok)
-	show('call-answer', answer === undefined ? text : JSON.stringify(answer, null, 2))
+	say('call-outcome', `${what.method} ${what.path}: ${response.status} ${response.statusText}, ${took} ms. ${verdict}`, !response.ok)
+	show('call-answer', shown)
 	await compare(true)
-}
-
-function refused(response, answer) {
-	if (answer?.code) {
-		return `Refused by Caddy, code ${answer.code}.`
-	}
-	return response.status === 401 ? 'Refused: nobody is signed in.' : 'Refused.'
 }
 
 function event(title) {
@@ -185,7 +151,7 @@ async function refresh() {
 		say('connect-outcome', '')
 		shownUser = user
 		shownStatus = undefined
-		say('user', user ? `Signed in as ${user[0].toUpperCase()}${user.slice(1)}.` : 'Nobody is signed in.')
+		showUser(user)
 	}
 	let status = user ? 'unknown' : 'none'
 	if (user) {

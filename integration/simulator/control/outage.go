@@ -30,10 +30,10 @@ type Outage struct {
 	Body string `json:"body,omitempty"`
 }
 
-// Pass does to a call what the outage says, once it is not held back. fail
+// Apply does to a call what the outage says, once it is not held back. fail
 // answers with the platform's own error. It returns whether the call is to be
 // served.
-func (o Outage) Pass(ctx context.Context, w http.ResponseWriter, fail func(status int, message string)) bool {
+func (o Outage) Apply(ctx context.Context, w http.ResponseWriter, fail func(status int, message string)) bool {
 	if o.Delay > 0 {
 		t := time.NewTimer(time.Duration(o.Delay) * time.Millisecond)
 		defer t.Stop()

@@ -22,7 +22,7 @@ const (
 const (
 	areaToken = "token"
 	areaPDX   = "pdx"
-	areaSetup = "setup" // the calls that make a link for a member, or ask the identity service about one
+	areaSetup = "setup" // the call that makes a link for a member
 	areaPages = "pages" // what the member's browser sees
 	areaOther = "other"
 )
@@ -56,7 +56,7 @@ func (m *Mydex) begin(w http.ResponseWriter, r *http.Request, role string, segme
 		Time: c.now, Role: role, Area: c.area, Method: r.Method, URI: r.RequestURI, RawQuery: r.URL.RawQuery,
 		Host: r.Host, Proto: r.Proto, Header: r.Header.Clone(),
 	}
-	m.records.Add(c.record, c.record.note)
+	m.records.Add(c.record, c.record.countArrival)
 	return c
 }
 
@@ -67,9 +67,7 @@ func areaOf(role, method string, segments []string) string {
 		return areaToken
 	case role == rolePDX:
 		return areaPDX
-	case role == roleIdentity && method == http.MethodPost && (path == "ftc/setup" || path == "identify"):
-		return areaSetup
-	case role == roleIdentity && strings.HasPrefix(path, "members/"):
+	case role == roleIdentity && method == http.MethodPost && path == "ftc/setup":
 		return areaSetup
 	case role == roleIdentity:
 		return areaPages
@@ -118,8 +116,8 @@ func (c *call) answering(status int) {
 	})
 }
 
-// refused remembers why, for whoever reads the records.
-func (c *call) refused(reason string) {
+// recordReason remembers why, for whoever reads the records.
+func (c *call) recordReason(reason string) {
 	c.count(func(*Counts) { c.record.Reason = reason })
 }
 
@@ -144,7 +142,7 @@ type failure struct {
 
 // fail answers with an error of the API.
 func (c *call) fail(status int, message string) {
-	c.refused(message)
+	c.recordReason(message)
 	c.json(status, failure{Message: message})
 }
 

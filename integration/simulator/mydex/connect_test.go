@@ -63,67 +63,6 @@ func (p *platform) agree(link string, m Member) {
 	}
 }
 
-// The link is of the documented form, and the picture one that phones read as it.
-func TestSetup(t *testing.T) {
-	p := newPlatform(t)
-	r := p.do("POST", p.identity+"/ftc/setup", setupBody(nil), p.bearer())
-	wantStatus(t, r, http.StatusCreated)
-	link := regexp.MustCompile(`^` + regexp.QuoteMeta(p.identity) + `/ftc/begin/45678/[A-Za-z0-9_-]{32}/1$`)
-	if !link.MatchString(r.json["url"].(string)) || len(r.json) != 2 {
-		t.Errorf("answer %s", r.body)
-	}
-	if got := scan(t, r.json["qr"].(string)); got != r.json["url"] {
-		t.Errorf("the QR code says %q, the link is %q", got, r.json["url"])
-	}
-	p.SetLoginURL("https://login.example.org/")
-	if got := p.link(map[string]any{"version": 2, "mydexid": "Robin101"}); !strings.HasPrefix(got, "https://login.example.org/ftc/begin/45678/") || !strings.HasSuffix(got, "/2") {
-		t.Errorf("link %s", got)
-	}
-	if c := p.Counts(); c.Setups != 2 {
-		t.Errorf("counts %+v", c)
-	}
-}
-
-func TestSetupIsJudged(t *testing.T) {
-	p := newPlatform(t)
-	bearer := p.bearer()
-	for name, tt := range map[string]struct {
-		body   string
-		bearer string
-		status int
-	}{
-		"nulls":                {setupBody(map[string]any{"mydexid": json.RawMessage("null"), "version": json.RawMessage("null"), "linking_token": json.RawMessage("null")}), bearer, 201},
-		"known member":         {setupBody(map[string]any{"mydexid": "Robin101"}), bearer, 201},
-		"update":               {setupBody(map[string]any{"mydexid": "Robin101", "version": 2}), bearer, 201},
-		"update without whom":  {setupBody(map[string]any{"version": 2}), bearer, 400},
-		"unknown member":       {setupBody(map[string]any{"mydexid": "Nobody"}), bearer, 400},
-		"version is 0":         {setupBody(map[string]any{"version": 0}), bearer, 400},
-		"version is text":      {setupBody(map[string]any{"version": "1"}), bearer, 400},
-		"another connection":   {setupBody(map[string]any{"connection_nid": "45679"}), bearer, 400},
-		"nid is a number":      {setupBody(map[string]any{"connection_nid": 45678}), bearer, 400},
-		"no nid":               {setupBody(map[string]any{"connection_nid": nil}), bearer, 400},
-		"token, not its hash":  {setupBody(map[string]any{"connection_token_hash": token}), bearer, 400},
-		"hash in capitals":     {setupBody(map[string]any{"connection_token_hash": strings.ToUpper(Hash(token))}), bearer, 400},
-		"no return_to":         {setupBody(map[string]any{"return_to": nil}), bearer, 400},
-		"return_to is a path":  {setupBody(map[string]any{"return_to": "/back"}), bearer, 400},
-		"return_to is script":  {setupBody(map[string]any{"return_to": "javascript://x/%0aalert(1)"}), bearer, 400},
-		"no JSON":              {"connection_nid=45678", bearer, 400},
-		"no bearer":            {setupBody(nil), "X: y", 401},
-		"bad bearer":           {setupBody(nil), "Authorization: Bearer x", 401},
-		"bearer without scope": {setupBody(nil), p.bearer("get:/calendar/get-events"), 401},
-	} {
-		r := p.do("POST", p.identity+"/ftc/setup", tt.body, tt.bearer)
-		if r.StatusCode != tt.status {
-			t.Errorf("%s: status %d, want %d: %s", name, r.StatusCode, tt.status, r.body)
-		}
-		if tt.status == 400 && (r.json["success"] != 0.0 || r.json["message"] == "") || tt.status == 401 && r.json["error"] == nil {
-			t.Errorf("%s: %s", name, r.body)
-		}
-	}
-	wantStatus(t, p.do("GET", p.identity+"/ftc/setup", ""), http.StatusMethodNotAllowed)
-	wantStatus(t, p.do("GET", p.identity+"/timeline", ""), http.StatusNotFound)
-}
-
 // The whole way, and that what came back opens the member's data.
 func TestFirstTimeConnection(t *testing.T) {
 	p := newPlatform(t)
@@ -207,8 +146,7 @@ func TestLinksAreUsedOnce(t *testing.T) {
 	p := newPlatform(t)
 	link := p.link(nil)
 	for _, other := range []string{
-		strings.Replace(link, "45678", "45679", 1), strings.TrimSuffix(link, "1") + "2", strings.Replace(link, "/ftc/begin/", "/identify/", 1),
-		p.identity + "/ftc/begin/45678/x/1",
+		strings.Replace(link, "45678", "45679", 1), strings.TrimSuffix(link, "1") + "2", p.identity + "/ftc/begin/45678/x/1",
 	} {
 		if r := p.do("GET", other, ""); r.StatusCode == http.StatusOK {
 			t.Errorf("%s opened", other)
@@ -253,23 +191,13 @@ func TestLinksAreUsedOnce(t *testing.T) {
 	late := p.link(nil)
 	p.pass(300 * time.Second)
 	wantStatus(t, p.do("GET", late, ""), http.StatusGone)
-	p.Set(func(s *Settings) { s.LinkLifetime, s.ReopenLinks = 0, true })
-	wantStatus(t, p.do("GET", late, ""), http.StatusOK)
-	p.agree(late, robin)
-	wantStatus(t, p.do("GET", late, ""), http.StatusGone)
 }
 
 // A link for one MydexID, passed on to somebody else, is how an account gets
 // tied to the wrong person.
 func TestLinkForOneMember(t *testing.T) {
 	p := newPlatform(t)
-	named := map[string]any{"mydexid": "Robin101"}
-	wantStatus(t, p.signIn(p.link(named), wren), http.StatusForbidden)
-	p.Set(func(s *Settings) { s.AnyMember = true })
-	p.agree(p.link(named), wren)
-	if _, ok := p.Connection(wren.UID); !ok {
-		t.Error("not connected")
-	}
+	wantStatus(t, p.signIn(p.link(map[string]any{"mydexid": "Robin101"}), wren), http.StatusForbidden)
 }
 
 // Browser tests rely on these names.
@@ -297,70 +225,6 @@ func TestPages(t *testing.T) {
 	if r := p.do("GET", p.link(nil), ""); strings.Contains(r.body, "<script>") {
 		t.Error("a name is not escaped")
 	}
-}
-
-// Identify brings the MydexID and nothing that opens data.
-func TestIdentify(t *testing.T) {
-	p := newPlatform(t)
-	r := p.do("POST", p.identity+"/identify", setupBody(nil), p.bearer())
-	wantStatus(t, r, http.StatusCreated)
-	back := p.signIn(r.json["url"].(string), robin)
-	if wantStatus(t, back, http.StatusSeeOther); back.Header.Get("Location") != returnTo {
-		t.Errorf("sent back to %q", back.Header.Get("Location"))
-	}
-	if got := p.subscriber.received(); len(got) != 1 || got[0].method != "POST" || got[0].body != "mydexid=Robin101&linking_token=opaque%2B1%26%C3%A9" {
-		t.Errorf("callbacks %+v", got)
-	}
-	if _, ok := p.Connection(robin.UID); ok {
-		t.Error("connected")
-	}
-}
-
-// The older form, which some subscribers still use.
-func TestOldForm(t *testing.T) {
-	p := newPlatform(t)
-	p.SetLoginURL(p.identity)
-	bearer := p.bearer()
-	short := func() string {
-		t.Helper()
-		var s string
-		r := p.do("GET", p.pdx+"/access-token/"+nid, "")
-		if err := json.Unmarshal([]byte(r.body), &s); err != nil {
-			t.Fatalf("%v in %s", err, r.body)
-		}
-		return s
-	}
-	headers := func(s string) []string {
-		return []string{bearer, "Short-Access-Token: " + s, "Authentication: " + Hash(s+token)}
-	}
-	s := short()
-	body := setupBody(map[string]any{"mydexid": "Robin101"})
-	r := p.do("POST", p.pdx+"/api/connection", body, headers(s)...)
-	wantStatus(t, r, http.StatusOK)
-	var link string
-	if err := json.Unmarshal([]byte(r.body), &link); err != nil {
-		t.Fatal(err)
-	}
-	p.agree(link, robin)
-	update := setupBody(map[string]any{"mydexid": "Robin101", "version": "2"})
-	for name, tt := range map[string]struct {
-		path, body string
-		header     []string
-		status     int
-	}{
-		"update":         {"/api/connection/update", update, headers(short()), 200},
-		"used twice":     {"/api/connection", body, headers(s), 401},
-		"invented":       {"/api/connection", body, headers("x"), 401},
-		"static hash":    {"/api/connection", body, []string{bearer, "Short-Access-Token: " + short(), "Authentication: " + Hash(token)}, 401},
-		"no bearer":      {"/api/connection", body, headers(short())[1:], 401},
-		"number":         {"/api/connection/update", setupBody(map[string]any{"mydexid": "Robin101", "version": 2}), headers(short()), 400},
-		"without a name": {"/api/connection", setupBody(nil), headers(short()), 400},
-	} {
-		if r := p.do("POST", p.pdx+tt.path, tt.body, tt.header...); r.StatusCode != tt.status {
-			t.Errorf("%s: status %d, want %d: %s", name, r.StatusCode, tt.status, r.body)
-		}
-	}
-	wantStatus(t, p.do("GET", p.pdx+"/access-token/1", ""), 400)
 }
 
 // All three hosts on one address, for the demo: no path collides.

@@ -10,29 +10,17 @@ import (
 
 func (c *call) serveIdentity() {
 	s := c.segments
-	if len(s) > 1 && s[0] == "members" {
-		c.serveMembers()
-		return
-	}
 	at := func(n int, first, second string) bool {
 		return len(s) == n && s[0] == first && (second == "" || s[1] == second)
 	}
 	switch {
 	case at(2, "ftc", "setup"):
 		if c.only(http.MethodPost) {
-			c.serveSetup(kindConnect)
-		}
-	case at(1, "identify", ""):
-		if c.only(http.MethodPost) {
-			c.serveSetup(kindIdentify)
+			c.serveSetup()
 		}
 	case at(5, "ftc", "begin"):
 		if c.only(http.MethodGet) {
-			c.serveBegin(kindConnect, s[2], s[3], s[4])
-		}
-	case at(3, "identify", ""):
-		if c.only(http.MethodGet) {
-			c.serveBegin(kindIdentify, s[1], s[2], "1")
+			c.serveBegin(s[2], s[3], s[4])
 		}
 	case at(2, "ftc", "sign-in"):
 		if c.only(http.MethodPost) {
@@ -60,55 +48,51 @@ func (c *call) only(method string) bool {
 }
 
 // serveBegin opens the link and asks who is there.
-func (c *call) serveBegin(kind, nid, token, version string) {
-	j, reason := c.sim.journeys.open(token, c.now, c.settings, func(j *journey) bool {
-		return j.kind == kind && nid == c.sim.nid && version == strconv.Itoa(j.version)
+func (c *call) serveBegin(nid, token, version string) {
+	j, reason := c.sim.flows.open(token, c.now, func(j *consentFlow) bool {
+		return nid == c.sim.nid && version == strconv.Itoa(j.version)
 	})
 	if reason != "" {
-		c.sorry(http.StatusGone, reason)
+		c.showError(http.StatusGone, reason)
 		return
 	}
 	c.page(http.StatusOK, signInPage, map[string]any{"Journey": j.id, "MydexID": j.mydexID, "Members": c.sim.Members()})
 }
 
-// serveSignIn takes the word of whoever says who they are: a simulator has no
+// serveSignIn believes whoever says who they are: a simulator has no
 // passwords to keep.
 func (c *call) serveSignIn() {
 	c.Body = http.MaxBytesReader(c.w, c.Body, 64<<10)
 	id := c.PostFormValue("journey")
 	p, ok := c.sim.people.byUID(c.PostFormValue("member"))
 	if !ok {
-		c.sorry(http.StatusBadRequest, "There is no such member.")
+		c.showError(http.StatusBadRequest, "There is no such member.")
 		return
 	}
-	j, reason := c.sim.journeys.update(id, func(j *journey) string {
-		if j.mydexID != "" && j.mydexID != p.MydexID && !c.settings.AnyMember {
+	_, reason := c.sim.flows.update(id, func(j *consentFlow) string {
+		if j.mydexID != "" && j.mydexID != p.MydexID {
 			return "This link was made for another member."
 		}
 		j.member = p
-		j.decided = j.kind == kindIdentify // there is nothing to agree to
 		return ""
 	})
-	switch {
-	case reason != "":
-		c.sorry(http.StatusForbidden, reason)
-	case j.kind == kindIdentify:
-		c.finish(c.callback(j, Connection{UID: p.UID, MydexID: p.MydexID}), j.returnTo)
-	default:
-		c.seeOther("/ftc/agreement/" + id)
+	if reason != "" {
+		c.showError(http.StatusForbidden, reason)
+		return
 	}
+	c.seeOther("/ftc/agreement/" + id)
 }
 
 // serveAgreement shows what the member is asked to agree to.
 func (c *call) serveAgreement(id string) {
-	j, reason := c.sim.journeys.update(id, func(j *journey) string {
+	j, reason := c.sim.flows.update(id, func(j *consentFlow) string {
 		if j.member.UID == "" {
 			return "Sign in first."
 		}
 		return ""
 	})
 	if reason != "" {
-		c.sorry(http.StatusForbidden, reason)
+		c.showError(http.StatusForbidden, reason)
 		return
 	}
 	c.page(http.StatusOK, agreementPage, map[string]any{
@@ -116,11 +100,11 @@ func (c *call) serveAgreement(id string) {
 	})
 }
 
-// serveDecision ends the journey.
+// serveDecision ends the consent flow.
 func (c *call) serveDecision() {
 	c.Body = http.MaxBytesReader(c.w, c.Body, 64<<10)
 	decision := c.PostFormValue("decision")
-	j, reason := c.sim.journeys.update(c.PostFormValue("journey"), func(j *journey) string {
+	j, reason := c.sim.flows.update(c.PostFormValue("journey"), func(j *consentFlow) string {
 		switch {
 		case j.member.UID == "":
 			return "Sign in first."
@@ -131,7 +115,7 @@ func (c *call) serveDecision() {
 		return ""
 	})
 	if reason != "" {
-		c.sorry(http.StatusForbidden, reason)
+		c.showError(http.StatusForbidden, reason)
 		return
 	}
 	if decision == "decline" {
@@ -141,11 +125,11 @@ func (c *call) serveDecision() {
 	}
 	c.count(func(n *Counts) { n.Agreements++ })
 	connection := c.sim.people.connect(j.member, c.sim.nid, j.version, j.version > 1 || c.settings.KeepKey)
-	c.finish(c.callback(j, connection), j.returnTo)
+	c.report(c.callback(j, connection), j.returnTo)
 }
 
-// finish reports to the subscriber, or puts that off, and sends the browser back.
-func (c *call) finish(p parcel, returnTo string) {
+// report calls the subscriber back, or puts that off, and redirects the browser.
+func (c *call) report(p pendingCallback, returnTo string) {
 	switch c.settings.Callback {
 	case "before":
 		// The member may close the window: the report goes out nevertheless.

@@ -96,7 +96,7 @@ func (r *registry) byMydexID(id string) (Member, bool) {
 	return r.find(func(p Member) bool { return p.MydexID == id })
 }
 
-// Connect connects a member without a journey or a callback, for tests that
+// Connect connects a member without a consent flow or a callback, for tests that
 // begin after it. Who is connected already keeps their key.
 func (m *Mydex) Connect(uid string) (Connection, error) {
 	p, ok := m.people.byUID(uid)
@@ -162,8 +162,8 @@ func (r *registry) connect(p Member, nid string, version int, keep bool) Connect
 	return c
 }
 
-// opens tells why the three do not belong together, or returns an empty string.
-func (r *registry) opens(uid, conID, key string) string {
+// credentialProblem tells why the three do not belong together, or returns an empty string.
+func (r *registry) credentialProblem(uid, conID, key string) string {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	c, ok := r.connections[uid]

@@ -79,15 +79,12 @@ type Mydex struct {
 
 	settings *control.Settings[Settings]
 
-	people   registry
-	tokens   tokenStore
-	journeys journeys
-	nonces   nonces
-	records  control.Records[Record, Counts]
-	outbox   outbox
-	data     store
-
-	identifiers identifiers
+	people  registry
+	tokens  control.Tokens
+	flows   consentFlows
+	records control.Records[Record, Counts]
+	outbox  outbox
+	data    store
 }
 
 // New returns a simulator with the default [Settings].
@@ -147,7 +144,7 @@ func (m *Mydex) SetLoginURL(url string) {
 }
 
 // Revoke makes the API refuse all tokens issued so far.
-func (m *Mydex) Revoke() { m.tokens.revokeAll() }
+func (m *Mydex) Revoke() { m.tokens.Revoke(func(*control.Token) bool { return true }) }
 
 // Records returns what is remembered of the latest requests, oldest first.
 func (m *Mydex) Records() []Record { return m.records.After(0) }
@@ -158,7 +155,7 @@ func (m *Mydex) Counts() Counts { return m.records.Counts() }
 // Reset forgets records, counts and deliveries, also those held back. Members,
 // connections, data, tokens, links and settings stay as they are.
 func (m *Mydex) Reset() {
-	m.records.Reset(anew)
+	m.records.Reset(resetCounts)
 	m.outbox.reset()
 }
 
@@ -178,7 +175,7 @@ func (m *Mydex) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		switch segments[0] {
 		case "oauth2":
 			role = m.OP()
-		case "ftc", "identify", "members":
+		case "ftc":
 			role = m.Identity()
 		}
 	}

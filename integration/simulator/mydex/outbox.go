@@ -14,11 +14,11 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/integration/simulator/control"
 )
 
-// Delivery is one callback or notification that was sent, and what came of it.
+// Delivery is one callback that was sent, and what came of it.
 type Delivery struct {
 	Sequence int64     `json:"sequence"`
 	Time     time.Time `json:"time"`
-	// Kind is connect, update, identify or notification.
+	// Kind is connect or update.
 	Kind   string      `json:"kind"`
 	UID    string      `json:"uid"`
 	Method string      `json:"method"`
@@ -36,10 +36,10 @@ type outbox struct {
 	mu   sync.Mutex
 	last int64
 	sent []Delivery
-	held []parcel
+	held []pendingCallback
 }
 
-func (o *outbox) hold(p parcel) {
+func (o *outbox) hold(p pendingCallback) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.held = append(o.held, p)
@@ -66,15 +66,12 @@ func (m *Mydex) Held() int {
 }
 
 // Deliver sends what is held back, one after the other, in the order in which
-// members agreed or in the opposite one, and returns what came of it.
+// members agreed, and returns what came of it.
 func (m *Mydex) Deliver() []Delivery {
 	m.outbox.mu.Lock()
 	held := m.outbox.held
 	m.outbox.held = nil
 	m.outbox.mu.Unlock()
-	if m.settings.Load().Settings.DeliverReversed {
-		slices.Reverse(held)
-	}
 	sent := []Delivery{}
 	for _, p := range held {
 		sent = append(sent, m.deliver(context.Background(), p)...)
@@ -82,9 +79,9 @@ func (m *Mydex) Deliver() []Delivery {
 	return sent
 }
 
-// deliver sends all copies of a parcel to where callbacks go now. A failure is
+// deliver sends all copies of a callback to where callbacks go now. A failure is
 // not tried again: whether the platform would is not documented.
-func (m *Mydex) deliver(ctx context.Context, p parcel) []Delivery {
+func (m *Mydex) deliver(ctx context.Context, p pendingCallback) []Delivery {
 	sent := make([]Delivery, 0, p.copies)
 	for range p.copies {
 		d := Delivery{

@@ -54,7 +54,7 @@ var agreementPage = page("Data sharing agreement", `<p>You are signed in as <str
 <button id="decline" type="submit" name="decision" value="decline">Decline</button>
 </form>`)
 
-var sorryPage = page("Sorry", `<p id="reason">{{.}}</p>`)
+var errorPage = page("Sorry", `<p id="reason">{{.}}</p>`)
 
 func (c *call) page(status int, t *template.Template, data any) {
 	var b bytes.Buffer
@@ -65,8 +65,8 @@ func (c *call) page(status int, t *template.Template, data any) {
 	c.send(status, "text/html; charset=utf-8", b.Bytes())
 }
 
-// sorry tells the person in front of the browser what is wrong.
-func (c *call) sorry(status int, reason string) {
-	c.refused(reason)
-	c.page(status, sorryPage, reason)
+// showError tells the person in front of the browser what is wrong.
+func (c *call) showError(status int, reason string) {
+	c.recordReason(reason)
+	c.page(status, errorPage, reason)
 }

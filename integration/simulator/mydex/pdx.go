@@ -8,7 +8,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
 )
 
@@ -28,10 +27,10 @@ type route struct {
 	method  string
 	pattern []string // *.json or *.xml stands for a segment that ends so
 	style   style
-	handle  func(*visit) (any, *refusal)
+	handle  func(*memberCall) (any, *refusal)
 }
 
-func to(method, pattern string, s style, handle func(*visit) (any, *refusal)) route {
+func to(method, pattern string, s style, handle func(*memberCall) (any, *refusal)) route {
 	return route{method, strings.Split(pattern, "/"), s, handle}
 }
 
@@ -62,38 +61,27 @@ type refusal struct {
 
 func bad(message string) *refusal { return &refusal{http.StatusBadRequest, message} }
 
-// accessDenied are the bodies of 401: that of the platform's overview page and
-// that of its API description.
-var accessDenied = map[string]string{
-	"overview": "Unable to authorize the request. Please make sure you send an OAuth2.0 bearer token or an API key.",
-	"spec":     "The token is invalid or expired",
-}
+// accessDenied is the body of 401.
+const accessDenied = `{"error":{"message":"Access denied","reason":"Unable to authorize the request. Please make sure you send an OAuth2.0 bearer token or an API key."}}`
 
 func (c *call) refuse(r *refusal) {
 	if r.status != http.StatusUnauthorized {
 		c.fail(r.status, r.message)
 		return
 	}
-	c.refused(r.message)
-	var body struct {
-		Error struct {
-			Message string `json:"message"`
-			Reason  string `json:"reason"`
-		} `json:"error"`
-	}
-	body.Error.Message, body.Error.Reason = "Access denied", accessDenied[c.settings.AccessDenied]
-	c.json(http.StatusUnauthorized, body)
+	c.recordReason(r.message)
+	c.send(http.StatusUnauthorized, "application/json", []byte(accessDenied))
 }
 
-// visit is a call that was let in to one member's data.
-type visit struct {
+// memberCall is a call that was let in to one member's data.
+type memberCall struct {
 	*call
 	arg   string // what the wildcard of the route stands for
 	query phpArray
 	body  any // decoded JSON, numbers as [json.Number]; nil if there is none
 	uid   string
 	conID string
-	shelf *shelf
+	data  *memberData
 	store *store
 }
 
@@ -102,14 +90,11 @@ func (c *call) servePDX() {
 		c.echoAddress(status)
 		return
 	}
-	if c.serveOldForm() {
-		return
-	}
 	r, arg := c.pick()
 	if r == nil {
 		return
 	}
-	v := &visit{call: c, arg: arg, query: readQuery(c.URL.RawQuery), store: &c.sim.data}
+	v := &memberCall{call: c, arg: arg, query: readQuery(c.URL.RawQuery), store: &c.sim.data}
 	refusal := c.checkBearer(r.scopes(c)...)
 	if refusal == nil {
 		refusal = v.identify(r.style)
@@ -158,12 +143,11 @@ func (r *route) scope() string {
 	return strings.ToLower(r.method) + ":/" + strings.Join(r.pattern, "/")
 }
 
-// AllScopes returns [ScopePDX], those of the identity service, and the scope of
-// every feature block.
+// AllScopes returns [ScopePDX] and the scope of every route of the calendar.
 func AllScopes() []string {
-	scopes := []string{ScopePDX, ScopeIdentifiers, ScopeMyAccount, ScopeScotAccount}
-	for i := range blockRoutes {
-		scopes = append(scopes, blockRoutes[i].scope())
+	scopes := []string{ScopePDX}
+	for i := range calendarRoutes {
+		scopes = append(scopes, calendarRoutes[i].scope())
 	}
 	return scopes
 }
@@ -184,14 +168,14 @@ func (c *call) checkBearer(scopes ...string) *refusal {
 			token = rest
 		}
 	}
-	if reason := c.sim.tokens.judge(token, c.now, scopes...); reason != "" {
+	if reason := c.tokenProblem(token, scopes...); reason != "" {
 		return &refusal{http.StatusUnauthorized, reason}
 	}
 	return nil
 }
 
 // identify lets the call in to the member that it names, if the key is theirs.
-func (v *visit) identify(s style) (refused *refusal) {
+func (v *memberCall) identify(s style) (refused *refusal) {
 	text := func(name string) (value string) {
 		if refused == nil {
 			value, refused = v.query.text(name)
@@ -209,7 +193,8 @@ func (v *visit) identify(s style) (refused *refusal) {
 		key = text("key")
 	} else {
 		v.uid = text("uid")
-		if key = v.connectionToken(); refused == nil && key == "" {
+		// PHP joins several headers of one name with commas.
+		if key = strings.Join(v.Header.Values("Connection-Token"), ", "); refused == nil && key == "" {
 			return bad("Missing header: Connection-Token")
 		}
 	}
@@ -217,37 +202,19 @@ func (v *visit) identify(s style) (refused *refusal) {
 	if refused != nil {
 		return refused
 	}
-	reason := v.sim.people.opens(v.uid, v.conID, key)
+	reason := v.sim.people.credentialProblem(v.uid, v.conID, key)
 	if uid, ok := v.query["uid"]; ok && uid != v.uid {
 		reason = "the query names another uid than the path"
 	}
 	if reason != "" {
-		return &refusal{v.settings.MemberRefusal, reason}
+		return &refusal{http.StatusUnauthorized, reason}
 	}
 	return nil
 }
 
-// connectionToken reads the header as PHP does, which joins several with commas.
-func (v *visit) connectionToken() string {
-	if !v.settings.UnderscoreHeaders {
-		return strings.Join(v.Header.Values("Connection-Token"), ", ")
-	}
-	var names, values []string
-	for name := range v.Header {
-		if strings.EqualFold(strings.ReplaceAll(name, "_", "-"), "Connection-Token") {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		values = append(values, v.Header[name]...)
-	}
-	return strings.Join(values, ", ")
-}
-
 // read decodes the body, whatever it is declared as: some of the platform's
 // own examples declare none. A body on DELETE counts like any other.
-func (v *visit) read() *refusal {
+func (v *memberCall) read() *refusal {
 	if v.Method == http.MethodGet {
 		return nil
 	}
@@ -268,7 +235,7 @@ func (v *visit) read() *refusal {
 
 // form is the body of an update that is a form, whatever it is declared as: so
 // some of the platform's own examples send it. It is nil if the body is none.
-func (v *visit) form(b []byte) any {
+func (v *memberCall) form(b []byte) any {
 	dataset := strings.HasPrefix(v.path(), "/api/pds/pds/") || strings.HasPrefix(v.path(), "/api/pds/transaction/")
 	if v.Method != http.MethodPut || !dataset || !bytes.ContainsRune(b, '=') || bytes.ContainsAny(b, "{}[]\"") {
 		return nil

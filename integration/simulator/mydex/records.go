@@ -46,15 +46,15 @@ type Counts struct {
 	Unauthorized  int `json:"unauthorized"`  // 401 of the PDX and of requests for a link
 	Agreements    int `json:"agreements"`    // members who clicked Agree
 	Declines      int `json:"declines"`      // members who clicked Decline
-	Deliveries    int `json:"deliveries"`    // callbacks and notifications that were sent
+	Deliveries    int `json:"deliveries"`    // callbacks that were sent
 	InFlight      int `json:"inFlight"`      // requests not answered to the end at the moment
 }
 
 // maxKeptBody is how much is kept of a request's body.
 const maxKeptBody = 64 << 10
 
-// note counts what has arrived.
-func (r *Record) note(sequence int64, counts *Counts) {
+// countArrival counts what has arrived.
+func (r *Record) countArrival(sequence int64, counts *Counts) {
 	r.Sequence = sequence
 	counts.InFlight++
 	switch r.Area {
@@ -67,5 +67,5 @@ func (r *Record) note(sequence int64, counts *Counts) {
 	}
 }
 
-// anew are the counts after a reset.
-func anew(c Counts) Counts { return Counts{InFlight: c.InFlight} }
+// resetCounts are the counts after a reset.
+func resetCounts(c Counts) Counts { return Counts{InFlight: c.InFlight} }

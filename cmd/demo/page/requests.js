@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Shows requests of both sides of Caddy side by side, for the page about Mydex.
+
+import { byId, make } from './show.js'
+
+// compare shows how the member was connected and, if asked to, the latest call.
+export async function compare(call) {
+	const exchange = await (await fetch('/demo/mydex/exchange')).json()
+	if (exchange.callback) {
+		byId('journey-empty').hidden = true
+		byId('journey').hidden = false
+		const note = (part) => (part.unseen ? ['added', 'never in your browser'] : part.secret && ['', 'carried by your browser'])
+		byId('setup').replaceChildren(parts(exchange.setup, note))
+		byId('callback').replaceChildren(parts(exchange.callback, note))
+	}
+	if (call && exchange.sent) {
+		latest(exchange)
+	}
+}
+
+function latest({ sent, steps, received }) {
+	byId('steps-empty').hidden = true
+	byId('comparison').hidden = false
+	byId('secrets').textContent = received ? count(received) : ''
+	const there = received ? values(received.headers) : {}
+	byId('sent').replaceChildren(line(sent, []),
+		...query(sent, () => ['', received ? 'passed on' : '']),
+		make('h4', {}, 'Headers'),
+		parts(sent.headers, ({ name, value }) => {
+			if (name === 'Cookie') return ['stays', 'stays here: your session with the app']
+			if (!received) return ['', '']
+			if (there[name] === value) return ['', 'passed on']
+			return ['stays', name in there ? 'changed by Caddy' : 'stays here']
+		}))
+	byId('received').replaceChildren(...(received ? receivedParts(sent, received) : [make('p', {}, 'No call of yours: none was passed on.')]))
+	byId('steps').replaceChildren(...steps.map((s) =>
+		make('li', {}, make('strong', {}, s.what), ` ${s.status}`, make('br'), make('code', {}, `${s.method} ${s.uri}`))))
+	byId('steps-none').hidden = steps.length > 0
+}
+
+function receivedParts(sent, received) {
+	const here = values(sent.headers)
+	const asked = values(sent.query)
+	const place = sent.path.includes('/me.json') && !received.path.includes('/me.json') ? ['added', 'prefix removed, and the member\'s uid in place of me'] : ['added', 'prefix removed by Caddy']
+	const theirs = ({ unseen, name }) => (unseen ? `added by Caddy: ${secrets[name] ?? 'a secret'}, never in your browser` : 'added by Caddy')
+	return [
+		line(received, place),
+		...query(received, (part) => (asked[part.name] === part.value ? ['', 'from your browser'] : ['added', theirs(part)])),
+		make('h4', {}, 'Headers'),
+		parts(received.headers, (part) => {
+			if (part.name === 'Host') return ['added', 'set by Caddy']
+			if (here[part.name] === part.value) return ['', 'from your browser']
+			if (part.name in here) return ['added', 'changed by Caddy']
+			return ['added', theirs(part)]
+		}),
+		...(received.body ? [make('h4', {}, 'Body, as your browser sent it'), make('code', { className: 'line' }, received.body)] : []),
+	]
+}
+
+const secrets = {
+	key: 'the member\'s key',
+	'Connection-Token': 'the member\'s key',
+	Authorization: 'the operator\'s token',
+}
+
+function count({ query: asked, headers }) {
+	const all = [...asked, ...headers].filter((p) => p.secret)
+	const unseen = all.filter((p) => p.unseen)
+	return `Mydex received ${all.length} secrets. Of these your browser sent ${unseen.length === all.length ? 'none' : all.length - unseen.length}: the demo has looked for them in its request.`
+}
+
+const values = (list) => Object.fromEntries(list.map((p) => [p.name, p.value]))
+
+function line(request, [kind, note]) {
+	return make('code', { className: 'line' }, make('strong', {}, request.method), ` ${request.path} `, note ? make('span', { className: `note ${kind}` }, note) : '')
+}
+
+const query = (request, judge) => (request.query.length ? [make('h4', {}, 'Query'), parts(request.query, judge)] : [])
+
+// parts lists headers or parameters, those first that open something.
+function parts(list, judge) {
+	const sorted = list.toSorted((a, b) => Boolean(b.secret) - Boolean(a.secret))
+	return make('ul', { className: 'headers' }, ...sorted.map((part) => {
+		const [kind, note] = judge(part) || ['', '']
+		return make('li', {},
+			make('code', { className: 'name' }, `${part.name}:`), ' ',
+			make('code', { className: part.secret ? 'secret' : '' }, part.value), ' ',
+			note ? make('span', { className: `note ${kind}` }, note) : '')
+	}))
+}
