@@ -5,7 +5,7 @@ package caddymodule
 import (
 	"net/http"
 
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/circuit"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
 )
@@ -47,7 +47,7 @@ type sessionStatus struct {
 func (p *provider) status() providerStatus {
 	s := providerStatus{Kind: p.kind(), PurgeScope: "machine", Status: p.state.tokens.Status()}
 	s.Refused, s.EverybodyRefused = p.refusals.status()
-	s.Ready, s.Reason = s.Issuer.State == blame.Closed, s.Issuer.Code
+	s.Ready, s.Reason = s.Issuer.State == circuit.Closed, s.Issuer.Code
 	if s.Shared != nil {
 		s.PurgeScope = "fleet"
 	}

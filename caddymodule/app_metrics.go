@@ -8,7 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/circuit"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
 )
 
@@ -126,7 +126,7 @@ func (g providerGauges) Collect(ch chan<- prometheus.Metric) {
 		send(rememberedGauge, prometheus.GaugeValue, float64(s.Remembered))
 		send(waitingGauge, prometheus.GaugeValue, float64(s.Waiting))
 		send(mintingGauge, prometheus.GaugeValue, float64(s.Minting))
-		for _, state := range []blame.State{blame.Closed, blame.Open, blame.HalfOpen} {
+		for _, state := range []circuit.State{circuit.Closed, circuit.Open, circuit.HalfOpen} {
 			send(breakerGauge, prometheus.GaugeValue, boolValue(s.Issuer.State == state), string(state))
 		}
 		if s.Shared != nil {

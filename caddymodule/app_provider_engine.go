@@ -131,7 +131,7 @@ func (e *pooledEngine) Destruct() error {
 	if e.member != nil {
 		e.member.Leave()
 	}
-	return e.tokens.Close()
+	return nil
 }
 
 // GoString keeps the usage pool from printing tokens when it panics.

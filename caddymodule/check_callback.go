@@ -13,7 +13,7 @@ import (
 	"syscall"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/neterror"
 )
 
 // checkCallbacks posts to the callback of each delegate_connect, by the address
@@ -61,7 +61,7 @@ func (l *checkedConfig) checkCallback(ctx context.Context, p *placedHandler) del
 		if errors.Is(err, syscall.ECONNREFUSED) {
 			return delegation.Finding{Detail: "nothing listens at " + c.baseURL.Host + ": start Caddy, and check again", Skipped: true}
 		}
-		return delegation.Finding{Detail: fmt.Sprintf("%s cannot be reached from here: %s", where, oauth.NetworkCause(err))}
+		return delegation.Finding{Detail: fmt.Sprintf("%s cannot be reached from here: %s", where, neterror.Cause(err))}
 	}
 	defer func() { _ = res.Body.Close() }()
 	return c.judgeCallback(res, where, p)

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/lru"
 )
 
 const (
@@ -30,11 +30,11 @@ const (
 // concurrent use.
 type personLimiter struct {
 	mu     sync.Mutex
-	people *memory.Cache[delegation.Person, *rate.Limiter]
+	people *lru.Cache[delegation.Person, *rate.Limiter]
 }
 
 func newPersonLimiter() *personLimiter {
-	return &personLimiter{people: memory.New[delegation.Person, *rate.Limiter](maxLimitedPeople)}
+	return &personLimiter{people: lru.New[delegation.Person, *rate.Limiter](maxLimitedPeople)}
 }
 
 // Allow tells whether a person may act now, and counts it if so.

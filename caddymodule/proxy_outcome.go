@@ -8,7 +8,7 @@ import (
 	"net/http"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/neterror"
 )
 
 // The outcomes of requests besides the codes of refusals, as requests_total has
@@ -58,7 +58,7 @@ func (o *outcome) refusal(r *http.Request, err error) *delegation.Refusal {
 		if timeout, ok := o.networkError.(net.Error); ok && timeout.Timeout() { //nolint:errorlint // as reverse_proxy's statusError
 			code = delegation.UpstreamTimeout
 		}
-		return delegation.Refuse(code, errors.New(oauth.NetworkCause(o.networkError)))
+		return delegation.Refuse(code, errors.New(neterror.Cause(o.networkError)))
 	case o.upstreamChosen:
 		return delegation.Refuse(delegation.UpstreamDown, errors.New("reverse_proxy leaves the platform alone for a while, see its max_fails and fail_duration"))
 	default:

@@ -16,7 +16,7 @@ import (
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/headers"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/neterror"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/replay"
 )
 
@@ -101,7 +101,7 @@ func (p *proxiedRequest) classifyError(req *http.Request, body *replay.Body, err
 		// An upstream that ends such a connection may be tired of a client that
 		// sends too slowly or too much. As an error it would count against the
 		// upstream, and one such client would be everybody's outage.
-		return p.refusalResponse(req, delegation.Refuse(delegation.UpstreamUnavailable, errors.New(oauth.NetworkCause(err)))), nil
+		return p.refusalResponse(req, delegation.Refuse(delegation.UpstreamUnavailable, errors.New(neterror.Cause(err)))), nil
 	}
 	return nil, err
 }

@@ -4,11 +4,7 @@ package fleet
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"io"
-	"net"
 	"runtime"
 	"slices"
 	"sync"
@@ -17,6 +13,8 @@ import (
 
 	"github.com/bsm/redislock"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/neterror"
 )
 
 const (
@@ -220,8 +218,7 @@ func (f *Fleet) try(ctx context.Context, commands func(context.Context) error) e
 // isTimeout tells whether an error is that Redis, or a free connection, did not
 // come in time.
 func isTimeout(err error) bool {
-	var timeout net.Error
-	return err != nil && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, redis.ErrPoolTimeout) || errors.As(err, &timeout) && timeout.Timeout())
+	return errors.Is(err, redis.ErrPoolTimeout) || neterror.IsTimeout(err)
 }
 
 // cause says why Redis is down, in our own words: the errors hold addresses.
@@ -250,34 +247,14 @@ func cause(err error) string {
 			return known.cause
 		}
 	}
-	var (
-		answer      redis.Error
-		lookup      *net.DNSError
-		host        x509.HostnameError
-		authority   x509.UnknownAuthorityError
-		certificate *tls.CertificateVerificationError
-		operation   *net.OpError
-	)
-	switch {
+	switch answer := redis.Error(nil); {
 	case errors.Is(err, errDataLost):
 		return "it has lost its data"
-	case errors.As(err, &host):
-		return "its certificate is for another host"
-	case errors.As(err, &authority):
-		return "its certificate is signed by an unknown authority"
-	case errors.As(err, &certificate):
-		return "its certificate is not valid"
-	case errors.As(err, &lookup):
-		return "its host name was not found"
 	case isTimeout(err):
 		return "it did not answer in time"
-	case errors.As(err, &operation) && operation.Op == "dial":
-		return "it does not accept connections"
-	case errors.Is(err, io.EOF):
-		return "it closed the connection"
 	case errors.As(err, &answer):
 		return "it answered with an error"
 	default:
-		return "the connection broke"
+		return neterror.Cause(err)
 	}
 }

@@ -3,12 +3,10 @@
 package grants
 
 import (
-	"context"
 	"crypto/tls"
 	"database/sql"
 	"errors"
 	"fmt"
-	"net"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +14,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/neterror"
 )
 
 // writersLockID is the advisory lock that writers take in turn. During a rotation
@@ -75,8 +76,7 @@ func disablePreparedStatements(config *pgx.ConnConfig) {
 // authorities that is everybody.
 func isPrivateConnection(c *pgx.ConnConfig) bool {
 	secure := func(host string, t *tls.Config) bool {
-		ip := net.ParseIP(host)
-		return strings.HasPrefix(host, "/") || host == "localhost" || ip.IsLoopback() || t != nil && !t.InsecureSkipVerify
+		return strings.HasPrefix(host, "/") || delegation.IsLoopback(host) || t != nil && !t.InsecureSkipVerify
 	}
 	if !secure(c.Host, c.TLSConfig) {
 		return false
@@ -123,13 +123,12 @@ func postgresReason(err error) (text string, needsOperator bool) {
 // reason says why an operation has failed, for errors of either database that are
 // not the server's own.
 func reason(err error) string {
-	var network net.Error
 	switch {
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
+	case neterror.IsTimeout(err):
 		return "it does not answer in time"
 	case errors.Is(err, sql.ErrConnDone):
 		return "the connection was closed"
 	default:
-		return "it cannot be reached"
+		return "it cannot be reached: " + neterror.Cause(err)
 	}
 }

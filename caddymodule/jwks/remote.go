@@ -18,8 +18,8 @@ import (
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/flight"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/lru"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/singleflight"
 )
 
 const (
@@ -73,8 +73,8 @@ type RemoteKeySet struct {
 
 	url             string
 	httpClient      *http.Client
-	flights         *flight.Group[netip.Prefix, *fetchedKeys]
-	unverifiedSince *memory.Cache[string, time.Time] // by the digest of a token that no key had signed, when it came first
+	flights         *singleflight.Group[netip.Prefix, *fetchedKeys]
+	unverifiedSince *lru.Cache[string, time.Time] // by the digest of a token that no key had signed, when it came first
 
 	mu           sync.Mutex // guards what follows
 	keys         *fetchedKeys
@@ -94,10 +94,10 @@ func NewRemoteKeySet(address string, client *http.Client) *RemoteKeySet {
 		ClientNetwork: func(context.Context) netip.Prefix { return netip.Prefix{} },
 		url:           address,
 		httpClient:    &own,
-		flights: flight.New[netip.Prefix, *fetchedKeys](flight.Limits{
+		flights: singleflight.New[netip.Prefix, *fetchedKeys](singleflight.Limits{
 			Timeout: client.Timeout, Waiting: maxWaiting, PerOwner: maxWaitingPerClient,
 		}),
-		unverifiedSince: memory.New[string, time.Time](maxUnverified),
+		unverifiedSince: lru.New[string, time.Time](maxUnverified),
 		limiter:         rate.NewLimiter(rate.Every(keyFetchInterval), keyFetchBurst),
 	}
 }

@@ -14,13 +14,13 @@ import (
 )
 
 // keyring holds the service account's private keys: one, or two while they are
-// rotated. Where they come from files it notices when those change.
+// rotated. It notices when their files change.
 type keyring struct {
 	load func() ([]*rsa.PrivateKey, error) // nil: they do not change
 	now  atomic.Pointer[[]*rsa.PrivateKey]
 
 	reading sync.Mutex
-	lost    bool // the files cannot be read any more
+	lost    bool // the files could not be read the last time
 }
 
 func newKeyring(keys []*rsa.PrivateKey, load func() ([]*rsa.PrivateKey, error)) *keyring {
@@ -29,8 +29,8 @@ func newKeyring(keys []*rsa.PrivateKey, load func() ([]*rsa.PrivateKey, error)) 
 	return k
 }
 
-// read returns the keys as they are now. Keys that cannot be read, such as a
-// file that is just being written, leave the old ones in use.
+// read returns the current keys. If they cannot be read, as from a file that is just
+// being written, it returns the ones that were read before.
 func (k *keyring) read(logger *zap.Logger) []*rsa.PrivateKey {
 	if k.load == nil {
 		return *k.now.Load()

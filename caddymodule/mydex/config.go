@@ -63,8 +63,7 @@ type Config struct {
 }
 
 var (
-	nidRE   = regexp.MustCompile(`^[0-9]{1,18}$`)
-	scopeRE = regexp.MustCompile(`^[\x21\x23-\x5b\x5d-\x7e]+$`) // RFC 6749 section 3.3
+	nidRE = regexp.MustCompile(`^[0-9]{1,18}$`)
 )
 
 // validate sets the defaults, and refuses what cannot work or is unsafe. It returns
@@ -109,7 +108,7 @@ func (c *Config) validate() (api *url.URL, err error) {
 func checkScopes(scopes []string) ([]string, error) {
 	all := []string{ScopeAll}
 	for _, s := range scopes {
-		if !scopeRE.MatchString(s) {
+		if !delegation.IsScope(s) {
 			return nil, errors.New("scopes holds a character that no scope has: separate scopes by blanks, such as mydex:pdx get:/timeline")
 		}
 		if !slices.Contains(all, s) {

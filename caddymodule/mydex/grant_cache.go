@@ -14,9 +14,9 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/flight"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/lru"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/singleflight"
 )
 
 const (
@@ -52,17 +52,17 @@ type cachedGrant struct {
 // grantCache has the grants in memory, and paces suspensions and probes. It
 // outlives reloads. Safe for concurrent use.
 type grantCache struct {
-	store   *memory.Cache[delegation.Person, *cachedGrant]
-	flights *flight.Group[delegation.Person, *cachedGrant]
+	store   *lru.Cache[delegation.Person, *cachedGrant]
+	flights *singleflight.Group[delegation.Person, *cachedGrant]
 
 	// suspensions are paced: a platform that for a moment refuses everybody must
 	// not have everybody asked to consent anew.
 	suspensions *rate.Limiter
 	// suspended are the people whose grants were suspended within suspendEvery: of
 	// one person it counts once.
-	suspended *memory.Cache[delegation.Person, struct{}]
+	suspended *lru.Cache[delegation.Person, struct{}]
 	// probed are the people whose grants were probed within probeRetryAfter.
-	probed *memory.Cache[delegation.Person, struct{}]
+	probed *lru.Cache[delegation.Person, struct{}]
 
 	mu   sync.Mutex
 	seed maphash.Seed
@@ -72,14 +72,14 @@ type grantCache struct {
 
 func newGrantCache() *grantCache {
 	return &grantCache{
-		store: memory.New[delegation.Person, *cachedGrant](maxCachedGrants),
-		flights: flight.New[delegation.Person, *cachedGrant](flight.Limits{
+		store: lru.New[delegation.Person, *cachedGrant](maxCachedGrants),
+		flights: singleflight.New[delegation.Person, *cachedGrant](singleflight.Limits{
 			Timeout: 2 * grants.DefaultTimeout, Waiting: 10_000, PerOwner: 100,
 		}),
 		seed:        maphash.MakeSeed(),
 		suspensions: rate.NewLimiter(rate.Every(suspendEvery), 3),
-		suspended:   memory.New[delegation.Person, struct{}](maxCachedGrants / 10),
-		probed:      memory.New[delegation.Person, struct{}](maxCachedGrants / 10),
+		suspended:   lru.New[delegation.Person, struct{}](maxCachedGrants / 10),
+		probed:      lru.New[delegation.Person, struct{}](maxCachedGrants / 10),
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 	"weak"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/lru"
 )
 
 // maxSessions is how many verified sessions are remembered. One takes about 3 KB,
@@ -24,7 +24,7 @@ type Cache struct {
 	verifier    Verifier
 	revocations *Revocations
 	life        time.Duration
-	sessions    *memory.Cache[digest, *cachedSession]
+	sessions    *lru.Cache[digest, *cachedSession]
 	latest      *latestPerPerson
 	hasher      *credentialHasher
 }
@@ -42,7 +42,7 @@ func NewCache(v Verifier, r *Revocations, life time.Duration) *Cache {
 		verifier:    v,
 		revocations: r,
 		life:        life,
-		sessions:    memory.New[digest, *cachedSession](maxSessions),
+		sessions:    lru.New[digest, *cachedSession](maxSessions),
 		latest:      newLatestPerPerson(life),
 		hasher:      newCredentialHasher(),
 	}

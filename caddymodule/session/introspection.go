@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/circuit"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
@@ -83,7 +83,7 @@ func (i *Introspection) interpret(res *response, credential Credential) (*Sessio
 		return i.parse(res, credential)
 	case http.StatusUnauthorized:
 		// Section 2.3: the issuer does not accept this server's own credentials.
-		return nil, unavailableAfter(introspecting, &callError{error: res.malformed(errClientRejected), verdictFor: blame.ServiceFailed})
+		return nil, unavailableAfter(introspecting, &callError{error: res.malformed(errClientRejected), verdictFor: circuit.ServiceFailed})
 	case http.StatusBadRequest:
 		return nil, interpretBadRequest(res)
 	case http.StatusForbidden:

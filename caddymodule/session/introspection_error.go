@@ -6,7 +6,7 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/circuit"
 )
 
 // interpretBadRequest returns the refusal for an answer with status 400. An error about
@@ -16,7 +16,7 @@ func interpretBadRequest(res *response) error {
 	case isTokenError(code):
 		return refuse("the issuer does not take it for a token that it can judge (status 400, " + code + ")")
 	case isClientError(code):
-		return unavailableAfter(introspecting, &callError{error: res.malformed(errClientRejected), verdictFor: blame.ServiceFailed})
+		return unavailableAfter(introspecting, &callError{error: res.malformed(errClientRejected), verdictFor: circuit.ServiceFailed})
 	default:
 		return unavailableAfter(introspecting, res.unexpectedStatus())
 	}

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/lru"
 )
 
 const (
@@ -30,13 +30,13 @@ var logoutTypes = []string{"", "jwt", "logout+jwt"}
 // somebody out (OpenID Connect Back-Channel Logout 1.0). It accepts each once.
 type LogoutVerifier struct {
 	jwt     *JWT
-	usedIDs *memory.Cache[string, struct{}] // digests of `jti`
+	usedIDs *lru.Cache[string, struct{}] // digests of `jti`
 }
 
 // NewLogoutVerifier returns a verifier for the issuer, audiences, algorithms and keys
 // of j. The other fields of j are not used.
 func NewLogoutVerifier(j *JWT) *LogoutVerifier {
-	return &LogoutVerifier{jwt: j, usedIDs: memory.New[string, struct{}](maxLogoutTokens)}
+	return &LogoutVerifier{jwt: j, usedIDs: lru.New[string, struct{}](maxLogoutTokens)}
 }
 
 // LogoutToken is a verified logout token (section 2.4). One of Subject and ID is set,

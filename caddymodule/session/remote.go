@@ -8,9 +8,9 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/circuit"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/lru"
 )
 
 const (
@@ -35,7 +35,7 @@ const (
 // answer. It implements [Verifier] and remembers no sessions: see [Cache].
 //
 // An answer about a credential counts for that credential alone. Calls without an
-// answer are counted by the persons for whom they were made: see [blame.Breaker].
+// answer are counted by the persons for whom they were made: see [circuit.Breaker].
 type RemoteVerifier struct {
 	// ClientNetwork tells where a request comes from, by its context: see
 	// [ClientNetwork]. Default: all come from one network.
@@ -47,8 +47,8 @@ type RemoteVerifier struct {
 	seenLane    lane // for the others
 	seen        *seenCredentials
 	networks    networkReputations
-	refused     *memory.Cache[digest, cachedRefusal] // apart from sessions, which forgeries must not push out
-	breaker     *blame.Breaker
+	refused     *lru.Cache[digest, cachedRefusal] // apart from sessions, which forgeries must not push out
+	breaker     *circuit.Breaker
 	hasher      *credentialHasher
 }
 
@@ -73,8 +73,8 @@ func NewRemoteVerifier(v Verifier, timeout time.Duration) *RemoteVerifier {
 		seenLane:      newLane(seenLimits, timeout),
 		seen:          newSeenCredentials(),
 		networks:      newNetworkReputations(),
-		refused:       memory.New[digest, cachedRefusal](maxRefused),
-		breaker:       blame.NewBreaker(),
+		refused:       lru.New[digest, cachedRefusal](maxRefused),
+		breaker:       circuit.NewBreaker(),
 		hasher:        newCredentialHasher(),
 	}
 }
@@ -84,7 +84,7 @@ type remoteCall struct {
 	digest     digest
 	credential Credential
 	caller     queueOwner
-	owner      blame.Owner
+	owner      circuit.Owner
 }
 
 // Verify implements [Verifier].
@@ -92,15 +92,15 @@ func (v *RemoteVerifier) Verify(ctx context.Context, credential Credential) (*Se
 	call := &remoteCall{digest: v.hasher.digest(credential), credential: credential}
 	if r, ok := v.refused.Get(call.digest, string(call.digest[:]), time.Now()); ok && !time.Now().After(r.until) {
 		if r.Code == delegation.SessionUnavailable {
-			return nil, blame.Repeat(r.Refusal, time.Until(r.until))
+			return nil, circuit.Repeat(r.Refusal, time.Until(r.until))
 		}
 		return nil, r.Refusal
 	}
 	l := &v.unknownLane
 	if who, ok := v.seen.person(call.digest); ok {
-		l, call.caller, call.owner = &v.seenLane, queueOwner{person: who}, blame.KnownPerson(who)
+		l, call.caller, call.owner = &v.seenLane, queueOwner{person: who}, circuit.KnownPerson(who)
 	} else {
-		call.caller, call.owner = queueOwner{network: v.ClientNetwork(ctx)}, blame.Unverified
+		call.caller, call.owner = queueOwner{network: v.ClientNetwork(ctx)}, circuit.Unverified
 	}
 	s, err := l.flights.Do(ctx, string(call.digest[:]), call.digest, func(ctx context.Context) (*Session, error) {
 		return v.callInTurn(ctx, l, call)
@@ -139,7 +139,7 @@ func (v *RemoteVerifier) callInTurn(ctx context.Context, l *lane, call *remoteCa
 	if err != nil && ctx.Err() != nil && time.Since(begun) < v.timeout/2 {
 		return nil, unavailable(errors.New("too many sessions are being asked about: little time was left for this one"))
 	}
-	unverified := call.owner == blame.Unverified
+	unverified := call.owner == circuit.Unverified
 	if !unverified {
 		v.seen.recordAnswer(call.caller.person, err == nil || !verdictOf(err).ConcernsService())
 	}
@@ -149,7 +149,7 @@ func (v *RemoteVerifier) callInTurn(ctx context.Context, l *lane, call *remoteCa
 		}
 		return nil, v.recordFailure(permit, call, err)
 	}
-	v.breaker.Record(permit, call.owner, blame.Healthy())
+	v.breaker.Record(permit, call.owner, circuit.Healthy())
 	v.refused.Delete(call.digest, string(call.digest[:]))
 	// One person's sessions prove few networks: they can be sent from any number.
 	if over := v.seen.add(call.digest, s.person(s.Realm)); unverified && !over {
@@ -160,7 +160,7 @@ func (v *RemoteVerifier) callInTurn(ctx context.Context, l *lane, call *remoteCa
 
 // recordFailure records a call that led to no session, and returns the refusal of its
 // credential.
-func (v *RemoteVerifier) recordFailure(permit blame.Permit, call *remoteCall, err error) *delegation.Refusal {
+func (v *RemoteVerifier) recordFailure(permit circuit.Permit, call *remoteCall, err error) *delegation.Refusal {
 	r, ok := errors.AsType[*delegation.Refusal](err)
 	if !ok {
 		r = unavailable(err)
@@ -174,7 +174,7 @@ func (v *RemoteVerifier) recordFailure(permit blame.Permit, call *remoteCall, er
 		// The server may hang for this credential for ever, each time in a slot.
 		last, _ := v.refused.Get(call.digest, name, now)
 		silent = last.unanswered + 1
-		life = max(life, blame.Backoff(silent))
+		life = max(life, circuit.Backoff(silent))
 	}
 	v.breaker.Record(permit, call.owner, verdict)
 	keep := life
@@ -186,13 +186,13 @@ func (v *RemoteVerifier) recordFailure(permit blame.Permit, call *remoteCall, er
 }
 
 // verdictOf returns the verdict of a call that led to no session.
-func verdictOf(err error) blame.Verdict {
+func verdictOf(err error) circuit.Verdict {
 	r, ok := errors.AsType[*delegation.Refusal](err)
 	if f, ok := errors.AsType[*callError](err); ok {
 		return f.verdict(r)
 	}
 	if ok && r.Code == delegation.SessionRequired {
-		return blame.Healthy()
+		return circuit.Healthy()
 	}
-	return blame.CredentialFault()
+	return circuit.CredentialFault()
 }

@@ -7,10 +7,10 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/circuit"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/fair"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/flight"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/fairqueue"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/singleflight"
 )
 
 const (
@@ -27,11 +27,11 @@ const (
 var (
 	// unknownLimits keep slots for others while the calls for one network fail, and for
 	// new networks while those of many do.
-	unknownLimits = fair.Limits{Slots: maxUnknownCalls, PerOwner: maxUnknownCalls * 3 / 4, LastRankSlots: maxUnknownCalls / 2, Waiting: maxWaiting, NewestFirst: true}
+	unknownLimits = fairqueue.Limits{Slots: maxUnknownCalls, PerOwner: maxUnknownCalls * 3 / 4, LastRankSlots: maxUnknownCalls / 2, Waiting: maxWaiting, NewestFirst: true}
 
 	// seenLimits keep slots for others while the app hangs for all sessions of one
 	// person, or of many.
-	seenLimits = fair.Limits{Slots: maxSeenCalls, PerOwner: maxSeenCalls / 4, LastRankSlots: maxSeenCalls / 2, Waiting: maxWaiting}
+	seenLimits = fairqueue.Limits{Slots: maxSeenCalls, PerOwner: maxSeenCalls / 4, LastRankSlots: maxSeenCalls / 2, Waiting: maxWaiting}
 )
 
 // queueOwner is in whose turn a call is made: the person's whose credential was valid
@@ -43,23 +43,23 @@ type queueOwner struct {
 
 // lane is a queue of calls, and the requests that share them.
 type lane struct {
-	flights *flight.Group[digest, *Session]
-	queue   *fair.Queue[queueOwner]
+	flights *singleflight.Group[digest, *Session]
+	queue   *fairqueue.Queue[queueOwner]
 }
 
-func newLane(limits fair.Limits, timeout time.Duration) lane {
+func newLane(limits fairqueue.Limits, timeout time.Duration) lane {
 	return lane{
 		// The queue bounds how many wait: it tells one network from another.
-		flights: flight.New[digest, *Session](flight.Limits{
+		flights: singleflight.New[digest, *Session](singleflight.Limits{
 			Timeout: timeout, Waiting: 2 * maxWaiting * maxWaitingPerSession, PerOwner: maxWaitingPerSession,
 		}),
-		queue: fair.New[queueOwner](limits),
+		queue: fairqueue.New[queueOwner](limits),
 	}
 }
 
 // rank returns the rank of a call among those that wait.
-func (v *RemoteVerifier) rank(call *remoteCall) fair.Rank {
-	if call.owner != blame.Unverified {
+func (v *RemoteVerifier) rank(call *remoteCall) fairqueue.Rank {
+	if call.owner != circuit.Unverified {
 		return v.seen.rank(call.caller.person)
 	}
 	return v.networks.rank(call.caller.network)
@@ -70,7 +70,7 @@ func (v *RemoteVerifier) rank(call *remoteCall) fair.Rank {
 // rather than wait, one each. Those people do not: without an answer they are last.
 func (v *RemoteVerifier) acquire(ctx context.Context, l *lane, call *remoteCall) (leave func(), err error) {
 	rank := v.rank(call)
-	if l == &v.seenLane && rank == fair.RankFirst && l.queue.Running() >= maxSeenCalls {
+	if l == &v.seenLane && rank == fairqueue.RankFirst && l.queue.Running() >= maxSeenCalls {
 		if leave, ok := v.unknownLane.queue.TryAcquire(call.caller, rank); ok {
 			return leave, nil
 		}

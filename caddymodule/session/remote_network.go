@@ -6,8 +6,8 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/fair"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/fairqueue"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/lru"
 )
 
 const (
@@ -47,27 +47,27 @@ func ClientNetwork(address string) netip.Prefix {
 // order who waits, and refuse nobody. Anybody can send invalid credentials from any
 // number of networks: these are in a cache of their own, and push no others out.
 type networkReputations struct {
-	valid       *memory.Cache[netip.Prefix, int] // how many were refused since one was valid
-	onlyRefused *memory.Cache[netip.Prefix, int] // how many were refused where none was valid
+	valid       *lru.Cache[netip.Prefix, int] // how many were refused since one was valid
+	onlyRefused *lru.Cache[netip.Prefix, int] // how many were refused where none was valid
 }
 
 func newNetworkReputations() networkReputations {
-	return networkReputations{memory.New[netip.Prefix, int](maxNetworks), memory.New[netip.Prefix, int](maxNetworks)}
+	return networkReputations{lru.New[netip.Prefix, int](maxNetworks), lru.New[netip.Prefix, int](maxNetworks)}
 }
 
 // rank returns the rank of a network's calls.
-func (r networkReputations) rank(client netip.Prefix) fair.Rank {
+func (r networkReputations) rank(client netip.Prefix) fairqueue.Rank {
 	name, now := client.String(), time.Now()
 	if n, ok := r.valid.Get(client, name, now); ok {
 		if n < maxRefusedSinceValid {
-			return fair.RankFirst
+			return fairqueue.RankFirst
 		}
-		return fair.RankMiddle
+		return fairqueue.RankMiddle
 	}
 	if n, _ := r.onlyRefused.Get(client, name, now); n > maxRefusedNew {
-		return fair.RankLast
+		return fairqueue.RankLast
 	}
-	return fair.RankMiddle
+	return fairqueue.RankMiddle
 }
 
 // recordValid records a valid credential from a network.

@@ -15,7 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/circuit"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
 )
@@ -107,7 +107,7 @@ func (r *response) unexpectedStatus() *callError {
 	f := &callError{error: fmt.Errorf("the answer says nothing of the session (%s)", r), retryAfter: oauth.RetryAfter(r.header, time.Now())}
 	switch r.status {
 	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		f.verdictFor = blame.ServiceFailed
+		f.verdictFor = circuit.ServiceFailed
 	}
 	return f
 }
@@ -115,16 +115,16 @@ func (r *response) unexpectedStatus() *callError {
 // callError is the error of a call that has got no answer about the session.
 type callError struct {
 	error
-	verdictFor func(*delegation.Refusal) blame.Verdict // nil: the credential's fault
-	retryAfter time.Duration                           // 0 if the answer does not tell it
+	verdictFor func(*delegation.Refusal) circuit.Verdict // nil: the credential's fault
+	retryAfter time.Duration                             // 0 if the answer does not tell it
 }
 
 func (e *callError) Unwrap() error { return e.error }
 
 // verdict returns what the breaker learns from the call, whose refusal is r.
-func (e *callError) verdict(r *delegation.Refusal) blame.Verdict {
+func (e *callError) verdict(r *delegation.Refusal) circuit.Verdict {
 	if e.verdictFor == nil {
-		return blame.CredentialFault()
+		return circuit.CredentialFault()
 	}
 	return e.verdictFor(r)
 }
@@ -137,10 +137,10 @@ func noResponse(err error, connected bool) *callError {
 	var operation *net.OpError
 	switch {
 	case !connected, errors.As(err, &operation) && operation.Op == "dial":
-		f.verdictFor = blame.Unreachable
+		f.verdictFor = circuit.Unreachable
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout(),
 		operation != nil, errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		f.verdictFor = blame.ServiceFailed
+		f.verdictFor = circuit.ServiceFailed
 	}
 	return f
 }

@@ -11,7 +11,7 @@ import (
 	"weak"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/lru"
 )
 
 const (
@@ -43,7 +43,7 @@ type Revocations struct {
 	caches    []weak.Pointer[Cache]
 	realms    map[string]struct{}
 
-	sessionIDOwners *memory.Cache[RevocationTarget, string] // the subject of a `sid`, or ambiguousOwner
+	sessionIDOwners *lru.Cache[RevocationTarget, string] // the subject of a `sid`, or ambiguousOwner
 
 	clocks     clockSources
 	generation atomic.Uint64 // the number of changes: what was looked up before has to be looked up again
@@ -53,7 +53,7 @@ type Revocations struct {
 func NewRevocations() *Revocations {
 	return &Revocations{
 		records: make(map[RevocationTarget]*revocationRecord), lastSweep: time.Now(), realms: make(map[string]struct{}),
-		early: newEarly(), sessionIDOwners: memory.New[RevocationTarget, string](maxSessionIDs),
+		early: newEarly(), sessionIDOwners: lru.New[RevocationTarget, string](maxSessionIDs),
 	}
 }
 

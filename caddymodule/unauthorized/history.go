@@ -13,9 +13,9 @@ import (
 
 	"golang.org/x/time/rate"
 
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/circuit"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/lru"
 )
 
 const (
@@ -45,11 +45,11 @@ const (
 // Only a renewal that succeeded and did not help counts: while the issuer is
 // down nobody knows whether one would. It is safe for concurrent use.
 type History struct {
-	failures           *memory.Cache[delegation.Person, struct{}]              // by person and route
-	renewedUnseen      *memory.Cache[delegation.Person, delegation.Credential] // by person and route: the credential that was replaced in the background, until a response to the new one is seen
-	personLimiters     *memory.Cache[delegation.Person, *rate.Limiter]
-	backgroundLimiters *memory.Cache[delegation.Person, *rate.Limiter]
-	routeBreakers      *memory.Cache[string, *blame.Breaker]
+	failures           *lru.Cache[delegation.Person, struct{}]              // by person and route
+	renewedUnseen      *lru.Cache[delegation.Person, delegation.Credential] // by person and route: the credential that was replaced in the background, until a response to the new one is seen
+	personLimiters     *lru.Cache[delegation.Person, *rate.Limiter]
+	backgroundLimiters *lru.Cache[delegation.Person, *rate.Limiter]
+	routeBreakers      *lru.Cache[string, *circuit.Breaker]
 	lastExpiry         atomic.Int64 // of all entries, in Unix nanoseconds; 0: there was none
 	recording          sync.Mutex
 }
@@ -57,11 +57,11 @@ type History struct {
 // New returns an empty history.
 func New() *History {
 	return &History{
-		failures:           memory.New[delegation.Person, struct{}](maxEntries),
-		renewedUnseen:      memory.New[delegation.Person, delegation.Credential](maxEntries),
-		personLimiters:     memory.New[delegation.Person, *rate.Limiter](maxEntries),
-		backgroundLimiters: memory.New[delegation.Person, *rate.Limiter](maxEntries),
-		routeBreakers:      memory.New[string, *blame.Breaker](maxEntries),
+		failures:           lru.New[delegation.Person, struct{}](maxEntries),
+		renewedUnseen:      lru.New[delegation.Person, delegation.Credential](maxEntries),
+		personLimiters:     lru.New[delegation.Person, *rate.Limiter](maxEntries),
+		backgroundLimiters: lru.New[delegation.Person, *rate.Limiter](maxEntries),
+		routeBreakers:      lru.New[string, *circuit.Breaker](maxEntries),
 	}
 }
 
@@ -71,29 +71,29 @@ func (*History) Destruct() error { return nil }
 // MayRenew reports whether a new credential is worth trying for a request that
 // met a 401. If ok, RecordFailure or RecordSuccess should follow with the pass,
 // and leave must be called; otherwise both are of no use.
-func (h *History) MayRenew(d *delegation.Delegation) (pass blame.Permit, leave func(), ok bool) {
+func (h *History) MayRenew(d *delegation.Delegation) (pass circuit.Permit, leave func(), ok bool) {
 	if h.lastExpiry.Load() == 0 {
-		return blame.Permit{}, func() {}, true
+		return circuit.Permit{}, func() {}, true
 	}
 	key, now := keysOf(d), time.Now()
 	if _, failed := h.failures.Get(d.Person, key.both, now); failed {
-		return blame.Permit{}, nil, false
+		return circuit.Permit{}, nil, false
 	}
 	if limiter, found := h.personLimiters.Get(d.Person, key.person, now); found && limiter.Tokens() < 1 {
-		return blame.Permit{}, nil, false
+		return circuit.Permit{}, nil, false
 	}
 	breaker, found := h.routeBreakers.Get(key.route, key.route, now)
 	if !found {
-		return blame.Permit{}, func() {}, true
+		return circuit.Permit{}, func() {}, true
 	}
-	pass, refusal := breaker.Allow(blame.KnownPerson(d.Person))
+	pass, refusal := breaker.Allow(circuit.KnownPerson(d.Person))
 	return pass, func() { breaker.Release(pass) }, refusal == nil
 }
 
 // RecordFailure notes that a new credential met a 401 as well, which ended in
 // refusal. However many requests to one route find that out at once, it counts
 // once: they would use up what is meant for other routes.
-func (h *History) RecordFailure(d *delegation.Delegation, pass blame.Permit, refusal *delegation.Refusal) {
+func (h *History) RecordFailure(d *delegation.Delegation, pass circuit.Permit, refusal *delegation.Refusal) {
 	key, now := keysOf(d), time.Now()
 	h.recording.Lock()
 	defer h.recording.Unlock()
@@ -105,9 +105,9 @@ func (h *History) RecordFailure(d *delegation.Delegation, pass blame.Permit, ref
 	spendRenewal(h.personLimiters, d.Person, key.person, now)
 	breaker, found := h.routeBreakers.Get(key.route, key.route, now)
 	if !found {
-		breaker = blame.NewBreaker()
+		breaker = circuit.NewBreaker()
 	}
-	breaker.Record(pass, blame.KnownPerson(d.Person), blame.ServiceFailed(refusal))
+	breaker.Record(pass, circuit.KnownPerson(d.Person), circuit.ServiceFailed(refusal))
 	h.routeBreakers.Set(key.route, key.route, breaker, entryLife, false)
 	h.lastExpiry.Store(now.Add(entryLife).UnixNano())
 }
@@ -123,7 +123,7 @@ func (h *History) RecordSuccess(d *delegation.Delegation) {
 	h.failures.Delete(d.Person, key.both)
 	h.renewedUnseen.Delete(d.Person, key.both)
 	if breaker, found := h.routeBreakers.Get(key.route, key.route, now); found {
-		breaker.Record(blame.Permit{}, blame.KnownPerson(d.Person), blame.Healthy())
+		breaker.Record(circuit.Permit{}, circuit.KnownPerson(d.Person), circuit.Healthy())
 	}
 }
 
@@ -153,7 +153,7 @@ func (h *History) WasRenewedInBackground(d *delegation.Delegation, c delegation.
 }
 
 // spendRenewal counts one renewal of a person.
-func spendRenewal(limiters *memory.Cache[delegation.Person, *rate.Limiter], who delegation.Person, key string, now time.Time) {
+func spendRenewal(limiters *lru.Cache[delegation.Person, *rate.Limiter], who delegation.Person, key string, now time.Time) {
 	limiter, found := limiters.Get(who, key, now)
 	if !found {
 		limiter = rate.NewLimiter(rate.Every(renewEvery), renewBurst)

@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/circuit"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
@@ -36,7 +36,7 @@ func TestUnauthorizedOfARoute(t *testing.T) {
 			if d := delegationOf(subject, "/x"); !mayRenewOnce(s, d) {
 				t.Fatalf("%s is not tried", subject)
 			} else {
-				s.RecordFailure(d, blame.Permit{}, refused)
+				s.RecordFailure(d, circuit.Permit{}, refused)
 			}
 		}
 		if mayRenewOnce(s, delegationOf("d", "/x")) {
@@ -75,7 +75,7 @@ func TestUnauthorizedOfOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, refused := New(), delegation.Refuse(delegation.UpstreamUnauthorized, nil)
 		for range 10 {
-			s.RecordFailure(delegationOf("a", "/x"), blame.Permit{}, refused)
+			s.RecordFailure(delegationOf("a", "/x"), circuit.Permit{}, refused)
 		}
 		for _, subject := range []string{"b", "c", "d", "e"} {
 			s.RecordBackgroundRenewal(delegationOf(subject, "/x"), delegation.Bearer{})
@@ -92,8 +92,8 @@ func TestUnauthorizedOfOne(t *testing.T) {
 		if !mayRenewOnce(s, delegationOf("a", "/y")) {
 			t.Error("10 requests to one route counted more than once")
 		}
-		s.RecordFailure(delegationOf("a", "/y"), blame.Permit{}, refused)
-		s.RecordFailure(delegationOf("a", "/z"), blame.Permit{}, refused)
+		s.RecordFailure(delegationOf("a", "/y"), circuit.Permit{}, refused)
+		s.RecordFailure(delegationOf("a", "/z"), circuit.Permit{}, refused)
 		if mayRenewOnce(s, delegationOf("a", "/w")) {
 			t.Error("a fourth route is tried")
 		}
@@ -113,7 +113,7 @@ func TestUnauthorizedOfOne(t *testing.T) {
 func TestUnauthorizedPerPerson(t *testing.T) {
 	s, refused := New(), delegation.Refuse(delegation.UpstreamUnauthorized, nil)
 	for _, path := range []string{"/x", "/y", "/z"} {
-		s.RecordFailure(delegationOf("a", path), blame.Permit{}, refused)
+		s.RecordFailure(delegationOf("a", path), circuit.Permit{}, refused)
 	}
 	for n := range 500 {
 		d := delegationOf(strconv.Itoa(n), "/x")
