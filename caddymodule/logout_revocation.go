@@ -5,6 +5,7 @@ package caddymodule
 import (
 	"context"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/ratelimit"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
 
@@ -16,7 +17,7 @@ var processRevocations = session.NewRevocations()
 // machines of the fleet.
 func (a *App) joinRevocations() {
 	a.revocations = processRevocations
-	a.logoutLimiter = newPersonLimiter()
+	a.logoutLimiter = ratelimit.New()
 	a.realmNames = new(realmNames)
 	a.logoutRealms = new(logoutRealms)
 	a.aliases = &aliasRegistry{byNamespace: make(map[string]*aliases)}
