@@ -122,7 +122,7 @@ func TestC33_NoAccessToken(t *testing.T) {
 	}
 }
 
-// TestC34_BackchannelRealm protects who has signed out at the issuer: as the README
+// TestC34_BackchannelRealm protects who has signed out at the issuer: as the page
 // has it, their introspected session ends at once; and an operator whose settings
 // do not fit together is told at load.
 func TestC34_BackchannelRealm(t *testing.T) {
