@@ -19,6 +19,7 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/fleet"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/policy"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/ratelimit"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
 
@@ -67,7 +68,7 @@ type App struct {
 
 	providers       map[string]*provider
 	origins         *policy.Origins
-	logoutLimiter   *personLimiter
+	logoutLimiter   *ratelimit.PerPerson
 	realmSources    map[string]string // default realm → what names users in it
 	cleartextWarned []string          // http addresses that a warning was logged of
 	fleet           *fleet.Fleet      // nil: this machine shares tokens with no other

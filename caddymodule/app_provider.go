@@ -14,6 +14,7 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/fleet"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/ratelimit"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/unauthorized"
 )
@@ -38,7 +39,7 @@ type provider struct {
 	host   *providerHost
 
 	waitLimiter     consent.WaitLimiter
-	connectLimiter  *personLimiter
+	connectLimiter  *ratelimit.PerPerson
 	connectHandlers []*Connect // those with cross_device, for the admin API
 
 	refs poolRefs
@@ -61,7 +62,7 @@ func openProvider(name string, guest delegation.Provider, services appServices, 
 		name:           name,
 		guestModule:    newGuestModule(name, guest),
 		providerRecord: newProviderRecord(name, services.subjectFields, logger),
-		connectLimiter: newPersonLimiter(),
+		connectLimiter: ratelimit.New(),
 	}
 	var err error
 	if p.traits, err = p.readTraits(); err != nil {

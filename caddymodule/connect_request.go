@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/consent"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/ratelimit"
 )
 
 // connectRequest is one request to delegate_connect, except for callbacks.
@@ -65,7 +66,7 @@ func (v *connectRequest) startFlow(update bool) error {
 	if !v.provider.connectLimiter.Allow(v.owner) {
 		// Each start is a call of the platform, which counts the operator's calls.
 		refusal := delegation.Refuse(delegation.TooManyRequests, nil)
-		refusal.RetryAfter = personInterval
+		refusal.RetryAfter = ratelimit.Interval
 		return refusal
 	}
 	cookie := v.readCookie() // so that another tab's flow can be completed as well

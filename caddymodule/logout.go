@@ -16,7 +16,6 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/headers"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
 
@@ -26,25 +25,25 @@ func init() {
 	httpcaddyfile.RegisterDirectiveOrder("delegate_logout", httpcaddyfile.After, "request_header")
 }
 
-// Logout stands before the app's own logout. It drops the user's tokens of all
-// providers, on all machines, and ends their sessions at app_session: that of
-// the request, and all that were issued before, whatever they say of how long
-// they live. Then the request goes on. Somebody who is not signed in passes.
+// Logout signs the user out, before the app's own logout. It drops the user's tokens
+// of all providers, on all machines, and ends the user's sessions at app_session: that
+// of the request, and all that were issued before it, whatever end they tell. Then the
+// request goes on. A request of somebody who is not signed in passes.
 //
-// What delegate_token has handed out lives at the platform until it expires.
+// A token that delegate_token has handed out is valid at the platform until it expires.
 type Logout struct {
 	Directive
 
-	// Backchannel makes it the address instead at which an issuer tells that it
-	// has signed somebody out (OpenID Connect Back-Channel Logout 1.0). Its
-	// logout tokens are verified as sessions are. It answers by itself.
+	// Backchannel makes the directive the address at which an issuer tells that it has
+	// signed somebody out (OpenID Connect Back-Channel Logout 1.0). The logout tokens
+	// are verified as sessions are. The request does not go on. Default: none.
 	Backchannel *SessionJWT `json:"backchannel,omitempty"`
 
-	// HTTP says how the issuer is reached. Default: directly.
+	// HTTP is how the issuer is reached, with backchannel. Default: directly.
 	HTTP *HTTP `json:"http,omitempty"`
 
-	// InsecureHTTP allows http to another host than this one for the issuer's
-	// keys, as that of app_session does.
+	// InsecureHTTP allows http to another host than this one for the issuer's keys, as
+	// that of app_session does. Default: https, or http on loopback.
 	InsecureHTTP bool `json:"insecure_http,omitempty"`
 
 	logoutVerifier *session.LogoutVerifier
@@ -59,7 +58,7 @@ func (Logout) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision checks the settings.
+// Provision checks the settings, and loads the keys of a back-channel. It asks nobody.
 func (l *Logout) Provision(ctx caddy.Context) error {
 	app, err := configuredApp(ctx)
 	if err != nil {
@@ -79,7 +78,7 @@ func (l *Logout) Provision(ctx caddy.Context) error {
 	return l.attach(app, ctx.Logger())
 }
 
-// Cleanup lets go of what reloads share.
+// Cleanup releases what reloads share.
 func (l *Logout) Cleanup() error { return l.refs.release() }
 
 // ServeHTTP signs the user out and passes the request on.
@@ -88,99 +87,62 @@ func (l *Logout) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 		return l.serveBackchannel(w, r)
 	}
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	in := l.signedInUser(r, repl)
-	switch result := l.checkOrigin(w, r, false, in).(type) {
+	user := l.signedInUser(r, repl)
+	switch result := l.checkOrigin(w, r, false, user).(type) {
 	case answered:
 		return nil
 	case refused:
 		return l.refuse(w, r, result.cause)
 	}
-	who, err := l.person(r, repl, in)
+	who, err := l.person(r, repl, user)
 	switch {
 	case err == nil:
 	case delegation.AsRefusal(err).Code != delegation.SessionRequired:
 		return l.refuse(w, r, err) // somebody may be signed in, and would stay so
-	case in == nil:
+	case user == nil:
 		return next.ServeHTTP(w, r)
 	default:
-		// By this directive's name nobody is signed in, or no longer. By the
-		// session's own somebody is.
-		who = in.session.People()[0]
+		// By this directive's realm and subject nobody is signed in, or no longer. By
+		// those of the session somebody is.
+		who = user.session.People()[0]
 	}
-	ctx := delegation.Detach(r.Context()) // who asks may leave
+	ctx := delegation.Detach(r.Context()) // the client may leave
 	withinLimit := l.app.logoutLimiter.Allow(who)
-	signOut := func() { l.signOut(ctx, in, who, withinLimit) }
-	signOut()
-	if in == nil || in.session.Remote() {
-		// Until its own logout is done the app says that its user is signed in,
-		// to whoever asks. Also if its answer breaks off, which is a panic.
-		defer signOut()
+	l.signOut(ctx, user, who, withinLimit)
+	if user == nil || user.session.Remote() {
+		// Until the app's own logout is done, the app vouches for its user. The
+		// deferred call runs also if the app's answer breaks off, which is a panic.
+		defer l.signOut(ctx, user, who, withinLimit)
 	}
 	return next.ServeHTTP(w, r)
 }
 
-// signOut revokes the session, if there is one, and drops the user's tokens: of
-// somebody who signs out too often only the former, and told to the other machines
-// within a second.
-func (l *Logout) signOut(ctx context.Context, in *signedInUser, who delegation.Person, withinLimit bool) {
-	if in != nil {
-		_ = l.app.publishRevocations(ctx, withinLimit, l.app.revokeSession(in)...)
+// signOut revokes the sessions of a user whom app_session has found, which may be nil,
+// and drops the tokens of the person, or of all as whom the session is used. Beyond the
+// limit of sign-outs (withinLimit is false) it spares the lookups and writes for tokens,
+// which were dropped a moment ago, and other machines are told within a second.
+func (l *Logout) signOut(ctx context.Context, user *signedInUser, who delegation.Person, withinLimit bool) {
+	people := []delegation.Person{who}
+	if user != nil {
+		people = user.session.People()
+		// An error is that other machines cannot be told now. It is logged where it
+		// happens, and they are told as soon as they can be.
+		_ = l.app.publishRevocations(ctx, withinLimit, l.app.revokeSession(user)...)
 	}
-	if withinLimit {
-		for _, person := range in.people(who) {
-			l.app.dropTokens(ctx, person)
-		}
+	if !withinLimit {
+		return
+	}
+	for _, person := range people {
+		l.app.dropTokens(ctx, person)
 	}
 }
 
-// dropTokens drops somebody's tokens of all providers.
+// dropTokens drops a person's tokens of all providers.
 func (a *App) dropTokens(ctx context.Context, who delegation.Person) {
 	for _, name := range slices.Sorted(maps.Keys(a.providers)) {
-		// An error is that other machines cannot be told now. It is logged
-		// there, and they are told as soon as they can be.
+		// As above, an error is about other machines and logged where it happens.
 		_ = a.providers[name].purge(ctx, delegation.Selection{Realm: who.Realm, Subject: who.Subject}, false, "logout")
 	}
-}
-
-// maxLogoutBody is more than any logout token needs.
-const maxLogoutBody = 64 << 10
-
-// serveBackchannel answers an issuer (section 2.5 to 2.8). It has no session, and is no
-// browser.
-func (l *Logout) serveBackchannel(w http.ResponseWriter, r *http.Request) error {
-	headers.SetOwnHeaders(w.Header())
-	if r.Method != http.MethodPost {
-		return l.refuse(w, r, &delegation.Refusal{Code: delegation.MethodNotAllowed, Allow: []string{http.MethodPost}})
-	}
-	r.Body = http.MaxBytesReader(w, r.Body, maxLogoutBody)
-	told, err := l.logoutVerifier.Verify(r.Context(), r.PostFormValue("logout_token"))
-	switch {
-	case err == nil:
-	case delegation.AsRefusal(err).Code == delegation.SessionUnavailable:
-		return l.refuse(w, r, err) // the issuer may try again
-	default:
-		_ = l.recordRefusal(r, err) // for the log
-		return writeJSON(w, http.StatusBadRequest, map[string]string{"error": "invalid_request"})
-	}
-	ctx := delegation.Detach(r.Context())
-	// The realm of tokens may have been given, and that of sessions that are
-	// asked about; that of signed ones is their issuer.
-	realms := []string{told.Issuer}
-	if l.Realm != "" && l.Realm != told.Issuer {
-		realms = append(realms, l.Realm)
-	}
-	for _, realm := range realms {
-		names, err := told.Revoke(l.app.revocations, realm)
-		if err != nil {
-			return l.refuse(w, r, err)
-		}
-		_ = l.app.publishRevocations(ctx, told.Subject == "" || l.app.logoutLimiter.Allow(delegation.Person{Realm: realm, Subject: told.Subject}), names...)
-		if told.Subject != "" {
-			l.app.dropTokens(ctx, delegation.Person{Realm: realm, Subject: told.Subject})
-		}
-	}
-	w.WriteHeader(http.StatusOK)
-	return nil
 }
 
 // parseLogout reads:
@@ -235,7 +197,7 @@ func parseLogout(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	return &l, l.checkCaddyfile(d)
 }
 
-// validate reports settings that would have no effect.
+// validate returns an error for settings that are unsafe or would have no effect.
 func (l *Logout) validate() error {
 	switch {
 	case l.Backchannel == nil && l.HTTP != nil:
@@ -252,31 +214,6 @@ func (l *Logout) validate() error {
 			return fmt.Errorf("backchannel: %w", err)
 		}
 		return l.Backchannel.checkHTTP(l.HTTP, l.InsecureHTTP)
-	}
-	return nil
-}
-
-// parseBackchannel reads the block. It notes where its settings stand.
-func (l *Logout) parseBackchannel(d *caddyfile.Dispenser, written map[string]caddyfile.Dispenser) error {
-	if l.Backchannel != nil || d.NextArg() {
-		return d.Err("backchannel stands once, and takes a block alone")
-	}
-	l.Backchannel = new(SessionJWT)
-	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		word := d.Val()
-		written[word] = *d
-		if ok, err := l.Backchannel.parse(d); err != nil {
-			return err
-		} else if !ok || word == "type" {
-			return d.Errf("unrecognized subdirective %q of backchannel", word)
-		}
-	}
-	err := l.Backchannel.check()
-	if err == nil {
-		err = l.Backchannel.checkBackchannel()
-	}
-	if err != nil {
-		return d.Errf("backchannel: %v", err)
 	}
 	return nil
 }

@@ -9,18 +9,18 @@ import (
 	"go.uber.org/zap"
 )
 
-// logoutRealms are the realms of sessions, and those of which a back-channel tells
-// that somebody has signed out. One that no session has ends none, and nobody
-// would see it: issuers are answered 200 for users who are not here as well.
+// logoutRealms compares the realms of sessions with those that back-channel logouts
+// revoke. A logout of a realm that no session has ends none, and nobody would notice:
+// issuers are answered 200 for users who are not here as well.
 type logoutRealms struct {
 	mu             sync.Mutex
 	sessions       []string
-	issuersUnknown bool       // some are told by answers only
-	logouts        [][]string // the issuer, and the configured realm
+	issuersUnknown bool       // of some sessions only the answers tell the realm
+	logouts        [][]string // of each back-channel the issuer, and the configured realm
 }
 
-// addSession adds what an app_session's sessions are found by. Without any name
-// their issuer is told by each answer.
+// addSession adds the realms of an app_session's sessions. Without any, each answer of
+// the issuer tells its own.
 func (r *logoutRealms) addSession(names ...string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -29,7 +29,7 @@ func (r *logoutRealms) addSession(names ...string) {
 	r.issuersUnknown = r.issuersUnknown || len(names) == 0
 }
 
-// addLogout adds the names that a back-channel revokes sessions by.
+// addLogout adds the realms in which a back-channel revokes sessions.
 func (r *logoutRealms) addLogout(issuer, realm string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -40,7 +40,7 @@ func (r *logoutRealms) addLogout(issuer, realm string) {
 	r.logouts = append(r.logouts, names)
 }
 
-// unmatched are the back-channels' names of which no session is known to have one.
+// unmatched returns the realms of each back-channel of which no session has one.
 func (r *logoutRealms) unmatched() (all [][]string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -55,7 +55,7 @@ func (r *logoutRealms) unmatched() (all [][]string) {
 	return all
 }
 
-// logUnmatched runs when all handlers are there.
+// logUnmatched warns of unmatched realms. It runs when all handlers are provisioned.
 func (r *logoutRealms) logUnmatched(logger *zap.Logger) {
 	for _, names := range r.unmatched() {
 		logger.Warn("a back-channel logout belongs to no app_session: it ends no session, unless answers of introspect name its issuer. Write its issuer as `realm` of the app_session, or the same realm in both",

@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/policy"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/ratelimit"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
 
@@ -34,7 +35,7 @@ func TestLogoutThatCannotBeTold(t *testing.T) {
 	}
 	origins, _ := policy.NewOrigins(nil)
 	l := &Logout{Directive: Directive{SubjectSettings: SubjectSettings{Realm: "kiosk"}}}
-	if err := l.attach(&App{origins: origins, revocations: session.NewRevocations(), logoutLimiter: newPersonLimiter(), realmNames: new(realmNames)}, zap.NewNop()); err != nil {
+	if err := l.attach(&App{origins: origins, revocations: session.NewRevocations(), logoutLimiter: ratelimit.New(), realmNames: new(realmNames)}, zap.NewNop()); err != nil {
 		t.Fatal(err)
 	}
 	l.app.revocations.Revoke(delegation.Person{Realm: "kiosk", Subject: "alice"})

@@ -14,11 +14,10 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// checkAddress is the one rule for where sessions' keys come from and where
-// sessions are asked about: https, or http on loopback, or any http where the
-// operator says insecure_http. Whoever is on the way of http reads sessions, and
-// with another key or answer signs in as anybody. Private hosts are the
-// operator's choice. plain tells that it is http off loopback.
+// checkAddress returns an error for an address of keys, or of a server that is asked about
+// sessions, unless it is https, http on loopback, or any http with insecure_http. Whoever is
+// on the way of http reads sessions, and with another key or answer signs in as anybody.
+// Private hosts are the operator's choice. plain is whether it is http off loopback.
 func checkAddress(setting, address string, insecure bool) (plain bool, err error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || u.Scheme != "https" && u.Scheme != "http" {
@@ -33,14 +32,13 @@ func checkAddress(setting, address string, insecure bool) (plain bool, err error
 	return plain, nil
 }
 
-// printableOrigin leaves out what may hold a secret.
+// printableOrigin returns scheme and host: a path or query may hold a secret.
 func printableOrigin(u *url.URL) string { return delegation.Printable(u.Scheme+"://"+u.Host, 300) }
 
-// addressCheck is [checkAddress] with the flag of a directive.
+// addressCheck is [checkAddress] with the insecure_http of a directive.
 type addressCheck func(setting, address string) error
 
-// addressCheck checks an address, and warns once a load of one that is asked in
-// clear.
+// addressCheck returns a check that also warns of addresses in clear, of each once.
 func (a *App) addressCheck(logger *zap.Logger, insecure bool) addressCheck {
 	return func(setting, address string) error {
 		plain, err := checkAddress(setting, address, insecure)
@@ -62,12 +60,13 @@ func (a *App) addressCheck(logger *zap.Logger, insecure bool) addressCheck {
 	}
 }
 
+// checkAddress checks an address of the directive after placeholders are expanded.
 func (s *AppSession) checkAddress(setting, address string) error {
 	return s.directive.app.addressCheck(s.directive.logger, s.InsecureHTTP)(setting, address)
 }
 
-// checkLiteralAddresses checks those that a Caddyfile holds as they are, once all is
-// read, because insecure_http may stand behind them. The errors name the lines
+// checkLiteralAddresses checks the addresses of a Caddyfile that have no placeholder, once
+// all is read, because insecure_http may be written behind them. The errors name the lines
 // of the settings.
 func (s *AppSession) checkLiteralAddresses() error {
 	addresses := make(map[string]string)
@@ -83,7 +82,8 @@ func (s *AppSession) checkLiteralAddresses() error {
 	return checkAddressesAt(addresses, s.settingPositions, s.InsecureHTTP)
 }
 
-// checkAddressesAt checks addresses by their settings, which are written there.
+// checkAddressesAt checks addresses by the names of their settings. written is where these
+// are in the Caddyfile.
 func checkAddressesAt(addresses map[string]string, written map[string]caddyfile.Dispenser, insecure bool) error {
 	for setting, address := range addresses {
 		if address == "" || strings.Contains(address, "{") {

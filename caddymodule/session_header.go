@@ -15,8 +15,8 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
 
-// checkHeaders reports headers of a question that cannot be sent, as far as that
-// is known before placeholders are filled in.
+// checkHeaders returns an error for headers that must not be added to requests about
+// sessions, as far as that is known before placeholders are expanded.
 func checkHeaders(headers map[string]string) error {
 	for _, name := range slices.Sorted(maps.Keys(headers)) {
 		value := headers[name]
@@ -41,7 +41,8 @@ func checkHeaders(headers map[string]string) error {
 	return nil
 }
 
-// provisionHeaders fills in the values. The error names none of them.
+// provisionHeaders returns the headers with placeholders expanded. The error quotes no
+// value.
 func provisionHeaders(repl *caddy.Replacer, headers map[string]string) (http.Header, error) {
 	if len(headers) == 0 {
 		return nil, nil
@@ -62,15 +63,6 @@ func provisionHeaders(repl *caddy.Replacer, headers map[string]string) (http.Hea
 		out[name] = []string{value}
 	}
 	return out, nil
-}
-
-// headerSettings are headers in an order of their own.
-func headerSettings(header http.Header) []string {
-	var all []string
-	for _, name := range slices.Sorted(maps.Keys(header)) {
-		all = append(append(all, name), header[name]...)
-	}
-	return all
 }
 
 // parseHeader reads:

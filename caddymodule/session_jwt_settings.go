@@ -13,7 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
-// keySource is the word for where the keys come from.
+// keySource returns the name of the setting that the keys come from.
 func (j *SessionJWT) keySource() string {
 	switch {
 	case j.JWKS != "":
@@ -25,7 +25,8 @@ func (j *SessionJWT) keySource() string {
 	}
 }
 
-// check reports what is missing, and what is there twice.
+// check returns an error for what is missing, set twice or out of bounds, before
+// placeholders are expanded.
 func (j *SessionJWT) check() error {
 	sources := 0
 	for _, given := range []bool{j.JWKS != "", len(j.PublicKeys) > 0, len(j.HMACSecrets) > 0} {
@@ -55,12 +56,12 @@ func (j *SessionJWT) check() error {
 	return nil
 }
 
-// maxLifetime is longer than any session lives.
+// maxLifetime bounds `lifetime`: no session lives longer.
 const maxLifetime = 366 * 24 * time.Hour
 
-// checkBinding reports whether something is missing that binds sessions to this app.
-// Where the keys are given here they may be the app's own, that sign nothing
-// else: then a realm is enough, which such sessions need anyway.
+// checkBinding returns an error if nothing binds sessions to this app. Keys of the
+// configuration may be the app's own, which sign nothing else: for these a realm is enough,
+// which such sessions need anyway.
 func (j *SessionJWT) checkBinding(realm string) error {
 	var missing, says, instead string
 	switch {
@@ -81,8 +82,8 @@ func (j *SessionJWT) checkBinding(realm string) error {
 	return fmt.Errorf("%s is missing: %s%s", missing, says, instead)
 }
 
-// checkBackchannel reports settings that do not go with logout tokens, which have
-// their claims by OpenID Connect.
+// checkBackchannel returns an error for settings that do not go with logout tokens, whose
+// claims OpenID Connect fixes.
 func (j *SessionJWT) checkBackchannel() error {
 	switch {
 	case j.AudienceClaim != "" || j.SubjectClaim != "" || j.Lifetime != 0:
@@ -95,7 +96,7 @@ func (j *SessionJWT) checkBackchannel() error {
 	return nil
 }
 
-// checkHTTP reports settings that would have no effect.
+// checkHTTP returns an error for connection settings that would have no effect.
 func (j *SessionJWT) checkHTTP(http *HTTP, insecure bool) error {
 	switch {
 	case j.JWKS != "":
@@ -107,7 +108,8 @@ func (j *SessionJWT) checkHTTP(http *HTTP, insecure bool) error {
 	return nil
 }
 
-// parse reads one subdirective of app_session, if it is one of these.
+// parse reads one subdirective of app_session or backchannel. ok is whether it is one of
+// the settings of SessionJWT.
 func (j *SessionJWT) parse(d *caddyfile.Dispenser) (ok bool, err error) {
 	several := func(to *[]string) error {
 		var one string
@@ -144,6 +146,9 @@ func (j *SessionJWT) parse(d *caddyfile.Dispenser) (ok bool, err error) {
 	return true, err
 }
 
+// parseLifetime reads:
+//
+//	lifetime <duration>
 func (j *SessionJWT) parseLifetime(d *caddyfile.Dispenser) error {
 	if j.Lifetime != 0 {
 		return d.Err("lifetime is set already")

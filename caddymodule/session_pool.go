@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -19,16 +20,14 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
 
-// pooledVerifier are sessions of one way to verify them, in the pool: the answers
-// that were given about them, who is being asked and has failed to answer, and
-// the connections for it. A reload asks nothing again. They hold nothing of any
-// one configuration.
+// pooledVerifier is a verifier with its cache, breaker and connections, as reloads share
+// it: a reload asks about no session again. It holds nothing of one configuration.
 type pooledVerifier struct {
 	session.Verifier
-	httpClient *http.Client // nil: nobody is asked, or keys that are in the pool by themselves
+	httpClient *http.Client // of a remote verifier; otherwise nil
 }
 
-// Destruct runs when no configuration verifies sessions in this way any more.
+// Destruct runs when no configuration uses the verifier any more.
 func (v pooledVerifier) Destruct() error {
 	if v.httpClient != nil {
 		v.httpClient.CloseIdleConnections()
@@ -36,49 +35,32 @@ func (v pooledVerifier) Destruct() error {
 	return nil
 }
 
-// GoString keeps the usage pool from printing what it holds when it panics.
+// GoString keeps the usage pool from printing sessions when it panics.
 func (pooledVerifier) GoString() string { return "delegate sessions" }
 
-// poolVerifier finds or makes what is pooled by these settings, which have to be
-// all that an answer depends on: a field of the verifier that is not among them
-// would have sessions outlive its change.
+// poolVerifier returns the verifier of these settings, from the pool or from build. The
+// settings have to be all that a session depends on: sessions would outlive the change of
+// a field that is not among them.
 func (s *AppSession) poolVerifier(settings [][]string, life time.Duration, build func() pooledVerifier) session.Verifier {
 	key := delegation.Fingerprint(append(settings, []string{life.String()})...)
 	return s.refs.loadOrNew("sessions\x00"+key, func() caddy.Destructor { return build() }).(pooledVerifier).Verifier
 }
 
-// poolRemoteVerifier pools a verifier that asks somebody.
+// poolRemoteVerifier returns v, which calls a server by the client, as a pooled verifier.
 func (s *AppSession) poolRemoteVerifier(v session.Verifier, client *http.Client, settings [][]string, life time.Duration, revocations *session.Revocations) (session.Verifier, error) {
 	connection, err := s.HTTP.fingerprint(caddy.NewReplacer())
 	if err != nil {
 		return nil, err
 	}
 	return s.poolVerifier(append(settings, connection), life, func() pooledVerifier {
-		asked := session.NewRemoteVerifier(v, client.Timeout)
-		asked.ClientAddress = clientAddress
-		return pooledVerifier{session.NewCache(asked, revocations, life), client}
+		remote := session.NewRemoteVerifier(v, client.Timeout)
+		remote.ClientNetwork = clientNetwork
+		return pooledVerifier{session.NewCache(remote, revocations, life), client}
 	}), nil
 }
 
-func introspectionSettings(i *session.Introspection) [][]string {
-	return [][]string{{"introspect", i.URL, i.ClientID, i.ClientSecret.Reveal(), i.Realm, i.Issuer, i.AudienceClaim, i.TokenType}, i.Audiences, headerSettings(i.Header)}
-}
-
-func endpointSettings(e *session.Endpoint) [][]string {
-	return [][]string{{"endpoint", e.URL, e.Cookie, e.Subject, e.Expires, e.Realm}, headerSettings(e.Header)}
-}
-
-// jwtSettings has keys name the verifier's keys.
-func jwtSettings(j *session.JWT, keys []string) [][]string {
-	algorithms := make([]string, len(j.Algorithms))
-	for i, algorithm := range j.Algorithms {
-		algorithms[i] = string(algorithm)
-	}
-	return [][]string{{"jwt", j.Issuer, j.Realm, j.AudienceClaim, j.SubjectClaim, j.Lifetime.String(), j.Type}, j.Audiences, algorithms, keys}
-}
-
-// fingerprint is what connections depend on: of certificates what the file
-// holds, because a file that was mended is to count.
+// fingerprint returns the settings that connections depend on. Of a file of certificates
+// it has the digest, because a file with the same name may have changed.
 func (h *HTTP) fingerprint(repl *caddy.Replacer) ([]string, error) {
 	settings, err := h.settings(repl)
 	if err != nil {
@@ -100,11 +82,11 @@ func (h *HTTP) fingerprint(repl *caddy.Replacer) ([]string, error) {
 	return all, nil
 }
 
-// claimDefaultRealm notes how users are named in a realm that nobody has chosen: the
-// default. Two ways there would take two people for one where the same name
-// means one user at the one and another at the other.
-func (a *App) claimDefaultRealm(realm string, way ...string) error {
-	key := strings.Join(way, " ")
+// claimDefaultRealm records how users are named in a default realm, by what and by which
+// claim or address. It returns an error if another app_session names them in another way:
+// the same name could be two users, who would be taken for one.
+func (a *App) claimDefaultRealm(realm string, source ...string) error {
+	key := strings.Join(source, " ")
 	if other, ok := a.realmSources[realm]; ok && other != key {
 		return fmt.Errorf("two app_session name users in different ways and would share the realm %s: write `realm %s` in both if a name means the same user in both, otherwise a realm of its own in one of them", realm, realm)
 	}
@@ -115,14 +97,14 @@ func (a *App) claimDefaultRealm(realm string, way ...string) error {
 	return nil
 }
 
-// clientAddress is a [session.Client]: what Caddy takes for the client's
-// address, with trusted_proxies what a proxy in front says.
-func clientAddress(ctx context.Context) string {
+// clientNetwork returns the network of a request's client, as Caddy knows it: with
+// trusted_proxies it is what a proxy in front says.
+func clientNetwork(ctx context.Context) netip.Prefix {
 	address, _ := caddyhttp.GetVar(ctx, caddyhttp.ClientIPVarKey).(string)
-	return address
+	return session.ClientNetwork(address)
 }
 
-// httpClient is for questions about sessions.
+// httpClient returns the client for calls about sessions.
 func (s *AppSession) httpClient(repl *caddy.Replacer) (*http.Client, error) {
 	settings, err := s.HTTP.settings(repl)
 	if err != nil {

@@ -4,23 +4,24 @@ package caddymodule
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/command"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/jwks"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
 
-// keyProber is implemented by keys that come from elsewhere.
+// keyProber is implemented by key sets that are fetched.
 type keyProber interface {
 	Probe(ctx context.Context) (keys int, err error)
 }
 
-// probe finds out, for `caddy delegate check`, whether sessions can be verified:
-// it fetches the keys, or asks about a session that was made up.
+// probe finds out, for `caddy delegate check`, whether sessions can be verified: it fetches
+// the keys, or verifies a made-up credential. It returns what it has found.
 func (s *AppSession) probe(ctx context.Context) (string, error) {
 	what := s.describeVerifier()
 	if s.JWT != nil {
@@ -41,19 +42,19 @@ func (s *AppSession) probe(ctx context.Context) (string, error) {
 		}
 		return fmt.Sprintf("%s: %d keys for signatures", what, n), nil
 	}
-	slot := session.InBearer
+	source := session.InBearer
 	if s.Cookie != "" {
-		slot = session.InCookie
+		source = session.InCookie
 	}
-	if err := session.Probe(ctx, s.verifier, slot); err != nil {
-		return "", fmt.Errorf("%s: %w", what, probeCause(err))
+	if err := session.Probe(ctx, s.verifier, source); err != nil {
+		return "", fmt.Errorf("%s: %s", what, delegation.Explain(err))
 	}
 	return what + ": answers that nobody is signed in by a session that was made up", nil
 }
 
-// misnamed is an error if the issuer calls itself by another name than the
-// settings do, of the same address: by the slash at its end, as a rule. Its tokens
-// are all refused then. An issuer without a discovery document is not judged.
+// misnamed returns an error if the discovery document has the issuer's name with another
+// end than the settings, by a slash as a rule: all its tokens are refused then. An issuer
+// without a discovery document passes.
 func (s *AppSession) misnamed(ctx context.Context, issuer string) error {
 	settings, err := s.HTTP.settings(caddy.NewReplacer())
 	if err != nil {
@@ -61,14 +62,14 @@ func (s *AppSession) misnamed(ctx context.Context, issuer string) error {
 	}
 	client := settings.Client()
 	defer client.CloseIdleConnections()
-	_, name, err := session.Discover(ctx, client, issuer)
+	_, name, err := jwks.Discover(ctx, client, issuer)
 	if err != nil || name == issuer || strings.TrimSuffix(name, "/") != strings.TrimSuffix(issuer, "/") {
 		return nil //nolint:nilerr // there is nothing to compare with
 	}
 	return fmt.Errorf("the issuer calls itself %s, and `issuer` says %s: they have to agree to the last slash", command.Printable(name), command.Printable(issuer))
 }
 
-// discoveryHint says where the issuer itself says that its keys are.
+// discoveryHint returns where the keys are by the issuer's discovery document.
 func (s *AppSession) discoveryHint(ctx context.Context, issuer string) string {
 	settings, err := s.HTTP.settings(caddy.NewReplacer())
 	if err != nil {
@@ -76,22 +77,14 @@ func (s *AppSession) discoveryHint(ctx context.Context, issuer string) string {
 	}
 	client := settings.Client()
 	defer client.CloseIdleConnections()
-	address, err := session.DiscoverJWKS(ctx, client, issuer)
+	address, _, err := jwks.Discover(ctx, client, issuer)
 	if err != nil {
 		return fmt.Sprintf("the issuer's discovery document does not help: %v", err)
 	}
 	return "the issuer's discovery document names jwks_uri " + address
 }
 
-// probeCause is what a refusal is for.
-func probeCause(err error) error {
-	if cause := errors.Unwrap(err); cause != nil {
-		return cause
-	}
-	return err
-}
-
-// describeVerifier tells one app_session from another.
+// describeVerifier names the verifier for operators, with the address or issuer.
 func (s *AppSession) describeVerifier() string {
 	repl := caddy.NewReplacer()
 	switch {

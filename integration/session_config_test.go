@@ -67,7 +67,7 @@ func TestSessionJSON(t *testing.T) {
 		`{"handler":"app_session","session_endpoint":{"url":"http://app/"}}`:                                                               "say where the session is",
 		`{"handler":"app_session","cookie":"a","session_endpoint":{"url":"http://app/","cache":3600000000000}}`:                            "at most 10m",
 		`{"handler":"app_session","cookie":"a","session_endpoint":{"url":"http://app/"},"jwt":{}}`:                                         "verify sessions in one way",
-		`{"handler":"app_session","cookie":"a","session_endpoint":{"url":"http://app/","headers":{"cookie":"b"}}}`:                         "header_up Cookie: the question sets it itself",
+		`{"handler":"app_session","cookie":"a","session_endpoint":{"url":"http://app/","headers":{"cookie":"b"}}}`:                         "header_up Cookie: the request sets it itself",
 		`{"handler":"app_session","cookie":"a","session_endpoint":{"url":"http://app/","headers":{"X-A":"b","x-a":"c"}}}`:                  "header_up X-A is set already",
 		`{"handler":"app_session","cookie":"a","session_endpoint":{"url":"http://app/","headers":{"X-A":"{http.request.header.X-A}"}}}`:    "nothing of the client's request goes along",
 		`{"handler":"app_session","cookie":"a","introspect":{"url":"https://l/","client_id":"a","client_secret":"b"}}`:                     "audience is missing",

@@ -3,142 +3,16 @@
 package integration
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"encoding/base64"
-	"encoding/json"
-	"maps"
 	"net/http"
-	"net/http/httptest"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/go-jose/go-jose/v4"
-	"github.com/go-jose/go-jose/v4/jwt"
 	"golang.org/x/crypto/bcrypt"
 
 	"github.com/caddy-delegate/caddy-delegate/integration/stack"
 )
-
-// login is an app's own login, whose sessions are JSON Web Tokens.
-type login struct {
-	*httptest.Server
-	t     testing.TB
-	key   *ecdsa.PrivateKey
-	calls atomic.Int64
-	down  atomic.Bool
-}
-
-func newLogin(t testing.TB) *login {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := &login{t: t, key: key}
-	l.Server = httptest.NewServer(l)
-	t.Cleanup(l.Close)
-	return l
-}
-
-// ServeHTTP publishes the key.
-func (l *login) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
-	l.calls.Add(1)
-	if l.down.Load() {
-		w.WriteHeader(http.StatusServiceUnavailable)
-		return
-	}
-	_ = json.NewEncoder(w).Encode(jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: l.key.Public(), KeyID: "1", Use: "sig", Algorithm: "ES256"}}})
-}
-
-// session is what a user's cookie or bearer holds.
-func (l *login) session(user string, change map[string]any) string {
-	l.t.Helper()
-	claims := map[string]any{
-		"iss": l.URL, "aud": "app", "sub": user, "iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix(),
-		"email": user + "@example.org", "org": map[string]any{"unit": 12345678901234567},
-	}
-	maps.Copy(claims, change)
-	return l.sign(claims)
-}
-
-func (l *login) sign(claims map[string]any) string {
-	l.t.Helper()
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: l.key, KeyID: "1"}}, nil)
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	text, err := jwt.Signed(signer).Claims(claims).Serialize()
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	return text
-}
-
-// caddyfile has app_session before every directive, and a page that tells who
-// is signed in.
-func (l *login) caddyfile(options string) string {
-	session := `
-		app_session {
-			cookie   __Host-session
-			bearer
-			jwks     ` + l.URL + `/jwks
-			issuer   ` + l.URL + `
-			audience app
-		}`
-	optional := strings.Replace(session, "bearer", "bearer\n\t\t\toptional", 1)
-	return `{` + stack.Options + `
-	delegate {` + stack.Provider + options + `
-	}
-}
-http://127.0.0.1:[[.Port]] {
-	handle_path /mdh/* {` + session + `
-		delegate_proxy mydatahelps
-	}
-	handle /mdh-token {` + session + `
-		delegate_token mydatahelps
-	}
-	handle /logout {` + session + `
-		delegate_logout
-		respond "signed out"
-	}
-	handle /backchannel {
-		delegate_logout {
-			backchannel {
-				jwks     ` + l.URL + `/jwks
-				issuer   ` + l.URL + `
-				audience app
-			}
-		}
-	}
-	handle /bye {` + optional + `
-		delegate_logout
-		respond "nobody is in: {http.auth.user.id}"
-	}
-	handle_path /maybe/* {` + optional + `
-		delegate_proxy mydatahelps
-	}
-	handle /who {` + session + `
-		respond "{http.auth.user.id} {http.auth.user.email} {http.auth.user.org.unit} {http.auth.user.none}"
-	}
-}
-`
-}
-
-// with is a request with the headers, of nobody who is signed in by the stack's
-// own app.
-func (u *user) with(method, path string, headers ...string) *http.Request {
-	u.t.Helper()
-	req := u.request(method, path, nil)
-	req.Header.Del("Cookie")
-	for i := 0; i < len(headers); i += 2 {
-		req.Header.Add(headers[i], headers[i+1])
-	}
-	return req
-}
 
 // TestAppSession protects the way in for apps with a login of their own, over
 // every protocol: who has a session is served as themselves, who has none, one
@@ -263,86 +137,6 @@ func TestAppSessionUnavailable(t *testing.T) {
 	if n := l.calls.Load(); n != 1 {
 		t.Errorf("%d calls for the keys", n)
 	}
-}
-
-// TestSessionOfTheApp protects users of an app whose sessions only it can
-// judge: it is asked, seldom, with nothing but the session; and what it says
-// of one is never another's.
-func TestSessionOfTheApp(t *testing.T) {
-	var asked atomic.Int64
-	var down atomic.Bool
-	var heard atomic.Pointer[http.Header]
-	s := newStack(t)
-	s.App.Handle("/api/me", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked.Add(1)
-		h := r.Header.Clone()
-		heard.Store(&h)
-		_, name := s.App.Session(r)
-		switch {
-		case down.Load():
-			w.WriteHeader(http.StatusBadGateway)
-		case name == "":
-			http.Redirect(w, r, "/login", http.StatusFound)
-		default:
-			_ = json.NewEncoder(w).Encode(map[string]any{"user": map[string]string{"id": name, "email": name + "@example.org"}})
-		}
-	}))
-	session := `
-		app_session {
-			cookie ` + stack.CookieName + `
-			bearer
-			session_endpoint http://[[.AppAddr]]/api/me {
-				subject user.id
-			}
-		}`
-	load(t, s, `{`+stack.Options+`
-	delegate {`+stack.Provider+`
-	}
-}
-http://127.0.0.1:[[.Port]] {
-	handle_path /mdh/* {`+session+`
-		delegate_proxy mydatahelps
-	}
-	handle /logout {`+session+`
-		delegate_logout
-		reverse_proxy [[.AppAddr]]
-	}
-}
-`)
-	alice, bob := signIn(t, s, "alice"), signIn(t, s, "bob")
-	for range 5 {
-		for u, id := range map[*user]string{alice: stack.Alice.ID, bob: stack.Bob.ID} {
-			req := u.request(http.MethodGet, participantPath, nil)
-			req.Header.Set("X-Secret", "not for the app's session endpoint")
-			a := u.do(req)
-			a.want(t, http.StatusOK, "")
-			if !strings.Contains(a.body, id) {
-				t.Errorf("somebody else: %s", a.body)
-			}
-		}
-	}
-	if n := asked.Load(); n != 2 {
-		t.Errorf("the app was asked %d times", n)
-	}
-	for name := range *heard.Load() {
-		if name != "Accept" && name != "Cookie" && name != "User-Agent" && name != "Accept-Encoding" {
-			t.Errorf("the app was sent %s", name)
-		}
-	}
-	u := signIn(t, s, "nobody")
-	u.session = "forged"
-	u.get(participantPath).want(t, http.StatusUnauthorized, "session_required")
-	bob.do(bob.with(http.MethodGet, participantPath, "Authorization", "Bearer "+bob.session)).want(t, http.StatusOK, "")
-
-	// A logout is known at once, though the answer would count for longer.
-	alice.do(alice.request(http.MethodPost, "/logout", nil)).want(t, http.StatusNoContent, "")
-	alice.get(participantPath).want(t, http.StatusUnauthorized, "session_required")
-	bob.get(participantPath).want(t, http.StatusOK, "")
-
-	down.Store(true)
-	late := signIn(t, s, "alice")
-	late.get(participantPath).want(t, http.StatusServiceUnavailable, "session_unavailable")
-	bob.get(participantPath).want(t, http.StatusOK, "") // is remembered
 }
 
 // TestSessionsAreNotMixed protects from the claims of one session with the

@@ -17,7 +17,7 @@ import (
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/strictjson"
 )
 
 // callback is the body that the platform posts. Of the fields of datasets only
@@ -157,7 +157,7 @@ func readFormCallback(body string) (*callback, error) {
 
 // readJSONCallback reads a JSON object. A name that comes twice is an error.
 func readJSONCallback(body []byte) (*callback, error) {
-	all, err := oauth.StrictObject(body)
+	all, err := strictjson.Members(body)
 	if err != nil {
 		return nil, errCallbackFormat
 	}

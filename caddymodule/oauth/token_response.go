@@ -3,16 +3,16 @@
 package oauth
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/strictjson"
 )
 
 const (
@@ -30,42 +30,6 @@ type tokenResponse struct {
 	scope       string // as granted
 }
 
-// StrictObject returns the members of a JSON object that came over the network. A
-// name that occurs twice is an error: two parsers may disagree on which one
-// counts (RFC 8259 section 4). Null values are nil. Errors quote nothing.
-func StrictObject(body []byte) (map[string]json.RawMessage, error) {
-	dec := json.NewDecoder(bytes.NewReader(body))
-	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
-		return nil, errors.New("the answer is no JSON object")
-	}
-	all := make(map[string]json.RawMessage)
-	for dec.More() {
-		t, err := dec.Token()
-		key, ok := t.(string)
-		if err != nil || !ok {
-			return nil, errors.New("the answer is damaged JSON")
-		}
-		if _, twice := all[key]; twice {
-			return nil, errors.New("the answer has a key twice")
-		}
-		var value json.RawMessage
-		if err := dec.Decode(&value); err != nil {
-			return nil, errors.New("the answer is damaged JSON")
-		}
-		if string(value) == "null" {
-			value = nil
-		}
-		all[key] = value
-	}
-	if _, err := dec.Token(); err != nil {
-		return nil, errors.New("the answer is damaged JSON")
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("something follows the answer's JSON")
-	}
-	return all, nil
-}
-
 // stringField returns a string member; "" if it is absent.
 func stringField(all map[string]json.RawMessage, key string) (string, error) {
 	if all[key] == nil {
@@ -81,9 +45,9 @@ func stringField(all map[string]json.RawMessage, key string) (string, error) {
 // parseTokenResponse checks the body of a successful answer to a request for the
 // scopes asked. Errors name the field, never its value.
 func parseTokenResponse(body []byte, asked []string) (*tokenResponse, error) {
-	all, err := StrictObject(body)
+	all, err := strictjson.Members(body)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the answer: %w", err)
 	}
 	if all["error"] != nil {
 		return nil, errors.New("a successful answer reports an error")

@@ -9,6 +9,8 @@ import (
 	"mime"
 	"net/http"
 	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/strictjson"
 )
 
 // checkedTransport is the transport between x/oauth2 and the network for one token
@@ -93,9 +95,9 @@ func (w *checkedTransport) checkResponse(res *http.Response, body []byte) *Error
 // parseErrorResponse returns the error of an error response (RFC 6749 section 5.2).
 // Issuers send 400, 401 and 403 for the same codes, so the code decides.
 func parseErrorResponse(status int, body []byte) *Error {
-	all, err := StrictObject(body)
+	all, err := strictjson.Members(body)
 	if err != nil {
-		return &Error{Kind: Unavailable, reason: err.Error()}
+		return &Error{Kind: Unavailable, reason: "the answer: " + err.Error()}
 	}
 	code, err := stringField(all, "error")
 	switch {

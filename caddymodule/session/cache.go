@@ -13,12 +13,13 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/lru"
 )
 
-// maxSessions is how many verified sessions are remembered. One takes about
-// 3 KB, and much more if the issuer says much.
+// maxSessions is how many verified sessions are remembered. One takes about 3 KB,
+// and more if its claims are many.
 const maxSessions = 10_000
 
-// Cache remembers sessions that were verified, until they end. Only those: who
-// sends forgeries would push the others out. It implements [Verifier].
+// Cache remembers the verified sessions of a verifier. It implements [Verifier], and
+// returns no session that is revoked or has expired. Refused credentials are not
+// remembered: whoever sends forgeries would push the sessions out.
 type Cache struct {
 	verifier    Verifier
 	revocations *Revocations
@@ -28,16 +29,23 @@ type Cache struct {
 	hasher      *credentialHasher
 }
 
-// cachedSession is a session that is remembered.
+// cachedSession is a remembered session.
 type cachedSession struct {
 	*Session
-	generation atomic.Uint64 // the generation of revocations, and one, that it was looked up in
+	generation atomic.Uint64 // as that of a sessionIdentity, for all identities
 }
 
-// NewCache remembers what the verifier says for as long as life at most,
-// unless it is revoked.
+// NewCache returns an empty cache. A session is remembered for life at most, 0 for
+// none. The revocations keep no cache alive.
 func NewCache(v Verifier, r *Revocations, life time.Duration) *Cache {
-	c := &Cache{verifier: v, revocations: r, life: life, sessions: lru.New[digest, *cachedSession](maxSessions), latest: newLatestPerPerson(life), hasher: newCredentialHasher()}
+	c := &Cache{
+		verifier:    v,
+		revocations: r,
+		life:        life,
+		sessions:    lru.New[digest, *cachedSession](maxSessions),
+		latest:      newLatestPerPerson(life),
+		hasher:      newCredentialHasher(),
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.caches = append(r.caches, weak.Make(c))
@@ -57,8 +65,8 @@ func (c *Cache) Verify(ctx context.Context, credential Credential) (*Session, er
 	}
 	v := &cachedSession{Session: s}
 	if s.remote && s.IssuedBefore.Before(now) && !c.notRevoked(v) {
-		// The answer is to a question that somebody else had asked before, and
-		// a logout came in between: this request may well be from after it.
+		// The answer is to a call that began for another request, and a logout came
+		// in between: this request may well be from after it.
 		if s, err = c.verifier.Verify(ctx, credential); err != nil {
 			return nil, err
 		}
@@ -83,30 +91,32 @@ func (c *Cache) Verify(ctx context.Context, credential Credential) (*Session, er
 	return s, nil
 }
 
-// Forget drops what is remembered of a credential.
+// Forget drops the session of a credential from the cache.
 func (c *Cache) Forget(credential Credential) {
 	sum := c.hasher.digest(credential)
 	c.sessions.Delete(sum, string(sum[:]))
 }
 
-// forgetPerson drops the sessions of a person, and returns those that were good.
-func (c *Cache) forgetPerson(who delegation.Person) (good []*Session) {
+// forgetPerson drops the sessions of a person, or everybody's for the zero person,
+// and returns those that were not revoked.
+func (c *Cache) forgetPerson(who delegation.Person) (valid []*Session) {
 	c.sessions.DeleteFunc(func(v *cachedSession) bool {
 		if who != (delegation.Person{}) && v.identity(who) == nil {
 			return false
 		}
 		if c.notRevoked(v) {
-			good = append(good, v.Session)
+			valid = append(valid, v.Session)
 		}
 		return true
 	})
-	return good
+	return valid
 }
 
-// RefuseRevoked is the refusal of a session that is revoked.
+// RefuseRevoked returns the refusal of a revoked session.
 func RefuseRevoked() error { return refuse("the session was ended by a logout") }
 
-// notRevoked tells whether the session is not revoked.
+// notRevoked tells whether the session is valid in the current generation of the
+// revocations.
 func (c *Cache) notRevoked(v *cachedSession) bool {
 	generation := c.revocations.generation.Load() + 1
 	if v.generation.Load() == generation {
@@ -119,9 +129,9 @@ func (c *Cache) notRevoked(v *cachedSession) bool {
 	return true
 }
 
-// ForgetSessions drops the sessions that are remembered by a person's name, and counts
-// those that were not revoked yet. It returns the other names that these are
-// used by. The zero person is everybody.
+// ForgetSessions drops the sessions of a person from all caches, everybody's for the
+// zero person. n is how many of them were not revoked yet, others are the persons as
+// whom these are used as well.
 func (r *Revocations) ForgetSessions(who delegation.Person) (n int, others []delegation.Person) {
 	r.mu.Lock()
 	r.caches = slices.DeleteFunc(r.caches, func(p weak.Pointer[Cache]) bool { return p.Value() == nil })

@@ -18,6 +18,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/jwks"
 )
 
 // counted counts what another verifier is asked.
@@ -33,7 +34,7 @@ func (c *counted) Verify(ctx context.Context, credential Credential) (*Session, 
 
 func cached(t testing.TB, life time.Duration) (*Cache, *counted, func(change map[string]any) string) {
 	key := newKey(t)
-	v := &counted{Verifier: verifierOf(&StaticKeySet{[]any{key.Public()}})}
+	v := &counted{Verifier: verifierOf(jwks.NewStaticKeySet(key.Public()))}
 	return NewCache(v, NewRevocations(), life), v, func(change map[string]any) string { return sign(t, jose.ES256, key, nil, testClaims(change)) }
 }
 
@@ -181,7 +182,7 @@ func BenchmarkVerify(b *testing.B) {
 		algorithm       jose.SignatureAlgorithm
 		private, public any
 	}{{jose.RS256, rsaKey, rsaKey.Public()}, {jose.ES256, ecKey, ecKey.Public()}} {
-		j := verifierOf(&StaticKeySet{[]any{c.public}})
+		j := verifierOf(jwks.NewStaticKeySet(c.public))
 		token := sign(b, c.algorithm, c.private, nil, testClaims(map[string]any{"name": "Alice Example", "email": "alice@example.org", "exp": time.Now().Add(time.Hour).Unix()}))
 		cache := NewCache(j, NewRevocations(), time.Hour)
 		cache.revocations.Revoke(delegation.Person{Realm: testIssuer, Subject: "bob"})

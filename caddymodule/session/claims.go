@@ -3,41 +3,28 @@
 package session
 
 import (
-	"bytes"
+	"encoding/json"
 	"errors"
-	"io"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/go-jose/go-jose/v4/json"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/strictjson"
 )
 
-// maxSubject is longer than any name of a user.
+// maxSubject is the length of a user's name, in bytes: more than any has.
 const maxSubject = 1024
 
-// claims is a JSON object. The decoder refuses names that stand in it twice:
-// two parties would read two different ones.
+// claims are the members of a token's payload or of a server's answer, with the types
+// of [strictjson.Decode].
 type claims map[string]any
 
-func decodeClaims(text []byte) (claims, error) {
-	if nested(text) {
-		return nil, errors.New("it is nested too deeply") // the decoder would call itself as often
-	}
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.SetNumberType(json.UnmarshalJSONNumber) // an ID may be longer than a float is exact
-	var d claims
-	if err := decoder.Decode(&d); err != nil || d == nil {
-		return nil, errors.New("it is no JSON object, or has a name twice") // err may quote it
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return nil, errors.New("there is more than one JSON object")
-	}
-	return d, nil
-}
+// decodeClaims returns the claims of a JSON object. The error quotes nothing of it.
+func decodeClaims(text []byte) (claims, error) { return strictjson.Decode(text) }
 
-// readClaim gets a value of a document, unless one before it was wrong.
+// readClaim returns the claim at a path by one of the methods of claims. It does
+// nothing if *err is set: several claims are read in a row, and the first error stays.
 func readClaim[T any](err *error, get func(path string) (T, error), path string) (v T) {
 	if *err == nil {
 		v, *err = get(path)
@@ -45,13 +32,13 @@ func readClaim[T any](err *error, get func(path string) (T, error), path string)
 	return v
 }
 
-// intersects tells whether a token's audiences name one of ours.
+// intersects tells whether one of the audiences is among ours.
 func intersects(audiences, ours []string) bool {
 	return slices.ContainsFunc(audiences, func(a string) bool { return slices.Contains(ours, a) })
 }
 
-// value returns the value of a name, or else at a path of names, `user.id`; nil if
-// there is none. A name may hold dots itself, as URLs do.
+// value returns the claim of a name, or else the one at a path of names, such as
+// user.id; nil if there is none. A name may hold dots itself, as URLs do.
 func (d claims) value(path string) any {
 	if v, ok := d[path]; ok {
 		return v
@@ -67,7 +54,8 @@ func (d claims) value(path string) any {
 	return v
 }
 
-// text returns a string; "" if there is none. Any other type is an error.
+// text returns a claim that is a string; "" if there is none. Another type is an
+// error.
 func (d claims) text(path string) (string, error) {
 	switch v := d.value(path).(type) {
 	case nil:
@@ -79,11 +67,11 @@ func (d claims) text(path string) (string, error) {
 	}
 }
 
-// subject returns a user's name: a string, or the decimal of a whole number
-// above zero as it is written, because databases count their users and a float
-// is not exact above 2^53. There is one text for each number: what has a
-// fraction, an exponent or a sign is nobody's, and neither is 0, which systems
-// give to whoever is not signed in. Nor are true, lists and objects.
+// subject returns a claim that names a user: a string, or the decimal of a whole
+// number above 0 as it is written, because databases count their users and a float
+// is not exact above 2^53. Each number has one text: one with a fraction, an exponent
+// or a sign is an error, as are 0, which systems give to whoever is not signed in,
+// and other types.
 func (d claims) subject(path string) (string, error) {
 	switch v := d.value(path).(type) {
 	case nil:
@@ -106,7 +94,7 @@ func (d claims) subject(path string) (string, error) {
 	}
 }
 
-// optionalSubject is subject where it may be missing: "" says that nobody is signed in.
+// optionalSubject is subject for a claim that may be missing: "".
 func (d claims) optionalSubject(path string) (string, error) {
 	if v := d.value(path); v == nil || v == "" {
 		return "", nil
@@ -114,7 +102,8 @@ func (d claims) optionalSubject(path string) (string, error) {
 	return d.subject(path)
 }
 
-// time returns a NumericDate (RFC 7519 section 2); zero if there is none.
+// time returns a claim that is a NumericDate (RFC 7519 section 2); zero if there is
+// none.
 func (d claims) time(path string) (time.Time, error) {
 	switch v := d.value(path).(type) {
 	case nil:
@@ -130,7 +119,8 @@ func (d claims) time(path string) (time.Time, error) {
 	}
 }
 
-// strings returns one string or a list of them (RFC 7519 section 4.1.3).
+// strings returns a claim that is a string or a list of strings, as `aud` is (RFC
+// 7519 section 4.1.3); nil if there is none.
 func (d claims) strings(path string) ([]string, error) {
 	switch v := d.value(path).(type) {
 	case nil:
@@ -151,7 +141,7 @@ func (d claims) strings(path string) ([]string, error) {
 	}
 }
 
-// formatScalar writes a single value as text.
+// formatScalar returns a string, number or bool as text; ok is false for any other.
 func formatScalar(v any) (string, bool) {
 	switch v := v.(type) {
 	case string:

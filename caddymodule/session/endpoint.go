@@ -5,80 +5,86 @@ package session
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"time"
-
-	"github.com/go-jose/go-jose/v4/json"
 )
 
 const askingEndpoint = "asking the app about the session"
 
-// Endpoint asks the app itself who is signed in, at an address that tells a
-// browser who its user is. It implements [Verifier] and asks each time: see
-// [NewAsked].
+// Endpoint verifies sessions by asking the app itself, at an address where a browser
+// learns who its user is. It implements [Verifier] and calls the app each time: see
+// [RemoteVerifier].
 type Endpoint struct {
-	// URL is the address.
+	// URL is the address, which answers GET with a JSON object.
 	URL string
-	// Cookie is the cookie's name that the session is sent by, where it came
-	// by one.
+	// Cookie is the name of the cookie that a session is sent in, if it came in one.
 	Cookie string
-	// Subject is where the answer names the user, such as user.id. Default: sub.
+	// Subject is the path of the user in the answer, such as user.id. Empty: sub.
 	Subject string
-	// Expires is where it says when the session ends: seconds or milliseconds
-	// since 1970, or a date. Empty: it does not.
+	// Expires is the path of the session's end in the answer: seconds or milliseconds
+	// since 1970, or a date. Empty: it tells no end.
 	Expires string
-	// Header are headers of the question that the operator has chosen, such as
-	// Host: see [CheckHeader].
+	// Header are headers that the operator adds to the request, such as Host: see
+	// [CheckHeader].
 	Header http.Header
-	// Realm is the namespace of the subjects. It has to be given: no app says.
+	// Realm is the namespace of the subjects. Required: no app tells one.
 	Realm string
-	// Client makes the calls.
+	// Client sends the requests. Its redirect rule and cookie jar are not used.
 	Client *http.Client
+}
+
+// Settings returns all that a session depends on, but for the client: see
+// [JWT.Settings].
+func (e *Endpoint) Settings() [][]string {
+	return [][]string{{"endpoint", e.URL, e.Cookie, e.Subject, e.Expires, e.Realm}, headerSettings(e.Header)}
 }
 
 // Verify implements [Verifier].
 func (e *Endpoint) Verify(ctx context.Context, credential Credential) (*Session, error) {
-	a, err := e.call(ctx, credential)
+	res, err := e.call(ctx, credential)
 	if err != nil {
 		return nil, err
 	}
-	return e.interpret(a, credential)
+	return e.interpret(res, credential)
 }
 
+// call asks the app. The error is a refusal.
 func (e *Endpoint) call(ctx context.Context, credential Credential) (*response, error) {
 	req, err := e.newRequest(ctx, credential)
 	if err != nil {
 		return nil, unavailableAfter(askingEndpoint, err)
 	}
-	a, err := send(e.Client, req)
+	res, err := send(e.Client, req)
 	if err != nil {
 		return nil, unavailableAfter(askingEndpoint, err)
 	}
-	return a, nil
+	return res, nil
 }
 
-func (e *Endpoint) interpret(a *response, credential Credential) (*Session, error) {
-	switch a.status {
+// interpret returns the session that the app's answer vouches for.
+func (e *Endpoint) interpret(res *response, credential Credential) (*Session, error) {
+	switch res.status {
 	case http.StatusOK:
-		return e.parse(a, credential)
+		return e.parse(res, credential)
 	case http.StatusNoContent, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, statusPageExpired:
-		return nil, refuse(fmt.Sprintf("the app says that nobody is signed in (status %d)", a.status))
+		return nil, refuse(fmt.Sprintf("the app says that nobody is signed in (status %d)", res.status))
 	case http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect:
 		// Where nobody is signed in, most apps send the browser to their login
 		// page. The permanent ones (301, 308) say that the address is wrong.
-		return nil, refuse(fmt.Sprintf("the app redirects, as it does where nobody is signed in (status %d)", a.status))
+		return nil, refuse(fmt.Sprintf("the app redirects, as it does where nobody is signed in (status %d)", res.status))
 	default:
-		return nil, unavailableAfter(askingEndpoint, a.unexpectedStatus())
+		return nil, unavailableAfter(askingEndpoint, res.unexpectedStatus())
 	}
 }
 
-// statusPageExpired is Laravel's for a session that has ended.
+// statusPageExpired is the status by which Laravel answers for a session that has ended.
 const statusPageExpired = 419
 
-// newRequest is the question: the session and nothing else of what the client has
-// sent. Other headers would let it choose how the app reads the session.
+// newRequest returns the request: the session, and nothing else of what the client
+// has sent. Other headers would let the client choose how the app reads the session.
 func (e *Endpoint) newRequest(ctx context.Context, credential Credential) (*http.Request, error) {
 	if e.Realm == "" {
 		return nil, errors.New("its sessions have no realm: give them one")
@@ -100,8 +106,9 @@ func (e *Endpoint) newRequest(ctx context.Context, credential Credential) (*http
 	return req, nil
 }
 
-func (e *Endpoint) parse(a *response, credential Credential) (*Session, error) {
-	switch text := string(bytes.TrimSpace(a.body)); text {
+// parse returns the session of an answer with status 200.
+func (e *Endpoint) parse(res *response, credential Credential) (*Session, error) {
+	switch text := string(bytes.TrimSpace(res.body)); text {
 	case "", "null", "false":
 		// Auth.js says null, some say nothing at all.
 		if text == "" {
@@ -109,33 +116,33 @@ func (e *Endpoint) parse(a *response, credential Credential) (*Session, error) {
 		}
 		return nil, refuse("the app says that nobody is signed in (status 200, " + text + ")")
 	}
-	d, err := decodeClaims(a.body)
+	d, err := decodeClaims(res.body)
 	if err != nil {
-		return nil, unavailableAfter(askingEndpoint, a.malformed(err))
+		return nil, unavailableAfter(askingEndpoint, res.malformed(err))
 	}
 	path := e.Subject
 	if path == "" {
 		path = "sub"
 	}
 	if isNobody(d.value(path)) {
-		// As of an app that answers {} or {"user":null}.
+		// Some apps answer {} or {"user":null}.
 		return nil, refuse("the app says that nobody is signed in (status 200, no " + path + ")")
 	}
-	s := a.newSession(credential, d)
+	s := res.newSession(credential, d)
 	if s.Subject, err = d.subject(path); err != nil {
-		return nil, unavailableAfter(askingEndpoint, a.malformed(err))
+		return nil, unavailableAfter(askingEndpoint, res.malformed(err))
 	}
 	if e.Expires != "" {
 		if s.Expires, err = d.date(e.Expires); err != nil {
-			return nil, unavailableAfter(askingEndpoint, a.malformed(err))
+			return nil, unavailableAfter(askingEndpoint, res.malformed(err))
 		}
 	}
 	s.Realm = e.Realm
 	return s.applyLeeway(time.Now())
 }
 
-// isNobody tells whether what stands in a subject's place says that nobody is signed
-// in. 0 does at WordPress, Drupal and others, whose users count from 1.
+// isNobody tells whether a subject's value says that nobody is signed in. 0 does at
+// WordPress, Drupal and others, which count their users from 1.
 func isNobody(v any) bool {
 	switch v := v.(type) {
 	case nil:

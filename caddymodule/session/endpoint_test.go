@@ -95,7 +95,7 @@ func TestEndpoint(t *testing.T) {
 		"down":               {status: 503, body: until(`null`), want: nobodyKnows},
 	} {
 		t.Run(name, func(t *testing.T) {
-			j := &judge{status: c.status, kind: c.kind, body: c.body}
+			j := &fakeServer{status: c.status, kind: c.kind, body: c.body}
 			before := time.Now()
 			s, err := appEndpoint(j.client()).Verify(t.Context(), Credential{Text: askedCredential, Source: InCookie})
 			if got := outcome(t, s, err); got != c.want {
@@ -107,7 +107,7 @@ func TestEndpoint(t *testing.T) {
 			if c.want != "" {
 				return
 			}
-			if s.Realm != "app" || s.Subject != "alice" || s.digest != sessionDigest(askedCredential) || !s.remote || s.IssuedBefore.Before(before) || s.IssuedBefore.After(j.heard) {
+			if s.Realm != "app" || s.Subject != "alice" || s.digest != sessionDigest(askedCredential) || !s.remote || s.IssuedBefore.Before(before) || s.IssuedBefore.After(j.lastCall) {
 				t.Errorf("%+v", s)
 			}
 			if mail, _ := s.Claim("user.mail"); mail != "a@example.org" {

@@ -14,33 +14,34 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/jwks"
 )
 
-// Finding is what came of one check of a credential.
+// Finding is the result of one check of a credential.
 type Finding struct {
-	// Name is the claim, the header field or the property that was looked at.
+	// Name is the claim, the header field or the property that was checked.
 	Name string
-	// Detail is what it says, or why that will not do and which setting or
-	// change would mend it. It holds nothing of a signature, and of the person
-	// nothing but the names of claims.
+	// Detail is its value, or why that is not accepted and which setting or change
+	// would mend it. It holds nothing of a signature, and of the person nothing but
+	// the names of claims.
 	Detail string
-	// OK is whether it is as it has to be.
+	// OK is whether the check has passed.
 	OK bool
-	// Skipped is whether it was not looked at; Detail says why.
+	// Skipped is whether the check was not made; Detail says why.
 	Skipped bool
 }
 
-// Explainer is a verifier that can tell an operator why a credential is a
-// session, or is none.
+// Explainer is a verifier that can tell an operator why it accepts a credential, or does
+// not.
 type Explainer interface {
 	Verifier
-	// Explain judges each property by itself, also those behind the first that
-	// is wrong. All are OK if and only if Verify takes the credential.
+	// Explain makes all checks, also those behind the first that fails. All are OK if
+	// and only if Verify accepts the credential.
 	Explain(ctx context.Context, credential Credential) []Finding
 }
 
-// Explain is what a verifier finds of a credential, behind what it remembers and
-// how it waits.
+// Explain returns the findings of a verifier about a credential, of one that is wrapped in
+// a [Cache] or [RemoteVerifier] as well; nil if it cannot explain.
 func Explain(ctx context.Context, v Verifier, credential Credential) []Finding {
 	switch v := v.(type) {
 	case *Cache:
@@ -78,7 +79,8 @@ func (j *JWT) Explain(ctx context.Context, credential Credential) []Finding {
 	return all
 }
 
-// decodeUnverified reads a token without verifying it. The error says what it is instead.
+// decodeUnverified returns header and claims of a token without verifying it. The error
+// says what the text is instead.
 func decodeUnverified(text string) (header, payload claims, err error) {
 	parts := strings.Split(text, ".")
 	if len(text) > maxCredential || len(parts) != 3 {
@@ -99,7 +101,7 @@ func decodeUnverified(text string) (header, payload claims, err error) {
 	return header, payload, nil
 }
 
-// describeNonJWT says what a credential is that is no JWT.
+// describeNonJWT says what a credential is that is no JWT, by its parts between dots.
 func describeNonJWT(parts []string) string {
 	switch {
 	case len(parts) == 5:
@@ -111,7 +113,7 @@ func describeNonJWT(parts []string) string {
 	}
 }
 
-// explainHeader judges what the token says of itself.
+// explainHeader checks `alg`, `typ` and the rest of the header.
 func (j *JWT) explainHeader(header claims, text string) []Finding {
 	used, _ := header["alg"].(string)
 	alg := Finding{Name: "alg", Detail: printable(used), OK: slices.Contains(j.Algorithms, jose.SignatureAlgorithm(used))}
@@ -134,22 +136,22 @@ func (j *JWT) explainHeader(header claims, text string) []Finding {
 	return all
 }
 
-// algorithmHint tells which setting goes with an algorithm, if it is another one.
+// algorithmHint says which setting an algorithm needs that is not allowed.
 func algorithmHint(used string, allowed []jose.SignatureAlgorithm) string {
 	symmetric := slices.Contains(allowed, jose.HS256) || slices.Contains(allowed, jose.HS512)
 	switch name := jose.SignatureAlgorithm(used); {
-	case slices.Contains(SymmetricAlgorithms, name) && !symmetric:
+	case slices.Contains(jwks.SymmetricAlgorithms, name) && !symmetric:
 		return ": it is signed with a shared secret: write `hmac_secret` in place of the keys"
-	case slices.Contains(AsymmetricAlgorithms, name) && symmetric:
+	case slices.Contains(jwks.AsymmetricAlgorithms, name) && symmetric:
 		return ": it is signed with a private key: write `jwks` or `public_key` in place of `hmac_secret`"
-	case slices.Contains(SymmetricAlgorithms, name) || slices.Contains(AsymmetricAlgorithms, name):
+	case slices.Contains(jwks.SymmetricAlgorithms, name) || slices.Contains(jwks.AsymmetricAlgorithms, name):
 		return ": write `algorithms` with it, if the issuer has such a key"
 	default:
 		return ": none that is safe"
 	}
 }
 
-// explainSignature looks for the key.
+// explainSignature verifies the signature.
 func (j *JWT) explainSignature(ctx context.Context, header claims, text string) Finding {
 	f := Finding{Name: "signature"}
 	kind, _ := header["typ"].(string)
@@ -170,28 +172,9 @@ func (j *JWT) explainSignature(ctx context.Context, header claims, text string) 
 	if kid != "" {
 		f.Detail += "; its kid is " + printable(kid)
 	}
-	if fixed, ok := j.Keys.(*StaticKeySet); ok && fixed.signedByDecodedSecret(token) {
+	if fixed, ok := j.Keys.(*jwks.StaticKeySet); ok && fixed.SignedByDecodedSecret(token) {
 		f.Detail += "; the secret, decoded from base64, has: the app decodes it, so give the decoded bytes"
 	}
 	f.Detail += "; what follows is what the token says, whoever has written it"
 	return f
-}
-
-// signedByDecodedSecret tells whether a secret has signed the token that is given here as
-// base64, which some libraries decode and others take as it is.
-func (f *StaticKeySet) signedByDecodedSecret(token *jose.JSONWebSignature) bool {
-	for _, key := range f.keys {
-		secret, ok := key.([]byte)
-		if !ok {
-			continue
-		}
-		for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
-			if decoded, err := encoding.DecodeString(string(secret)); err == nil {
-				if _, err := token.Verify(decoded); err == nil {
-					return true
-				}
-			}
-		}
-	}
-	return false
 }

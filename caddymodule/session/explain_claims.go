@@ -11,7 +11,8 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// describeClaim is what a good claim says; "" if it is good because it is not there.
+// describeClaim returns the value of a claim whose check has passed; "" if it has passed
+// because there is no such claim.
 func (j *JWT) describeClaim(claim string, d claims, s *Session) string {
 	switch claim {
 	case "iss":
@@ -38,12 +39,13 @@ func (j *JWT) describeClaim(claim string, d claims, s *Session) string {
 	}
 }
 
+// formatTime returns a time in UTC as RFC 3339.
 func formatTime(at time.Time) string { return at.UTC().Format(time.RFC3339) }
 
-// printable is a value that is no secret and of no person.
+// printable returns a value for the terminal: it must be no secret, and of no person.
 func printable(text string) string { return delegation.Printable(text, 200) }
 
-// printValues prints one value or several.
+// printValues returns a claim that is a string or a list of strings; "" for any other.
 func printValues(d claims, claim string) string {
 	values, err := d.strings(claim)
 	if err != nil || len(values) == 0 {
@@ -55,15 +57,15 @@ func printValues(d claims, claim string) string {
 	return strings.Join(values, ", ")
 }
 
-// audienceClaims and subjectClaims are where issuers name whom a token is for,
-// and who a user is, besides the claims of RFC 7519.
+// audienceClaims and subjectClaims are the claims by which issuers name the audience and
+// the user, besides those of RFC 7519.
 var (
 	audienceClaims = []string{"aud", "azp", "client_id", "cid", "appid"}
 	subjectClaims  = []string{"sub", "user_id", "uid", "id", "user.id", "userId", "oid", "username"}
 )
 
-// claimHint is what could be written so that a claim would do, from what else the
-// token says. The operator has to know whether it should.
+// claimHint says which settings would make the check of a claim pass, from what else the
+// token says. Whether that is right is for the operator to know.
 func (j *JWT) claimHint(claim string, d claims) string {
 	switch claim {
 	case "iss":

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/jwks"
 )
 
 // explained is what findings say of a credential as a whole.
@@ -24,12 +26,12 @@ func explained(findings []Finding) bool {
 func TestExplain(t *testing.T) {
 	key := newKey(t)
 	secret := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("s", 48)))
-	shared, err := NewSharedSecrets(secret)
+	shared, err := jwks.NewSharedSecrets(secret)
 	if err != nil {
 		t.Fatal(err)
 	}
-	j := verifierOf(&StaticKeySet{[]any{key.Public()}})
-	hmac := &JWT{Issuer: testIssuer, Audiences: []string{testAudience}, Algorithms: SymmetricAlgorithms[:1], Keys: shared}
+	j := verifierOf(jwks.NewStaticKeySet(key.Public()))
+	hmac := &JWT{Issuer: testIssuer, Audiences: []string{testAudience}, Algorithms: jwks.SymmetricAlgorithms[:1], Keys: shared}
 	token := func(change map[string]any) string {
 		return sign(t, jose.ES256, key, map[string]any{"kid": "key-1"}, testClaims(change))
 	}

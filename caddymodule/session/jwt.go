@@ -11,66 +11,63 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/jwks"
 )
 
 const (
-	// leeway is how far the issuer's clock may be off.
+	// leeway is how far the clocks of issuer and server may differ.
 	leeway = 30 * time.Second
 
-	// MaxAge is how old a token may be. A logout is remembered for as long.
+	// MaxAge is the age up to which a token is valid, whatever end it tells. A
+	// revocation is remembered for as long.
 	MaxAge = 30 * 24 * time.Hour
 )
 
-// KeySet verify signatures.
-type KeySet interface {
-	// VerifySignature returns what a token says if one of the keys has signed it. The
-	// error is a refusal.
-	VerifySignature(ctx context.Context, token *jose.JSONWebSignature) ([]byte, error)
-}
-
-// JWT verifies sessions that are signed JSON Web Tokens, as RFC 8725 has it:
-// algorithms are not the token's choice, issuer and audience have to be right,
-// and no key is taken from a token. It implements [Verifier].
+// JWT verifies sessions that are signed JSON Web Tokens, by the rules of RFC 8725:
+// the algorithm is not the token's choice, issuer and audience have to be right, and
+// no key is taken from a token. It implements [Verifier].
 type JWT struct {
-	// Issuer is what `iss` has to be. Empty: it does not matter, as the keys are
-	// this app's alone.
+	// Issuer is the value that `iss` must have. Empty: any, for keys that sign this
+	// app's sessions and nothing else.
 	Issuer string
-	// Realm is the namespace of the subjects, if they are not named by `sub` of
-	// the issuer. Empty: the issuer.
+	// Realm is the namespace of the subjects where they are not named by the
+	// issuer's `sub`. Empty: the issuer.
 	Realm string
-	// Audiences are those of which AudienceClaim has to name one. Empty: it does
-	// not matter, as the keys are this app's alone.
+	// Audiences are the values of which AudienceClaim must have one. Empty: any, for
+	// keys that sign this app's sessions and nothing else.
 	Audiences []string
-	// AudienceClaim is where the token names whom it is for. Empty: `aud`.
+	// AudienceClaim is the claim, or path, of the audience. Empty: `aud`.
 	AudienceClaim string
-	// SubjectClaim is where it names the user: a claim, or a path. Empty: `sub`.
+	// SubjectClaim is the claim, or path, of the user. Empty: `sub`.
 	SubjectClaim string
-	// Lifetime is from the issue of a token to its end. It serves where a token
-	// tells one of `iat` and `exp` only. Zero: both are required.
+	// Lifetime is the time from the issue of a token to its end. It is used where a
+	// token has only one of `iat` and `exp`. Zero: both are required.
 	Lifetime time.Duration
-	// Algorithms are what may have been used, none else. They have to fit the
-	// keys: see [Symmetric] and [Asymmetric].
+	// Algorithms are the signature algorithms that are accepted. They have to fit the
+	// keys: see [jwks.SymmetricAlgorithms] and [jwks.AsymmetricAlgorithms].
 	Algorithms []jose.SignatureAlgorithm
-	// Type is what the header `typ` has to be, such as at+jwt. Empty: JWT,
-	// at+jwt or nothing.
+	// Type is the value that the header `typ` must have, such as at+jwt, in either
+	// case. Empty: JWT, at+jwt or no `typ`.
 	Type string
-	// Keys are the issuer's.
-	Keys KeySet
+	// Keys are those of the issuer.
+	Keys jwks.KeySet
 }
 
-// defaultTypes are what a session may say it is. A logout token or a proof of
-// possession is signed by the same key, and is none (RFC 8725 section 3.11).
+// defaultTypes are the values of `typ` that a session may have. Logout tokens and
+// proofs of possession may be signed by the same key, and are no sessions (RFC 8725
+// section 3.11).
 var defaultTypes = []string{"", "jwt", "at+jwt"}
 
-// forbiddenHeaders are header fields by which a token would choose the key or the
-// rules it is verified by.
+// forbiddenHeaders are the header fields by which a token would choose the key or the
+// rules that it is verified by.
 var forbiddenHeaders = []jose.HeaderKey{"jku", "x5u", "crit", "b64", "zip", "enc", "epk"}
 
 // Verify implements [Verifier].
 func (j *JWT) Verify(ctx context.Context, credential Credential) (*Session, error) {
 	text := credential.Text
-	// Read before it is verified as well: the issuer need not be asked for a key
-	// by which a session would be signed that has expired, or is for another app.
+	// The claims are checked before the signature as well: the issuer need not be
+	// asked for the key of a token that has expired, or is for another app.
 	d, err := j.verifySigned(ctx, text, j.types(), func(d claims) error {
 		_, err := j.checkClaims(d)
 		return err
@@ -86,6 +83,18 @@ func (j *JWT) Verify(ctx context.Context, credential Credential) (*Session, erro
 	return s, nil
 }
 
+// Settings returns all that a session depends on, but for the keys, which have no
+// printable form here: a cache of sessions is shared by verifiers with the same settings
+// alone.
+func (j *JWT) Settings() [][]string {
+	algorithms := make([]string, len(j.Algorithms))
+	for i, algorithm := range j.Algorithms {
+		algorithms[i] = string(algorithm)
+	}
+	return [][]string{{"jwt", j.Issuer, j.Realm, j.AudienceClaim, j.SubjectClaim, j.Lifetime.String(), j.Type}, j.Audiences, algorithms}
+}
+
+// types returns the accepted values of `typ`, as mediaType writes them.
 func (j *JWT) types() []string {
 	if j.Type != "" {
 		return []string{mediaType(j.Type)}
@@ -93,12 +102,13 @@ func (j *JWT) types() []string {
 	return defaultTypes
 }
 
-// maxJWTHeader is more than any header needs that brings no key.
+// maxJWTHeader is the length of an encoded header, in bytes: more than any needs that
+// has no key in it.
 const maxJWTHeader = 2 << 10
 
-// isCanonical tells whether a token is written in the only way there is: what
-// a decoder passes over, or bits that it drops, would be other names of the
-// same session.
+// isCanonical tells whether a token has the one spelling that there is of it. Line
+// breaks that a decoder passes over, and bits that it drops, would be other names of
+// the same session: a cache and a revocation would miss it.
 func isCanonical(token string) bool {
 	header, rest, _ := strings.Cut(token, ".")
 	payload, signature, _ := strings.Cut(rest, ".")
@@ -111,7 +121,6 @@ func isCanonical(token string) bool {
 		if n := base64.RawURLEncoding.DecodedLen(len(part)); n > len(into) {
 			into = make([]byte, n)
 		}
-		// Line breaks would be passed over.
 		if strings.ContainsAny(part, "\r\n") {
 			return false
 		}
@@ -122,19 +131,20 @@ func isCanonical(token string) bool {
 	return true
 }
 
-// mediaType compares as RFC 7515 section 4.1.9 has it.
+// mediaType returns a `typ` in the form in which it is compared (RFC 7515 section
+// 4.1.9).
 func mediaType(name string) string { return strings.TrimPrefix(strings.ToLower(name), "application/") }
 
-// verifySigned verifies the signature and returns what was signed. worth says why a
-// token is worth nothing whoever has signed it, and must believe none of it.
-func (j *JWT) verifySigned(ctx context.Context, text string, types []string, worth func(claims) error) (claims, error) {
+// verifySigned verifies the signature of a token and returns its claims. precheck may
+// refuse a token before, by claims that nobody has verified; it may be nil.
+func (j *JWT) verifySigned(ctx context.Context, text string, types []string, precheck func(claims) error) (claims, error) {
 	token, err := j.parse(text, types)
 	if err != nil {
 		return nil, err
 	}
 	d, err := decodeClaims(token.UnsafePayloadWithoutVerification())
-	if err == nil && worth != nil {
-		err = worth(d)
+	if err == nil && precheck != nil {
+		err = precheck(d)
 	}
 	if err != nil {
 		return nil, refuse("JWT: " + err.Error())
@@ -149,10 +159,10 @@ func (j *JWT) verifySigned(ctx context.Context, text string, types []string, wor
 	return d, nil
 }
 
-// parse reads a token whose header lets its signature be verified.
+// parse returns a token whose header is acceptable. Its signature is not verified.
 func (j *JWT) parse(text string, types []string) (*jose.JSONWebSignature, error) {
-	// Counted before anything is decoded: parsers have spent megabytes on dots
-	// (CVE-2025-22868).
+	// The parts are counted before anything is decoded: parsers have spent megabytes
+	// on dots (CVE-2025-22868).
 	if len(text) > maxCredential || strings.Count(text, ".") != 2 || !isCanonical(text) {
 		return nil, refuse("it is no JWT")
 	}

@@ -10,15 +10,15 @@ import (
 	"time"
 )
 
-// claimCheck judges what a token says of one thing, and keeps it in the session.
-// An error names the claim, and where a setting is for that the setting, but no
-// value.
+// claimCheck checks one claim, and sets the field of the session that comes from it.
+// Its error names the claim, and the setting for it if there is one, but no value.
 type claimCheck struct {
 	claim string
 	check func(d claims, s *Session) error
 }
 
-// checkClaims checks the claims (RFC 7519 section 4.1).
+// checkClaims returns the session of a token's claims (RFC 7519 section 4.1), or the
+// error of the first check that fails.
 func (j *JWT) checkClaims(d claims) (*Session, error) {
 	s := j.newSession(d)
 	for _, check := range j.claimChecks() {
@@ -29,11 +29,12 @@ func (j *JWT) checkClaims(d claims) (*Session, error) {
 	return s, nil
 }
 
+// newSession returns a session without subject, for the checks to fill in.
 func (j *JWT) newSession(d claims) *Session {
 	return &Session{Realm: cmp.Or(j.Realm, j.Issuer), claims: d}
 }
 
-// claimChecks are all that a token has to say, and what it must not.
+// claimChecks returns the checks in the order in which they are made.
 func (j *JWT) claimChecks() []claimCheck {
 	audience, subject := cmp.Or(j.AudienceClaim, "aud"), cmp.Or(j.SubjectClaim, "sub")
 	return []claimCheck{
@@ -96,10 +97,9 @@ func (j *JWT) claimChecks() []claimCheck {
 	}
 }
 
-// isRefreshToken tells whether a token says that it is one for getting others. Issuers
-// sign those with the keys of sessions, for the same user and audience; they
-// live much longer, and what has been renewed or withdrawn is known to the
-// issuer alone.
+// isRefreshToken tells whether a token says that it is a refresh token. Issuers sign
+// those with the keys of sessions, for the same user and audience; but they live much
+// longer, and which of them is withdrawn is known to the issuer alone.
 func (d claims) isRefreshToken() bool {
 	return slices.ContainsFunc([]string{"token_use", "token_type", "typ", "type"}, func(claim string) bool {
 		kind, _ := d[claim].(string)
@@ -107,10 +107,10 @@ func (d claims) isRefreshToken() bool {
 	})
 }
 
-// checkLifetime sets from when until when a session counts. Who signs out ends all that
-// was issued before: the moment of issue must not be later than it was. The
-// lifetime makes it earlier if it is longer than that of the token, and a token
-// that lives longer than that is refused where it shows.
+// checkLifetime sets IssuedBefore and Expires. A logout ends the sessions that were
+// issued before it, so that the time of issue must never be taken for later than it
+// was. From `exp` and a Lifetime that is too long it comes out earlier, which is
+// safe; a token for which Lifetime is seen to be too short is refused.
 func (j *JWT) checkLifetime(s *Session, d claims) (err error) {
 	issued := readClaim(&err, d.time, "iat")
 	expires := readClaim(&err, d.time, "exp")
@@ -144,8 +144,8 @@ func (j *JWT) checkLifetime(s *Session, d claims) (err error) {
 	if end := issued.Add(MaxAge); end.Before(s.Expires) {
 		s.Expires = end // by then a logout is forgotten
 	}
-	// iat is in whole seconds: who signs in anew right after a logout must not
-	// be signed out. Sessions that were seen before it end by their digests.
+	// `iat` is in whole seconds: who signs in anew right after a logout must not be
+	// signed out. Sessions that were seen before the logout end by their digests.
 	s.IssuedBefore = endOfSecond(issued)
 	return nil
 }

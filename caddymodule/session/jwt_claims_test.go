@@ -11,13 +11,15 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/jwks"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/jwks/jwkstest"
 )
 
 // claimed verifies a token of the claims, which are changed as those of claims.
 func claimed(t *testing.T, change map[string]any, set func(*JWT)) (*Session, error) {
 	t.Helper()
 	key := newKey(t)
-	j := verifierOf(&StaticKeySet{[]any{key.Public()}})
+	j := verifierOf(jwks.NewStaticKeySet(key.Public()))
 	set(j)
 	return j.Verify(t.Context(), bearer(sign(t, jose.ES256, key, nil, testClaims(change))))
 }
@@ -65,7 +67,7 @@ func TestSubjectClaim(t *testing.T) {
 		`null`: "", `""`: "", `[42]`: "", `{"id":42}`: "", `"a\nb"`: "", strings.Repeat("9", maxSubject+1): "",
 	} {
 		for claim, payload := range map[string]string{"user_id": `"user_id":` + value, "user.id": `"user":{"id":` + value + `}`, "": `"sub":` + value} {
-			j := verifierOf(&StaticKeySet{[]any{key.Public()}})
+			j := verifierOf(jwks.NewStaticKeySet(key.Public()))
 			j.SubjectClaim = claim
 			other := ""
 			if claim != "" {
@@ -151,6 +153,27 @@ func TestLifetime(t *testing.T) {
 			if code := codeOf(t, s, err); code != "" || !s.IssuedBefore.Equal(endOfSecond(c.issued)) || !s.Expires.Equal(c.expires.Truncate(time.Second).Add(leeway)) {
 				t.Errorf("%s: %q %+v, want %s to %s", name, code, s, c.issued, c.expires)
 			}
+		}
+	})
+}
+
+// TestHopelessTokensAreNotLookedFor protects the issuer from being asked for the
+// key of what would be no session whoever had signed it.
+func TestHopelessTokensAreNotLookedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		key, forged, s := newKey(t), newKey(t), new(jwkstest.Server)
+		s.Publish(jwkstest.Public(key, "k"))
+		j := verifierOf(jwks.NewRemoteKeySet(testIssuer+"/jwks", s.Client()))
+		for _, change := range []map[string]any{
+			{"exp": time.Now().Add(-time.Hour).Unix()}, {"aud": "other"}, {"iss": "other"}, {"sub": nil}, {"cnf": map[string]any{}}, {"token_use": "refresh"},
+		} {
+			got, err := j.Verify(t.Context(), bearer(sign(t, jose.ES256, forged, map[string]any{"kid": "new"}, testClaims(change))))
+			if c := codeOf(t, got, err); c != delegation.SessionRequired {
+				t.Errorf("%v: %q", change, c)
+			}
+		}
+		if s.Calls() != 0 {
+			t.Errorf("%d calls", s.Calls())
 		}
 	})
 }

@@ -3,7 +3,6 @@
 package session
 
 import (
-	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -16,13 +15,14 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/jwks"
 )
 
 // TestJWT protects the way in: every rule of RFC 8725 that a token may break,
 // one at a time, beside the token that keeps all of them.
 func TestJWT(t *testing.T) {
 	key, other := newKey(t), newKey(t)
-	j := &JWT{Issuer: testIssuer, Audiences: []string{testAudience, "app2"}, Algorithms: []jose.SignatureAlgorithm{jose.ES256}, Keys: &StaticKeySet{[]any{key.Public()}}}
+	j := &JWT{Issuer: testIssuer, Audiences: []string{testAudience, "app2"}, Algorithms: []jose.SignatureAlgorithm{jose.ES256}, Keys: jwks.NewStaticKeySet(key.Public())}
 	now := time.Now()
 	good := func(change map[string]any) string { return sign(t, jose.ES256, key, nil, testClaims(change)) }
 	headed := func(h map[string]any) string { return sign(t, jose.ES256, key, h, testClaims(nil)) }
@@ -119,7 +119,7 @@ func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 // what is remembered of it.
 func TestLongLivedSession(t *testing.T) {
 	key := newKey(t)
-	j := verifierOf(&StaticKeySet{[]any{key.Public()}})
+	j := verifierOf(jwks.NewStaticKeySet(key.Public()))
 	issued := time.Now().Add(-MaxAge + time.Hour)
 	s, err := j.Verify(t.Context(), bearer(sign(t, jose.ES256, key, nil, testClaims(map[string]any{"iat": issued.Unix(), "exp": issued.Add(3 * MaxAge).Unix()}))))
 	if err != nil || s.Expires.After(issued.Add(MaxAge)) {
@@ -131,7 +131,7 @@ func TestLongLivedSession(t *testing.T) {
 // tokens of the same issuer.
 func TestJWTType(t *testing.T) {
 	key := newKey(t)
-	j := &JWT{Issuer: testIssuer, Audiences: []string{testAudience}, Algorithms: []jose.SignatureAlgorithm{jose.ES256}, Type: "at+jwt", Keys: &StaticKeySet{[]any{key.Public()}}}
+	j := &JWT{Issuer: testIssuer, Audiences: []string{testAudience}, Algorithms: []jose.SignatureAlgorithm{jose.ES256}, Type: "at+jwt", Keys: jwks.NewStaticKeySet(key.Public())}
 	for typ, want := range map[string]delegation.Code{"at+jwt": "", "JWT": delegation.SessionRequired} {
 		s, err := j.Verify(t.Context(), bearer(sign(t, jose.ES256, key, map[string]any{"typ": typ}, testClaims(nil))))
 		if code := codeOf(t, s, err); code != want {
@@ -149,7 +149,7 @@ func TestAlgorithmConfusion(t *testing.T) {
 	}
 	der, _ := x509.MarshalPKIXPublicKey(private.Public())
 	text := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
-	keys, algorithms, err := ParsePublicKeys(string(text))
+	keys, algorithms, err := jwks.ParsePublicKeys(string(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,50 +164,8 @@ func TestAlgorithmConfusion(t *testing.T) {
 			t.Errorf("signed with the public key: %q", code)
 		}
 	}
-	if _, err := NewSharedSecrets(string(text)); err == nil {
+	if _, err := jwks.NewSharedSecrets(string(text)); err == nil {
 		t.Error("a public key passes for a secret")
-	}
-}
-
-// TestKeysFromFiles protects operators from keys that are none or too weak.
-func TestKeysFromFiles(t *testing.T) {
-	weak, _ := rsa.GenerateKey(rand.Reader, 1024) // it has to be weak
-	_, edwards, _ := ed25519.GenerateKey(rand.Reader)
-	public := func(key any) string {
-		der, err := x509.MarshalPKIXPublicKey(key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
-	}
-	der, _ := x509.MarshalPKCS8PrivateKey(edwards)
-	ec := public(newKey(t).Public())
-	for name, c := range map[string]struct {
-		text string
-		want string
-	}{
-		"Ed25519":     {public(edwards.Public()), "EdDSA"},
-		"P-256":       {ec, "ES256"},
-		"two kinds":   {ec + public(edwards.Public()), "ES256 EdDSA"},
-		"weak RSA":    {"", ""},
-		"private key": {string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), ""},
-		"nothing":     {"-----BEGIN NOTHING", ""},
-		"empty":       {"", ""},
-	} {
-		if name == "weak RSA" && weak != nil {
-			c.text = public(weak.Public())
-		}
-		_, algorithms, err := ParsePublicKeys(c.text)
-		var got []string
-		for _, a := range algorithms {
-			got = append(got, string(a))
-		}
-		if strings.Join(got, " ") != c.want || (err == nil) != (c.want != "") {
-			t.Errorf("%s: %v, %v", name, got, err)
-		}
-	}
-	if _, err := NewSharedSecrets(strings.Repeat("x", minSecretBytes-1)); err == nil {
-		t.Error("a short secret is taken")
 	}
 }
 
@@ -215,7 +173,7 @@ func TestKeysFromFiles(t *testing.T) {
 // written, and what is no single value is not there.
 func TestClaims(t *testing.T) {
 	key := newKey(t)
-	j := &JWT{Issuer: "i", Audiences: []string{"a"}, Algorithms: []jose.SignatureAlgorithm{jose.ES256}, Keys: &StaticKeySet{[]any{key.Public()}}}
+	j := &JWT{Issuer: "i", Audiences: []string{"a"}, Algorithms: []jose.SignatureAlgorithm{jose.ES256}, Keys: jwks.NewStaticKeySet(key.Public())}
 	exp, iat := itoa(time.Now().Unix()+60), itoa(time.Now().Unix())
 	s, err := j.Verify(t.Context(), bearer(signText(t, jose.ES256, key, nil,
 		`{"iss":"i","aud":"a","sub":"alice","exp":`+exp+`,"iat":`+iat+`,"https://app/x":"n","id":12345678901234567890,"ok":true,"none":null,"list":["x"],"user":{"mail":"a@example.org","deep":{"n":1.50}}}`)))

@@ -10,23 +10,14 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// Probe fetches the keys now, for an operator who wants to know whether they can
-// be, and tells how many there are.
-func (r *RemoteKeySet) Probe(ctx context.Context) (keys int, err error) {
-	set, err := r.refresh(ctx)
-	if err != nil {
-		return 0, err
-	}
-	return len(set.keys), nil
-}
-
-// errAcceptsAnything says that whoever vouches for sessions vouches for any.
+// errAcceptsAnything is the error of a verifier that accepts a made-up credential.
 var errAcceptsAnything = errors.New("a session that was made up just now is said to be somebody's: whoever sends anything is signed in")
 
-// Probe asks a verifier about a session that was made up. That nobody is signed
-// in by it is the right answer; the error says what else came.
-func Probe(ctx context.Context, v Verifier, slot Source) error {
-	_, err := v.Verify(ctx, Credential{Text: rand.Text(), Source: slot})
+// Probe verifies a made-up credential from the source, for an operator who wants to know
+// whether sessions can be verified. It returns nil if the credential is refused as
+// session_required, as it should be.
+func Probe(ctx context.Context, v Verifier, source Source) error {
+	_, err := v.Verify(ctx, Credential{Text: rand.Text(), Source: source})
 	if err == nil {
 		return errAcceptsAnything
 	}
