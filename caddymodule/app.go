@@ -26,59 +26,64 @@ func init() {
 	caddy.RegisterModule(App{})
 }
 
-// App holds the platform accounts that the delegate handlers of a
-// configuration use.
+// App is the Caddy app `delegate`: the providers of a configuration, with the
+// settings that they and the handlers share.
 type App struct {
-	// Providers are the platform accounts by name. The `kind` of each names
-	// its module.
+	// Providers are the configured platform accounts by name. The `kind` of each
+	// names its module, delegate.providers.<kind>.
 	ProvidersRaw map[string]json.RawMessage `json:"providers,omitempty" caddy:"namespace=delegate.providers inline_key=kind"`
 
-	// TrustedOrigins are the other web origins, such as https://app.example.org,
-	// whose pages may call through this server with the user's session; those of
-	// app shells too, such as capacitor://localhost. Each is compared as a whole.
-	// Default: none, only pages of the same origin may.
+	// TrustedOrigins are the web origins besides this server's own, such as
+	// https://app.example.org, whose pages may call through this server with the
+	// user's session; those of app shells too, such as capacitor://localhost. Each
+	// is compared as a whole. Default: none.
 	TrustedOrigins []string `json:"trusted_origins,omitempty"`
 
-	// Tokens says how each provider's tokens are kept and renewed.
+	// ProxyStatusName is how this proxy calls itself in the Proxy-Status header of
+	// refusals (RFC 9209). Default: `caddy-delegate`.
+	ProxyStatusName string `json:"proxy_status_name,omitempty"`
+
+	// Tokens are the settings of each provider's token engine.
 	Tokens *TokenSettings `json:"tokens,omitempty"`
 
-	// LogSubject is what the module's own log lines (`minted`, `refused`,
-	// `consent` and `purged`) say of the user: `none`; `hmac`, a pseudonym by the keyset, the
-	// same for the same user until the keyset is rotated; or `clear`, realm and
-	// subject. Default: `none`.
+	// LogSubject names the user in this module's log lines `minted`, `refused`,
+	// `consent` and `purged`: `none`, not at all; `hmac`, by a pseudonym of the
+	// keyset, the same for the same user until the keyset is rotated; `clear`, by
+	// realm and subject. Default: `none`.
 	LogSubject string `json:"log_subject,omitempty"`
 
-	// Cache is where tokens are kept besides this process's memory, for several
-	// machines to share. Default: nowhere.
+	// Cache is the Redis in which several machines share tokens. Default: none,
+	// tokens are in this process's memory only.
 	Cache *Cache `json:"cache,omitempty"`
 
-	// Keyset is the JSON text of the keys that seal what is kept outside of
-	// this process. Give {file.*}; see `caddy delegate keyset`. Default: none.
+	// Keyset is the JSON text of the keys that seal tokens in Redis and grants in
+	// a database. Give {file.*}; see `caddy delegate keyset`. Default: none; SQLite
+	// has a file of its own beside the database.
 	Keyset string `json:"keyset,omitempty"`
 
-	// Grants is where it is kept what people have consented to.
+	// Grants is the database of people's consents. Default: SQLite in Caddy's data
+	// directory, if a provider uses grants.
 	Grants *Grants `json:"grants,omitempty"`
 
 	providers       map[string]*provider
 	origins         *policy.Origins
 	logoutLimiter   *personLimiter
-	realmSources    map[string]string // that nobody has chosen, and how users are named there
-	cleartextWarned []string          // addresses that were warned of because they are asked in clear
-	fleet           *fleet.Fleet      // nil: this machine is alone
-	cacheKey        string            // in the pool
+	realmSources    map[string]string // default realm → what names users in it
+	cleartextWarned []string          // http addresses that a warning was logged of
+	fleet           *fleet.Fleet      // nil: this machine shares tokens with no other
 	grantStore      *grants.LazyStore
 	refs            poolRefs
 	logger          *zap.Logger
 
-	refusals      *refusalStats // of app_session
-	revocations   *session.Revocations
-	fleetSessions *fleet.Sessions // their way to the other machines
-	stopFleetLog  func()          // has nobody told of Redis any longer
+	refusals      *refusalStats        // of directives without a provider
+	revocations   *session.Revocations // the process's
+	fleetSessions *fleet.Sessions      // shares revocations with other machines; nil without a fleet
+	stopFleetLog  func()               // ends logFleetChanges; nil before Start
 	realmNames    *realmNames
 
 	logoutRealms *logoutRealms
 	aliases      *aliasRegistry
-	httpApp      *caddyhttp.App // in which sessions are used
+	httpApp      *caddyhttp.App // whose routes name the aliases; nil without one
 }
 
 // CaddyModule returns the Caddy module information.
@@ -89,8 +94,8 @@ func (App) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision loads the providers. It touches neither network nor database:
-// it also runs when a configuration is only validated.
+// Provision loads the providers. It touches neither network nor database: it
+// also runs when a configuration is only validated.
 func (a *App) Provision(ctx caddy.Context) error {
 	var err error
 	if a.origins, err = policy.NewOrigins(a.TrustedOrigins); err != nil {
@@ -98,7 +103,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	a.logger = ctx.Logger()
 	a.refusals = newRefusalStats(a.logger)
-	common, err := a.sharedServices()
+	services, err := a.sharedServices()
 	if err != nil {
 		return err
 	}
@@ -113,7 +118,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 		if !ok {
 			return fmt.Errorf("provider %s: module %T is no delegation.Provider", name, mod)
 		}
-		p, err := openProvider(name, guest, common, ctx.Logger().Named(name))
+		p, err := openProvider(name, guest, services, ctx.Logger().Named(name))
 		if err != nil {
 			return fmt.Errorf("provider %s: %w", name, err)
 		}
@@ -122,36 +127,36 @@ func (a *App) Provision(ctx caddy.Context) error {
 	return registerMetrics(ctx.GetMetricsRegistry(), a.providers)
 }
 
-// sharedServices makes what all providers share.
-func (a *App) sharedServices() (c appServices, err error) {
-	if c.tokenOptions, err = a.Tokens.engineOptions(); err != nil {
-		return c, fmt.Errorf("tokens: %w", err)
+// sharedServices makes what all providers share of the app's settings. Its
+// errors begin with the setting's name.
+func (a *App) sharedServices() (services appServices, err error) {
+	if services.tokenOptions, err = a.Tokens.engineOptions(); err != nil {
+		return services, fmt.Errorf("tokens: %w", err)
 	}
 	keys, err := openKeyset(a.Keyset)
 	if err != nil {
-		return c, fmt.Errorf("keyset: %w", err)
+		return services, fmt.Errorf("keyset: %w", err)
 	}
 	var pseudonym func(...string) string
 	if keys != nil {
 		pseudonym = keys.Name
 	}
-	if c.subjectFields, err = newSubjectFields(a.LogSubject, pseudonym); err != nil {
-		return c, err
+	if services.subjectFields, err = newSubjectFields(a.LogSubject, pseudonym); err != nil {
+		return services, err
 	}
-	if a.fleet, a.cacheKey, err = openCache(a.Cache, keys); err != nil {
-		return c, fmt.Errorf("cache: %w", err)
+	if a.fleet, services.cacheKey, err = a.refs.openCache(a.Cache, keys); err != nil {
+		return services, fmt.Errorf("cache: %w", err)
 	}
 	if err = a.loadGrants(keys); err != nil {
-		return c, fmt.Errorf("grants: %w", err)
+		return services, fmt.Errorf("grants: %w", err)
 	}
-	c.grantStore = a.grantStore
-	c.fleet, c.cacheKey = a.fleet, a.cacheKey
-	return c, nil
+	services.fleet, services.grantStore = a.fleet, a.grantStore
+	return services, nil
 }
 
-// Start connects to the other machines, in the background, and opens the grants
-// if a provider needs them. Requests may have arrived already, and have done it
-// then.
+// Start connects to Redis, in the background, and opens the grants if a
+// provider uses them; a request may have done so before. Its error refuses the
+// configuration.
 func (a *App) Start() error {
 	if a.fleet != nil {
 		a.stopFleetLog = logFleetChanges(a.fleet, a.logger)
@@ -164,7 +169,8 @@ func (a *App) Start() error {
 // Stop does nothing: requests may still be draining. See Cleanup.
 func (*App) Stop() error { return nil }
 
-// Cleanup lets go of the providers' shared state, also after a failed Provision.
+// Cleanup releases what this configuration holds in the pool, also after a
+// failed Provision.
 func (a *App) Cleanup() error {
 	var errs []error
 	for _, p := range a.providers {
@@ -175,15 +181,11 @@ func (a *App) Cleanup() error {
 		a.stopFleetLog()
 	}
 	errs = append(errs, a.refs.release())
-	if a.cacheKey != "" {
-		_, err := pool.Delete(a.cacheKey)
-		errs = append(errs, err)
-		a.cacheKey = ""
-	}
 	return errors.Join(errs...)
 }
 
-// appProvider finds a provider of the configuration that is being loaded.
+// appProvider returns the app of the configuration that is being loaded and its
+// named provider, or an error that says which names there are to configure.
 func appProvider(ctx caddy.Context, name string) (*App, *provider, error) {
 	app, err := configuredApp(ctx)
 	if err != nil {
@@ -196,8 +198,10 @@ func appProvider(ctx caddy.Context, name string) (*App, *provider, error) {
 	return app, p, nil
 }
 
+// configuredApp returns the app of a configuration, which has no error but that
+// there is none.
 func configuredApp(ctx caddy.Context) (*App, error) {
-	// Not ctx.App, which would quietly make an empty one.
+	// Not ctx.App, which would make an empty app without an error.
 	mod, err := ctx.AppIfConfigured("delegate")
 	if errors.Is(err, caddy.ErrNotConfigured) {
 		return nil, errors.New("there is no provider: add the global option `delegate` with one")

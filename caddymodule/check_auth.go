@@ -15,7 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/neterror"
 )
 
 // probeTimeout bounds a question to what the operator runs.
@@ -46,7 +46,7 @@ func probeAuthServer(ctx context.Context, node map[string]any, header string) de
 	req.Header.Set("X-Forwarded-Uri", "/")
 	res, err := probeClient().Do(req)
 	if err != nil {
-		return delegation.Finding{Detail: fmt.Sprintf("is set by forward_auth, whose server at %s does not answer: %s", req.URL.Host, oauth.NetworkCause(err))}
+		return delegation.Finding{Detail: fmt.Sprintf("is set by forward_auth, whose server at %s does not answer: %s", req.URL.Host, neterror.Cause(err))}
 	}
 	defer func() { _ = res.Body.Close() }()
 	_, _ = io.CopyN(io.Discard, res.Body, 4<<10)

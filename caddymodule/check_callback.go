@@ -13,7 +13,7 @@ import (
 	"syscall"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/neterror"
 )
 
 // checkCallbacks posts to the callback of each delegate_connect, by the address
@@ -61,7 +61,7 @@ func (l *checkedConfig) checkCallback(ctx context.Context, p *placedHandler) del
 		if errors.Is(err, syscall.ECONNREFUSED) {
 			return delegation.Finding{Detail: "nothing listens at " + c.baseURL.Host + ": start Caddy, and check again", Skipped: true}
 		}
-		return delegation.Finding{Detail: fmt.Sprintf("%s cannot be reached from here: %s", where, oauth.NetworkCause(err))}
+		return delegation.Finding{Detail: fmt.Sprintf("%s cannot be reached from here: %s", where, neterror.Cause(err))}
 	}
 	defer func() { _ = res.Body.Close() }()
 	return c.judgeCallback(res, where, p)
@@ -74,7 +74,7 @@ func (c *Connect) judgeCallback(res *http.Response, where string, p *placedHandl
 	case own && res.StatusCode == http.StatusForbidden:
 		return delegation.Finding{Detail: where + " is answered by delegate_connect, which asks for the platform's credential", OK: true}
 	case own && res.StatusCode == http.StatusNotFound && len(c.CallbackFrom) > 0:
-		return delegation.Finding{Detail: where + " is for callback_from alone, which may leave out this machine", Skipped: true}
+		return delegation.Finding{Detail: where + " is for callback_from alone, which may leave out this machine; behind a proxy it is compared with that one's address, unless trusted_proxies of Caddy's servers names it", Skipped: true}
 	case own && res.StatusCode == http.StatusNotFound:
 		return delegation.Finding{Detail: where + " is answered by a delegate_connect that has another callback: reload the Caddy that runs there"}
 	}
@@ -90,6 +90,17 @@ func (c *Connect) judgeCallback(res *http.Response, where string, p *placedHandl
 	default:
 		return delegation.Finding{Detail: said + ": see that url is where delegate_connect stands, and that nothing in front of Caddy answers"}
 	}
+}
+
+// authenticatorsIn are those among a route's handlers.
+func authenticatorsIn(handlers any) []string {
+	list, _ := handlers.([]any)
+	var nodes []map[string]any
+	for _, h := range list {
+		node, _ := h.(map[string]any)
+		nodes = append(nodes, node)
+	}
+	return authenticatorsOf(nodes)
 }
 
 // authenticatorsOf are the handlers that may ask for a session.

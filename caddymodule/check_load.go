@@ -78,7 +78,7 @@ func (l *checkedConfig) addPolicy(node map[string]any) error {
 	if !ok {
 		return fmt.Errorf("a directive names the unknown provider %q", h.Provider)
 	}
-	table, err := h.compilePolicy(p)
+	table, err := compilePolicy(h.Allow, p)
 	policy := routePolicy{Table: table}
 	for _, a := range h.Allow {
 		policy.lines = append(policy.lines, delegation.Route{Methods: a.Methods, Pattern: a.Path, Scopes: a.Scopes})
@@ -92,6 +92,8 @@ func (l *checkedConfig) addPolicy(node map[string]any) error {
 type placedHandler struct {
 	node   map[string]any
 	before []map[string]any
+	never  []unmatched // what would stand before it, if its matcher ever matched
+	under  string      // the path of the innermost matcher that names one
 }
 
 func (p *placedHandler) name() string { return text(p.node, "handler") }
@@ -138,15 +140,30 @@ func findHandlers(config []byte) ([]placedHandler, error) {
 	return w.found, nil
 }
 
-type handlerWalk struct{ found []placedHandler }
+type handlerWalk struct {
+	found []placedHandler
+	never []unmatched
+	under string
+}
 
 // routes returns what a request has met behind the routes. Of a group only one
 // runs, and none runs behind one that is terminal.
 func (w *handlerWalk) routes(list any, before []map[string]any) []map[string]any {
 	routes, _ := list.([]any)
+	defer func(outside int) { w.never = w.never[:outside] }(len(w.never))
 	for _, r := range routes {
 		route, _ := r.(map[string]any)
+		if pattern, prefix := strippedMatcher(route["match"], before); pattern != "" {
+			w.handlers(route["handle"], before)
+			w.never = append(w.never, unmatched{pattern: pattern, prefix: prefix, handlers: route["handle"]})
+			continue
+		}
+		under := w.under
+		if path := onlyPath(route["match"]); path != "" {
+			w.under = path
+		}
 		out := w.handlers(route["handle"], before)
+		w.under = under
 		if terminal, _ := route["terminal"].(bool); !terminal && text(route, "group") == "" {
 			before = out
 		}
@@ -158,7 +175,7 @@ func (w *handlerWalk) handlers(list any, before []map[string]any) []map[string]a
 	handlers, _ := list.([]any)
 	for _, h := range handlers {
 		node, _ := h.(map[string]any)
-		w.found = append(w.found, placedHandler{node, before})
+		w.found = append(w.found, placedHandler{node, before, slices.Clone(w.never), w.under})
 		before = append(slices.Clone(before), node)
 		switch text(node, "handler") {
 		case "subroute":

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/command"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
@@ -18,6 +19,7 @@ import (
 func (l *checkedConfig) checkSurroundings(ctx context.Context, provider string, tell func(delegation.Finding)) {
 	l.checkSessions(ctx, tell)
 	l.checkSubjects(ctx, provider, tell)
+	l.checkPrefixes(provider, tell)
 	l.checkRedis(ctx, tell)
 	l.checkDatabase(ctx, tell)
 	l.checkCallbacks(ctx, provider, tell)
@@ -122,6 +124,12 @@ func (l *checkedConfig) checkSubject(ctx context.Context, p *placedHandler, subj
 	}
 	if unknown != "" {
 		return delegation.Finding{Detail: "may be set by " + unknown + ", which is another module's", Skipped: true}
+	}
+	for _, n := range p.never {
+		if sets := authenticatorsIn(n.handlers); len(sets) > 0 {
+			return delegation.Finding{Detail: "is never set: the matcher of " + strings.Join(sets, " and ") + " names " + command.Printable(n.pattern) +
+				", and no path has " + command.Printable(n.prefix) + " any more, which handle_path has taken off: leave it out of the matcher"}
+		}
 	}
 	return delegation.Finding{Detail: "is never set: " + how}
 }

@@ -21,28 +21,41 @@ func (l *checkedConfig) checkRedis(ctx context.Context, tell func(delegation.Fin
 		f.Skipped, f.Detail = true, "there is no cache redis in the configuration"
 		return
 	}
-	if err := l.tryRedis(ctx); err != nil {
+	neighbours, err := l.tryRedis(ctx)
+	if err != nil {
 		f.Detail = err.Error()
 		return
 	}
-	f.OK, f.Detail = true, "answers, and allows all that is needed"
+	f.OK, f.Detail = true, "answers, and allows all that is needed; "+neighbours
 }
 
-func (l *checkedConfig) tryRedis(ctx context.Context) error {
+// tryRedis also tells which machines listen there: two keysets do not share.
+func (l *checkedConfig) tryRedis(ctx context.Context) (neighbours string, err error) {
 	keys, err := openKeyset(l.app.Keyset)
 	if err != nil {
-		return fmt.Errorf("keyset: %w", err)
+		return "", fmt.Errorf("keyset: %w", err)
 	}
 	options, _, err := l.cache.options(keys)
 	if err != nil {
-		return err
+		return "", err
 	}
 	shared, err := fleet.Open(options)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer func() { _ = shared.Close() }()
-	return shared.Check(ctx)
+	if err := shared.Check(ctx); err != nil {
+		return "", err
+	}
+	same, others, err := shared.Neighbours(ctx)
+	if err != nil {
+		return "which machines listen there could not be told", nil //nolint:nilerr // all that is needed works
+	}
+	neighbours = fmt.Sprintf("machines that listen there: %d with this keyset", same)
+	if others > 0 {
+		neighbours += fmt.Sprintf(", %d with another one, with which they share nothing: if these belong together, give all of them the same keyset file", others)
+	}
+	return neighbours, nil
 }
 
 // checkDatabase opens the database of the grants, if there is one: who only
@@ -52,7 +65,7 @@ func (l *checkedConfig) checkDatabase(ctx context.Context, tell func(delegation.
 	defer func() { tell(f) }()
 	needed := false
 	for _, p := range l.app.providers {
-		needed = needed || p.usesGrants
+		needed = needed || p.host.usesGrants
 	}
 	switch {
 	case !needed:

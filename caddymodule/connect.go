@@ -15,6 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/consent"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/headers"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/policy"
@@ -26,39 +27,41 @@ func init() {
 	httpcaddyfile.RegisterDirectiveOrder("delegate_connect", httpcaddyfile.Before, "reverse_proxy")
 }
 
-// Connect lets people consent at the platform, and takes what it says of that.
+// Connect lets people consent at the platform, and takes the platform's callbacks.
 // What it does depends on the path that is left, as behind handle_path:
 //
-//	POST   /start     begins; answers {"url": …, "qr": …, "expires_in": …}, where the
-//	                  browser has to go; with ?device=other another device may go there
+//	POST   /start     begins a consent flow; answers {"url": …, "qr": …, "expires_in": …},
+//	                  where the browser has to go; with ?device=other another device
+//	                  may go there
 //	POST   /update    the same, to ask somebody who is connected for more
-//	GET    /return    the browser comes back here, and is sent on
+//	GET    /return    the browser comes back here, and is redirected to the app's page
 //	GET    /status    {"status": "none|pending|connected|update_required"}; with
 //	                  ?wait=<seconds> it waits so long for pending to end
-//	DELETE /          forgets what was consented to
-//	POST   /callback  where the platform tells; PUT as well
+//	DELETE /          deletes the person's grant
+//	POST   /callback  the platform's callback; PUT as well
 //
 // All but the callback are for whoever is signed in.
 type Connect struct {
-	Directive
+	ProviderDirective
 
 	// URL is the address of this directive as browsers and the platform know it,
-	// such as https://app.example.org/connect/mydex. Nothing is ever made of what
-	// a request says of its host. Required.
+	// such as https://app.example.org/connect/mydex. It is never taken from a
+	// request's Host. Required.
 	URL string `json:"url,omitempty"`
 
 	// Then is the app's page where the browser is sent at the end: a path of this
-	// site or a URL on a trusted origin, with or without a query and a fragment. The
-	// query parameter connect is added: connected, pending, or a code. Default: `/`.
+	// site or a URL on a trusted origin, with or without a query and a fragment.
+	// The query parameter connect is added: connected, pending, or a code. Default:
+	// `/`.
 	Then string `json:"then,omitempty"`
 
 	// Callback is a segment behind /callback that nobody can guess, such as
-	// {file./run/secrets/callback}. Default: none.
+	// {file./run/secrets/callback}: at least 16 letters and digits. Default: none.
 	Callback string `json:"callback,omitempty"`
 
-	// CallbackFrom are the addresses that the callback may come from, as ranges
-	// (CIDR). Caddy's trusted_proxies decide what the client's address is.
-	// Default: any.
+	// CallbackFrom are the addresses that a callback may come from, as ranges
+	// (CIDR). Caddy's trusted_proxies decide what the client's address is. Default:
+	// any.
 	CallbackFrom []string `json:"callback_from,omitempty"`
 
 	// CrossDevice lets people consent on another device than the one that they
@@ -74,8 +77,8 @@ type Connect struct {
 	callbackRanges  []netip.Prefix
 }
 
-// connectParameter is the query parameter by which the app's page is told what
-// has come of it.
+// connectParameter is the query parameter of the app's page that has the outcome of
+// a consent flow.
 const connectParameter = "connect"
 
 // CaddyModule returns the Caddy module information.
@@ -86,7 +89,7 @@ func (Connect) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision checks the settings.
+// Provision checks the settings. It touches no network.
 func (c *Connect) Provision(ctx caddy.Context) error {
 	if err := c.provision(ctx); err != nil {
 		return err
@@ -130,38 +133,41 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 	if c.CrossDevice > 0 {
 		c.provider.connectHandlers = append(c.provider.connectHandlers, c)
 	}
-	c.cookie = newConsentCookie(c.Provider, c.baseURL.Scheme == "https")
+	c.cookie = consent.HTTPCookie(c.Provider, c.baseURL.Scheme == "https")
 	if err := c.cookie.Valid(); err != nil {
 		return fmt.Errorf("provider %q: its name is part of a cookie's: take letters, digits, - and _", c.Provider)
 	}
 	return nil
 }
 
-// ServeHTTP does what the path says.
+// ServeHTTP serves a callback, a browser that comes back, or a request of the
+// person who is signed in.
 func (c *Connect) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	repl.Set("http.delegate.provider", c.providerName)
-	headers.SetOwnHeaders(w.Header()) // of answers without a body as well
+	headers.SetOwnHeaders(w.Header()) // on answers without a body as well
 	if path := r.URL.Path; path == "/callback" || strings.HasPrefix(path, "/callback/") {
 		return c.handleCallback(w, r, strings.TrimPrefix(path, "/callback"))
 	}
 	v := &connectRequest{Connect: c, w: w, r: r, repl: repl}
 	if r.URL.Path == "/return" {
-		// Its address has the state, which nobody but the browser that set out
-		// may know.
+		// The address has the state, which nobody but the browser that began the
+		// flow may know.
 		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
 		if r.Method == http.MethodGet {
-			return v.handleReturn() // from the platform's page: another site's
+			return v.handleReturn() // a navigation from the platform's site
 		}
 	}
-	if done, err := c.checkOrigin(w, r, false); err != nil {
-		return c.refuse(w, r, err)
-	} else if done {
+	user := c.signedInUser(r, repl)
+	switch result := c.checkOrigin(w, r, false, user).(type) {
+	case answered:
 		return nil
+	case refused:
+		return c.refuse(w, r, result.cause)
 	}
 	serve, err := v.route()
 	if err == nil {
-		v.owner, err = c.person(r, repl)
+		v.owner, err = c.person(r, repl, user)
 	}
 	if err == nil {
 		err = serve()
@@ -183,7 +189,6 @@ func (c *Connect) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 //	    cross_device      [<duration>]
 //	    subject           <placeholder>
 //	    realm             <name>
-//	    proxy_status_name <name>
 //	}
 func parseConnect(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	var c Connect
@@ -195,7 +200,7 @@ func parseConnect(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	if d.NextArg() {
 		return nil, d.Errf("delegate_connect takes one provider, not %q as well", d.Val())
 	}
-	then := *d // the line to name
+	then := *d // the line of `then`, for its errors
 	for d.NextBlock(0) {
 		if d.Val() == "then" {
 			then = *d
@@ -210,11 +215,12 @@ func parseConnect(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	if c.URL == "" {
 		return nil, d.Err("url is missing: the address of this directive as browsers know it, such as https://app.example.org/connect/" + c.Provider)
 	}
-	return &c, c.checkCommon(d)
+	return &c, c.checkCaddyfile(d)
 }
 
-// checkThen checks what can be while there are a file and a line to name. An
-// address of this directive with a placeholder is known when it is provisioned.
+// checkThen checks `then` as far as that is possible while there are a file and a
+// line to name. An address of this directive with a placeholder is known only when
+// it is provisioned.
 func (c *Connect) checkThen(trusted []string) error {
 	if c.Then == "" {
 		return nil
@@ -229,11 +235,12 @@ func (c *Connect) checkThen(trusted []string) error {
 	}
 	own, err := delegation.ParseBaseURL("url", "", c.URL)
 	if err != nil {
-		own = nil // which is refused by itself
+		own = nil // url is refused by itself
 	}
 	return page.CheckOrigin(own, origins)
 }
 
+// parseLine reads one subdirective.
 func (c *Connect) parseLine(d *caddyfile.Dispenser) error {
 	switch d.Val() {
 	case "url":

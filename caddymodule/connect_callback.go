@@ -5,6 +5,7 @@ package caddymodule
 import (
 	"crypto/subtle"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -16,19 +17,25 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// callbackDetails marks what delegate_connect answers at the callback.
+// callbackDetails marks what delegate_connect answers at the callback. `caddy
+// delegate check` looks for it.
 const callbackDetails = `details="callback"`
 
-// maxCallbackBody is more than any callback needs.
+// maxCallbackBody is more than any callback needs, in bytes.
 const maxCallbackBody = 256 << 10
 
-// handleCallback takes what the platform tells. It returns no error to Caddy, and has
-// the request left out of the access log: the header by which the platform
-// shows that it is itself is the same each time.
+// handleCallback serves a callback of the platform. It returns no error to Caddy,
+// and has the request left out of the access log: the header by which the platform
+// authenticates is the same each time. rest is the path behind /callback.
 func (c *Connect) handleCallback(w http.ResponseWriter, r *http.Request, rest string) error {
 	caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
-	w.Header().Set("Proxy-Status", structuredName(c.ProxyStatusName)+"; "+callbackDetails) // by which `check` knows it
-	if !c.callbackAllowed(r, strings.TrimPrefix(rest, "/")) {
+	w.Header().Set("Proxy-Status", c.refusals.statusName+"; "+callbackDetails) // by which `check` knows it
+	if !c.isCallback(strings.TrimPrefix(rest, "/")) {
+		w.WriteHeader(http.StatusNotFound)
+		return nil
+	}
+	if from, ok := c.fromPlatform(r); !ok {
+		c.provider.logger.Warn("a callback was not taken", zap.NamedError("cause", fmt.Errorf("callback_from leaves out %s, from where it came: if that is a proxy in front, name it in trusted_proxies of Caddy's servers; if it is the platform, in callback_from", from)))
 		w.WriteHeader(http.StatusNotFound)
 		return nil
 	}
@@ -59,12 +66,14 @@ func (c *Connect) handleCallback(w http.ResponseWriter, r *http.Request, rest st
 	return nil
 }
 
-// callbackAllowed tells whether a callback comes by the address that the operator gave
-// the platform, and from where it may.
-func (c *Connect) callbackAllowed(r *http.Request, segment string) bool {
-	if subtle.ConstantTimeCompare([]byte(segment), []byte(c.callbackSegment.Reveal())) != 1 {
-		return false
-	}
-	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
-	return len(c.callbackRanges) == 0 || inRanges(c.callbackRanges, text)
+// isCallback tells whether a callback comes by the address that the operator gave
+// the platform.
+func (c *Connect) isCallback(segment string) bool {
+	return subtle.ConstantTimeCompare([]byte(segment), []byte(c.callbackSegment.Reveal())) == 1
+}
+
+// fromPlatform is the client's address, and whether callbacks may come from it.
+func (c *Connect) fromPlatform(r *http.Request) (address string, ok bool) {
+	address, _ = caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	return address, len(c.callbackRanges) == 0 || inRanges(c.callbackRanges, address)
 }

@@ -14,152 +14,181 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// A guest may be somebody else's code. It is called by way of the methods here
-// and in guest_*.go, and by no other, with nothing of the request but its end
-// and its trace span: so that a panic fails one call, and so that there is a
-// credential or an error.
-
 func init() {
 	background.OnPanic(func(p *background.Panic) {
 		panicsTotal.Inc()
-		// The log of whatever configuration runs: what has panicked may belong
-		// to none.
+		// Caddy's own log and no configuration's: what has panicked may outlive
+		// the configuration that began it.
 		caddy.Log().Named("delegate").Error("recovered from a panic, which is a fault of this module or of a provider's",
 			zap.String("doing", p.Doing), zap.String("type", p.Type), zap.String("functions", p.Stack))
 	})
 }
 
-// refusePanic answers a panic as what the operator has to mend. It is deferred
-// before what recovers, and so runs after it.
+// guestModule is a provider's module with its optional interfaces, which are
+// looked up once, at load; nil where the module does not implement one.
+//
+// The module may be a third party's code. It is called only by the methods here
+// and in guest_*.go, each of which recovers a panic, so that it fails one call
+// and not the server. The context of a call has the cancellation and the trace
+// span of the request and none of its values: a guest has no use for them, and
+// reverse_proxy listens to the responses of requests made in its context.
+type guestModule struct {
+	providerName string // as configured, for errors
+	guest        delegation.Provider
+
+	tokenIssuer        delegation.TokenIssuer
+	participantChecker delegation.ParticipantChecker
+	diagnoser          delegation.UnauthorizedDiagnoser
+	lookupCounter      delegation.LookupCounter
+	releaser           delegation.Releaser
+	unbinder           delegation.Unbinder
+	checker            delegation.Checker
+	consentConnector   delegation.Connector
+}
+
+// newGuestModule looks up the optional interfaces of a provider's module.
+func newGuestModule(providerName string, guest delegation.Provider) guestModule {
+	g := guestModule{providerName: providerName, guest: guest}
+	g.tokenIssuer, _ = guest.(delegation.TokenIssuer)
+	g.participantChecker, _ = guest.(delegation.ParticipantChecker)
+	g.diagnoser, _ = guest.(delegation.UnauthorizedDiagnoser)
+	g.lookupCounter, _ = guest.(delegation.LookupCounter)
+	g.releaser, _ = guest.(delegation.Releaser)
+	g.unbinder, _ = guest.(delegation.Unbinder)
+	g.checker, _ = guest.(delegation.Checker)
+	g.consentConnector, _ = guest.(delegation.Connector)
+	return g
+}
+
+// refusePanic turns a recovered panic into the refusal not_delegated (500),
+// which the operator has to mend. Deferred before [background.Recover], it runs
+// after it.
 func refusePanic(err *error) {
 	if fault, ok := errors.AsType[*background.Panic](*err); ok {
 		*err = delegation.Refuse(delegation.NotDelegated, fault)
 	}
 }
 
-// guestType is the guest's type, for keys and messages.
-func (p *provider) guestType() string { return fmt.Sprintf("%T", p.guest) }
+// guestType is the Go type of the module, such as *caddymodule.Mydex. It is
+// part of the keys in the pool, and named in errors.
+func (g *guestModule) guestType() string { return fmt.Sprintf("%T", g.guest) }
 
-// kind is the guest's name as a module; empty if it is none.
-func (p *provider) kind() string {
-	if m, ok := p.guest.(caddy.Module); ok {
+// kind is the last part of the Caddy module's ID, such as mydex; empty if the
+// guest is no Caddy module.
+func (g *guestModule) kind() string {
+	if m, ok := g.guest.(caddy.Module); ok {
 		return m.CaddyModule().ID.Name()
 	}
 	return ""
 }
 
-// readTraits asks for the guest's traits.
-func (p *provider) readTraits() (err error) {
+// readTraits calls [delegation.Provider.Traits].
+func (g *guestModule) readTraits() (t delegation.Traits, err error) {
 	defer background.Recover("asking for traits", &err)
-	p.traits = p.guest.Traits()
-	return nil
+	return g.guest.Traits(), nil
 }
 
-// openGuest is the guest's Open.
-func (p *provider) openGuest() (err error) {
+// openGuest calls [delegation.Provider.Open].
+func (g *guestModule) openGuest(host delegation.Host) (err error) {
 	defer background.Recover("opening a provider", &err)
-	return p.guest.Open(p)
+	return g.guest.Open(host)
 }
 
-// Authorize is [delegation.Provider]'s.
-func (p *provider) Authorize(ctx context.Context, d *delegation.Delegation) (c delegation.Credential, err error) {
+// Authorize calls [delegation.Provider.Authorize]. It returns a credential or
+// an error, never neither.
+func (g *guestModule) Authorize(ctx context.Context, d *delegation.Delegation) (c delegation.Credential, err error) {
 	defer background.Recover("authorizing a request", &err)
-	return p.checkedCredential(p.guest.Authorize(delegation.WithoutValues(ctx), d))
+	return g.checkedCredential(g.guest.Authorize(delegation.WithoutValues(ctx), d))
 }
 
-// Renew is [delegation.Provider]'s. Without the request's values above
-// all: reverse_proxy listens to the answers that are made in its context.
-func (p *provider) Renew(ctx context.Context, d *delegation.Delegation, stale delegation.Credential) (c delegation.Credential, err error) {
+// Renew calls [delegation.Provider.Renew]. It returns a credential or an error,
+// never neither.
+func (g *guestModule) Renew(ctx context.Context, d *delegation.Delegation, stale delegation.Credential) (c delegation.Credential, err error) {
 	defer background.Recover("renewing a credential", &err)
-	return p.checkedCredential(p.guest.Renew(delegation.WithoutValues(ctx), d, stale))
+	return g.checkedCredential(g.guest.Renew(delegation.WithoutValues(ctx), d, stale))
 }
 
-// Forget implements [tokens.Client].
-func (p *provider) Forget(s delegation.Selection) {
-	_ = background.Do("forgetting", func() error { p.guest.Forget(s); return nil })
+// Forget calls [delegation.Provider.Forget].
+func (g *guestModule) Forget(s delegation.Selection) {
+	_ = background.Do("forgetting", func() error { g.guest.Forget(s); return nil })
 }
 
-// Upstream is [delegation.Provider]'s.
-func (p *provider) Upstream(d *delegation.Delegation) (u delegation.Upstream, err error) {
+// Upstream calls [delegation.Provider.Upstream]. Its error is a refusal.
+func (g *guestModule) Upstream(d *delegation.Delegation) (u delegation.Upstream, err error) {
 	defer refusePanic(&err)
 	defer background.Recover("telling an upstream", &err)
-	return p.guest.Upstream(d), nil
+	return g.guest.Upstream(d), nil
 }
 
-// Mint implements [tokens.Client]. The engine recovers it.
-func (p *provider) Mint(ctx context.Context, id delegation.Identity) (*delegation.Token, error) {
-	return p.mint(ctx, id)
-}
+// canIssueTokens reports whether the module is a [delegation.TokenIssuer].
+func (g *guestModule) canIssueTokens() bool { return g.tokenIssuer != nil }
 
-// canIssueTokens tells whether the guest is a [delegation.TokenIssuer].
-func (p *provider) canIssueTokens() bool {
-	_, ok := p.guest.(delegation.TokenIssuer)
-	return ok
-}
-
-// issueToken is [delegation.TokenIssuer], for a guest that is one.
-func (p *provider) issueToken(ctx context.Context, d *delegation.Delegation, keep func(*delegation.Token) bool) (t *delegation.Token, err error) {
+// issueToken calls [delegation.TokenIssuer.IssueToken] of a module that
+// [guestModule.canIssueTokens]. It returns a token or an error, never neither.
+func (g *guestModule) issueToken(ctx context.Context, d *delegation.Delegation, keep func(*delegation.Token) bool) (t *delegation.Token, err error) {
 	defer background.Recover("issuing a token", &err)
-	t, err = p.guest.(delegation.TokenIssuer).IssueToken(delegation.WithoutValues(ctx), d, keep)
+	t, err = g.tokenIssuer.IssueToken(delegation.WithoutValues(ctx), d, keep)
 	if err == nil && (t == nil || t.Access.Reveal() == "") {
-		err = missingCredential(p.name)
+		err = missingCredential(g.providerName)
 	}
 	return t, err
 }
 
-// checkParticipant is [delegation.ParticipantChecker], for a guest that is one.
-func (p *provider) checkParticipant(ctx context.Context, d *delegation.Delegation) (err error) {
-	checker, ok := p.guest.(delegation.ParticipantChecker)
-	if !ok {
+// checkParticipant calls [delegation.ParticipantChecker.CheckParticipant]; nil
+// if the module has none.
+func (g *guestModule) checkParticipant(ctx context.Context, d *delegation.Delegation) (err error) {
+	if g.participantChecker == nil {
 		return nil
 	}
 	defer background.Recover("checking a participant", &err)
-	return checker.CheckParticipant(delegation.WithoutValues(ctx), d)
+	return g.participantChecker.CheckParticipant(delegation.WithoutValues(ctx), d)
 }
 
-// examine is [delegation.Examiner], for a guest that is one.
-func (p *provider) examine(ctx context.Context, d *delegation.Delegation, refused delegation.Credential) (found *delegation.Refusal) {
-	examiner, ok := p.guest.(delegation.UnauthorizedDiagnoser)
-	if !ok {
+// diagnoseUnauthorized calls
+// [delegation.UnauthorizedDiagnoser.DiagnoseUnauthorized]; nil if the module
+// has none, or it panics.
+func (g *guestModule) diagnoseUnauthorized(ctx context.Context, d *delegation.Delegation, refused delegation.Credential) (found *delegation.Refusal) {
+	if g.diagnoser == nil {
 		return nil
 	}
 	_ = background.Do("examining a credential", func() error {
-		found = examiner.DiagnoseUnauthorized(delegation.WithoutValues(ctx), d, refused)
+		found = g.diagnoser.DiagnoseUnauthorized(delegation.WithoutValues(ctx), d, refused)
 		return nil
 	})
 	return found
 }
 
-// countLookups is [delegation.LookupCounter], for a guest that is one.
-func (p *provider) countLookups(s delegation.Selection) (n int) {
-	if counter, ok := p.guest.(delegation.LookupCounter); ok {
-		_ = background.Do("counting look-ups", func() error { n = counter.Lookups(s); return nil })
+// countLookups calls [delegation.LookupCounter.Lookups]; 0 if the module has
+// none, or it panics.
+func (g *guestModule) countLookups(s delegation.Selection) (n int) {
+	if g.lookupCounter == nil {
+		return 0
 	}
+	_ = background.Do("counting look-ups", func() error { n = g.lookupCounter.Lookups(s); return nil })
 	return n
 }
 
-// releaseParticipant ends the binding of a person to their participant, if the guest is a
-// [delegation.Releaser] or an [delegation.Unbinder].
-func (p *provider) releaseParticipant(ctx context.Context, who delegation.Person) (err error) {
+// releaseParticipant ends the binding of a person to their participant, by
+// [delegation.Unbinder.Unbind] or else [delegation.Releaser.Release]. A module
+// with neither binds nobody.
+func (g *guestModule) releaseParticipant(ctx context.Context, who delegation.Person) (err error) {
 	defer background.Recover("releasing a participant", &err)
-	switch guest := p.guest.(type) {
-	case delegation.Unbinder:
-		return guest.Unbind(ctx, who)
-	case delegation.Releaser:
-		guest.Release(who)
+	switch {
+	case g.unbinder != nil:
+		return g.unbinder.Unbind(ctx, who)
+	case g.releaser != nil:
+		g.releaser.Release(who)
 	}
 	return nil
 }
 
-// canCheck is whether the guest is a [delegation.Checker].
-func (p *provider) canCheck() bool {
-	_, ok := p.guest.(delegation.Checker)
-	return ok
-}
+// canCheck reports whether the module is a [delegation.Checker].
+func (g *guestModule) canCheck() bool { return g.checker != nil }
 
-// check is [delegation.Checker], for a guest that is one.
-func (p *provider) check(ctx context.Context, q delegation.CheckRequest, tell func(delegation.Finding)) (err error) {
+// check calls [delegation.Checker.Check] of a module that
+// [guestModule.canCheck]. Its error is a panic.
+func (g *guestModule) check(ctx context.Context, q delegation.CheckRequest, report func(delegation.Finding)) (err error) {
 	defer background.Recover("checking a provider", &err)
-	p.guest.(delegation.Checker).Check(ctx, q, tell)
+	g.checker.Check(ctx, q, report)
 	return nil
 }

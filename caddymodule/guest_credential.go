@@ -9,17 +9,20 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// A credential is the guest's as well. What panics in it is refused here: in
-// the transport a panic would cut the connection, and Caddy log its text.
+// The credential is a value of the provider's module, as [guestModule] is, and
+// its panics are recovered as well: in the transport one would cut the
+// connection, and net/http would log its text, which may hold a token.
 
-// apply is [delegation.Credential]'s.
+// apply calls [delegation.Credential.Apply] for the request on the wire. A
+// panic becomes the refusal not_delegated.
 func (p *proxiedRequest) apply(out *http.Request) (err error) {
 	defer refusePanic(&err)
 	defer background.Recover("applying a credential", &err)
 	return p.credential.Apply(out)
 }
 
-// stale tells whether the upstream refused the credential.
+// stale calls [delegation.Credential.Stale]: whether the platform refused the
+// credential. A public route has none, and its 401 is the platform's.
 func (p *proxiedRequest) stale(res *http.Response) (stale bool, err error) {
 	if p.delegation.Public {
 		return res.StatusCode == http.StatusUnauthorized, nil
@@ -29,16 +32,17 @@ func (p *proxiedRequest) stale(res *http.Response) (stale bool, err error) {
 	return p.credential.Stale(res), nil
 }
 
-// disclose tells what of the credential must not be in the answer. The error is
-// a refusal.
+// disclose returns the secrets that the credential put on the request and that
+// must not stand in the response. Its error is the refusal not_delegated, also
+// for a credential that is no [delegation.SecretLister].
 func (p *proxiedRequest) disclose() (values []string, err error) {
 	defer refusePanic(&err)
 	defer background.Recover("disclosing a credential", &err)
-	disclosing, ok := p.credential.(delegation.SecretLister)
+	lister, ok := p.credential.(delegation.SecretLister)
 	if !ok {
 		return nil, delegation.Refuse(delegation.NotDelegated, errUndisclosed)
 	}
-	for _, secret := range disclosing.Secrets() {
+	for _, secret := range lister.Secrets() {
 		values = append(values, secret.Reveal())
 	}
 	return values, nil

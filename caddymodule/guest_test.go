@@ -27,11 +27,7 @@ func TestH10_OneOwner(t *testing.T) {
 		if strings.HasPrefix(path, "guest") || strings.HasSuffix(path, "_test.go") {
 			continue
 		}
-		files := token.NewFileSet()
-		file, err := parser.ParseFile(files, path, nil, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
+		files, file := parsed(t, path)
 		ast.Inspect(file, func(n ast.Node) bool {
 			switch n := n.(type) {
 			case *ast.SelectorExpr:
@@ -40,17 +36,77 @@ func TestH10_OneOwner(t *testing.T) {
 					t.Errorf("%s: %s: have guest.go call it", files.Position(n.Pos()), n.Sel.Name)
 				}
 			case *ast.TypeAssertExpr:
-				asserted, _ := n.Type.(*ast.SelectorExpr)
-				if asserted == nil {
-					return true
-				}
-				if from, _ := asserted.X.(*ast.Ident); from != nil && from.Name == "delegation" && asserted.Sel.Name != "Provider" {
-					t.Errorf("%s: delegation.%s: have guest.go call it", files.Position(n.Pos()), asserted.Sel.Name)
+				if name := assertedInterface(n); name != "" && name != "Provider" {
+					t.Errorf("%s: delegation.%s: have guest.go call it", files.Position(n.Pos()), name)
 				}
 			}
 			return true
 		})
 	}
+}
+
+// TestGuestInterfacesAreResolvedAtLoad protects the path of a request from
+// looking up again what a provider's module can do: in guest*.go only
+// newGuestModule asserts the interfaces of one. A credential is a new value of
+// each request.
+func TestGuestInterfacesAreResolvedAtLoad(t *testing.T) {
+	paths, err := filepath.Glob("guest*.go")
+	if err != nil || len(paths) < 3 {
+		t.Fatal(paths, err)
+	}
+	resolved := 0
+	for _, path := range paths {
+		if strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		files, file := parsed(t, path)
+		for _, decl := range file.Decls {
+			f, ok := decl.(*ast.FuncDecl)
+			if !ok {
+				continue
+			}
+			ast.Inspect(f, func(n ast.Node) bool {
+				switch n := n.(type) {
+				case *ast.TypeSwitchStmt:
+					t.Errorf("%s: a type switch: resolve the interfaces in newGuestModule", files.Position(n.Pos()))
+				case *ast.TypeAssertExpr:
+					switch name := assertedInterface(n); {
+					case name == "" || name == "SecretLister":
+					case f.Name.Name == "newGuestModule":
+						resolved++
+					default:
+						t.Errorf("%s: delegation.%s: resolve it in newGuestModule", files.Position(n.Pos()), name)
+					}
+				}
+				return true
+			})
+		}
+	}
+	if resolved == 0 {
+		t.Error("newGuestModule resolves nothing: the test looks at the wrong function")
+	}
+}
+
+// parsed is the syntax of a file of this package.
+func parsed(t *testing.T, path string) (*token.FileSet, *ast.File) {
+	t.Helper()
+	files := token.NewFileSet()
+	file, err := parser.ParseFile(files, path, nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files, file
+}
+
+// assertedInterface is the name of the type of package delegation that is
+// asserted; empty for others.
+func assertedInterface(n *ast.TypeAssertExpr) string {
+	if asserted, ok := n.Type.(*ast.SelectorExpr); ok {
+		if from, ok := asserted.X.(*ast.Ident); ok && from.Name == "delegation" {
+			return asserted.Sel.Name
+		}
+	}
+	return ""
 }
 
 // TestH10_StateThatPanics protects reloads from waiting for ever for a guest

@@ -65,7 +65,6 @@ func (l *Logout) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	l.app = app
 	if err := l.validate(); err != nil {
 		return err
 	}
@@ -77,7 +76,7 @@ func (l *Logout) Provision(ctx caddy.Context) error {
 		l.logoutVerifier = session.NewLogoutVerifier(verifier)
 		app.logoutRealms.addLogout(verifier.Issuer, l.Realm)
 	}
-	return l.provisionCommon(ctx)
+	return l.attach(app, ctx.Logger())
 }
 
 // Cleanup lets go of what reloads share.
@@ -88,14 +87,15 @@ func (l *Logout) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 	if l.logoutVerifier != nil {
 		return l.serveBackchannel(w, r)
 	}
-	if done, err := l.checkOrigin(w, r, false); err != nil {
-		return l.refuse(w, r, err)
-	} else if done {
-		return nil
-	}
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	in := l.signedIn(r, repl)
-	who, err := l.person(r, repl)
+	in := l.signedInUser(r, repl)
+	switch result := l.checkOrigin(w, r, false, in).(type) {
+	case answered:
+		return nil
+	case refused:
+		return l.refuse(w, r, result.cause)
+	}
+	who, err := l.person(r, repl, in)
 	switch {
 	case err == nil:
 	case delegation.AsRefusal(err).Code != delegation.SessionRequired:
@@ -108,17 +108,8 @@ func (l *Logout) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 		who = in.session.People()[0]
 	}
 	ctx := delegation.Detach(r.Context()) // who asks may leave
-	paced := l.app.logoutLimiter.Allow(who)
-	signOut := func() {
-		if in != nil {
-			_ = l.app.publishRevocations(ctx, paced, l.app.revokeSession(in)...)
-		}
-		if paced {
-			for _, person := range in.people(who) {
-				l.app.dropTokens(ctx, person)
-			}
-		}
-	}
+	withinLimit := l.app.logoutLimiter.Allow(who)
+	signOut := func() { l.signOut(ctx, in, who, withinLimit) }
 	signOut()
 	if in == nil || in.session.Remote() {
 		// Until its own logout is done the app says that its user is signed in,
@@ -126,6 +117,20 @@ func (l *Logout) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 		defer signOut()
 	}
 	return next.ServeHTTP(w, r)
+}
+
+// signOut revokes the session, if there is one, and drops the user's tokens: of
+// somebody who signs out too often only the former, and told to the other machines
+// within a second.
+func (l *Logout) signOut(ctx context.Context, in *signedInUser, who delegation.Person, withinLimit bool) {
+	if in != nil {
+		_ = l.app.publishRevocations(ctx, withinLimit, l.app.revokeSession(in)...)
+	}
+	if withinLimit {
+		for _, person := range in.people(who) {
+			l.app.dropTokens(ctx, person)
+		}
+	}
 }
 
 // dropTokens drops somebody's tokens of all providers.
@@ -183,7 +188,6 @@ func (l *Logout) serveBackchannel(w http.ResponseWriter, r *http.Request) error 
 //	delegate_logout [<matcher>] {
 //	    subject           <placeholder>
 //	    realm             <name>
-//	    proxy_status_name <name>
 //	    backchannel {
 //	        # jwks, public_key, hmac_secret, issuer, audience and algorithms of app_session
 //	    }
@@ -228,7 +232,7 @@ func parseLogout(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	if err := l.validate(); err != nil {
 		return nil, d.WrapErr(err)
 	}
-	return &l, l.checkCommon(d)
+	return &l, l.checkCaddyfile(d)
 }
 
 // validate reports settings that would have no effect.

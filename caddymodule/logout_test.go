@@ -33,10 +33,10 @@ func TestLogoutThatCannotBeTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	origins, _ := policy.NewOrigins(nil)
-	l := &Logout{Directive: Directive{
-		Subject: defaultSubject, Realm: "kiosk", ProxyStatusName: defaultStatusName, logger: zap.NewNop(),
-		app: &App{origins: origins, revocations: session.NewRevocations(), logoutLimiter: newPersonLimiter(), realmNames: new(realmNames)},
-	}}
+	l := &Logout{Directive: Directive{SubjectSettings: SubjectSettings{Realm: "kiosk"}}}
+	if err := l.attach(&App{origins: origins, revocations: session.NewRevocations(), logoutLimiter: newPersonLimiter(), realmNames: new(realmNames)}, zap.NewNop()); err != nil {
+		t.Fatal(err)
+	}
 	l.app.revocations.Revoke(delegation.Person{Realm: "kiosk", Subject: "alice"})
 	in := &signedInUser{session: found, credential: credential, verifier: verifier, revocations: l.app.revocations, realm: "app"}
 	repl := caddy.NewReplacer()

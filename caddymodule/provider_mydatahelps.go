@@ -20,8 +20,8 @@ func init() {
 	caddy.RegisterModule(MyDataHelps{})
 }
 
-// MyDataHelps is an account at MyDataHelps: a service account of one project,
-// which obtains tokens for its participants.
+// MyDataHelps is an account at MyDataHelps: the service account of one project,
+// which obtains tokens for the project's participants.
 type MyDataHelps struct {
 	// BaseURL is the address of the platform; the token endpoint is derived
 	// from it. Accepts {env.*} and {file.*}. Default: `https://mydatahelps.org`.
@@ -43,31 +43,33 @@ type MyDataHelps struct {
 	// Default: `MyDataHelps.DelegatedParticipant`.
 	ClientID string `json:"client_id,omitempty"`
 
-	// Scopes a participant token has where a route or directive names none,
-	// and the most it may have. Required.
+	// Scopes are the scopes of a participant token where a route or directive
+	// names none, and the most that one may name. Required.
 	Scopes []string `json:"scopes,omitempty"`
 
-	// Participant tells how the signed-in user's participant is found. Required.
+	// Participant is the way in which a signed-in user's participant is found.
+	// Required.
 	Participant *Participant `json:"participant,omitempty"`
 
-	// HTTP says how the platform is reached. Default: directly.
+	// HTTP are the settings of connections to the platform. Default: direct
+	// connections.
 	HTTP *HTTP `json:"http,omitempty"`
 
 	*mydatahelps.Provider `json:"-"`
 }
 
-// Participant tells how a signed-in user's participant is found.
+// Participant is the way in which a signed-in user's participant is found.
 type Participant struct {
-	// By is `id` (the session holds the participant's ID), `identifier` (the
-	// participantIdentifier equals the value) or `field` (a custom field does).
+	// By is `id` (the value is the participant's ID), `identifier` (it is the
+	// participantIdentifier) or `field` (it is the value of a custom field).
 	By string `json:"by"`
 
 	// Field is the name of the custom field.
 	Field string `json:"field,omitempty"`
 
-	// Query is the parameter by which the platform's participant list can be
-	// filtered for the field, where the operator knows one. Default: none; an
-	// index over the whole list is kept instead.
+	// Query is the parameter by which the platform filters its list of
+	// participants for the field, where it has one. Default: none; this server
+	// keeps an index over the whole list instead.
 	Query string `json:"query,omitempty"`
 
 	// Value is the placeholder that holds the value, such as
@@ -83,38 +85,21 @@ func (MyDataHelps) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision expands the settings and parses the keys. It opens nothing.
+// Provision expands the settings, parses the keys and has package mydatahelps
+// check all. It touches no network; of files it reads keys and certificates.
 func (m *MyDataHelps) Provision(ctx caddy.Context) error {
-	if m.Participant == nil {
-		return fmt.Errorf("participant: say how participants are found: participant_identifier, participant_id or participant_field")
-	}
 	repl := caddy.NewReplacer()
-	config := mydatahelps.Config{
-		Scopes: m.Scopes,
-		Participant: mydatahelps.Participant{
-			By: m.Participant.By, Field: m.Participant.Field, Query: m.Participant.Query, Claim: m.Participant.Value,
-		},
-	}
-	for _, setting := range []struct {
-		name, value string
-		to          *string
-	}{
-		{"base_url", m.BaseURL, &config.BaseURL},
-		{"project", m.Project, &config.Project},
-		{"service_account", m.ServiceAccount, &config.Account},
-		{"client_id", m.ClientID, &config.ClientID},
-	} {
-		if setting.value == "" {
-			continue
-		}
-		value, err := expandSetting(repl, setting.value)
-		if err != nil {
-			return fmt.Errorf("%s: %w", setting.name, err)
-		}
-		*setting.to = strings.TrimSpace(value)
+	config := mydatahelps.Config{Scopes: m.Scopes, Participant: m.Participant.config()}
+	err := expandNamed(repl,
+		namedSetting{"base_url", m.BaseURL, &config.BaseURL},
+		namedSetting{"project", m.Project, &config.Project},
+		namedSetting{"service_account", m.ServiceAccount, &config.Account},
+		namedSetting{"client_id", m.ClientID, &config.ClientID},
+	)
+	if err != nil {
+		return err
 	}
 	config.LoadKeys = func() ([]*rsa.PrivateKey, error) { return loadKeys(m.PrivateKeys) }
-	var err error
 	if config.Keys, err = config.LoadKeys(); err != nil {
 		return err
 	}
@@ -130,7 +115,17 @@ func (m *MyDataHelps) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// loadKeys reads the keys from where the settings say they are.
+// config is the participant as package mydatahelps has it; nil is the zero
+// value.
+func (p *Participant) config() mydatahelps.Participant {
+	if p == nil {
+		return mydatahelps.Participant{}
+	}
+	return mydatahelps.Participant{By: p.By, Field: p.Field, Query: p.Query, Claim: p.Value}
+}
+
+// loadKeys expands and parses the private keys, each time anew: {file.*} may
+// have changed. Its errors begin with private_key.
 func loadKeys(settings []string) ([]*rsa.PrivateKey, error) {
 	repl := caddy.NewReplacer()
 	keys := make([]*rsa.PrivateKey, len(settings))
@@ -143,7 +138,7 @@ func loadKeys(settings []string) ([]*rsa.PrivateKey, error) {
 	return keys, nil
 }
 
-// loadKey expands and parses a key.
+// loadKey expands and parses one private key.
 func loadKey(repl *caddy.Replacer, setting string) (*rsa.PrivateKey, error) {
 	text, err := expandSecret(repl, setting)
 	if err != nil {
@@ -191,12 +186,7 @@ func (m *MyDataHelps) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 				m.PrivateKeys = append(m.PrivateKeys, key)
 			}
 		case "scopes":
-			if len(m.Scopes) > 0 {
-				return d.Err("scopes is set already")
-			}
-			if m.Scopes = d.RemainingArgs(); len(m.Scopes) == 0 {
-				return d.Err("scopes needs at least one scope")
-			}
+			err = parseScopes(d, &m.Scopes)
 		case "participant_id", "participant_identifier", "participant_field":
 			err = m.parseParticipant(d)
 		case "participant_query":
@@ -210,15 +200,14 @@ func (m *MyDataHelps) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return err
 		}
 	}
-	if query != "" {
-		if m.Participant == nil || m.Participant.By != mydatahelps.ByField {
-			return d.Err("participant_query goes with participant_field only")
-		}
+	if query != "" && m.Participant != nil { // it may stand before participant_field
 		m.Participant.Query = query
 	}
-	return m.validate(d)
+	return m.checkComplete(d)
 }
 
+// parseParticipant reads participant_id, participant_identifier or
+// participant_field with their arguments.
 func (m *MyDataHelps) parseParticipant(d *caddyfile.Dispenser) error {
 	word := d.Val()
 	if m.Participant != nil {
@@ -232,7 +221,7 @@ func (m *MyDataHelps) parseParticipant(d *caddyfile.Dispenser) error {
 		m.Participant.Field = d.Val()
 	}
 	if d.NextArg() {
-		// Shorthands such as {rp.header.X} are expanded in site blocks only.
+		// Caddy expands shorthands such as {rp.header.X} in site blocks only.
 		segment := caddyfile.Segment{d.Token()}
 		httpcaddyfile.NewShorthandReplacer().ApplyToSegment(&segment)
 		m.Participant.Value = segment[0].Text
@@ -246,26 +235,19 @@ func (m *MyDataHelps) parseParticipant(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// validate reports what can be known to be wrong before any placeholder is expanded.
-func (m *MyDataHelps) validate(d *caddyfile.Dispenser) error {
-	switch {
-	case m.Project == "":
-		return d.Err("project is missing: the project's ID")
-	case m.ServiceAccount == "":
-		return d.Err("service_account is missing: the service account's name")
-	case len(m.PrivateKeys) == 0:
-		return d.Err("private_key is missing: {file.…} or {env.…} with the service account's key")
-	case len(m.PrivateKeys) > 2:
-		return d.Err("private_key may stand twice, during rotation, not more")
-	case len(m.Scopes) == 0:
-		return d.Err("scopes is missing: the scopes a participant token may have, such as Participant:read")
-	case m.Participant == nil:
-		return d.Err("participant_identifier, participant_id or participant_field is missing: say how a user's participant is found")
+// checkComplete has package mydatahelps check, with file and line, what can be
+// known before placeholders are expanded.
+func (m *MyDataHelps) checkComplete(d *caddyfile.Dispenser) error {
+	config := mydatahelps.Config{
+		Project: m.Project, Account: m.ServiceAccount, Keys: make([]*rsa.PrivateKey, len(m.PrivateKeys)),
+		Scopes: m.Scopes, Participant: m.Participant.config(),
 	}
-	if m.BaseURL != "" && !strings.Contains(m.BaseURL, "{") {
-		if err := mydatahelps.CheckBaseURL(m.BaseURL); err != nil {
-			return d.WrapErr(err)
-		}
+	err := config.CheckComplete()
+	if err == nil && m.BaseURL != "" && !strings.Contains(m.BaseURL, "{") {
+		err = mydatahelps.CheckBaseURL(m.BaseURL)
+	}
+	if err != nil {
+		return d.WrapErr(err)
 	}
 	return nil
 }

@@ -3,9 +3,6 @@
 package caddymodule
 
 import (
-	"fmt"
-	"strings"
-
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
@@ -18,11 +15,11 @@ func init() {
 	caddy.RegisterModule(Mydex{})
 }
 
-// Mydex is an account at Mydex: an OAuth client and a dedicated connection,
-// whose members' keys are kept as grants. Members consent by delegate_connect.
+// Mydex is an account at Mydex: an OAuth client and a dedicated connection. The
+// members' keys are kept as grants; members consent at delegate_connect.
 type Mydex struct {
-	// Environment is `live` or `sandbox`. Required, unless all three addresses
-	// are given.
+	// Environment is `live` or `sandbox`. Required, unless the three addresses
+	// are set.
 	Environment string `json:"environment,omitempty"`
 
 	// APIURL is the address of the PDX API. Default: the environment's.
@@ -31,14 +28,15 @@ type Mydex struct {
 	// TokenURL is the token endpoint. Default: the environment's.
 	TokenURL string `json:"token_url,omitempty"`
 
-	// IdentityURL is where consent is begun (IDaaS). Default: the environment's.
+	// IdentityURL is the address of IDaaS, where members consent. Default: the
+	// environment's.
 	IdentityURL string `json:"identity_url,omitempty"`
 
 	// ClientID is the OAuth client's. Required. Accepts {env.*} and {file.*}.
 	ClientID string `json:"client_id,omitempty"`
 
-	// ClientSecret is the OAuth client's. Required. Give {file.*} or {env.*}; one
-	// written here in clear shows in the config API.
+	// ClientSecret is the OAuth client's. Required. Give {file.*} or {env.*}: a
+	// secret written here in clear shows in the config API.
 	ClientSecret string `json:"client_secret,omitempty"`
 
 	// ConnectionNID is the number of the dedicated connection. Required. Accepts
@@ -49,28 +47,31 @@ type Mydex struct {
 	// {env.*}.
 	ConnectionToken string `json:"connection_token,omitempty"`
 
-	// Scopes a token has where a route names none, and the most it may have;
-	// mydex:pdx is always among them. Default: mydex:pdx.
+	// Scopes are the scopes of a token where a route names none, and the most
+	// that a route may name. mydex:pdx is always among them. Default: mydex:pdx.
 	Scopes []string `json:"scopes,omitempty"`
 
-	// Styles say where routes want the member's identity, the first that fits.
-	// Default: datasets below /api/pds/pds and /api/pds/transaction, blocks
-	// everywhere else.
+	// Styles are the places where routes want the member's identity; the first
+	// that fits a route counts. Default: datasets below /api/pds/pds and
+	// /api/pds/transaction, blocks everywhere else.
 	Styles []MydexStyle `json:"styles,omitempty"`
 
-	// HTTP says how the platform is reached. Default: directly.
+	// HTTP are the settings of connections to the platform. Default: direct
+	// connections.
 	HTTP *HTTP `json:"http,omitempty"`
 
 	*mydex.Provider `json:"-"`
 }
 
-// MydexStyle says where some routes want the member's identity.
+// MydexStyle is the place where some routes want the member's identity.
 type MydexStyle struct {
-	// Style is `datasets` (in the query), `blocks` (in the header
+	// Style is `datasets` (the identity is in the query), `blocks` (in the header
 	// Connection-Token) or `none`.
 	Style string `json:"style"`
-	// Methods it is for. Default: all.
+
+	// Methods are the request methods of the routes, upper case. Default: all.
 	Methods []string `json:"methods,omitempty"`
+
 	// Path is a pattern, as in `allow`.
 	Path string `json:"path"`
 }
@@ -83,31 +84,22 @@ func (Mydex) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision expands the settings. It opens nothing.
+// Provision expands the settings and has package mydex check them. It touches
+// no network; of files it reads secrets and certificates.
 func (m *Mydex) Provision(caddy.Context) error {
 	repl := caddy.NewReplacer()
 	config := mydex.Config{Environment: m.Environment, Scopes: m.Scopes}
-	for _, setting := range []struct {
-		name, value string
-		to          *string
-	}{
-		{"api_url", m.APIURL, &config.APIURL},
-		{"token_url", m.TokenURL, &config.TokenURL},
-		{"identity_url", m.IdentityURL, &config.IdentityURL},
-		{"client_id", m.ClientID, &config.ClientID},
-		{"connection_nid", m.ConnectionNID, &config.ConnectionNID},
-	} {
-		if setting.value == "" {
-			continue
-		}
-		value, err := expandSetting(repl, setting.value)
-		if err != nil {
-			return fmt.Errorf("%s: %w", setting.name, err)
-		}
-		*setting.to = strings.TrimSpace(value)
+	err := expandNamed(repl,
+		namedSetting{"api_url", m.APIURL, &config.APIURL},
+		namedSetting{"token_url", m.TokenURL, &config.TokenURL},
+		namedSetting{"identity_url", m.IdentityURL, &config.IdentityURL},
+		namedSetting{"client_id", m.ClientID, &config.ClientID},
+		namedSetting{"connection_nid", m.ConnectionNID, &config.ConnectionNID},
+	)
+	if err != nil {
+		return err
 	}
 	config.LoadSecret = func() (delegation.Secret, error) { return loadSecret("client_secret", m.ClientSecret) }
-	var err error
 	if config.ClientSecret, err = config.LoadSecret(); err != nil {
 		return err
 	}
@@ -128,21 +120,12 @@ func (m *Mydex) Provision(caddy.Context) error {
 	return err
 }
 
-// Cleanup lets go of idle connections.
+// Cleanup closes idle connections to the platform.
 func (m *Mydex) Cleanup() error {
 	if m.Provider == nil {
 		return nil
 	}
 	return m.Provider.Close()
-}
-
-// loadSecret reads a secret.
-func loadSecret(name, setting string) (delegation.Secret, error) {
-	text, err := readSecret(caddy.NewReplacer(), name, setting)
-	if err != nil {
-		return delegation.Secret{}, err
-	}
-	return delegation.NewSecret(text), nil
 }
 
 // UnmarshalCaddyfile reads:
@@ -174,12 +157,7 @@ func (m *Mydex) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		var err error
 		switch word := d.Val(); word {
 		case "scopes":
-			if len(m.Scopes) > 0 {
-				return d.Err("scopes is set already")
-			}
-			if m.Scopes = d.RemainingArgs(); len(m.Scopes) == 0 {
-				return d.Err("scopes needs at least one scope")
-			}
+			err = parseScopes(d, &m.Scopes)
 		case "style":
 			err = m.parseStyle(d)
 		case "http":
@@ -195,9 +173,24 @@ func (m *Mydex) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return err
 		}
 	}
-	return m.validate(d)
+	return m.checkComplete(d)
 }
 
+// checkComplete has package mydex check, with file and line, what can be known
+// before placeholders are expanded.
+func (m *Mydex) checkComplete(d *caddyfile.Dispenser) error {
+	config := mydex.Config{
+		Environment: m.Environment, APIURL: m.APIURL, TokenURL: m.TokenURL, IdentityURL: m.IdentityURL,
+		ClientID: m.ClientID, ClientSecret: delegation.NewSecret(m.ClientSecret),
+		ConnectionNID: m.ConnectionNID, ConnectionToken: delegation.NewSecret(m.ConnectionToken),
+	}
+	if err := config.CheckComplete(); err != nil {
+		return d.WrapErr(err)
+	}
+	return nil
+}
+
+// parseStyle reads the arguments of style: a style, methods and a pattern.
 func (m *Mydex) parseStyle(d *caddyfile.Dispenser) error {
 	if !d.NextArg() {
 		return d.Err("style needs datasets, blocks or none, and a pattern")
@@ -214,26 +207,6 @@ func (m *Mydex) parseStyle(d *caddyfile.Dispenser) error {
 		return d.Errf("style takes no scopes: remove %q", route.Scopes)
 	}
 	m.Styles = append(m.Styles, MydexStyle{Style: style, Methods: route.Methods, Path: route.Pattern})
-	return nil
-}
-
-// validate reports what can be known to be wrong before any placeholder is
-// expanded.
-func (m *Mydex) validate(d *caddyfile.Dispenser) error {
-	switch {
-	case m.Environment == "" && (m.APIURL == "" || m.TokenURL == "" || m.IdentityURL == ""):
-		return d.Err("environment is missing: live or sandbox; or give api_url, token_url and identity_url")
-	case m.Environment != "" && m.Environment != mydex.Live && m.Environment != mydex.Sandbox:
-		return d.Errf("environment is live or sandbox, not %q", m.Environment)
-	case m.ClientID == "":
-		return d.Err("client_id is missing: the OAuth client's, from Mydex")
-	case m.ClientSecret == "":
-		return d.Err("client_secret is missing: {file.…} or {env.…} with the OAuth client's")
-	case m.ConnectionNID == "":
-		return d.Err("connection_nid is missing: the number of the dedicated connection")
-	case m.ConnectionToken == "":
-		return d.Err("connection_token is missing: {file.…} or {env.…} with the dedicated connection's")
-	}
 	return nil
 }
 

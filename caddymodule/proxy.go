@@ -23,7 +23,7 @@ func init() {
 //
 //	delegate_proxy [<matcher>] <provider> {
 //	    # any subdirective of delegate
-//	    # any subdirective of reverse_proxy but those in `undoing`
+//	    # any subdirective of reverse_proxy but those of forbiddenReason
 //	    transport http {
 //	        # any option of the http transport but those the delegate transport refuses
 //	    }
@@ -87,7 +87,7 @@ func parseProxy(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 		}
 		rest = append(rest, d.NextSegment()...)
 	}
-	if err := handler.checkCommon(d); err != nil {
+	if err := handler.checkCaddyfile(d); err != nil {
 		return nil, err
 	}
 
@@ -95,7 +95,7 @@ func parseProxy(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	if err != nil {
 		return nil, err
 	}
-	proxy.ProxyStatusName = handler.ProxyStatusName // both halves answer
+	proxy.ProxyStatusName = optionApp(h).ProxyStatusName // both halves answer
 	proxy.DynamicUpstreamsRaw = caddyconfig.JSONModuleObject(Upstream{}, "source", "delegate", nil)
 	proxy.TransportRaw = caddyconfig.JSONModuleObject(transport, "protocol", "delegate", nil)
 
@@ -109,8 +109,9 @@ func parseProxy(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	return []httpcaddyfile.ConfigValue{{Class: "route", Value: route}}, nil
 }
 
-// forbiddenReason tells why a subdirective of reverse_proxy may not stand in
-// delegate_proxy; empty if it may.
+// forbiddenReason returns why a subdirective of reverse_proxy is not allowed in
+// delegate_proxy; empty if it is allowed. Each would undo the policy, or let one
+// person take the platform away from everybody.
 func forbiddenReason(word string) string {
 	switch {
 	case word == "to" || word == "dynamic":
@@ -141,26 +142,4 @@ func parseReverseProxy(h httpcaddyfile.Helper, tokens []caddyfile.Token) (*rever
 		return nil, err
 	}
 	return proxy, proxy.FinalizeUnmarshalCaddyfile(h)
-}
-
-// optionProviders are the names of the providers in the global options.
-func optionProviders(h httpcaddyfile.Helper) map[string]struct{} {
-	names := make(map[string]struct{})
-	for name := range optionApp(h).ProvidersRaw {
-		names[name] = struct{}{}
-	}
-	return names
-}
-
-// optionOrigins are the trusted origins in the global options.
-func optionOrigins(h httpcaddyfile.Helper) []string { return optionApp(h).TrustedOrigins }
-
-// optionApp is the app as the global options have it; empty if they do not.
-func optionApp(h httpcaddyfile.Helper) (app App) {
-	if option, ok := h.Option("delegate").(httpcaddyfile.App); ok {
-		if json.Unmarshal(option.Value, &app) != nil {
-			return App{}
-		}
-	}
-	return app
 }

@@ -3,16 +3,8 @@
 package caddymodule
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
-	"math"
 	"net/http"
-	"strconv"
-	"strings"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -20,58 +12,66 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/headers"
 )
 
-// problem is the body of a refusal (RFC 9457), with the code that frontends
-// branch on. `message` is where MyDataHelps' SDKs look for a text.
-type problem struct {
-	Type    string          `json:"type"`
-	Title   string          `json:"title"`
-	Status  int             `json:"status"`
-	Code    delegation.Code `json:"code"`
-	Message string          `json:"message"`
+// refuser is the owner of one directive's refusals: their status, headers, body,
+// log line and count.
+type refuser struct {
+	provider   string // the name; empty for app_session, delegate_logout and the transport by itself
+	statusName string // this proxy in Proxy-Status, as a structured field
+	logger     *zap.Logger
+	stats      *refusalStats // nil: none are kept
+	subjects   subjectFields // what log lines say of a person; nil: nothing
+	authServer bool          // an auth server's response names the users
 }
 
-// refuse answers a refusal: through the site's handle_errors if it has any,
-// otherwise as application/problem+json.
-func (g *Directive) refuse(w http.ResponseWriter, r *http.Request, err error) error {
-	refusal := g.recordRefusal(r, err)
-	g.writeRefusalHeaders(w.Header(), refusal)
-	if hasErrorRoutes(r) {
+// refusedRequest is a request as its refusal knows it.
+type refusedRequest struct {
+	*http.Request
+
+	method string                   // as it is sent to a platform
+	route  string                   // the pattern of the `allow` line; empty for a directive without a policy
+	person func() delegation.Person // who is asking; the zero person if nobody is signed in; nil if nobody can be
+
+	// deferCount takes the outcome of a request that was passed on, which is counted
+	// when it comes back: reverse_proxy may try more than once. nil: it is
+	// counted at once.
+	deferCount func(outcome string, refusal *delegation.Refusal)
+}
+
+// refuse answers a request with err's refusal: through the site's handle_errors
+// if it has any, otherwise as application/problem+json. The error is the one for
+// handle_errors.
+func (f *refuser) refuse(w http.ResponseWriter, r refusedRequest, err error) error {
+	refusal := f.record(r, err)
+	setRefusalHeaders(w.Header(), f.statusName, refusal)
+	if hasErrorRoutes(r.Request) {
 		// Only the code: error pages echo the text.
 		return caddyhttp.Error(refusal.Status(), errors.New(string(refusal.Code)))
 	}
-	_ = writeBody(w, refusal.Status(), "application/problem+json", problemBody(refusal)) // the client has left
+	_ = writeBody(w, refusal.Status(), "application/problem+json", problemBody(refusal)) // an error is a client that has left
 	return nil
 }
 
-// refusalResponse is a refusal made by the transport: an answer, not an error, so
+// response returns err's refusal as the response of a transport: not an error, so
 // that reverse_proxy never blames the upstream for a person.
-func (g *Directive) refusalResponse(req *http.Request, err error) *http.Response {
-	refusal := g.recordRefusal(req, err)
-	body := problemBody(refusal)
-	res := &http.Response{
-		StatusCode: refusal.Status(),
-		Status:     fmt.Sprintf("%d %s", refusal.Status(), http.StatusText(refusal.Status())),
-		Proto:      "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header:        http.Header{"Content-Type": {"application/problem+json"}},
-		Body:          io.NopCloser(bytes.NewReader(body)),
-		ContentLength: int64(len(body)),
-		Request:       req,
-	}
-	res.Header.Set("Content-Security-Policy", headers.OwnPolicy)
-	g.writeRefusalHeaders(res.Header, refusal)
-	return res
+func (f *refuser) response(r refusedRequest, err error) *http.Response {
+	return newRefusalResponse(r.Request, f.statusName, f.record(r, err))
 }
 
-// recordRefusal makes a refusal of err and notes it for the operator.
-func (g *Directive) recordRefusal(r *http.Request, err error) *delegation.Refusal {
+// record makes a refusal of err, sets {http.delegate.code}, writes the log line
+// `refused` and counts it.
+func (f *refuser) record(r refusedRequest, err error) *delegation.Refusal {
 	refusal := delegation.AsRefusal(err)
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		repl.Set("http.delegate.code", string(refusal.Code))
 	}
-	g.countRefusal(r, refusal)
+	f.count(r, refusal)
+	f.log(r, refusal)
+	return refusal
+}
+
+func (f *refuser) log(r refusedRequest, refusal *delegation.Refusal) {
 	level := zapcore.InfoLevel
 	if refusal.Status() >= http.StatusInternalServerError && !refusal.Expected {
 		level = zapcore.ErrorLevel
@@ -79,139 +79,97 @@ func (g *Directive) recordRefusal(r *http.Request, err error) *delegation.Refusa
 	if r.Context().Err() != nil {
 		level = zapcore.DebugLevel // the client left; nobody is refused
 	}
-	if c := g.logger.Check(level, "refused"); c != nil {
-		c.Write(append([]zap.Field{
-			g.providerField(),
-			g.methodField(r),
-			g.routeField(r),
-			zap.String("code", string(refusal.Code)),
-			zap.Int("status", refusal.Status()),
-			zap.NamedError("cause", refusal.Unwrap()),
-		}, g.personFields(r)...)...)
+	c := f.logger.Check(level, "refused")
+	if c == nil {
+		return
 	}
-	return refusal
+	fields := []zap.Field{
+		f.providerField(),
+		r.methodField(),
+		r.routeField(),
+		zap.String("code", string(refusal.Code)),
+		zap.Int("status", refusal.Status()),
+		zap.NamedError("cause", refusal.Unwrap()),
+	}
+	if f.subjects != nil && r.person != nil {
+		fields = append(fields, f.subjects.of(r.person())...)
+	}
+	c.Write(fields...)
 }
 
-// providerField names the provider; app_session has none.
-func (g *Directive) providerField() zap.Field {
-	if g.Provider == "" {
+func (f *refuser) providerField() zap.Field {
+	if f.provider == "" {
 		return zap.Skip()
 	}
-	return zap.String("provider", g.Provider)
+	return zap.String("provider", f.provider)
 }
 
-// methodField is the request's, if it is one of HTTP's: whatever else somebody has
-// made up is not the log's business.
-func (g *Directive) methodField(r *http.Request) zap.Field {
-	method, _ := wireMethod(r)
-	if p := proxiedRequestFrom(r.Context()); p != nil {
-		method = p.delegation.Method
-	}
-	switch method {
+// methodField is the request's method, if it is one of HTTP's: whatever else
+// somebody has made up is not the log's business.
+func (r refusedRequest) methodField() zap.Field {
+	switch r.method {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
-		return zap.String("method", method)
+		return zap.String("method", r.method)
 	default:
 		return zap.String("method", "other")
 	}
 }
 
-// routeField is the pattern of the `allow` line, of a directive that has a policy.
-func (g *Directive) routeField(r *http.Request) zap.Field {
-	if g.routePattern == nil {
+// routeField is the pattern and not the path, which may hold IDs.
+func (r refusedRequest) routeField() zap.Field {
+	if r.route == "" {
 		return zap.Skip()
 	}
-	return zap.String("route", g.routePattern(r))
+	return zap.String("route", r.route)
 }
 
-// countRefusal counts a refused request. One that was passed on is counted when it
-// comes back: reverse_proxy may try more than once.
-func (g *Directive) countRefusal(r *http.Request, refusal *delegation.Refusal) {
+// count counts a refused request by its code, and with those of other people.
+func (f *refuser) count(r refusedRequest, refusal *delegation.Refusal) {
 	outcome := string(refusal.Code)
 	if r.Context().Err() != nil {
 		outcome = outcomeClientLeft
 	}
-	if p := proxiedRequestFrom(r.Context()); p != nil {
-		p.outcome.label, p.transportRefusal = outcome, refusal
+	if r.deferCount != nil {
+		r.deferCount(outcome, refusal)
 		return
 	}
-	requestsTotal.WithLabelValues(g.Provider, outcome).Inc()
+	requestsTotal.WithLabelValues(f.provider, outcome).Inc()
 	if outcome != outcomeClientLeft {
-		g.recordRefusalStats(r, refusal)
+		f.stats.recordRefused(refusal, f.digest(r, refusal), f.providerField())
 	}
 }
 
-// recordRefusalStats has the refusal counted with those of other people.
-func (g *Directive) recordRefusalStats(r *http.Request, refusal *delegation.Refusal) {
-	switch {
-	case g.provider != nil:
-		stats := g.provider.refusals
-		var who uint64
-		if refusal.Code != delegation.SessionRequired && g.app != nil {
-			who = stats.personDigest(g.knownPerson(r))
+// digest is of whoever is refused, so that the statistics tell people apart; 0
+// is nobody.
+func (f *refuser) digest(r refusedRequest, refusal *delegation.Refusal) uint64 {
+	if f.provider == "" {
+		return f.stats.requestDigest(r.Header)
+	}
+	if refusal.Code != delegation.SessionRequired {
+		if who := f.stats.personDigest(r.person()); who != 0 {
+			return who
 		}
-		if who == 0 && (refusal.Code != delegation.SessionRequired || g.authServerAccepted(r)) {
-			who = stats.requestDigest(r.Header)
-		}
-		stats.recordRefused(refusal, who, g.providerField())
-	case g.app != nil:
-		g.app.refusals.recordRefused(refusal, g.app.refusals.requestDigest(r.Header), g.providerField())
+	} else if !f.lacksUser(r.Request) {
+		return 0
 	}
+	return f.stats.requestDigest(r.Header)
 }
 
-// authServerAccepted tells whether an auth server has said yes to a request. Otherwise
-// somebody without a session is what they seem to be, and nothing is wrong.
-func (g *Directive) authServerAccepted(r *http.Request) bool {
-	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	return ok && authServerStatus(repl)/100 == 2
-}
-
-// knownPerson is who is asking; nobody, if nobody is signed in.
-func (g *Directive) knownPerson(r *http.Request) delegation.Person {
-	if p := proxiedRequestFrom(r.Context()); p != nil {
-		return p.delegation.Person
-	}
+// lacksUser reports whether it is the operator's doing that a request names
+// nobody: an auth server has said yes without a name, or ought to have been asked
+// and was not, as with a matcher that never matches. Otherwise somebody without a
+// session is what they seem to be, and nothing is wrong.
+func (f *refuser) lacksUser(r *http.Request) bool {
 	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	if !ok {
-		return delegation.Person{}
+		return false
 	}
-	who, _ := g.person(r, repl)
-	return who
+	status := authServerStatus(repl)
+	notAsked := status == 0 && f.authServer && r.Method != http.MethodOptions // which matchers leave out
+	return status/100 == 2 || notAsked
 }
 
-// personFields is what may be logged of whoever is asking.
-func (g *Directive) personFields(r *http.Request) []zap.Field {
-	if g.provider == nil || g.provider.subjectFields == nil {
-		return nil
-	}
-	return g.provider.subjectFields.of(g.knownPerson(r))
-}
-
-func (g *Directive) writeRefusalHeaders(h http.Header, refusal *delegation.Refusal) {
-	h.Set("Proxy-Status", fmt.Sprintf("%s; error=%s; details=%q", structuredName(g.ProxyStatusName), refusal.ProxyError(), string(refusal.Code)))
-	headers.SetOwnHeaders(h)
-	if refusal.Status() == http.StatusUnauthorized {
-		h.Set("WWW-Authenticate", "Bearer")
-	}
-	if len(refusal.Allow) > 0 {
-		h.Set("Allow", strings.Join(refusal.Allow, ", "))
-	}
-	if wait := refusal.BoundedRetryAfter(); wait > 0 {
-		h.Set("Retry-After", wholeSeconds(wait))
-	}
-}
-
-func problemBody(refusal *delegation.Refusal) []byte {
-	body, _ := json.Marshal(problem{
-		Type:    "about:blank",
-		Title:   http.StatusText(refusal.Status()),
-		Status:  refusal.Status(),
-		Code:    refusal.Code,
-		Message: refusal.Message(),
-	})
-	return body
-}
-
-// hasErrorRoutes tells whether the site has handle_errors routes for this
+// hasErrorRoutes reports whether the site has handle_errors routes for this
 // request. Caddy keeps them per server; a route of another site does not match.
 func hasErrorRoutes(r *http.Request) bool {
 	srv, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
@@ -224,22 +182,4 @@ func hasErrorRoutes(r *http.Request) bool {
 		}
 	}
 	return false
-}
-
-// structuredName writes a name as a structured field: a token where it is one, a
-// string otherwise (RFC 8941 sections 3.3.3 and 3.3.4).
-func structuredName(name string) string {
-	for i, c := range name {
-		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '*'
-		inside := c >= '0' && c <= '9' || strings.ContainsRune(":/!#$%&'*+-.^_`|~", c)
-		if !letter && (i == 0 || !inside) {
-			return strconv.QuoteToASCII(name)
-		}
-	}
-	return name
-}
-
-// wholeSeconds rounds up: who waits that long has waited enough.
-func wholeSeconds(d time.Duration) string {
-	return strconv.Itoa(int(math.Ceil(d.Seconds())))
 }

@@ -4,7 +4,8 @@ package caddymodule
 
 import "github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 
-// mends are what to look at where everybody is refused with a code.
+// mends say by code what an operator should look at where everybody is refused
+// with it. They are the field `mend` of the warning.
 var mends = map[delegation.Code]string{
 	delegation.SessionRequired:      "nobody is signed in by what the directive reads: compare subject with what the authenticator sets, and with the headers that the auth server sends",
 	delegation.SessionUnavailable:   "who vouches for sessions does not answer: see cause, and the app_session steps of `caddy delegate check`",
@@ -29,7 +30,7 @@ var mends = map[delegation.Code]string{
 	delegation.UpstreamTimeout:      "the platform's API does not answer in time: see cause",
 }
 
-// mendOf is never empty.
+// mendOf returns the mend of a code. It is never empty.
 func mendOf(code delegation.Code) string {
 	if mend, ok := mends[code]; ok {
 		return mend

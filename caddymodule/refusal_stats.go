@@ -15,41 +15,44 @@ import (
 )
 
 const (
-	// everybodyThreshold is how many different people in a row are refused with one code
-	// before that is taken for everybody's trouble. Where nobody was let in yet
-	// as many requests do, if nothing else has happened.
+	// everybodyThreshold is how many different people in a row are refused with
+	// one code before that is taken for everybody's trouble. Where nobody was let
+	// in yet, as many requests are enough if all have that code.
 	everybodyThreshold = 20
 
-	// statsMinutes is of how many minutes refusals are counted for the status.
+	// statsMinutes is the number of minutes of which refusals are counted for the
+	// status.
 	statsMinutes = 10
 
 	// minWarnInterval is the least time between two warnings.
 	minWarnInterval = 10 * time.Minute
 )
 
-// refusalStats notices when nobody gets through any more, and counts refusals
-// of the last minutes. Of people it keeps digests by a seed of its own that
-// leaves the process nowhere, twenty for each code at most, until somebody is
-// let in. It belongs to one configuration: a reload may have mended it. A nil
-// one does nothing.
+// refusalStats counts the refusals of the last ten minutes by code, and warns when
+// nobody gets through any more. It is one provider's, or that of all app_session.
+// Of people it keeps digests by a seed of its own that never leaves the process,
+// twenty for each code at most, until somebody is let in. It belongs to one
+// configuration: a reload may have ended the trouble. A nil one does nothing. It
+// is safe for concurrent use.
 type refusalStats struct {
 	logger *zap.Logger
 	seed   maphash.Seed
 
 	// anyRefused is whether anybody was refused since somebody was let in, or
-	// nobody has been yet: what the way that most requests take has to look at.
+	// nobody was let in yet. It keeps the mutex out of the way of most requests.
 	anyRefused atomic.Bool
 
 	mu          sync.Mutex
-	anyAdmitted bool // somebody was
+	anyAdmitted bool // somebody was let in
 	total       int  // requests that were refused since
 	codes       map[delegation.Code]*refusedPeople
-	warnedCode  delegation.Code // of what the log was told; empty once somebody is let in
-	warnedAt    time.Time       // when
+	warnedCode  delegation.Code // of the last warning; empty once somebody is let in
+	warnedAt    time.Time       // of the last warning; zero: there was none
 	minutes     [statsMinutes]minuteCounts
 }
 
-// refusedPeople are who was refused with one code.
+// refusedPeople are the people who were refused with one code, as digests, and the
+// number of their requests.
 type refusedPeople struct {
 	people   map[uint64]struct{}
 	requests int
@@ -57,7 +60,7 @@ type refusedPeople struct {
 
 // minuteCounts counts the refusals of one minute.
 type minuteCounts struct {
-	minute int64 // since 1970
+	minute int64 // Unix time in minutes
 	codes  map[delegation.Code]int
 }
 
@@ -79,7 +82,7 @@ func (s *refusalStats) recordAdmission() {
 	s.anyRefused.Store(false)
 }
 
-// personDigest is the digest of somebody who is signed in.
+// personDigest returns the digest of somebody who is signed in; 0 for nobody.
 func (s *refusalStats) personDigest(who delegation.Person) uint64 {
 	if s == nil || who == (delegation.Person{}) {
 		return 0
@@ -87,8 +90,8 @@ func (s *refusalStats) personDigest(who delegation.Person) uint64 {
 	return maphash.Comparable(s.seed, who) | 1 // 0 is nobody
 }
 
-// requestDigest is the digest of what somebody has sent who is not known to be signed
-// in. Without a cookie or a credential nobody has tried to be.
+// requestDigest returns the digest of the cookies and credentials of a request
+// whose sender is not known; 0 without any: nobody has tried to sign in then.
 func (s *refusalStats) requestDigest(h http.Header) uint64 {
 	if s == nil || len(h["Cookie"]) == 0 && len(h["Authorization"]) == 0 {
 		return 0
@@ -104,7 +107,9 @@ func (s *refusalStats) requestDigest(h http.Header) uint64 {
 	return hash.Sum64() | 1
 }
 
-// recordRefused notes a refusal. who is a digest; 0 is counted, but nobody.
+// recordRefused counts a refusal, and warns if everybody is refused with its code.
+// who is a digest; with 0 the refusal is counted, but as nobody's. provider is the
+// field of the warning.
 func (s *refusalStats) recordRefused(refusal *delegation.Refusal, who uint64, provider zap.Field) {
 	if s == nil {
 		return
@@ -150,8 +155,8 @@ func (s *refusalStats) count(code delegation.Code, now time.Time) {
 	m.codes[code]++
 }
 
-// status is what was refused in the last minutes, by code, and the code that
-// everybody is refused with; empty if somebody was let in since.
+// status returns the number of refusals of the last ten minutes by code, and the
+// code that everybody is refused with: empty if somebody was let in since.
 func (s *refusalStats) status() (codes map[delegation.Code]int, all delegation.Code) {
 	if s == nil {
 		return nil, ""

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/lru"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
 
@@ -54,11 +54,11 @@ const (
 // personLimiter is how often people do something that costs others.
 type personLimiter struct {
 	mu     sync.Mutex
-	people *memory.Cache[delegation.Person, *rate.Limiter]
+	people *lru.Cache[delegation.Person, *rate.Limiter]
 }
 
 func newPersonLimiter() *personLimiter {
-	return &personLimiter{people: memory.New[delegation.Person, *rate.Limiter](maxLimitedPeople)}
+	return &personLimiter{people: lru.New[delegation.Person, *rate.Limiter](maxLimitedPeople)}
 }
 
 // Allow tells whether a person does it no oftener than people do.

@@ -78,10 +78,6 @@ type AppSession struct {
 	// Default: https, or http on loopback.
 	InsecureHTTP bool `json:"insecure_http,omitempty"`
 
-	// ProxyStatusName is how this proxy calls itself in the Proxy-Status
-	// header of refusals (RFC 9209). Default: `caddy-delegate`.
-	ProxyStatusName string `json:"proxy_status_name,omitempty"`
-
 	extractor        session.Extractor
 	verifier         session.Verifier
 	directive        Directive
@@ -107,9 +103,8 @@ func (s *AppSession) Provision(ctx caddy.Context) error {
 	if err := s.check(); err != nil {
 		return err
 	}
-	s.directive = Directive{ProxyStatusName: s.ProxyStatusName, app: app, logger: ctx.Logger()}
-	if s.directive.ProxyStatusName == "" {
-		s.directive.ProxyStatusName = defaultStatusName
+	if err := s.directive.attach(app, ctx.Logger()); err != nil {
+		return err
 	}
 	s.extractor = session.Extractor{Cookie: s.Cookie, Bearer: s.Bearer, JSONPath: s.CookieJSON}
 	if !s.extractor.HostBound() {
@@ -170,7 +165,6 @@ func (s *AppSession) Cleanup() error {
 //	        ca_file <file>
 //	        timeout <duration>
 //	    }
-//	    proxy_status_name <name>
 //	}
 func parseSession(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	var s AppSession
@@ -215,7 +209,7 @@ func (s *AppSession) parse(d *caddyfile.Dispenser) error {
 	case "http":
 		return parseHTTP(d, &s.HTTP)
 	case "proxy_status_name":
-		return parseOnce(d, &s.ProxyStatusName)
+		return errStatusNameMoved(d)
 	case "introspect":
 		if s.Introspect != nil {
 			return d.Err("introspect is set already")

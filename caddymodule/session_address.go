@@ -4,7 +4,6 @@ package caddymodule
 
 import (
 	"fmt"
-	"net"
 	"net/url"
 	"slices"
 	"strings"
@@ -26,8 +25,7 @@ func checkAddress(setting, address string, insecure bool) (plain bool, err error
 		// Neither the address nor err, which may hold a password.
 		return false, fmt.Errorf("%s: write a URL such as https://login.example.org/jwks.json, without user or fragment", setting)
 	}
-	ip := net.ParseIP(u.Hostname())
-	plain = u.Scheme == "http" && !strings.EqualFold(u.Hostname(), "localhost") && (ip == nil || !ip.IsLoopback())
+	plain = u.Scheme == "http" && !delegation.IsLoopback(u.Hostname())
 	if plain && !insecure {
 		u.RawQuery = "" // which may hold a secret
 		return plain, fmt.Errorf("%s: %s: use https; http is for loopback only, or, inside a network where nobody else listens, with the flag insecure_http", setting, u)

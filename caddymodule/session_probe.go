@@ -6,9 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/command"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
 
@@ -34,6 +36,9 @@ func (s *AppSession) probe(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("%s: %w; %s", what, err, s.discoveryHint(ctx, v.Issuer))
 		}
+		if err := s.misnamed(ctx, v.Issuer); err != nil {
+			return "", fmt.Errorf("%s: %w", what, err)
+		}
 		return fmt.Sprintf("%s: %d keys for signatures", what, n), nil
 	}
 	slot := session.InBearer
@@ -44,6 +49,23 @@ func (s *AppSession) probe(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("%s: %w", what, probeCause(err))
 	}
 	return what + ": answers that nobody is signed in by a session that was made up", nil
+}
+
+// misnamed is an error if the issuer calls itself by another name than the
+// settings do, of the same address: by the slash at its end, as a rule. Its tokens
+// are all refused then. An issuer without a discovery document is not judged.
+func (s *AppSession) misnamed(ctx context.Context, issuer string) error {
+	settings, err := s.HTTP.settings(caddy.NewReplacer())
+	if err != nil {
+		return err
+	}
+	client := settings.Client()
+	defer client.CloseIdleConnections()
+	_, name, err := session.Discover(ctx, client, issuer)
+	if err != nil || name == issuer || strings.TrimSuffix(name, "/") != strings.TrimSuffix(issuer, "/") {
+		return nil //nolint:nilerr // there is nothing to compare with
+	}
+	return fmt.Errorf("the issuer calls itself %s, and `issuer` says %s: they have to agree to the last slash", command.Printable(name), command.Printable(issuer))
 }
 
 // discoveryHint says where the issuer itself says that its keys are.

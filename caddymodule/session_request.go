@@ -17,8 +17,8 @@ import (
 func (s *AppSession) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if policy.IsPreflight(r) {
 		// Answered here: not everything that may stand behind does.
-		if _, err := s.directive.checkOrigin(w, r, false); err != nil {
-			return s.directive.refuse(w, r, err)
+		if result, ok := s.directive.checkOrigin(w, r, false, nil).(refused); ok {
+			return s.directive.refuse(w, r, result.cause)
 		}
 		return nil
 	}

@@ -3,98 +3,164 @@
 package caddymodule
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
 
-// answerPrefix is what the placeholders of an auth server's answer begin with,
-// by which it names the user; proxiedHeader is that as it stands in a setting.
 const (
-	authResponsePrefix      = "http.reverse_proxy.header."
-	authResponsePlaceholder = "{" + authResponsePrefix
+	defaultSubject = "{http.auth.user.id}"
+	defaultRealm   = "default"
 )
 
-// identityHeaders are those by which auth servers name a user, as their
-// documentation has it. A placeholder can be asked for by its name alone: so
-// these are what the log can tell that the server has sent.
-var identityHeaders = []string{
-	"Remote-User", "Remote-Email", "Remote-Name", "Remote-Groups", // Authelia
-	"X-Authentik-Username", "X-Authentik-Uid", "X-Authentik-Email", // Authentik
-	"X-Auth-Request-User", "X-Auth-Request-Email", "X-Auth-Request-Preferred-Username", // oauth2-proxy
-	"X-Forwarded-User", "X-Forwarded-Email", "X-Forwarded-Preferred-Username",
-	"X-Vouch-User", "X-Vouch-Idp-Claims-Sub", // Vouch
-	"X-Token-Subject", "X-Token-User-Email", "X-Token-User-Name", // caddy-security
-	"X-Remote-User", "X-Auth-User", "X-User", "X-User-Id", "X-User-Email", "User-Id", "X-Subject", "X-Webauth-User", "Tailscale-User",
+// SubjectSettings say by what a directive knows the signed-in user.
+type SubjectSettings struct {
+	// Subject is the placeholder that names the signed-in user. It must be one
+	// that only an authenticator sets: {http.auth.user.*}, or
+	// {http.reverse_proxy.header.*} for the answer of forward_auth's server.
+	// Empty at request time means that nobody is signed in.
+	// Default: `{http.auth.user.id}`.
+	Subject string `json:"subject,omitempty"`
+
+	// Realm is the namespace of the subjects: users of two authenticators may
+	// have the same name. Default: that of app_session where it named the user,
+	// otherwise `default`.
+	Realm string `json:"realm,omitempty"`
+
+	realmNames      *realmNames
+	recordedAliases *atomic.Pointer[aliases] // of the sessions that were last known to be used by this directive's name
 }
 
-// authServerStatus is what forward_auth's server has answered; 0 if it was not asked.
-func authServerStatus(repl *caddy.Replacer) int {
-	status, _ := repl.Get("http.reverse_proxy.status_code")
-	code, _ := status.(int)
-	return code
+// provision sets the default and checks the settings.
+func (s *SubjectSettings) provision(realms *realmNames) error {
+	if s.Subject == "" {
+		s.Subject = defaultSubject
+	}
+	if err := s.check(); err != nil {
+		return err
+	}
+	if strings.Contains(s.Realm, "{") {
+		return fmt.Errorf("realm %s: write a fixed name, a realm takes no placeholder", s.Realm)
+	}
+	realms.add(s.Realm)
+	s.realmNames, s.recordedAliases = realms, new(atomic.Pointer[aliases])
+	return nil
 }
 
-// emptySubjectError says why nobody is signed in, with the placeholder as a Caddyfile
-// has it, and of what the auth server has sent the names alone.
-func emptySubjectError(subject string, repl *caddy.Replacer) error {
-	written := caddyfilePlaceholder(subject)
-	header, ok := strings.CutPrefix(subject, authResponsePlaceholder)
-	if !ok {
-		return fmt.Errorf("%s is empty", written)
-	}
-	status := authServerStatus(repl)
-	if status == 0 {
-		return fmt.Errorf("%s is empty: no forward_auth was asked before this directive", written)
-	}
-	var sent []string
-	for _, name := range identityHeaders {
-		if value, found := repl.GetString("http.reverse_proxy.header." + name); found && value != "" {
-			sent = append(sent, name)
-		}
-	}
-	cause := fmt.Sprintf("%s is empty: the auth server has answered with status %d and without %s", written, status, http.CanonicalHeaderKey(strings.TrimSuffix(header, "}")))
-	if len(sent) > 0 {
-		cause += ", but with " + strings.Join(sent, ", ")
-	}
-	return errors.New(cause)
-}
-
-// caddyfilePlaceholder is a placeholder as a Caddyfile has it.
-func caddyfilePlaceholder(placeholder string) string {
-	return strings.Replace(placeholder, authResponsePlaceholder, "{rp.header.", 1)
-}
-
-// authenticatorPrefixes are the placeholders that only an authenticator can set.
-var authenticatorPrefixes = []string{userPrefix, authResponsePrefix}
-
-// checkPlaceholder refuses a placeholder that repeats what a client sent. Taking
-// the user's name from a request header is the commonest hole of homemade
-// authenticators: anybody can send it.
-func checkPlaceholder(placeholder string) error {
-	name, ok := strings.CutPrefix(placeholder, "{")
-	name, closed := strings.CutSuffix(name, "}")
-	if ok && closed && !strings.ContainsAny(name, "{}") {
-		for _, prefix := range authenticatorPrefixes {
-			if len(name) > len(prefix) && strings.HasPrefix(name, prefix) {
-				return nil
-			}
-		}
-	}
-	return fmt.Errorf("%s is not set by an authenticator alone: use one placeholder {http.auth.user.…}, or {rp.header.…} for the answer of forward_auth's server", placeholder)
-}
-
-// checkClaimRealm refuses a claim for the subject whose values share a namespace with
-// the sessions' own subjects: whose staff number is another user's ID would have
-// that one's tokens dropped and sessions ended, and where a claim can be chosen,
-// anybody's.
-func checkClaimRealm(subject, realm string) error {
-	claim, ok := strings.CutPrefix(subject, "{"+userPrefix)
-	if !ok || realm != "" || claim == "id}" {
+// check refuses a subject that a client can choose, or whose values are other
+// users' names.
+func (s *SubjectSettings) check() error {
+	if s.Subject == "" {
 		return nil
 	}
-	return fmt.Errorf("subject %s: what one user is called by it may be the ID of another: add a realm of its own for these names, such as `realm %s`", subject, strings.TrimSuffix(claim, "}"))
+	if err := checkPlaceholder(s.Subject); err != nil {
+		return fmt.Errorf("subject: %w", err)
+	}
+	return checkClaimRealm(s.Subject, s.Realm)
+}
+
+// signedInUser returns who app_session found signed in, if it is by that session
+// that this directive knows the user: another authenticator may have run as
+// well. Otherwise nil.
+func (s *SubjectSettings) signedInUser(r *http.Request, repl *caddy.Replacer) *signedInUser {
+	user, ok := r.Context().Value(signedInUserKey{}).(*signedInUser)
+	if !ok || !strings.HasPrefix(s.Subject, "{"+userPrefix) || placeholderValue(repl, nil, defaultSubject) != user.session.Subject {
+		return nil
+	}
+	return user
+}
+
+// person returns who is asking. user is what signedInUser has found. The error
+// is a [delegation.Refusal]: session_required if nobody is signed in.
+func (s *SubjectSettings) person(r *http.Request, repl *caddy.Replacer, user *signedInUser) (delegation.Person, error) {
+	if status := s.forwardAuthStatus(repl); status != 0 && status/100 != 2 {
+		return delegation.Person{}, delegation.Refuse(delegation.SessionRequired, fmt.Errorf("the auth server answered %d", status))
+	}
+	subject := placeholderValue(repl, user, s.Subject)
+	if subject == "" {
+		return delegation.Person{}, delegation.Refuse(delegation.SessionRequired, emptySubjectError(s.Subject, repl))
+	}
+	who := delegation.Person{Realm: s.Realm, Subject: subject}
+	switch {
+	case who.Realm != "":
+	case user != nil:
+		who.Realm = user.realm
+	default:
+		who.Realm = defaultRealm
+		s.realmNames.usedDefault.Store(true)
+	}
+	if user != nil {
+		if err := user.checkNotRevoked(r.Context(), who); err != nil {
+			return delegation.Person{}, err
+		}
+		s.recordAlias(user)
+	}
+	return who, nil
+}
+
+// knownPerson is who is asking, for log and statistics; the zero person if
+// nobody is signed in.
+func (s *SubjectSettings) knownPerson(r *http.Request) delegation.Person {
+	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if !ok {
+		return delegation.Person{}
+	}
+	who, _ := s.person(r, repl, s.signedInUser(r, repl))
+	return who
+}
+
+// forwardAuthStatus is the status of the auth server's response, if the subject
+// is taken from that; otherwise 0. With a handle_response of its own
+// forward_auth lets pass what was not 2xx, such as a redirect to a login page: a
+// name in the headers of that is nobody who is signed in.
+func (s *SubjectSettings) forwardAuthStatus(repl *caddy.Replacer) int {
+	if !strings.HasPrefix(s.Subject, authResponsePlaceholder) {
+		return 0
+	}
+	return authServerStatus(repl)
+}
+
+// isNonBrowserClient reports whether somebody who is signed in asks by no page
+// of a browser, as browsers send one of these headers with each WebSocket. Such
+// a client may learn of the policy what it would with an Origin.
+func (s *SubjectSettings) isNonBrowserClient(r *http.Request, repl *caddy.Replacer, user *signedInUser) bool {
+	if len(r.Header["Origin"]) > 0 || len(r.Header["Sec-Fetch-Site"]) > 0 {
+		return false
+	}
+	_, err := s.person(r, repl, user)
+	return err == nil
+}
+
+// subjectAlias is the name that this directive gives to the users of sessions.
+// ok is false if it takes them from no session, or by the session's own name.
+func (s *SubjectSettings) subjectAlias() (alias session.Alias, ok bool) {
+	claim, ok := strings.CutPrefix(s.Subject, "{"+userPrefix)
+	alias = session.Alias{Realm: s.Realm, Claim: strings.TrimSuffix(claim, "}")}
+	return alias, ok && alias != session.Alias{Claim: "id"}
+}
+
+// recordAlias notes that a session is used by this directive's name.
+func (s *SubjectSettings) recordAlias(user *signedInUser) {
+	if s.recordedAliases.Load() == user.aliases {
+		return
+	}
+	if alias, ok := s.subjectAlias(); ok && user.aliases != nil {
+		user.aliases.learn(alias)
+	}
+	s.recordedAliases.Store(user.aliases)
+}
+
+// checkCaddyfile is check with the file and line of a Caddyfile.
+func (s *SubjectSettings) checkCaddyfile(d *caddyfile.Dispenser) error {
+	if err := s.check(); err != nil {
+		return d.WrapErr(err)
+	}
+	return nil
 }

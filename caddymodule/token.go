@@ -3,24 +3,24 @@
 package caddymodule
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
 func init() {
 	caddy.RegisterModule(TokenHandler{})
-	httpcaddyfile.RegisterHandlerDirective("delegate_token", parseToken)
-	httpcaddyfile.RegisterDirectiveOrder("delegate_token", httpcaddyfile.Before, "reverse_proxy")
 }
 
 // TokenHandler hands the signed-in user's participant token to an SDK that
@@ -36,17 +36,17 @@ func init() {
 // If the platform's tokens live 150 s or less, a person gets at most one
 // answer per quarter of that lifetime and 429 with Retry-After otherwise.
 type TokenHandler struct {
-	Directive
+	ProviderDirective
 
 	// Scopes the handed-out token has; they must be among the provider's.
 	// Default: the provider's.
 	Scopes []string `json:"scopes,omitempty"`
 
-	// Proxy makes the answer fit the proxy instead: a placeholder in place of
+	// Proxy makes the response fit the proxy instead: a placeholder in place of
 	// the token, and this path (such as /mdh/) of the same site, or this URL,
 	// as base_url. An SDK is then set up by the same line in both modes, and
-	// never holds a token. Who is no participant is refused all the same, with
-	// the codes of delegate_proxy. Default: hand out the token.
+	// never holds a token. A user who is no participant is refused all the same,
+	// with the codes of delegate_proxy. Default: hand out the token.
 	Proxy string `json:"proxy,omitempty"`
 
 	// SessionExpires is the placeholder that tells when the session ends, in
@@ -54,6 +54,8 @@ type TokenHandler struct {
 	SessionExpires string `json:"session_expires,omitempty"`
 }
 
+// tokenResponse is the JSON body of the response: as a token endpoint has it
+// (RFC 6749 section 5.1), with the base URL for an SDK. ExpiresIn is in seconds.
 type tokenResponse struct {
 	AccessToken string `json:"access_token"`
 	TokenType   string `json:"token_type"`
@@ -72,7 +74,7 @@ func (TokenHandler) CaddyModule() caddy.ModuleInfo {
 
 // Provision checks the settings.
 func (h *TokenHandler) Provision(ctx caddy.Context) error {
-	if err := h.Directive.provision(ctx); err != nil {
+	if err := h.ProviderDirective.provision(ctx); err != nil {
 		return err
 	}
 	if !h.provider.canIssueTokens() {
@@ -100,15 +102,17 @@ func (h *TokenHandler) Provision(ctx caddy.Context) error {
 func (h *TokenHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	repl.Set("http.delegate.provider", h.providerName)
-	if done, err := h.checkOrigin(w, r, false); err != nil {
-		return h.refuse(w, r, err)
-	} else if done {
+	user := h.signedInUser(r, repl)
+	switch result := h.checkOrigin(w, r, false, user).(type) {
+	case answered:
 		return nil
+	case refused:
+		return h.refuse(w, r, result.cause)
 	}
 	if r.Method != http.MethodPost {
 		return h.refuse(w, r, &delegation.Refusal{Code: delegation.MethodNotAllowed, Allow: []string{http.MethodPost}})
 	}
-	answer, err := h.newResponse(r, repl)
+	response, err := h.newResponse(r, repl, user)
 	if err != nil {
 		return h.refuse(w, r, err)
 	}
@@ -116,25 +120,27 @@ func (h *TokenHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddy
 	if h.Proxy == "" { // with it nobody was looked up
 		h.provider.refusals.recordAdmission()
 	}
-	return writeJSON(w, http.StatusOK, answer)
+	return writeJSON(w, http.StatusOK, response)
 }
 
-func (h *TokenHandler) newResponse(r *http.Request, repl *caddy.Replacer) (*tokenResponse, error) {
-	person, err := h.person(r, repl)
+// newResponse finds the participant and a token for them. An error is a
+// [delegation.Refusal] or a fault.
+func (h *TokenHandler) newResponse(r *http.Request, repl *caddy.Replacer, user *signedInUser) (*tokenResponse, error) {
+	person, err := h.person(r, repl, user)
 	if err != nil {
 		return nil, err
 	}
-	limit, err := h.remainingSession(r, repl)
+	limit, err := h.remainingSession(repl, user)
 	if err != nil {
 		return nil, err
 	}
 	d := &delegation.Delegation{
-		Provider: h.Provider, Person: person, Claim: h.participantClaim(r, repl, person),
+		Provider: h.Provider, Person: person, Claim: h.participantClaim(repl, user, person),
 		Scopes: h.Scopes, Method: r.Method, URI: requestTarget(r.URL),
 	}
 	if h.Proxy != "" {
-		// Who is no participant is told so here, where a page can show it: an
-		// SDK would meet the same refusal at every call, and name no reason.
+		// A user who is no participant is refused here, where a page can show
+		// it: an SDK would meet the same refusal at every call, and name no reason.
 		if err := h.provider.checkParticipant(r.Context(), d); err != nil {
 			return nil, err
 		}
@@ -158,6 +164,46 @@ func (h *TokenHandler) newResponse(r *http.Request, repl *caddy.Replacer) (*toke
 	}, nil
 }
 
+// checkPace refuses, with too_many_requests, a person who was answered less than
+// wait ago, and otherwise begins the wait for their next response. No wait is not
+// paced.
+func (h *TokenHandler) checkPace(p delegation.Person, wait time.Duration) error {
+	if wait <= 0 {
+		return nil
+	}
+	handouts := h.provider.state.tokenPacing
+	handouts.DeleteExpired()
+	key := strings.Join([]string{strconv.Quote(p.Realm), strconv.Quote(p.Subject), strings.Join(h.Scopes, " ")}, " ")
+	if err := handouts.Add(key, nil, wait); err != nil {
+		_, until, _ := handouts.GetWithExpiration(key)
+		return &delegation.Refusal{Code: delegation.TooManyRequests, RetryAfter: time.Until(until)}
+	}
+	h.logger.Warn("tokens are too short-lived for the SDK, which renews 120 s before the expiry: answers are paced; lengthen the platform's tokens or the session",
+		zap.String("provider", h.Provider), zap.Duration("interval", wait))
+	return nil
+}
+
+// remainingSession returns how long the user's session still lasts, at most a day,
+// also where nothing tells. The error is a refusal with session_required: the
+// session has ended, or its end cannot be read.
+func (h *TokenHandler) remainingSession(repl *caddy.Replacer, user *signedInUser) (time.Duration, error) {
+	value := placeholderValue(repl, user, h.SessionExpires)
+	if value == "" {
+		return maxExpiresIn, nil
+	}
+	end, err := parseTime(value)
+	if err != nil {
+		return 0, delegation.Refuse(delegation.SessionRequired, fmt.Errorf("%s: %w", h.SessionExpires, err))
+	}
+	left := time.Until(end)
+	if left < time.Second {
+		return 0, delegation.Refuse(delegation.SessionRequired, errors.New("the session has ended"))
+	}
+	return min(left, maxExpiresIn), nil
+}
+
+// checkProxyURL refuses a base URL that an SDK could not append a path to: it has
+// to be a path or an http(s) URL, and to end in a slash.
 func checkProxyURL(base string) error {
 	if base == "" {
 		return nil
@@ -183,57 +229,6 @@ func absoluteURL(r *http.Request, base string) string {
 		scheme = "http"
 	}
 	return scheme + "://" + r.Host + base
-}
-
-// parseToken reads:
-//
-//	delegate_token [<matcher>] <provider> {
-//	    scopes            <scopes...>
-//	    proxy             <path>
-//	    session_expires   <placeholder>
-//	    subject           <placeholder>
-//	    realm             <name>
-//	    proxy_status_name <name>
-//	}
-func parseToken(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
-	var handler TokenHandler
-	d := h.Dispenser
-	d.Next() // directive name
-	if err := handler.parseProviderName(d, optionProviders(h)); err != nil {
-		return nil, err
-	}
-	if d.NextArg() {
-		return nil, d.Errf("delegate_token takes one provider, not %q as well", d.Val())
-	}
-	for d.NextBlock(0) {
-		var err error
-		ok := true
-		switch d.Val() {
-		case "scopes":
-			args := d.RemainingArgs()
-			if len(args) == 0 {
-				return nil, d.Err("scopes needs at least one scope")
-			}
-			handler.Scopes = append(handler.Scopes, args...)
-		case "proxy":
-			if err = parseOnce(d, &handler.Proxy); err == nil && checkProxyURL(handler.Proxy) != nil {
-				err = d.WrapErr(checkProxyURL(handler.Proxy))
-			}
-		case "session_expires":
-			if err = parseOnce(d, &handler.SessionExpires); err == nil && checkPlaceholder(handler.SessionExpires) != nil {
-				err = d.Errf("session_expires: %v", checkPlaceholder(handler.SessionExpires))
-			}
-		default:
-			ok, err = handler.parseCommon(d)
-		}
-		if err != nil {
-			return nil, err
-		}
-		if !ok {
-			return nil, d.Errf("unrecognized subdirective %q of delegate_token", d.Val())
-		}
-	}
-	return &handler, handler.checkCommon(d)
 }
 
 // Interface guards

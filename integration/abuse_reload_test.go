@@ -157,11 +157,14 @@ func TestSecretFileReread(t *testing.T) {
 }
 
 // TestOverloaded protects memory and everybody else from too many who wait:
-// one person's sixth request and everybody's twenty-first are refused at once,
-// and told to come back.
+// one person's five hundred and first request is refused at once, and told to
+// come back. Others wait as before. (That everybody's ten thousand and first is
+// refused, TestWaitingIsBounded of the token engine tests with smaller numbers.)
 func TestOverloaded(t *testing.T) {
-	participants := simulator.SampleParticipants(6)
-	s := start(t, administered(strings.Replace(scoped(), "delegate {", "delegate {\n\t\ttokens {\n\t\t\tmax_waiting 20 5\n\t\t}", 1)), participants...)
+	const perPerson = 500
+	participants := simulator.SampleParticipants(3)
+	s := start(t, administered(strings.Replace(scoped(), "delegate {", "delegate {\n\t\ttokens {\n\t\t\ttimeout 1m\n\t\t}", 1)), participants...)
+	unlimited(s)
 	a := newAdmin(t, s)
 	users := make([]*user, len(participants))
 	for i, p := range participants {
@@ -178,16 +181,15 @@ func TestOverloaded(t *testing.T) {
 			t.Error("no Retry-After")
 		}
 	}
-	for n, u := range users[:4] {
-		for range 5 {
-			c.get(u, participantPath, http.StatusOK, "", nil)
-		}
-		a.waiting(5 * (n + 1))
-		overloaded(u)
+	for range perPerson {
+		c.get(users[0], participantPath, http.StatusOK, "", nil)
 	}
-	overloaded(users[4])
+	a.waiting(perPerson)
+	overloaded(users[0])
+	c.get(users[1], participantPath, http.StatusOK, "", nil)
+	a.waiting(perPerson + 1)
 	// Who has a token does not wait, and is served.
-	users[5].get(projectPath).want(t, http.StatusOK, "")
+	users[2].get(projectPath).want(t, http.StatusOK, "")
 	release()
 	c.wait.Wait()
 	for _, u := range users {

@@ -79,7 +79,6 @@ func TestShortcutIsTheLongForm(t *testing.T) {
 		delegate MATCHER mydatahelps {
 			subject {rp.header.Remote-User}
 			allow GET /api/v1/delegated/participant
-			proxy_status_name edge
 		}
 		reverse_proxy MATCHER {
 			header_up X-Study 42
@@ -99,7 +98,6 @@ func TestShortcutIsTheLongForm(t *testing.T) {
 			subject {rp.header.Remote-User}
 			allow GET /api/v1/delegated/participant
 			header_up X-Study 42
-			proxy_status_name edge
 			max_fails 1
 			@ok status 200
 			handle_response @ok {
@@ -109,6 +107,7 @@ func TestShortcutIsTheLongForm(t *testing.T) {
 				dial_timeout 5s
 			}
 		}`
+	named := strings.Replace(minimal, "delegate {", "delegate {\n proxy_status_name edge", 1)
 	places := map[string]string{
 		"site":        ":80 {\n DIRECTIVES \n}",
 		"route":       ":80 {\n route /x/* {\n DIRECTIVES \n}\n}",
@@ -128,7 +127,7 @@ func TestShortcutIsTheLongForm(t *testing.T) {
 					if name == "named" {
 						directives = "@get method GET\n" + directives
 					}
-					config, err := stack.Adapt("{" + minimal + "}\n" + strings.Replace(site, "DIRECTIVES", directives, 1))
+					config, err := stack.Adapt("{" + named + "}\n" + strings.Replace(site, "DIRECTIVES", directives, 1))
 					if err != nil {
 						t.Fatal(err)
 					}

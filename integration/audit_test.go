@@ -146,7 +146,7 @@ func TestLogSubjectByKeyset(t *testing.T) {
 	checkNobody(t, "the log", text, secrets)
 }
 
-// filter is what README.md says to write in every `log`.
+// filter is what the page on operations says to write in every `log`.
 const filter = `
 		format filter {
 			fields {
@@ -160,10 +160,11 @@ const filter = `
 			}
 		}`
 
-// TestAccessLogFilter protects people from Caddy's own logs: with the README's
+// TestAccessLogFilter protects people from Caddy's own logs: with that
 // filter neither the access log nor the error log tells who read what. Without
 // it both do, or this would test nothing.
 func TestAccessLogFilter(t *testing.T) {
+	contains(t, page(t, operationsPage), strings.ReplaceAll(filter, "\n\t\t", "\n\t"))
 	hash, err := bcrypt.GenerateFromPassword([]byte("secret"), bcrypt.MinCost)
 	if err != nil {
 		t.Fatal(err)

@@ -15,12 +15,12 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/integration/stack"
 )
 
-// TestC36_ListModules protects who checks a build by the README's line: it shows
+// TestC36_ListModules protects who checks a build by the line of the page on operations: it shows
 // every module of ours.
 func TestC36_ListModules(t *testing.T) {
-	line := regexp.MustCompile(`list-modules \| grep -E '([^']+)'`).FindStringSubmatch(readme(t))
+	line := regexp.MustCompile(`list-modules \| grep -E '([^']+)'`).FindStringSubmatch(page(t, operationsPage))
 	if line == nil {
-		t.Fatal("the README has no such line")
+		t.Fatal("the page has no such line")
 	}
 	shown := regexp.MustCompile(line[1])
 	ours := 0

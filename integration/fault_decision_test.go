@@ -39,7 +39,7 @@ func belongs(s *stack.Stack, id, user string) {
 
 // TestBindingDecisionIsHeard protects a participant's data from the user whom an
 // operator has found not to be them: what `grants move` and `delete` decide is
-// used by a running Caddy within 30 seconds, as README says.
+// used by a running Caddy within 30 seconds, as the page on grants says.
 func TestBindingDecisionIsHeard(t *testing.T) {
 	s := newStack(t, named(stack.Alice, "u-alice"), named(stack.Bob, "u-bob"))
 	filtered(s)

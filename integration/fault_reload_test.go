@@ -133,7 +133,8 @@ func TestR3_ReloadsUnderColdLoad(t *testing.T) {
 				{"scopes          api ", "scopes          api DeviceData:read "},
 				{"private_key     {file.[[.KeyFile]]}", "private_key     {file.[[.KeyFile]]}\n\t\t\tprivate_key {file.[[.Dir]]/new.pem}"},
 				{"delegate {", "delegate {\n\t\ttokens {\n\t\t\tconcurrency 12\n\t\t\tmax_entries 5000\n\t\t}"},
-				{"app_session {", "app_session {\n\t\t\tproxy_status_name edge"},
+				{"delegate {", "delegate {\n\t\tproxy_status_name edge"},
+				{"app_session {", "app_session {\n\t\t\toptional"},
 			} {
 				changed := strings.Replace(caddyfile, change[0], change[1], 1)
 				if changed == caddyfile {

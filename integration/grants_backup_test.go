@@ -14,7 +14,7 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/integration/postgres"
 )
 
-// program runs a program that the README names.
+// program runs a program that the page on grants names.
 func program(t testing.TB, name string, args ...string) {
 	t.Helper()
 	if out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput(); err != nil {
@@ -34,7 +34,7 @@ func (c *connection) restored() {
 }
 
 // TestBackupSQLite protects members' keys, which the platform cannot give
-// again, from a disk that is lost: what the README says of backup and restore
+// again, from a disk that is lost: what that page says of backup and restore
 // is done to the letter.
 func TestBackupSQLite(t *testing.T) {
 	c := startMydex(t, "", "")

@@ -13,7 +13,7 @@ import (
 )
 
 // TestGrantsRotation protects members while the keyset that was made beside the
-// database is rotated as the README says: the running Caddy finds everybody at
+// database is rotated as the page on grants says: the running Caddy finds everybody at
 // each step, and after sealing anew.
 func TestGrantsRotation(t *testing.T) {
 	c := startMydex(t, "", "")

@@ -29,7 +29,7 @@ func TestMydexFailedReload(t *testing.T) {
 }
 
 // TestMydexBackAgain protects the platform from somebody who opens the address
-// of a journey that is over again and again, and from what that could undo.
+// of a consent flow that is over again and again, and from what that could undo.
 func TestMydexBackAgain(t *testing.T) {
 	c := startMydex(t, "", "")
 	alice := c.browser("alice")
@@ -173,7 +173,7 @@ func TestMydexAddressesInAnswers(t *testing.T) {
 	check(a)
 }
 
-// TestMydexTwoCookies protects a journey from a cookie that somebody has put
+// TestMydexTwoCookies protects a consent flow from a cookie that somebody has put
 // beside the browser's own: two are none.
 func TestMydexTwoCookies(t *testing.T) {
 	c := startMydex(t, "", "")

@@ -103,7 +103,7 @@ func TestMydexDoesNotLeak(t *testing.T) {
 		secrets["token "+token[:10]] = token
 	}
 	// At DEBUG handle_path's rewrite, which runs before us, prints the callback's
-	// headers, and does not know that one of them is a secret. README says so.
+	// headers, and does not know that one of them is a secret. The page on Mydex says so.
 	var lines strings.Builder
 	for line := range strings.Lines(log) {
 		if !strings.Contains(line, `"logger":"http.handlers.rewrite"`) {

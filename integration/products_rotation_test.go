@@ -64,6 +64,8 @@ func TestProductsRotation(t *testing.T) {
 		}
 		site = strings.ReplaceAll("\n(session)"+site, "http://127.0.0.1:[[.Port]]", r.client.base)
 		site = strings.ReplaceAll(site, "(session)", fmt.Sprintf("(session%d)", i))
+		site = strings.ReplaceAll(site, "(sign_out)", fmt.Sprintf("(sign_out%d)", i))
+		site = strings.ReplaceAll(site, "import sign_out", fmt.Sprintf("import sign_out%d", i))
 		sites.WriteString(strings.ReplaceAll(site, "import session", fmt.Sprintf("import session%d", i)))
 		runs = append(runs, r)
 	}

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/caddy-delegate/caddy-delegate/integration/simulator"
@@ -37,6 +38,29 @@ func sections(t *testing.T) map[string]string {
 		all[heading] = rest
 	}
 	return all
+}
+
+// productFrame is the Caddyfile that the page puts the products' snippets in.
+var productFrame = sync.OnceValue(func() string {
+	text, err := os.ReadFile(productsPage)
+	if err != nil {
+		return ""
+	}
+	_, after, _ := strings.Cut(string(text), "\n## Which settings for …\n")
+	blocks := fenced(productsPage, after, "caddyfile")
+	if len(blocks) == 0 {
+		return ""
+	}
+	return blocks[0].text
+})
+
+// inFrame puts a product's snippets where the frame says.
+func inFrame(b block) string {
+	const there = "# (session) and (sign_out), from below\n"
+	if !strings.HasPrefix(b.text, "(session) {") || !strings.Contains(productFrame(), there) {
+		return b.text
+	}
+	return strings.Replace(productFrame(), there, b.text, 1)
 }
 
 // TestProducts protects whoever pastes a block of the page: it loads as it
@@ -90,6 +114,7 @@ var (
 // server, and the platform the simulator. What it compares with stays as it is.
 func (r *productRun) local(t *testing.T, text string) string {
 	t.Helper()
+	text = inFrame(block{text: text})
 	for _, change := range []struct{ from, to string }{
 		{"{\n\tdelegate {", "{" + stack.Options + "\tdelegate {"},
 		{"provider mydatahelps {", "provider mydatahelps {\n\t\t\tbase_url [[.PlatformURL]]"},
@@ -170,7 +195,7 @@ func TestProductsTable(t *testing.T) {
 		}
 	}
 	for heading, part := range text {
-		if len(fenced(productsPage, part, "caddyfile")) > 0 && !slices.ContainsFunc(loginProducts(), func(p *loginProduct) bool { return p.name == heading }) {
+		if strings.Contains(part, "(session) {\n") && !slices.ContainsFunc(loginProducts(), func(p *loginProduct) bool { return p.name == heading }) {
 			t.Errorf("the block of %s is not tried", heading)
 		}
 	}

@@ -100,7 +100,7 @@ func TestNobodySignedIn(t *testing.T) {
 	}
 }
 
-// TestSignedOutWithForwardAuth protects what the README says: the auth server's
+// TestSignedOutWithForwardAuth protects what the page on authenticators says: the auth server's
 // 401 is passed on, unless two lines leave the answer to the delegate directive,
 // which has a code and CORS headers.
 func TestSignedOutWithForwardAuth(t *testing.T) {

@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -123,7 +122,7 @@ func TestC33_NoAccessToken(t *testing.T) {
 	}
 }
 
-// TestC34_BackchannelRealm protects who has signed out at the issuer: as the README
+// TestC34_BackchannelRealm protects who has signed out at the issuer: as the page
 // has it, their introspected session ends at once; and an operator whose settings
 // do not fit together is told at load.
 func TestC34_BackchannelRealm(t *testing.T) {
@@ -211,13 +210,13 @@ http://127.0.0.1:[[.Port]] {
 	}
 }
 
-// TestC34_ReadmeExamplesFit protects who pastes both of the README's blocks: the
+// TestC34_ReadmeExamplesFit protects who pastes both blocks of the page on sessions: the
 // logouts are of the sessions.
 func TestC34_ReadmeExamplesFit(t *testing.T) {
 	var site string
-	for _, block := range regexp.MustCompile("(?s)```caddyfile\n(.*?)```").FindAllStringSubmatch(readme(t), -1) {
-		if strings.Contains(block[1], "introspect https://") || strings.HasPrefix(block[1], "handle /backchannel-logout") {
-			site += block[1]
+	for _, heading := range []string{"Introspection", "Back-channel logout"} {
+		for _, block := range fenced(productsPage, sections(t)[heading], "caddyfile") {
+			site += block.text
 		}
 	}
 	if strings.Count(site, "introspect https://") != 1 || strings.Count(site, "backchannel {") != 1 {

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/circuit"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/fleet"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
 )
@@ -50,7 +50,7 @@ func TestO8_PastedACL(t *testing.T) {
 // in the page.
 func TestO14_StatusIsExplained(t *testing.T) {
 	text := troubleshooting(t)
-	for prefix, of := range map[string]any{"": tokens.Status{}, "issuer.": blame.Status{}, "shared.": tokens.SharedStatus{}} {
+	for prefix, of := range map[string]any{"": tokens.Status{}, "issuer.": circuit.Status{}, "shared.": tokens.SharedStatus{}} {
 		kind := reflect.TypeOf(of)
 		for field := range kind.Fields() {
 			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")

@@ -15,11 +15,11 @@ import (
 
 // TestC31_ProxyThatForbids protects who builds behind a module proxy that answers
 // 403 for what it does not know: what xcaddy has Go do fails there, and works with
-// the proxies that the README's second line names.
+// the proxies that the second line of the page on operations names.
 func TestC31_ProxyThatForbids(t *testing.T) {
-	setting := regexp.MustCompile(`(?m)^(GOPROXY="\$\(.*\)") xcaddy build`).FindStringSubmatch(readme(t))
+	setting := regexp.MustCompile(`(?m)^(GOPROXY="\$\(.*\)") xcaddy build`).FindStringSubmatch(page(t, operationsPage))
 	if setting == nil {
-		t.Fatal("the README has no such line")
+		t.Fatal("the page has no such line")
 	}
 	root, err := filepath.Abs("..")
 	if err != nil {

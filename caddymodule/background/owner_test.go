@@ -16,7 +16,7 @@ import (
 // file that makes contexts, may use.
 var elsewhere = map[string]string{
 	"AfterFunc":     "background.After",
-	"DoChan":        "flight.Group",
+	"DoChan":        "singleflight.Group",
 	"WithoutCancel": "delegation.Detach",
 }
 
@@ -37,7 +37,7 @@ func TestR14_OneOwner(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		flights := strings.HasPrefix(path, filepath.Join("..", "flight")) // recovers inside of singleflight's goroutine
+		flights := strings.HasPrefix(path, filepath.Join("..", "singleflight")) // recovers inside of singleflight's goroutine
 		ast.Inspect(file, func(n ast.Node) bool {
 			switch n := n.(type) {
 			case *ast.GoStmt:

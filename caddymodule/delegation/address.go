@@ -16,11 +16,11 @@ var (
 	hostName = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]*[a-z0-9])?$`)
 )
 
-// ParseBaseURL reads the address of a platform, to which paths are appended, in
+// ParseBaseURL returns the base URL of a platform, to which paths are appended, in
 // the one spelling that a token's audience has: lower-case host, no default
-// port, no trailing slash. It has to be https, or http on loopback. Its errors
-// begin with the setting's name, and do not repeat the address, which may hold
-// a password.
+// port, no trailing slash. It has to be https, or http on loopback ([IsLoopback]).
+// Errors begin with the setting's name and do not repeat the address, which may
+// hold a password.
 func ParseBaseURL(setting, example, address string) (*url.URL, error) {
 	wrong := func(what string) (*url.URL, error) {
 		return nil, fmt.Errorf("%s %s", setting, what)
@@ -48,7 +48,7 @@ func ParseBaseURL(setting, example, address string) (*url.URL, error) {
 	if n, err := strconv.Atoi(port); strings.HasSuffix(u.Host, ":") || port != "" && (err != nil || n < 1 || n > 65535) {
 		return wrong("holds no valid port: use 1 to 65535, or leave it out")
 	}
-	if u.Scheme == "http" && host != "localhost" && !ip.IsLoopback() {
+	if u.Scheme == "http" && !IsLoopback(host) {
 		// A service token in clear opens everything to whoever listens.
 		return wrong("is http: use https, plain http is for a simulator on this machine only")
 	}
@@ -67,7 +67,14 @@ func ParseBaseURL(setting, example, address string) (*url.URL, error) {
 	return &url.URL{Scheme: u.Scheme, Host: host, Path: prefix}, nil
 }
 
-// UpstreamAt is the upstream at an address that [ParseBase] has read.
+// IsLoopback reports whether a host name or address, without brackets and port,
+// is this machine: localhost in any case, 127.0.0.0/8 or ::1. Only with such a
+// host does plain http, or a database without TLS, reach nobody else.
+func IsLoopback(host string) bool {
+	return strings.EqualFold(host, "localhost") || net.ParseIP(host).IsLoopback()
+}
+
+// UpstreamAt returns the upstream at a URL of [ParseBaseURL].
 func UpstreamAt(base *url.URL) Upstream {
 	port := base.Port()
 	if port == "" {

@@ -11,28 +11,28 @@ import (
 	"strings"
 )
 
-// Checker is a provider that can show an operator what works, step by step,
-// before any user is there.
+// Checker is implemented by a provider that can test its settings for the
+// operator, step by step, before there is any user: `caddy delegate check`.
 type Checker interface {
-	// Check tries one step after the other, tells what came of each, and stops
-	// at the first that fails: the next ones need it.
+	// Check tries one step after the other, calls tell with the finding of each,
+	// and stops at the first that fails: the later ones need it.
 	Check(ctx context.Context, q CheckRequest, tell func(Finding))
 }
 
-// CheckRequest is what a [Checker] is to try besides the operator's own account.
+// CheckRequest says what a [Checker] is to try besides the operator's own account.
 type CheckRequest struct {
-	// Delegation is the request to try, with Person and Claim: nil for none.
-	// Without a Path only its token is.
+	// Delegation is the request to try, with Person and Claim; nil for none. If
+	// its Path is empty, only the token is obtained.
 	Delegation *Delegation
-	// Send is whether to send it. It has to be safe, then.
+	// Send sends the request as well, whose method has to be a safe one.
 	Send bool
-	// Routes are the lines of the route policies that ask for scopes of their
-	// own: so that it can be told which line asks for a scope that is refused.
+	// Routes are the route policies' lines with scopes of their own, by which a
+	// finding names the line that requires a refused scope.
 	Routes []Route
 }
 
-// RoutesRequiring names the routes that ask for a scope by themselves; "" if none does,
-// and it is the provider's own.
+// RoutesRequiring returns the patterns of the routes that name a scope, joined by
+// commas; "" if it is only among the provider's own.
 func (q *CheckRequest) RoutesRequiring(scope string) string {
 	var patterns []string
 	for _, r := range q.Routes {
@@ -43,30 +43,30 @@ func (q *CheckRequest) RoutesRequiring(scope string) string {
 	return strings.Join(patterns, ", ")
 }
 
-// Finding is what came of one step.
+// Finding is the result of one step of a check.
 type Finding struct {
-	// Step is what was tried, in a word or two.
+	// Step names the step in a word or two.
 	Step string
-	// Detail is what came of it, or why nothing did and how to mend that. It
-	// holds no secret, and nothing of a platform's answer.
+	// Detail is what was found, or why the step failed and what to do about it.
+	// It holds no secret, and nothing of a platform's answer.
 	Detail string
-	// OK is whether it worked.
+	// OK reports whether the step succeeded.
 	OK bool
-	// Skipped is whether nothing was tried; Detail says why. OK says nothing then.
+	// Skipped reports that the step was not tried, for the reason in Detail. OK
+	// means nothing then.
 	Skipped bool
 }
 
-// CheckStep is one thing to try.
+// CheckStep is one step of a check.
 type CheckStep struct {
-	// Name is a word or two.
+	// Name names the step in a word or two.
 	Name string
-	// Run does it, and tells what came of it.
+	// Run runs the step and returns the [Finding]'s detail.
 	Run func(context.Context) (detail string, err error)
 }
 
-// RunChecks tries one step after the other, and stops at the first that fails: the
-// names of those that were left are told as skipped. Of a refusal its cause is
-// told, which is meant for the operator.
+// RunChecks runs one step after the other and calls tell with the finding of each.
+// After the first that fails the remaining ones are told as skipped.
 func RunChecks(ctx context.Context, steps []CheckStep, tell func(Finding)) {
 	for i, step := range steps {
 		detail, err := step.Run(ctx)
@@ -82,8 +82,8 @@ func RunChecks(ctx context.Context, steps []CheckStep, tell func(Finding)) {
 	}
 }
 
-// Explain is the text of an error for the operator: of a refusal its code and
-// its cause.
+// Explain returns the text of an error for the operator: the code and cause of a
+// refusal, any other error's own text.
 func Explain(err error) string {
 	if r, ok := errors.AsType[*Refusal](err); ok && r.Unwrap() != nil {
 		return fmt.Sprintf("%s: %v", r.Code, r.Unwrap())
@@ -91,8 +91,8 @@ func Explain(err error) string {
 	return err.Error()
 }
 
-// StatusCause says what a platform's status may mean for a request that was
-// sent with a new token.
+// StatusCause returns what a platform's status may mean for a request that was sent
+// with a new token, as a text for the operator.
 func StatusCause(status int) string {
 	meaning := map[int]string{
 		http.StatusBadRequest:          "the request lacks something: give --route the query that the route needs (\"GET /path?name=value\")",

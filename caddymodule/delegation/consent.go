@@ -10,116 +10,119 @@ import (
 )
 
 // Connector is implemented by a provider whose people have to consent at the
-// platform before anything can be done in their name. Its errors are a
-// [*Refusal], or a fault that is answered as one.
+// platform before the provider may act for them. Errors of its methods are a
+// [*Refusal], one of the errors below, or a fault that is answered as a refusal.
 type Connector interface {
-	// BeginConsent begins somebody's way to consent.
-	BeginConsent(ctx context.Context, j ConsentFlow) (*Authorization, error)
+	// BeginConsent begins a consent flow and returns where the browser has to go.
+	BeginConsent(ctx context.Context, flow ConsentFlow) (*Authorization, error)
 
-	// HandleCallback takes what the platform says that somebody has consented to, and
-	// tells what it was. The body is bounded already. Its error's text is for the
-	// log, and holds no secret and nobody's name. It wraps [ErrForged] for what
-	// does not come from the platform.
+	// HandleCallback handles a call of the platform's server, such as the one
+	// that brings a consent, and returns its kind. The body is bounded already.
+	// The error's text is for the log: it holds no secret and names nobody. It
+	// wraps [ErrForged] if the call does not come from the platform.
 	HandleCallback(ctx context.Context, r *http.Request) (CallbackKind, error)
 
-	// CompleteConsent ends a journey in the browser that comes back. first tells whether
-	// it has ended by that, also where the error says that somebody is not
-	// connected by it. The error is [ErrPending] as long as the platform has not
-	// told, and wraps [ErrElsewhere] for who cannot end it. The person may be
-	// nobody.
-	CompleteConsent(ctx context.Context, a Return) (first bool, err error)
+	// CompleteConsent ends a consent flow in the browser that comes back. first
+	// reports whether this call has ended it, even if the error says that the
+	// person is not connected by it. The error is [ErrPending] until the
+	// platform's callback has come, and wraps [ErrForeignFlow] for a person or
+	// browser that may not end the flow. The person may be zero.
+	CompleteConsent(ctx context.Context, ret Return) (first bool, err error)
 
-	// ConsentStatus tells how it stands with somebody.
-	ConsentStatus(ctx context.Context, who Person) (ConsentStatus, error)
+	// ConsentStatus returns the state of a person's consent.
+	ConsentStatus(ctx context.Context, person Person) (ConsentStatus, error)
 
-	// Disconnect forgets all that somebody has consented to. It cannot be had back.
-	Disconnect(ctx context.Context, who Person) error
+	// Disconnect deletes for good all that a person has consented to.
+	Disconnect(ctx context.Context, person Person) error
 }
 
-// ConsentFlow is somebody's way to consent.
+// ConsentFlow is one person's way to the platform's consent page and back, which
+// is to begin.
 type ConsentFlow struct {
 	Person
-	// ReturnURL is where the browser is to come back to, as an address without a
-	// query. The query parameter state is added.
+	// ReturnURL is where the browser is to come back to: an absolute URL without
+	// a query. The provider adds the query parameter state.
 	ReturnURL string
-	// Update asks somebody who is connected for more.
+	// Update asks a person who is connected already to consent to more.
 	Update bool
-	// BrowserToken is the token that the browser has from another journey, if any.
+	// BrowserToken is the token that the browser has from an earlier flow, if any.
 	BrowserToken Secret
-	// AnyBrowser has it end in any browser in which the person is signed in, not
-	// just the one that set out.
+	// AnyBrowser lets the flow end in any browser in which the person is signed
+	// in, not just in the one that began it.
 	AnyBrowser bool
-	// Lifetime is how long it may take. Default: the provider's.
+	// Lifetime is how long the flow may take. Default: the provider's.
 	Lifetime time.Duration
 }
 
-// Authorization is where somebody has to go.
+// Authorization is a consent flow that has begun: where the browser has to go,
+// and what it has to bring back.
 type Authorization struct {
-	// URL is the platform's page. It works once.
+	// URL is the platform's consent page. It works once.
 	URL string
-	// QR is the same as an image, as a data URL; may be empty.
+	// QR is the URL as an image, in a data URL; may be empty.
 	QR string
-	// BrowserToken is a token that has to come back with the browser. Empty if any
-	// browser may come back.
+	// BrowserToken is a token that the browser has to bring back, as a cookie.
+	// Empty if the flow may end in any browser.
 	BrowserToken Secret
-	// State is the query parameter state of the address that the browser is to
-	// come back to. The browser must not be told.
+	// State is the value of the query parameter state of the return URL (RFC 6749
+	// section 10.12). Only the platform is told, not the browser.
 	State Secret
-	// Expires is when it is too late to consent.
+	// Expires is when the flow ends without consent.
 	Expires time.Time
 }
 
-// Return is a browser that comes back.
+// Return is a browser that comes back from the platform.
 type Return struct {
 	Person
-	// State is the query parameter state of the address that it comes to, and
-	// Browser the token that it set out with; empty if it did not.
+	// State is the query parameter state of the return URL, and BrowserToken the
+	// token that the browser brings; empty if there is none.
 	State, BrowserToken string
-	// AnyBrowser allows a journey to end here that may end in any browser.
+	// AnyBrowser allows a flow with [ConsentFlow.AnyBrowser] to end here.
 	AnyBrowser bool
 }
 
-// ConsentEvent is what happens to somebody's consent, for the log and to be
-// counted.
+// ConsentEvent is a change of a person's consent, as logs and metrics name it.
 type ConsentEvent string
 
-// What a provider notes by itself; the rest is known from what is asked of it.
+// The events that a provider reports by itself. The others follow from calls of
+// its methods.
 const (
-	// ConsentSuspended is a consent that the platform does not accept any more.
+	// ConsentSuspended is the event of a consent that the platform does not
+	// accept any more.
 	ConsentSuspended ConsentEvent = "suspended"
-	// ConsentResumed is one that it accepts after all.
+	// ConsentResumed is the event of a suspended consent that it accepts again.
 	ConsentResumed ConsentEvent = "resumed"
 )
 
-// CallbackKind is what a platform has told.
+// CallbackKind is the kind of a callback of the platform.
 type CallbackKind int
 
-// What it was.
+// The kinds of callbacks.
 const (
-	CallbackOther        CallbackKind = iota // of no consent, such as who somebody is
-	CallbackConsent                          // by somebody, to be ended by their browser
-	CallbackNotification                     // nothing is done with it
+	CallbackOther        CallbackKind = iota // not about a consent, such as who a member is
+	CallbackConsent                          // a consent, which the person's browser has to complete
+	CallbackNotification                     // ignored
 )
 
-// ConsentStatus is how it stands with somebody.
+// ConsentStatus is the state of a person's consent, as the frontend is told it.
 type ConsentStatus string
 
-// How it stands.
+// The states of a person's consent.
 const (
-	ConsentNone      ConsentStatus = "none"
-	ConsentPending   ConsentStatus = "pending"
-	ConsentConnected ConsentStatus = "connected"
-	// ConsentUpdate is for somebody whose consent the platform does not accept
-	// any more.
+	ConsentNone      ConsentStatus = "none"      // no consent, and no flow under way
+	ConsentPending   ConsentStatus = "pending"   // a flow is under way
+	ConsentConnected ConsentStatus = "connected" // there is a grant
+	// ConsentUpdate is the state of a grant that the platform does not accept any
+	// more: the person has to consent again.
 	ConsentUpdate ConsentStatus = "update_required"
 )
 
 var (
-	// ErrPending says that the platform has not told yet.
-	ErrPending = errors.New("the platform has not told yet")
-	// ErrForeignFlow says that there is such a journey, and that it was begun by
-	// somebody else, or in another browser.
-	ErrForeignFlow = errors.New("the journey was begun by another user, or in another browser")
-	// ErrForged says that something does not come from the platform.
-	ErrForged = errors.New("this does not come from the platform")
+	// ErrPending is the error of a flow whose callback has not come yet.
+	ErrPending = errors.New("the platform's callback has not come yet")
+	// ErrForeignFlow is the error for a flow that another person, or another
+	// browser, has begun.
+	ErrForeignFlow = errors.New("the consent flow was begun by another user, or in another browser")
+	// ErrForged is the error of a callback that does not come from the platform.
+	ErrForged = errors.New("the callback does not come from the platform")
 )

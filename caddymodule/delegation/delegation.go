@@ -2,47 +2,52 @@
 
 package delegation
 
-// Person is a signed-in user as a verified app session names them. A subject
-// is unique only within its realm.
+// Person is a signed-in user as the app's session names them. A subject is unique
+// only within its realm. The zero Person is nobody.
 type Person struct {
-	// Realm is the namespace of the subject: the session's issuer or a configured name.
+	// Realm is the namespace of the subject: the session's issuer, or a configured
+	// name.
 	Realm string
 	// Subject is the user's name within the realm.
 	Subject string
 }
 
-// Delegation is one authorised request: who asks, as whom, for what.
+// Delegation is one authorised request: the signed-in person, the participant they
+// act as, and the exact method and URI.
 type Delegation struct {
 	// Provider is the configured name of the provider.
 	Provider string
 
-	// Person is who is asking. Zero when Public.
+	// Person is the signed-in user. Zero when Public.
 	Person
 
 	// Claim is the value by which the session names the participant: the
 	// subject, unless the provider's [Traits] name another placeholder.
 	Claim string
 
-	// Participant is the person's name at the platform. Set by Authorize.
+	// Participant is the person's name at the platform. Set by
+	// [Provider.Authorize].
 	Participant string
 
-	// Scopes are what the route needs, sorted.
+	// Scopes are those of the route, sorted.
 	Scopes []string
 
-	// Method and URI are what was authorised, as the request had them then. A
-	// request that differs from them later is not sent.
+	// Method and URI are the request's when it was authorised. The transport does
+	// not send a request that differs from them.
 	Method string
 	URI    string
 
-	// Path is the canonical escaped path: what the policy judged is what is sent.
+	// Path is the canonical escaped path, which the policy judged and which is
+	// sent.
 	Path string
 
-	// Public says that the route needs neither a session nor a credential.
+	// Public reports that the route needs neither a session nor a credential.
 	Public bool
 
-	// Upgrade says that the route may leave HTTP for WebSocket.
+	// Upgrade reports that the request may become a WebSocket.
 	Upgrade bool
 
-	// Cached tells that the credential was at hand. Set by Authorize.
+	// Cached reports that the credential was in memory. Set by
+	// [Provider.Authorize].
 	Cached bool
 }

@@ -8,12 +8,12 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Detach returns a context for what goes on when the request that began it has
-// ended. It carries the trace span of ctx and nothing else: no deadline, and
-// none of the request's values. Among those is reverse_proxy's client trace,
-// through which an issuer's informational answers (1xx) would go out to the
-// browser with whatever headers they have, and Caddy's table of vars, which is
-// no longer the request's own by then.
+// Detach returns a context for work that outlives the request that began it. It
+// carries the trace span of ctx and nothing else: no deadline, and none of the
+// request's values. Among those are reverse_proxy's client trace, through which
+// an issuer's informational answers (1xx) would go out to the browser with
+// whatever headers they have, and Caddy's table of vars, which belongs to
+// another request by then.
 func Detach(ctx context.Context) context.Context {
 	span := trace.SpanFromContext(ctx)
 	if !span.SpanContext().IsValid() {
@@ -22,7 +22,8 @@ func Detach(ctx context.Context) context.Context {
 	return trace.ContextWithSpan(context.Background(), span)
 }
 
-// WithoutValues is [Detach] for what somebody waits for: it ends when ctx does.
+// WithoutValues is [Detach] for work that the request waits for: the context it
+// returns ends when ctx does.
 func WithoutValues(ctx context.Context) context.Context {
 	if a, ok := ctx.(*ValuelessContext); ok {
 		return a
@@ -30,7 +31,8 @@ func WithoutValues(ctx context.Context) context.Context {
 	return &ValuelessContext{ctx}
 }
 
-// ValuelessContext is what [Attached] returns, for who has room for one.
+// ValuelessContext is the context that [WithoutValues] returns, as a type that a
+// caller can embed to spare the allocation.
 type ValuelessContext struct{ context.Context }
 
 // Value implements [context.Context].

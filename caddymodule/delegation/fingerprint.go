@@ -8,8 +8,9 @@ import (
 	"fmt"
 )
 
-// Fingerprint is a hash over settings. Every string and list is written with
-// its length, so that no two different ones are written the same way.
+// Fingerprint returns the SHA-256 over lists of settings, in hexadecimal. Every
+// string and list is written with its length, so that no two different ones are
+// written the same way.
 func Fingerprint(lists ...[]string) string {
 	h := sha256.New()
 	for _, list := range lists {

@@ -16,7 +16,8 @@ import (
 // DefaultTimeout bounds one call to an issuer.
 const DefaultTimeout = 10 * time.Second
 
-// HTTP says how the platform is reached, its issuer and its API alike.
+// HTTP are the settings for connections to a platform, to its issuer and its API
+// alike.
 type HTTP struct {
 	// Proxy is the URL of an HTTP or SOCKS5 proxy. Default: the environment
 	// variables HTTPS_PROXY and NO_PROXY.
@@ -30,9 +31,9 @@ type HTTP struct {
 	Timeout time.Duration
 }
 
-// FingerprintParts are what state depends on, for a fingerprint. Certificate
-// authorities cannot be read back from a pool. They decide whom to talk to, not
-// what is kept.
+// FingerprintParts returns the settings as parts for [Fingerprint]. Of the
+// certificate authorities only whether there are any is among them, as they
+// cannot be read back from a pool: they decide whom to talk to, not what is kept.
 func (h *HTTP) FingerprintParts() []string {
 	if h == nil {
 		return nil
@@ -44,7 +45,7 @@ func (h *HTTP) FingerprintParts() []string {
 	return []string{proxy, h.Timeout.String(), strconv.FormatBool(h.RootCAs != nil)}
 }
 
-// LoadCAs reads a PEM file of certificate authorities. A file without any is
+// LoadCAs returns the certificate authorities of a PEM file. A file without any is
 // an error: an empty pool must not pass for "trust the system".
 func LoadCAs(file string) (*x509.CertPool, error) {
 	text, err := os.ReadFile(file)
@@ -58,9 +59,9 @@ func LoadCAs(file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// Client returns a client for calls to an issuer. It never follows a
-// redirect: the assertion or secret in the body would go along (RFC 9700
-// section 4.12).
+// Client returns a new HTTP client for calls to an issuer; of nil, with the
+// defaults. It follows no redirect: the assertion or secret in the body would go
+// along (RFC 9700 section 4.12).
 func (h *HTTP) Client() *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.MaxIdleConnsPerHost = 32

@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// Code names a reason not to forward a request. Codes are part of the API:
-// frontends branch on them.
+// Code is a reason not to forward a request. Codes are part of the API: frontends
+// branch on them.
 type Code string
 
-// The codes, in the order in which a request meets them.
+// The codes of refusals, in the order in which a request meets them.
 const (
 	SessionRequired      Code = "session_required"
 	CrossOrigin          Code = "cross_origin"
@@ -46,13 +46,15 @@ const (
 	UpstreamDown         Code = "upstream_down"
 )
 
+// codeDetails is what a code means for the answer.
 type codeDetails struct {
 	status  int
 	proxy   string // error type of RFC 9209 section 2.3
 	message string // for the person at the screen; says nothing of anybody else
 }
 
-// What RFC 9209 calls the error. Kept few on purpose: the code says the rest.
+// The error types of RFC 9209 section 2.3. Few of them are used: the code says
+// the rest.
 const (
 	proxyDenied      = "http_request_denied"
 	proxyBadRequest  = "http_request_error"
@@ -99,40 +101,42 @@ const (
 	MaxRetryAfter     = 60 * time.Second
 )
 
-// Refusal is a decision not to forward a request. Its text is its code and
+// Refusal is a decision not to forward a request. Its Error is its code and
 // nothing else, because error pages show it.
 type Refusal struct {
 	Code Code
 
-	// RetryAfter is how long to wait before asking again; only used with 429 and 503.
+	// RetryAfter is how long the client is to wait; only used with status 429 and
+	// 503, see [Refusal.BoundedRetryAfter].
 	RetryAfter time.Duration
 
-	// Expected tells that nothing is wrong here that an operator could mend: it
-	// is logged as a refused request, whatever its status.
+	// Expected reports that there is nothing for the operator to correct: it is
+	// logged as a refused request, whatever its status.
 	Expected bool
 
-	// Allow lists the methods that are open; only used with method_not_allowed.
+	// Allow lists the allowed methods; only used with method_not_allowed.
 	Allow []string
 
 	cause   error
-	message string // instead of the code's
+	message string // replaces the code's, unless empty
 }
 
-// Refuse returns a refusal. The cause is for the operator's log, never for
-// the client: it must hold no secret, no participant and no answer's body.
+// Refuse returns a refusal. The cause is for the operator's log, never for the
+// client; it must hold no secret, no participant and no answer's body. It may be
+// nil.
 func Refuse(code Code, cause error) *Refusal {
 	return &Refusal{Code: code, cause: cause}
 }
 
-// WithMessage returns the refusal with another sentence for the person who is asking,
-// where that of the code would not be true.
+// WithMessage sets the sentence for the signed-in person, where that of the code
+// would not be true, and returns the refusal.
 func (r *Refusal) WithMessage(message string) *Refusal {
 	r.message = message
 	return r
 }
 
-// AsRefusal returns the refusal in err's chain. A fault that is none counts as
-// an issuer that could not be reached: closed, and worth another try.
+// AsRefusal returns the refusal in err's chain. Any other error becomes the
+// refusal issuer_unavailable: fail closed, worth another try.
 func AsRefusal(err error) *Refusal {
 	if r, ok := errors.AsType[*Refusal](err); ok && r != nil { // nil: a provider's mistake
 		return r
@@ -140,6 +144,7 @@ func AsRefusal(err error) *Refusal {
 	return Refuse(IssuerUnavailable, err)
 }
 
+// Error returns the code.
 func (r *Refusal) Error() string { return string(r.Code) }
 
 // Unwrap returns the cause.
@@ -155,10 +160,10 @@ func (r *Refusal) details() codeDetails {
 // Status is the HTTP status of the answer.
 func (r *Refusal) Status() int { return r.details().status }
 
-// ProxyError is the error type for the Proxy-Status header (RFC 9209).
+// ProxyError is the error type for the Proxy-Status header (RFC 9209 section 2.3).
 func (r *Refusal) ProxyError() string { return r.details().proxy }
 
-// Message is a sentence for the person who is asking.
+// Message is a sentence for the person at the screen.
 func (r *Refusal) Message() string {
 	if r.message != "" {
 		return r.message
@@ -166,8 +171,8 @@ func (r *Refusal) Message() string {
 	return r.details().message
 }
 
-// BoundedRetryAfter is the value of Retry-After: on a 503 within [MaxRetryAfter], on a 429
-// as asked, and zero (no header) otherwise.
+// BoundedRetryAfter is the value of the Retry-After header: on a 503 from 1 s to
+// [MaxRetryAfter], on a 429 at least 1 s, and zero (no header) otherwise.
 func (r *Refusal) BoundedRetryAfter() time.Duration {
 	switch r.Status() {
 	case http.StatusTooManyRequests:

@@ -33,7 +33,8 @@ func (s Secret) Reveal() string {
 	return *s.value
 }
 
-// Equal compares two secrets in a time that tells nothing of their values.
+// Equal reports whether two secrets are equal, in a time that tells nothing of
+// their values.
 func (s Secret) Equal(other Secret) bool {
 	return subtle.ConstantTimeCompare([]byte(s.Reveal()), []byte(other.Reveal())) == 1
 }

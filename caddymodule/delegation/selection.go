@@ -2,18 +2,19 @@
 
 package delegation
 
-// Selection says whose tokens are to be dropped. An empty field matches
-// everybody; the zero Selection is everybody and the service token.
+// Selection says whose tokens a purge deletes. An empty field matches everybody;
+// the zero Selection is everybody and the service token.
 type Selection struct {
-	// Realm is the namespace of the subjects.
+	// Realm is the namespace of the subject, see [Person].
 	Realm string
-	// Subject is the app's name of a user; in every realm, if Realm is empty.
+	// Subject is the app's name of a user, in every realm if Realm is empty.
 	Subject string
-	// Participant is the platform's name of a person. It goes alone.
+	// Participant is the platform's name of a person. The other fields are empty
+	// then.
 	Participant string
 }
 
-// Covers tells whether the selection has a person, who is the participant.
+// Covers reports whether the selection includes a person with this participant.
 func (s Selection) Covers(p Person, participant string) bool {
 	return (s.Realm == "" || s.Realm == p.Realm) &&
 		(s.Subject == "" || s.Subject == p.Subject) &&

@@ -11,11 +11,12 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// OutcomeOK is the outcome of what did not fail.
+// OutcomeOK is the [Outcome] of success.
 const OutcomeOK = "ok"
 
-// Outcome says how something ended, for metrics, logs and traces: [Succeeded],
-// or the refusal's code. There are few of them, and none names a person.
+// Outcome returns how something ended, as a label for metrics, logs and traces:
+// [OutcomeOK], or the refusal's code. There are few of them, and none names a
+// person.
 func Outcome(err error) string {
 	if err == nil {
 		return OutcomeOK
@@ -24,8 +25,9 @@ func Outcome(err error) string {
 }
 
 // StartSpan begins a span of the trace that ctx is part of, if that is recorded.
-// The attributes must name no person. The function that is returned is to be
-// called once, with the outcome, which becomes the attribute delegate.outcome.
+// The attributes must name no person. The returned function ends the span; it is
+// to be called once, with the error, whose [Outcome] becomes the attribute
+// delegate.outcome.
 func StartSpan(ctx context.Context, name string, attributes ...attribute.KeyValue) (context.Context, func(error)) {
 	parent := trace.SpanFromContext(ctx)
 	if !parent.IsRecording() {

@@ -11,13 +11,12 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// Token is a bearer token as an issuer answered it. A Token is never changed
-// after it was made; its address tells one minting from the next.
+// Token is a bearer token as an issuer answered it. It is never changed.
 type Token struct {
-	// Access is the token itself.
+	// Access is the access token.
 	Access Secret
-	// Scope is what was granted, space-separated. Where the issuer does not
-	// say, it is what was asked for (RFC 6749 section 5.1).
+	// Scope is the granted scope, space-separated; the requested one if the
+	// issuer does not say (RFC 6749 section 5.1).
 	Scope string
 	// Minted is when the answer was received.
 	Minted time.Time
@@ -25,73 +24,77 @@ type Token struct {
 	Expires time.Time
 }
 
-// Same tells whether two tokens are the same one, wherever they were kept.
+// Same reports whether two tokens are the same one, wherever they were kept. Both
+// may be nil.
 func (t *Token) Same(other *Token) bool {
 	return t == other || t != nil && other != nil && t.Access.Equal(other.Access)
 }
 
-// Lifetime is how long the issuer said the token lives from its minting.
+// Lifetime is expires_in: how long the token lives from its minting.
 func (t *Token) Lifetime() time.Duration { return t.Expires.Sub(t.Minted) }
 
-// Identity is everything a token is bound to. Two requests share a token only
+// Identity is everything that a token is bound to. Two requests share a token only
 // if all of it is equal.
 type Identity struct {
 	Provider string // configured name of the provider
 	Issuer   string // token endpoint
 	Client   string // client or service account at the issuer
-	// Key names the client's secret or key: its fingerprint, or what the
-	// [Succession] of the account's keys calls it.
+	// Key names the client's secret or key: its fingerprint, or its name in the
+	// account's [KeyRotation].
 	Key    string
-	Person // whom the app's session names; zero for a service token
+	Person // the signed-in user; zero for a service token
 	// Participant is the person's name at the platform; empty for a service token.
 	Participant string
 	Audience    string   // where the token is to be used
 	Scopes      []string // sorted
-	Config      string   // fingerprint of what else a token depends on: no scopes, keys or connections
+	Config      string   // fingerprint of what else the token depends on; not scopes, keys or connections
 }
 
-// IsService tells whether the identity is the operator's own, not a person's.
+// IsService reports whether the identity is that of a service token: the
+// operator's own, not a person's.
 func (i *Identity) IsService() bool { return i.Person == Person{} && i.Participant == "" }
 
-// Mint obtains a new token for an identity from its issuer. Its context has a
-// deadline of the token engine's own and does not end when the request that
-// asked goes away. Its error is a [*Refusal], whose code decides how long it is
-// remembered and for whom, or a fault that counts as an issuer that is down. A
-// mint may ask for another identity's token, such as the service token.
+// Mint obtains a new token for an identity from its issuer. The context has a
+// deadline of the token engine's own and does not end with the request that
+// asked. The error is a [*Refusal], whose code decides for how long and for whom
+// it is remembered, or a fault that counts as an issuer that is down. A mint may
+// ask for another identity's token, such as the service token.
 type Mint func(ctx context.Context, id Identity) (*Token, error)
 
-// Tokens keeps tokens and has them minted, one mint per identity at a time
-// however many ask.
+// Tokens is the token engine of a provider: it keeps tokens and has them minted,
+// one mint per identity at a time however many ask.
 type Tokens interface {
 	// Get returns a token for id that is not about to expire, minting one if
-	// needed. cached tells whether it was there already. The error is the
-	// mint's, or the context's if the caller stopped waiting, or a refusal with
-	// the code overloaded.
+	// needed. cached reports whether it was in memory. The error is that of the
+	// mint or of ctx, or a refusal with the code overloaded.
 	Get(ctx context.Context, id Identity) (token *Token, cached bool, err error)
 
-	// Renew returns a token for id other than stale: the one that replaced it
-	// meanwhile, or a new one. However many callers report the same stale
-	// token, one mint answers them all.
+	// Renew returns a token for id other than stale: the one that has replaced it
+	// meanwhile, or a new one. However many callers report the same stale token,
+	// one mint answers them all.
 	Renew(ctx context.Context, id Identity, stale *Token) (*Token, error)
 }
 
-// Credential is whatever one request needs on the wire to act as one person.
+// Credential is what one request needs on the wire to act as one person: a bearer
+// token, query parameters, a signature.
 type Credential interface {
 	// Apply puts the credential on the outgoing request. It is the last step
 	// before sending and may set headers, path, query or body.
 	Apply(out *http.Request) error
 
-	// Stale reports whether the answer means that this credential is no longer
-	// accepted. It may read up to 4 KiB of the body and then must put it back.
+	// Stale reports whether the answer means that the credential is not accepted
+	// any more. It may read up to 4 KiB of the body, and has to put them back.
 	Stale(res *http.Response) bool
 }
 
-// Bearer is the credential of RFC 6750: the token in the Authorization header.
+// Bearer is the credential of RFC 6750 section 2.1: the token in the
+// Authorization header.
 type Bearer struct {
 	Token *Token
 }
 
-// Apply sets the Authorization header, replacing any other.
+// Apply implements [Credential]: it sets the Authorization header, replacing any
+// other.
 func (b Bearer) Apply(out *http.Request) error {
 	if b.Token == nil || b.Token.Access.Reveal() == "" {
 		return errors.New("the credential has no token")
@@ -104,7 +107,7 @@ func (b Bearer) Apply(out *http.Request) error {
 	return nil
 }
 
-// Stale reports whether the answer is a 401.
+// Stale implements [Credential]: it reports whether the answer is a 401.
 func (Bearer) Stale(res *http.Response) bool {
 	return res.StatusCode == http.StatusUnauthorized
 }

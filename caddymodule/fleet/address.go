@@ -14,8 +14,8 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// The errors of parse are fixed sentences: whatever part of a URL was
-// misread may be the password.
+// The errors of parseURL are fixed sentences: whatever part of a URL was misread
+// may be the password.
 var (
 	errURL = errors.New("the redis URL is not understood: write redis://<user>:<password>@<host>:<port>/<db>, rediss:// for TLS, " +
 		"unix://<path>?db=<db>, redis-cluster:// or rediss-cluster://, or redis://<sentinel>:26379/<db>?master_name=<name>; " +
@@ -23,6 +23,7 @@ var (
 	errParameter = errors.New("the redis URL has a parameter that is not known: there are " + strings.Join(parameters, ", "))
 )
 
+// parameters are the query parameters that a URL may have.
 var parameters = []string{"addr", "client_name", "db", "master_name", "password", "pool_size", "protocol", "username"}
 
 // parseURL reads [Options.URL].
@@ -75,14 +76,15 @@ func parseURL(text string) (*redis.UniversalOptions, error) {
 }
 
 // tuneClient has a client fail fast: nothing is tried twice while a request waits.
+// slots is how many commands run at once.
 func tuneClient(o *redis.UniversalOptions, timeout time.Duration, turns int) {
 	o.ContextTimeoutEnabled = true
 	o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = timeout, timeout, timeout
-	// Nobody waits for the rest of a connection that takes longer: it is
+	// Nobody waits for the rest of a dial that takes longer: its connection is
 	// there for the next command.
 	o.DialTimeout = dialFactor * timeout
 	o.DialerRetries, o.MaxRetries = 1, -1
-	o.PoolSize = turns + 4 // what the watch does is not counted
+	o.PoolSize = turns + 4 // the watch takes no slot
 	o.PipelinePoolSize = -1
 	o.ConnMaxIdleTime = time.Minute // before a firewall forgets it
 	o.DisableIdentity = true

@@ -8,29 +8,32 @@ import (
 )
 
 const (
-	// maxSkew is more than clocks differ that sessions can be verified by.
+	// maxSkew is the most that a clock may differ by for sessions to be verified
+	// with it.
 	maxSkew = 30 * time.Second
 
-	// minSkew is no difference.
+	// minSkew is a difference that counts as none.
 	minSkew = time.Second
 )
 
-// clock is the server's, which is the one clock of all machines.
+// clock is the Redis server's, which is the one clock of all machines.
 type clock struct {
 	offset  atomic.Int64 // how far it is ahead of this machine's, in nanoseconds
 	trusted atomic.Pointer[serverReading]
 }
 
-// serverReading is what the server's clock said.
+// serverReading is a time of the server's clock, and the moment at which it was
+// read, by this machine's monotonic clock.
 type serverReading struct {
 	server time.Time
-	at     time.Time // by this machine's, which goes on evenly
+	at     time.Time
 }
 
-// expected is what it should say at a moment.
+// expected returns the time that the server's clock should have at a moment.
 func (r *serverReading) expected(at time.Time) time.Time { return r.server.Add(at.Sub(r.at)) }
 
-// recordServerTime notes what the server's clock said between a moment and now.
+// recordServerTime keeps a time of the server's clock that was read between began
+// and now.
 func (c *clock) recordServerTime(server, began time.Time) {
 	at := began.Add(time.Since(began) / 2)
 	offset := server.Sub(at)
@@ -44,12 +47,12 @@ func (c *clock) recordServerTime(server, began time.Time) {
 	c.trusted.Store(&serverReading{server, at})
 }
 
-// serverTime is what the server's clock says now. The stream goes by it.
+// serverTime returns the time of the server's clock. The stream goes by it.
 func (c *clock) serverTime() time.Time { return time.Now().Add(time.Duration(c.offset.Load())) }
 
-// Skew is how far the clock of all machines is ahead of this machine's; ok tells
-// whether it is known. More than half a minute is a clock that nobody should go
-// by.
+// Skew returns how far the clock of all machines is ahead of this machine's; ok is
+// false before it is known. It is 0 within a second, and where it is more than half
+// a minute: such a clock is not to be trusted.
 func (c *clock) Skew() (skew time.Duration, ok bool) {
 	r := c.trusted.Load()
 	if r == nil {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package fleet lets the token engines of several machines share their tokens
-// through Redis: each token is minted once for all of them, and a purge on one
-// reaches the others, as does a logout. Redis is never a reason for a request to fail: while it
-// cannot be used, each machine works for itself.
+// through Redis: each token is minted once for all of them, and a purge or a logout
+// on one reaches the others. Redis is never a reason for a request to fail: while
+// it cannot be used, each machine works for itself.
 //
 // Redis holds nothing in clear. Tokens and purges are sealed, and its keys are
 // pseudonyms, "delegate:{<pseudonym>}:<kind>":
@@ -20,13 +20,13 @@
 //
 // The stream is the fast path. What has to be known for long is in the keyed
 // records: a machine reads them when it begins, and when it may have missed
-// something. Beside each sealed value of "revoked" stand its moment and its end
-// in clear, so that the later one wins whichever machine writes last; a TTL
-// tells as much.
+// something. Beside each sealed value of "revoked" stand its moment and its end in
+// clear, so that the later one wins whichever machine writes last; a TTL tells as
+// much.
 //
 // An ACL user needs what [ACL] says; that all of it is allowed is tried when a
-// machine connects. Redis should not evict purges before tokens: maxmemory-policy noeviction, which is its
-// default, or volatile-ttl.
+// machine connects. Redis should not evict purges before tokens: maxmemory-policy
+// noeviction, which is its default, or volatile-ttl.
 package fleet
 
 import (
@@ -49,7 +49,8 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/session"
 )
 
-// Sealer seals what Redis keeps and makes its pseudonyms. A keyset is one.
+// Sealer seals what Redis keeps and makes its pseudonyms. [keyset.Keyset]
+// implements it.
 type Sealer interface {
 	Seal(plaintext, associated []byte) ([]byte, error)
 	Open(sealed, associated []byte) ([]byte, error)
@@ -57,44 +58,46 @@ type Sealer interface {
 	Names(parts ...string) []string
 }
 
-// Options of a fleet.
+// Options are the settings of a fleet.
 type Options struct {
-	// URL is where Redis is, as go-redis' ParseURL reads it but with few of
-	// its parameters. Required.
+	// URL is where Redis is, as go-redis' ParseURL reads it but with few of its
+	// parameters. Required.
 	//
 	//	redis://<user>:<password>@<host>:<port>/<db>
 	//	unix://<user>:<password>@<path>?db=<db>
 	//	redis-cluster://<user>:<password>@<host>:<port>?addr=<host>:<port>
 	//	redis://<host>:<port>/<db>?master_name=<name>&addr=<host>:<port>
 	//
-	// In a cluster addr names more of its nodes. With master_name the hosts
-	// are Sentinels: user and password before the @ are theirs, the
-	// parameters username and password the master's. With rediss and
-	// rediss-cluster all connections are encrypted, and the certificates of
-	// all servers are for the first host. More parameters are client_name,
-	// pool_size (default: 10 for each CPU) and protocol.
+	// In a cluster addr names more of its nodes. With master_name the hosts are
+	// Sentinels: user and password before the @ are theirs, the parameters username
+	// and password the master's. With rediss and rediss-cluster all connections are
+	// encrypted, and the certificates of all servers are for the first host. More
+	// parameters are client_name, pool_size (default: 10 for each CPU) and
+	// protocol.
 	URL string
 	// Sealer is the same on every machine. Required.
 	Sealer Sealer
-	// RootCAs signed the server's certificate. Default: the system's.
+	// RootCAs are the authorities of the server's certificate. Default: the
+	// system's.
 	RootCAs *x509.CertPool
-	// Timeout is what one command may take, in two attempts, before Redis
-	// counts as down. Default: 250 ms.
+	// Timeout bounds one command, in two attempts, before Redis counts as down.
+	// Default: 250 ms.
 	Timeout time.Duration
-	// Lease is how long a machine that dies keeps the others from minting what
-	// it was minting. Default: 5 s.
+	// Lease is how long a machine that dies in the middle of a mint keeps the
+	// others from minting the same token. Default: 5 s.
 	Lease time.Duration
 }
 
-// Fleet is this machine's connection to the others. It outlives configurations
-// and holds nothing of any one of them but what [Fleet.OnChange] was given.
+// Fleet is this machine's connection to the others. It outlives configurations, and
+// holds nothing of any one of them but the call of [Fleet.OnChange]. Safe for
+// concurrent use.
 type Fleet struct {
 	sealer    Sealer
 	timeout   time.Duration
-	leaseTerm time.Duration // of a lease
+	leaseTerm time.Duration // how long a lease lasts unless it is renewed
 	client    redis.UniversalClient
 	locks     *redislock.Client
-	machine   string // tells this machine's purges from the others'
+	machine   string // a random name, which tells this machine's purges from the others'
 	opened    time.Time
 
 	ctx          context.Context // ends with Close
@@ -103,8 +106,8 @@ type Fleet struct {
 	firstAttempt chan struct{}  // closed when it is known whether Redis is there
 	work         sync.WaitGroup // guarded against a late Add by mu and closed
 
-	commandSlots chan struct{} // commands at Redis
-	lastAnswer   atomic.Int64  // when the last one was, in Unix nanoseconds
+	commandSlots chan struct{} // each command at Redis takes one
+	lastAnswer   atomic.Int64  // when Redis has last answered, in Unix nanoseconds
 
 	health           health
 	leaseWaiters     waiterQueue
@@ -114,8 +117,7 @@ type Fleet struct {
 	clock
 	lastPresence time.Time
 
-	failures   atomic.Int64
-	unreadable atomic.Int64
+	failures atomic.Int64
 
 	mu          sync.Mutex
 	closed      bool
@@ -123,8 +125,8 @@ type Fleet struct {
 	purgeOutbox purgeOutbox
 }
 
-// Open returns a fleet that is not connected yet. The error is about the
-// options and quotes none of them.
+// Open returns a fleet that is not connected yet. The error is about the options,
+// and quotes none of them.
 func Open(o Options) (*Fleet, error) {
 	if o.Sealer == nil {
 		return nil, errors.New("sharing tokens in redis takes a keyset to seal them: make one with `caddy delegate keyset generate <file>` and name it")
@@ -147,7 +149,8 @@ func Open(o Options) (*Fleet, error) {
 	if u.TLSConfig != nil {
 		u.TLSConfig.RootCAs = o.RootCAs
 	}
-	// The client tells stderr the address at each attempt; we tell of changes.
+	// The client writes the address to stderr at each attempt. Changes are logged
+	// by the caller of OnChange.
 	logging.Disable()
 	f := &Fleet{
 		sealer:       o.Sealer,
@@ -164,7 +167,7 @@ func Open(o Options) (*Fleet, error) {
 	f.locks = redislock.New(f.client)
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	f.stream = newStream(f.opened)
-	f.revocationOutbox.names = make(map[session.RevocationTarget]struct{})
+	f.revocationOutbox.targets = make(map[session.RevocationTarget]struct{})
 	return f, nil
 }
 
@@ -177,7 +180,8 @@ func (f *Fleet) Start() {
 	})
 }
 
-// spawn runs a goroutine that Close waits for.
+// spawn runs a goroutine that Close waits for. It returns false when the fleet is
+// closed.
 func (f *Fleet) spawn(run func()) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -188,7 +192,8 @@ func (f *Fleet) spawn(run func()) bool {
 	return true
 }
 
-// Close ends all that the fleet does by itself. Members work alone from then on.
+// Close ends all that the fleet does by itself, and waits for it. Members work
+// alone from then on.
 func (f *Fleet) Close() error {
 	f.mu.Lock()
 	closed := f.closed
@@ -205,10 +210,10 @@ func (f *Fleet) Close() error {
 	return err
 }
 
-// Join makes a provider's engine part of the fleet. It shares tokens and
-// purges with the engines that joined with the same space on other machines.
-// drop is called for their purges, with the time of each, from any goroutine;
-// for those of long ago as well, and for some more than once.
+// Join makes a provider's engine part of the fleet. It shares tokens and purges
+// with the engines that have joined with the same namespace on other machines. drop
+// is called for their purges with the time of each, from any goroutine; for those
+// of long ago as well, and for some more than once.
 func (f *Fleet) Join(space string, drop func(delegation.Selection, time.Time)) *Member {
 	m := &Member{fleet: f, namespace: space, drop: drop}
 	f.mu.Lock()
@@ -217,11 +222,8 @@ func (f *Fleet) Join(space string, drop func(delegation.Selection, time.Time)) *
 	return m
 }
 
-// Unreadable counts what was found in Redis and could not be opened: sealed by
-// other keys, altered, or moved from another place.
-func (f *Fleet) Unreadable() int64 { return f.unreadable.Load() }
-
-// dropOthers has the members of a space drop a selection, except for one of them.
+// dropOthers has the members of a namespace drop a selection, except for one of
+// them, which may be nil.
 func (f *Fleet) dropOthers(n purgeRecord, except *Member) {
 	for _, m := range f.currentMembers() {
 		if m != except && m.namespace == n.Namespace {

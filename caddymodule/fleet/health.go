@@ -4,11 +4,7 @@ package fleet
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"io"
-	"net"
 	"runtime"
 	"slices"
 	"sync"
@@ -17,6 +13,8 @@ import (
 
 	"github.com/bsm/redislock"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/neterror"
 )
 
 const (
@@ -26,31 +24,32 @@ const (
 	dialFactor = 4
 )
 
-// errDown is why a step was not done: Redis cannot be used.
+// errDown is that a step was not done because Redis cannot be used.
 var errDown = errors.New("redis is down")
 
-// errDataLost is an outage that only the data has noticed.
+// errDataLost is an outage that only the data has noticed: Redis was emptied, or
+// another one has taken over.
 var errDataLost = errors.New("redis has lost its data")
 
-// epoch is the time between two outages. Whoever waits for Redis leaves when it
-// ends.
+// epoch is the time between two outages. Goroutines that wait for Redis leave when
+// it ends, which closes ended.
 type epoch struct{ ended chan struct{} }
 
 // health is whether Redis can be used.
 type health struct {
-	epoch atomic.Pointer[epoch] // nil: it cannot
+	epoch atomic.Pointer[epoch] // nil: Redis cannot be used
 
-	mu       sync.Mutex // one change at a time, and told in their order
+	mu       sync.Mutex // one change at a time, reported in their order
 	outage   bool
 	cause    string // of the outage
 	closed   bool
 	onChange []*func(up bool, cause string) // the latest counts
 }
 
-// OnChange sets what is called when Redis goes down, with the cause, and when
-// it is back; nil is nothing. It must not wait. It counts instead of what was
-// set before, which counts again once release is called: the one who set it
-// may be a configuration that is refused in the end.
+// OnChange sets the call for when Redis goes down, with the cause, and for when it
+// is back; nil is none. The call must not wait. It takes the place of the one
+// before, which counts again once release is called: it may have been set by a
+// configuration that is refused in the end.
 func (f *Fleet) OnChange(call func(up bool, cause string)) (release func()) {
 	h := &f.health
 	h.mu.Lock()
@@ -64,7 +63,7 @@ func (f *Fleet) OnChange(call func(up bool, cause string)) (release func()) {
 	}
 }
 
-// notify is for who holds the lock.
+// notify makes the call of [Fleet.OnChange]. mu is held.
 func (h *health) notify(up bool, cause string) {
 	if n := len(h.onChange); n > 0 && *h.onChange[n-1] != nil {
 		(*h.onChange[n-1])(up, cause)
@@ -74,17 +73,17 @@ func (h *health) notify(up bool, cause string) {
 // Up tells whether Redis is in use.
 func (f *Fleet) Up() bool { return f.health.epoch.Load() != nil }
 
-// markDown ends a link; nil is the attempt to make one.
-func (f *Fleet) markDown(l *epoch, err error) {
+// markDown ends an epoch; nil is a failed attempt to begin one. err is the cause.
+func (f *Fleet) markDown(ep *epoch, err error) {
 	h := &f.health
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.epoch.Load() != l || h.closed {
-		return // others have noticed
+	if h.epoch.Load() != ep || h.closed {
+		return // others have noticed before
 	}
-	if l != nil {
+	if ep != nil {
 		h.epoch.Store(nil)
-		close(l.ended)
+		close(ep.ended)
 	}
 	why := cause(err)
 	if h.outage && (why == h.cause || deniedWords(err) == "") {
@@ -94,20 +93,20 @@ func (f *Fleet) markDown(l *epoch, err error) {
 		f.failures.Add(1)
 	}
 	h.outage, h.cause = true, why
-	h.notify(false, why) // again, if it is another command that is missing
+	h.notify(false, why) // once more if another command is found to be missing
 }
 
-// markUp begins a link, unless there are purges that the others do not know of:
-// until they do, tokens that were purged look good.
+// markUp begins an epoch. It returns nil while there are purges that the other
+// machines do not know of: until they do, tokens that were purged look good.
 func (f *Fleet) markUp() *epoch {
 	h := &f.health
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	l := &epoch{ended: make(chan struct{})}
+	ep := &epoch{ended: make(chan struct{})}
 	f.mu.Lock()
 	ready := !h.closed && len(f.purgeOutbox.pending) == 0
 	if ready {
-		h.epoch.Store(l)
+		h.epoch.Store(ep)
 	}
 	f.mu.Unlock()
 	if !ready {
@@ -117,19 +116,20 @@ func (f *Fleet) markUp() *epoch {
 		h.notify(true, "")
 	}
 	h.outage, h.cause = false, ""
-	return l
+	return ep
 }
 
 func (h *health) close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.closed = true
-	if l := h.epoch.Swap(nil); l != nil {
-		close(l.ended)
+	if ep := h.epoch.Swap(nil); ep != nil {
+		close(ep.ended)
 	}
 }
 
-// current returns the link, or nil if Redis cannot be used now.
+// current returns the epoch, or nil if Redis cannot be used now. It waits for the
+// first attempt, as long as ctx.
 func (f *Fleet) current(ctx context.Context) *epoch {
 	f.Start()
 	select {
@@ -139,12 +139,12 @@ func (f *Fleet) current(ctx context.Context) *epoch {
 	return f.health.epoch.Load()
 }
 
-// do runs commands in their turn. The error is ctx's, or errDown, or that of a
-// lock: whatever else went wrong ends the link. The timeout does not include
-// the wait for the turn, or a thousand requests at once would look like a slow
+// do runs commands in a slot. The error is ctx's, errDown, or that a lock was not
+// obtained: whatever else goes wrong ends the epoch. The timeout does not include
+// the wait for the slot, or a thousand requests at once would look like a slow
 // Redis.
-func (f *Fleet) do(ctx context.Context, l *epoch, commands func(context.Context) error) error {
-	if err := f.acquireSlot(ctx, l); err != nil {
+func (f *Fleet) do(ctx context.Context, ep *epoch, commands func(context.Context) error) error {
+	if err := f.acquireSlot(ctx, ep); err != nil {
 		return err
 	}
 	defer func() { <-f.commandSlots }()
@@ -155,25 +155,26 @@ func (f *Fleet) do(ctx context.Context, l *epoch, commands func(context.Context)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	f.markDown(l, err)
+	f.markDown(ep, err)
 	return errDown
 }
 
-// acquireSlot waits for one of the turns. Whoever holds an ended link gets none.
-func (f *Fleet) acquireSlot(ctx context.Context, l *epoch) error {
-	// Enough must be left of a flight's time to mint alone.
+// acquireSlot waits for a slot, at most for half of the rest of ctx: enough must be
+// left for the flight to mint alone. The error is errDown when the epoch has ended,
+// also for a waiter who would get a slot at that moment.
+func (f *Fleet) acquireSlot(ctx context.Context, ep *epoch) error {
 	var half <-chan time.Time
 	if deadline, ok := ctx.Deadline(); ok {
 		half = time.After(time.Until(deadline) / 2)
 	}
 	select {
 	case f.commandSlots <- struct{}{}:
-		if f.health.epoch.Load() == l {
+		if f.health.epoch.Load() == ep {
 			return nil
 		}
 		<-f.commandSlots
 		return errDown
-	case <-l.ended:
+	case <-ep.ended:
 		return errDown
 	case <-half:
 		return errDown
@@ -182,10 +183,10 @@ func (f *Fleet) acquireSlot(ctx context.Context, l *epoch) error {
 	}
 }
 
-// try runs commands, again if they take too long: a process that has too much
-// to do finds each answer late, and then of all times no machine should mint
-// for itself. Redis is slow if that happens twice although this process is
-// on time, and nobody else here has got an answer meanwhile.
+// try runs commands, again if they take too long: a busy process finds each answer
+// late, and then of all times no machine should mint for itself. Redis counts as
+// slow if a command takes too long twice although this process is on time, and no
+// other command of it has got an answer meanwhile.
 func (f *Fleet) try(ctx context.Context, commands func(context.Context) error) error {
 	limit := f.timeout / 2
 	for attempt := 1; ; attempt++ {
@@ -205,7 +206,7 @@ func (f *Fleet) try(ctx context.Context, commands func(context.Context) error) e
 			return ctx.Err()
 		}
 		stopped := time.Now()
-		runtime.Gosched() // how long is it until our next turn?
+		runtime.Gosched() // how long is it until this goroutine runs again?
 		lag := max(stopped.Sub(began)-limit, time.Since(stopped))
 		busy := lag > limit/25 || f.lastAnswer.Load() > began.UnixNano()
 		if ctx.Err() != nil || attempt >= 2 && !busy || attempt == 8 {
@@ -214,9 +215,10 @@ func (f *Fleet) try(ctx context.Context, commands func(context.Context) error) e
 	}
 }
 
+// isTimeout tells whether an error is that Redis, or a free connection, did not
+// come in time.
 func isTimeout(err error) bool {
-	var timeout net.Error
-	return err != nil && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, redis.ErrPoolTimeout) || errors.As(err, &timeout) && timeout.Timeout())
+	return errors.Is(err, redis.ErrPoolTimeout) || neterror.IsTimeout(err)
 }
 
 // cause says why Redis is down, in our own words: the errors hold addresses.
@@ -245,34 +247,14 @@ func cause(err error) string {
 			return known.cause
 		}
 	}
-	var (
-		answer      redis.Error
-		lookup      *net.DNSError
-		host        x509.HostnameError
-		authority   x509.UnknownAuthorityError
-		certificate *tls.CertificateVerificationError
-		operation   *net.OpError
-	)
-	switch {
+	switch answer := redis.Error(nil); {
 	case errors.Is(err, errDataLost):
 		return "it has lost its data"
-	case errors.As(err, &host):
-		return "its certificate is for another host"
-	case errors.As(err, &authority):
-		return "its certificate is signed by an unknown authority"
-	case errors.As(err, &certificate):
-		return "its certificate is not valid"
-	case errors.As(err, &lookup):
-		return "its host name was not found"
 	case isTimeout(err):
 		return "it did not answer in time"
-	case errors.As(err, &operation) && operation.Op == "dial":
-		return "it does not accept connections"
-	case errors.Is(err, io.EOF):
-		return "it closed the connection"
 	case errors.As(err, &answer):
 		return "it answered with an error"
 	default:
-		return "the connection broke"
+		return neterror.Cause(err)
 	}
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // maxTokenTTL bounds how long a token is kept, so that the generation of a purge
-// outlives all tokens that it is about.
+// (generationTTL) outlives all tokens that it is about.
 const maxTokenTTL = 30 * 24 * time.Hour
 
 // lease is the right to mint one token, for as long as it is renewed.
@@ -26,13 +26,13 @@ type lease struct {
 	generationsBefore generations
 }
 
-// obtainLease returns the lease; or the token, which its last holder may have
+// obtainLease returns the lease; or the token, which the last holder may have
 // stored just before; or neither, if another machine was faster.
-func (p *tokenEntry) obtainLease(ctx context.Context, serves func(*delegation.Token) bool) (*lease, *delegation.Token, error) {
-	l := &lease{tokenEntry: p}
-	own := &redislock.Options{Token: rand.Text()} // it may be obtained twice, see try
-	err := p.do(ctx, p.epoch, func(ctx context.Context) (err error) {
-		l.lock, err = p.locks.Obtain(ctx, p.leaseKey, p.leaseTerm, own)
+func (e *tokenEntry) obtainLease(ctx context.Context, serves func(*delegation.Token) bool) (*lease, *delegation.Token, error) {
+	l := &lease{tokenEntry: e}
+	own := &redislock.Options{Token: rand.Text()} // ours, because try may obtain it twice
+	err := e.do(ctx, e.epoch, func(ctx context.Context) (err error) {
+		l.lock, err = e.locks.Obtain(ctx, e.leaseKey, e.leaseTerm, own)
 		return err
 	})
 	if errors.Is(err, redislock.ErrNotObtained) {
@@ -41,7 +41,7 @@ func (p *tokenEntry) obtainLease(ctx context.Context, serves func(*delegation.To
 	if err != nil {
 		return nil, nil, err
 	}
-	seen, err := p.readSnapshot(ctx)
+	seen, err := e.readSnapshot(ctx)
 	if err != nil {
 		l.release(ctx)
 		return nil, nil, err
@@ -54,7 +54,9 @@ func (p *tokenEntry) obtainLease(ctx context.Context, serves func(*delegation.To
 	return l, nil, nil
 }
 
-// mint mints and stores the token.
+// mint mints and stores the token. If the lease was lost meanwhile, and the machine
+// that has it now has stored a token that serves, that is returned. The error is
+// mint's, or ErrPurged.
 func (l *lease) mint(ctx context.Context, serves func(*delegation.Token) bool, mint func(context.Context) (*delegation.Token, error)) (*delegation.Token, error) {
 	t, err := l.mintWhileRenewing(ctx, mint)
 	if err != nil {
@@ -68,10 +70,10 @@ func (l *lease) mint(ctx context.Context, serves func(*delegation.Token) bool, m
 	case err == nil && other != nil && serves(other):
 		return other, nil
 	}
-	return t, nil // it is good, wherever it could be stored
+	return t, nil // it is good, whether it could be stored or not
 }
 
-// mintWhileRenewing mints while it keeps the lease.
+// mintWhileRenewing mints while it renews the lease.
 func (l *lease) mintWhileRenewing(ctx context.Context, mint func(context.Context) (*delegation.Token, error)) (*delegation.Token, error) {
 	done := make(chan struct{})
 	defer close(done)
@@ -79,8 +81,8 @@ func (l *lease) mintWhileRenewing(ctx context.Context, mint func(context.Context
 	return mint(ctx)
 }
 
-// renew keeps the lease until the mint is done. Who has lost it notices when
-// storing.
+// renew renews the lease until done is closed. If it is lost, storing the token
+// notices.
 func (l *lease) renew(done <-chan struct{}) {
 	tick := time.NewTicker(max(l.leaseTerm/3, time.Millisecond))
 	defer tick.Stop()
@@ -100,7 +102,7 @@ func (l *lease) renew(done <-chan struct{}) {
 	}
 }
 
-// release lets the next one try, also after ctx.
+// release lets the next machine try, also when ctx has ended.
 func (l *lease) release(ctx context.Context) {
 	_ = l.do(delegation.Detach(ctx), l.epoch, func(ctx context.Context) error {
 		if err := l.lock.Release(ctx); !errors.Is(err, redislock.ErrLockNotHeld) {
@@ -111,20 +113,22 @@ func (l *lease) release(ctx context.Context) {
 }
 
 const (
-	// storeScript is fenced: a holder that was paused for longer than its lease
-	// must not overwrite what the next one has stored, and gets that instead.
+	// storeScript stores a token and deletes the lease. It is fenced: a holder that
+	// was paused for longer than its lease must not overwrite the token of the next
+	// one, and gets that instead.
 	storeScript = `
 if redis.call("get", KEYS[2]) ~= ARGV[1] then return redis.call("get", KEYS[1]) end
 if tonumber(ARGV[3]) > 0 then redis.call("set", KEYS[1], ARGV[2], "px", ARGV[3]) end
 redis.call("del", KEYS[2])
 return false`
 
+	// discardScript deletes a token, if it is the one that was stored.
 	discardScript = `if redis.call("get", KEYS[1]) == ARGV[1] then return redis.call("del", KEYS[1]) end`
 )
 
-// store stores a token and releases the lease. If that was lost meanwhile it
-// returns the token of the machine that has it now. The error is ErrPurged, or
-// that Redis cannot be used.
+// store stores a token and releases the lease. If the lease was lost meanwhile it
+// returns the token of the machine that has it now. The error is ErrPurged, or that
+// Redis cannot be used.
 func (l *lease) store(ctx context.Context, t *delegation.Token) (*delegation.Token, error) {
 	// A token that was minted at the last moment is worth keeping.
 	ctx = delegation.Detach(ctx)
@@ -143,7 +147,7 @@ func (l *lease) store(ctx context.Context, t *delegation.Token) (*delegation.Tok
 		// Not by its digest: in a pipeline it is too late to find that Redis
 		// does not know it.
 		stored := pipe.Eval(ctx, storeScript, []string{l.tokenKey, l.tokenEntry.leaseKey}, l.lock.Token(), sealed, life)
-		// After it: what is purged later is told through the stream.
+		// After it: later purges come through the stream.
 		purges := l.queueRead(ctx, pipe, l.generationKeys)
 		if err := execute(ctx, pipe); err != nil {
 			return err
@@ -158,7 +162,7 @@ func (l *lease) store(ctx context.Context, t *delegation.Token) (*delegation.Tok
 		return nil, err
 	}
 	if after.purgedSince(l.generationsBefore) {
-		// Nobody would use it: its generations are the old ones.
+		// No machine would use it: its generations are the old ones.
 		_ = l.do(ctx, l.epoch, func(ctx context.Context) error {
 			err := l.client.Eval(ctx, discardScript, []string{l.tokenKey}, sealed).Err()
 			if errors.Is(err, redis.Nil) {

@@ -111,7 +111,6 @@ func boot(t testing.TB, i *issuer, o Options) *machine {
 	t.Cleanup(func() {
 		m.view.Detach()
 		m.member.Leave()
-		_ = m.engine.Close()
 		_ = f.Close()
 	})
 	return m

@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/tuple"
 )
 
 // Member is one provider's engine in the fleet. It implements [tokens.Shared].
@@ -21,7 +22,7 @@ type Member struct {
 	drop      func(delegation.Selection, time.Time)
 }
 
-// Leave ends what [Fleet.Join] began.
+// Leave undoes [Fleet.Join].
 func (m *Member) Leave() {
 	f := m.fleet
 	f.mu.Lock()
@@ -29,8 +30,9 @@ func (m *Member) Leave() {
 	f.members = slices.DeleteFunc(f.members, func(other *Member) bool { return other == m })
 }
 
-// AwaitReady returns when it is known what the other machines have purged before
-// this one began, or that they cannot be reached.
+// AwaitReady returns when the purges are known that other machines have issued
+// before this one began, or when it is known that they cannot be reached; at the
+// latest with ctx.
 func (m *Member) AwaitReady(ctx context.Context) { m.fleet.current(ctx) }
 
 // Status implements [tokens.Shared].
@@ -48,17 +50,17 @@ func (m *Member) Status() tokens.SharedStatus {
 	}
 }
 
-// Token implements [tokens.Shared]. If Redis cannot be used it is mint.
+// Token implements [tokens.Shared]. If Redis cannot be used it only mints.
 func (m *Member) Token(
 	ctx context.Context, key string, id *delegation.Identity,
 	serves func(*delegation.Token) bool, mint func(context.Context) (*delegation.Token, error),
 ) (*delegation.Token, error) {
-	link := m.fleet.current(ctx)
-	if link == nil {
+	ep := m.fleet.current(ctx)
+	if ep == nil {
 		return mint(ctx)
 	}
-	p := &tokenEntry{Fleet: m.fleet, epoch: link, namespace: m.namespace, key: key, id: id}
-	lease, found, err := p.awaitToken(ctx, serves)
+	e := &tokenEntry{Fleet: m.fleet, epoch: ep, namespace: m.namespace, key: key, id: id}
+	lease, found, err := e.awaitToken(ctx, serves)
 	switch {
 	case errors.Is(err, errDown), errors.Is(err, errStopWaiting):
 		return mint(ctx)
@@ -70,65 +72,68 @@ func (m *Member) Token(
 	return lease.mint(ctx, serves, mint)
 }
 
-// tokenEntry is where the token for one key is.
+// tokenEntry is the token for one key in Redis, during one epoch.
 type tokenEntry struct {
 	*Fleet
 	epoch          *epoch
 	namespace, key string
 	id             *delegation.Identity
 
-	// Keys in Redis, once they are needed. A cluster has the first two in one slot.
+	// Keys in Redis, once they are computed. A cluster has the first two in one
+	// slot.
 	tokenKey, leaseKey string
-	generationKeys     []string // of the generations
+	generationKeys     []string // in the order of generations
 	associated         []byte
 }
 
-// computeKeys names the place. It takes longer than all else here: that is why it is
-// done in turn.
-func (p *tokenEntry) computeKeys() {
-	if p.tokenKey != "" {
+// computeKeys sets the keys. It takes longer than all else here, which is why it is
+// done in a command slot.
+func (e *tokenEntry) computeKeys() {
+	if e.tokenKey != "" {
 		return
 	}
-	name := p.sealer.Name("token", p.namespace, p.key)
-	p.tokenKey, p.leaseKey = redisKey(name, "token"), redisKey(name, "lease")
-	p.associated = associated("token", p.namespace, p.key)
-	for _, s := range p.id.Selections() {
-		p.generationKeys = append(p.generationKeys, redisKey(p.sealer.Name(purge{p.namespace, s}.generationParts()...), "purged"))
+	name := e.sealer.Name("token", e.namespace, e.key)
+	e.tokenKey, e.leaseKey = redisKey(name, "token"), redisKey(name, "lease")
+	e.associated = tuple.Encode("token", e.namespace, e.key)
+	for _, s := range e.id.Selections() {
+		e.generationKeys = append(e.generationKeys, redisKey(e.sealer.Name(purge{e.namespace, s}.generationParts()...), "purged"))
 	}
 }
 
-// redisKey is a key in Redis. Those of one pseudonym are in one slot of a cluster.
+// redisKey returns a key in Redis. Those of one pseudonym are in one slot of a
+// cluster.
 func redisKey(pseudonym, kind string) string { return "delegate:{" + pseudonym + "}:" + kind }
 
-// snapshot is what was seen at a place in one round trip.
+// snapshot is the state of a tokenEntry in one round trip.
 type snapshot struct {
-	token       *delegation.Token // nil if there is none that could be used
+	token       *delegation.Token // nil if there is none that can be used
 	generations generations
 	leased      bool
 }
 
-func (p *tokenEntry) readSnapshot(ctx context.Context) (s snapshot, err error) {
-	err = p.do(ctx, p.epoch, func(ctx context.Context) error {
-		p.computeKeys()
-		pipe := p.client.Pipeline()
-		read := p.queueRead(ctx, pipe, append([]string{p.tokenKey, p.leaseKey}, p.generationKeys...))
+// readSnapshot reads token, lease and generations.
+func (e *tokenEntry) readSnapshot(ctx context.Context) (s snapshot, err error) {
+	err = e.do(ctx, e.epoch, func(ctx context.Context) error {
+		e.computeKeys()
+		pipe := e.client.Pipeline()
+		read := e.queueRead(ctx, pipe, append([]string{e.tokenKey, e.leaseKey}, e.generationKeys...))
 		if err := execute(ctx, pipe); err != nil {
 			return err
 		}
 		values := read()
 		s.leased = values[1] != ""
 		s.generations = generations(values[2:])
-		s.token = p.openToken(values[0], s.generations, p.associated)
+		s.token = e.openToken(values[0], s.generations, e.associated)
 		return nil
 	})
 	return s, err
 }
 
 // queueRead queues reading keys, and returns how to get their values afterwards. An
-// absent one is "".
+// absent key has "".
 func (f *Fleet) queueRead(ctx context.Context, pipe redis.Pipeliner, keys []string) func() []string {
 	values := make([]string, len(keys))
-	if _, cluster := f.client.(*redis.ClusterClient); cluster { // in several slots
+	if _, cluster := f.client.(*redis.ClusterClient); cluster { // the keys are in several slots
 		read := make([]*redis.StringCmd, len(keys))
 		for i, key := range keys {
 			read[i] = pipe.Get(ctx, key)
@@ -163,14 +168,15 @@ func execute(ctx context.Context, pipe redis.Pipeliner) error {
 	return nil
 }
 
-// awaitToken returns the token once there is one that serves, or the lease to mint it.
-func (p *tokenEntry) awaitToken(ctx context.Context, serves func(*delegation.Token) bool) (*lease, *delegation.Token, error) {
+// awaitToken returns the token once there is one that serves, or the lease to mint
+// it.
+func (e *tokenEntry) awaitToken(ctx context.Context, serves func(*delegation.Token) bool) (*lease, *delegation.Token, error) {
 	var half <-chan time.Time
 	if deadline, ok := ctx.Deadline(); ok {
 		half = time.After(time.Until(deadline) / 2)
 	}
 	for {
-		seen, err := p.readSnapshot(ctx)
+		seen, err := e.readSnapshot(ctx)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -178,12 +184,12 @@ func (p *tokenEntry) awaitToken(ctx context.Context, serves func(*delegation.Tok
 			return nil, seen.token, nil
 		}
 		if !seen.leased {
-			lease, found, err := p.obtainLease(ctx, serves)
+			lease, found, err := e.obtainLease(ctx, serves)
 			if err != nil || lease != nil || found != nil {
 				return lease, found, err
 			}
 		}
-		if err := p.awaitLease(ctx, half); err != nil {
+		if err := e.awaitLease(ctx, half); err != nil {
 			return nil, nil, err
 		}
 	}

@@ -11,14 +11,14 @@ import (
 )
 
 const (
-	// presenceEvery is how often a machine tells that it listens, presentFor
-	// for how long that counts.
+	// presenceEvery is how often a machine says that it listens, presenceTTL how
+	// long that counts.
 	presenceEvery = 3 * time.Second
 	presenceTTL   = 10 * time.Second
 )
 
-// announcePresence tells that this machine listens, once in a while, and has the stream
-// forget what is old.
+// announcePresence says that this machine listens, every presenceEvery, and trims
+// the stream to streamTTL.
 func (f *Fleet) announcePresence() error {
 	if time.Since(f.lastPresence) < presenceEvery {
 		return nil
@@ -40,12 +40,12 @@ func (f *Fleet) announcePresence() error {
 
 // OtherMachines is how many other machines listen; 0 if Redis cannot be used.
 func (f *Fleet) OtherMachines(ctx context.Context) int {
-	l := f.current(ctx)
-	if l == nil {
+	ep := f.current(ctx)
+	if ep == nil {
 		return 0
 	}
 	var others int64
-	_ = f.do(ctx, l, func(ctx context.Context) error {
+	_ = f.do(ctx, ep, func(ctx context.Context) error {
 		n, err := f.client.ZCount(ctx, f.streamKey("machines"), strconv.FormatInt(f.serverTime().Add(-presenceTTL).UnixMilli(), 10), "+inf").Result()
 		others = n - 1
 		return err
@@ -53,7 +53,7 @@ func (f *Fleet) OtherMachines(ctx context.Context) int {
 	return int(max(others, 0))
 }
 
-// withdrawPresence tells that this machine has gone, if that can be told.
+// withdrawPresence says that this machine has gone, if that can be said.
 func (f *Fleet) withdrawPresence() {
 	if !f.Up() {
 		return

@@ -17,52 +17,56 @@ import (
 )
 
 const (
-	// generationTTL is longer than any token is kept, see keepFor.
+	// generationTTL is how long the generation of a purge is kept. It is longer
+	// than any token is kept, see maxTokenTTL.
 	generationTTL = 31 * 24 * time.Hour
-	// maxStreamLength is how many purges a machine may miss before it has to drop all.
+	// maxStreamLength is how many entries a machine may miss before it has to drop
+	// all of its tokens.
 	maxStreamLength = 100_000
-	// streamTTL is for how long at most.
+	// streamTTL is how long an entry stays in the stream at most.
 	streamTTL = 24 * time.Hour
-	// republishFor is for how long purges are told again after an outage: Redis
+	// republishFor is how long purges are published again after an outage: Redis
 	// may have lost them before the other machines have read them.
 	republishFor = time.Minute
-	// maxPending is how many purges of one space wait for Redis. Of more, they
+	// maxPending is how many purges of one namespace wait for Redis. More than that
 	// become one of everybody.
 	maxPending = 10_000
 )
 
-// purge is a selection in a space.
+// purge is a selection in a namespace.
 type purge struct {
 	Namespace string               `json:"space"`
 	Selection delegation.Selection `json:"selection"`
 }
 
-// ofTokens tells whether it is of tokens, which may be fetched again. A space
-// whose name begins with NUL has none.
+// ofTokens tells whether a purge is about tokens, which may be fetched again. A
+// namespace whose name begins with NUL has none.
 func (p purge) ofTokens() bool { return !strings.HasPrefix(p.Namespace, "\x00") }
 
-// generationParts name the generation of a purge.
+// generationParts are the parts of the pseudonym in the key of the purge's
+// generation.
 func (p purge) generationParts() []string {
 	return []string{"purge", p.Namespace, p.Selection.Realm, p.Selection.Subject, p.Selection.Participant}
 }
 
-// purgeOutbox is this machine's own latest purges.
+// purgeOutbox has this machine's own latest purges.
 type purgeOutbox struct {
 	records map[purge]*ownPurge
-	pending map[string]int // those of each space that are not told; only if there are
+	pending map[string]int // how many of each namespace are not published; without zeros
 }
 
+// ownPurge is a purge that was asked of this machine.
 type ownPurge struct {
 	purgeRecord
-	published bool // to the other machines
+	published bool // the other machines know of it
 }
 
 func newPurgeOutbox() purgeOutbox {
 	return purgeOutbox{records: make(map[purge]*ownPurge), pending: make(map[string]int)}
 }
 
-// add returns the record of a new purge. It replaces an older one of the same
-// selection, which is told with it.
+// add returns a new purge. It replaces an older one of the same selection, which is
+// published with it.
 func (j *purgeOutbox) add(p purge) *ownPurge {
 	if j.pending[p.Namespace] >= maxPending {
 		maps.DeleteFunc(j.records, func(other purge, r *ownPurge) bool { return other.Namespace == p.Namespace && !r.published })
@@ -77,7 +81,8 @@ func (j *purgeOutbox) add(p purge) *ownPurge {
 	return r
 }
 
-// markPublished notes that the others know, unless there is a later purge.
+// markPublished notes that the other machines know of purges, except of those that
+// a later one has replaced.
 func (j *purgeOutbox) markPublished(records ...*ownPurge) {
 	for _, r := range records {
 		if j.records[r.purge] != r || r.published {
@@ -90,7 +95,7 @@ func (j *purgeOutbox) markPublished(records ...*ownPurge) {
 	}
 }
 
-// dropPublished forgets what need not be told again.
+// dropPublished forgets purges that need not be published again.
 func (j *purgeOutbox) dropPublished() {
 	maps.DeleteFunc(j.records, func(_ purge, r *ownPurge) bool { return r.published && time.Since(r.At) > republishFor })
 }
@@ -104,23 +109,24 @@ func (m *Member) Purge(ctx context.Context, s delegation.Selection) error {
 	f.mu.Lock()
 	r := f.purgeOutbox.add(p)
 	f.mu.Unlock()
-	// Not before it is noted: Redis comes back only when nothing is pending.
-	link := f.health.epoch.Load()
-	if link == nil {
+	// Only now, when the purge is in the outbox: Redis comes back only when nothing
+	// is pending.
+	ep := f.health.epoch.Load()
+	if ep == nil {
 		return tokens.ErrIncomplete
 	}
-	// Who asked may leave, the purge goes on.
+	// The purge goes on when the request ends.
 	ctx = delegation.Detach(ctx)
 	if f.publishPurges(ctx, []*ownPurge{r}, func(ctx context.Context, commands func(context.Context) error) error {
-		return f.do(ctx, link, commands)
+		return f.do(ctx, ep, commands)
 	}) != nil {
 		return tokens.ErrIncomplete
 	}
 	return nil
 }
 
-// republishPurges tells what the journal has that is not told; if Redis may have lost
-// it, all.
+// republishPurges publishes the purges that are not published; with all, because
+// Redis may have lost them, those as well that are.
 func (f *Fleet) republishPurges(all bool) error {
 	var records []*ownPurge
 	f.mu.Lock()
@@ -133,9 +139,10 @@ func (f *Fleet) republishPurges(all bool) error {
 	return f.publishPurges(f.ctx, records, f.try)
 }
 
-// publishPurges raises the generations of purges and then has the other machines drop
-// what they hold. In the other order they could fetch it again. It writes
-// under all names: during a rotation some machines read by another key.
+// publishPurges raises the generations of purges, and then has the other machines
+// drop the tokens. In the other order they could fetch them again. It writes under
+// the pseudonyms of all keys: during a rotation some machines read by another key.
+// run runs commands at Redis.
 func (f *Fleet) publishPurges(ctx context.Context, records []*ownPurge, run func(context.Context, func(context.Context) error) error) error {
 	for some := range slices.Chunk(records, 100) {
 		if err := run(ctx, func(ctx context.Context) error {
@@ -177,8 +184,8 @@ func (f *Fleet) publishPurges(ctx context.Context, records []*ownPurge, run func
 	return nil
 }
 
-// queueStreamEntry queues an entry of the stream, under each of its names, and returns
-// the one that this machine reads.
+// queueStreamEntry queues an entry of the stream, under the pseudonyms of all keys,
+// and returns the entry that this machine reads.
 func (f *Fleet) queueStreamEntry(ctx context.Context, pipe redis.Pipeliner, sealed string) (own *redis.StringCmd) {
 	mine := f.streamKey("purges")
 	for _, name := range f.sealer.Names(streamName) {

@@ -17,45 +17,46 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
 )
 
-// Sessions tell other machines whose sessions are revoked, and hear of theirs.
+// Sessions publishes the revocations of sessions to the other machines, and merges
+// theirs. It is a process's [session.Revocations] in the fleet.
 type Sessions struct {
 	fleet         *Fleet
 	revocations   *session.Revocations
 	stopFollowing func()
 }
 
-// revocationOutbox are the names of what was revoked here and is not told yet. There is
-// one entry for a person, however often they sign out.
+// revocationOutbox has the targets of revocations that were made here and are not
+// published yet. There is one entry for a person, however often they sign out.
 type revocationOutbox struct {
 	mu       sync.Mutex
 	sessions []*Sessions
-	names    map[session.RevocationTarget]struct{}
+	targets  map[session.RevocationTarget]struct{}
 }
 
-func (o *revocationOutbox) add(names ...session.RevocationTarget) {
+func (o *revocationOutbox) add(targets ...session.RevocationTarget) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for _, name := range names {
-		o.names[name] = struct{}{}
+	for _, target := range targets {
+		o.targets[target] = struct{}{}
 	}
 }
 
 func (o *revocationOutbox) size() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return len(o.names)
+	return len(o.targets)
 }
 
-// drain returns what is to be told and empties the outbox.
+// drain returns the targets, and empties the outbox.
 func (o *revocationOutbox) drain() []session.RevocationTarget {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	names := slices.Collect(maps.Keys(o.names))
-	clear(o.names)
-	return names
+	targets := slices.Collect(maps.Keys(o.targets))
+	clear(o.targets)
+	return targets
 }
 
-// revocations are those of this process; nil if nobody has joined with any.
+// revocations are those of this process; nil if none have joined.
 func (o *revocationOutbox) revocations() *session.Revocations {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -74,7 +75,7 @@ func (f *Fleet) JoinSessions(r *session.Revocations) *Sessions {
 	return s
 }
 
-// Leave ends what [Fleet.JoinSessions] began.
+// Leave undoes [Fleet.JoinSessions].
 func (s *Sessions) Leave() {
 	s.stopFollowing()
 	o := &s.fleet.revocationOutbox
@@ -83,50 +84,54 @@ func (s *Sessions) Leave() {
 	o.sessions = slices.DeleteFunc(o.sessions, func(other *Sessions) bool { return other == s })
 }
 
-// AwaitReady returns when it is known what the other machines have revoked before
-// this one began, or that they cannot be reached.
+// AwaitReady returns when the revocations are known that other machines have made
+// before this one began, or when it is known that they cannot be reached; at the
+// latest with ctx.
 func (s *Sessions) AwaitReady(ctx context.Context) { s.fleet.current(ctx) }
 
-// Enqueue tells the other machines within a second.
-func (s *Sessions) Enqueue(names ...session.RevocationTarget) { s.fleet.revocationOutbox.add(names...) }
+// Enqueue has the other machines told within a second.
+func (s *Sessions) Enqueue(targets ...session.RevocationTarget) {
+	s.fleet.revocationOutbox.add(targets...)
+}
 
-// Publish tells the other machines. The error is [tokens.ErrIncomplete]: they will
-// be told as soon as they can be.
-func (s *Sessions) Publish(ctx context.Context, names ...session.RevocationTarget) error {
+// Publish tells the other machines now, also if ctx ends. The error is
+// [tokens.ErrIncomplete]: they are told as soon as they can be.
+func (s *Sessions) Publish(ctx context.Context, targets ...session.RevocationTarget) error {
 	f := s.fleet
-	link := f.current(ctx)
-	ctx = delegation.Detach(ctx) // who asked may leave
-	if link == nil {
-		f.revocationOutbox.add(names...)
+	ep := f.current(ctx)
+	ctx = delegation.Detach(ctx)
+	if ep == nil {
+		f.revocationOutbox.add(targets...)
 		return tokens.ErrIncomplete
 	}
-	if f.publishRevocations(ctx, names, func(ctx context.Context, commands func(context.Context) error) error {
-		return f.do(ctx, link, commands)
+	if f.publishRevocations(ctx, targets, func(ctx context.Context, commands func(context.Context) error) error {
+		return f.do(ctx, ep, commands)
 	}) != nil {
 		return tokens.ErrIncomplete
 	}
 	return nil
 }
 
-// publishOutbox tells what is in the outbox.
+// publishOutbox publishes the outbox.
 func (f *Fleet) publishOutbox() error {
 	return f.publishRevocations(f.ctx, f.revocationOutbox.drain(), f.try)
 }
 
-// publishRevocations writes what is revoked by each name, and puts it in the stream.
-// What it cannot tell goes to the outbox.
-func (f *Fleet) publishRevocations(ctx context.Context, names []session.RevocationTarget, run func(context.Context, func(context.Context) error) error) error {
+// publishRevocations writes the revocations of each target to its record and to the
+// stream. Targets that cannot be written go to the outbox. run runs commands at
+// Redis.
+func (f *Fleet) publishRevocations(ctx context.Context, targets []session.RevocationTarget, run func(context.Context, func(context.Context) error) error) error {
 	revocations := f.revocationOutbox.revocations()
 	if revocations == nil {
 		return nil
 	}
-	for len(names) > 0 {
-		some := names[:min(len(names), 100)]
+	for len(targets) > 0 {
+		some := targets[:min(len(targets), 100)]
 		if err := run(ctx, func(ctx context.Context) error {
 			pipe := f.client.Pipeline()
 			var own []*redis.StringCmd
-			for _, name := range some {
-				what, ok := revocations.Get(name)
+			for _, target := range some {
+				what, ok := revocations.Get(target)
 				if !ok {
 					continue
 				}
@@ -145,15 +150,15 @@ func (f *Fleet) publishRevocations(ctx context.Context, names []session.Revocati
 			f.stream.expectEchoes(own)
 			return nil
 		}); err != nil {
-			f.revocationOutbox.add(names...)
+			f.revocationOutbox.add(targets...)
 			return err
 		}
-		names = names[len(some):]
+		targets = targets[len(some):]
 	}
 	return nil
 }
 
-// readRevocations reads all that is revoked: the stream may have lost it.
+// readRevocations merges all records of revocations: the stream may have lost them.
 func (f *Fleet) readRevocations() error {
 	revocations := f.revocationOutbox.revocations()
 	if revocations == nil {
@@ -171,8 +176,8 @@ func (f *Fleet) readRevocations() error {
 	return err
 }
 
-// foundRecords are what is under the present key of the keyset, and under
-// earlier ones, which will be dropped: by their names and what they say.
+// foundRecords are the targets whose records were found, by a hash of each: under the
+// key that is current, and under that of an older primary key.
 type foundRecords struct {
 	mu      sync.Mutex
 	current map[string]struct{}
@@ -194,16 +199,18 @@ func (r *foundRecords) add(part *session.Revocation, current bool) {
 	}
 }
 
-// outdated are the names of what has to be written again by the present key.
-func (r *foundRecords) outdated() (names []session.RevocationTarget) {
-	for sum, name := range r.old {
+// outdated returns the targets that have a record under an older key only: it has to
+// be written again before that key is dropped.
+func (r *foundRecords) outdated() (targets []session.RevocationTarget) {
+	for sum, target := range r.old {
 		if _, ok := r.current[sum]; !ok {
-			names = append(names, name)
+			targets = append(targets, target)
 		}
 	}
-	return names
+	return targets
 }
 
+// readRevocationsFrom merges the records of one node.
 func (f *Fleet) readRevocationsFrom(node redis.Cmdable, revocations *session.Revocations, records *foundRecords) error {
 	var cursor uint64
 	for {

@@ -17,39 +17,39 @@ import (
 )
 
 const (
-	// streamName is what the stream's pseudonym is made of.
+	// streamName is the part of the pseudonym in the stream's keys.
 	streamName = "purges"
 
-	// readBatch is how many purges are read in one step.
+	// readBatch is how many entries are read in one step.
 	readBatch = 1000
 
-	// rereadWindow is how much is read again after each connect: a Redis that took
-	// over may have lost the latest, and its clock may be behind.
+	// rereadWindow is how much is read again after each connect: a Redis that has
+	// taken over may have lost the latest entries, and its clock may be behind.
 	rereadWindow = time.Minute
 
-	// maxAppliedRemembered is how many of the latest purges are recognised when they are
-	// read again.
+	// maxAppliedRemembered is how many of the latest entries are recognised when
+	// they are read again.
 	maxAppliedRemembered = 4096
 
 	// echoTimeout is how long a machine's own entries may take to come back.
 	echoTimeout = 3 * time.Second
 )
 
-// stream is how far this machine has read the purges of the others. Only the
-// watch uses it, but for own.
+// stream is how far this machine has read the entries of the others. Only the watch
+// uses it, except for echoes and caughtUpMillis.
 type stream struct {
 	incarnation    string       // of the data in Redis
-	position       string       // after which to read on
+	position       string       // the ID after which to read on
 	positionRead   bool         // position is an entry that was read
 	lastRead       string       // the entry that was read last, of this incarnation
 	caughtUp       time.Time    // when everything was read
-	caughtUpMillis atomic.Int64 // the same for others to read, in Unix milliseconds
-	entriesMissed  bool         // something was missed, nobody knows what
-	recordsRead    bool         // the records were read although it takes no writes
+	caughtUpMillis atomic.Int64 // the same for other goroutines, in Unix milliseconds
+	entriesMissed  bool         // entries were missed, and it is not known which
+	recordsRead    bool         // the records were read although Redis takes no writes
 
 	seed         maphash.Seed
 	applied      map[uint64]struct{}
-	appliedOrder []uint64 // of applied, the next one to be replaced at next
+	appliedOrder []uint64 // of applied; the next one to be replaced is at appliedNext
 	appliedNext  int
 
 	echoes echoMonitor
@@ -59,8 +59,8 @@ func newStream(opened time.Time) stream {
 	return stream{caughtUp: opened, seed: maphash.MakeSeed(), applied: make(map[uint64]struct{})}
 }
 
-// CaughtUpAt is until when everything was read that other machines have told, or
-// when this one began.
+// CaughtUpAt is the moment until which everything was read that other machines have
+// published; before the first time, when this machine began.
 func (f *Fleet) CaughtUpAt() time.Time {
 	if at := f.stream.caughtUpMillis.Load(); at != 0 {
 		return time.UnixMilli(at)
@@ -70,13 +70,13 @@ func (f *Fleet) CaughtUpAt() time.Time {
 
 func (f *Fleet) streamKey(of string) string { return redisKey(f.sealer.Name(streamName), of) }
 
-// seek prepares to read on, from a while before where this machine was: by
-// the server's clock, and never from behind what there is.
+// seek sets where to read on: a while before where this machine was, by the
+// server's clock, and never behind the end of the stream.
 func (f *Fleet) seek() error {
 	s := &f.stream
 	if s.incarnation == "" {
-		// All there is: of tokens this machine has none, but earlier versions
-		// have nothing else that tells who has signed out.
+		// From the beginning: this machine has no tokens, but earlier versions have
+		// written nowhere else who has signed out.
 		s.position, s.positionRead = "0-0", false
 		return nil
 	}
@@ -97,9 +97,9 @@ func (f *Fleet) seek() error {
 	return nil
 }
 
-// checkMissed finds out whether entries are gone that this machine has not
-// read, or those that it has written. The one that was read last shows it: where
-// it is gone, older ones that are still there are of a copy from before it.
+// checkMissed finds out whether entries are gone that this machine has not read, or
+// that it has written. The one that was read last shows it: where it is gone, older
+// ones that are still there are of a copy from before it.
 func (f *Fleet) checkMissed() error {
 	s := &f.stream
 	for _, id := range []string{s.lastRead, s.echoes.lastWrittenBefore(s.caughtUp)} {
@@ -114,7 +114,7 @@ func (f *Fleet) checkMissed() error {
 	return nil
 }
 
-// hasEntry tells whether the stream has an entry; that of "" is everywhere.
+// hasEntry tells whether the stream has an entry; of "" it has.
 func (f *Fleet) hasEntry(id string) (there bool, err error) {
 	if id == "" {
 		return true, nil
@@ -127,16 +127,17 @@ func (f *Fleet) hasEntry(id string) (there bool, err error) {
 	return there, err
 }
 
-// dropAll has the members drop everything: which of it was purged is not known.
+// dropAll has the members drop all of their tokens: it is not known which were
+// purged.
 func (f *Fleet) dropAll() {
 	for _, m := range f.currentMembers() {
 		m.drop(delegation.Selection{}, time.Now())
 	}
 }
 
-// resetFutureScript begins the stream anew if its entries are from the future: what is
-// written next would have an ID that nobody can tell from another's, or none
-// is left.
+// resetFutureScript begins the stream anew if its entries are from the future: the
+// next ones would have IDs that cannot be told from those of another stream, or
+// there is no ID left.
 const resetFutureScript = `
 local last = redis.call("xrevrange", KEYS[1], "+", "-", "count", 1)
 if #last == 0 then return 0 end
@@ -146,7 +147,8 @@ redis.call("del", KEYS[1])
 redis.call("set", KEYS[2], ARGV[2])
 return 1`
 
-// resetFutureStream tells whether the stream was begun anew; the other machines notice.
+// resetFutureStream tells whether the stream was begun anew; the other machines
+// notice.
 func (f *Fleet) resetFutureStream() (mended bool, err error) {
 	err = f.try(f.ctx, func(ctx context.Context) (err error) {
 		mended, err = f.client.Eval(ctx, resetFutureScript, []string{f.streamKey("purges"), f.streamKey("incarnation")}, rereadWindow.Milliseconds(), rand.Text()).Bool()
@@ -158,7 +160,8 @@ func (f *Fleet) resetFutureStream() (mended bool, err error) {
 	return mended, err
 }
 
-// isExhausted tells whether nothing can be added to the stream any more.
+// isExhausted tells whether an error is that nothing can be added to the stream any
+// more.
 func isExhausted(err error) bool {
 	return err != nil && (strings.Contains(err.Error(), "exhausted the last possible ID") || strings.Contains(err.Error(), "equal or smaller than the target stream"))
 }
@@ -173,8 +176,8 @@ func (f *Fleet) resetStream() error {
 	})
 }
 
-// readEntries applies the next purges, for which it waits at most so long; not at
-// all if that is negative. more tells that there were some.
+// readEntries applies the next entries, for which it waits at most so long; not at
+// all if wait is negative. more is true if there may be further ones.
 func (f *Fleet) readEntries(wait time.Duration) (more bool, err error) {
 	ctx, cancel := context.WithTimeout(f.ctx, max(wait, 0)+dialFactor*f.timeout)
 	defer cancel()
@@ -199,6 +202,7 @@ func (f *Fleet) readEntries(wait time.Duration) (more bool, err error) {
 	return read == readBatch, nil
 }
 
+// apply applies an entry of another machine, unless it was applied before.
 func (f *Fleet) apply(entry redis.XMessage) {
 	if by, _ := entry.Values["by"].(string); by == f.machine {
 		f.stream.echoes.recordReceived(entry.ID)
@@ -219,7 +223,7 @@ func (f *Fleet) apply(entry redis.XMessage) {
 	}
 }
 
-// markApplied tells whether an entry was not applied just before.
+// markApplied returns false if an entry was applied just before.
 func (s *stream) markApplied(sealed string) bool {
 	sum := maphash.String(s.seed, sealed)
 	if _, again := s.applied[sum]; again {
@@ -236,7 +240,7 @@ func (s *stream) markApplied(sealed string) bool {
 	return true
 }
 
-// lastEntry is the stream's latest entry, if there is one.
+// lastEntry returns the stream's latest entry, if there is one.
 func (f *Fleet) lastEntry() (entry []redis.XMessage, err error) {
 	err = f.try(f.ctx, func(ctx context.Context) (err error) {
 		entry, err = f.client.XRevRangeN(ctx, f.streamKey("purges"), "+", "-", 1).Result()

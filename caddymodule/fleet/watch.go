@@ -13,15 +13,16 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
 )
 
-// watch connects, follows the purges, and connects again.
+// watch connects, follows the stream, and connects again, until the fleet is
+// closed.
 func (f *Fleet) watch() {
 	first := true
 	for f.ctx.Err() == nil {
-		// A panic is an outage: the watch goes on, or this machine would no
-		// longer hear of purges.
-		var l *epoch
+		// A panic is an outage: the watch goes on, or this machine would no longer
+		// hear of purges.
+		var ep *epoch
 		err := background.Do("connecting to redis", func() (err error) {
-			l, err = f.connect()
+			ep, err = f.connect()
 			return err
 		})
 		if first {
@@ -29,10 +30,10 @@ func (f *Fleet) watch() {
 			close(f.firstAttempt)
 		}
 		if err == nil {
-			err = background.Do("following redis", func() error { return f.follow(l) })
+			err = background.Do("following redis", func() error { return f.follow(ep) })
 		}
 		if f.ctx.Err() == nil && err != nil {
-			f.markDown(l, err)
+			f.markDown(ep, err)
 		}
 		select {
 		case <-time.After(retryEvery):
@@ -40,36 +41,37 @@ func (f *Fleet) watch() {
 		}
 	}
 	if first {
-		close(f.firstAttempt) // nobody waits for what will not be tried
+		close(f.firstAttempt) // nothing will be tried any more
 	}
 }
 
-// connect begins a link once this machine and the others know of each other's
+// connect begins an epoch once this machine and the others know of each other's
 // purges.
 func (f *Fleet) connect() (*epoch, error) {
-	l, err := f.catchUp()
+	ep, err := f.catchUp()
 	if isExhausted(err) {
 		return nil, errors.Join(errDataLost, f.resetStream())
 	}
 	if _, whole := errors.AsType[*aclDenial](err); !whole && deniedWords(err) != "" {
 		if all := f.verifyPermissions(f.ctx); all != nil {
-			err = all // it has stopped at the first that is missing
+			err = all // the first command that is missing has ended it
 		}
 	}
 	if err != nil {
 		f.readWhileReadOnly(err)
 	}
-	return l, err
+	return ep, err
 }
 
-// readWhileReadOnly reads what there is in a Redis that takes no writes, such as one that
-// is full: who has signed out must not be let in by a machine that begins now.
-// What cannot be read is read when it can be.
+// readWhileReadOnly reads the records and the stream of a Redis that takes no
+// writes, such as one that is full: a machine that begins now must not let in
+// people who have signed out. The rest is read when it can be. refused is the error
+// of connecting.
 func (f *Fleet) readWhileReadOnly(refused error) {
 	if _, answers := errors.AsType[redis.Error](refused); !answers {
 		return
 	}
-	_, _ = f.readIncarnation() // the time
+	_, _ = f.readIncarnation() // for the server's time
 	s := &f.stream
 	if !s.recordsRead {
 		if f.readRevocations() != nil {
@@ -85,6 +87,8 @@ func (f *Fleet) readWhileReadOnly(refused error) {
 	}
 }
 
+// catchUp reads the entries that were missed, publishes those that the others have
+// missed, and begins an epoch.
 func (f *Fleet) catchUp() (*epoch, error) {
 	now, err := f.probeWrite()
 	if err != nil {
@@ -112,7 +116,8 @@ func (f *Fleet) catchUp() (*epoch, error) {
 		return nil, err
 	}
 	if lost || s.entriesMissed {
-		// What is known here may not be there, and the other way round.
+		// Revocations that are known here may be missing there, and the other way
+		// round.
 		if revocations := f.revocationOutbox.revocations(); revocations != nil {
 			f.revocationOutbox.add(revocations.Targets()...)
 		}
@@ -141,8 +146,8 @@ func (f *Fleet) catchUp() (*epoch, error) {
 		if err := f.announcePresence(); err != nil {
 			return nil, err
 		}
-		if l := f.markUp(); l != nil || f.ctx.Err() != nil {
-			return l, f.ctx.Err()
+		if ep := f.markUp(); ep != nil || f.ctx.Err() != nil {
+			return ep, f.ctx.Err()
 		}
 		if err := f.republishPurges(false); err != nil {
 			return nil, err
@@ -156,8 +161,8 @@ func (f *Fleet) probeWrite() (string, error) {
 	write := func(ctx context.Context) error {
 		return f.client.SetNX(ctx, f.streamKey("incarnation"), rand.Text(), 0).Err()
 	}
-	// The first time may include the connection's making. The second may not:
-	// requests will not wait for longer either.
+	// The first write may include a dial. The second may not take longer than a
+	// request waits.
 	ctx, cancel := context.WithTimeout(f.ctx, dialFactor*f.timeout)
 	defer cancel()
 	if err := write(ctx); err != nil {
@@ -169,7 +174,8 @@ func (f *Fleet) probeWrite() (string, error) {
 	return f.readIncarnation()
 }
 
-// readIncarnation is that of the data. It takes the server's time as well.
+// readIncarnation returns the incarnation of the data, and records the server's
+// time. The error is errDataLost if there is none.
 func (f *Fleet) readIncarnation() (now string, err error) {
 	err = f.try(f.ctx, func(ctx context.Context) error {
 		pipe := f.client.Pipeline()
@@ -188,10 +194,11 @@ func (f *Fleet) readIncarnation() (now string, err error) {
 	return now, err
 }
 
-// follow applies the others' purges as they come, until the link ends.
-func (f *Fleet) follow(l *epoch) error {
+// follow applies entries as they come, and publishes the outboxes, until the epoch
+// ends or an error ends it.
+func (f *Fleet) follow(ep *epoch) error {
 	checked := time.Now()
-	for f.health.epoch.Load() == l {
+	for f.health.epoch.Load() == ep {
 		if _, err := f.readEntries(retryEvery); err != nil {
 			return err
 		}
@@ -206,7 +213,7 @@ func (f *Fleet) follow(l *epoch) error {
 		f.purgeOutbox.dropPublished()
 		pending := len(f.purgeOutbox.pending)
 		f.mu.Unlock()
-		if pending > 0 { // of just before the link began
+		if pending > 0 { // of just before the epoch began
 			if err := f.republishPurges(false); err != nil {
 				return err
 			}
@@ -218,8 +225,9 @@ func (f *Fleet) follow(l *epoch) error {
 	return nil
 }
 
-// checkContinuity finds out whether this machine goes on to hear of the others: whether
-// the data are the same, and the stream goes on from where it was read.
+// checkContinuity finds out whether this machine goes on to hear of the others:
+// whether the data are the same, and the stream goes on from where it was read. The
+// error is errDataLost if not.
 func (f *Fleet) checkContinuity() error {
 	now, err := f.readIncarnation()
 	if err == nil && now != f.stream.incarnation {
@@ -228,7 +236,7 @@ func (f *Fleet) checkContinuity() error {
 	if err != nil {
 		return err
 	}
-	// Another Redis may have taken over without the link's ending. An entry of
+	// Another Redis may have taken over without an end of the epoch. An entry of
 	// long ago may have been trimmed.
 	there := true
 	if at, _ := parseID(f.stream.lastRead); int64(at) > f.serverTime().Add(-streamTTL/2).UnixMilli() { //nolint:gosec // a moment in milliseconds
@@ -240,7 +248,7 @@ func (f *Fleet) checkContinuity() error {
 	if err != nil {
 		return err
 	}
-	latest := idAt(f.serverTime().Add(retryEvery)) // of an empty one that goes on
+	latest := idAt(f.serverTime().Add(retryEvery)) // where an empty stream goes on
 	if len(last) > 0 {
 		latest = last[0].ID
 	}

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// What an operator decides.
+// The actions of operators, as the table of decisions has them.
 const (
 	actionRelease = "release"
 	actionMove    = "move"
@@ -15,18 +15,21 @@ const (
 	actionReseal  = "reseal"
 )
 
-// Decision is what an operator has decided, and when.
+// Decision is an operator's decision about grants. Its record is written in the
+// transaction that carries it out, and names no person but the operator.
 type Decision struct {
+	// At is when it was decided, in milliseconds, by the clock of the machine.
 	At time.Time
 	// Action is release, move, delete, reseal or rename.
 	Action string
-	// Grant is the id of the grant it is about; empty for reseal and rename.
+	// Grant is the id of the grant; empty for reseal and rename.
 	Grant string
 	// By is the account on the machine where it was decided.
 	By string
 }
 
-// Decisions tells what was decided, the oldest first. An error of tell ends it.
+// Decisions calls tell with every decision, the oldest first. An error of tell ends
+// it and is returned; otherwise the error is [ErrUnavailable].
 func (s *Store) Decisions(ctx context.Context, tell func(Decision) error) error {
 	var all []Decision
 	if err := s.read(ctx, "listing decisions", func(ctx context.Context, db querier) error {
@@ -56,7 +59,8 @@ func (s *Store) Decisions(ctx context.Context, tell func(Decision) error) error 
 	return nil
 }
 
-// decide does what an operator wants with a grant, and records it with it.
+// decide changes a grant by f, deletes the flows that would undo the decision, and
+// records it, in one transaction. f may change the grant's owner.
 func (s *Store) decide(ctx context.Context, action, id, by string, f func(ctx context.Context, tx querier, g *Grant) error) error {
 	return s.write(ctx, action+" of a grant", func(ctx context.Context, tx querier) error {
 		g, err := s.byID(ctx, tx, id)
@@ -67,7 +71,7 @@ func (s *Store) decide(ctx context.Context, action, id, by string, f func(ctx co
 		if err := f(ctx, tx, g); err != nil {
 			return err
 		}
-		persons = append(persons, s.ownerPseudonyms(g.Owner)...) // whose it is now
+		persons = append(persons, s.ownerPseudonyms(g.Owner)...) // of a new owner as well
 		if err := s.deleteAnsweredFlows(ctx, tx, g.Provider, g.Source, persons); err != nil {
 			return err
 		}
@@ -75,6 +79,7 @@ func (s *Store) decide(ctx context.Context, action, id, by string, f func(ctx co
 	})
 }
 
+// recordDecision notes a decision in the transaction that carries it out.
 func (s *Store) recordDecision(ctx context.Context, tx querier, action, id, by string) error {
 	_, err := s.exec(ctx, tx, "INSERT INTO decisions (id, at, action, subject, by) VALUES (", newID(), ", ", millis(time.Now()), ", ", action, ", ", id, ", ", by, ")")
 	return err

@@ -4,7 +4,6 @@ package grants
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"slices"
 	"time"
@@ -13,43 +12,44 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// Databases do not overwrite what is deleted: SQLite keeps copies in its log
-// and in pages that were rearranged, PostgreSQL in dead rows that VACUUM only
-// hides. A deletion therefore notes, in its own transaction, which table of row
-// keys it has left something in; the table is written anew afterwards, and the
-// note removed when nothing is left. A process that dies in between leaves the
-// note, and the next one to open the database, or another one that has it open,
-// goes on.
+// Databases do not overwrite what is deleted: SQLite keeps copies in its log and in
+// pages that were rearranged, PostgreSQL in dead rows that VACUUM only hides. A
+// deletion therefore queues, in its own transaction, which table of row keys has to
+// be cleaned. The table is written anew afterwards, and the queue's entry removed
+// when nothing is left. After a crash in between the entry is still there, and the
+// next process that has the database open goes on.
 
-// wholeFile stands for all of a SQLite file, where an older program has left
-// what it deleted.
+// wholeFile is queued instead of a table's name for all of a SQLite file, where a
+// program before version 3 of the tables has left what it deleted.
 const wholeFile = "file"
 
 const (
-	// eraseEvery is how often what others have left is looked for.
+	// eraseEvery is how often entries of other processes are looked for.
 	eraseEvery = time.Minute
-	// eraseWait bounds how long one who deletes waits for the erasure.
+	// eraseWait bounds how long a deletion waits for its erasure.
 	eraseWait = 2 * time.Second
-	// eraseLockTimeout bounds how long readers of a table may have to wait behind an
-	// erasure that itself waits, such as for a dump, in milliseconds.
+	// eraseLockTimeout bounds, in milliseconds, how long readers of a table may
+	// have to wait behind an erasure that itself waits, such as for a dump.
 	eraseLockTimeout = "300"
-	// eraseRestFactor is how much longer a pass in the background rests than it took.
+	// eraseRestFactor is how much longer the loop rests than an erasure took.
 	eraseRestFactor = 20
-	// eraseWarnAfter is how many passes in a row fail before that is told.
+	// eraseWarnAfter is how many erasures in a row fail before the operator is
+	// warned.
 	eraseWarnAfter = 5
 )
 
-// errInUse says that a table or the log cannot be cleaned while others read it.
+// errInUse is that a table or the log cannot be cleaned while others read it.
 var errInUse = errors.New("a backup or another program is reading it: it is tried again")
 
+// queueErasure queues a table of row keys, or wholeFile, to be cleaned.
 func (s *Store) queueErasure(ctx context.Context, tx querier, what string) error {
 	_, err := s.exec(ctx, tx, "INSERT INTO erasures (id, what) VALUES (", newID(), ", ", what, ")")
 	return err
 }
 
-// Erase cleans the database of what was deleted or replaced: of the row keys,
-// without which the rest cannot be read. It is done in the background after each
-// deletion; an error says that something is left, to be tried again.
+// Erase cleans the database of the row keys that were deleted or replaced; without
+// them nothing else that is left can be read. The background does it after each
+// deletion. An error says that something is left, and that it is tried again.
 func (s *Store) Erase(ctx context.Context) error {
 	select {
 	case s.eraseSlot <- struct{}{}:
@@ -60,6 +60,7 @@ func (s *Store) Erase(ctx context.Context) error {
 	return s.unavailable("erasing what was deleted", s.erase(ctx))
 }
 
+// erase is [Store.Erase] for the holder of the eraseSlot.
 func (s *Store) erase(ctx context.Context) error {
 	due, err := s.pendingErasures(ctx)
 	if err != nil || len(due) == 0 {
@@ -87,8 +88,9 @@ func (s *Store) erase(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// pendingErasures are the notes of what has to be cleaned. What is deleted after they
-// were read leaves notes of its own.
+// pendingErasures returns the ids of the queue's entries by the table that has to
+// be cleaned, or wholeFile. A deletion after they were read queues entries of its
+// own.
 func (s *Store) pendingErasures(ctx context.Context) (map[string][]string, error) {
 	rows, err := s.db.QueryContext(ctx, "SELECT id, what FROM erasures")
 	if err != nil {
@@ -106,11 +108,13 @@ func (s *Store) pendingErasures(ctx context.Context) (map[string][]string, error
 	return due, rows.Err()
 }
 
+// sealedKey is a row key as its table has it.
 type sealedKey struct {
 	id     string
 	sealed []byte
 }
 
+// rowKeysIn returns all of a table's row keys, by their ids.
 func rowKeysIn(ctx context.Context, db querier, table string) (all []sealedKey, err error) {
 	rows, err := db.QueryContext(ctx, "SELECT id, sealed FROM "+table+" ORDER BY id")
 	if err != nil {
@@ -127,7 +131,7 @@ func rowKeysIn(ctx context.Context, db querier, table string) (all []sealedKey, 
 	return all, rows.Err()
 }
 
-// wakeEraser has the background look at once.
+// wakeEraser has the loop erase at once.
 func (s *Store) wakeEraser() {
 	select {
 	case s.eraserWake <- struct{}{}:
@@ -135,8 +139,8 @@ func (s *Store) wakeEraser() {
 	}
 }
 
-// eraseLoop erases what is due, and what others have left, until the store is
-// closed; and drops journeys that are long over.
+// eraseLoop works off the queue, also of other processes, and deletes expired
+// flows, until the store is closed.
 func (s *Store) eraseLoop(ctx context.Context) {
 	defer close(s.eraserDone)
 	every := time.NewTicker(eraseEvery)
@@ -154,7 +158,7 @@ func (s *Store) eraseLoop(ctx context.Context) {
 		} else if failed == eraseWarnAfter {
 			s.warn("what was deleted from the grants is still in the files of their database; it is tried again until it is gone", err)
 		}
-		select { // rewriting must not be all that is done
+		select { // rewriting tables must not be all that the database does
 		case <-time.After(eraseRestFactor * time.Since(began)):
 		case <-ctx.Done():
 			return
@@ -162,16 +166,16 @@ func (s *Store) eraseLoop(ctx context.Context) {
 		select {
 		case <-s.eraserWake:
 		case <-every.C:
-			_ = background.Do("dropping old journeys", func() error { return s.sweepFlows(ctx) }) // or in a minute
+			_ = background.Do("deleting expired consent flows", func() error { return s.sweepFlows(ctx) }) // if it fails, again in a minute
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// sweepFlows drops journeys that are long over, also where nobody begins another.
+// sweepFlows deletes expired flows also where no other flow is begun.
 func (s *Store) sweepFlows(ctx context.Context) error {
-	return s.write(ctx, "dropping old journeys", func(ctx context.Context, tx querier) error {
+	return s.write(ctx, "deleting expired consent flows", func(ctx context.Context, tx querier) error {
 		now, err := s.now(ctx, tx)
 		if err == nil {
 			err = s.deleteExpiredFlows(ctx, tx, now)
@@ -180,26 +184,10 @@ func (s *Store) sweepFlows(ctx context.Context) error {
 	})
 }
 
-// eraseBeforeAnswer erases what was deleted before who asked for it is answered, if that
-// can be done in a moment; otherwise the background does it.
+// eraseBeforeAnswer erases before a deletion is answered, if that takes no longer
+// than eraseWait. Otherwise the loop does it.
 func (s *Store) eraseBeforeAnswer(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(delegation.Detach(ctx), eraseWait)
 	defer cancel()
-	_ = s.Erase(ctx) // the background tells if it cannot be done for long
-}
-
-// scanStrings are the values of a query of one column.
-func scanStrings(rows *sql.Rows, err error) (all []string, _ error) {
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	for rows.Next() {
-		var text string
-		if err := rows.Scan(&text); err != nil {
-			return nil, err
-		}
-		all = append(all, text)
-	}
-	return all, rows.Err()
+	_ = s.Erase(ctx) // the loop warns if it fails again and again
 }

@@ -11,12 +11,12 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
-// erasePostgres writes a table to a new file; the old one is removed. The rows
-// are frozen: a dump that began before sees them all, where it would see an
-// empty table otherwise, and nothing of it would tell.
+// erasePostgres writes a table to a new file and removes the old one (TRUNCATE).
+// The rows are frozen: a dump that has begun before would see an empty table
+// otherwise, without an error.
 func erasePostgres(ctx context.Context, s *Store, table string) error {
 	if !isRowKeyTable(table) {
-		return nil // the whole: tables of older programs were removed with their files
+		return nil // wholeFile: the migration has removed the files of the old tables
 	}
 	c, err := s.db.Conn(ctx)
 	if err != nil {
@@ -53,4 +53,5 @@ func erasePostgres(ctx context.Context, s *Store, table string) error {
 	return tx.Commit()
 }
 
-func truncateLogPostgres(context.Context, *Store) error { return nil } // the server's own: see README
+// truncateLogPostgres does nothing: the write-ahead log is the server's own.
+func truncateLogPostgres(context.Context, *Store) error { return nil }

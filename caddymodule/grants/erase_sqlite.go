@@ -8,8 +8,8 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// eraseSQLite writes a table anew: secure_delete overwrites all of its pages,
-// also copies that rearranging them has left.
+// eraseSQLite writes a table anew: secure_delete overwrites all of its pages, and
+// the copies that rearranging them has left. For wholeFile it runs VACUUM.
 func eraseSQLite(ctx context.Context, s *Store, what string) error {
 	if what == wholeFile {
 		_, err := s.db.ExecContext(ctx, "VACUUM")
@@ -35,15 +35,15 @@ func eraseSQLite(ctx context.Context, s *Store, what string) error {
 	})
 }
 
-// truncateLogSQLite empties the write-ahead log, which has the pages as they
-// were.
+// truncateLogSQLite empties the write-ahead log, which has pages as they were
+// before the erasure. The error is errInUse while others read it.
 func truncateLogSQLite(ctx context.Context, s *Store) error {
 	c, err := s.db.Conn(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = c.Close() }()
-	// Writers wait while this waits for readers: not for long.
+	// Writers wait while the checkpoint waits for readers: not for long.
 	if _, err := c.ExecContext(ctx, "PRAGMA busy_timeout = "+eraseLockTimeout); err != nil {
 		return err
 	}

@@ -4,7 +4,8 @@ package grants
 
 import "golang.org/x/sys/unix"
 
-// networkFilesystems are the filesystems of which another machine has the files.
+// networkFilesystems are the types of filesystems (statfs(2)) whose files another
+// machine can have open too.
 var networkFilesystems = map[int64]string{
 	0x6969:     "NFS",
 	0x517B:     "SMB",
@@ -21,7 +22,8 @@ var networkFilesystems = map[int64]string{
 	0x65735546: "FUSE", // sshfs, s3fs, folders of a container's host
 }
 
-// networkFilesystem names the kind, if a folder is on one.
+// networkFilesystem returns the name of the network filesystem that a folder is on;
+// empty if it is on none.
 func networkFilesystem(folder string) (string, error) {
 	var s unix.Statfs_t
 	if err := unix.Statfs(folder, &s); err != nil {

@@ -10,58 +10,68 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// State is what a grant is worth.
+// State says whether a grant is used.
 type State string
 
 // The states of a grant.
 const (
 	// Active grants are used.
 	Active State = "active"
-	// Suspended grants are not: the platform did not accept them any more. What
-	// they hold is kept, for consent that is given again.
+	// Suspended grants are not used: the platform did not accept their credential.
+	// It is kept, and probed again.
 	Suspended State = "suspended"
-	// Conflict is a grant whose account belongs to somebody else. An operator
+	// Conflict grants have an account that belongs to another owner. An operator
 	// has to decide.
 	Conflict State = "conflict"
 	// Retired grants were replaced by one of another account, or released by an
-	// operator.
+	// operator. Their credential is kept and not used.
 	Retired State = "retired"
 )
 
-// Owner is whose a grant is.
+// Owner is whose a grant is. An owner has one grant in use: active or suspended.
 type Owner struct {
 	// Provider is the configured name of the provider.
 	Provider string
-	// Source is where the provider has the data from, for platforms with
-	// several sources; usually empty.
+	// Source is where the provider has the data from, for providers with several
+	// sources; empty otherwise.
 	Source string
 	delegation.Person
-	// Slot tells apart several grants of one person; usually empty.
+	// Slot tells several grants of one person apart. No provider uses it yet:
+	// empty.
 	Slot string
 }
 
-// Grant is what somebody has consented to.
+// Grant is a durable credential from a person's consent.
 type Grant struct {
+	// ID names the grant for operators: 26 random letters and digits.
 	ID string
 	Owner
-	// Account is the person at the platform.
+	// Account is the owner at the platform.
 	Account string
-	State   State
-	// Secret is what the provider keeps. It is empty in lists.
-	Secret  delegation.Secret
+	// State says whether the grant is used.
+	State State
+	// Secret is the provider's value, such as a member key with all that belongs to
+	// it. It is empty in lists.
+	Secret delegation.Secret
+	// Created and Changed are times of the machine that wrote them, in
+	// milliseconds.
 	Created time.Time
 	Changed time.Time
 
-	sequence int64  // when the platform did: a number of [Store.next]
-	version  int64  // of the row: each change makes it another
-	rowKey   string // the id of the key that seals it
+	// sequence orders grants by when the platform handed them over, see
+	// [Store.nextSequence].
+	sequence int64
+	// version is the row's: each change makes it another.
+	version int64
+	// rowKey is the id of the key that seals the row.
+	rowKey string
 }
 
 const grantColumns = "id, provider, source, state, owner, secret, row_key, version, created, changed"
 
-// Find returns somebody's grant, active or suspended. The error is [ErrNone],
-// [ErrConflict] if all they have connected is an account that belongs to
-// somebody else, [ErrDamaged] or [ErrUnavailable].
+// Find returns the grant that an owner has in use, active or suspended. The error
+// is [ErrNotFound]; [ErrConflict] if all that they have is an account which belongs
+// to somebody else; [ErrDamaged] or [ErrUnavailable].
 func (s *Store) Find(ctx context.Context, o Owner) (g *Grant, err error) {
 	err = s.read(ctx, "looking for a grant", func(ctx context.Context, db querier) (err error) {
 		g, err = s.find(ctx, db, o)
@@ -70,6 +80,7 @@ func (s *Store) Find(ctx context.Context, o Owner) (g *Grant, err error) {
 	return g, err
 }
 
+// find is [Store.Find] within a transaction.
 func (s *Store) find(ctx context.Context, db querier, o Owner) (*Grant, error) {
 	g, err := s.byOwner(ctx, db, o)
 	if !errors.Is(err, ErrNotFound) {
@@ -80,7 +91,7 @@ func (s *Store) find(ctx context.Context, db querier, o Owner) (*Grant, error) {
 		return nil, err
 	}
 	for _, c := range all {
-		// It lasts as long as another holds the account.
+		// A conflict is over when nobody else has the account in use.
 		other, err := s.byAccount(ctx, db, c.Provider, c.Source, c.Account)
 		if err == nil && other.Owner != o {
 			return nil, ErrConflict
@@ -92,7 +103,7 @@ func (s *Store) find(ctx context.Context, db querier, o Owner) (*Grant, error) {
 	return nil, ErrNotFound
 }
 
-// conflictsOf are somebody's. They are few.
+// conflictsOf returns an owner's grants in conflict. They are few.
 func (s *Store) conflictsOf(ctx context.Context, db querier, o Owner) (all []*Grant, err error) {
 	text, args := s.buildQuery("SELECT "+grantColumns+" FROM grants WHERE provider = ", o.Provider, " AND source = ", o.Source,
 		" AND state = 'conflict' AND person IN ", s.ownerPseudonyms(o), "")
@@ -107,7 +118,7 @@ func (s *Store) conflictsOf(ctx context.Context, db querier, o Owner) (all []*Gr
 	for _, r := range found {
 		g, err := s.openGrant(ctx, db, r)
 		if errors.Is(err, errNoRowKey) {
-			g, err = s.byID(ctx, db, r.ID) // it was changed meanwhile
+			g, err = s.byID(ctx, db, r.ID) // the row was changed meanwhile
 		}
 		if errors.Is(err, ErrNotFound) {
 			continue
@@ -120,7 +131,8 @@ func (s *Store) conflictsOf(ctx context.Context, db querier, o Owner) (all []*Gr
 	return all, nil
 }
 
-// byOwner is the grant that an owner has.
+// byOwner returns the grant that an owner has in use. The error is [ErrNotFound],
+// or [ErrDamaged] if pseudonyms were exchanged in the database.
 func (s *Store) byOwner(ctx context.Context, db querier, o Owner) (*Grant, error) {
 	g, err := s.queryGrant(ctx, db, "SELECT "+grantColumns+" FROM grants WHERE provider = ", o.Provider, " AND source = ", o.Source,
 		" AND state IN ('active', 'suspended') AND person IN ", s.ownerPseudonyms(o), "")
@@ -128,19 +140,20 @@ func (s *Store) byOwner(ctx context.Context, db querier, o Owner) (*Grant, error
 		return nil, err
 	}
 	if g.Owner != o {
-		return nil, ErrDamaged // somebody has written another's name on it
+		return nil, ErrDamaged // the row has another owner's pseudonym
 	}
 	return g, nil
 }
 
-// byAccount is the grant that holds an account.
+// byAccount returns the grant in use that has an account.
 func (s *Store) byAccount(ctx context.Context, db querier, provider, source, account string) (*Grant, error) {
 	return s.queryGrant(ctx, db, "SELECT "+grantColumns+" FROM grants WHERE provider = ", provider, " AND source = ", source,
 		" AND state IN ('active', 'suspended') AND account IN ", s.accountPseudonyms(provider, source, account), "")
 }
 
+// queryGrant reads one grant and opens it.
 func (s *Store) queryGrant(ctx context.Context, db querier, pieces ...any) (g *Grant, err error) {
-	// Its key is gone if it was replaced after it was read.
+	// A row's key is gone if the row was replaced after it was read.
 	for range maxRereads {
 		var r *sealedGrant
 		if err = s.queryRow(ctx, db, func(row scanner) (err error) {
@@ -156,11 +169,11 @@ func (s *Store) queryGrant(ctx context.Context, db querier, pieces ...any) (g *G
 	return nil, ErrDamaged
 }
 
-// activate makes what somebody has consented to theirs, in place of what they had.
-// That is kept aside, unless it is the same account and proven tells that the
-// new one works. If the account belongs to somebody else, it becomes a
-// conflict, for an operator to decide.
-func (s *Store) activate(ctx context.Context, tx querier, g *Grant, proven bool) error {
+// putInUse makes a grant the one that its owner has in use. The former one is
+// retired; if it is of the same account and proven tells that the new credential
+// works, it is overwritten. If the account belongs to another owner the grant
+// becomes a conflict, for an operator to decide.
+func (s *Store) putInUse(ctx context.Context, tx querier, g *Grant, proven bool) error {
 	other, err := s.byAccount(ctx, tx, g.Provider, g.Source, g.Account)
 	switch {
 	case err == nil && other.Owner == g.Owner && proven:
@@ -189,8 +202,8 @@ func (s *Store) activate(ctx context.Context, tx querier, g *Grant, proven bool)
 	return s.insert(ctx, tx, g)
 }
 
-// dropConflicts drops the conflicts that a grant ends: those of its owner for its
-// account, unless one was told later.
+// dropConflicts deletes the owner's conflicts that a grant settles: those of its
+// account, unless one was handed over later.
 func (s *Store) dropConflicts(ctx context.Context, tx querier, g *Grant) error {
 	all, err := s.conflictsOf(ctx, tx, g.Owner)
 	if err != nil {
@@ -207,6 +220,7 @@ func (s *Store) dropConflicts(ctx context.Context, tx querier, g *Grant) error {
 	return nil
 }
 
+// insert writes a grant that is not in the database.
 func (s *Store) insert(ctx context.Context, tx querier, g *Grant) error {
 	owner, secret, err := s.sealGrant(ctx, tx, g)
 	if err != nil {
@@ -219,8 +233,8 @@ func (s *Store) insert(ctx context.Context, tx querier, g *Grant) error {
 	return err
 }
 
-// replace writes a grant that is there, by a new key and the primary key of the
-// keyset. What was there does not open any more.
+// replace writes a grant that is in the database, sealed by a new row key and by
+// the primary key of the keyset. Its former columns do not open any more.
 func (s *Store) replace(ctx context.Context, tx querier, g *Grant) error {
 	before := g.rowKey
 	owner, secret, err := s.sealGrant(ctx, tx, g)
@@ -236,43 +250,10 @@ func (s *Store) replace(ctx context.Context, tx querier, g *Grant) error {
 	return s.deleteRowKeys(ctx, tx, before)
 }
 
-// Suspend notes that the platform does not accept a grant any more, and tells
-// whether it did: one that was changed since it was read is left as it is.
-func (s *Store) Suspend(ctx context.Context, g *Grant) (done bool, err error) {
-	err = s.write(ctx, "suspending a grant", func(ctx context.Context, tx querier) error {
-		n, err := s.exec(ctx, tx, "UPDATE grants SET state = 'suspended', version = version + 1, changed = ", millis(time.Now()),
-			" WHERE id = ", g.ID, " AND state = 'active' AND version = ", g.version, "")
-		done = n == 1
-		return err
-	})
-	return done && err == nil, err
-}
-
-// Resume notes that the platform accepts a suspended grant after all, and
-// returns it as it is now; or, that it was tried now. The error is [ErrNone] if
-// it is not accepted, or was changed since it was read.
-func (s *Store) Resume(ctx context.Context, g *Grant, accepted bool) (now *Grant, err error) {
-	state := Suspended
-	if accepted {
-		state = Active
-	}
-	err = s.write(ctx, "trying a grant again", func(ctx context.Context, tx querier) error {
-		n, err := s.exec(ctx, tx, "UPDATE grants SET state = ", string(state), ", version = version + 1, changed = ", millis(time.Now()),
-			" WHERE id = ", g.ID, " AND state = 'suspended' AND version = ", g.version, "")
-		if err == nil && n == 1 && accepted {
-			now, err = s.byOwner(ctx, tx, g.Owner)
-		}
-		return err
-	})
-	if err == nil && now == nil {
-		err = ErrNotFound
-	}
-	return now, err
-}
-
-// DeleteByOwner deletes all that is kept of an owner, journeys too. What is forgotten
-// cannot be had back from the platform, nor read from the files of the database:
-// if a backup that is being made keeps them in use, it is erased after.
+// DeleteByOwner deletes all grants and flows of an owner. They cannot be had back
+// from the platform, nor read from the files of the database: if a backup that is
+// being made keeps them in use, they are erased after. The error is
+// [ErrUnavailable].
 func (s *Store) DeleteByOwner(ctx context.Context, o Owner) error {
 	err := s.write(ctx, "forgetting a grant", func(ctx context.Context, tx querier) error {
 		for _, table := range []string{"grants", "journeys"} {

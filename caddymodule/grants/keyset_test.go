@@ -18,7 +18,7 @@ func TestTwoKeysets(t *testing.T) {
 			_ = second.Close()
 		}
 		want(t, "with another keyset", err, ErrDamaged)
-		if err := first.Bind(t.Context(), owner("alice"), "A"); err != nil {
+		if err := first.BindIf(t.Context(), owner("alice"), "A", always); err != nil {
 			t.Error(err)
 		}
 		again, err := Open(t.Context(), at)

@@ -14,10 +14,14 @@ import (
 	"github.com/pressly/goose/v3/lock"
 )
 
+// migrations are versions 1 and 2 of the tables; version 3 is
+// [Store.rowKeysMigration].
+//
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// migrate brings the tables up to date. Several machines may do it at once.
+// migrate brings the tables up to date, also while other machines do it. An error
+// says that nothing was changed; tables of a newer program are one.
 func (s *Store) migrate(ctx context.Context) error {
 	short, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
@@ -56,23 +60,24 @@ func (s *Store) migrate(ctx context.Context) error {
 	return s.unavailable("reading the tables' version", err)
 }
 
-// migrationLock has machines that bring the tables up to date wait for each
-// other. It is a row with a lease, not PostgreSQL's lock of a session: behind a
-// pooler in transaction mode that is taken on one connection and given back on
-// another, and stays.
+// migrationLock has machines that bring the tables up to date wait for each other.
+// It is a row with a lease and not PostgreSQL's lock of a session: behind a pooler
+// in transaction mode that is taken on one connection, given back on another, and
+// stays.
 func migrationLock() (lock.Locker, error) {
 	const pause = time.Second
 	return lock.NewPostgresTableLocker(
 		lock.WithTableName("delegate_migrations_lock"),
 		lock.WithTableLockTimeout(pause, uint64(migrateTimeout/pause)),
-		// That another machine has it is said by an error of its own; one that wraps
-		// the driver's is not mended by waiting.
+		// While another machine has the lock, the error is one of its own. An error
+		// that wraps the driver's is not mended by waiting.
 		lock.WithTableRetryPolicy(func(err error) bool { return errors.Unwrap(err) == nil }),
 	)
 }
 
-// checkKeyset refuses a keyset that does not open what is there: with a wrong
-// one nobody would be found, and everybody would be asked to consent anew.
+// checkKeyset refuses a keyset that does not open what is in the database: with a
+// wrong one nobody would be found, and everybody would be asked to consent anew.
+// After a rotation it notes the new primary key.
 func (s *Store) checkKeyset(ctx context.Context) error {
 	var by string
 	if err := s.read(ctx, "checking the keyset", func(ctx context.Context, db querier) error {
@@ -83,7 +88,7 @@ func (s *Store) checkKeyset(ctx context.Context) error {
 	}); err != nil || by == s.primaryKeyName() {
 		return err
 	}
-	// It has another primary key, by a rotation.
+	// A rotation has made another key the primary.
 	return s.write(ctx, "noting the keyset", func(ctx context.Context, tx querier) error {
 		if err := s.checkSealedBy(ctx, tx, "keyset"); err != nil {
 			return err
@@ -93,6 +98,8 @@ func (s *Store) checkKeyset(ctx context.Context) error {
 	})
 }
 
+// checkSealedBy is an [ErrDamaged] if a table has rows that no key of the keyset
+// has sealed.
 func (s *Store) checkSealedBy(ctx context.Context, db querier, tables ...string) error {
 	for _, table := range tables {
 		text, args := s.buildQuery("SELECT count(*) FROM "+table+" WHERE sealed_by NOT IN ", s.keyNames(), "")
@@ -107,6 +114,7 @@ func (s *Store) checkSealedBy(ctx context.Context, db querier, tables ...string)
 	return nil
 }
 
-// primaryKeyName tells rows of one primary key from those of others.
+// primaryKeyName is the pseudonym of the keyset's primary key, which rows have in
+// the column sealed_by. keyNames are those of all keys.
 func (s *Store) primaryKeyName() string { return s.keys.Name("grants sealed by") }
 func (s *Store) keyNames() []string     { return s.keys.Names("grants sealed by") }

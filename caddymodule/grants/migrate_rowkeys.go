@@ -10,16 +10,18 @@ import (
 	"fmt"
 
 	"github.com/pressly/goose/v3"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/tuple"
 )
 
-// firstSequence is more than the nanoseconds since 1970 by which older programs
-// told what was first: what happens from now on is later.
+// firstSequence is more than the nanoseconds since 1970 by which versions 1 and 2
+// have ordered consents: whatever happens from now on is later.
 const firstSequence = 4_000_000_000_000_000_000
 
-// rowKeysMigration is the third: keys of rows, versions, and an order that no
-// clock decides. It is no SQL, because each row is sealed anew. The tables are
-// made anew, so that nothing of what older programs have deleted stays in their
-// files.
+// rowKeysMigration brings the tables to version 3: row keys, row versions, and an
+// order that no clock decides. It is not written in SQL, because each row is sealed
+// anew. The tables are made anew, so that nothing that older programs have deleted
+// stays in their files.
 func (s *Store) rowKeysMigration() *goose.Migration {
 	return goose.NewGoMigration(3, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
 		if err := s.checkSealedBy(ctx, tx, "grants", "journeys"); err != nil {
@@ -34,7 +36,8 @@ func (s *Store) rowKeysMigration() *goose.Migration {
 				return err
 			}
 		}
-		// With the tables, so that of two machines which find nothing one is first.
+		// In the same transaction as the tables, so that one of two machines that
+		// find nothing is first.
 		if _, err := s.exec(ctx, tx, "INSERT INTO keyset (sealed_by) VALUES (", s.primaryKeyName(), ")"); err != nil {
 			return err
 		}
@@ -53,6 +56,7 @@ func (s *Store) rowKeysMigration() *goose.Migration {
 	}}, nil)
 }
 
+// rowKeysSchema returns the statements that make the tables of version 3.
 func rowKeysSchema() []string {
 	all := []string{
 		"ALTER TABLE grants RENAME TO old_grants",
@@ -88,10 +92,10 @@ func rowKeysSchema() []string {
 	created   BIGINT  NOT NULL,
 	expires   BIGINT  NOT NULL
 )`,
-		// What has to be cleaned of what was deleted: a table of row keys, or the file.
+		// The queue of erasures: tables of row keys, or the whole file.
 		"CREATE TABLE erasures (id TEXT NOT NULL PRIMARY KEY, what TEXT NOT NULL)",
-		// Whose database it is, also while it is empty: two machines with different
-		// keysets would not meet each other's bindings.
+		// The keyset's primary key, also while the database is empty: two machines
+		// with different keysets would not meet each other's bindings.
 		"CREATE TABLE keyset (sealed_by TEXT NOT NULL)",
 		"CREATE TABLE counters (name TEXT NOT NULL PRIMARY KEY, value BIGINT NOT NULL)",
 		fmt.Sprintf("INSERT INTO counters (name, value) VALUES ('order', %d)", int64(firstSequence)),
@@ -103,8 +107,8 @@ func rowKeysSchema() []string {
 }
 
 // disableStatistics keeps ANALYZE, which PostgreSQL runs by itself, from copying
-// values into pg_statistic: no erasure reaches that table, which belongs to the
-// superuser. A row key there would open what was deleted.
+// values into pg_statistic. No erasure reaches that table, which belongs to the
+// superuser, and a row key in it would open what was deleted.
 func disableStatistics() (all []string) {
 	sealed := map[string][]string{"grants": {"owner", "secret"}, "journeys": {"owner", "staged"}}
 	for _, name := range rowKeyTableNames {
@@ -118,7 +122,8 @@ func disableStatistics() (all []string) {
 	return all
 }
 
-// The old tables had indexes of the same names.
+// rowKeysIndexes are made when the old tables are gone, whose indexes have the same
+// names.
 var rowKeysIndexes = []string{
 	"CREATE UNIQUE INDEX grants_person  ON grants (provider, source, person)  WHERE state IN ('active', 'suspended')",
 	"CREATE UNIQUE INDEX grants_account ON grants (provider, source, account) WHERE state IN ('active', 'suspended')",
@@ -131,8 +136,8 @@ var rowKeysIndexes = []string{
 	"CREATE INDEX journeys_expires ON journeys (expires)",
 }
 
-// resealOldGrants seals all grants anew. One that does not open is kept as it is, for
-// an operator to see and to delete.
+// resealOldGrants seals all grants anew. One that does not open is kept as it is,
+// for an operator to see and to delete.
 func (s *Store) resealOldGrants(ctx context.Context, tx querier) error {
 	return s.forEachOldRow(ctx, tx, "old_grants", func(id string) error {
 		g := new(Grant)
@@ -149,7 +154,7 @@ func (s *Store) resealOldGrants(ctx context.Context, tx querier) error {
 		err := s.openOldSealed(owner, &who, g.ownerAAD()...)
 		if err == nil {
 			g.Owner, g.Account = who.toOwner(g.Provider, g.Source), who.Account
-			plain, err = s.keys.Open(secret, associated(g.secretAAD()...))
+			plain, err = s.keys.Open(secret, tuple.Encode(g.secretAAD()...))
 		}
 		key := ""
 		if err == nil {
@@ -170,41 +175,41 @@ func (s *Store) resealOldGrants(ctx context.Context, tx querier) error {
 	})
 }
 
-// resealOldFlows seals the journeys anew. One that does not open can be ended by
-// nobody.
+// resealOldFlows seals the consent flows anew. One that does not open is dropped:
+// nobody could complete it.
 func (s *Store) resealOldFlows(ctx context.Context, tx querier) error {
 	return s.forEachOldRow(ctx, tx, "old_journeys", func(id string) error {
-		r := new(storedFlow)
+		f := new(storedFlow)
 		var owner, staged []byte
 		var created, expires int64
 		if err := s.queryRow(ctx, tx, func(row scanner) error {
-			return row.Scan(&r.id, &r.provider, &r.source, &r.link, &r.back, &r.browser, &r.state, &owner, &staged, &created, &expires)
+			return row.Scan(&f.id, &f.provider, &f.source, &f.link, &f.back, &f.browser, &f.state, &owner, &staged, &created, &expires)
 		}, "SELECT id, provider, source, link, back, browser, state, owner, staged, created, expires FROM old_journeys WHERE id = ", id, ""); err != nil {
 			return err
 		}
 		var who sealedOwner
-		err := s.openOldSealed(owner, &who, r.ownerAAD()...)
+		err := s.openOldSealed(owner, &who, f.ownerAAD()...)
 		if err == nil && len(staged) > 0 {
-			err = s.openOldSealed(staged, &r.result, r.resultAAD()...)
+			err = s.openOldSealed(staged, &f.result, f.resultAAD()...)
 		}
 		if err != nil {
 			return nil //nolint:nilerr // as said above
 		}
-		r.owner, r.kind = who.toOwner(r.provider, r.source), who.Kind
-		if r.state == flowDone {
-			r.result = r.result.digestOnly()
+		f.owner, f.kind = who.toOwner(f.provider, f.source), who.Kind
+		if f.state == flowDone {
+			f.result = f.result.digestOnly()
 		}
-		if owner, staged, err = s.sealFlow(ctx, tx, r); err != nil {
+		if owner, staged, err = s.sealFlow(ctx, tx, f); err != nil {
 			return err
 		}
 		_, err = s.exec(ctx, tx, "INSERT INTO journeys (id, provider, source, person, link, back, browser, state, owner, staged, row_key, sealed_by, created, expires) VALUES (",
-			r.id, ", ", r.provider, ", ", r.source, ", ", s.ownerPseudonym(r.owner), ", ", r.link, ", ", r.back, ", ",
-			r.browser, ", ", r.state, ", ", owner, ", ", staged, ", ", r.rowKey, ", ", s.primaryKeyName(), ", ", created, ", ", expires, ")")
+			f.id, ", ", f.provider, ", ", f.source, ", ", s.ownerPseudonym(f.owner), ", ", f.link, ", ", f.back, ", ",
+			f.browser, ", ", f.state, ", ", owner, ", ", staged, ", ", f.rowKey, ", ", s.primaryKeyName(), ", ", created, ", ", expires, ")")
 		return err
 	})
 }
 
-// forEachOldRow does something with each row of a table, by its id.
+// forEachOldRow calls do with the id of each row of a table.
 func (s *Store) forEachOldRow(ctx context.Context, tx querier, table string, do func(id string) error) error {
 	for after := ""; ; {
 		text, args := s.buildQuery("SELECT id FROM "+table+" WHERE id > ", after, " ORDER BY id LIMIT 1000")
@@ -221,9 +226,10 @@ func (s *Store) forEachOldRow(ctx context.Context, tx querier, table string, do 
 	}
 }
 
-// openOldSealed opens what the keyset itself has sealed.
+// openOldSealed opens JSON that the keyset itself has sealed, as in versions 1 and
+// 2.
 func (s *Store) openOldSealed(sealed []byte, v any, place ...string) error {
-	plain, err := s.keys.Open(sealed, associated(place...))
+	plain, err := s.keys.Open(sealed, tuple.Encode(place...))
 	if err != nil {
 		return err
 	}

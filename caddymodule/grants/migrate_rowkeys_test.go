@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/keyset"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/tuple"
 )
 
 // version2 is a database that the program before row keys has written: alice and
@@ -62,7 +63,7 @@ func openable(t *testing.T, at Options, grants []*Grant, raw []byte) (n int) {
 		i += next
 		for length := 33; length < 200 && i+length <= len(raw); length++ {
 			for _, g := range grants {
-				if _, err := at.Keyset.Open(raw[i:i+length], associated(g.secretAAD()...)); err == nil {
+				if _, err := at.Keyset.Open(raw[i:i+length], tuple.Encode(g.secretAAD()...)); err == nil {
 					n++
 				}
 			}

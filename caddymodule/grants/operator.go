@@ -11,8 +11,10 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// ForEach tells every grant, the oldest first, without its secret: to show or to
-// export whose data is connected. An error of tell ends it.
+// ForEach calls tell with every grant, the oldest first and without its secret: to
+// list or to export whose data is connected. An error of tell ends it and is
+// returned. Otherwise the error is [ErrUnavailable], or an [ErrDamaged] that names
+// the grant.
 func (s *Store) ForEach(ctx context.Context, tell func(*Grant) error) error {
 	after, created := "", int64(0)
 	for {
@@ -45,9 +47,10 @@ func (s *Store) ForEach(ctx context.Context, tell func(*Grant) error) error {
 	}
 }
 
+// pageSize is how many grants are read at once.
 const pageSize = 500
 
-// page reads some rows and their keys.
+// page reads the grants behind one, by creation and id, and their row keys.
 func (s *Store) page(ctx context.Context, db querier, created int64, after string) (page []*sealedGrant, keys map[string][]byte, err error) {
 	text, args := s.buildQuery("SELECT "+grantColumns+" FROM grants WHERE (created, id) > (", created,
 		", ", after, fmt.Sprintf(") ORDER BY created, id LIMIT %d", pageSize))
@@ -66,10 +69,10 @@ func (s *Store) page(ctx context.Context, db querier, created int64, after strin
 	return page, keys, err
 }
 
-// openListed opens a row of a page.
+// openListed opens a grant of a page, without its secret.
 func (s *Store) openListed(ctx context.Context, r *sealedGrant, keys map[string][]byte) (*Grant, error) {
 	sealed, ok := keys[r.rowKey]
-	if !ok { // changed meanwhile
+	if !ok { // the row was changed meanwhile
 		g, err := s.FindByID(ctx, r.ID)
 		if err != nil {
 			return nil, fmt.Errorf("%w: grant %s", err, r.ID)
@@ -86,7 +89,7 @@ func (s *Store) openListed(ctx context.Context, r *sealedGrant, keys map[string]
 	return &r.Grant, nil
 }
 
-// FindByID tells one grant, without its secret. The error is [ErrNone],
+// FindByID returns a grant without its secret. The error is [ErrNotFound],
 // [ErrDamaged] or [ErrUnavailable].
 func (s *Store) FindByID(ctx context.Context, id string) (g *Grant, err error) {
 	err = s.read(ctx, "looking for a grant", func(ctx context.Context, db querier) (err error) {
@@ -100,13 +103,14 @@ func (s *Store) FindByID(ctx context.Context, id string) (g *Grant, err error) {
 	return g, nil
 }
 
-// byID is a grant that an operator names.
+// byID returns a grant with its secret.
 func (s *Store) byID(ctx context.Context, db querier, id string) (*Grant, error) {
 	return s.queryGrant(ctx, db, "SELECT "+grantColumns+" FROM grants WHERE id = ", id, "")
 }
 
-// Release ends a grant's hold on its account, which somebody else may connect
-// then. What it holds is kept. by is who decided, for the record.
+// Release retires a grant, so that another owner may connect its account. Its
+// credential is kept. by is the operator, for the record. The error is
+// [ErrNotFound], [ErrDamaged] or [ErrUnavailable].
 func (s *Store) Release(ctx context.Context, id, by string) error {
 	return s.decide(ctx, actionRelease, id, by, func(ctx context.Context, tx querier, g *Grant) error {
 		g.State, g.Changed = Retired, time.Now()
@@ -114,9 +118,10 @@ func (s *Store) Release(ctx context.Context, id, by string) error {
 	})
 }
 
-// Move gives a grant to an owner of the same provider and source, whose only
-// one it becomes. The error is [ErrConflict] while another grant holds its
-// account: release that first.
+// Move gives a grant to an owner of the same provider and source, and retires the
+// one that this owner had in use. The error is [ErrConflict] while another grant
+// has its account in use, which has to be released first; [ErrNotFound],
+// [ErrDamaged] or [ErrUnavailable].
 func (s *Store) Move(ctx context.Context, id string, to Owner, by string) error {
 	return s.decide(ctx, actionMove, id, by, func(ctx context.Context, tx querier, g *Grant) error {
 		if to.Provider != g.Provider || to.Source != g.Source {
@@ -145,8 +150,9 @@ func (s *Store) Move(ctx context.Context, id string, to Owner, by string) error 
 	})
 }
 
-// Delete deletes a grant, also one that cannot be opened any more, and what was
-// staged for it. What it holds cannot be had back from the platform.
+// Delete deletes a grant, also one that does not open any more, and the flows that
+// hold the same credential, which cannot be had back from the platform. The error
+// is [ErrNotFound] or [ErrUnavailable].
 func (s *Store) Delete(ctx context.Context, id, by string) error {
 	err := s.write(ctx, actionDelete+" of a grant", func(ctx context.Context, tx querier) error {
 		var provider, source, person string
@@ -174,9 +180,9 @@ func (s *Store) Delete(ctx context.Context, id, by string) error {
 	return err
 }
 
-// deleteAnsweredFlows deletes the journeys that hold the same as a grant: that which it
-// came from, and any whose end would undo what the operator decides. One that
-// the platform has told nothing of goes on.
+// deleteAnsweredFlows deletes the staged and the ended flows of a person: they hold
+// the same credential as the grant, and completing one would undo the operator's
+// decision. Open flows go on.
 func (s *Store) deleteAnsweredFlows(ctx context.Context, tx querier, provider, source string, persons []string) error {
 	return s.deleteRows(ctx, tx, "DELETE FROM journeys WHERE provider = ", provider, " AND source = ", source,
 		" AND state IN ('done', 'staged') AND person IN ", persons, "")

@@ -27,7 +27,7 @@ func TestMove(t *testing.T) {
 }
 
 // TestDelete protects who wants to be gone: neither the grant is left nor what
-// its journey brought, somebody else's stays, and a row that does not open any
+// its consent flow brought, somebody else's stays, and a row that does not open any
 // more does not have to.
 func TestDelete(t *testing.T) {
 	each(t, func(t *testing.T, at Options) {

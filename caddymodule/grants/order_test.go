@@ -64,7 +64,7 @@ func TestBindRace(t *testing.T) {
 		stores := []*Store{opened(t, at), opened(t, at)}
 		results := make([]error, 40)
 		crowd(len(results), func(i int) {
-			results[i] = stores[i%2].Bind(t.Context(), owner(fmt.Sprint("user-", i)), "participant")
+			results[i] = stores[i%2].BindIf(t.Context(), owner(fmt.Sprint("user-", i)), "participant", always)
 		})
 		won := 0
 		for _, err := range results {
@@ -78,7 +78,7 @@ func TestBindRace(t *testing.T) {
 			t.Errorf("%d have the participant", won)
 		}
 		crowd(len(results), func(i int) {
-			results[i] = stores[i%2].Bind(t.Context(), owner("one"), fmt.Sprint("participant-", i))
+			results[i] = stores[i%2].BindIf(t.Context(), owner("one"), fmt.Sprint("participant-", i), always)
 		})
 		won = 0
 		for _, err := range results {

@@ -3,12 +3,10 @@
 package grants
 
 import (
-	"context"
 	"crypto/tls"
 	"database/sql"
 	"errors"
 	"fmt"
-	"net"
 	"strconv"
 	"strings"
 	"time"
@@ -16,15 +14,18 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/neterror"
 )
 
-// writersLockID is the number of the lock that writers take in turn. During a
-// rotation two machines name the same person by different keys, which no index
-// could hold together.
+// writersLockID is the advisory lock that writers take in turn. During a rotation
+// of keys two machines name the same person by different pseudonyms, which no
+// unique index could hold together.
 const writersLockID = 0x64656c6567617465 // "delegate"
 
-// openPostgres connects when it is first used. The error quotes nothing of the
-// address.
+// openPostgres sets the database up; connections are made when it is first used.
+// The error quotes nothing of the address, which has a password.
 func (s *Store) openPostgres(address string) error {
 	config, err := pgx.ParseConfig(address)
 	if err != nil {
@@ -52,13 +53,14 @@ func (s *Store) openPostgres(address string) error {
 	return nil
 }
 
-// disablePreparedStatements has no statement stay at the server between two calls: a pooler in
-// transaction mode (PgBouncer, and most that managed databases have) gives each
-// transaction another connection, where the statement is not there, or another of
-// its name is (26000, 42P05). Each is sent with its values in one round trip, as
-// before; that the server plans it anew was measured as 0.2 ms for a grant, and 1 to
-// 5 ms for all that a consent writes. What an address asks for by
-// default_query_exec_mode counts, but for the two modes by which statements stay.
+// disablePreparedStatements has no statement stay at the server between two calls.
+// A pooler in transaction mode (PgBouncer, and most that managed databases have)
+// gives each transaction another connection, where the statement is not there, or
+// another of its name is (26000, 42P05). Each statement is sent with its values in
+// one round trip, as before; that the server plans it anew was measured as 0.2 ms
+// for a grant, and 1 to 5 ms for all that a consent writes. An address's
+// default_query_exec_mode counts, except for the two modes by which statements
+// stay.
 func disablePreparedStatements(config *pgx.ConnConfig) {
 	switch config.DefaultQueryExecMode {
 	case pgx.QueryExecModeCacheStatement, pgx.QueryExecModeDescribeExec:
@@ -67,14 +69,14 @@ func disablePreparedStatements(config *pgx.ConnConfig) {
 	config.StatementCacheCapacity = 0
 }
 
-// isPrivateConnection tells whether nobody on the way can read or answer: by TLS with a
-// server of that name, and nothing else if that fails; or on this machine.
-// verify-ca is not enough: any server with a certificate of that authority could
-// answer, and with one of the public ones that is everybody.
+// isPrivateConnection tells whether nobody on the way can read or answer: the
+// connection is TLS to a server of that name, without anything to fall back to, or
+// does not leave the machine. sslmode=verify-ca is not enough: any server with a
+// certificate of that authority could answer, and with one of the public
+// authorities that is everybody.
 func isPrivateConnection(c *pgx.ConnConfig) bool {
 	secure := func(host string, t *tls.Config) bool {
-		ip := net.ParseIP(host)
-		return strings.HasPrefix(host, "/") || host == "localhost" || ip.IsLoopback() || t != nil && !t.InsecureSkipVerify
+		return strings.HasPrefix(host, "/") || delegation.IsLoopback(host) || t != nil && !t.InsecureSkipVerify
 	}
 	if !secure(c.Host, c.TLSConfig) {
 		return false
@@ -87,10 +89,10 @@ func isPrivateConnection(c *pgx.ConnConfig) bool {
 	return true
 }
 
-// postgresReason is what may be told of an error, and whether it is one of the
-// settings: what the server says of the address or its user's rights. Its
-// message may quote values.
-func postgresReason(err error) (text string, mistaken bool) {
+// postgresReason says why an operation has failed without quoting the server, whose
+// messages may hold values. needsOperator is true for what the server says of the
+// address, or of its user's rights.
+func postgresReason(err error) (text string, needsOperator bool) {
 	if errors.Is(err, errInUse) {
 		return errInUse.Error(), false
 	}
@@ -118,15 +120,15 @@ func postgresReason(err error) (text string, mistaken bool) {
 	}
 }
 
-// reason is what may be told of an error of either.
+// reason says why an operation has failed, for errors of either database that are
+// not the server's own.
 func reason(err error) string {
-	var network net.Error
 	switch {
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
+	case neterror.IsTimeout(err):
 		return "it does not answer in time"
 	case errors.Is(err, sql.ErrConnDone):
 		return "the connection was closed"
 	default:
-		return "it cannot be reached"
+		return "it cannot be reached: " + neterror.Cause(err)
 	}
 }

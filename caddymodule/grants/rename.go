@@ -11,13 +11,14 @@ import (
 // actionRename is a decision about all grants of a provider.
 const actionRename = "rename"
 
-// ProviderCount is how many grants there are of a provider.
+// ProviderCount is how many grants, in whatever state, a provider has.
 type ProviderCount struct {
 	Provider string
 	Grants   int
 }
 
-// CountByProvider counts the grants of each provider, by their names.
+// CountByProvider counts the grants of each provider, sorted by name. The error is
+// [ErrUnavailable].
 func (s *Store) CountByProvider(ctx context.Context) (all []ProviderCount, err error) {
 	err = s.read(ctx, "counting grants", func(ctx context.Context, db querier) error {
 		all = nil
@@ -41,14 +42,16 @@ func (s *Store) CountByProvider(ctx context.Context) (all []ProviderCount, err e
 // renameBatch is how many rows change their provider in one transaction.
 const renameBatch = 100
 
-// Rename gives all grants and journeys of a provider to another name of it. The
-// name is part of what a row is found by, and of what its seal is bound to: so
-// each row is sealed anew, by a new key, and the old one does not open any more.
+// Rename gives all grants and flows of a provider to another name of it, and
+// returns how many there were. The provider's name is part of the pseudonyms that
+// rows are found by, and of what their seals are bound to: so each row is sealed
+// anew, by a new row key, and the old one does not open any more.
 //
-// Rows change some at a time, each wholly or not at all. If it is interrupted,
-// the rest is still the old name's, and calling it again goes on. The error is
+// Rows change some at a time, each wholly or not at all. After an interruption the
+// rest still has the old name, and calling Rename again goes on. The error is
 // [ErrConflict] if a person or an account has a grant in use of the new name
-// already: an operator has to release or delete one of the two.
+// already: an operator has to release or delete one of the two. Others are
+// [ErrDamaged], with the grant, and [ErrUnavailable].
 func (s *Store) Rename(ctx context.Context, before, after, by string) (n int, err error) {
 	if before == after || before == "" || after == "" {
 		return 0, errors.New("name two different providers")
@@ -76,12 +79,14 @@ func (s *Store) Rename(ctx context.Context, before, after, by string) (n int, er
 	return n, nil
 }
 
-// idsOfProvider are the ids of some rows of a provider.
+// idsOfProvider returns the ids of up to renameBatch rows of a provider.
 func (s *Store) idsOfProvider(ctx context.Context, tx querier, table, provider string) ([]string, error) {
 	text, args := s.buildQuery("SELECT id FROM "+table+" WHERE provider = ", provider, fmt.Sprintf(" ORDER BY id LIMIT %d", renameBatch))
 	return scanStrings(tx.QueryContext(ctx, text, args...))
 }
 
+// renameGrants renames the provider of up to renameBatch grants, and returns of how
+// many.
 func (s *Store) renameGrants(ctx context.Context, tx querier, before, after string) (int, error) {
 	ids, err := s.idsOfProvider(ctx, tx, "grants", before)
 	if err != nil {
@@ -108,7 +113,8 @@ func (s *Store) renameGrants(ctx context.Context, tx querier, before, after stri
 	return len(ids), nil
 }
 
-// checkUnbound is an error if the owner or the account of a grant has another one in use.
+// checkUnbound is an [ErrConflict] if the owner or the account of a grant has
+// another one in use.
 func (s *Store) checkUnbound(ctx context.Context, tx querier, g *Grant) error {
 	if _, err := s.byOwner(ctx, tx, g.Owner); err == nil {
 		return ErrConflict
@@ -123,14 +129,16 @@ func (s *Store) checkUnbound(ctx context.Context, tx querier, g *Grant) error {
 	return nil
 }
 
+// renameFlows renames the provider of up to renameBatch flows, and returns of how
+// many.
 func (s *Store) renameFlows(ctx context.Context, tx querier, before, after string) (int, error) {
 	ids, err := s.idsOfProvider(ctx, tx, "journeys", before)
 	if err != nil {
 		return 0, err
 	}
 	for _, id := range ids {
-		r, err := s.queryFlow(ctx, tx, "SELECT "+flowColumns+" FROM journeys WHERE id = ", id, "")
-		if errors.Is(err, ErrDamaged) { // nobody can end it: it was altered
+		f, err := s.queryFlow(ctx, tx, "SELECT "+flowColumns+" FROM journeys WHERE id = ", id, "")
+		if errors.Is(err, ErrDamaged) { // it was altered: nobody can complete it
 			if err := s.deleteRows(ctx, tx, "DELETE FROM journeys WHERE id = ", id, ""); err != nil {
 				return 0, err
 			}
@@ -139,11 +147,11 @@ func (s *Store) renameFlows(ctx context.Context, tx querier, before, after strin
 		if err != nil {
 			return 0, err
 		}
-		r.provider, r.owner.Provider = after, after
+		f.provider, f.owner.Provider = after, after
 		if _, err := s.exec(ctx, tx, "UPDATE journeys SET provider = ", after, " WHERE id = ", id, ""); err != nil {
 			return 0, err
 		}
-		if err := s.replaceFlow(ctx, tx, r); err != nil {
+		if err := s.replaceFlow(ctx, tx, f); err != nil {
 			return 0, err
 		}
 	}

@@ -17,7 +17,7 @@ func ownerOf(provider, subject string) Owner {
 }
 
 // TestO10_Rename protects members from a provider's new name: their keys are
-// there under it and can be opened, journeys under way can be ended, and nothing
+// there under it and can be opened, consent flows under way can be ended, and nothing
 // is left under the old one, nor can it be opened as such.
 func TestO10_Rename(t *testing.T) {
 	each(t, func(t *testing.T, at Options) {
@@ -109,7 +109,7 @@ func TestO10_RenameConflict(t *testing.T) {
 	each(t, func(t *testing.T, at Options) {
 		s := opened(t, at)
 		connected(t, s, "alice", "1", "key-old")
-		if err := s.Bind(t.Context(), ownerOf("renamed", "bob"), "1"); err != nil {
+		if err := s.BindIf(t.Context(), ownerOf("renamed", "bob"), "1", always); err != nil {
 			t.Fatal(err)
 		}
 		_, err := s.Rename(t.Context(), "mydex", "renamed", "root")

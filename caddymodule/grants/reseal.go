@@ -8,8 +8,9 @@ import (
 	"fmt"
 )
 
-// CountOutdated counts what is sealed by older keys than the primary one: it has to
-// be sealed anew before they are dropped from the keyset.
+// CountOutdated counts the rows that older keys than the primary one have sealed.
+// They have to be sealed anew before these keys are dropped from the keyset. The
+// error is [ErrUnavailable].
 func (s *Store) CountOutdated(ctx context.Context) (n int, err error) {
 	err = s.read(ctx, "counting what older keys sealed", func(ctx context.Context, db querier) error {
 		return s.queryRow(ctx, db, func(row scanner) error { return row.Scan(&n) },
@@ -18,9 +19,10 @@ func (s *Store) CountOutdated(ctx context.Context) (n int, err error) {
 	return n, err
 }
 
-// Reseal seals everything by the primary key, some rows at a time, and tells
-// how many there were. It may be ended and begun again, and run beside
-// requests.
+// Reseal seals everything by the primary key, some rows at a time, and returns how
+// many there were. It may be interrupted and begun again, and run beside requests.
+// by is the operator, for the record. The error is an [ErrDamaged] that names the
+// grant, [ErrUnavailable] or ctx's.
 func (s *Store) Reseal(ctx context.Context, by string) (n int, err error) {
 	for _, table := range []func(context.Context, querier) (int, error){s.resealGrants, s.resealFlows} {
 		for more := true; more; {
@@ -42,12 +44,13 @@ func (s *Store) Reseal(ctx context.Context, by string) (n int, err error) {
 	return n, s.write(ctx, "sealing anew", func(ctx context.Context, tx querier) error { return s.recordDecision(ctx, tx, actionReseal, "", by) })
 }
 
-// outdatedIDs are the ids of some rows that an older key sealed.
+// outdatedIDs returns the ids of up to 100 rows that an older key has sealed.
 func (s *Store) outdatedIDs(ctx context.Context, tx querier, table string) ([]string, error) {
 	text, args := s.buildQuery("SELECT id FROM "+table+" WHERE sealed_by <> ", s.primaryKeyName(), " ORDER BY id LIMIT 100")
 	return scanStrings(tx.QueryContext(ctx, text, args...))
 }
 
+// resealGrants seals some grants anew, and returns how many.
 func (s *Store) resealGrants(ctx context.Context, tx querier) (int, error) {
 	ids, err := s.outdatedIDs(ctx, tx, "grants")
 	if err != nil {
@@ -65,20 +68,21 @@ func (s *Store) resealGrants(ctx context.Context, tx querier) (int, error) {
 	return len(ids), nil
 }
 
-// resealFlows leaves the names of the tokens, which are not known here: a
-// journey is over before its key is dropped.
+// resealFlows seals some flows anew, and returns how many. The pseudonyms of their
+// tokens stay as they are, because the tokens are not known here: a flow has ended
+// before its key is dropped.
 func (s *Store) resealFlows(ctx context.Context, tx querier) (int, error) {
 	ids, err := s.outdatedIDs(ctx, tx, "journeys")
 	if err != nil {
 		return 0, err
 	}
 	for _, id := range ids {
-		r, err := s.queryFlow(ctx, tx, "SELECT "+flowColumns+" FROM journeys WHERE id = ", id, "")
+		f, err := s.queryFlow(ctx, tx, "SELECT "+flowColumns+" FROM journeys WHERE id = ", id, "")
 		switch {
 		case err == nil:
-			err = s.replaceFlow(ctx, tx, r)
+			err = s.replaceFlow(ctx, tx, f)
 		case errors.Is(err, ErrDamaged):
-			// Nobody can end it: it was altered.
+			// It was altered: nobody can complete it.
 			err = s.deleteRows(ctx, tx, "DELETE FROM journeys WHERE id = ", id, "")
 		}
 		if err != nil {

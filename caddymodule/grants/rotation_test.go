@@ -114,7 +114,7 @@ func TestOtherKeyset(t *testing.T) {
 }
 
 // TestStagedDuringRotation protects what the platform tells a machine that has
-// the older keys of a journey that was begun with the newer, and while rows are
+// the older keys of a consent flow that was begun with the newer, and while rows are
 // sealed anew: nothing that was acknowledged is lost.
 func TestStagedDuringRotation(t *testing.T) {
 	each(t, func(t *testing.T, at Options) {
@@ -188,7 +188,7 @@ func TestConflictThroughRotation(t *testing.T) {
 	})
 }
 
-// TestResealPastDamage protects everybody's grants from one journey that does
+// TestResealPastDamage protects everybody's grants from one consent flow that does
 // not open: nobody can end it, and it does not keep the old key in use.
 func TestResealPastDamage(t *testing.T) {
 	each(t, func(t *testing.T, at Options) {

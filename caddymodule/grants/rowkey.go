@@ -11,31 +11,33 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/tuple"
 )
 
 // A row of grants or journeys is sealed by a key of its own, a new one each time
-// that it is sealed. The keyset seals these keys, and they are in small tables
+// that it is written. The keyset seals these row keys, and they are in small tables
 // beside the rows. So what a database leaves behind of a deleted or replaced row
-// (free space in its pages, its log, an index) opens no more once its key is
-// gone, and only the small tables have to be cleaned of what was deleted: see
-// [Store.Erase].
+// (free space in its pages, its log, an index) does not open any more once its row
+// key is gone, and only the small tables have to be cleaned: see [Store.Erase].
 
-// rowKeyTables is how many tables of keys there are. One of them is written
-// anew for each deletion: of a million rows that is 16,000 keys, a part of a
+// rowKeyTables is how many tables of row keys there are. One of them is written
+// anew for each deletion: with a million grants that is 16,000 keys, a part of a
 // second.
 const rowKeyTables = 64
 
-// errNoRowKey says that a row's key is gone: the row was deleted or replaced
-// since it was read.
+// errNoRowKey is that a row's key is gone: the row was deleted or replaced since it
+// was read.
 var errNoRowKey = errors.New("the row's key is gone")
 
-// rowKey seals one version of one row.
+// rowKey seals one version of one row, by AES-256-GCM with random nonces.
 type rowKey struct {
 	id   string
 	aead cipher.AEAD
 }
 
-// rowKeyTableNames are the tables, by the first two digits of a key's id.
+// rowKeyTableNames are the tables, in the order of the first two digits of a key's
+// id.
 var rowKeyTableNames = func() (names []string) {
 	for i := range rowKeyTables {
 		names = append(names, fmt.Sprintf("row_keys_%02x", i))
@@ -43,8 +45,8 @@ var rowKeyTableNames = func() (names []string) {
 	return names
 }()
 
-// rowKeyTable is the table that has a key. The id is what the database says, so
-// it is not taken for granted.
+// rowKeyTable returns the table of a key. ok is false for an id that is not one of
+// ours: it comes from the database, and becomes part of a statement.
 func rowKeyTable(id string) (table string, ok bool) {
 	table = "row_keys_" + id[:min(2, len(id))]
 	return table, isRowKeyTable(table)
@@ -52,8 +54,9 @@ func rowKeyTable(id string) (table string, ok bool) {
 
 func isRowKeyTable(name string) bool { return slices.Contains(rowKeyTableNames, name) }
 
-func rowKeyAAD(id string) []byte { return associated("key of row", id) }
+func rowKeyAAD(id string) []byte { return tuple.Encode("key of row", id) }
 
+// openRowKey returns the row key with an id and 32 bytes of key.
 func openRowKey(id string, key []byte) (*rowKey, error) {
 	block, err := aes.NewCipher(key)
 	if err != nil {
@@ -63,7 +66,7 @@ func openRowKey(id string, key []byte) (*rowKey, error) {
 	return &rowKey{id: id, aead: aead}, err
 }
 
-// newRowKey makes a key and keeps it.
+// newRowKey makes a row key and writes it, sealed by the primary key of the keyset.
 func (s *Store) newRowKey(ctx context.Context, tx querier) (*rowKey, error) {
 	key := make([]byte, 33)
 	_, _ = rand.Read(key) // never fails
@@ -81,8 +84,7 @@ func (s *Store) newRowKey(ctx context.Context, tx querier) (*rowKey, error) {
 	return k, err
 }
 
-// rowKey reads a key. The error is errNoRowKey or [ErrDamaged], or the
-// database's.
+// rowKey reads a row key. The error is errNoRowKey, [ErrDamaged] or the database's.
 func (s *Store) rowKey(ctx context.Context, db querier, id string) (*rowKey, error) {
 	found, err := s.rowKeys(ctx, db, []string{id})
 	if err != nil {
@@ -95,6 +97,7 @@ func (s *Store) rowKey(ctx context.Context, db querier, id string) (*rowKey, err
 	return s.unsealRowKey(id, sealed)
 }
 
+// unsealRowKey opens a row key. The error is [ErrDamaged].
 func (s *Store) unsealRowKey(id string, sealed []byte) (*rowKey, error) {
 	key, err := s.keys.Open(sealed, rowKeyAAD(id))
 	if err != nil {
@@ -107,7 +110,8 @@ func (s *Store) unsealRowKey(id string, sealed []byte) (*rowKey, error) {
 	return k, nil
 }
 
-// rowKeys reads many keys, sealed as they are.
+// rowKeys reads many row keys at once, as the keyset has sealed them. One that is
+// gone is missing.
 func (s *Store) rowKeys(ctx context.Context, db querier, ids []string) (map[string][]byte, error) {
 	found := make(map[string][]byte, len(ids))
 	err := eachRowKeyTable(ids, func(table string, ids []string) error {
@@ -130,8 +134,8 @@ func (s *Store) rowKeys(ctx context.Context, db querier, ids []string) (map[stri
 	return found, err
 }
 
-// eachRowKeyTable does something for each table that has some of the keys, with
-// no more of them at a time than a statement may have parameters.
+// eachRowKeyTable calls do for each table that has some of the keys, with no more
+// of them at a time than a statement may have parameters.
 func eachRowKeyTable(ids []string, do func(table string, ids []string) error) error {
 	byTable := make(map[string][]string)
 	for _, id := range ids {
@@ -149,7 +153,7 @@ func eachRowKeyTable(ids []string, do func(table string, ids []string) error) er
 	return nil
 }
 
-// deleteRowKeys deletes keys, and notes that their tables have to be cleaned.
+// deleteRowKeys deletes row keys, and queues their tables to be cleaned.
 func (s *Store) deleteRowKeys(ctx context.Context, tx querier, ids ...string) error {
 	return eachRowKeyTable(ids, func(table string, ids []string) error {
 		if _, err := s.exec(ctx, tx, "DELETE FROM "+table+" WHERE id IN ", ids, ""); err != nil {
@@ -159,8 +163,8 @@ func (s *Store) deleteRowKeys(ctx context.Context, tx querier, ids ...string) er
 	})
 }
 
-// deleteRows deletes rows of grants or journeys for good, with their keys. The
-// pieces are a DELETE.
+// deleteRows deletes rows of grants or journeys for good, with their row keys. The
+// pieces are a DELETE, see [Store.buildQuery].
 func (s *Store) deleteRows(ctx context.Context, tx querier, pieces ...any) error {
 	pieces = slices.Clone(pieces)
 	last := len(pieces) - 1
@@ -174,11 +178,11 @@ func (s *Store) deleteRows(ctx context.Context, tx querier, pieces ...any) error
 }
 
 func (k *rowKey) seal(plain []byte, place ...string) []byte {
-	return k.aead.Seal(nil, nil, plain, associated(place...)) //nolint:gosec // it makes its nonce itself: cipher.NewGCMWithRandomNonce
+	return k.aead.Seal(nil, nil, plain, tuple.Encode(place...)) //nolint:gosec // the AEAD makes its nonce itself: cipher.NewGCMWithRandomNonce
 }
 
 func (k *rowKey) open(sealed []byte, place ...string) ([]byte, error) {
-	plain, err := k.aead.Open(nil, nil, sealed, associated(place...))
+	plain, err := k.aead.Open(nil, nil, sealed, tuple.Encode(place...))
 	if err != nil {
 		return nil, ErrDamaged
 	}

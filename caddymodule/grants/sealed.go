@@ -4,19 +4,18 @@ package grants
 
 import (
 	"context"
-	"encoding/binary"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// sealedOwner is what a row says of its owner, before it is sealed.
+// sealedOwner is the owner of a row, before it is sealed.
 type sealedOwner struct {
 	Realm    string   `json:"realm"`
 	Subject  string   `json:"subject"`
 	Slot     string   `json:"slot,omitempty"`
 	Account  string   `json:"account,omitempty"`
 	Kind     FlowKind `json:"kind,omitempty"`
-	Sequence int64    `json:"told,omitempty"` // when the platform did: a number of [Store.next]
+	Sequence int64    `json:"told,omitempty"` // of a grant: when it was handed over, see [Store.nextSequence]
 }
 
 func (i sealedOwner) toOwner(provider, source string) Owner {
@@ -27,16 +26,8 @@ func newSealedOwner(o Owner, kind FlowKind) sealedOwner {
 	return sealedOwner{Realm: o.Realm, Subject: o.Subject, Slot: o.Slot, Kind: kind}
 }
 
-// associated binds a sealed value to its place.
-func associated(parts ...string) []byte {
-	var b []byte
-	for _, part := range parts {
-		b = append(binary.BigEndian.AppendUint64(b, uint64(len(part))), part...)
-	}
-	return b
-}
-
-// sealGrant seals a grant by a new key, which is kept with it.
+// sealGrant returns the sealed columns of a grant, by a new row key that is kept
+// with it.
 func (s *Store) sealGrant(ctx context.Context, tx querier, g *Grant) (owner, secret []byte, err error) {
 	k, err := s.newRowKey(ctx, tx)
 	if err != nil {
@@ -56,6 +47,7 @@ func (g *Grant) secretAAD() []string {
 	return []string{"secret of grant", g.Provider, g.Source, g.ID, g.Realm, g.Subject, g.Slot, g.Account}
 }
 
+// openOwner opens a grant's column owner into its Owner and Account.
 func (g *Grant) openOwner(k *rowKey, sealed []byte) error {
 	var who sealedOwner
 	if err := k.openJSON(sealed, &who, g.ownerAAD()...); err != nil {
@@ -65,6 +57,8 @@ func (g *Grant) openOwner(k *rowKey, sealed []byte) error {
 	return nil
 }
 
+// openSecret opens a grant's column secret. To be called after openOwner, whose
+// values its seal is bound to.
 func (g *Grant) openSecret(k *rowKey, sealed []byte) error {
 	plain, err := k.open(sealed, g.secretAAD()...)
 	if err != nil {
@@ -74,7 +68,8 @@ func (g *Grant) openSecret(k *rowKey, sealed []byte) error {
 	return nil
 }
 
-// What rows are found by. While keys are rotated there is more than one name.
+// Rows are found by pseudonyms. While keys are rotated there are more than one of
+// each: rows are written with the primary key's, and looked up by all.
 
 func (o Owner) pseudonymParts() []string {
 	return []string{"person of grant", o.Provider, o.Source, o.Realm, o.Subject, o.Slot}

@@ -17,6 +17,7 @@ type sealedGrant struct {
 	owner, secret []byte
 }
 
+// scanGrant reads a row of grantColumns.
 func scanGrant(row scanner) (*sealedGrant, error) {
 	r := new(sealedGrant)
 	var created, changed int64
@@ -27,7 +28,8 @@ func scanGrant(row scanner) (*sealedGrant, error) {
 	return r, nil
 }
 
-// scanGrants reads all rows, and closes them: their keys are another query.
+// scanGrants reads all rows, and closes them: their row keys are read by another
+// query.
 func scanGrants(rows *sql.Rows) (all []*sealedGrant, err error) {
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
@@ -40,7 +42,8 @@ func scanGrants(rows *sql.Rows) (all []*sealedGrant, err error) {
 	return all, rows.Err()
 }
 
-// openGrant opens a grant. The error is errNoRowKey if it was replaced since.
+// openGrant opens a grant. The error is errNoRowKey if it was replaced since it was
+// read, [ErrDamaged] or the database's.
 func (s *Store) openGrant(ctx context.Context, db querier, r *sealedGrant) (*Grant, error) {
 	k, err := s.rowKey(ctx, db, r.rowKey)
 	if err != nil {

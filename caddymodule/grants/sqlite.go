@@ -17,12 +17,13 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/permission"
 )
 
-// busyTimeout is how long a writer waits for another program, in milliseconds:
-// as long as an operation may take. SQLite does not look at a deadline while it
-// waits.
+// busyTimeout is how long a writer waits for another program, in milliseconds: as
+// long as an operation may take. SQLite does not look at a context's deadline while
+// it waits.
 func (s *Store) busyTimeout() string { return strconv.FormatInt(s.timeout.Milliseconds(), 10) }
 
-// openSQLite opens a file that only its owner can read.
+// openSQLite opens a database file, and makes it for its owner alone if there is
+// none. The error is about the file and its folder.
 func (s *Store) openSQLite(file string) error {
 	if file == "" {
 		return errors.New("grants: no file is named")
@@ -42,7 +43,7 @@ func (s *Store) openSQLite(file string) error {
 	} else if kind != "" {
 		return fmt.Errorf("%s is on %s, where SQLite can lose what it keeps: name a folder of this machine, or use `grants postgres`", folder, kind)
 	}
-	// Made here for its mode; SQLite gives its log the same.
+	// Made here because of its mode, which SQLite gives to its log as well.
 	f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return fmt.Errorf("opening the grants: %w", err)
@@ -82,9 +83,9 @@ func (s *Store) openSQLite(file string) error {
 	return nil
 }
 
-// sqliteReason is what may be told of an error, and whether it is one of the
-// settings.
-func sqliteReason(err error) (text string, mistaken bool) {
+// sqliteReason says why an operation has failed without quoting values.
+// needsOperator is true for what only a change of files or settings mends.
+func sqliteReason(err error) (text string, needsOperator bool) {
 	if errors.Is(err, errInUse) {
 		return errInUse.Error(), false
 	}

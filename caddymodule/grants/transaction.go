@@ -9,30 +9,31 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// maxWriterWait is how long a writer waits for those of this process before it,
-// while these get on.
+// maxWriterWait bounds how long a writer waits for those of this process before it,
+// as long as these get on.
 const maxWriterWait = 30 * time.Second
 
-// read does something that changes nothing.
-func (s *Store) read(ctx context.Context, doing string, f func(ctx context.Context, db querier) error) error {
+// read runs f, which changes nothing, outside of a transaction. operation is part
+// of the error's text.
+func (s *Store) read(ctx context.Context, operation string, f func(ctx context.Context, db querier) error) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	return s.unavailable(doing, f(ctx, s.db))
+	return s.unavailable(operation, f(ctx, s.db))
 }
 
-// write does something in one transaction, while nobody else writes. Either
-// all of it is done, and on the disk, or nothing. Who asked may leave: it goes
-// on, so that nobody has to guess whether it was done.
-func (s *Store) write(ctx context.Context, doing string, f func(ctx context.Context, tx querier) error) error {
-	// In turn here: SQLite would have them all try again and again, and the
-	// timeout is for what the database takes, not for a crowd.
+// write runs f in a transaction, one at a time among all processes. Either all of
+// it is done, and on the disk, or nothing. It goes on when ctx ends, so that a
+// caller never has to guess whether it was done; the store's timeout bounds it.
+func (s *Store) write(ctx context.Context, operation string, f func(ctx context.Context, tx querier) error) error {
+	// In turn within the process: SQLite would have all of them try again and
+	// again, and the timeout is for what the database takes, not for a crowd.
 	if !s.acquireWriteSlot() {
-		return &unavailableError{doing, "too many are writing, or one takes too long", false}
+		return &unavailableError{operation, "too many are writing, or one takes too long", false}
 	}
 	defer func() { <-s.writeSlot }()
 	ctx, cancel := context.WithTimeout(delegation.Detach(ctx), s.timeout)
 	defer cancel()
-	err := s.unavailable(doing, s.transact(ctx, f))
+	err := s.unavailable(operation, s.transact(ctx, f))
 	if err == nil {
 		s.lastWrite.Store(time.Now().UnixNano())
 		s.wakeEraser()
@@ -40,8 +41,8 @@ func (s *Store) write(ctx context.Context, doing string, f func(ctx context.Cont
 	return err
 }
 
-// acquireWriteSlot waits for the turn to write; no longer than one operation may take
-// if nothing was written meanwhile.
+// acquireWriteSlot waits for the turn to write, up to maxWriterWait; no longer than
+// one operation may take if no writer has committed meanwhile.
 func (s *Store) acquireWriteSlot() bool {
 	for began := time.Now(); time.Since(began) < maxWriterWait; {
 		select {
@@ -56,12 +57,13 @@ func (s *Store) acquireWriteSlot() bool {
 	return false
 }
 
+// transact runs f in a transaction.
 func (s *Store) transact(ctx context.Context, f func(ctx context.Context, tx querier) error) (err error) {
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = tx.Rollback() }() // does nothing after a commit
+	defer func() { _ = tx.Rollback() }() // no effect after a commit
 	if s.dialect.lockWriters != "" {
 		if _, err := tx.ExecContext(ctx, s.dialect.lockWriters); err != nil {
 			return err

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package headers says which headers cross between a client and a platform.
+// Package headers is the header contract between a client and a platform: an
+// allow-list for headers and trailers, in both directions.
 //
-// Both ways it is an allow-list, for headers and trailers. Towards the
-// platform ([Allow.Filter]) it is enforced once more on what goes on the wire
-// ([Enforce]), because the reverse proxy in between adds headers of its own.
-// Towards the client ([Answer.Clean]) it keeps the platform from acting on the
-// app's origin, as do the rules that every answer is given ([SetRules]).
+// A request is filtered by [RequestFilter.Filter], and once more as it goes on
+// the wire by [Enforce], because the reverse proxy between the two adds headers
+// of its own. A response is filtered by [ResponseFilter.Clean] and given the
+// headers of [SetPlatformHeaders], so that the platform cannot act in the name
+// of the app's origin.
 package headers

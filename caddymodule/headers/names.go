@@ -4,12 +4,15 @@ package headers
 
 import "strings"
 
-// nameSet is a list of folded header names and of beginnings of such names.
+// nameSet is a set of header names, of single ones and by prefix, in lower case
+// with hyphens.
 type nameSet struct {
 	exact    map[string]struct{}
 	prefixes []string
 }
 
+// newNameSet makes a set of the names in exact, separated by white space, and of
+// the prefixes.
 func newNameSet(exact string, prefixes ...string) nameSet {
 	s := nameSet{exact: make(map[string]struct{}), prefixes: prefixes}
 	for name := range strings.FieldsSeq(exact) {
@@ -18,14 +21,13 @@ func newNameSet(exact string, prefixes ...string) nameSet {
 	return s
 }
 
-// maxListedName is more than the longest listed name. What is cut off a longer name
-// cannot matter to a prefix.
+// maxListedName is more than the longest listed name and prefix have bytes.
 const maxListedName = 48
 
-// contains reports whether the list covers a name in any spelling. Servers that
-// hand headers on as environment variables (CGI, WSGI, FastCGI) turn every
-// byte but letters and digits into the same separator, so that X_Real_IP and
-// X.Real.IP become X-Real-IP behind the one who checked the name.
+// contains reports whether the set has a name, in any spelling: every byte but
+// letters and digits counts as a hyphen. Servers that hand headers on as
+// environment variables (CGI, WSGI, FastCGI) read X_Real_IP and X.Real.IP as
+// X-Real-IP, and so would undo a check of the exact name.
 func (s *nameSet) contains(name string) bool {
 	var buf [maxListedName]byte
 	n := min(len(name), maxListedName)
@@ -51,8 +53,8 @@ func (s *nameSet) contains(name string) bool {
 	return ok
 }
 
-// skipRules tells whether a name is one of those that most requests have and that
-// no rule here is about. It spares them the rules.
+// skipRules reports whether a name is one of those that most requests have and
+// that no rule is about, to save the rules' time.
 func skipRules(name string) bool {
 	switch name {
 	case "Accept", "Accept-Encoding", "Accept-Language", "Content-Encoding", "Content-Length", "Content-Type",
@@ -63,29 +65,31 @@ func skipRules(name string) bool {
 	}
 }
 
-// forbiddenInRequest are request headers that do not cross whoever set them.
+// forbiddenInRequest are the request headers that never reach the platform,
+// set by the client, the proxy or the operator.
 var forbiddenInRequest = newNameSet(
-	// Who the user is here says nothing to the platform, and is nobody's business there.
+	// They hold the user's session of the app, or name the page the user is on.
 	`authorization cookie cookie2 origin referer host
 	 x-csrf-token x-xsrf-token`+
-		// Where the request came from: the platform would log the user's address.
+		// They hold the user's address, which the platform would log.
 		` forwarded via from client-ip true-client-ip cf-connecting-ip fastly-client-ip
 	 x-client-ip x-cluster-client-ip x-real-ip x-remote-ip x-remote-addr x-originating-ip`+
-		// One connection only (RFC 9110 section 7.6.1). Connection, TE and
-		// Upgrade are set anew where they may stand.
+		// They are for one connection only (RFC 9110 section 7.6.1). Connection, TE
+		// and Upgrade are set anew where they may stand.
 		` connection keep-alive te trailer transfer-encoding upgrade http2-settings`+
-		// Whether a request is early data is settled before it is forwarded.
+		// Early data was decided on before the request is forwarded.
 		` early-data`,
 	"proxy-", "sec-", "x-forwarded",
 	// They make a server act on another method or URL than was authorised.
 	"x-http-method", "x-method-override", "x-original-", "x-rewrite-", "x-middleware-",
 )
 
-// webSocketRequest are the headers of a handshake (RFC 6455), the one kind of Sec-*
-// that crosses, and only with an allowed upgrade.
+// webSocketRequest are the headers of a WebSocket handshake (RFC 6455 section
+// 4.1). Of Sec-* only they reach the platform, and only with an allowed upgrade.
 var webSocketRequest = newNameSet("sec-websocket-key sec-websocket-version sec-websocket-protocol sec-websocket-extensions")
 
-// lettersAndHyphens reports whether a name consists of letters and hyphens.
+// lettersAndHyphens reports whether a name consists of ASCII letters and hyphens
+// only.
 func lettersAndHyphens(name string) bool {
 	for i := range len(name) {
 		if c := name[i] | 0x20; (c < 'a' || c > 'z') && name[i] != '-' {

@@ -11,19 +11,19 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// RequestFilter is the list of request headers that cross from a client to a
-// platform. Make it with [New]; it is safe for concurrent use.
+// RequestFilter is the allow-list of request headers that a client may send to
+// a platform. Make it with [NewRequestFilter]; it is safe for concurrent use.
 type RequestFilter struct {
 	extra map[string]struct{}
 }
 
-// NewRequestFilter returns the list of what always crosses plus the names in forward, such
-// as Idempotency-Key. A name consists of letters, digits and hyphens; case
-// does not matter. It is an error to repeat a name, or to name a header that
-// must not cross: cookies, Authorization, Origin, Referer, Host, Proxy-*,
-// Sec-*, whatever tells where the request came from (Forwarded, Via,
-// X-Forwarded-*, X-Real-IP), whatever belongs to one connection (Connection,
-// TE, Upgrade) and whatever makes a server act on another method or URL
+// NewRequestFilter returns the list of the headers that are always allowed and
+// those named in forward, such as Idempotency-Key. A name consists of letters,
+// digits and hyphens; case does not matter. It is an error to repeat a name, or
+// to name a header that is never allowed: Cookie, Authorization, Origin,
+// Referer, Host, Proxy-*, Sec-*; headers with the user's address (Forwarded,
+// Via, X-Forwarded-*, X-Real-IP); headers of one connection (Connection, TE,
+// Upgrade); and headers that make a server act on another method or URL
 // (X-HTTP-Method-Override, X-Original-URL, X-Rewrite-URL).
 func NewRequestFilter(forward []string) (*RequestFilter, error) {
 	extra, err := parseNames(forward, "Idempotency-Key", func(name string) error {
@@ -35,7 +35,9 @@ func NewRequestFilter(forward []string) (*RequestFilter, error) {
 	return &RequestFilter{extra}, err
 }
 
-// parseNames reads the names of headers that an operator lets through.
+// parseNames returns the set of the header names that an operator allows, in
+// canonical spelling. check judges each; example stands in the error for an
+// empty name.
 func parseNames(names []string, example string, check func(string) error) (map[string]struct{}, error) {
 	extra := make(map[string]struct{}, len(names))
 	for _, name := range names {
@@ -59,19 +61,19 @@ func parseNames(names []string, example string, check func(string) error) (map[s
 	return extra, nil
 }
 
-// Filter returns a new header with what may cross from the client: Accept,
-// Accept-*, Content-*, If-*, Range, User-Agent, Last-Event-ID (with which an
-// EventSource takes up where it was), TE if it is about trailers, and the
-// names given to [New]. The values are shared with in; appending to them is safe.
+// Filter returns a new header with the allowed ones of a client's request:
+// Accept, Accept-*, Content-*, If-*, Range, User-Agent, Last-Event-ID (by which
+// an EventSource resumes), TE if it names trailers, and the names given to
+// [NewRequestFilter]. The values are shared with in; appending to them is safe.
 //
 // With upgrade, which says that the policy allowed a WebSocket handshake, the
-// result is one: Connection and Upgrade are set whatever the client wrote
-// there, and Sec-WebSocket-* and the :protocol of an extended CONNECT
-// (RFC 8441) are taken over.
-func (a *RequestFilter) Filter(in http.Header, upgrade bool) http.Header {
+// result is one: Connection and Upgrade are set whatever the client sent in
+// them, and Sec-WebSocket-* and the :protocol of an extended CONNECT (RFC 8441)
+// are kept.
+func (f *RequestFilter) Filter(in http.Header, upgrade bool) http.Header {
 	out := make(http.Header, 8) // most browsers send fewer that cross
 	for name, values := range in {
-		if a.allows(name) || upgrade && isHandshake(name) {
+		if f.allows(name) || upgrade && isHandshake(name) {
 			out[name] = slices.Clip(values)
 		}
 	}
@@ -86,9 +88,9 @@ func (a *RequestFilter) Filter(in http.Header, upgrade bool) http.Header {
 	return out
 }
 
-// allows judges a name as net/http delivers it, in canonical spelling. Any
-// other spelling was not made by a server and does not cross.
-func (a *RequestFilter) allows(name string) bool {
+// allows judges a name in canonical spelling, as net/http has it. Any other
+// spelling was not made by a server and is not allowed.
+func (f *RequestFilter) allows(name string) bool {
 	switch name {
 	case "Accept", "Accept-Encoding", "Accept-Language", "Content-Length", "Content-Type", "Range", "User-Agent", "Last-Event-Id":
 		return true
@@ -98,23 +100,27 @@ func (a *RequestFilter) allows(name string) bool {
 			return lettersAndHyphens(name)
 		}
 	}
-	_, ok := a.extra[name]
+	_, ok := f.extra[name]
 	return ok
 }
 
+// isHandshake reports whether a header belongs to a WebSocket handshake, of
+// HTTP/1.1 or, by :protocol, of HTTP/2 and 3.
 func isHandshake(name string) bool {
 	return name == ":protocol" || webSocketRequest.contains(name) && lettersAndHyphens(name)
 }
 
+// acceptsTrailers reports whether TE names trailers (RFC 9110 section 10.1.4).
 func acceptsTrailers(h http.Header) bool {
 	return httpguts.HeaderValuesContainsToken(h["Te"], "trailers")
 }
 
-// Enforce returns the headers of the outgoing request without whatever must
-// never cross: what a proxy adds on the way (X-Forwarded-*, Via, Early-Data) and what an
-// operator's own rules put there (Authorization, Cookie). Other names that the
-// operator set stay. It is the last step before the credential is set, for the
-// copy that goes on the wire; the values are shared with in.
+// Enforce returns the headers of the outgoing request without those that must
+// never reach the platform: those that a proxy adds (X-Forwarded-*, Via, Early-
+// Data) and those that an operator's own rules set (Authorization, Cookie).
+// Other headers that the operator set stay. It is the last step before the
+// credential is set, for the copy that goes on the wire. The values are shared
+// with in.
 //
 // A header that cannot be sent is removed as well. The HTTP client would fail
 // with an error that counts against the upstream, so that anybody who gets a
@@ -140,6 +146,7 @@ func Enforce(in http.Header) http.Header {
 	return out
 }
 
+// validValues reports whether net/http can send all values.
 func validValues(values []string) bool {
 	for _, v := range values {
 		if !httpguts.ValidHeaderFieldValue(v) {
@@ -149,17 +156,18 @@ func validValues(values []string) bool {
 	return true
 }
 
-// Trailer removes from the trailers of a request, in place, whatever is neither
-// a digest of the content nor among the names given to [New]. Some servers
-// merge trailers into the headers, after all checks.
-func (a *RequestFilter) Trailer(t http.Header) { filterTrailers(t, a.extra) }
+// Trailer removes from the trailers of a request, in place, all but digests of
+// the content and the names given to [NewRequestFilter]. Some servers merge
+// trailers into the headers, after all checks.
+func (f *RequestFilter) Trailer(t http.Header) { filterTrailers(t, f.extra) }
 
-// filterTrailers reduces trailers to those that may be one, or are named.
+// filterTrailers removes trailers, in place, but those that are always allowed
+// and those in extra. One that cannot be sent is removed as well.
 func filterTrailers(t http.Header, extra map[string]struct{}) {
 	for name, values := range t {
-		_, usual := allowedInTrailers[name]
+		_, always := allowedInTrailers[name]
 		_, named := extra[name]
-		if !usual && !named || !validValues(values) {
+		if !always && !named || !validValues(values) {
 			delete(t, name)
 		}
 	}

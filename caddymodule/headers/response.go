@@ -9,17 +9,18 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// ResponseFilter is the list of response headers that cross from a platform to a
-// client. The zero value is what always crosses; it is safe for concurrent use.
+// ResponseFilter is the allow-list of response headers that a platform may send
+// to a client. The zero value is the list of those that are always allowed; it
+// is safe for concurrent use.
 type ResponseFilter struct {
 	extra map[string]struct{}
 }
 
-// NewResponseFilter returns the list of what always crosses plus the names in forward,
-// such as X-Total-Count. A name consists of letters, digits and hyphens; case
-// does not matter. It is an error to repeat a name, or to name a header by
-// which the platform would rule the app's origin, the page, or a cache in
-// front of this server.
+// NewResponseFilter returns the list of the headers that are always allowed and
+// those named in forward, such as X-Total-Count. A name consists of letters,
+// digits and hyphens; case does not matter. It is an error to repeat a name, or
+// to name a header by which the platform would control the app's origin, the
+// page, or a cache in front of this server.
 func NewResponseFilter(forward []string) (*ResponseFilter, error) {
 	extra, err := parseNames(forward, "X-Total-Count", func(name string) error {
 		canonical := http.CanonicalHeaderKey(name)
@@ -34,15 +35,15 @@ func NewResponseFilter(forward []string) (*ResponseFilter, error) {
 	return &ResponseFilter{extra}, err
 }
 
-// Clean removes from the headers of an answer, in place, whatever is not on
-// the list. With upgrade, which says that it is 101, the handshake's headers
-// stay.
+// Clean removes from the headers of a response, in place, all that are not on
+// the list. With upgrade, which says that the status is 101, the headers of the
+// handshake stay.
 //
-// Location, Content-Location and Link stay as they are: who knows the request
-// has to judge them.
-func (a *ResponseFilter) Clean(h http.Header, upgrade bool) {
-	// reverse_proxy removes what Connection names after us: the platform
-	// could take back what is set here.
+// The values of Location, Content-Location and Link are not judged: that takes
+// the request.
+func (f *ResponseFilter) Clean(h http.Header, upgrade bool) {
+	// reverse_proxy, which runs later, removes the headers that Connection names:
+	// by it the platform could remove headers that are set here.
 	upgrade = upgrade && httpguts.HeaderValuesContainsToken(h["Connection"], "upgrade")
 	for name := range h {
 		if _, ok := allowedInResponse[name]; ok {
@@ -51,7 +52,7 @@ func (a *ResponseFilter) Clean(h http.Header, upgrade bool) {
 		if _, ok := webSocketResponse[name]; ok && upgrade {
 			continue
 		}
-		if _, ok := a.extra[name]; !ok && !isRateLimit(name) {
+		if _, ok := f.extra[name]; !ok && !isRateLimit(name) {
 			delete(h, name)
 		}
 	}
@@ -60,11 +61,12 @@ func (a *ResponseFilter) Clean(h http.Header, upgrade bool) {
 	}
 }
 
-// Trailer removes from the trailers of an answer, in place, whatever is
-// neither a digest of the content nor among the names given to [NewAnswer].
-func (a *ResponseFilter) Trailer(t http.Header) { filterTrailers(t, a.extra) }
+// Trailer removes from the trailers of a response, in place, all but digests of
+// the content and the names given to [NewResponseFilter].
+func (f *ResponseFilter) Trailer(t http.Header) { filterTrailers(t, f.extra) }
 
-// Clean1xx reduces an informational answer to its Link headers, in place.
+// Clean1xx removes from an informational response, in place, all headers but
+// Link.
 func Clean1xx(h http.Header) {
 	for name := range h {
 		if name != "Link" {
@@ -73,21 +75,23 @@ func Clean1xx(h http.Header) {
 	}
 }
 
-// platformPolicy is the Content-Security-Policy of what a platform answers.
-// Opened as a page, which any document or image can be, it has no origin, runs
-// no script, submits nothing, loads nothing and stands in no other site's
-// frame: it must not act as the app. Images, documents and downloads are shown.
+// platformPolicy is the Content-Security-Policy of a platform's response.
+// Opened as a page, as any document or image can be, the response has an opaque
+// origin, runs no script, submits no form, loads nothing and is framed by no
+// other site: it cannot act as the app. Images, documents and downloads are
+// shown.
 const platformPolicy = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; frame-ancestors 'self'"
 
-// SetPlatformHeaders sets what is said of every answer of a platform:
+// SetPlatformHeaders sets the headers that every response of a platform has:
 //
 //	Cache-Control: private, no-store
 //	X-Content-Type-Options: nosniff
 //	Cross-Origin-Resource-Policy: same-origin
 //	Content-Security-Policy: sandbox; …
 //
-// What anybody can have without a session, a public answer, may be shown by
-// pages of any origin. A handshake's answer is no content and has no policy.
+// A public response, which anybody can have without a session, is Cross-Origin-
+// Resource-Policy: cross-origin. The response to a handshake has no content and
+// so no policy.
 func SetPlatformHeaders(h http.Header, public, upgrade bool) {
 	set := []string{"private, no-store", "nosniff", "same-origin", platformPolicy} // of this answer alone: header_down changes values in place
 	if public {
@@ -101,14 +105,14 @@ func SetPlatformHeaders(h http.Header, public, upgrade bool) {
 	}
 }
 
-// OwnPolicy is the Content-Security-Policy of what this server answers by
-// itself: it is no page.
+// OwnPolicy is the Content-Security-Policy of the responses that this server
+// makes itself. None is a page.
 const OwnPolicy = "sandbox; default-src 'none'; frame-ancestors 'none'"
 
-// SetOwnHeaders sets what is said of every answer that this server makes by itself:
-// it is kept nowhere, is what its Content-Type says, and is nothing that a page
-// of another origin could load without CORS. Error pages of the operator's own
-// are told so as well, so that [OwnPolicy] is not among it.
+// SetOwnHeaders sets the headers that every response of this server's own has:
+// it is not stored, is of the type that Content-Type says, and cannot be loaded
+// by a page of another origin without CORS. The operator's error pages have
+// them as well, and so [OwnPolicy] is not among them.
 func SetOwnHeaders(h http.Header) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")

@@ -4,41 +4,44 @@ package headers
 
 import "strings"
 
-// allowedInResponse are the response headers that always cross, as net/http spells
-// them: what describes the content, and what a client has to know to ask
-// again. All other headers could rule a cache in front of this server, the
-// page, or the app's origin, and new ones that do are invented every year.
+// allowedInResponse are the response headers that are always allowed, in the
+// spelling of net/http: those that describe the content, and those that say
+// when and how to request it again. Any other header could control a cache in
+// front of this server, the page, or the app's origin; browsers learn new ones
+// every year.
 var allowedInResponse = map[string]struct{}{
-	// What the content is (RFC 9110 sections 8 and 14, RFC 9530).
+	// The content (RFC 9110 sections 8 and 14, RFC 9530).
 	"Content-Type": {}, "Content-Length": {}, "Content-Encoding": {}, "Content-Language": {}, "Content-Disposition": {},
 	"Content-Range": {}, "Accept-Ranges": {}, "Etag": {}, "Last-Modified": {}, "Date": {}, "Vary": {},
 	"Content-Digest": {}, "Repr-Digest": {}, "Digest": {}, "Content-Md5": {}, "X-Checksum": {},
-	// When and how to ask again. See also limits.
+	// When and how to request again. See also isRateLimit.
 	"Allow": {}, "Retry-After": {},
-	// Where to go on. Whoever cleans the answer keeps them within this server.
+	// Other addresses. Whoever calls Clean keeps them within this server.
 	"Location": {}, "Content-Location": {}, "Link": {},
-	// By which the platform's support finds a request.
+	// The number by which the platform's support finds a request.
 	"X-Request-Id": {}, "X-Correlation-Id": {}, "Request-Id": {},
 }
 
-// isRateLimit tells whether a header says how much may be asked for: RateLimit,
+// isRateLimit reports whether a header states a rate limit: RateLimit,
 // RateLimit-* or X-RateLimit-*.
 func isRateLimit(name string) bool {
 	rest, ok := strings.CutPrefix(strings.TrimPrefix(name, "X-"), "Ratelimit")
 	return ok && (rest == "" || rest[0] == '-') && lettersAndHyphens(rest)
 }
 
-// allowedInTrailers are the names that may stand in trailers, of requests and answers:
-// only what can be told at the end alone.
+// allowedInTrailers are the names that are always allowed in trailers, of
+// requests and responses: digests, which are known only at the end of the
+// content.
 var allowedInTrailers = map[string]struct{}{"Content-Digest": {}, "Repr-Digest": {}, "Digest": {}, "Content-Md5": {}, "X-Checksum": {}}
 
-// webSocketResponse are the headers of the answer 101 besides (RFC 6455).
+// webSocketResponse are the headers of a response 101 to a handshake (RFC 6455
+// section 4.2.2).
 var webSocketResponse = map[string]struct{}{
 	"Upgrade": {}, "Sec-Websocket-Accept": {}, "Sec-Websocket-Protocol": {}, "Sec-Websocket-Extensions": {}, "Sec-Websocket-Version": {},
 }
 
-// forbiddenInResponse are response headers that no operator can let through: by them the
-// platform would act as the app, or as this server.
+// forbiddenInResponse are the response headers that an operator cannot allow:
+// by them the platform would act as the app, or as this server.
 var forbiddenInResponse = newNameSet(
 	// State and rules of the origin, and of the page.
 	`set-cookie set-cookie2 clear-site-data strict-transport-security expect-ct public-key-pins
@@ -48,14 +51,14 @@ var forbiddenInResponse = newNameSet(
 	 x-frame-options x-content-type-options x-xss-protection x-download-options x-permitted-cross-domain-policies
 	 x-webkit-csp x-ua-compatible x-robots-tag refresh sourcemap x-sourcemap default-style
 	 content-script-type content-style-type link-template`+
-		// Scripts of the page follow or run them.
+		// Instructions to scripts of the page.
 		` hx-location hx-push-url hx-redirect hx-refresh hx-replace-url hx-reselect hx-reswap hx-retarget hx-trigger
 	 hx-trigger-after-settle hx-trigger-after-swap x-inertia-location turbo-location`+
 		// Challenges, credentials, and what this server says of itself.
 		` authentication-info authorization server via host x-powered-by`+
-		// One connection only.
+		// Headers of one connection (RFC 9110 section 7.6.1).
 		` connection keep-alive te trailer transfer-encoding upgrade http2-settings`+
-		// Caches and servers in front of us obey or believe them.
+		// Instructions to caches and servers in front of this one.
 		` pragma expires age warning cache-status cache-tag cache-tags x-cache-tags xkey x-key
 	 purge-cache-tags x-cache-key x-magento-tags
 	 x-lighttpd-send-file x-lighttpd-send-tempfile x-reproxy-url`,
@@ -65,8 +68,8 @@ var forbiddenInResponse = newNameSet(
 	"x-forwarded", "x-http-method", "x-method-override", "x-middleware-", "x-original-", "x-rewrite-",
 )
 
-// isForbiddenInResponse tells whether a name, in any spelling, is one of [ruling]: the listed
-// ones, and those whose ending says what they are.
+// isForbiddenInResponse reports whether a name, in any spelling, is in
+// [forbiddenInResponse], or ends as policies, challenges and cookies do.
 func isForbiddenInResponse(name string) bool {
 	if forbiddenInResponse.contains(name) {
 		return true

@@ -9,15 +9,14 @@ import (
 	"strings"
 )
 
-// maxRetryAfter is an hour in seconds: the longest window in which platforms
-// count requests. What is longer is a date in a field for a duration.
+// maxRetryAfter is an hour, in seconds: the longest window in which platforms
+// count requests. A larger number is a date in a field for a duration.
 const maxRetryAfter = 3600
 
-// SetRetryAfter completes an answer of status 429 that does not say when to ask
-// again (RFC 6585 section 4) but when the limit is counted anew: Retry-After
-// becomes the seconds of RateLimit-Reset, from 1 to 3600. Clients know the
-// former; MyDataHelps sends the latter alone. A value that is no number of
-// seconds, or not the only one, sets nothing.
+// SetRetryAfter completes a response 429 that has no Retry-After (RFC 6585
+// section 4): it becomes the seconds of RateLimit-Reset, from 1 to 3600.
+// Clients know Retry-After; MyDataHelps sends RateLimit-Reset alone. A value
+// that is no number of seconds, or not the only one, sets nothing.
 func SetRetryAfter(h http.Header) {
 	resets := h["Ratelimit-Reset"]
 	if h.Get("Retry-After") != "" || len(resets) != 1 {

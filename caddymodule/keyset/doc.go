@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package keyset seals what is kept outside this process, and gives names to
-// people where their own must not be read: in the keys of a shared cache and
-// in logs.
+// Package keyset seals values that are kept outside this process, and makes
+// pseudonyms of people for the keys of a shared cache, for databases and for logs.
 //
 // A [Keyset] is one JSON file with two Tink keysets in clear:
 //
 //	{"seal": <AES256-GCM keys>, "name": <HMAC-SHA256 keys>}
 //
-// Whoever has the file can open everything, so it is guarded like a private
-// key. Every machine that shares a cache or a database has the same file.
+// The file opens everything, so it is guarded like a private key. Every machine that shares a cache or a database has the same file.
 //
 // # Rotation
 //
@@ -29,8 +27,8 @@
 // Machines with any two files that follow each other read all that the other
 // writes, and find each other's purges by [Keyset.Names]. Therefore a file has
 // to be loaded by every machine before the next one is made. A key is dropped
-// four steps after it was the primary last. What is kept for longer than that
-// has to be sealed anew before.
+// four steps after it was the primary last. Values that are kept for longer than
+// that have to be sealed anew before.
 //
 // A key may seal 2³² times before AES-GCM's random nonces become likely to
 // repeat: 1000 seals a second take 50 days.

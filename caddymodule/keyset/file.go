@@ -10,12 +10,14 @@ import (
 	"path/filepath"
 )
 
+// ownerOnly is the most that others than Caddy's user may do with the file:
+// nothing.
 const ownerOnly = 0o600
 
-// Create writes the keyset to a new file of mode 0600. It is an error if
-// there is a file, or anything else, of that name.
+// Create writes the keyset to a new file of mode 0600. It is an error if there is a
+// file, or anything else, of that name.
 func (k *Keyset) Create(path string) error {
-	// Claims the name, so that two who create at once cannot both succeed.
+	// Claims the name, so that of two who create it at once only one succeeds.
 	claim, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, ownerOnly)
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%s is there already and may be in use: name another file, or `rotate` this one", path)
@@ -33,10 +35,10 @@ func (k *Keyset) Create(path string) error {
 	return nil
 }
 
-// Rotate takes the keyset in a file one step further, and tells whether the
-// step was to stage a key, or to promote it. The file is replaced at once or
-// not at all, and keeps its owner; its mode is 0600 or less afterwards. A
-// symbolic link is refused: replacing it would leave the file it leads to.
+// Rotate takes the keyset in a file one step further; staged tells whether the step
+// was to stage a key, or to promote one. The file is replaced at once or not at
+// all, and keeps its owner; its mode is 0600 or less afterwards. A symbolic link is
+// refused: replacing it would leave the file it leads to.
 func Rotate(path string) (staged bool, err error) {
 	info, err := os.Lstat(path)
 	if err != nil {
@@ -66,8 +68,8 @@ func Rotate(path string) (staged bool, err error) {
 	return k.Staged(), k.replace(path, info)
 }
 
-// replace writes a file beside the old one, and moves it there when all of it
-// is on the disk.
+// replace writes a file beside the old one, and moves it there when all of it is on
+// the disk.
 func (k *Keyset) replace(path string, old fs.FileInfo) (err error) {
 	text, err := k.Marshal()
 	if err != nil {

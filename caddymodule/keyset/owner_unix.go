@@ -11,8 +11,8 @@ import (
 	"syscall"
 )
 
-// keepOwner gives f to the owner of the old file. Who rotates is often root,
-// and Caddy another user that must still be able to read it.
+// keepOwner gives f to the owner of the old file. The operator who rotates is often
+// root, and Caddy another user that must still be able to read it.
 func keepOwner(f *os.File, old fs.FileInfo) error {
 	stat, ok := old.Sys().(*syscall.Stat_t)
 	if !ok {

@@ -20,8 +20,8 @@ const (
 	staged              // one key is newer than the primary
 )
 
-// stepOf tells the step. It is not ok if the keys are in no order that Stage
-// and Promote leave.
+// stepOf returns the step of a handle. ok is false if the keys are in no order that
+// Stage and Promote leave.
 func stepOf(h *keyset.Handle) (s step, ok bool) {
 	all := entries(h)
 	newest := all[len(all)-1]
@@ -73,6 +73,7 @@ func (k *Keyset) Promote() error {
 	return k.replaceKeys(seal, name)
 }
 
+// replaceKeys makes the keyset one of other keys.
 func (k *Keyset) replaceKeys(seal, name *keyset.Handle) error {
 	next, err := newFromHandles(seal, name)
 	if err != nil {
@@ -82,6 +83,8 @@ func (k *Keyset) replaceKeys(seal, name *keyset.Handle) error {
 	return nil
 }
 
+// stage returns a handle with a new key, and without those older than the one
+// before the primary.
 func stage(h *keyset.Handle, kind *tinkpb.KeyTemplate) (*keyset.Handle, error) {
 	m := keyset.NewManagerFromHandle(h)
 	all := entries(h)
@@ -98,6 +101,7 @@ func stage(h *keyset.Handle, kind *tinkpb.KeyTemplate) (*keyset.Handle, error) {
 	return m.Handle()
 }
 
+// promote returns a handle whose newest key is the primary.
 func promote(h *keyset.Handle) (*keyset.Handle, error) {
 	m := keyset.NewManagerFromHandle(h)
 	all := entries(h)

@@ -17,13 +17,13 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
 )
 
-// toleratedSkew is how far a clock may be off: an assertion is refused that seems
-// to be from the future.
+// toleratedSkew is the greatest difference of clocks that a check accepts: issuers
+// refuse assertions that seem to be from the future.
 const toleratedSkew = 30 * time.Second
 
 // Check implements [delegation.Checker].
 func (p *Provider) Check(ctx context.Context, q delegation.CheckRequest, tell func(delegation.Finding)) {
-	p.checkOnly = true // who only looks binds nobody
+	p.checkOnly = true // a check binds nobody
 	c := &checkRun{Provider: p, question: q}
 	steps := []delegation.CheckStep{
 		{Name: "private key", Run: p.checkKeys},
@@ -48,11 +48,11 @@ func (p *Provider) Check(ctx context.Context, q delegation.CheckRequest, tell fu
 	delegation.RunChecks(ctx, steps, tell)
 }
 
-// checkRun is one check, and what its steps hand on.
+// checkRun is one run of Check, with what its steps hand on.
 type checkRun struct {
 	*Provider
 	question delegation.CheckRequest
-	date     string // the platform's clock, as its answer says
+	date     string // the platform's Date header
 	token    *delegation.Token
 }
 
@@ -65,7 +65,7 @@ func (p *Provider) checkKeys(context.Context) (string, error) {
 	return strings.Join(texts, "; "), nil
 }
 
-// checkPlatform finds out whether the platform answers at all.
+// checkPlatform checks that the platform answers.
 func (c *checkRun) checkPlatform(ctx context.Context) (string, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodHead, c.config.BaseURL+"/", nil)
 	if err != nil {
@@ -80,7 +80,7 @@ func (c *checkRun) checkPlatform(ctx context.Context) (string, error) {
 	return c.upstream.Host + " answers", nil
 }
 
-// checkClock compares this machine's clock with the platform's.
+// checkClock checks this machine's clock against the platform's.
 func (c *checkRun) checkClock(context.Context) (string, error) {
 	at, err := http.ParseTime(c.date)
 	if err != nil {
@@ -101,7 +101,7 @@ func (p *Provider) checkService(ctx context.Context) (string, error) {
 	return fmt.Sprintf("from %s, lives %s", p.tokenURL, token.Lifetime()), nil
 }
 
-// checkProject needs no participant: it asks for the shortest list there is.
+// checkProject checks that the platform knows the project, without a participant.
 func (p *Provider) checkProject(ctx context.Context) (string, error) {
 	err := p.findProject(ctx)
 	if errors.Is(err, errNotFound) {
@@ -110,7 +110,7 @@ func (p *Provider) checkProject(ctx context.Context) (string, error) {
 	return "known, and the service account may read its participants", err
 }
 
-// checkToken gets a participant's token; where a scope is refused it says which.
+// checkToken obtains a participant's token. If the scopes are refused it says which.
 func (c *checkRun) checkToken(ctx context.Context) (_ string, err error) {
 	d := c.question.Delegation
 	if c.token, _, err = c.tokens.Get(ctx, c.identity(d)); err != nil {
@@ -122,9 +122,9 @@ func (c *checkRun) checkToken(ctx context.Context) (_ string, err error) {
 	return fmt.Sprintf("for %s, lives %s", c.token.Scope, c.token.Lifetime()), nil
 }
 
-// checkScopes finds out which scopes are refused, without a participant: a token
-// for a made-up one is asked for. The platform judges the scopes first, and then
-// refuses the participant, whom there is not.
+// checkScopes finds out which scopes are refused, without a participant: it asks for
+// the token of a made-up one. The platform checks the scopes before it refuses the
+// participant, who does not exist.
 func (c *checkRun) checkScopes(ctx context.Context) (string, error) {
 	nobody, err := uuid.NewRandom()
 	if err != nil {
@@ -144,8 +144,9 @@ func (c *checkRun) checkScopes(ctx context.Context) (string, error) {
 	}
 }
 
-// checkScopesSingly tries each scope by itself, as one bad one fails the whole request,
-// and returns what to say of them. whole is what the whole request came to.
+// checkScopesSingly tries each scope by itself, because one bad scope fails the whole
+// request, and returns an error that names the refused ones. whole is the error of
+// the whole request.
 func (c *checkRun) checkScopesSingly(ctx context.Context, participant string, scopes []string, whole error) error {
 	var refused, granted []string
 	for _, scope := range scopes {
@@ -158,7 +159,7 @@ func (c *checkRun) checkScopesSingly(ctx context.Context, participant string, sc
 			continue
 		}
 		if err != nil && delegation.AsRefusal(err).Code != delegation.DelegationRefused {
-			return whole // that is not about scopes any more
+			return whole // another failure than that of the scope
 		}
 		granted = append(granted, scope)
 	}
@@ -172,7 +173,8 @@ func (c *checkRun) checkScopesSingly(ctx context.Context, participant string, sc
 	return delegation.Refuse(delegation.ScopeRejected, errors.New(said+": compare them with what Designer says that the service account may delegate"))
 }
 
-// checkRead sends the request and tells how it ends, never what it says.
+// checkRead sends the request and returns the answer's status and size, never what it
+// says.
 func (c *checkRun) checkRead(ctx context.Context) (string, error) {
 	d := c.question.Delegation
 	req, err := http.NewRequestWithContext(ctx, d.Method, c.config.BaseURL+d.URI, nil)

@@ -16,30 +16,30 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// Defaults of [Config].
+// The defaults of [Config].
 const (
 	DefaultBaseURL  = "https://mydatahelps.org"
 	DefaultClientID = "MyDataHelps.DelegatedParticipant"
 )
 
-// How a participant is found.
+// The ways in which a participant is found, values of [Participant.By].
 const (
-	// ByID: the claim is the participant's ID, a GUID.
+	// ByID is by the participant's ID, a GUID, which is the claim.
 	ByID = "id"
-	// ByIdentifier: the claim is the participantIdentifier.
+	// ByIdentifier is by the participantIdentifier, which is the claim.
 	ByIdentifier = "identifier"
-	// ByField: the claim is the value of a custom field. The first participant
-	// a user is found to be is theirs, and theirs alone, from then on; another
-	// is refused with account_conflict until [Provider.Unbind] or an operator's
-	// decision.
+	// ByField is by the value of a custom field, which is the claim. A person is
+	// bound to the first participant that they are found to be, and that
+	// participant to the person; another one is refused with account_conflict
+	// until [Provider.Unbind] or an operator's decision.
 	ByField = "field"
 )
 
-// Config is an account at MyDataHelps. Its values are plain: placeholders are
-// expanded already.
+// Config are the settings of one account at MyDataHelps, with placeholders expanded.
 type Config struct {
-	// BaseURL is the address of the platform, with a path prefix if there is
-	// one. Token endpoint and API are below it. Default: [DefaultBaseURL].
+	// BaseURL is the platform's base URL: https, or http on loopback, with a path
+	// prefix if there is one. Token endpoint and API are below it. Default:
+	// [DefaultBaseURL].
 	BaseURL string
 	// Project is the project's ID.
 	Project string
@@ -49,27 +49,27 @@ type Config struct {
 	ClientID string
 	// Keys are the service account's private keys: one, or two while they are rotated.
 	Keys []*rsa.PrivateKey
-	// LoadKeys reads the keys again, before each service token: they may have
-	// changed where they are kept. Nil: they do not change.
+	// LoadKeys reads the keys again before each service token: their files may have
+	// changed. Nil: they do not change.
 	LoadKeys func() ([]*rsa.PrivateKey, error)
 	// Scopes are the default and the ceiling of participant tokens.
 	Scopes []string
-	// Participant tells how a participant is found.
+	// Participant is how a participant is found.
 	Participant Participant
-	// HTTP says how the platform is reached; may be nil.
+	// HTTP are the settings for connections to the platform; may be nil.
 	HTTP *delegation.HTTP
 }
 
-// Participant tells how a participant is found.
+// Participant is how the participant of a person is found.
 type Participant struct {
 	// By is one of [ByID], [ByIdentifier] and [ByField].
 	By string
 	// Field is the custom field's name, with ByField only.
 	Field string
-	// Query is the list parameter that filters for the field, with ByField
-	// only. Empty: an index over the whole list is kept.
+	// Query is the parameter by which the platform's participant list filters for
+	// the field, with ByField only. Empty: an index of the whole list is kept.
 	Query string
-	// Claim is the placeholder that holds the value. Empty: the subject.
+	// Claim is the placeholder for the value. Empty: the subject.
 	Claim string
 }
 
@@ -79,8 +79,8 @@ var (
 	queryName = regexp.MustCompile(`^[A-Za-z0-9_.\[\]-]+$`)
 )
 
-// check completes the defaults and refuses what cannot work or is unsafe. Every
-// error begins with the setting's name in the Caddyfile.
+// check sets the defaults, returns the base URL, and refuses settings that cannot
+// work or are unsafe. Every error begins with the setting's name in the Caddyfile.
 func (c *Config) check() (base *url.URL, err error) {
 	if c.BaseURL == "" {
 		c.BaseURL = DefaultBaseURL
@@ -91,13 +91,12 @@ func (c *Config) check() (base *url.URL, err error) {
 	if c.ClientID == "" {
 		c.ClientID = DefaultClientID
 	}
+	if err := c.CheckComplete(); err != nil {
+		return nil, err
+	}
 	switch {
-	case c.Project == "":
-		return nil, errors.New("project is missing: give the project's ID, which MyDataHelps Designer shows in the project's settings")
 	case !projectID.MatchString(c.Project):
 		return nil, errors.New("project is not an ID: give the project's ID alone, not its name or address")
-	case c.Account == "":
-		return nil, errors.New("service_account is missing: give the service account's name, such as MyDataHelps.12345.proxy")
 	case !visible.MatchString(c.Account):
 		return nil, errors.New("service_account holds a space or a character that no account name has: copy the name again")
 	case !visible.MatchString(c.ClientID):
@@ -109,20 +108,16 @@ func (c *Config) check() (base *url.URL, err error) {
 	if c.Scopes, err = checkScopes(c.Scopes); err != nil {
 		return nil, err
 	}
-	return base, c.Participant.check()
+	return base, nil
 }
 
 func checkKeys(keys []*rsa.PrivateKey) error {
-	switch len(keys) {
-	case 0:
-		return errors.New("private_key is missing: give the service account's private key")
-	case 1, 2:
-	default:
-		return errors.New("private_key may be given twice, during rotation, not more: remove the oldest")
+	if err := checkKeyCount(len(keys)); err != nil {
+		return err
 	}
 	for _, key := range keys {
 		if key == nil {
-			return errors.New("private_key is missing: give the service account's private key")
+			return errNoKey
 		}
 	}
 	if len(keys) == 2 && keys[0].PublicKey.Equal(&keys[1].PublicKey) {
@@ -163,7 +158,7 @@ func (p *Participant) check() error {
 	return nil
 }
 
-// CheckBaseURL tells whether an address can be a base_url. Its error begins
+// CheckBaseURL returns an error for an address that cannot be the base_url. It begins
 // with that word.
 func CheckBaseURL(address string) error {
 	_, err := parseBaseURL(address)
@@ -174,7 +169,7 @@ func parseBaseURL(address string) (*url.URL, error) {
 	return delegation.ParseBaseURL("base_url", DefaultBaseURL, address)
 }
 
-// fingerprint is a hash over every setting.
+// fingerprint returns a hash over every setting.
 func (c *Config) fingerprint() string {
 	settings := [][]string{
 		{"mydatahelps", c.BaseURL, c.Project, c.Account, c.ClientID},
@@ -186,15 +181,15 @@ func (c *Config) fingerprint() string {
 	return delegation.Fingerprint(settings...)
 }
 
-// bindingKey is a hash over what makes a pin mean what it means, and nothing else: a
-// person of the app is a participant of a project, by whatever field that was
-// found out and by whatever address it is asked for. A pin that a change of
-// settings ended would let who waits for it become somebody else.
+// bindingKey returns a hash over what a binding depends on, which is the project
+// alone: a person of the app is a participant of a project, by whatever field that
+// was found out and by whatever address it is asked for. A binding that a change of
+// settings ended would let an attacker who waits for it become somebody else.
 func (c *Config) bindingKey() string {
 	return delegation.Fingerprint([]string{"pins", strings.ToLower(c.Project)})
 }
 
-// keyFingerprints names keys by their public halves.
+// keyFingerprints returns the SHA-256 of the keys' public halves.
 func keyFingerprints(keys []*rsa.PrivateKey) []string {
 	all := make([]string, len(keys))
 	for i, key := range keys {

@@ -110,8 +110,7 @@ func TestA5_SignsOutAndIn(t *testing.T) {
 // choose what it says has no more of them looked up.
 func TestA5_MissesAreAPersons(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pf := newPlatform(people(1)...)
-		p, _ := open(t, testConfig(ByIdentifier), pf)
+		p, pf := openWith(t, ByIdentifier, 1)
 		for n := range 200 {
 			d := request("planted-somebody")
 			d.Claim = fmt.Sprintf("planted-no-%d", n)
@@ -131,8 +130,7 @@ func TestA5_MissesAreAPersons(t *testing.T) {
 // anything is done as them.
 func TestListedLongAgo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pf := newPlatform(people(5)...)
-		p, _ := open(t, testConfig(ByIdentifier), pf)
+		p, pf := openWith(t, ByIdentifier, 5)
 		low := func() { p.cache.quota.observe(limits(1000, 150, 3600)) }
 		low()
 		wantParticipant(t, p, "planted-0", guid(0), "")
@@ -155,8 +153,7 @@ func TestAb_OddIdentifiers(t *testing.T) {
 		"503": func() *http.Response { return reply(503, "") },
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			pf := newPlatform(people(100)...)
-			p, _ := open(t, testConfig(ByIdentifier), pf)
+			p, pf := openWith(t, ByIdentifier, 100)
 			pf.admin = func(req *http.Request) *http.Response {
 				if strings.Contains(req.URL.Path, "odd") {
 					return answer()

@@ -110,8 +110,7 @@ func TestFieldVerification(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				pf := newPlatform(people(1)...)
-				p, _ := open(t, testConfig(ByField), pf)
+				p, pf := openWith(t, ByField, 1)
 				pf.admin = func(req *http.Request) *http.Response {
 					if strings.HasSuffix(req.URL.Path, "/participants") {
 						return nil
@@ -131,8 +130,7 @@ func TestFieldVerification(t *testing.T) {
 // the platform itself has said so.
 func TestFieldMadeAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pf := newPlatform(people(2)...)
-		p, _ := open(t, testConfig(ByField), pf)
+		p, pf := openWith(t, ByField, 2)
 		wantParticipant(t, p, "planted-1", guid(1), "")
 		pf.change(func() { pf.people[0].id = guid(9) })
 		wantParticipant(t, p, "planted-0", guid(9), "")
@@ -143,8 +141,7 @@ func TestFieldMadeAnew(t *testing.T) {
 // whoever asks.
 func TestFieldNewParticipants(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pf := newPlatform(people(250)...)
-		p, _ := open(t, testConfig(ByField), pf)
+		p, pf := openWith(t, ByField, 250)
 		wantParticipant(t, p, "planted-0", guid(0), "")
 		time.Sleep(31 * time.Second)
 		pf.change(func() { pf.people = people(420) })
@@ -168,8 +165,7 @@ func TestFieldNewParticipants(t *testing.T) {
 // A refresh that failed does not make people unknown who may have joined.
 func TestFieldRefreshFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pf := newPlatform(people(1)...)
-		p, _ := open(t, testConfig(ByField), pf)
+		p, pf := openWith(t, ByField, 1)
 		wantParticipant(t, p, "planted-0", guid(0), "")
 		time.Sleep(31 * time.Second)
 		pf.change(func() { pf.admin = func(*http.Request) *http.Response { return reply(500, "") } })
@@ -247,153 +243,5 @@ func TestFieldRescanIsFrugal(t *testing.T) {
 		}
 		time.Sleep(61 * time.Minute)
 		wantParticipant(t, p, "planted-late", guid(1249), "")
-	})
-}
-
-// The first binding holds, both ways, through logout and the end of every
-// cache: participants can write their own custom fields.
-func TestPins(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		pf := newPlatform(people(3)...)
-		p, h := open(t, testConfig(ByField), pf)
-		wantParticipant(t, p, "planted-0", guid(0), "")
-
-		// Participant 1 takes the value of participant 0, who loses it.
-		pf.change(func() { pf.people[0].field, pf.people[1].field = "", "planted-0" })
-		who := request("planted-0").Person
-		for range 2 {
-			h.purge(t, who.Subject)
-			time.Sleep(25 * time.Hour)
-			_, _ = authorizeAs(t, p, "planted-x") // has the list read again
-			synctest.Wait()
-			wantParticipant(t, p, "planted-0", "", delegation.AccountConflict)
-		}
-		if h.logs.FilterMessageSnippet("pin").Len() == 0 {
-			t.Error("the operator was not told")
-		}
-
-		// Another user of the app claims the participant of a first one.
-		pf.change(func() { pf.people[2].field = "planted-2" })
-		wantParticipant(t, p, "planted-2", guid(2), "")
-		pf.change(func() { pf.people[2].field = "planted-thief" })
-		time.Sleep(6 * time.Minute)
-		_, _ = authorizeAs(t, p, "planted-y")
-		synctest.Wait()
-		time.Sleep(31 * time.Second)
-		wantParticipant(t, p, "planted-thief", "", delegation.AccountConflict)
-
-		// The operator has made sure who is who.
-		p.Release(who)
-		h.purge(t, who.Subject)
-		wantParticipant(t, p, "planted-0", guid(1), "")
-		p.Release(request("planted-2").Person)
-		h.purge(t, "planted-2")
-		time.Sleep(31 * time.Second)
-		wantParticipant(t, p, "planted-thief", guid(2), "")
-	})
-}
-
-// One subject in two realms is two people, and a GUID's case makes no other
-// participant.
-func TestPinsCompare(t *testing.T) {
-	p := newLocalBindings()
-	a, b := delegation.Person{Realm: "a", Subject: "s"}, delegation.Person{Realm: "b", Subject: "s"}
-	for i, step := range []struct {
-		who  delegation.Person
-		id   string
-		want bool
-	}{
-		{a, "AB", true}, {a, "ab", true}, {b, "aB", false}, {b, "cd", true}, {a, "cd", false}, {b, "ab", false},
-	} {
-		if p.bind(step.who, step.id) != step.want {
-			t.Errorf("step %d", i)
-		}
-	}
-	p.release(delegation.Person{Realm: "c"})
-	p.release(a)
-	if !p.bind(delegation.Person{Realm: "c"}, "ab") || p.bind(b, "ab") {
-		t.Error("after the release")
-	}
-}
-
-// A reload keeps the pins, the lookups and the quota; an old configuration's
-// provider and a new one's agree.
-func TestStateOutlivesReload(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		pf := newPlatform(people(2)...)
-		p, h := open(t, testConfig(ByField), pf)
-		wantParticipant(t, p, "planted-0", guid(0), "")
-		next, err := New(testConfig(ByField))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := next.Open(h); err != nil {
-			t.Fatal(err)
-		}
-		if next.client != p.client {
-			t.Error("another HTTP client")
-		}
-		wantParticipant(t, next, "planted-0", guid(0), "")
-		wantParticipant(t, next, "planted-1", guid(1), "")
-		if gets, lists, grants, service := pf.counts(); gets != 2 || lists != 1 || grants != 2 || service != 1 {
-			t.Errorf("%d lookups, %d pages, %d grants, %d service tokens", gets, lists, grants, service)
-		}
-	})
-}
-
-// Where the operator knows the platform's filter it is used, and what it lets
-// through is compared again.
-func TestFieldQuery(t *testing.T) {
-	c := testConfig(ByField)
-	c.Participant.Query = "customField.appUser"
-	for name, test := range map[string]struct {
-		filter  string
-		people  []person
-		id      string
-		code    delegation.Code
-		operate bool // the operator is told
-	}{
-		"found":              {"customField.appUser", people(300), guid(0), "", false},
-		"not found":          {"customField.appUser", people(300)[1:], "", delegation.ParticipantUnknown, false},
-		"two":                {"customField.appUser", append(people(300), person{id: guid(900), identifier: "planted-900", field: "planted-0"}), "", delegation.ParticipantAmbiguous, false},
-		"withdrawn":          {"customField.appUser", []person{{id: guid(0), identifier: "planted-0", field: "planted-0", withdrawn: "x"}}, "", delegation.ParticipantWithdrawn, false},
-		"no ID":              {"customField.appUser", []person{{id: "0", identifier: "planted-0", field: "planted-0"}}, "", delegation.ParticipantUnknown, false},
-		"ignored, few":       {"", people(50), guid(0), "", false},
-		"ignored, not found": {"", people(300)[1:], "", delegation.ParticipantUnknown, true},
-		"ignored, found":     {"", people(300), "", delegation.ParticipantAmbiguous, true}, // another may be on the next page
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				pf := newPlatform(test.people...)
-				pf.filter = test.filter
-				p, h := open(t, c, pf)
-				wantParticipant(t, p, "planted-0", test.id, test.code)
-				gets, lists, _, _ := pf.counts()
-				if gets != 0 || lists != 1 || pf.lists[0].Get("customField.appUser") != "planted-0" || pf.lists[0].Get("pageSize") != "100" {
-					t.Errorf("%d lookups, pages %v", gets, pf.lists)
-				}
-				if told := h.logs.FilterMessageSnippet("participant_query").Len() > 0; told != test.operate {
-					t.Errorf("log %v", h.logs.All())
-				}
-			})
-		})
-	}
-}
-
-// Strangers cannot spend the quota by way of the filter either.
-func TestFieldQueryStrangers(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		pf := newPlatform(people(50)...)
-		pf.filter = "q"
-		c := testConfig(ByField)
-		c.Participant.Query = "q"
-		p, _ := open(t, c, pf)
-		for i := range 400 {
-			wantParticipant(t, p, fmt.Sprintf("planted-stranger-%d", i), "", delegation.ParticipantUnknown)
-		}
-		if _, lists, _, _ := pf.counts(); lists != 201 {
-			t.Errorf("%d pages", lists)
-		}
-		wantParticipant(t, p, "planted-7", guid(7), "")
 	})
 }

@@ -9,16 +9,18 @@ import (
 	"sync/atomic"
 
 	"go.uber.org/zap"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
 )
 
 // keyring holds the service account's private keys: one, or two while they are
-// rotated. Where they come from files it notices when those change.
+// rotated. It notices when their files change.
 type keyring struct {
 	load func() ([]*rsa.PrivateKey, error) // nil: they do not change
 	now  atomic.Pointer[[]*rsa.PrivateKey]
 
 	reading sync.Mutex
-	lost    bool // the files cannot be read any more
+	lost    bool // the files could not be read the last time
 }
 
 func newKeyring(keys []*rsa.PrivateKey, load func() ([]*rsa.PrivateKey, error)) *keyring {
@@ -27,8 +29,8 @@ func newKeyring(keys []*rsa.PrivateKey, load func() ([]*rsa.PrivateKey, error)) 
 	return k
 }
 
-// read returns the keys as they are now. Keys that cannot be read, such as a
-// file that is just being written, leave the old ones in use.
+// read returns the current keys. If they cannot be read, as from a file that is just
+// being written, it returns the ones that were read before.
 func (k *keyring) read(logger *zap.Logger) []*rsa.PrivateKey {
 	if k.load == nil {
 		return *k.now.Load()
@@ -49,7 +51,7 @@ func (k *keyring) read(logger *zap.Logger) []*rsa.PrivateKey {
 	}
 	k.lost = false
 	if !slices.EqualFunc(keys, old, func(a, b *rsa.PrivateKey) bool { return a.Equal(b) }) {
-		logger.Info("the private key has changed and is used from now on")
+		logger.Info("the private key has changed and is used from now on", zap.String("public_key_sha256", oauth.PublicFingerprint(keys[0])))
 		k.now.Store(&keys)
 	}
 	return keys

@@ -5,6 +5,7 @@ package mydatahelps
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -22,8 +23,15 @@ var (
 	errWithdrawn           = errors.New("the participant has withdrawn")
 )
 
-// participantID tells which participant a person is.
-func (p *Provider) participantID(ctx context.Context, who delegation.Person, claim string) (string, error) {
+// errNoField returns the cause of a refusal where no participant at all has a custom
+// field.
+func errNoField(name string) error {
+	return fmt.Errorf("no participant of the project has a text in the custom field %q: compare participant_field with the field's name in Designer, letter by letter", name)
+}
+
+// participantID returns the ID of the participant that a person is. The error is a
+// [*delegation.Refusal], or that of ctx.
+func (p *Provider) participantID(ctx context.Context, person delegation.Person, claim string) (string, error) {
 	switch {
 	case p.config.Participant.By == ByID:
 		if !isGUID(claim) {
@@ -34,31 +42,31 @@ func (p *Provider) participantID(ctx context.Context, who delegation.Person, cla
 		return "", delegation.Refuse(delegation.ParticipantUnknown, errors.New("the session's value is empty or cannot be a participantIdentifier"))
 	}
 	if p.config.Participant.By == ByField {
-		if err := p.confirmBinding(ctx, who, claim); err != nil {
+		if err := p.confirmBinding(ctx, person, claim); err != nil {
 			return "", err
 		}
 	}
-	return p.cache.resolve(ctx, who, claim, func(ctx context.Context, thrifty bool) (id string, err error) {
-		ctx = withOwner(ctx, p.cache.breakerOwner(who, claim))
+	return p.cache.resolve(ctx, person, claim, func(ctx context.Context, useList bool) (id string, err error) {
+		ctx = withOwner(ctx, p.cache.breakerOwner(person, claim))
 		ctx, end := delegation.StartSpan(ctx, "delegate.lookup", attribute.String("delegate.provider", p.host.Name()))
 		defer func() { end(err) }()
 		if p.config.Participant.By == ByField {
-			return p.findByField(ctx, who, claim, thrifty)
+			return p.findByField(ctx, person, claim, useList)
 		}
-		return p.findByIdentifier(ctx, who, claim, thrifty)
+		return p.findByIdentifier(ctx, person, claim, useList)
 	})
 }
 
-func (p *Provider) findByIdentifier(ctx context.Context, who delegation.Person, claim string, thrifty bool) (string, error) {
-	if !thrifty {
+func (p *Provider) findByIdentifier(ctx context.Context, person delegation.Person, claim string, useList bool) (string, error) {
+	if !useList {
 		return p.findSingle(ctx, claim)
 	}
 	e, err := p.listed(ctx, claim)
 	switch {
 	case errors.Is(err, errListTooLong):
-		// The list takes more than there is. What there is, is for people who
-		// may be participants.
-		if err := p.cache.quota.spendPaced(p.cache.misses.missedBefore(who)); err != nil {
+		// The list takes more requests than are left. Those are for people who may be
+		// participants.
+		if err := p.cache.quota.spendPaced(p.cache.misses.missedBefore(person)); err != nil {
 			return "", err
 		}
 		id, err := p.findSingle(ctx, claim)
@@ -69,15 +77,15 @@ func (p *Provider) findByIdentifier(ctx context.Context, who delegation.Person, 
 	case err != nil:
 		return "", err
 	case time.Since(e.readAt) >= recheckAge:
-		// The list tells all that the single participant would, of when it was
-		// read. That is believed for as long as what was found singly.
+		// The list holds all that a single look-up would, as of when it was read. It
+		// is believed for as long as a single look-up.
 		return p.findSingle(ctx, claim)
 	default:
 		return active(e.id, e.withdrawn)
 	}
 }
 
-// findSingle looks one participant up by a request of their own.
+// findSingle looks one participant up by a request of its own.
 func (p *Provider) findSingle(ctx context.Context, claim string) (string, error) {
 	found, err := p.participantByIdentifier(ctx, claim)
 	switch {
@@ -86,8 +94,8 @@ func (p *Provider) findSingle(ctx context.Context, claim string) (string, error)
 	case err != nil:
 		return "", err
 	case found.Identifier != claim:
-		// A platform that cleans paths, ignores case or takes IDs as well would
-		// otherwise let one user of the app be another's participant.
+		// A platform that cleans paths, ignores case or takes IDs as well could
+		// otherwise make one user of the app another's participant.
 		p.host.Logger().Error("the platform answered with another participant than was asked for; nobody was let in")
 		return "", delegation.Refuse(delegation.ParticipantUnknown, errNoParticipant)
 	case !isGUID(found.ID):
@@ -96,6 +104,7 @@ func (p *Provider) findSingle(ctx context.Context, claim string) (string, error)
 	return active(found.ID, found.withdrawn())
 }
 
+// active returns the ID of a participant who has not withdrawn.
 func active(id string, withdrawn bool) (string, error) {
 	if withdrawn {
 		return "", delegation.Refuse(delegation.ParticipantWithdrawn, errWithdrawn)
@@ -103,28 +112,28 @@ func active(id string, withdrawn bool) (string, error) {
 	return id, nil
 }
 
-func (p *Provider) findByField(ctx context.Context, who delegation.Person, claim string, thrifty bool) (string, error) {
+func (p *Provider) findByField(ctx context.Context, person delegation.Person, claim string, useList bool) (string, error) {
 	p.warnOfForeignBindings(ctx)
 	begun := p.cache.bindings.releases()
 	find := p.findListed
-	if p.config.Participant.Query != "" && !thrifty {
+	if p.config.Participant.Query != "" && !useList {
 		find = p.findQueried
 	}
 	id, err := find(ctx, claim)
 	if err != nil {
 		return "", err
 	}
-	if err := p.bindParticipant(ctx, who, id, begun); errors.Is(err, grants.ErrConflict) {
+	if err := p.bindParticipant(ctx, person, id, begun); errors.Is(err, grants.ErrConflict) {
 		p.host.Logger().Error("a signed-in user and the participant whose custom field names them do not belong together by what was seen first; the user is refused until the pin is released")
-		return "", delegation.Refuse(delegation.AccountConflict, errors.New("the user or the participant is pinned otherwise"))
+		return "", delegation.Refuse(delegation.AccountConflict, errors.New("the user or the participant is bound otherwise"))
 	} else if err != nil {
 		return "", err
 	}
 	return id, nil
 }
 
-// findQueried has the platform filter the list. Its filter is not trusted:
-// what it lets through is compared again.
+// findQueried has the platform filter the list by the custom field. Its filter is not
+// trusted: the values of the answer are compared again.
 func (p *Provider) findQueried(ctx context.Context, claim string) (string, error) {
 	people, total, err := p.participantList(ctx, 0, p.config.Participant.Query, claim)
 	if err != nil {
@@ -136,7 +145,7 @@ func (p *Provider) findQueried(ctx context.Context, claim string) (string, error
 			found = append(found, &people[i])
 		}
 	}
-	// Somebody with the same value may be among those who were not shown.
+	// A participant with the same value may be among those who were not returned.
 	partial := total != nil && *total > len(people) || total == nil && len(people) >= pageSize
 	if partial {
 		p.host.Logger().Error("the platform's list does not seem to be filtered by participant_query; remove the setting or correct the parameter's name",
@@ -151,8 +160,8 @@ func (p *Provider) findQueried(ctx context.Context, claim string) (string, error
 	return active(found[0].ID, found[0].withdrawn())
 }
 
-// findListed finds the participant in the index and verifies them: the field
-// may have changed since the list was read.
+// findListed finds the participant in the index and looks them up once more: the
+// field may have changed since the list was read.
 func (p *Provider) findListed(ctx context.Context, claim string) (string, error) {
 	for range 2 {
 		e, err := p.listed(ctx, claim)
@@ -185,7 +194,7 @@ func (p *Provider) findListed(ctx context.Context, claim string) (string, error)
 	return "", delegation.Refuse(delegation.ParticipantUnknown, errNoParticipant)
 }
 
-// listed returns the one participant whom the index has for the claim.
+// listed returns the one participant that the index has for the claim.
 func (p *Provider) listed(ctx context.Context, claim string) (indexEntry, error) {
 	read := func(ctx context.Context, number int) ([]participant, *int, error) {
 		if !p.cache.quota.canAfford(1) {
@@ -195,7 +204,7 @@ func (p *Provider) listed(ctx context.Context, claim string) (indexEntry, error)
 	}
 	whole := read
 	if p.config.Participant.By == ByIdentifier {
-		whole = p.cache.onlyWhole(read) // there is another way
+		whole = p.cache.onlyWhole(read) // otherwise there are single look-ups
 	}
 	x, err := p.cache.ensureList(ctx, claimOf(p.config.Participant), whole)
 	if err != nil {
@@ -211,6 +220,9 @@ func (p *Provider) listed(ctx context.Context, claim string) (indexEntry, error)
 	}
 	switch len(found) {
 	case 0:
+		if by := p.config.Participant; by.By == ByField && x.blank() {
+			return indexEntry{}, delegation.Refuse(delegation.ParticipantUnknown, errNoField(by.Field))
+		}
 		return indexEntry{}, delegation.Refuse(delegation.ParticipantUnknown, p.notFoundCause(claim))
 	case 1:
 		return found[0], nil
@@ -219,8 +231,8 @@ func (p *Provider) listed(ctx context.Context, claim string) (indexEntry, error)
 	}
 }
 
-// claimOf returns what the index is sorted by. It holds nothing of the
-// provider, because the index outlives it.
+// claimOf returns the function that returns a participant's claim, for the index. It
+// refers to nothing of the provider, because the index outlives it.
 func claimOf(by Participant) func(*participant) string {
 	if by.By == ByField {
 		name := by.Field

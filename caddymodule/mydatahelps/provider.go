@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package mydatahelps is the provider for MyDataHelps of CareEvolution: it
-// obtains a service token with the operator's service account, finds the
-// participant a signed-in user is, and obtains tokens for that participant.
+// Package mydatahelps is the provider for MyDataHelps of CareEvolution: it obtains a
+// service token with the operator's service account, finds the participant that a
+// signed-in user is, and obtains tokens for that participant.
 package mydatahelps
 
 import (
@@ -17,14 +17,15 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 )
 
-// Provider is one account at MyDataHelps. Make it with [New].
+// Provider is the provider for one account at MyDataHelps. It implements
+// [delegation.Provider]. Make it with [New].
 type Provider struct {
 	config             Config
 	upstream           delegation.Upstream
 	tokenURL           string
 	participants       string // the administrative API's participants of the project
-	mappingFingerprint string // what else tokens depend on
-	clientAccount      string // client and service account, as identities name them
+	mappingFingerprint string // see [Config.mappingFingerprint]
+	clientAccount      string // client ID and service account, for identities
 	keys               *keyring
 	traits             delegation.Traits
 
@@ -32,16 +33,15 @@ type Provider struct {
 	tokens         delegation.Tokens
 	cache          *participantCache
 	serviceAccount *serviceAccountState
-	keyName        string // what the keys in use go by
+	keyName        string // of the keys in use, see [delegation.KeyRotation]
 	client         *http.Client
-	bindingStore   *grants.LazyStore // with participant_field; nil if the host keeps no grants
-	checkOnly      bool              // nobody is bound
-	foreignCounted atomic.Bool       // bindings that do not count were
+	bindingStore   *grants.LazyStore // with participant_field; nil if the host has no grants
+	checkOnly      bool              // for Check: nobody is bound
+	foreignCounted atomic.Bool       // see warnOfForeignBindings
 }
 
-// New checks the configuration and makes a provider of it. It touches neither
-// network nor files. Every error begins with the Caddyfile's word for the
-// setting it is about.
+// New returns the provider of a configuration, which it checks. It touches neither
+// network nor files. Every error begins with the setting's name in the Caddyfile.
 func New(config Config) (*Provider, error) {
 	base, err := config.check()
 	if err != nil {
@@ -98,6 +98,7 @@ func (p *Provider) Authorize(ctx context.Context, d *delegation.Delegation) (del
 	return delegation.Bearer{Token: token}, nil
 }
 
+// token returns the token of d's participant, whom it finds and sets.
 func (p *Provider) token(ctx context.Context, d *delegation.Delegation) (token *delegation.Token, err error) {
 	if d.Subject == "" {
 		return nil, delegation.Refuse(delegation.SessionRequired, errors.New("nobody is signed in"))
@@ -135,14 +136,14 @@ func (p *Provider) IssueToken(ctx context.Context, d *delegation.Delegation, kee
 	}
 	fresh, err := p.tokens.Renew(ctx, p.identity(d), token)
 	if err != nil && delegation.AsRefusal(err).Status() == http.StatusServiceUnavailable {
-		return token, nil // better than none, while the issuer is down
+		return token, nil // while the issuer is down the token in memory has to do
 	}
 	return fresh, err
 }
 
-// CheckParticipant implements [delegation.ParticipantChecker]: one look-up, which
-// is kept. The platform finds nobody by the ID; where the session holds it, a
-// token of d's scopes is obtained, and kept, to see whether there is such a one.
+// CheckParticipant implements [delegation.ParticipantChecker] by one look-up, whose
+// result is kept. The platform has no look-up by ID; with [ByID] a token of d's
+// scopes is obtained instead, and kept.
 func (p *Provider) CheckParticipant(ctx context.Context, d *delegation.Delegation) (err error) {
 	if p.config.Participant.By == ByID {
 		_, err = p.token(ctx, d)
@@ -155,8 +156,8 @@ func (p *Provider) CheckParticipant(ctx context.Context, d *delegation.Delegatio
 // Upstream implements [delegation.Provider].
 func (p *Provider) Upstream(*delegation.Delegation) delegation.Upstream { return p.upstream }
 
-// Forget implements [delegation.Provider]. It leaves people's pins in place:
-// signing out and in again must not make somebody another participant.
+// Forget implements [delegation.Provider]. It leaves bindings in place: signing out
+// and in again must not make a person another participant.
 func (p *Provider) Forget(s delegation.Selection) { p.cache.forget(s) }
 
 // Lookups implements [delegation.LookupCounter].

@@ -16,15 +16,13 @@ import (
 	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/policy"
 )
 
 // The participant's token is asked for exactly as the platform documents it,
 // kept under everything it is bound to, and used for nobody else.
 func TestAuthorize(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pf := newPlatform(people(2)...)
-		p, _ := open(t, testConfig(ByID), pf)
+		p, pf := openWith(t, ByID, 2)
 		d := request(guid(0))
 		credential, err := p.Authorize(t.Context(), d)
 		if err != nil {
@@ -81,8 +79,7 @@ func TestAuthorize(t *testing.T) {
 // request without a person none at all.
 func TestAuthorizeScopes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pf := newPlatform(people(1)...)
-		p, _ := open(t, testConfig(ByID), pf)
+		p, pf := openWith(t, ByID, 1)
 		d := request(guid(0))
 		d.Scopes = nil
 		if _, err := p.Authorize(t.Context(), d); err != nil {
@@ -105,8 +102,7 @@ func TestAuthorizeScopes(t *testing.T) {
 // issuer must not even be asked with something that is no GUID.
 func TestParticipantID(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pf := newPlatform(people(1)...)
-		p, _ := open(t, testConfig(ByID), pf)
+		p, pf := openWith(t, ByID, 1)
 		for _, claim := range []string{
 			"", "AA-0000-0000", "00000000000040008000000000000000", "{" + guid(0) + "}", guid(0) + " ", guid(0) + "0",
 			strings.Replace(guid(0), "-", "0", 1), strings.Replace(guid(0), "4", "g", 1), guid(0)[:35] + "\x00", guid(0) + "&scope=api",
@@ -129,8 +125,7 @@ func TestParticipantID(t *testing.T) {
 // and only a credential of this provider is.
 func TestRenew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pf := newPlatform(people(1)...)
-		p, _ := open(t, testConfig(ByID), pf)
+		p, pf := openWith(t, ByID, 1)
 		d := request(guid(0))
 		stale, err := p.Authorize(t.Context(), d)
 		if err != nil {
@@ -162,35 +157,6 @@ func TestRenew(t *testing.T) {
 	})
 }
 
-// A token handed to an SDK has to last: one at hand that the caller does not
-// want is replaced, one just minted is returned whatever the caller thinks.
-func TestIssueToken(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		pf := newPlatform(people(1)...)
-		p, _ := open(t, testConfig(ByID), pf)
-		issue := func(keep bool) *delegation.Token {
-			token, err := p.IssueToken(t.Context(), request(guid(0)), func(*delegation.Token) bool { return keep })
-			if err != nil {
-				t.Fatal(err)
-			}
-			return token
-		}
-		first := issue(false)
-		if _, _, grants, _ := pf.counts(); grants != 1 {
-			t.Errorf("%d grants for the first token", grants)
-		}
-		if issue(true) != first {
-			t.Error("a token that was to be kept was replaced")
-		}
-		if issue(false) == first {
-			t.Error("a token that was not to be kept was returned")
-		}
-		if _, err := p.IssueToken(t.Context(), request("planted"), func(*delegation.Token) bool { return true }); asRefusal(t, err).Code != delegation.ParticipantUnknown {
-			t.Errorf("%v", err)
-		}
-	})
-}
-
 // Requests must go where the settings say, host header included.
 func TestUpstream(t *testing.T) {
 	for address, want := range map[string]delegation.Upstream{
@@ -215,65 +181,11 @@ func TestUpstream(t *testing.T) {
 	}
 }
 
-// The default policy is what stands between an app and everything else a
-// participant token can do: no deletion, no account deletion, and no PUT of
-// the participant, who could write themselves into somebody else's field.
-func TestRoutes(t *testing.T) {
-	p, err := New(testConfig(ByID))
-	if err != nil {
-		t.Fatal(err)
-	}
-	table, err := policy.New(p.Traits().Routes, p.Traits().Scopes)
-	if err != nil {
-		t.Fatal(err)
-	}
-	const v1, v2 = "/api/v1/delegated/", "/api/v2/delegated/"
-	for _, c := range []struct {
-		open   string // with a token, without one ("public"), or "" for closed
-		method string
-		paths  []string
-	}{
-		{"token", "GET", []string{
-			v1 + "participant", v1 + "project", v1 + "datacollectionsettings", v1 + "dataavailability", v1 + "surveyanswers", v1 + "surveyresults",
-			v1 + "surveytasks", v1 + "inbox", v1 + "inbox/1", v1 + "devicedata", v1 + "devicedata/1", v1 + "devicedata/allDataTypes",
-			v2 + "devicedata", v2 + "devicedata/aggregate", v2 + "devicedata/aggregate/dailysleep", v2 + "devicedata/allDataTypes",
-			v1 + "fitbit/dailySummaries", v1 + "appleHealth/workouts", v1 + "externalaccountproviders", v1 + "externalaccounts",
-			v1 + "featuredexternalaccountproviders", v1 + "notifications", v1 + "files", v1 + "files/download", v1 + "custom/Asthma.ActionPlan",
-		}},
-		{"token", "POST", []string{
-			v1 + "devicedata", v1 + "externalaccountproviders/1/connect", v1 + "externalaccounts/refresh/1", v1 + "files", v1 + "customevents", v1 + "custom/Name",
-		}},
-		{"token", "PUT", []string{v1 + "inbox/1/markRead", v1 + "custom/Name"}},
-		{"public", "GET", []string{v1 + "externalaccountproviders/1/logo", "/api/v1/public/projects/1/views/key"}},
-		{"", "DELETE", []string{
-			v1 + "surveyresults/1", v1 + "devicedata/1", v1 + "files", v1 + "externalaccounts/delete/1", v1 + "custom/Name", v1 + "participant",
-			"/api/cfhrprovideraccounts/account/1",
-		}},
-		{"", "PUT", []string{v1 + "participant", v1 + "inbox/1/delete", v1 + "inbox/1", v1 + "devicedata"}},
-		{"", "POST", []string{v1 + "participant", v1 + "externalaccountproviders/1/logo", v2 + "devicedata", "/identityserver/connect/token"}},
-		{"", "PATCH", []string{v1 + "participant", v1 + "custom/Name"}},
-		{"", "GET", []string{"/", "/api/v1/administration/projects/1/participants", "/api/v1/delegated", "/api/v3/delegated/x", "/survey", "/api/v1/public/projects/1/views/key/x"}},
-	} {
-		for _, path := range c.paths {
-			verdict, err := table.Match(c.method, path, false)
-			switch {
-			case c.open == "":
-				if err == nil {
-					t.Errorf("%s %s is open", c.method, path)
-				}
-			case err != nil || verdict.Public != (c.open == "public"):
-				t.Errorf("%s %s: %+v, %v; want %s", c.method, path, verdict, err, c.open)
-			}
-		}
-	}
-}
-
 // Whoever asks while an outage lasts learns that the platform is at fault, and
 // nobody that they are.
 func TestIssuerDown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pf := newPlatform(people(1)...)
-		p, _ := open(t, testConfig(ByIdentifier), pf)
+		p, pf := openWith(t, ByIdentifier, 1)
 		html := reply(502, "<html>planted")
 		html.Header.Set("Content-Type", "text/html")
 		html.Header.Set("Retry-After", "9")
@@ -287,29 +199,6 @@ func TestIssuerDown(t *testing.T) {
 		time.Sleep(9 * time.Second)
 		wantParticipant(t, p, "planted-0", guid(0), "")
 	})
-}
-
-// What the issuer says about scopes and client of the participant's token is
-// the operator's matter.
-func TestParticipantTokenErrors(t *testing.T) {
-	for code, refusal := range map[string]delegation.Code{
-		"invalid_scope":          delegation.ScopeRejected,
-		"invalid_client":         delegation.CredentialsRejected,
-		"unsupported_grant_type": delegation.CredentialsRejected,
-		"access_denied":          delegation.DelegationRefused,
-	} {
-		synctest.Test(t, func(t *testing.T) {
-			pf := newPlatform(people(1)...)
-			p, _ := open(t, testConfig(ByID), pf)
-			pf.token = func(form url.Values) *http.Response {
-				if form.Has("client_assertion") {
-					return nil
-				}
-				return reply(400, map[string]string{"error": code, "error_description": "planted"})
-			}
-			wantParticipant(t, p, guid(0), "", refusal)
-		})
-	}
 }
 
 // Ending a session must drop the person's tokens and lookups, and those of

@@ -13,43 +13,45 @@ import (
 )
 
 const (
-	// assumedLimit is the hourly limit until an answer tells: that of a
-	// project without a licence.
+	// assumedLimit is the hourly limit until an answer says: that of a project
+	// without a licence.
 	assumedLimit = 1000
 
 	window = time.Hour
 
-	// unknownShare of the limit (1/5) is what lookups that find nobody may
-	// spend at any pace. What is left then is low, whoever spent it.
+	// unknownShare of the limit (1/5) is what look-ups that find nobody may spend at
+	// any pace. If less than that is left of the limit, nothing is.
 	unknownShare = 5
 
-	// reservedShare of the limit (1/10) is kept back for looking up people of
-	// whom nothing is known: they may be participants. Reading the list never
-	// touches it, nor do people who were looked up in vain.
+	// reservedShare of the limit (1/10) is reserved for people of whom nothing is
+	// known, who may be participants. Neither reading the list nor people who were
+	// looked up in vain may spend it.
 	reservedShare = 10
 
-	// burstShare of the limit (1/4) is what may be spent at once on people of
-	// whom nothing is known, beyond the strangers' share. What is then left,
-	// without twice what is reserved, is spread over the rest of the window.
+	// burstShare of the limit (1/4) is what may be spent at once on people of whom
+	// nothing is known, beyond unknownShare. What is then left, without twice what
+	// is reserved, is spread over the rest of the window.
 	burstShare = 4
 
-	// maxDeferral is how long somebody waits at most to be tried again who
-	// could not be looked up while there is quota left.
+	// maxDeferral is the longest RetryAfter for a person who could not be looked up
+	// although there is quota left.
 	maxDeferral = 30 * time.Second
 )
 
-// quota follows the hourly limit of administrative requests, which all of the
-// project's service accounts share.
+// quota follows the platform's hourly limit of administrative requests, which all
+// service accounts of the project share, and divides it: a part for people whom
+// nobody knows, a reserve for new participants, the rest for reading the list. It
+// is safe for concurrent use.
 type quota struct {
 	mu        sync.Mutex
 	limit     int
 	remaining int
 	reset     time.Time
 
-	unknownSpent int // what lookups that found nobody have spent
+	unknownSpent int // what look-ups that found nobody have spent
 	unknownReset time.Time
 
-	pacedBudget float64 // lookups beyond the strangers' share that may be made now
+	pacedBudget float64 // look-ups beyond unknownShare that may be made now
 	refilled    time.Time
 }
 
@@ -57,8 +59,8 @@ func newQuota() *quota {
 	return &quota{limit: assumedLimit, remaining: assumedLimit}
 }
 
-// startWindows begins new windows where old ones have ended. The strangers' window is
-// our own: it must not begin anew whenever the platform changes its mind.
+// startWindows begins new windows where old ones have ended. That of the unknown
+// people is our own: it must not begin again whenever the platform's reset moves.
 func (q *quota) startWindows(now time.Time) {
 	if !now.Before(q.reset) {
 		q.remaining, q.reset = q.limit, now.Add(window)
@@ -68,7 +70,8 @@ func (q *quota) startWindows(now time.Time) {
 	}
 }
 
-// spend takes one request, or refuses until the window ends.
+// spend takes one request. The error is issuer_throttled until the window ends, if
+// none is left.
 func (q *quota) spend() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -81,13 +84,15 @@ func (q *quota) spend() error {
 	return nil
 }
 
+// throttled returns a refusal issuer_throttled.
 func throttled(wait time.Duration, cause error) *delegation.Refusal {
 	r := delegation.Refuse(delegation.IssuerThrottled, cause)
 	r.RetryAfter = wait
 	return r
 }
 
-// observe reads the RateLimit headers, whose reset is in seconds from now.
+// observe takes over the limits in an answer's RateLimit headers, whose reset is in
+// seconds from now.
 func (q *quota) observe(h http.Header) {
 	limit, ok1 := headerCount(h, "RateLimit-Limit")
 	remaining, ok2 := headerCount(h, "RateLimit-Remaining")
@@ -107,12 +112,13 @@ func (q *quota) observe(h http.Header) {
 	q.limit, q.remaining, q.reset = limit, remaining, reset
 }
 
+// headerCount returns a header's whole number.
 func headerCount(h http.Header, name string) (int, bool) {
 	n, err := strconv.ParseUint(h.Get(name), 10, 31)
 	return int(n), err == nil
 }
 
-// exhaust notes a 429.
+// exhaust records that the limit is spent (status 429), for wait or a minute.
 func (q *quota) exhaust(wait time.Duration) {
 	if wait <= 0 {
 		wait = time.Minute
@@ -122,9 +128,9 @@ func (q *quota) exhaust(wait time.Duration) {
 	q.remaining, q.reset = 0, time.Now().Add(wait)
 }
 
-// spendUnknown takes the strangers' part of a lookup whose outcome is not known
-// yet. False means that looking somebody up by a request of their own is too
-// dear now, and the list has to do: one request reads a hundred participants.
+// spendUnknown takes a look-up, of which it is not known yet whether it finds
+// anybody, from the budget for unknown people. It returns false if that is spent:
+// then the list has to do, of which one request reads a hundred participants.
 func (q *quota) spendUnknown() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -137,18 +143,19 @@ func (q *quota) spendUnknown() bool {
 	return true
 }
 
-// refundUnknown gives back what stranger took, for a lookup that found somebody.
+// refundUnknown gives back what spendUnknown took, for a look-up that found a
+// participant.
 func (q *quota) refundUnknown() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.unknownSpent = max(0, q.unknownSpent-1)
 }
 
-// spendPaced takes one of the lookups that are made beyond the strangers' share, of
-// somebody of whom it is not known whether they are a participant. What is left
-// of the limit is spread over what is left of its window, and some saved for
-// those who come for the first time: people who keep coming, and whom there was
-// no quota for, or who were none, have the rest.
+// spendPaced takes a single look-up beyond unknownShare, of a person who may or may
+// not be a participant. What is left of the limit is spread over what is left of
+// its window, with some saved for people who come for the first time. seen is a
+// person who was looked up in vain, or could not be looked up, before. The error is
+// issuer_throttled.
 func (q *quota) spendPaced(seen bool) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -176,15 +183,15 @@ func (q *quota) spendPaced(seen bool) error {
 	return throttled(wait, errors.New("the hourly limit of administrative requests leaves little for people who are not known"))
 }
 
-// refundPaced gives back what beyond took, for a lookup that found somebody.
+// refundPaced gives back what spendPaced took, for a look-up that found a
+// participant.
 func (q *quota) refundPaced() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.pacedBudget++
 }
 
-// canAfford tells whether reading so many pages of the list leaves what is
-// reserved.
+// canAfford reports whether reading so many pages of the list leaves what is reserved.
 func (q *quota) canAfford(pages int) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -192,14 +199,14 @@ func (q *quota) canAfford(pages int) bool {
 	return q.remaining-pages >= q.limit/reservedShare
 }
 
-// halfLimit of the limit.
+// halfLimit returns half of the limit.
 func (q *quota) halfLimit() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.limit / 2
 }
 
-// untilReset is how long the window lasts.
+// untilReset returns how long the window lasts.
 func (q *quota) untilReset() time.Duration {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -208,7 +215,8 @@ func (q *quota) untilReset() time.Duration {
 	return q.reset.Sub(now)
 }
 
-// hasSlack tells whether there is enough for what could as well wait.
+// hasSlack reports whether there is enough left for work that could as well wait:
+// more than half of the limit.
 func (q *quota) hasSlack() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -216,8 +224,8 @@ func (q *quota) hasSlack() bool {
 	return q.remaining > q.limit/2
 }
 
-// minInterval returns how often something that takes n requests may be done to
-// spend one in share of the limit.
+// minInterval returns how often work that takes n requests may be done to spend at
+// most one share-th of the limit.
 func (q *quota) minInterval(n, share int) time.Duration {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -25,8 +25,7 @@ func limits(limit, remaining, reset int) http.Header {
 // whoever is a participant still gets in.
 func TestStrangersAndQuota(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pf := newPlatform(people(250)...)
-		p, _ := open(t, testConfig(ByIdentifier), pf)
+		p, pf := openWith(t, ByIdentifier, 250)
 		for i := range 400 {
 			wantParticipant(t, p, fmt.Sprintf("planted-stranger-%d", i), "", delegation.ParticipantUnknown)
 		}
@@ -71,8 +70,7 @@ func TestStrangersForAnHour(t *testing.T) {
 // Lookups that find somebody are not charged to the strangers.
 func TestParticipantsAreNoStrangers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pf := newPlatform(people(300)...)
-		p, _ := open(t, testConfig(ByIdentifier), pf)
+		p, pf := openWith(t, ByIdentifier, 300)
 		for i := range 300 {
 			wantParticipant(t, p, fmt.Sprintf("planted-%d", i), guid(i), "")
 		}
@@ -121,8 +119,7 @@ func TestListedIdentifiers(t *testing.T) {
 // is known is served.
 func TestSpentQuota(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pf := newPlatform(people(2)...)
-		p, _ := open(t, testConfig(ByIdentifier), pf)
+		p, pf := openWith(t, ByIdentifier, 2)
 		wantParticipant(t, p, "planted-0", guid(0), "")
 		p.cache.quota.observe(limits(1000, 0, 1200))
 		wantParticipant(t, p, "planted-0", guid(0), "")
@@ -141,8 +138,7 @@ func TestSpentQuota(t *testing.T) {
 // A 429 stops us until the platform says so, even without the other headers.
 func TestThrottled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		pf := newPlatform(people(1)...)
-		p, _ := open(t, testConfig(ByIdentifier), pf)
+		p, pf := openWith(t, ByIdentifier, 1)
 		res := reply(429, "")
 		res.Header.Set("RateLimit-Reset", "300")
 		pf.admin = func(*http.Request) *http.Response { return res }

@@ -13,10 +13,10 @@ const (
 	v2 = "/api/v2/delegated"
 )
 
-// defaultRoutes is the policy where no `allow` line is written: what a participant
-// token may be used for by the platform's SDKs. It leaves out every deletion,
-// and PUT participant, with which a participant could write the custom field
-// that says who they are. Public routes come first: the first match decides.
+// defaultRoutes returns the route policy of a directive without `allow` lines: what
+// the platform's SDKs use a participant token for. It leaves out every deletion,
+// and PUT participant, by which a participant could write the custom field that
+// says who they are. Public routes come first: the first match decides.
 func defaultRoutes() []delegation.Route {
 	on := func(pattern string, methods ...string) delegation.Route {
 		return delegation.Route{Methods: methods, Pattern: pattern}

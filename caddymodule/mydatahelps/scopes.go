@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// documentedScopes are the scopes the platform documents, and Project:read, which its own
-// dashboard asks for. The list is for warnings only: the platform adds scopes
-// without notice.
+// documentedScopes are the scopes that the platform documents, and Project:read, which
+// its own dashboard asks for. The list is for warnings only: the platform adds
+// scopes without notice.
 var documentedScopes = []string{
 	"api",
 	"AppleHealthActivitySummaries:read",
@@ -36,14 +38,11 @@ var documentedScopes = []string{
 	"SurveyTasks:read",
 }
 
-// checkScopes returns the scopes sorted.
+// checkScopes returns the setting's scopes, sorted.
 func checkScopes(scopes []string) ([]string, error) {
-	if len(scopes) == 0 {
-		return nil, errors.New("scopes is missing: name what a participant token may be used for, such as Participant:read")
-	}
 	sorted := slices.Sorted(slices.Values(scopes))
 	for i, s := range sorted {
-		if !isScope(s) {
+		if !delegation.IsScope(s) {
 			return nil, errors.New("scopes holds an empty scope or one with a space, quote, backslash or control character: write the scopes side by side, unquoted")
 		}
 		if i > 0 && s == sorted[i-1] {
@@ -53,17 +52,7 @@ func checkScopes(scopes []string) ([]string, error) {
 	return sorted, nil
 }
 
-// isScope tells whether s is a scope-token of RFC 6749 section 3.3.
-func isScope(s string) bool {
-	for _, c := range []byte(s) {
-		if c <= ' ' || c > '~' || c == '"' || c == '\\' {
-			return false
-		}
-	}
-	return s != ""
-}
-
-// Warnings tells what in the settings works but is probably not meant.
+// Warnings returns what in the settings works but is probably a mistake, for the log.
 func (p *Provider) Warnings() []string {
 	var all []string
 	for _, s := range p.config.Scopes {

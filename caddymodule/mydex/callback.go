@@ -20,17 +20,18 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
 )
 
-// callback is what the platform tells. Of the fields only their names and whether
-// they may be read are kept: a callback may hold values.
+// callback is the body that the platform posts. Of the fields of datasets only
+// those are kept that say which may be read: a callback may hold values.
 type callback struct {
 	kind, uid, mydexID, key, connectionID, linkingToken string
-	readable                                            []string
+	readable                                            []string // the datasets that the member has opened to be read
 }
 
-// HandleCallback implements [delegation.Connector]. Notifications, and words without a
-// key, are taken and change nothing.
+// HandleCallback implements [delegation.Connector]. Notifications, and callbacks
+// without a member key, are taken and change nothing.
 func (p *Provider) HandleCallback(ctx context.Context, r *http.Request) (delegation.CallbackKind, error) {
-	// It is the same each time, and nothing else shows who speaks.
+	// The hash is the same each time, and nothing else shows that the platform has
+	// sent it.
 	sent := r.Header["Authentication"]
 	if len(sent) != 1 || subtle.ConstantTimeCompare([]byte(sent[0]), []byte(p.connectionTokenHash)) != 1 {
 		return delegation.CallbackOther, delegation.ErrForged
@@ -42,7 +43,7 @@ func (p *Provider) HandleCallback(ctx context.Context, r *http.Request) (delegat
 	case w.kind == "notification":
 		return delegation.CallbackNotification, nil
 	case w.kind == "" && w.key == "" && w.mydexID != "":
-		return delegation.CallbackOther, nil // who somebody is
+		return delegation.CallbackOther, nil // it says who a member is
 	case w.kind != "":
 		return delegation.CallbackOther, errors.New("the callback is of a type that is not known")
 	}
@@ -65,7 +66,7 @@ func (p *Provider) HandleCallback(ctx context.Context, r *http.Request) (delegat
 	}
 	err = store.Stage(ctx, p.host.Name(), "", w.linkingToken, grants.PendingResult{Account: w.uid, Secret: delegation.NewSecret(string(text))})
 	if errors.Is(err, grants.ErrNotFound) {
-		return delegation.CallbackOther, errors.New("there is no journey of this linking_token, or it is over")
+		return delegation.CallbackOther, errors.New("no consent flow has this linking_token, or it has ended")
 	}
 	if err != nil {
 		return delegation.CallbackOther, refusalOf(err)
@@ -73,13 +74,15 @@ func (p *Provider) HandleCallback(ctx context.Context, r *http.Request) (delegat
 	return delegation.CallbackConsent, nil
 }
 
+// The causes of callbacks that are not taken. They name no value.
 var errCallbackFormat = errors.New("the callback is neither a form nor a JSON object, or has a field twice")
 
 var errCallbackEncoded = errors.New("the callback is packed (Content-Encoding), which is not read")
 
+// readCallback reads a form or a JSON object.
 func readCallback(r *http.Request) (*callback, error) {
 	if len(r.Header["Content-Encoding"]) > 0 {
-		return nil, errCallbackEncoded // as a form it could seem to say nothing, and be taken
+		return nil, errCallbackEncoded // read as a form, it could seem to be about no consent, and be taken
 	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -96,7 +99,7 @@ func readCallback(r *http.Request) (*callback, error) {
 	}
 }
 
-// field is where a value of a name goes; nil if it is not known.
+// field returns where a field's value goes; nil for a name that is not known.
 func (w *callback) field(name string) *string {
 	switch name {
 	case "type":
@@ -116,15 +119,16 @@ func (w *callback) field(name string) *string {
 	}
 }
 
-// accessField is the name of a field that says how a dataset may be read: whether
-// (a), and by itself or when the member is asked (s).
+// accessField matches the name of a form's field that says how a dataset may be
+// read: whether (a), and by itself or when the member is asked (s).
 var accessField = regexp.MustCompile(`^fields\[([A-Za-z0-9_]+)\].*\[access\]\[r\]\[([as])\]$`)
 
 const (
 	accessAllowed   = "1"
-	accessOnRequest = "R" // not what to try a key by: a refusal would say nothing of it
+	accessOnRequest = "R" // not for probing a key: a refusal would say nothing of the key
 )
 
+// readFormCallback reads a form. A field of ours that comes twice is an error.
 func readFormCallback(body string) (*callback, error) {
 	form, err := url.ParseQuery(body)
 	if err != nil {
@@ -151,6 +155,7 @@ func readFormCallback(body string) (*callback, error) {
 	return w.normalize(), nil
 }
 
+// readJSONCallback reads a JSON object. A name that comes twice is an error.
 func readJSONCallback(body []byte) (*callback, error) {
 	all, err := oauth.StrictObject(body)
 	if err != nil {
@@ -160,7 +165,7 @@ func readJSONCallback(body []byte) (*callback, error) {
 	for name, value := range all {
 		if to := w.field(name); to != nil && value != nil {
 			if digits(string(value)) {
-				*to = string(value) // the platform's types are loose
+				*to = string(value) // the platform sends numbers as numbers or as strings
 			} else if json.Unmarshal(value, to) != nil {
 				return nil, errCallbackFormat
 			}
@@ -177,7 +182,8 @@ func readJSONCallback(body []byte) (*callback, error) {
 	return w.normalize(), nil
 }
 
-// hasReadAccess tells whether {"access":{"r":{"<name>":"<value>"}}} is anywhere in v.
+// hasReadAccess tells whether {"access":{"r":{"<name>":"<value>"}}} is anywhere in
+// v.
 func hasReadAccess(v any, name, value string) bool {
 	in := func(v any) bool { return hasReadAccess(v, name, value) }
 	switch v := v.(type) {
@@ -193,6 +199,7 @@ func hasReadAccess(v any, name, value string) bool {
 	return false
 }
 
+// normalize sorts the readable datasets, and drops repeated ones.
 func (w *callback) normalize() *callback {
 	slices.Sort(w.readable)
 	w.readable = slices.Compact(w.readable)

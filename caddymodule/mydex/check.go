@@ -34,12 +34,12 @@ func (p *Provider) Check(ctx context.Context, q delegation.CheckRequest, tell fu
 	}}}
 	if d != nil {
 		steps = append(steps, delegation.CheckStep{Name: "grant", Run: func(ctx context.Context) (string, error) {
-			h, err := p.readGrant(ctx, d.Person)
+			cached, err := p.readGrant(ctx, d.Person)
 			if err != nil {
 				return "", err
 			}
-			c.Member = h.member
-			return "of " + h.grant.Changed.UTC().Format("2006-01-02 15:04"), nil
+			c.Member = cached.member
+			return "of " + cached.grant.Changed.UTC().Format("2006-01-02 15:04"), nil
 		}})
 	}
 	if d != nil && d.Path != "" {
@@ -68,8 +68,8 @@ func (p *Provider) checkReachable(ctx context.Context) (string, error) {
 	return req.URL.Host + " answers", nil
 }
 
-// tryScopesSingly tries each scope by itself, as one bad one fails the whole request.
-// whole is what the whole request came to.
+// tryScopesSingly asks for each scope by itself, because one bad scope fails the
+// whole request. whole is the error of the whole request.
 func (p *Provider) tryScopesSingly(ctx context.Context, q *delegation.CheckRequest, scopes []string, whole error) error {
 	var refused, granted []string
 	for _, scope := range scopes {
@@ -78,7 +78,7 @@ func (p *Provider) tryScopesSingly(ctx context.Context, q *delegation.CheckReque
 		case err == nil:
 			granted = append(granted, scope)
 		case delegation.AsRefusal(err).Code != delegation.ScopeRejected:
-			return whole // that is not about scopes any more
+			return whole // the error is not about scopes any more
 		default:
 			if by := q.RoutesRequiring(scope); by != "" {
 				scope += " (asked for by allow " + by + ")"
@@ -96,14 +96,14 @@ func (p *Provider) tryScopesSingly(ctx context.Context, q *delegation.CheckReque
 	return delegation.Refuse(delegation.ScopeRejected, errors.New(said+": compare them with the scopes that Mydex has given the client"))
 }
 
-// readGrant reads somebody's grant. Unlike [Provider.member] it changes nothing: one
-// that was put aside is not tried again.
-func (p *Provider) readGrant(ctx context.Context, who delegation.Person) (*cachedGrant, error) {
+// readGrant reads a person's grant. Unlike [Provider.cachedOrRead] it changes
+// nothing: a suspended one is not probed.
+func (p *Provider) readGrant(ctx context.Context, person delegation.Person) (*cachedGrant, error) {
 	store, err := p.lazyStore.Store(ctx)
 	if err != nil {
 		return nil, refusalOf(err)
 	}
-	g, err := store.Find(ctx, p.owner(who))
+	g, err := store.Find(ctx, p.owner(person))
 	if err == nil && g.State != grants.Active {
 		err = grants.ErrNotFound
 	}
@@ -113,7 +113,8 @@ func (p *Provider) readGrant(ctx context.Context, who delegation.Person) (*cache
 	return decodeGrant(g)
 }
 
-// sendTestRead sends the request and tells how it ends, never what it says.
+// sendTestRead sends the request of the check, and returns the status and the size
+// of the answer, never its content.
 func (p *Provider) sendTestRead(ctx context.Context, d *delegation.Delegation, c *Credential) (string, error) {
 	req, err := http.NewRequestWithContext(ctx, d.Method, p.config.APIURL+d.URI, nil)
 	if err != nil {
@@ -132,7 +133,8 @@ func (p *Provider) sendTestRead(ctx context.Context, d *delegation.Delegation, c
 	}
 }
 
-// sendAndDiscard sends a request of our own, and throws the answer away.
+// sendAndDiscard sends a request of our own, and drops the answer's body, of which
+// it reads up to 1 MiB.
 func (p *Provider) sendAndDiscard(req *http.Request, c *Credential) (status int, size int64, err error) {
 	req.Header.Set("Accept", "application/json")
 	if err := c.Apply(req); err != nil {
@@ -140,7 +142,7 @@ func (p *Provider) sendAndDiscard(req *http.Request, c *Credential) (status int,
 	}
 	res, err := p.client.Do(req) //nolint:gosec // the operator's own address
 	if err != nil {
-		return 0, 0, errors.New("the platform does not answer") // err holds the address, and with it the key
+		return 0, 0, errors.New("the platform does not answer") // err holds the address, and with it the member key
 	}
 	defer func() { _ = res.Body.Close() }()
 	size, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 1<<20))

@@ -7,7 +7,6 @@ import (
 	"crypto/sha512"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"net/url"
 	"regexp"
 	"slices"
@@ -17,30 +16,32 @@ import (
 
 // The environments.
 const (
+	// The environments.
 	Live    = "live"
 	Sandbox = "sandbox"
 )
 
-// environments are the addresses of an environment: API, token endpoint's, identity's.
+// environments are the addresses of each: of the API, of the token endpoint's host,
+// and of the host where consent begins.
 var environments = map[string][3]string{
 	Live:    {"https://api.mydex.org", "https://op.mydexid.org", "https://idp.mydexid.org"},
 	Sandbox: {"https://sbx-api.mydex.org", "https://sbx-op.mydexid.org", "https://sbx-idp.mydexid.org"},
 }
 
-// tokenPath is the path of the token endpoint.
-const tokenPath = "/oauth2/token"
+// endpointPath is the path of the token endpoint.
+const endpointPath = "/oauth2/token"
 
-// ScopeAll is what every token has. Datasets need no other scope.
+// ScopeAll is the scope that every token has. Datasets need no other one.
 const ScopeAll = "mydex:pdx"
 
-// Config is an account at Mydex: an OAuth client and a dedicated connection.
-// Its values are plain: placeholders are expanded already.
+// Config is an account at Mydex: an OAuth client and a dedicated connection. Its
+// values are plain: placeholders are expanded already.
 type Config struct {
-	// Environment is [Live] or [Sandbox]. Empty: all three addresses are given.
+	// Environment is [Live] or [Sandbox]. Empty: all three addresses are set.
 	Environment string
 	// APIURL, TokenURL and IdentityURL take the place of the environment's
-	// addresses: of the PDX API, of the whole token endpoint, and of what
-	// consent is begun at.
+	// addresses: of the PDX API, of the whole token endpoint, and of the host where
+	// consent begins.
 	APIURL, TokenURL, IdentityURL string
 	// ClientID and ClientSecret are the OAuth client's.
 	ClientID     string
@@ -48,39 +49,35 @@ type Config struct {
 	// LoadSecret reads the secret again, before each token. Nil: it does not
 	// change.
 	LoadSecret func() (delegation.Secret, error)
-	// ConnectionNID and Token are the dedicated connection's. The token is not a
-	// member's key, which goes by a similar name.
+	// ConnectionNID and ConnectionToken are the dedicated connection's. The token
+	// is not a member's key, which goes by a similar name.
 	ConnectionNID   string
 	ConnectionToken delegation.Secret
-	// Scopes are the default of every route and the ceiling of what an `allow`
-	// line may ask for. mydex:pdx is always among them.
+	// Scopes are the default of every route and the ceiling of what an `allow` line
+	// may ask for. mydex:pdx is always among them.
 	Scopes []string
 	// Rules set the style of routes.
 	Rules []Rule
-	// HTTP says how the platform is reached; may be nil.
+	// HTTP are the settings of connections to the platform; may be nil.
 	HTTP *delegation.HTTP
 }
 
 var (
-	nidRE   = regexp.MustCompile(`^[0-9]{1,18}$`)
-	scopeRE = regexp.MustCompile(`^[\x21\x23-\x5b\x5d-\x7e]+$`) // RFC 6749 section 3.3
+	nidRE = regexp.MustCompile(`^[0-9]{1,18}$`)
 )
 
-// validate completes the defaults and refuses what cannot work or is unsafe.
-// Every error begins with the setting's name in the Caddyfile.
+// validate sets the defaults, and refuses what cannot work or is unsafe. It returns
+// the API's address. Every error begins with the setting's name in the Caddyfile.
 func (c *Config) validate() (api *url.URL, err error) {
-	defaults, ok := environments[c.Environment]
-	if !ok && c.Environment != "" {
-		return nil, fmt.Errorf("environment is live or sandbox, not %q", c.Environment)
+	if err := c.CheckComplete(); err != nil {
+		return nil, err
 	}
-	if !ok && (c.APIURL == "" || c.TokenURL == "" || c.IdentityURL == "") {
-		return nil, errors.New("environment is missing: live or sandbox; or give api_url, token_url and identity_url")
-	}
+	defaults := environments[c.Environment]
 	if c.APIURL == "" {
 		c.APIURL = defaults[0]
 	}
 	if c.TokenURL == "" {
-		c.TokenURL = defaults[1] + tokenPath
+		c.TokenURL = defaults[1] + endpointPath
 	}
 	if c.IdentityURL == "" {
 		c.IdentityURL = defaults[2]
@@ -89,7 +86,7 @@ func (c *Config) validate() (api *url.URL, err error) {
 		name, example string
 		to            *string
 	}{
-		{"token_url", "https://op.mydexid.org" + tokenPath, &c.TokenURL},
+		{"token_url", "https://op.mydexid.org" + endpointPath, &c.TokenURL},
 		{"identity_url", "https://idp.mydexid.org", &c.IdentityURL},
 		{"api_url", "https://api.mydex.org", &c.APIURL},
 	} {
@@ -98,15 +95,8 @@ func (c *Config) validate() (api *url.URL, err error) {
 		}
 		*setting.to = api.String()
 	}
-	switch {
-	case c.ClientID == "":
-		return nil, errors.New("client_id is missing: the OAuth client's, from Mydex")
-	case c.ClientSecret.Reveal() == "":
-		return nil, errors.New("client_secret is missing: the OAuth client's, from Mydex")
-	case !nidRE.MatchString(c.ConnectionNID):
+	if !nidRE.MatchString(c.ConnectionNID) {
 		return nil, errors.New("connection_nid is no number: give the NID of the dedicated connection")
-	case c.ConnectionToken.Reveal() == "":
-		return nil, errors.New("connection_token is missing: the dedicated connection's, from Mydex")
 	}
 	if c.Scopes, err = checkScopes(c.Scopes); err != nil {
 		return nil, err
@@ -114,10 +104,11 @@ func (c *Config) validate() (api *url.URL, err error) {
 	return api, nil
 }
 
+// checkScopes returns the scopes with [ScopeAll], sorted and each once.
 func checkScopes(scopes []string) ([]string, error) {
 	all := []string{ScopeAll}
 	for _, s := range scopes {
-		if !scopeRE.MatchString(s) {
+		if !delegation.IsScope(s) {
 			return nil, errors.New("scopes holds a character that no scope has: separate scopes by blanks, such as mydex:pdx get:/timeline")
 		}
 		if !slices.Contains(all, s) {
@@ -128,14 +119,14 @@ func checkScopes(scopes []string) ([]string, error) {
 	return all, nil
 }
 
-// connectionTokenHash is what Mydex is told the connection's token by, and what it shows that
-// it is itself by.
+// connectionTokenHash is the SHA-512 of the connection's token, in hexadecimal. The
+// platform is shown it when consent begins, and shows it in its callbacks.
 func (c *Config) connectionTokenHash() string {
 	sum := sha512.Sum512([]byte(c.ConnectionToken.Reveal()))
 	return hex.EncodeToString(sum[:])
 }
 
-// clientName names the client, as identities do.
+// clientName names the client in the identities of tokens.
 func (c *Config) clientName() string { return c.ClientID + " " + c.ConnectionNID }
 
 // fingerprint is a hash over every setting.
@@ -151,7 +142,7 @@ func (c *Config) fingerprint() string {
 	return delegation.Fingerprint(settings...)
 }
 
-// secretFingerprint tells secrets apart.
+// secretFingerprint tells secrets apart without holding them.
 func secretFingerprint(s delegation.Secret) string {
 	sum := sha256.Sum256([]byte("mydex\x00" + s.Reveal()))
 	return hex.EncodeToString(sum[:])

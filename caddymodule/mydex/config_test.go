@@ -36,6 +36,7 @@ func TestConfig(t *testing.T) {
 		"no client":         {func(c *Config) { c.ClientID = "" }, "client_id is missing"},
 		"no secret":         {func(c *Config) { c.ClientSecret = delegation.Secret{} }, "client_secret is missing"},
 		"nid":               {func(c *Config) { c.ConnectionNID = "CANARY" }, "connection_nid is no number"},
+		"no nid":            {func(c *Config) { c.ConnectionNID = "" }, "connection_nid is missing"},
 		"no token":          {func(c *Config) { c.ConnectionToken = delegation.NewSecret("") }, "connection_token is missing"},
 		"scopes in quotes":  {func(c *Config) { c.Scopes = []string{`"a`} }, "scopes holds a character"},
 		"scopes in one":     {func(c *Config) { c.Scopes = []string{"a b"} }, "scopes holds a character"},

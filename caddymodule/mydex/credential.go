@@ -11,20 +11,21 @@ import (
 
 var (
 	errNoToken     = errors.New("the credential has no token")
-	errNoPlacement = errors.New("nobody has judged where the member's identity goes")
+	errNoPlacement = errors.New("the credential has no placement of the member's identity")
 )
 
-// Credential is what a request in a member's name needs on the wire: the
-// operator's bearer and the member's identity.
+// Credential is what a request in a member's name needs on the wire: the operator's
+// bearer and the member's identity.
 type Credential struct {
 	// Token is the operator's service token.
 	Token *delegation.Token
 
-	// Member is whose request it is. Zero only where Place says None.
+	// Member is the member whose request it is. Zero only where Placement says
+	// [None].
 	Member Member
 
-	// Placement is where the member's identity goes: what [Styles.Place] returned
-	// for this request.
+	// Placement is where the member's identity goes: what [Styles.Placement] has
+	// returned for this request.
 	Placement IdentityPlacement
 }
 
@@ -78,6 +79,7 @@ func (c *Credential) Apply(out *http.Request) error {
 	return nil
 }
 
+// check refuses a credential that is not complete.
 func (c *Credential) check() error {
 	switch {
 	case c.Token == nil:
@@ -91,8 +93,8 @@ func (c *Credential) check() error {
 	}
 }
 
-// Stale reports whether the answer is a 401. It may also be about the route
-// or the member key, which the platform's answer does not tell apart.
+// Stale reports whether the answer is a 401. It may also be about the route or the
+// member key, which the platform's answer does not tell apart.
 func (c *Credential) Stale(res *http.Response) bool {
 	return delegation.Bearer{Token: c.Token}.Stale(res)
 }

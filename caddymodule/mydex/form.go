@@ -12,14 +12,14 @@ import (
 
 var errForm = errors.New("the Content-Type is that of a form, whose fields could override the member's identity: send JSON as application/json")
 
-// checkBody refuses forms. PHP merges the fields of application/
-// x-www-form-urlencoded and multipart/form-data with the parameters of the
-// query and prefers them ($_REQUEST, with the default request_order GP), so
+// checkBody refuses forms. PHP merges the fields of
+// application/x-www-form-urlencoded and multipart/form-data with the parameters of
+// the query and prefers them ($_REQUEST, with the default request_order GP), so
 // that key=… in a body would win over the one in the query.
 //
-// PHP compares without case and only up to the first ";", "," or space, and
-// other servers look at other copies of a header than the first: all of all
-// of them is searched.
+// PHP compares without case, and only up to the first ";", "," or space; other
+// servers look at other copies of a header than the first. So every value of every
+// copy is searched.
 func checkBody(out *http.Request) error {
 	for name, values := range out.Header {
 		if !isAlias(name, "content-type") {
@@ -35,9 +35,9 @@ func checkBody(out *http.Request) error {
 	return nil
 }
 
-// declareBody says what a body is that came without a Content-Type. A server
-// may otherwise look at its first bytes and guess (RFC 9110 section 8.3), or
-// take it for a form, as those do that follow CGI.
+// declareBody declares a body without a Content-Type to be JSON. A server may
+// otherwise look at its first bytes and guess (RFC 9110 section 8.3), or take it
+// for a form, as those do that follow CGI.
 func declareBody(out *http.Request) {
 	if out.Body == nil || out.Body == http.NoBody || out.ContentLength == 0 {
 		return
@@ -50,9 +50,9 @@ func declareBody(out *http.Request) {
 	out.Header["Content-Type"] = []string{"application/json"}
 }
 
-// isAlias tells whether a header's name reads as another one, which is in
-// lower case. Servers that hand headers on as environment variables turn
-// every byte but letters and digits into the same separator, so that
+// isAlias tells whether a header's name reads as another one, which is in lower
+// case. Servers that hand headers on as environment variables (RFC 3875 section
+// 4.1.18) turn every byte but letters and digits into the same separator, so that
 // Connection_Token becomes Connection-Token there.
 func isAlias(name, of string) bool {
 	if len(name) != len(of) {

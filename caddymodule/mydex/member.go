@@ -8,8 +8,8 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// Member is what makes a request one member's. All three belong together: the
-// platform accepts no other combination.
+// Member is the identity that makes a request one member's. The three values belong
+// together: the platform accepts no other combination.
 type Member struct {
 	// UID is the member's number at Mydex, such as 4020.
 	UID string
@@ -19,8 +19,8 @@ type Member struct {
 	ConnectionID string
 
 	// Key is the member key, which the platform cannot recover. It is not the
-	// dedicated connection's token, which has nearly the name of the header
-	// that this one is sent in.
+	// dedicated connection's token, whose name is nearly that of the header that
+	// this one is sent in.
 	Key delegation.Secret
 }
 
@@ -31,9 +31,9 @@ var (
 	errKey          = errors.New("the member key is missing, or holds a space or a character that no header may carry")
 )
 
-// Check tells whether a member can be put on a request. What it lets pass
-// needs no escaping in a path and can neither end a segment nor begin a
-// parameter or a header. Its error holds none of the values.
+// Check refuses a member that cannot be put on a request. What it lets pass needs
+// no escaping in a path, and can neither end a segment nor begin a parameter or a
+// header. Its error holds none of the values.
 func (m Member) Check() error {
 	switch {
 	case !isID(m.UID):
@@ -47,7 +47,7 @@ func (m Member) Check() error {
 	}
 }
 
-// equal tells whether two are the same, key included.
+// equal compares two members, their keys in constant time.
 func (m Member) equal(other Member) bool {
 	return m.UID == other.UID && m.ConnectionID == other.ConnectionID && m.Key.Equal(other.Key)
 }

@@ -14,11 +14,12 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 )
 
-// Provider is one account at Mydex. Make it with [New].
+// Provider is one account at Mydex. It implements [delegation.Provider]. Make it
+// with [New].
 type Provider struct {
 	config              Config
 	upstream            delegation.Upstream
-	connectionTokenHash string // of the connection's token
+	connectionTokenHash string
 	styles              *Styles
 	traits              delegation.Traits
 
@@ -29,12 +30,12 @@ type Provider struct {
 	lazyStore  *grants.LazyStore
 	grantCache *grantCache
 	keys       *delegation.KeyRotation
-	key        string // what the client secret in use goes by
+	key        string // the name of the client secret in use
 }
 
-// New checks the configuration and makes a provider of it. It touches neither
-// network nor files. Every error begins with the Caddyfile's word for the
-// setting it is about.
+// New checks the configuration, and makes a provider of it. It touches neither
+// network nor files. Every error begins with the Caddyfile's word for the setting
+// it is about.
 func New(config Config) (*Provider, error) {
 	api, err := config.validate()
 	if err != nil {
@@ -76,8 +77,8 @@ func (p *Provider) Open(host delegation.Host) error {
 	}
 	p.host, p.storeHost = host, keeper
 	p.lazyStore = keeper.Grants()
-	// Of this connection's members, in this database: a reload that fails, with
-	// another, must not touch them.
+	// The cache is of this connection's members in this database: a reload that
+	// fails, with another, must not touch them.
 	state := fmt.Sprintf("members %q %s %p", p.config.APIURL, p.config.ConnectionNID, p.lazyStore)
 	p.grantCache = host.Retain(state, func() io.Closer { return newGrantCache() }).(*grantCache)
 	account := delegation.Fingerprint([]string{"account", p.config.TokenURL, p.config.clientName()})
@@ -88,7 +89,7 @@ func (p *Provider) Open(host delegation.Host) error {
 	return nil
 }
 
-// Close lets go of idle connections.
+// Close closes idle connections.
 func (p *Provider) Close() error {
 	if p.client != nil {
 		p.client.CloseIdleConnections()
@@ -105,21 +106,21 @@ func (p *Provider) Authorize(ctx context.Context, d *delegation.Delegation) (del
 	if err != nil {
 		return nil, err
 	}
-	held, err := p.cachedOrRead(ctx, d.Person)
+	grant, err := p.cachedOrRead(ctx, d.Person)
 	if err != nil {
 		return nil, err
 	}
-	d.Participant = held.member.UID
+	d.Participant = grant.member.UID
 	token, cached, err := p.tokens.Get(ctx, p.identity(d.Scopes))
 	if err != nil {
 		return nil, err
 	}
 	d.Cached = cached
-	return &Credential{Token: token, Member: held.member, Placement: place}, nil
+	return &Credential{Token: token, Member: grant.member, Placement: place}, nil
 }
 
-// Renew implements [delegation.Provider]. Another grant than the one that was
-// refused takes its place as well.
+// Renew implements [delegation.Provider]. If the person's grant is another one by
+// now, its identity is in the new credential.
 func (p *Provider) Renew(ctx context.Context, d *delegation.Delegation, stale delegation.Credential) (delegation.Credential, error) {
 	c, ok := stale.(*Credential)
 	if !ok {
@@ -129,19 +130,19 @@ func (p *Provider) Renew(ctx context.Context, d *delegation.Delegation, stale de
 	if err != nil {
 		return nil, err
 	}
-	held, err := p.cachedOrRead(ctx, d.Person)
+	grant, err := p.cachedOrRead(ctx, d.Person)
 	if err != nil {
 		return nil, err
 	}
-	d.Participant = held.member.UID
-	return &Credential{Token: token, Member: held.member, Placement: c.Placement}, nil
+	d.Participant = grant.member.UID
+	return &Credential{Token: token, Member: grant.member, Placement: c.Placement}, nil
 }
 
 // Upstream implements [delegation.Provider].
 func (p *Provider) Upstream(*delegation.Delegation) delegation.Upstream { return p.upstream }
 
-// Forget implements [delegation.Provider]: grants are read again. They end by
-// [Provider.Part] alone.
+// Forget implements [delegation.Provider]: grants are read again. Only
+// [Provider.Disconnect] ends them.
 func (p *Provider) Forget(s delegation.Selection) { p.grantCache.dropSelected(s) }
 
 // Lookups implements [delegation.LookupCounter].

@@ -15,23 +15,22 @@ var (
 	errParameters = errors.New("more than 90 query parameters: a server that reads only the first ones would not come to the member's")
 )
 
-// maxParameters is how many parameters a client may send. PHP stops reading
-// after 1000 (max_input_vars), one that was hardened after 100, and the
-// member's come last.
+// maxParameters is how many parameters a client may send. PHP stops reading after
+// 1000 (max_input_vars), a hardened one after 100, and the member's come last.
 const maxParameters = 90
 
 // stripReserved returns a raw query without the parameters that a server could read
-// as one of ours. Each of the others is kept byte for byte, and their order
-// too: a+b, %20 and an operator without "=" mean something to the platform.
+// as reserved ones. Each of the others is kept byte for byte, and their order too:
+// a+b, %20 and an operator without "=" mean something to the platform.
 //
 // Parameters are what "&" divides. Where a server divides at ";" as well
-// (arg_separator.input), one parameter holds several, and goes if any of them
-// is ours.
+// (arg_separator.input), one parameter holds several, and goes if any of them is
+// reserved.
 func stripReserved(raw string) (string, error) {
 	count := 1
 	for _, c := range []byte(raw) {
 		switch {
-		case c <= ' ' || c == 0x7f || c == '#': // where some servers end the query
+		case c <= ' ' || c == 0x7f || c == '#': // some servers end the query there
 			return "", delegation.Refuse(delegation.PathAmbiguous, errQuery)
 		case c == '&' || c == ';':
 			count++
@@ -59,6 +58,8 @@ func stripReserved(raw string) (string, error) {
 	return strings.Join(kept, "&"), nil
 }
 
+// holdsReserved tells whether a server could read any part of a parameter as a
+// reserved one.
 func holdsReserved(parameter string) bool {
 	for part := range strings.SplitSeq(parameter, ";") {
 		name, _, _ := strings.Cut(part, "=")

@@ -10,8 +10,8 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/policy"
 )
 
-// Style is how a route of the platform wants the member's identity. The zero
-// Style is none of them, and nothing is sent with it.
+// Style is how a route of the platform wants the member's identity. The zero Style
+// is none of them, and nothing is sent with it.
 type Style uint8
 
 const (
@@ -24,7 +24,7 @@ const (
 	// con_id in the query: feature blocks, templates, measurements.
 	Blocks
 
-	// None is a route that is nobody's. It gets the bearer alone.
+	// None is a route that belongs to no member. It gets the bearer alone.
 	None
 )
 
@@ -48,10 +48,10 @@ func (s Style) String() string {
 	return "unset"
 }
 
-// StyleOf tells the style of a path, as [policy.Canonical] returned it, where
+// StyleOf returns the style of a path, as [policy.Canonical] has returned it, where
 // the operator has not set another one: Datasets for /api/pds/pds and
-// /api/pds/transaction and what is below them, Blocks for everything else.
-// The method makes no difference.
+// /api/pds/transaction and what is below them, Blocks for everything else. The
+// method makes no difference.
 func StyleOf(canonicalPath string) Style {
 	if _, ok := cutDatasetRoute(canonicalPath); ok {
 		return Datasets
@@ -72,8 +72,8 @@ type Rule struct {
 	Pattern string
 }
 
-// Styles tells where on a request its member's identity goes. The zero Styles
-// has no rules. It is safe for concurrent use.
+// Styles decides where on a request its member's identity goes. The zero Styles has
+// no rules. It is safe for concurrent use.
 type Styles struct {
 	rules *policy.Table
 }

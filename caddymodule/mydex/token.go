@@ -14,8 +14,8 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
 )
 
-// identity is what a token is bound to: it is the operator's own, the same for
-// every member.
+// identity returns what a token depends on. The token is the operator's own, the
+// same for every member.
 func (p *Provider) identity(scopes []string) delegation.Identity {
 	if len(scopes) == 0 {
 		scopes = p.config.Scopes
@@ -34,9 +34,9 @@ func (p *Provider) identity(scopes []string) delegation.Identity {
 	}
 }
 
-// mint is how the token engine gets what it lacks. ID and secret are
-// percent-encoded before they are joined by a colon (RFC 6749 section 2.3.1),
-// which the token endpoint undoes.
+// mint gets a service token for the token engine. ID and secret are percent-encoded
+// before they are joined by a colon (RFC 6749 section 2.3.1), which the token
+// endpoint undoes.
 func (p *Provider) mint(ctx context.Context, id delegation.Identity) (*delegation.Token, error) {
 	secret := p.config.ClientSecret
 	if p.config.LoadSecret != nil {

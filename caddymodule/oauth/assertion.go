@@ -16,16 +16,16 @@ import (
 // AssertionType is the value of client_assertion_type (RFC 7523 section 2.2).
 const AssertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
-// MaxAssertionLifetime bounds an assertion's life: SMART Backend Services
-// allows five minutes, and some margin has to be left for the clocks.
+// MaxAssertionLifetime is the longest life of an assertion: SMART Backend Services
+// allows five minutes, of which some are left for clocks that differ.
 const MaxAssertionLifetime = 200 * time.Second
 
-// Assertion returns a JWT by which a client authenticates itself (RFC 7523),
-// signed with RS256 and without a key ID. It can be used once: send a fresh
-// one with every request.
+// Assertion returns a JWT by which a client authenticates itself (RFC 7523 section
+// 3), signed with RS256 and without a key ID. It can be used once, by its jti:
+// send a new one with every request.
 //
-// It says neither iat nor nbf: a server whose clock is ahead of the issuer's
-// would be refused for them, and exp alone bounds the assertion.
+// It has neither iat nor nbf: a server whose clock is ahead of the issuer's would
+// be refused for them, and exp alone bounds the assertion.
 func Assertion(key *rsa.PrivateKey, account, audience string, lifetime time.Duration) (string, error) {
 	if lifetime < time.Second || lifetime > MaxAssertionLifetime {
 		return "", fmt.Errorf("an assertion lives from 1 s to %v", MaxAssertionLifetime)

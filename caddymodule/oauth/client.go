@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package oauth is a client for token endpoints (RFC 6749): it authenticates,
-// asks for a token and trusts nothing of the answer that was not checked.
+// Package oauth is a client for token endpoints (RFC 6749): it authenticates, asks
+// for a token, and checks all that it uses of the answer.
 package oauth
 
 import (
@@ -17,31 +17,32 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// Client asks one token endpoint for tokens.
+// Client is a client of one token endpoint. It is safe for concurrent use.
 type Client struct {
 	// URL is the token endpoint.
 	URL string
-	// HTTP makes the calls. Its redirect policy does not matter: redirects are
-	// never followed.
+	// HTTP makes the calls, with its Transport and Timeout. Redirects are never
+	// followed, whatever its policy.
 	HTTP *http.Client
 }
 
-// Request is one request for a token.
+// Request is one token request.
 type Request struct {
-	// GrantType defaults to client_credentials.
+	// GrantType is grant_type. Default: client_credentials.
 	GrantType string
-	// ClientID and ClientSecret may be empty where Params authenticate the client.
+	// ClientID and ClientSecret are the client's credentials; empty where Params
+	// authenticate it.
 	ClientID     string
 	ClientSecret delegation.Secret
-	// AuthStyle tells how ID and secret are sent. Default: in the form.
+	// AuthStyle is how ID and secret are sent. Default: in the form.
 	AuthStyle oauth2.AuthStyle
-	// Scopes to ask for, and the most to accept.
+	// Scopes are the scopes to ask for, and the most to accept.
 	Scopes []string
-	// Params are further form fields.
+	// Params are further fields of the form.
 	Params url.Values
 }
 
-// Token asks for a token. Its error is an [*Error].
+// Token returns a new token. The error is an [*Error].
 func (c *Client) Token(ctx context.Context, r Request) (*delegation.Token, error) {
 	config := clientcredentials.Config{
 		ClientID:       r.ClientID,

@@ -9,31 +9,32 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// Kind sorts failures by whose trouble they are.
+// Kind is the kind of a failure, which says whom it concerns.
 type Kind string
 
 // The kinds of failures.
 const (
-	// ClientRejected: the issuer does not accept this client (invalid_client,
-	// unauthorized_client). Everybody's trouble.
+	// ClientRejected is the failure of the client's authentication
+	// (invalid_client, unauthorized_client). It concerns everybody.
 	ClientRejected Kind = "the issuer rejected the client"
-	// ScopeRejected: the issuer does not grant the scopes (invalid_scope).
+	// ScopeRejected is the refusal of the scopes (invalid_scope).
 	ScopeRejected Kind = "the issuer does not grant the scope"
-	// GrantRefused: the issuer refuses this grant (invalid_grant, access_denied, or
-	// a code of its own). One person's trouble.
+	// GrantRefused is the refusal of this grant (invalid_grant, access_denied, or
+	// a code of the issuer's own). It concerns one person.
 	GrantRefused Kind = "the issuer refused the grant"
-	// RequestUnsupported: the issuer does not understand the request
-	// (invalid_request, unsupported_grant_type).
+	// RequestUnsupported is the refusal of a request that the issuer does not
+	// understand (invalid_request, unsupported_grant_type).
 	RequestUnsupported Kind = "the issuer does not support the request"
-	// Throttled: too many requests (status 429).
+	// Throttled is the refusal of too many requests (status 429).
 	Throttled Kind = "the issuer is throttling"
-	// Unavailable: no usable answer: network, timeout, redirect, 5xx, or an answer
-	// that is no token response.
+	// Unavailable is the lack of a usable answer: network, timeout, redirect, 5xx,
+	// or an answer that is no token response.
 	Unavailable Kind = "the issuer gave no usable answer"
 )
 
-// errorCodes are the error codes of RFC 6749. Only these words are ever
-// repeated: anything else in an answer is the issuer's free text.
+// errorCodes are the error codes of RFC 6749 sections 4 and 5.2. Only these words
+// are ever repeated: anything else in an answer is the issuer's free text, which
+// may name a person.
 var errorCodes = map[string]Kind{
 	"invalid_client":          ClientRejected,
 	"unauthorized_client":     ClientRejected,
@@ -46,15 +47,15 @@ var errorCodes = map[string]Kind{
 	"temporarily_unavailable": Unavailable,
 }
 
-// reportedSkew is the difference of clocks from which on it is mentioned: less
-// than that is within every issuer's tolerance.
+// reportedSkew is the clock skew from which on an error mentions it: less is within
+// every issuer's tolerance.
 const reportedSkew = 30 * time.Second
 
-// Error is why there is no token. Its text holds nothing of the answer's body
-// but a registered error code.
+// Error is the failure of a token request. Its text holds nothing of the answer's
+// body but a registered error code.
 type Error struct {
 	Kind Kind
-	// Code is the issuer's error code, if it is a registered one.
+	// Code is the issuer's error code, if it is a registered one (RFC 6749).
 	Code string
 	// Status is the answer's HTTP status; 0 without an answer.
 	Status int
@@ -66,6 +67,7 @@ type Error struct {
 	reason string
 }
 
+// Error implements error, with a text that is fit for the log.
 func (e *Error) Error() string {
 	text := string(e.Kind)
 	if e.Code != "" {
@@ -83,12 +85,12 @@ func (e *Error) Error() string {
 	return text
 }
 
-// ClockSkewed tells whether the clocks differ by so much that the issuer rejects
-// the client for it, whatever else may be wrong.
+// ClockSkewed reports whether the issuer has rejected the client and its clock
+// differs by so much that this alone explains it.
 func (e *Error) ClockSkewed() bool { return e.Kind == ClientRejected && e.Skew.Abs() > reportedSkew }
 
-// ClockSkewCause says how far this server's clock is off, and in which direction.
-// skew is the other clock minus ours.
+// ClockSkewCause returns how far this server's clock is off, and in which
+// direction, as a text for the operator. skew is the issuer's clock minus ours.
 func ClockSkewCause(skew time.Duration) string {
 	direction := "behind"
 	if skew < 0 {
@@ -97,8 +99,8 @@ func ClockSkewCause(skew time.Duration) string {
 	return fmt.Sprintf("this server's clock is %v %s the issuer's", skew.Abs().Round(time.Second), direction)
 }
 
-// Refusal returns what the failure means for the request. The error is its
-// cause; its text is fit for the log.
+// Refusal returns the refusal of the request that needed the token, with the error
+// as its cause.
 func (e *Error) Refusal() *delegation.Refusal {
 	code := delegation.IssuerUnavailable
 	switch e.Kind {

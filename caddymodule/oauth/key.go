@@ -21,9 +21,10 @@ import (
 // minKeyBits is the least an RS256 key may have (RFC 7518 section 3.3).
 const minKeyBits = 2048
 
-// ParseKey reads an RSA private key of at least 2048 bits in PEM: PKCS#1
+// ParseKey returns the RSA private key, of at least 2048 bits, of a PEM text: PKCS#1
 // (`BEGIN RSA PRIVATE KEY`) or PKCS#8 (`BEGIN PRIVATE KEY`), unencrypted, in any
-// form that [delegation.PEM] reads. An error never repeats any of the text.
+// form that [delegation.NormalizePEM] reads. Errors say what is wrong and repeat
+// nothing of the text.
 func ParseKey(text string) (*rsa.PrivateKey, error) {
 	pemText := delegation.NormalizePEM(text)
 	if len(bytes.TrimSpace(pemText)) == 0 {
@@ -55,10 +56,10 @@ func ParseKey(text string) (*rsa.PrivateKey, error) {
 	return key, nil
 }
 
-// PublicFingerprint is the SHA-256 of a key's public half: of the DER that is
-// inside the PEM text "BEGIN PUBLIC KEY" (SubjectPublicKeyInfo), as
+// PublicFingerprint returns the SHA-256 of a key's public half, in hexadecimal: of
+// the DER inside the PEM text "BEGIN PUBLIC KEY" (SubjectPublicKeyInfo), as
 // `openssl pkey -pubin -outform DER | openssl sha256` prints it for a public key
-// that was registered at an issuer.
+// that is registered at an issuer.
 func PublicFingerprint(key *rsa.PrivateKey) string {
 	der, err := x509.MarshalPKIXPublicKey(key.Public())
 	if err != nil {
@@ -68,8 +69,8 @@ func PublicFingerprint(key *rsa.PrivateKey) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// parsePEMBlock never wraps what crypto/x509 says: some of its errors print parts
-// of the key.
+// parsePEMBlock returns the key of a PEM block. It never wraps an error of
+// crypto/x509: some of them print parts of the key.
 func parsePEMBlock(block *pem.Block) (*rsa.PrivateKey, error) {
 	errDamaged := errors.New("the contents of the PEM block are damaged: copy the key again or make a new one")
 	switch block.Type {

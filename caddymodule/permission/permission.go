@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package permission judges who else can read a file that holds keys or what
+// Package permission judges who else can open a file that holds keys, or what
 // they seal.
 //
-// Files that this program makes are for its user alone: they are given that mode
-// again, as a copy or a restored backup often has another. Files that the
-// operator provides are left as they are: a container's secrets are mounted
-// read-only, often for a group. What everybody on the machine can read is told.
+// Files that this program makes are for its user alone; they are given that
+// mode again, as a copy or a restored backup often has another. Files that the
+// operator provides stay as they are: a container's secrets are mounted read-
+// only, often for a group.
 package permission
 
 import (
@@ -16,15 +16,16 @@ import (
 	"os"
 )
 
+// Permissions of users other than the owner.
 const (
 	groupAndOthers = fs.FileMode(0o077) // group and others
 	others         = fs.FileMode(0o007)
 )
 
-// Restrict has a file of this program be readable and writable by its user
-// alone. exposed tells that everybody could read or write it until now. What
-// cannot be changed is an error, unless it is open to a group only, whom the
-// operator has chosen. A file that there is not is none.
+// Restrict makes a file of this program readable and writable by its user
+// alone; a file that does not exist is no error. exposed reports that every
+// user of the machine could open it until now. A mode that cannot be changed is
+// an error, unless it admits a group only, which the operator has chosen.
 func Restrict(path string) (exposed bool, err error) {
 	mode, err := modeOf(path)
 	if err != nil || mode&groupAndOthers == 0 {
@@ -41,8 +42,10 @@ func Restrict(path string) (exposed bool, err error) {
 	return exposed, nil
 }
 
+// errModeKept is the cause where chmod succeeded and changed nothing.
 var errModeKept = errors.New("its filesystem keeps the mode")
 
+// chmodCause is the error of chmod, or [errModeKept].
 func chmodCause(err error) error {
 	if err == nil {
 		return errModeKept
@@ -50,8 +53,8 @@ func chmodCause(err error) error {
 	return err
 }
 
-// Exposure tells who else can open a file with a secret, and what to do; empty if
-// nobody else can but root and a group. A file that there is not is no matter.
+// Exposure describes who else can open a file with a secret, and how to change
+// that; empty if only root and a group can, or if the file does not exist.
 func Exposure(path string) string {
 	mode, err := modeOf(path)
 	switch {

@@ -6,8 +6,8 @@ package permission
 
 import "io/fs"
 
-// There are no modes that tell who can open a file.
-
+// modeOf returns no permissions: here no mode says who can open a file.
 func modeOf(string) (fs.FileMode, error) { return 0, nil }
 
-func stranger(string) string { return "" }
+// foreignOwner returns nothing, for the same reason.
+func foreignOwner(string) string { return "" }

@@ -12,8 +12,8 @@ import (
 	"syscall"
 )
 
-// modeOf are the permissions of a file, or of what a symbolic link leads to;
-// none if there is none.
+// modeOf returns the permissions of a file, or of the target of a symbolic
+// link; 0 if it does not exist.
 func modeOf(path string) (fs.FileMode, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -25,8 +25,8 @@ func modeOf(path string) (fs.FileMode, error) {
 	return info.Mode().Perm(), nil
 }
 
-// foreignOwner tells if a file is another user's, who could put another in its
-// place. root's is nobody else's.
+// foreignOwner describes a file's owner who is neither this process's user nor
+// root: they can put another file in its place. Empty if there is none.
 func foreignOwner(path string) string {
 	info, err := os.Stat(path)
 	if err != nil {

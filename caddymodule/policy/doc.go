@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package policy decides what a request may reach: whether its path has one
-// reading only ([Canonical], [Target]), which line of a route policy covers it
-// ([Table]) and whether a browser sent it from a page that may ([Origins]).
+// reading only ([Canonical], [CheckTarget]), which line of a route policy covers
+// it ([Table]), and whether the page that sent it may ([Origins]). It also brings
+// addresses in the platform's answers to this server ([Mount]).
 package policy

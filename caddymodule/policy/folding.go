@@ -10,9 +10,9 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Fold is a text as servers and file systems read it that fold characters:
-// compatibility characters replaced (NFKC, UAX #15), and those left out that
-// are not displayed and that some of them ignore (UTS #39, HFS+).
+// Fold returns a text as servers and file systems read it that fold characters:
+// with compatibility characters replaced (NFKC, UAX #15), and without those that
+// are not displayed, which some of them ignore (UTS #39, HFS+).
 func Fold(text string) string {
 	if isASCII(text) {
 		return text
@@ -25,11 +25,11 @@ func Fold(text string) string {
 	}, text))
 }
 
-// CheckFolding refuses a segment of a path in which a server that folds
-// characters reads another structure: a character that becomes "/", ".", "%"
-// or any other one of ASCII (NFKC, or what Windows calls best fit), and a blank
-// or an undisplayed character at an end, which is trimmed. Letters of any
-// script, composed (é) or not (e and an accent), are one reading.
+// CheckFolding returns an error for a path segment that has another structure for a
+// server that folds characters: with a character that becomes "/", ".", "%" or
+// any other one of ASCII (NFKC, or what Windows calls best fit), or with a blank
+// or an undisplayed character at an end, which is trimmed. Letters of any script,
+// composed (é) or not (e and an accent), have one reading.
 func CheckFolding(segment string) error {
 	if isASCII(segment) {
 		return nil
@@ -54,8 +54,8 @@ func CheckFolding(segment string) error {
 	return checkSegment(Fold(segment))
 }
 
-// foldsToASCII tells whether a character outside of ASCII is read as one
-// within. A letter that is composed of another and an accent is not.
+// foldsToASCII reports whether a character outside of ASCII is read as one within.
+// A letter that is composed of another and an accent is not.
 func foldsToASCII(r rune) bool {
 	if strings.ContainsRune(bestFit, r) {
 		return true
@@ -75,13 +75,13 @@ func foldsToASCII(r rune) bool {
 	return false
 }
 
-// bestFit are characters that have no ASCII in them for Unicode, and that code
-// pages take for one of ASCII that matters in an address: slashes, backslashes
+// bestFit are characters that Unicode does not fold into ASCII, but code pages into
+// one that matters in a URL: slashes, backslashes
 // (¥ and ₩ stand in its place in code pages 932 and 949), percent signs, colons
 // and a semicolon.
 const bestFit = "\u2044\u2215\u29f8\u2571" + "\u2216\u29f5\u29f9\u2572\u00a5\u20a9" + "\u066a\u2052" + "\u2236\u0589\u05c3\ua789" + "\u204f"
 
-// isTrimmed tells whether some server cuts a character off at an end.
+// isTrimmed reports whether some server cuts a character off at the end of a segment.
 func isTrimmed(r rune) bool {
 	switch {
 	case r < utf8.RuneSelf:
@@ -93,8 +93,8 @@ func isTrimmed(r rune) bool {
 	}
 }
 
-// isIgnorable tells whether a character is not displayed, or may be left out
-// (Default_Ignorable_Code_Point, and all that formats).
+// isIgnorable reports whether a character is not displayed and may be left out
+// (Default_Ignorable_Code_Point, and format characters).
 func isIgnorable(r rune) bool {
 	return r >= utf8.RuneSelf && unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }

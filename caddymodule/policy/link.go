@@ -4,17 +4,17 @@ package policy
 
 import "strings"
 
-// linkParameters are those of a link that may stay (RFC 8288 section 3.4, and
-// what HTML adds for a preload). Others name further addresses: anchor and
+// linkParameters are the parameters that a link may keep (RFC 8288 section 3.4, and
+// what HTML adds for a preload). Others hold further addresses: anchor and
 // imagesrcset.
 var linkParameters = map[string]bool{
 	"rel": true, "type": true, "title": true, "title*": true, "hreflang": true, "media": true, "as": true, "crossorigin": true,
 }
 
-// LocalLinks returns the values of a Link header whose addresses are the
-// platform's, as [Mount.Local] makes them this server's: a browser that
-// preloads or connects as it is told must not be led elsewhere, nor a client
-// that turns pages. All others are left out, as is what cannot be read.
+// LocalLinks returns the links of a platform's Link headers with their addresses
+// made this server's by [Mount.LocalURL]. Links to elsewhere, and what cannot be
+// read, are left out: a browser that preloads or connects as it is told must not
+// be led away, nor a client that follows rel=next.
 func (m Mount) LocalLinks(values []string) []string {
 	var local []string
 	for _, value := range values {
@@ -32,14 +32,14 @@ func (m Mount) LocalLinks(values []string) []string {
 	return local
 }
 
-// linkValue is one value of a Link header.
+// linkValue is one link of a Link header.
 type linkValue struct {
 	target, parameters string
-	allowed            bool // it has only parameters that may stay
+	allowed            bool // it has only linkParameters
 }
 
-// nextLink reads the first link of a list. It fails where the header is not as
-// RFC 8288 section 3 has it.
+// nextLink returns the first link of a header's list, and the rest. ok is false
+// where the header does not follow RFC 8288 section 3.
 func nextLink(list string) (l linkValue, rest string, ok bool) {
 	list = strings.TrimLeft(list, " \t,")
 	if list, ok = strings.CutPrefix(list, "<"); !ok {
@@ -57,8 +57,8 @@ func nextLink(list string) (l linkValue, rest string, ok bool) {
 	return l, rest, true
 }
 
-// endOfParameters is where the parameters end: at a comma that is not in quotes; -1
-// if a quote is open.
+// endOfParameters returns the index at which a link's parameters end, at a comma
+// outside quotes; -1 if a quote is open.
 func endOfParameters(s string) int {
 	quoted := false
 	for i := 0; i < len(s); i++ {
@@ -77,6 +77,8 @@ func endOfParameters(s string) int {
 	return len(s)
 }
 
+// onlyAllowedParameters reports whether all parameters of a link are among
+// linkParameters.
 func onlyAllowedParameters(s string) bool {
 	for s = strings.TrimSpace(s); s != ""; {
 		if s[0] != ';' {
@@ -98,7 +100,7 @@ func onlyAllowedParameters(s string) bool {
 	return true
 }
 
-// afterValue is what follows a token or a quoted string.
+// afterValue returns what follows a token or a quoted string.
 func afterValue(s string) string {
 	if !strings.HasPrefix(s, `"`) {
 		if end := strings.IndexByte(s, ';'); end >= 0 {

@@ -5,7 +5,6 @@ package policy
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -24,18 +23,9 @@ var (
 	errUpgradeProgram = errors.New("an upgrade with a cookie has no Origin: a program's, which has to send this server's origin, or its session as a bearer")
 )
 
-// What scripts of a trusted origin may read besides the safelisted headers:
-// what those of the same origin can, and may need.
-const exposedHeaders = "RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, Proxy-Status, " +
-	"Accept-Ranges, Allow, Content-Disposition, Content-Range, ETag, Link, Location, X-Request-Id"
-
-// What scripts of a trusted origin may ask for. Which of it a route is open
-// to is the policy's business, and the request itself is judged again.
-const preflightMethods = "GET, HEAD, POST, PUT, PATCH, DELETE"
-
-// Origins tells requests of the app's own pages from those that a page of
-// another site made the user's browser send. Make it with [NewOrigins]; it is
-// safe for concurrent use.
+// Origins is the cross-site check: it tells requests of the app's own pages from
+// those that a page of another site made the user's browser send. It also answers
+// CORS preflights. Make it with [NewOrigins]; it is safe for concurrent use.
 type Origins struct {
 	protection *http.CrossOriginProtection
 	trusted    map[string]struct{}
@@ -66,6 +56,7 @@ func NewOrigins(trusted []string) (*Origins, error) {
 	return o, nil
 }
 
+// checkOrigin returns an error that says how to write a trusted origin.
 func checkOrigin(origin string) error {
 	switch {
 	case origin == "":
@@ -81,7 +72,7 @@ func checkOrigin(origin string) error {
 	if err != nil || u.Hostname() == "" || strings.ContainsFunc(u.Host, isNotHostRune) {
 		return fmt.Errorf("origin %q: write it as scheme://host in ASCII, such as https://app.example.org", origin)
 	}
-	if u.Scheme == "http" && !isLoopback(u.Hostname()) {
+	if u.Scheme == "http" && !isLoopbackOrigin(u.Hostname()) {
 		return fmt.Errorf("origin %s: use https; http is for loopback only", origin)
 	}
 	if u.Scheme != "https" && u.Scheme != "http" {
@@ -98,12 +89,13 @@ func checkOrigin(origin string) error {
 	return nil
 }
 
-// schemesWithoutOrigin are schemes by which no page names itself in Origin: what they load
-// has the origin null, or they load no pages. One of them in the settings is a
-// mistake, which would keep the pages that were meant from working.
+// schemesWithoutOrigin are schemes that never stand in an Origin header: pages that
+// they load have the origin null, or they load no pages. One of them in the
+// settings is a mistake, and the pages that were meant would not work.
 var schemesWithoutOrigin = []string{"about", "blob", "data", "file", "filesystem", "ftp", "javascript", "mailto", "urn", "view-source", "ws", "wss"}
 
-// serializeOrigin writes the origin of a URL as browsers do (RFC 6454 section 6.2).
+// serializeOrigin returns the origin of a URL as browsers write it (RFC 6454
+// section 6.2).
 func serializeOrigin(u *url.URL) string {
 	host := strings.ToLower(u.Host)
 	if port := u.Port(); port == "" || u.Scheme == "https" && port == "443" || u.Scheme == "http" && port == "80" {
@@ -112,13 +104,15 @@ func serializeOrigin(u *url.URL) string {
 	return u.Scheme + "://" + host
 }
 
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || strings.HasSuffix(host, ".localhost") || ip != nil && ip.IsLoopback()
+// isLoopbackOrigin is [delegation.IsLoopback] as browsers see it, for which all
+// names below localhost are this machine too (RFC 6761 section 6.3). A server's
+// resolver may ask DNS for them, so addresses that it calls are judged without.
+func isLoopbackOrigin(host string) bool {
+	return strings.HasSuffix(host, ".localhost") || delegation.IsLoopback(host)
 }
 
-// Check refuses, with cross_origin, what a page of another origin sent. It is
-// for sessions that a browser adds by itself, such as a cookie.
+// Check refuses, with cross_origin, a request that a page of another origin sent.
+// It is for sessions that a browser adds by itself, such as a cookie.
 //
 // [http.CrossOriginProtection] lets GET, HEAD and OPTIONS pass, because they
 // change nothing. Here they answer with health data, so all methods are judged
@@ -139,12 +133,12 @@ func (o *Origins) Check(r *http.Request, upgrade bool) *delegation.Refusal {
 			WithMessage("A WebSocket with a session cookie has to name its page in the header Origin. Programs send it as well, or their session as a bearer.")
 	}
 	if upgrade && !o.Trusted(r) && !sameOrigin(r) {
-		return delegation.Refuse(delegation.CrossOrigin, errUpgradeOrigin)
+		return delegation.Refuse(delegation.CrossOrigin, otherHost(errUpgradeOrigin, r))
 	}
 	// Without Sec-Fetch-Site it would compare the hosts alone, and a page of
 	// http://app.example.org can be anybody's on the way.
 	if len(origin) == 1 && len(r.Header["Sec-Fetch-Site"]) == 0 && !o.Trusted(r) && !sameOrigin(r) {
-		return delegation.Refuse(delegation.CrossOrigin, errCrossSite)
+		return delegation.Refuse(delegation.CrossOrigin, otherHost(errCrossSite, r))
 	}
 	// POST stands for "not known to be safe".
 	if err := o.protection.Check(&http.Request{Method: http.MethodPost, Header: r.Header, Host: r.Host}); err != nil {
@@ -153,10 +147,10 @@ func (o *Origins) Check(r *http.Request, upgrade bool) *delegation.Refusal {
 	return nil
 }
 
-// CheckServiceWorker refuses, with route_denied, what a browser asks for as the script of
-// a service worker: with one of the platform's it would have every later request
-// of the app answered by it, until long after whoever registered it is gone. No
-// page can leave these headers out (Fetch section 3.5, Service Workers 1).
+// CheckServiceWorker refuses, with route_denied, a request for the script of a
+// service worker: a script of the platform's would answer every later request of
+// the app, until long after whoever registered it is gone. No page can leave out
+// the headers that tell (Fetch section 3.5, Service Workers 1).
 func CheckServiceWorker(r *http.Request) *delegation.Refusal {
 	if len(r.Header["Service-Worker"]) > 0 || slices.Contains(r.Header["Sec-Fetch-Dest"], "serviceworker") {
 		return delegation.Refuse(delegation.RouteDenied, errServiceWorker)
@@ -164,10 +158,10 @@ func CheckServiceWorker(r *http.Request) *delegation.Refusal {
 	return nil
 }
 
-// CheckPublic refuses, with cross_origin, what a page of another origin opens:
-// as a page of its own or in a frame, where the answer would stand under this
-// server's name. What such a page loads of a route without a session, as an
-// image or by a script, is nobody's and may be had.
+// CheckPublic refuses, with cross_origin, a navigation from a page of another origin
+// to a public route, in a window or a frame: the answer would stand under this
+// server's name. What such a page loads as an image or by a script is public, and
+// allowed.
 func (o *Origins) CheckPublic(r *http.Request) *delegation.Refusal {
 	for _, site := range r.Header["Sec-Fetch-Site"] {
 		if site != "same-origin" && site != "none" && slices.Contains(r.Header["Sec-Fetch-Mode"], "navigate") {
@@ -177,7 +171,7 @@ func (o *Origins) CheckPublic(r *http.Request) *delegation.Refusal {
 	return nil
 }
 
-// Trusted reports whether a page of a trusted origin sent the request.
+// Trusted reports whether the request's Origin is a trusted one.
 func (o *Origins) Trusted(r *http.Request) bool {
 	origin := r.Header["Origin"]
 	if len(origin) != 1 {
@@ -187,8 +181,8 @@ func (o *Origins) Trusted(r *http.Request) bool {
 	return ok
 }
 
-// sameOrigin compares scheme and host. Without TLS here, something in front
-// of us may have ended it, so that either scheme may be ours.
+// sameOrigin reports whether the request's Origin is this server's. Without TLS
+// here, a proxy in front may have ended it, so either scheme may be this server's.
 func sameOrigin(r *http.Request) bool {
 	origin := r.Header["Origin"]
 	if len(origin) != 1 {
@@ -199,60 +193,4 @@ func sameOrigin(r *http.Request) bool {
 		return false
 	}
 	return strings.EqualFold(u.Host, r.Host) && (u.Scheme == "https" || u.Scheme == "http" && r.TLS == nil)
-}
-
-// SetCORSHeaders sets the CORS headers of an answer, refusals included: without them
-// a script of a trusted origin cannot read why it was refused. Without trusted
-// origins it sets nothing.
-func (o *Origins) SetCORSHeaders(h http.Header, r *http.Request) {
-	if len(o.trusted) == 0 {
-		return
-	}
-	addVary(h, "Origin")
-	if !o.Trusted(r) {
-		return
-	}
-	h.Set("Access-Control-Allow-Origin", r.Header.Get("Origin"))
-	h.Set("Access-Control-Allow-Credentials", "true")
-	h.Set("Access-Control-Expose-Headers", exposedHeaders)
-}
-
-// IsPreflight reports whether a browser asks with r whether a page may send
-// another request. It carries no session.
-func IsPreflight(r *http.Request) bool {
-	return r.Method == http.MethodOptions && len(r.Header["Origin"]) > 0 && r.Header.Get("Access-Control-Request-Method") != ""
-}
-
-// AnswerPreflight answers a preflight from a trusted origin with 204 and reports
-// true. From any other origin it writes nothing and reports false: refuse it.
-//
-// Every header that was asked for is allowed, because few of them cross to
-// the platform anyway. The answer holds for ten minutes.
-func (o *Origins) AnswerPreflight(w http.ResponseWriter, r *http.Request) bool {
-	if !IsPreflight(r) || !o.Trusted(r) {
-		return false
-	}
-	h := w.Header()
-	o.SetCORSHeaders(h, r)
-	addVary(h, "Access-Control-Request-Method")
-	addVary(h, "Access-Control-Request-Headers")
-	h.Set("Access-Control-Allow-Methods", preflightMethods)
-	if asked := strings.Join(r.Header["Access-Control-Request-Headers"], ", "); asked != "" {
-		h.Set("Access-Control-Allow-Headers", asked)
-	}
-	h.Set("Access-Control-Max-Age", "600")
-	w.WriteHeader(http.StatusNoContent)
-	return true
-}
-
-// addVary adds a name to Vary once.
-func addVary(h http.Header, name string) {
-	for _, values := range h["Vary"] {
-		for v := range strings.SplitSeq(values, ",") {
-			if strings.EqualFold(strings.TrimSpace(v), name) {
-				return
-			}
-		}
-	}
-	h.Add("Vary", name)
 }

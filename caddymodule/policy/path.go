@@ -11,8 +11,8 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// The rules of a path with one reading only. They are the causes of
-// path_ambiguous and go into the operator's log.
+// The rules of a path with one reading only: causes of path_ambiguous, for the
+// operator's log.
 var (
 	errNotRooted  = errors.New("the path does not start with a slash")
 	errEscape     = errors.New("% is not followed by two hexadecimal digits")
@@ -36,15 +36,15 @@ func ambiguous(rule error) error {
 	return delegation.Refuse(delegation.PathAmbiguous, rule)
 }
 
-// What becomes of a byte of a path, raw or from an escape.
+// The classes of a path's bytes, raw or from an escape.
 const (
-	classEncode  = iota // sent as an escape, whichever way it came
-	classLiteral        // sent as it is, whichever way it came
-	classRefuse         // has a second reading
+	classEncode  = iota // sent as an escape, however it was received
+	classLiteral        // sent as it is, however it was received
+	classRefuse         // refused: it has a second reading
 )
 
-// byteClasses says it of every byte. Of "/", "." and "%" it speaks of the encoded
-// ones; raw they have a meaning of their own.
+// byteClasses are the classes of all bytes. Those of "/", "." and "%" are of the
+// encoded bytes; raw ones have a meaning of their own.
 var byteClasses = func() (kinds [256]byte) {
 	for c := range 0x20 {
 		kinds[c] = classRefuse
@@ -94,8 +94,8 @@ func Canonical(escapedPath string) (string, error) {
 	return encodePath(text), nil
 }
 
-// isCanonical reports whether a path is canonical beyond doubt. It spares nearly
-// every request the long way.
+// isCanonical reports whether a path is certainly canonical, which spares nearly
+// every request the decoding. It may report false for one that is.
 func isCanonical(path string) bool {
 	last := byte('x')
 	for i := range len(path) {
@@ -115,8 +115,8 @@ func isCanonical(path string) bool {
 	return last != '.'
 }
 
-// decode returns the text of an escaped path. Only separators are slashes in
-// it, and runs of them have become one.
+// decode returns the text of an escaped path. Its slashes are separators only, and
+// runs of them have become one.
 func decode(path string) ([]byte, error) {
 	text := make([]byte, 0, len(path))
 	for i := 0; i < len(path); i++ {
@@ -145,6 +145,7 @@ func decode(path string) ([]byte, error) {
 	return text, nil
 }
 
+// errorOfByte returns the rule that a byte of classRefuse breaks.
 func errorOfByte(c byte) error {
 	switch c {
 	case '/':
@@ -164,7 +165,7 @@ func errorOfByte(c byte) error {
 	}
 }
 
-// checkText judges the decoded path as a whole.
+// checkText returns the rule that the text of a decoded path breaks, or nil.
 func checkText(text []byte) error {
 	if !utf8.Valid(text) {
 		return errUTF8
@@ -183,7 +184,7 @@ func checkText(text []byte) error {
 	return nil
 }
 
-// checkSegment judges a segment as it is read in ASCII.
+// checkSegment returns the rule that a segment of a path breaks in ASCII, or nil.
 func checkSegment(segment string) error {
 	switch n := len(segment); {
 	case n == 0:

@@ -7,29 +7,27 @@ import (
 	"strings"
 )
 
-// Mount is where on this server the addresses of a platform are, for one
-// request that was forwarded.
+// Mount is where on this server the paths of a platform are, for one forwarded
+// request.
 type Mount struct {
-	// Scheme, Host and Prefix are the platform's: of what is sent there, every
-	// address is below them.
+	// Scheme, Host and Prefix are those of the platform's base URL.
 	Scheme, Host, Prefix string
 
-	// Path is what was asked for there, below Prefix, as [Canonical] returned it.
+	// Path is the forwarded path, below Prefix, as [Canonical] returned it.
 	Path string
 
-	// Received is the path that the client asked for, escaped as it was
-	// received, and Left what was left of it to be forwarded: what was taken off
-	// the front, as by handle_path, is where the platform is mounted.
+	// Received is the escaped path as the client sent it, and Forwarded what
+	// handle_path and the like have left of it: what they took off the front is
+	// where the platform is mounted.
 	Received, Forwarded string
 }
 
-// LocalURL makes an address that the platform refers to, such as a redirect's,
-// one of this server's, as the client has to read it. ok is false if it leads
-// anywhere else than to the platform's own paths below the mount, however a
-// browser might read it (RFC 3986 section 5, WHATWG URL): another host, scheme
-// or port, a path that is not below the base path, or one that [Canonical]
-// refuses. An absolute path with dot segments is refused as well, and a
-// relative one that climbs out of the mount.
+// LocalURL returns a reference in the platform's answer, such as a redirect's, as a
+// URL of this server. ok is false if it may lead anywhere else than to the
+// platform's own paths below the mount, however a browser reads it (RFC 3986
+// section 5, WHATWG URL): to another host, scheme or port, to a path that is not
+// below the base path, or to one that [Canonical] refuses. So are an absolute path
+// with dot segments, and a relative one that climbs out of the mount.
 func (m Mount) LocalURL(reference string) (local string, ok bool) {
 	// Browsers read a backslash as a slash, cut blanks off, and leave tabs and
 	// line breaks out.
@@ -63,7 +61,7 @@ func (m Mount) LocalURL(reference string) (local string, ok bool) {
 	}
 	if u.Host == "" && !strings.HasPrefix(u.Path, "/") {
 		// As it is, if it leads the client to the same place.
-		if theirs, ok := resolveRelative(m.Received, u.EscapedPath()); ok && theirs == mounted+path {
+		if same, ok := resolveRelative(m.Received, u.EscapedPath()); ok && same == mounted+path {
 			return u.String(), true
 		}
 	}
@@ -71,8 +69,8 @@ func (m Mount) LocalURL(reference string) (local string, ok bool) {
 	return mounted + path + out.String(), true
 }
 
-// mountPath is where the platform is mounted: "" or /x without a trailing slash. It is
-// not known if the path was rewritten in another way.
+// mountPath returns where the platform is mounted: "" or /x without a trailing slash.
+// ok is false if the path was rewritten otherwise than by taking off its front.
 func (m Mount) mountPath() (string, bool) {
 	mounted, ok := strings.CutSuffix(m.Received, m.Forwarded)
 	if !ok || mounted == "" {
@@ -83,7 +81,7 @@ func (m Mount) mountPath() (string, bool) {
 	return strings.TrimSuffix(mounted, "/"), err == nil
 }
 
-// isUpstream tells whether an absolute address is at the platform.
+// isUpstream reports whether an absolute URL is on the platform's host.
 func (m Mount) isUpstream(u *url.URL) bool {
 	if u.Scheme != "" && u.Scheme != "https" && u.Scheme != "http" {
 		return false
@@ -106,10 +104,10 @@ func orRoot(path string) string {
 	return path
 }
 
-// resolveRelative merges a relative path with that of a request (RFC 3986 section
-// 5.2). It fails where that says to stay at the root, and at a segment that
-// [Canonical] refuses: one that a later ".." takes back may be one itself to
-// browsers, such as %2e%2e.
+// resolveRelative returns a relative path merged with that of a request (RFC 3986
+// section 5.2). ok is false for a path that climbs above the root, and for a
+// segment that [Canonical] refuses, even if a later ".." removes it: browsers may
+// read it as ".." itself, such as %2e%2e.
 func resolveRelative(base, relative string) (string, bool) {
 	base = base[:strings.LastIndexByte(base, '/')+1]
 	segments := strings.Split(strings.TrimSuffix(base, "/"), "/")

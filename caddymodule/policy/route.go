@@ -11,11 +11,11 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// methodSet is a set of methods. webSocket is one of them: an upgrade is
-// judged as a method of its own.
+// methodSet is a set of methods. webSocket is one of them: an upgrade counts as a
+// method of its own.
 type methodSet uint8
 
-// In alphabetical order, as Allow lists them.
+// The methods, in alphabetical order, as the Allow header lists them.
 const (
 	methodDelete methodSet = 1 << iota
 	methodGet
@@ -30,8 +30,8 @@ const (
 const (
 	webSocketMethod = "WEBSOCKET"
 
-	// defaultMethods is a line that names none. OPTIONS is mostly a preflight's,
-	// and an upgrade is more than a request: both have to be named.
+	// defaultMethods are those of a line that names none. OPTIONS, which is mostly
+	// a preflight's, and upgrades have to be named.
 	defaultMethods = methodDelete | methodGet | methodHead | methodPatch | methodPost | methodPut
 )
 
@@ -44,7 +44,7 @@ func methodOf(word string) methodSet {
 	return 0
 }
 
-// names lists the set's HTTP methods, sorted.
+// names returns the set's HTTP methods, sorted.
 func (m methodSet) names() []string {
 	var names []string
 	for i, name := range methodNames {
@@ -55,7 +55,7 @@ func (m methodSet) names() []string {
 	return names
 }
 
-// parseMethods judges the methods of a route.
+// parseMethods returns the methods of a route as a set.
 func parseMethods(words []string) (methodSet, error) {
 	if len(words) == 0 {
 		return defaultMethods, nil
@@ -94,7 +94,7 @@ func parseMethod(word string) (methodSet, error) {
 	}
 }
 
-// checkPattern judges the pattern of a route.
+// checkPattern returns an error that says how to write a route's pattern.
 func checkPattern(pattern string) error {
 	switch {
 	case pattern == "":
@@ -122,14 +122,14 @@ func checkPattern(pattern string) error {
 	return nil
 }
 
-// ParseRoute reads the words of an `allow` line:
+// ParseRoute returns the route of the words of an `allow` line:
 //
 //	[<methods>] <pattern> [<scopes...>]
 //
-// The pattern is the first word that starts with a slash. Methods before it
-// are in upper case, separated by spaces or commas; `websocket` in any case
-// is one of them. The words after it are scopes. Methods and pattern are
-// checked; whether the scopes exist is not known here.
+// The pattern is the first word that starts with a slash. The methods before it are
+// in upper case, separated by spaces or commas; `websocket` in any case is one of
+// them. The words after it are scopes. All are checked, but not whether the
+// provider has the scopes: that [New] checks.
 func ParseRoute(args []string) (delegation.Route, error) {
 	at := slices.IndexFunc(args, func(word string) bool { return strings.HasPrefix(word, "/") })
 	if at < 0 {
@@ -180,7 +180,8 @@ func errNoPattern(args []string) error {
 	return fmt.Errorf("a path that starts with a slash is missing among %q", strings.Join(args, " "))
 }
 
-// checkScope holds a scope to the characters of RFC 6749 section 3.3.
+// checkScope returns an error for a word that is no scope, see
+// [delegation.IsScope].
 func checkScope(scope string) error {
 	if strings.HasPrefix(scope, "/") {
 		return fmt.Errorf("%q is a second path: a line has one, what follows it are scopes", scope)
@@ -188,10 +189,8 @@ func checkScope(scope string) error {
 	if scope == "" {
 		return errors.New("a scope is empty: remove it")
 	}
-	for _, c := range []byte(scope) {
-		if c <= ' ' || c >= 0x7f || c == '"' || c == '\\' {
-			return fmt.Errorf("%q is no scope: a scope has neither spaces nor quotes nor backslashes", scope)
-		}
+	if !delegation.IsScope(scope) {
+		return fmt.Errorf("%q is no scope: a scope has neither spaces nor quotes nor backslashes", scope)
 	}
 	return nil
 }

@@ -17,7 +17,8 @@ var (
 	errNoUpgrade    = errors.New("no line of the route policy that covers the path has WEBSOCKET among its methods")
 )
 
-// Table is a route policy. Make it with [New]; it is safe for concurrent use.
+// Table is a compiled route policy. Make it with [New]; it is safe for concurrent
+// use.
 //
 // A line covers a request if its pattern matches the path and its methods
 // have the request's. The first line that does decides; what none covers is
@@ -39,6 +40,7 @@ type Table struct {
 	lines []compiledRoute
 }
 
+// compiledRoute is one line of the policy.
 type compiledRoute struct {
 	pattern string
 	methods methodSet
@@ -46,7 +48,7 @@ type compiledRoute struct {
 	public  bool
 }
 
-// node is a place in the tree of segments. Its lists hold line numbers,
+// node is a node of the tree of path segments. Its lists hold line numbers,
 // ascending.
 type node struct {
 	literal map[string]*node
@@ -55,22 +57,22 @@ type node struct {
 	subtree []int // patterns that go on with /**
 }
 
-// Match is what a line says of the requests it covers.
+// Match is what the line that covers a request says of it.
 type Match struct {
 	// Scopes are the line's or else the provider's, sorted; none on a public
 	// route. They are shared: do not change them.
 	Scopes []string
 
-	// Public says that neither session nor credential is needed.
+	// Public reports that neither session nor credential is needed.
 	Public bool
 
-	// Upgrade says that the request is a WebSocket handshake and may be one.
+	// Upgrade reports that the request is a WebSocket handshake and may be one.
 	Upgrade bool
 }
 
-// New compiles a route policy. scopes are the provider's: the default of
-// lines without scopes, and all that a line may ask for. An error names the
-// line by its number, from 1, and says how to mend it.
+// New compiles a route policy. scopes are the provider's: the default of lines
+// without scopes, and all that a line may ask for. An error names the line by its
+// number, from 1, and says how to correct it.
 func New(routes []delegation.Route, scopes []string) (*Table, error) {
 	t := &Table{lines: make([]compiledRoute, len(routes))}
 	ceiling := sorted(scopes)
@@ -106,7 +108,7 @@ func describeRoute(r delegation.Route) string {
 	return strings.TrimSpace(strings.Join(r.Methods, ",") + " " + r.Pattern)
 }
 
-// compileRoute checks a route and returns its methods.
+// compileRoute returns the methods of a route, whose parts it checks.
 func compileRoute(r delegation.Route, ceiling []string) (methodSet, error) {
 	methods, err := parseMethods(r.Methods)
 	if err != nil {
@@ -132,7 +134,7 @@ func compileRoute(r delegation.Route, ceiling []string) (methodSet, error) {
 	return methods, nil
 }
 
-// linesOf returns the list that a pattern's line number belongs to.
+// linesOf returns the list of line numbers at a pattern's node.
 func (t *Table) linesOf(pattern string) *[]int {
 	n := &t.root
 	for segment := range strings.SplitSeq(pattern[1:], "/") {
@@ -159,12 +161,12 @@ func (t *Table) linesOf(pattern string) *[]int {
 	return &n.exact
 }
 
-// Upgrades tells whether a line, from 0, allows a WebSocket.
+// Upgrades reports whether a line, numbered from 0, allows a WebSocket.
 func (t *Table) Upgrades(line int) bool { return t.lines[line].methods&webSocket != 0 }
 
-// Match returns what the first line says that covers a request. The path is
-// what [Canonical] returned. With upgrade, which needs the method GET, the
-// line must have WEBSOCKET.
+// Match returns the match of the first line that covers a request. The path is one
+// that [Canonical] returned. With upgrade, which needs the method GET, the line
+// must have WEBSOCKET.
 //
 // The error is a [delegation.Refusal]: route_denied, or method_not_allowed
 // with the methods that the path is open to.
@@ -180,12 +182,12 @@ func (t *Table) Match(method, canonicalPath string, upgrade bool) (Match, error)
 	return Match{}, s.refusal(upgrade)
 }
 
-// refuseUpgrade is the refusal of a WebSocket where none is allowed.
+// refuseUpgrade returns the refusal of a WebSocket where none is allowed.
 func refuseUpgrade() *delegation.Refusal {
 	return delegation.Refuse(delegation.RouteDenied, errNoUpgrade).WithMessage("This route is not open to WebSockets.")
 }
 
-// find looks for the line that covers a request.
+// find searches the line that covers a request.
 func (t *Table) find(method, canonicalPath string, upgrade bool) search {
 	s := search{lines: t.lines, wanted: methodOf(method), best: len(t.lines)}
 	switch {
@@ -202,8 +204,8 @@ func (t *Table) find(method, canonicalPath string, upgrade bool) search {
 	return s
 }
 
-// Pattern is that of the line by which [Table.Match] decides; ok is false if it
-// refuses.
+// Pattern returns the pattern of the line by which [Table.Match] decides; ok is
+// false if it refuses.
 func (t *Table) Pattern(method, canonicalPath string, upgrade bool) (pattern string, ok bool) {
 	best := t.find(method, canonicalPath, upgrade).best
 	if best == len(t.lines) {
@@ -212,7 +214,7 @@ func (t *Table) Pattern(method, canonicalPath string, upgrade bool) (pattern str
 	return t.lines[best].pattern, true
 }
 
-// search looks for the smallest line number whose pattern matches and whose
+// search is the search for the smallest line number whose pattern matches and whose
 // methods have the wanted one.
 type search struct {
 	lines  []compiledRoute

@@ -13,12 +13,11 @@ var (
 	errTargetQuery = errors.New("space, control character or # in the query")
 )
 
-// CheckTarget judges a request target as it was received (RFC 9112 section 3.2):
-// a path with or without a query, or an http or https URL. A rewrite between
-// the client and us may have hidden a second reading that the path had. The
-// path is judged by the rules of [Canonical]; a query must not hold spaces,
-// control characters or "#". The error is a [delegation.Refusal]
-// path_ambiguous.
+// CheckTarget refuses, with path_ambiguous, a request target as it was received
+// (RFC 9112 section 3.2) that has more than one reading: a rewrite may have hidden
+// one that the path had. A target is a path with or without a query, or an http or
+// https URL. Its path follows the rules of [Canonical]; its query holds no space,
+// control character or "#". The error is a [delegation.Refusal].
 func CheckTarget(requestURI string) error {
 	path, query, _ := strings.Cut(requestURI, "?")
 	if !strings.HasPrefix(path, "/") {
@@ -36,7 +35,7 @@ func CheckTarget(requestURI string) error {
 	return err
 }
 
-// pathOfURL returns the path of a URL without a query.
+// pathOfURL returns the path of an absolute URL without a query.
 func pathOfURL(url string) (string, error) {
 	scheme, rest, ok := strings.Cut(url, "://")
 	if !ok || !strings.EqualFold(scheme, "http") && !strings.EqualFold(scheme, "https") {
@@ -52,8 +51,8 @@ func pathOfURL(url string) (string, error) {
 	return "/" + path, nil
 }
 
-// isNotHostRune lets names, addresses and ports pass. Backslash, "@" and "#" are
-// where URL parsers disagree about where the host ends.
+// isNotHostRune reports whether a character stands in no host name, address or
+// port. URL parsers disagree about whether a host ends at a backslash, "@" or "#".
 func isNotHostRune(r rune) bool {
 	switch {
 	case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9':

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package redact hides secrets in what a server answers that has been told
-// them, such as an error page that repeats the address it was called by.
+// Package redact masks secrets in the responses of a server that was sent them,
+// such as an error page that repeats the address it was requested by.
 package redact
 
 import (
@@ -9,17 +9,19 @@ import (
 	"slices"
 )
 
-// Secrets are values that must not be seen. The zero value hides nothing; it is
-// safe for concurrent use.
+// Secrets are the values to mask. The zero value masks nothing; it is safe for
+// concurrent use.
 type Secrets struct {
-	suffixes [256][]string // what is left of a value from each of its characters on, by that character
+	suffixes [256][]string // the ends of the values that are worth masking, by their first byte
 	nonEmpty bool
 }
 
-// minPiece is how many characters of a secret must not be seen in one piece.
+// minPiece is the number of characters of a secret that must not be seen in one
+// piece: a shorter piece at its end is not worth masking, and would be found by
+// chance in any text.
 const minPiece = 12
 
-// New returns the secrets to hide. Empty ones are left out.
+// New returns the secrets to mask. Empty ones are left out.
 func New(values ...string) *Secrets {
 	s := new(Secrets)
 	for _, value := range values {
@@ -41,25 +43,27 @@ func (s *Secrets) Text(text string) string {
 }
 
 // Reader returns body with an asterisk for every byte of a secret, so that
-// lengths and ranges stay what they are. Only what may be the beginning of a
-// secret is held back until more is read.
+// lengths and ranges stay as they are. Bytes that may be the start of a secret
+// are held back until more is read; all else is passed on at once.
 //
-// A secret is found in all ways that programs write it when they repeat what
-// they were sent: as it is; percent-encoded, once or several times; as HTML
-// has it (&#47; &#x2f; &sol;); as JSON has it (\u002f \/); in UTF-16 or UTF-32; and
-// in any mixture of these. So is one that was cut off, if half of it is there.
+// A secret is found in all spellings in which programs repeat what they were
+// sent: as it is; percent-encoded, once or several times; in HTML (&#47; &#x2f;
+// &sol;); in JSON (\u002f \/); in UTF-16 or UTF-32; and in any mixture of
+// these. So is one that was cut off, if half of it is there.
 func (s *Secrets) Reader(body io.ReadCloser) io.ReadCloser {
 	return &redactingReader{ReadCloser: body, secrets: s}
 }
 
+// redactingReader is [Secrets.Reader].
 type redactingReader struct {
 	io.ReadCloser
 	secrets *Secrets
-	buf     []byte // read, and not handed on yet
-	ready   int    // how much of it may be
+	buf     []byte // read and not passed on yet
+	ready   int    // how many of its bytes can be passed on
 	err     error
 }
 
+// readSize is the most bytes that one call of Read reads of the body.
 const readSize = 8 << 10
 
 // Read implements [io.Reader].
@@ -82,8 +86,8 @@ func (r *redactingReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// mask overwrites the secrets in p and returns how much of it can be handed on:
-// all, if it is the end.
+// mask overwrites the secrets in p. It returns how many of its bytes can be
+// passed on: all of them if p is the end of the text.
 func (s *Secrets) mask(p []byte, end bool) int {
 	var buf [2 * maxSlashes]decodedChar
 	for i := 0; i < len(p); {
@@ -118,18 +122,20 @@ func (s *Secrets) mask(p []byte, end bool) int {
 	return len(p)
 }
 
-// secondByteDiffers tells, of most texts, that what follows the first character of run is
-// not the second one.
+// secondByteDiffers is a quick test for most texts: what follows the first
+// character of a suffix in p is neither its second one nor the start of an
+// escape.
 func secondByteDiffers(p []byte, run string) bool {
 	return len(p) > 0 && len(run) > 1 && p[0] != run[1] && !startsEscape(p[0]) && p[0] != 0 && !startsLineBreak(p[0])
 }
 
-// match compares what follows the first character of run with the rest of it:
-// found characters of run are there, in n more bytes of p. open says that p ended
+// match compares p, which follows the first character of a suffix, with the
+// rest of the suffix. found is how many characters of the suffix are there,
+// with the first; n is how many bytes of p they have. open reports that p ended
 // before they differed.
 //
-// A percent sign, an ampersand or a backslash may be itself or begin an escape:
-// every reading is followed.
+// A percent sign, an ampersand or a backslash may be itself or start an escape:
+// all readings are followed.
 func match(p []byte, run string) (n, found int, open bool) {
 	var here, there [8]int
 	var buf [2 * maxSlashes]decodedChar
@@ -142,9 +148,9 @@ func match(p []byte, run string) (n, found int, open bool) {
 			for zeros < len(p) && zeros < start+3 && p[zeros] == 0 { // UTF-16 and UTF-32
 				zeros++
 			}
-			broken, cut := lineBreak(p[zeros:])
+			breakLen, cut := lineBreak(p[zeros:])
 			open = open || cut
-			for _, from := range []int{zeros, zeros + broken} {
+			for _, from := range []int{zeros, zeros + breakLen} {
 				readings, more := decodeChar(p[from:], buf[:0])
 				open, longer = open || more, longer || more
 				for _, r := range readings {

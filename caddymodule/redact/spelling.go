@@ -10,17 +10,20 @@ import (
 )
 
 // lineBreaks are what a program that wraps long lines writes between two
-// characters, as it is and as JSON and HTML have it.
+// characters: as it is, in JSON, and in HTML.
 var lineBreaks = [...]string{"\r\n", "\n", "\r", `\r\n`, `\n`, `\r`, "<br>", "<br/>", "<br />", "<wbr>"}
 
-// startsLineBreak tells whether a line break may begin with c, which begins no escape.
+// startsLineBreak reports whether a line break may start with c, and no escape
+// does.
 func startsLineBreak(c byte) bool { return c == '\r' || c == '\n' || c == '<' }
 
-// maxIndent is how far the next line may be indented.
+// maxIndent is the most characters that the line after a break may be indented
+// by.
 const maxIndent = 32
 
-// lineBreak returns how long the line break is that p begins with, with the
-// indentation after it; 0 if there is none. open says that p ended too early to tell.
+// lineBreak returns the length of the line break that p starts with, and of the
+// indentation after it; 0 if there is none. open reports that p is too short to
+// tell.
 func lineBreak(p []byte) (n int, open bool) {
 	if len(p) == 0 || !startsLineBreak(p[0]) && p[0] != '\\' {
 		return 0, false
@@ -41,23 +44,25 @@ func lineBreak(p []byte) (n int, open bool) {
 	return n, open
 }
 
-// Bounds of one character's spelling, so that little is held back.
+// The bounds of one character's spelling. They bound how much is held back.
 const (
 	maxEscapes   = 4  // %2525…
 	maxSlashes   = 8  // \\\\…
 	maxReference = 12 // &…;
 )
 
-// decodedChar is a character that a text may begin with, and how long it is there.
+// decodedChar is a character that a text may start with, and the number of
+// bytes of its spelling there.
 type decodedChar struct {
 	c byte
 	n int
 }
 
+// startsEscape reports whether an escape may start with c.
 func startsEscape(c byte) bool { return c == '%' || c == '&' || c == '\\' }
 
-// decodeChar appends what p can begin with, as it is and escaped. open says that p
-// ended too early to tell.
+// decodeChar appends the characters that p may start with, as it is and
+// unescaped. open reports that p is too short to tell.
 func decodeChar(p []byte, to []decodedChar) ([]decodedChar, bool) {
 	if len(p) == 0 {
 		return to, true
@@ -75,6 +80,8 @@ func decodeChar(p []byte, to []decodedChar) ([]decodedChar, bool) {
 	}
 }
 
+// decodePercent appends the percent-encoded characters that p may start with
+// (RFC 3986 section 2.1), encoded up to maxEscapes times.
 func decodePercent(p []byte, to []decodedChar) ([]decodedChar, bool) {
 	for k := 1; k < 1+2*maxEscapes; k += 2 {
 		b, ok, open := hexByte(p[k:], 2)
@@ -89,6 +96,8 @@ func decodePercent(p []byte, to []decodedChar) ([]decodedChar, bool) {
 	return to, false
 }
 
+// decodeReference appends the character of the HTML character reference that p
+// may start with.
 func decodeReference(p []byte, to []decodedChar) ([]decodedChar, bool) {
 	for k := 1; k < len(p); k++ {
 		switch {
@@ -104,6 +113,8 @@ func decodeReference(p []byte, to []decodedChar) ([]decodedChar, bool) {
 	return to, true
 }
 
+// decodeBackslash appends the characters that p may start with as an escape of
+// JSON, JavaScript or Python, whose backslashes may be doubled.
 func decodeBackslash(p []byte, to []decodedChar) ([]decodedChar, bool) {
 	k := 1
 	for k < len(p) && k < maxSlashes && p[k] == '\\' {
@@ -124,7 +135,8 @@ func decodeBackslash(p []byte, to []decodedChar) ([]decodedChar, bool) {
 	return append(to, decodedChar{p[k], k + 1}), open
 }
 
-// hexByte reads a number of hexadecimal digits that is at most 255.
+// hexByte reads a number of so many hexadecimal digits, which is a character if
+// it is at most 255. open reports that p is too short to tell.
 func hexByte(p []byte, digits int) (b byte, ok, open bool) {
 	text := string(p[:min(len(p), digits)])
 	if strings.Trim(text, "0123456789abcdefABCDEF") != "" {
@@ -137,6 +149,7 @@ func hexByte(p []byte, digits int) (b byte, ok, open bool) {
 	return byte(v), err == nil, false
 }
 
+// alphanumeric reports whether c is an ASCII letter or digit.
 func alphanumeric(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z'
 }

@@ -15,7 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/circuit"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
 )
@@ -107,7 +107,7 @@ func (a *response) unexpectedStatus() *callError {
 	f := &callError{error: fmt.Errorf("the answer says nothing of the session (%s)", a), retryAfter: oauth.RetryAfter(a.header, time.Now())}
 	switch a.status {
 	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-		f.verdictFor = blame.ServiceFailed
+		f.verdictFor = circuit.ServiceFailed
 	}
 	return f
 }
@@ -115,15 +115,15 @@ func (a *response) unexpectedStatus() *callError {
 // callError is a question that has not led to an answer about the session.
 type callError struct {
 	error
-	verdictFor func(*delegation.Refusal) blame.Verdict // nil: the credential
-	retryAfter time.Duration                           // until it may be asked again, if that was said
+	verdictFor func(*delegation.Refusal) circuit.Verdict // nil: the credential
+	retryAfter time.Duration                             // until it may be asked again, if that was said
 }
 
 func (f *callError) Unwrap() error { return f.error }
 
-func (f *callError) verdict(r *delegation.Refusal) blame.Verdict {
+func (f *callError) verdict(r *delegation.Refusal) circuit.Verdict {
 	if f.verdictFor == nil {
-		return blame.CredentialFault()
+		return circuit.CredentialFault()
 	}
 	return f.verdictFor(r)
 }
@@ -136,11 +136,11 @@ func noResponse(err error, connected bool) *callError {
 	var operation *net.OpError
 	switch {
 	case !connected, errors.As(err, &operation) && operation.Op == "dial":
-		f.verdictFor = blame.Unreachable
+		f.verdictFor = circuit.Unreachable
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout(),
 		operation != nil, errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF): // it does not say why
 
-		f.verdictFor = blame.ServiceFailed
+		f.verdictFor = circuit.ServiceFailed
 	}
 	return f
 }

@@ -7,9 +7,9 @@ import (
 	"errors"
 	"time"
 
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/circuit"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/lru"
 )
 
 const (
@@ -34,7 +34,7 @@ const (
 // what a [Cache] around it is for. It implements [Verifier].
 //
 // What is answered about a credential is remembered for it alone. Of silence,
-// the people are counted for whom there was none: see [blame.Breaker].
+// the people are counted for whom there was none: see [circuit.Breaker].
 type RemoteVerifier struct {
 	// ClientAddress tells whose turn it is. Nil: everybody comes from one address.
 	ClientAddress ClientAddress
@@ -45,8 +45,8 @@ type RemoteVerifier struct {
 	seenLane    lane // for the others
 	seen        *seenCredentials
 	networks    networkReputations
-	refused     *memory.Cache[digest, cachedRefusal] // of their own so that forgeries push no session out
-	breaker     *blame.Breaker
+	refused     *lru.Cache[digest, cachedRefusal] // of their own so that forgeries push no session out
+	breaker     *circuit.Breaker
 	hasher      *credentialHasher
 }
 
@@ -70,8 +70,8 @@ func NewRemoteVerifier(v Verifier, timeout time.Duration) *RemoteVerifier {
 		seenLane:    newLane(seenLimits, timeout),
 		seen:        newSeenCredentials(),
 		networks:    newNetworkReputations(),
-		refused:     memory.New[digest, cachedRefusal](maxRefused),
-		breaker:     blame.NewBreaker(),
+		refused:     lru.New[digest, cachedRefusal](maxRefused),
+		breaker:     circuit.NewBreaker(),
 		hasher:      newCredentialHasher(),
 	}
 }
@@ -81,7 +81,7 @@ type remoteCall struct {
 	digest     digest
 	credential Credential
 	caller     queueOwner
-	owner      blame.Owner
+	owner      circuit.Owner
 }
 
 // Verify implements [Verifier].
@@ -89,15 +89,15 @@ func (a *RemoteVerifier) Verify(ctx context.Context, credential Credential) (*Se
 	q := &remoteCall{digest: a.hasher.digest(credential), credential: credential}
 	if r, ok := a.refused.Get(q.digest, string(q.digest[:]), time.Now()); ok && !time.Now().After(r.until) {
 		if r.Code == delegation.SessionUnavailable {
-			return nil, blame.Repeat(r.Refusal, time.Until(r.until))
+			return nil, circuit.Repeat(r.Refusal, time.Until(r.until))
 		}
 		return nil, r.Refusal
 	}
 	w := &a.unknownLane
 	if who, ok := a.seen.person(q.digest); ok {
-		w, q.caller, q.owner = &a.seenLane, queueOwner{person: who}, blame.KnownPerson(who)
+		w, q.caller, q.owner = &a.seenLane, queueOwner{person: who}, circuit.KnownPerson(who)
 	} else {
-		q.caller, q.owner = queueOwner{network: a.ClientAddress.network(ctx)}, blame.Unverified
+		q.caller, q.owner = queueOwner{network: a.ClientAddress.network(ctx)}, circuit.Unverified
 	}
 	s, err := w.flights.Do(ctx, string(q.digest[:]), q.digest, func(ctx context.Context) (*Session, error) {
 		return a.callInTurn(ctx, w, q)
@@ -136,7 +136,7 @@ func (a *RemoteVerifier) callInTurn(ctx context.Context, w *lane, q *remoteCall)
 	if err != nil && ctx.Err() != nil && time.Since(begun) < a.timeout/2 {
 		return nil, unavailable(errors.New("too many sessions are being asked about: little time was left for this one"))
 	}
-	stranger := q.owner == blame.Unverified
+	stranger := q.owner == circuit.Unverified
 	if !stranger {
 		a.seen.recordAnswer(q.caller.person, err == nil || !verdictOf(err).ConcernsService())
 	}
@@ -146,7 +146,7 @@ func (a *RemoteVerifier) callInTurn(ctx context.Context, w *lane, q *remoteCall)
 		}
 		return nil, a.recordFailure(pass, q, err)
 	}
-	a.breaker.Record(pass, q.owner, blame.Healthy())
+	a.breaker.Record(pass, q.owner, circuit.Healthy())
 	a.refused.Delete(q.digest, string(q.digest[:]))
 	// One person's sessions are worth few addresses: any number can be sent from.
 	if over := a.seen.add(q.digest, s.person(s.Realm)); stranger && !over {
@@ -156,7 +156,7 @@ func (a *RemoteVerifier) callInTurn(ctx context.Context, w *lane, q *remoteCall)
 }
 
 // recordFailure learns from a question that led to no session.
-func (a *RemoteVerifier) recordFailure(pass blame.Permit, q *remoteCall, err error) *delegation.Refusal {
+func (a *RemoteVerifier) recordFailure(pass circuit.Permit, q *remoteCall, err error) *delegation.Refusal {
 	r, ok := errors.AsType[*delegation.Refusal](err)
 	if !ok {
 		r = unavailable(err)
@@ -170,7 +170,7 @@ func (a *RemoteVerifier) recordFailure(pass blame.Permit, q *remoteCall, err err
 		// Who is asked may hang for this one for ever, each time in a slot.
 		last, _ := a.refused.Get(q.digest, name, now)
 		silent = last.unanswered + 1
-		life = max(life, blame.Backoff(silent))
+		life = max(life, circuit.Backoff(silent))
 	}
 	a.breaker.Record(pass, q.owner, verdict)
 	keep := life
@@ -182,13 +182,13 @@ func (a *RemoteVerifier) recordFailure(pass blame.Permit, q *remoteCall, err err
 }
 
 // verdictOf tells whom a question is about that led to no session.
-func verdictOf(err error) blame.Verdict {
+func verdictOf(err error) circuit.Verdict {
 	r, ok := errors.AsType[*delegation.Refusal](err)
 	if f, ok := errors.AsType[*callError](err); ok {
 		return f.verdict(r)
 	}
 	if ok && r.Code == delegation.SessionRequired {
-		return blame.Healthy()
+		return circuit.Healthy()
 	}
-	return blame.CredentialFault()
+	return circuit.CredentialFault()
 }

@@ -10,7 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/circuit"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
@@ -43,7 +43,7 @@ func TestBreakerOpens(t *testing.T) {
 				if r.RetryAfter > time.Second {
 					t.Errorf("to be asked again in %s", r.RetryAfter)
 				}
-				if s := a.breaker.Status(); s.State != blame.Open || s.Code != delegation.SessionUnavailable {
+				if s := a.breaker.Status(); s.State != circuit.Open || s.Code != delegation.SessionUnavailable {
 					t.Errorf("%+v", s)
 				}
 				j.mu.Lock()
@@ -97,7 +97,7 @@ func TestBreakerLearns(t *testing.T) {
 				}
 			}
 		}
-		if a.breaker.Status().State != blame.Closed {
+		if a.breaker.Status().State != circuit.Closed {
 			t.Fatalf("%+v", a.breaker.Status())
 		}
 		j.say(503, "")

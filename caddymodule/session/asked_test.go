@@ -14,7 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/circuit"
 )
 
 const aliceIsIn = `{"active":true,"sub":"alice"}`
@@ -111,7 +111,7 @@ func TestSlow(t *testing.T) {
 			t.Errorf("%d at once, %s, %v", j.most, took, outcomes)
 		}
 		// A queue is not the app's fault, and nobody's credential is worse for it.
-		if s := a.breaker.Status(); s.State != blame.Closed {
+		if s := a.breaker.Status(); s.State != circuit.Closed {
 			t.Errorf("%+v", s)
 		}
 		expect(t, a, j, "199", "", j.count()+1)
@@ -139,7 +139,7 @@ func TestQueueOfAnOutage(t *testing.T) {
 		}
 		all.Wait()
 		// Up to three have taken the places of the first to fail.
-		if n := j.count() - 200; n > maxSeenCalls+maxUnknownCalls+3 || a.breaker.Status().State == blame.Closed {
+		if n := j.count() - 200; n > maxSeenCalls+maxUnknownCalls+3 || a.breaker.Status().State == circuit.Closed {
 			t.Errorf("%d calls, %+v", n, a.breaker.Status())
 		}
 	})

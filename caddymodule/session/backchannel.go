@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/lru"
 )
 
 const (
@@ -29,13 +29,13 @@ var logoutTypes = []string{"", "jwt", "logout+jwt"}
 // signed somebody out (OpenID Connect Back-Channel Logout 1.0 section 2.4).
 type LogoutVerifier struct {
 	jwt     *JWT
-	usedIDs *memory.Cache[string, struct{}] // `jti` of those that came before
+	usedIDs *lru.Cache[string, struct{}] // `jti` of those that came before
 }
 
 // NewLogoutVerifier returns one for the tokens of an issuer, who signs them as its
 // sessions. Type of j does not matter.
 func NewLogoutVerifier(j *JWT) *LogoutVerifier {
-	return &LogoutVerifier{jwt: j, usedIDs: memory.New[string, struct{}](maxLogoutTokens)}
+	return &LogoutVerifier{jwt: j, usedIDs: lru.New[string, struct{}](maxLogoutTokens)}
 }
 
 // LogoutToken is what a logout token says: whose sessions have ended, or which one.

@@ -10,7 +10,7 @@ import (
 	"weak"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/lru"
 )
 
 // maxSessions is how many verified sessions are remembered. One takes about
@@ -23,7 +23,7 @@ type Cache struct {
 	verifier    Verifier
 	revocations *Revocations
 	life        time.Duration
-	sessions    *memory.Cache[digest, *cachedSession]
+	sessions    *lru.Cache[digest, *cachedSession]
 	latest      *latestPerPerson
 	hasher      *credentialHasher
 }
@@ -37,7 +37,7 @@ type cachedSession struct {
 // NewCache remembers what the verifier says for as long as life at most,
 // unless it is revoked.
 func NewCache(v Verifier, r *Revocations, life time.Duration) *Cache {
-	c := &Cache{verifier: v, revocations: r, life: life, sessions: memory.New[digest, *cachedSession](maxSessions), latest: newLatestPerPerson(life), hasher: newCredentialHasher()}
+	c := &Cache{verifier: v, revocations: r, life: life, sessions: lru.New[digest, *cachedSession](maxSessions), latest: newLatestPerPerson(life), hasher: newCredentialHasher()}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.caches = append(r.caches, weak.Make(c))

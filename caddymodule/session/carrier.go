@@ -91,7 +91,7 @@ func (c Extractor) Extract(h http.Header) (Credential, error) {
 		}
 		return validate(strings.TrimLeft(value, " "), InBearer)
 	}
-	return Credential{}, refuse("the request carries no session")
+	return Credential{}, refuse(c.missing(h))
 }
 
 // validate lets a credential pass that is of characters no two parties read

@@ -7,8 +7,8 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/fair"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/fairqueue"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/lru"
 )
 
 const (
@@ -60,26 +60,26 @@ func networkOf(ip netip.Addr) netip.Prefix {
 // refuse nobody. Anybody can send worthless credentials from any number of
 // addresses: those are in a store of their own, and push no others out.
 type networkReputations struct {
-	valid       *memory.Cache[netip.Prefix, int] // credentials that were refused since one was valid
-	onlyRefused *memory.Cache[netip.Prefix, int] // of addresses from which none was
+	valid       *lru.Cache[netip.Prefix, int] // credentials that were refused since one was valid
+	onlyRefused *lru.Cache[netip.Prefix, int] // of addresses from which none was
 }
 
 func newNetworkReputations() networkReputations {
-	return networkReputations{memory.New[netip.Prefix, int](maxNetworks), memory.New[netip.Prefix, int](maxNetworks)}
+	return networkReputations{lru.New[netip.Prefix, int](maxNetworks), lru.New[netip.Prefix, int](maxNetworks)}
 }
 
-func (r networkReputations) rank(client netip.Prefix) fair.Rank {
+func (r networkReputations) rank(client netip.Prefix) fairqueue.Rank {
 	name, now := client.String(), time.Now()
 	if n, ok := r.valid.Get(client, name, now); ok {
 		if n < maxRefusedSinceValid {
-			return fair.RankFirst
+			return fairqueue.RankFirst
 		}
-		return fair.RankMiddle
+		return fairqueue.RankMiddle
 	}
 	if n, _ := r.onlyRefused.Get(client, name, now); n > maxRefusedNew {
-		return fair.RankLast
+		return fairqueue.RankLast
 	}
-	return fair.RankMiddle
+	return fairqueue.RankMiddle
 }
 
 // recordValid notes that a credential from there was valid.

@@ -15,9 +15,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/circuit"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/fair"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/fairqueue"
 )
 
 // TestClients protects who has one address from being told apart by how it is
@@ -43,34 +43,34 @@ func TestReputations(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newNetworkReputations()
 		client := ClientAddress(func(context.Context) string { return "192.0.2.1" }).network(t.Context())
-		want := func(rank fair.Rank) {
+		want := func(rank fairqueue.Rank) {
 			t.Helper()
 			if got := r.rank(client); got != rank {
 				t.Errorf("rank %d, want %d", got, rank)
 			}
 		}
-		want(fair.RankMiddle)
+		want(fairqueue.RankMiddle)
 		for range maxRefusedNew {
 			r.recordRefused(client)
 		}
-		want(fair.RankMiddle)
+		want(fairqueue.RankMiddle)
 		r.recordRefused(client)
-		want(fair.RankLast)
+		want(fairqueue.RankLast)
 		r.recordValid(client)
-		want(fair.RankFirst)
+		want(fairqueue.RankFirst)
 		for range maxRefusedSinceValid - 1 {
 			r.recordRefused(client)
 		}
-		want(fair.RankFirst)
+		want(fairqueue.RankFirst)
 		r.recordRefused(client)
-		want(fair.RankMiddle)
+		want(fairqueue.RankMiddle)
 		r.recordValid(client)
-		want(fair.RankFirst)
+		want(fairqueue.RankFirst)
 		time.Sleep(validNetworkLife + 1)
-		want(fair.RankMiddle)
+		want(fairqueue.RankMiddle)
 		r.recordRefused(client)
 		time.Sleep(refusedNetworkLife + 1)
-		want(fair.RankMiddle)
+		want(fairqueue.RankMiddle)
 	})
 }
 
@@ -167,7 +167,7 @@ func TestA1_OnePersonsSessions(t *testing.T) {
 					time.Sleep(time.Second)
 				}
 				all.Wait()
-				if s := a.breaker.Status(); s.State != blame.Closed {
+				if s := a.breaker.Status(); s.State != circuit.Closed {
 					t.Errorf("%+v", s)
 				}
 			})
@@ -181,12 +181,12 @@ func TestA1_DeadServer(t *testing.T) {
 	server := &http.Client{Timeout: time.Second}
 	a := NewRemoteVerifier(&Introspection{URL: "http://127.0.0.1:1", Realm: "r", Client: server}, 0)
 	for n := range 3 {
-		if s := a.breaker.Status(); s.State != blame.Closed {
+		if s := a.breaker.Status(); s.State != circuit.Closed {
 			t.Errorf("%+v after %d questions", s, n)
 		}
 		_, _ = a.Verify(t.Context(), bearer(strconv.Itoa(n)))
 	}
-	if s := a.breaker.Status(); s.State != blame.Open {
+	if s := a.breaker.Status(); s.State != circuit.Open {
 		t.Errorf("%+v", s)
 	}
 }

@@ -71,11 +71,7 @@ func (j *JWT) claimHint(claim string, d claims) string {
 		if issuer == "" {
 			return "; it names none: with a key of the app's own (`public_key`, `hmac_secret`) leave `issuer` out and give a `realm`"
 		}
-		text := fmt.Sprintf(": it says %s and `issuer` says %s", printable(issuer), printable(j.Issuer))
-		if strings.TrimSuffix(issuer, "/") == strings.TrimSuffix(j.Issuer, "/") {
-			text += "; they have to agree to the last slash"
-		}
-		return text
+		return fmt.Sprintf(": it says %s and `issuer` says %s", printable(issuer), printable(j.Issuer))
 	case cmp.Or(j.AudienceClaim, "aud"):
 		text := ""
 		if values := printValues(d, claim); values != "" {

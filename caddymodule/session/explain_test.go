@@ -41,7 +41,7 @@ func TestExplain(t *testing.T) {
 		"opaque":            {j, "2a8f3c", []string{"form: it is opaque", "`introspect`", "`session_endpoint`"}},
 		"encrypted":         {j, "eyJh.b.c.d.e", []string{"form: it is encrypted (a JWE)", "`session_endpoint`"}},
 		"cut":               {j, token(nil)[:100], []string{"it was cut"}},
-		"another issuer":    {j, token(map[string]any{"iss": testIssuer + "/"}), []string{"iss: iss is another issuer: it says https://login.example.org/ and `issuer` says https://login.example.org; they have to agree to the last slash"}},
+		"another issuer":    {j, token(map[string]any{"iss": testIssuer + "/"}), []string{"iss: iss is another issuer by the slash at its end alone, and they have to agree to the last slash: it says https://login.example.org/ and `issuer` says https://login.example.org"}},
 		"no issuer":         {j, token(map[string]any{"iss": nil}), []string{"leave `issuer` out and give a `realm`"}},
 		"no aud, client_id": {j, token(map[string]any{"aud": nil, "client_id": "web"}), []string{"client_id names web: if that is your app write `audience_claim client_id`"}},
 		"no sub, user_id":   {j, token(map[string]any{"sub": nil, "user_id": 42}), []string{"others that could name the user: user_id: `subject_claim`"}},

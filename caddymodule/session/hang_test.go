@@ -14,9 +14,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/circuit"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/fair"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/fairqueue"
 )
 
 // hangs is an app that does not answer for credentials that hold "hang" once it
@@ -88,7 +88,7 @@ func TestAFewPeopleHang(t *testing.T) {
 				if refused > 0 || late > 0 {
 					t.Errorf("of %d others' questions %d were refused, %d took more than a second", 3*others, refused, late)
 				}
-				if s := a.breaker.Status(); s.State != blame.Closed {
+				if s := a.breaker.Status(); s.State != circuit.Closed {
 					t.Errorf("%+v", s)
 				}
 				stop()
@@ -111,13 +111,13 @@ func TestProbeDoesNotQueue(t *testing.T) {
 			if n >= maxSeenCalls {
 				q = a.unknownLane.queue
 			}
-			if _, err := q.Acquire(t.Context(), queueOwner{person: delegation.Person{Subject: strconv.Itoa(n)}}, fair.RankFirst); err != nil {
+			if _, err := q.Acquire(t.Context(), queueOwner{person: delegation.Person{Subject: strconv.Itoa(n)}}, fairqueue.RankFirst); err != nil {
 				t.Fatal(err)
 			}
 		}
-		for n := range blame.MinPeople {
-			who := blame.KnownPerson(delegation.Person{Subject: strconv.Itoa(n)})
-			a.breaker.Record(blame.Permit{}, who, blame.ServiceFailed(unavailable(nil)))
+		for n := range circuit.MinPeople {
+			who := circuit.KnownPerson(delegation.Person{Subject: strconv.Itoa(n)})
+			a.breaker.Record(circuit.Permit{}, who, circuit.ServiceFailed(unavailable(nil)))
 		}
 		if _, err := a.Verify(t.Context(), bearer("well")); err == nil {
 			t.Error("the breaker is closed")
@@ -127,7 +127,7 @@ func TestProbeDoesNotQueue(t *testing.T) {
 		if _, err := a.Verify(t.Context(), bearer("well")); err != nil || time.Since(began) > 0 {
 			t.Errorf("%v after %s", err, time.Since(began))
 		}
-		if s := a.breaker.Status(); s.State != blame.Closed {
+		if s := a.breaker.Status(); s.State != circuit.Closed {
 			t.Errorf("%+v", s)
 		}
 	})

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/circuit"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
@@ -75,7 +75,7 @@ func (i *Introspection) interpret(a *response, credential Credential) (*Session,
 		return i.parse(a, credential)
 	case http.StatusUnauthorized:
 		// Section 2.3: it is this server that is not signed in.
-		return nil, unavailableAfter(introspecting, &callError{error: a.malformed(errClientRejected), verdictFor: blame.ServiceFailed})
+		return nil, unavailableAfter(introspecting, &callError{error: a.malformed(errClientRejected), verdictFor: circuit.ServiceFailed})
 	case http.StatusBadRequest:
 		return nil, interpretBadRequest(a)
 	case http.StatusForbidden:
@@ -93,7 +93,7 @@ func interpretBadRequest(a *response) error {
 	case isTokenError(code):
 		return refuse("the issuer does not take it for a token that it can judge (status 400, " + code + ")")
 	case isClientError(code):
-		return unavailableAfter(introspecting, &callError{error: a.malformed(errClientRejected), verdictFor: blame.ServiceFailed})
+		return unavailableAfter(introspecting, &callError{error: a.malformed(errClientRejected), verdictFor: circuit.ServiceFailed})
 	default:
 		return unavailableAfter(introspecting, a.unexpectedStatus())
 	}

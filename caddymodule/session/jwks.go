@@ -17,8 +17,8 @@ import (
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/flight"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/lru"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/singleflight"
 )
 
 const (
@@ -55,8 +55,8 @@ type RemoteKeySet struct {
 
 	url             string
 	httpClient      *http.Client
-	flights         *flight.Group[netip.Prefix, *fetchedKeys]
-	unverifiedSince *memory.Cache[string, time.Time] // when tokens came first that no key had signed, by digest
+	flights         *singleflight.Group[netip.Prefix, *fetchedKeys]
+	unverifiedSince *lru.Cache[string, time.Time] // when tokens came first that no key had signed, by digest
 
 	mu           sync.Mutex
 	keys         *fetchedKeys // what was fetched last; nil if nothing was
@@ -73,10 +73,10 @@ func NewRemoteKeySet(address string, client *http.Client) *RemoteKeySet {
 	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &RemoteKeySet{
 		url: address, httpClient: &own,
-		flights: flight.New[netip.Prefix, *fetchedKeys](flight.Limits{
+		flights: singleflight.New[netip.Prefix, *fetchedKeys](singleflight.Limits{
 			Timeout: client.Timeout, Waiting: 10 * maxWaiting, PerOwner: maxWaiting, // of one address: anybody can name a key
 		}),
-		unverifiedSince: memory.New[string, time.Time](maxUnverified),
+		unverifiedSince: lru.New[string, time.Time](maxUnverified),
 		limiter:         rate.NewLimiter(rate.Every(keyFetchInterval), keyFetchBurst),
 	}
 }

@@ -46,38 +46,46 @@ const maxDiscovery = 256 << 10
 // section 4, RFC 8414 section 3) where its keys are. It is for an operator who
 // has another address: nothing is ever verified by what it says.
 func DiscoverJWKS(ctx context.Context, client *http.Client, issuer string) (address string, err error) {
-	for _, path := range []string{"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"} {
-		if address, err = fetchJWKSURI(ctx, client, strings.TrimSuffix(issuer, "/")+path); err == nil {
-			return address, nil
-		}
-	}
-	return "", err
+	address, _, err = Discover(ctx, client, issuer)
+	return address, err
 }
 
-func fetchJWKSURI(ctx context.Context, client *http.Client, address string) (string, error) {
+// Discover is [DiscoverKeys], and also returns what the issuer calls itself there,
+// which `iss` of its tokens has to be, to the last slash.
+func Discover(ctx context.Context, client *http.Client, issuer string) (keys, name string, err error) {
+	for _, path := range []string{"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"} {
+		if keys, name, err = fetchJWKSURI(ctx, client, strings.TrimSuffix(issuer, "/")+path); err == nil {
+			return keys, name, nil
+		}
+	}
+	return "", "", err
+}
+
+func fetchJWKSURI(ctx context.Context, client *http.Client, address string) (keys, name string, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return "", errInvalidURL
+		return "", "", errInvalidURL
 	}
 	req.Header.Set("Accept", "application/json")
 	res, err := client.Do(req)
 	if err != nil {
-		return "", oauth.Unreachable(err)
+		return "", "", oauth.Unreachable(err)
 	}
 	defer func() { _ = res.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(res.Body, maxDiscovery))
 	if err != nil {
-		return "", oauth.Unreachable(err)
+		return "", "", oauth.Unreachable(err)
 	}
 	var document struct {
-		JWKS string `json:"jwks_uri"`
+		Issuer string `json:"issuer"`
+		JWKS   string `json:"jwks_uri"`
 	}
 	if res.StatusCode != http.StatusOK || json.Unmarshal(body, &document) != nil {
-		return "", responseError(address, res, nil)
+		return "", "", responseError(address, res, nil)
 	}
 	u, err := url.Parse(document.JWKS)
 	if err != nil || u.Host == "" || u.User != nil || len(document.JWKS) > 1000 {
-		return "", fmt.Errorf("%s names no jwks_uri", printableAddress(address))
+		return "", "", fmt.Errorf("%s names no jwks_uri", printableAddress(address))
 	}
-	return u.String(), nil
+	return u.String(), document.Issuer, nil
 }

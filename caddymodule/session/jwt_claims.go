@@ -41,6 +41,9 @@ func (j *JWT) claimChecks() []claimCheck {
 			issuer, err := d.text("iss")
 			if err == nil && j.Issuer != "" && issuer != j.Issuer {
 				err = errors.New("iss is another issuer")
+				if strings.TrimSuffix(issuer, "/") == strings.TrimSuffix(j.Issuer, "/") {
+					err = errors.New("iss is another issuer by the slash at its end alone, and they have to agree to the last slash")
+				}
 			}
 			return err
 		}},

@@ -7,10 +7,10 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/circuit"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/fair"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/flight"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/fairqueue"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/singleflight"
 )
 
 const (
@@ -28,11 +28,11 @@ const (
 var (
 	// unknownLimits leave slots to others while the credentials of one address
 	// are all asked about in vain, and to new addresses while those of many are.
-	unknownLimits = fair.Limits{Slots: maxUnknownCalls, PerOwner: maxUnknownCalls * 3 / 4, LastRankSlots: maxUnknownCalls / 2, Waiting: maxWaiting, NewestFirst: true}
+	unknownLimits = fairqueue.Limits{Slots: maxUnknownCalls, PerOwner: maxUnknownCalls * 3 / 4, LastRankSlots: maxUnknownCalls / 2, Waiting: maxWaiting, NewestFirst: true}
 
 	// seenLimits do the same while the app hangs for all sessions of one
 	// person, and of many.
-	seenLimits = fair.Limits{Slots: maxSeenCalls, PerOwner: maxSeenCalls / 4, LastRankSlots: maxSeenCalls / 2, Waiting: maxWaiting}
+	seenLimits = fairqueue.Limits{Slots: maxSeenCalls, PerOwner: maxSeenCalls / 4, LastRankSlots: maxSeenCalls / 2, Waiting: maxWaiting}
 )
 
 // queueOwner is in whose turn a question is asked: a person's whose session was
@@ -44,24 +44,24 @@ type queueOwner struct {
 
 // lane is how a question gets to who is asked.
 type lane struct {
-	flights *flight.Group[digest, *Session]
-	queue   *fair.Queue[queueOwner]
+	flights *singleflight.Group[digest, *Session]
+	queue   *fairqueue.Queue[queueOwner]
 }
 
-func newLane(limits fair.Limits, timeout time.Duration) lane {
+func newLane(limits fairqueue.Limits, timeout time.Duration) lane {
 	return lane{
 		// How many wait is for the queue to bound, which tells one address from
 		// another.
-		flights: flight.New[digest, *Session](flight.Limits{
+		flights: singleflight.New[digest, *Session](singleflight.Limits{
 			Timeout: timeout, Waiting: 2 * maxWaiting * maxWaitingPerSession, PerOwner: maxWaitingPerSession,
 		}),
-		queue: fair.New[queueOwner](limits),
+		queue: fairqueue.New[queueOwner](limits),
 	}
 }
 
 // rank is when a question is asked, compared with others that wait.
-func (a *RemoteVerifier) rank(q *remoteCall) fair.Rank {
-	if q.owner != blame.Unverified {
+func (a *RemoteVerifier) rank(q *remoteCall) fairqueue.Rank {
+	if q.owner != circuit.Unverified {
 		return a.seen.rank(q.caller.person)
 	}
 	return a.networks.rank(q.caller.network)
@@ -73,7 +73,7 @@ func (a *RemoteVerifier) rank(q *remoteCall) fair.Rank {
 // there was no answer, they keep to their share.
 func (a *RemoteVerifier) acquire(ctx context.Context, w *lane, q *remoteCall) (leave func(), err error) {
 	rank := a.rank(q)
-	if w == &a.seenLane && rank == fair.RankFirst && w.queue.Running() >= maxSeenCalls {
+	if w == &a.seenLane && rank == fairqueue.RankFirst && w.queue.Running() >= maxSeenCalls {
 		if leave, ok := a.unknownLane.queue.TryAcquire(q.caller, rank); ok {
 			return leave, nil
 		}

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/lru"
 )
 
 // maxPerPerson is how many sessions of one person are remembered: somebody who
@@ -21,11 +21,11 @@ const maxPerPerson = 16
 type latestPerPerson struct {
 	mu     sync.Mutex
 	life   time.Duration // at least that of a session
-	people *memory.Cache[delegation.Person, []digest]
+	people *lru.Cache[delegation.Person, []digest]
 }
 
 func newLatestPerPerson(life time.Duration) *latestPerPerson {
-	return &latestPerPerson{life: life, people: memory.New[delegation.Person, []digest](maxSessions)}
+	return &latestPerPerson{life: life, people: lru.New[delegation.Person, []digest](maxSessions)}
 }
 
 // add notes a session of a person, and returns the one that is to be forgotten

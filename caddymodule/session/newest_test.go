@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/fair"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/fairqueue"
 )
 
 // named is who vouches for sessions that are named after their users, as
@@ -79,7 +79,7 @@ func TestStrangersPushNoAddressOut(t *testing.T) {
 		}
 		first := 0
 		for n := range good {
-			if a.networks.rank(a.ClientAddress.network(from(t, n))) == fair.RankFirst {
+			if a.networks.rank(a.ClientAddress.network(from(t, n))) == fairqueue.RankFirst {
 				first++
 			}
 		}

@@ -12,7 +12,7 @@ import (
 	"weak"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/lru"
 )
 
 const (
@@ -45,7 +45,7 @@ type Revocations struct {
 	caches    []weak.Pointer[Cache]
 	realms    map[string]struct{}
 
-	sessionIDOwners *memory.Cache[RevocationTarget, string] // whose a `sid` is
+	sessionIDOwners *lru.Cache[RevocationTarget, string] // whose a `sid` is
 
 	clocks     clockSources
 	generation atomic.Uint64 // how many changes there have been
@@ -55,7 +55,7 @@ type Revocations struct {
 func NewRevocations() *Revocations {
 	return &Revocations{
 		records: make(map[RevocationTarget]*revocationRecord), lastSweep: time.Now(), realms: make(map[string]struct{}),
-		early: newEarly(), sessionIDOwners: memory.New[RevocationTarget, string](maxSessionIDs),
+		early: newEarly(), sessionIDOwners: lru.New[RevocationTarget, string](maxSessionIDs),
 	}
 }
 

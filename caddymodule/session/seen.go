@@ -6,10 +6,10 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/circuit"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/fair"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/fairqueue"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/lru"
 )
 
 const (
@@ -24,16 +24,16 @@ const (
 
 // seenCredentials are credentials that were valid a while ago, and whose they were.
 type seenCredentials struct {
-	credentials *memory.Cache[digest, delegation.Person]
+	credentials *lru.Cache[digest, delegation.Person]
 	latest      *latestPerPerson
-	unanswered  *memory.Cache[delegation.Person, time.Time] // for whom there was no answer, and when
+	unanswered  *lru.Cache[delegation.Person, time.Time] // for whom there was no answer, and when
 }
 
 func newSeenCredentials() *seenCredentials {
 	return &seenCredentials{
-		credentials: memory.New[digest, delegation.Person](maxSessions),
+		credentials: lru.New[digest, delegation.Person](maxSessions),
 		latest:      newLatestPerPerson(seenLife),
-		unanswered:  memory.New[delegation.Person, time.Time](maxSessions),
+		unanswered:  lru.New[delegation.Person, time.Time](maxSessions),
 	}
 }
 
@@ -45,7 +45,7 @@ func (s *seenCredentials) person(of digest) (who delegation.Person, ok bool) {
 func (s *seenCredentials) recordAnswer(who delegation.Person, ok bool) {
 	name, now := personKey(who), time.Now()
 	if !ok {
-		s.unanswered.Set(who, name, now, blame.FailureLife, false)
+		s.unanswered.Set(who, name, now, circuit.FailureLife, false)
 	} else if last, silent := s.unanswered.Get(who, name, now); silent && now.Sub(last) >= unansweredLife {
 		s.unanswered.Delete(who, name)
 	}
@@ -53,11 +53,11 @@ func (s *seenCredentials) recordAnswer(who delegation.Person, ok bool) {
 
 // rank puts those last for whom there was no answer: who is asked may always
 // hang for them.
-func (s *seenCredentials) rank(who delegation.Person) fair.Rank {
+func (s *seenCredentials) rank(who delegation.Person) fairqueue.Rank {
 	if _, silent := s.unanswered.Get(who, personKey(who), time.Now()); silent {
-		return fair.RankLast
+		return fairqueue.RankLast
 	}
-	return fair.RankFirst
+	return fairqueue.RankFirst
 }
 
 func personKey(who delegation.Person) string {

@@ -25,7 +25,6 @@ func BenchmarkHit(b *testing.B) {
 	for _, people := range []int{1, 1000, 100_000} {
 		b.Run(fmt.Sprint(people), func(b *testing.B) {
 			e := New(Options{MaxEntries: 2 * people})
-			defer e.Close()
 			v := e.Attach(&quietIssuer{issuer{life: time.Hour}})
 			ids := make([]delegation.Identity, people)
 			for n := range ids {
@@ -49,7 +48,6 @@ func BenchmarkHit(b *testing.B) {
 // BenchmarkMint is a token that has to be minted, by an issuer that takes no time.
 func BenchmarkMint(b *testing.B) {
 	e := New(Options{})
-	defer e.Close()
 	v := e.Attach(&quietIssuer{issuer{life: time.Hour}})
 	b.ReportAllocs()
 	n := 0

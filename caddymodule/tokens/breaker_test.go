@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/circuit"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
@@ -115,7 +115,7 @@ func TestLateFailureIsNotTheProbes(t *testing.T) {
 func TestRefusalIsAnAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, i := start(t, Options{}, time.Hour)
-		ask := func(name string, code delegation.Code, after blame.State) {
+		ask := func(name string, code delegation.Code, after circuit.State) {
 			t.Helper()
 			i.failing(code, 0)
 			i.want(t, person(name), false, code)

@@ -141,7 +141,7 @@ func TestPanickingMint(t *testing.T) {
 // thousand requests and from everybody's.
 func TestWaitingIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, i := start(t, Options{MaxWaiting: 10, MaxWaitingPerPerson: 4}, time.Hour)
+		_, i := start(t, Options{maxWaiting: 10, maxWaitingPerPerson: 4}, time.Hour)
 		i.failing(delegation.DelegationRefused, 0)
 		i.want(t, person("known"), false, delegation.DelegationRefused)
 		i.failing("", 0)
@@ -161,7 +161,7 @@ func TestWaitingIsBounded(t *testing.T) {
 		if time.Since(began) != 0 {
 			t.Error("the refusal came late")
 		}
-		// What is known needs no place.
+		// A remembered refusal needs no place.
 		i.want(t, person("known"), false, delegation.DelegationRefused)
 		close(i.hold)
 		wg.Wait()
@@ -208,7 +208,7 @@ func TestConcurrency(t *testing.T) {
 			t.Errorf("%d at the issuer at once, %d service tokens; want 3, 1", peak, services)
 		}
 		if s := e.Status(); s.Minting != 0 {
-			t.Errorf("%d turns are still taken", s.Minting)
+			t.Errorf("%d slots are still held", s.Minting)
 		}
 	})
 }

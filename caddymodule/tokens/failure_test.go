@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/circuit"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
@@ -64,7 +64,7 @@ func TestT33_WaitersCountOnce(t *testing.T) {
 			t.Errorf("%d mints, %+v", i.count(), s)
 		}
 		// It takes two others until everybody is believed to be hit.
-		for n, state := range []blame.State{Closed, Open} {
+		for n, state := range []circuit.State{Closed, Open} {
 			i.want(t, person(fmt.Sprint(n)), false, delegation.IssuerUnavailable)
 			if s := e.Status().Issuer; s.State != state {
 				t.Errorf("%+v after %d others", s, n+1)

@@ -10,23 +10,27 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// account is what all identities of a configured provider have in common.
+// account is the part of an identity that all tokens of one configured provider
+// have in common.
 type account struct {
 	provider, issuer, client, key, audience, config string
 }
 
-// keys names identities: SHA-256 over every part with its length, so that no
-// two different ones are ever written the same way, whatever characters their
-// parts hold. What is about the account is hashed by itself, and once.
+// keys computes the cache keys of identities. The hash of the account, which is
+// the same for nearly all requests, is computed once.
 type keys struct {
 	last atomic.Pointer[accountKey]
 }
 
+// accountKey is an account with its SHA-256.
 type accountKey struct {
 	account account
 	sum     [sha256.Size]byte
 }
 
+// identityKey returns the SHA-256 over all parts of an identity, each with its
+// length before it: no two identities are written alike, whatever characters
+// their parts hold (CVE-2023-35941 was a key of joined parts).
 func (k *keys) identityKey(id *delegation.Identity) string {
 	var space [512]byte // enough for most, without an allocation
 	b := append(space[:0], k.accountKey(id).sum[:]...)
@@ -40,7 +44,8 @@ func (k *keys) identityKey(id *delegation.Identity) string {
 	return string(sum[:])
 }
 
-// account returns the account of an identity, one value for as many as possible.
+// account returns the account of an identity, the same pointer for as many
+// identities as possible.
 func (k *keys) account(id *delegation.Identity) *account { return &k.accountKey(id).account }
 
 func (k *keys) accountKey(id *delegation.Identity) *accountKey {

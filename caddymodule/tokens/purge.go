@@ -11,46 +11,49 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// ErrPurged is why a token that was being minted is not used: it was purged
-// meanwhile. Whoever asks again is judged anew, by their session too.
+// ErrPurged is the refusal of a token whose identity was purged while it was
+// being minted. The next request is judged anew, its session too.
 var ErrPurged error = &delegation.Refusal{Code: delegation.IssuerUnavailable, RetryAfter: time.Second}
 
-// ErrIncomplete is a purge that other machines do not know of yet.
+// ErrIncomplete is the error of a purge of which other machines do not know yet.
 var ErrIncomplete = errors.New("purge_incomplete: this machine has purged, the others will as soon as the shared level is back")
 
-// Purges are those that operations under way have to know of. An operation that
-// began before a purge must neither keep nor use what it obtains, or a logout
-// would lose the race, however long it takes: a purge is forgotten when the last
-// operation from before it has ended, and no sooner.
+// Purges is the record of purges that operations under way have to know of. An
+// operation that began before a purge must neither keep nor use what it
+// obtains, or a logout would lose the race, however long the operation takes. A
+// purge is therefore forgotten when the last operation that began before it has
+// ended, and no sooner.
 type Purges struct {
 	mu          sync.Mutex
-	generation  uint64 // of the latest purge
-	forgotten   uint64 // the latest one that is forgotten
+	generation  uint64 // number of the latest purge
+	forgotten   uint64 // number of the latest purge that is forgotten
 	latest      map[delegation.Selection]*purge
 	oldestFirst *list.List // of *purge, the oldest first
 	pending     *list.List // of *begun, the oldest first
 }
 
+// purge is the latest purge of one selection.
 type purge struct {
 	selection  delegation.Selection
 	generation uint64
-	position   *list.Element // nil: no operation is from before it
-	holders    int           // operations that are told from earlier ones by it
+	position   *list.Element // nil: no operation began before it
+	holders    int           // operations whose generation it is
 }
 
-// pendingOperations are the operations that began after the same purge and have not ended.
+// pendingOperations counts the operations that began after the same purge and
+// have not ended.
 type pendingOperations struct {
 	generation uint64
 	count      int
 }
 
-// NewPurges returns none.
+// NewPurges returns an empty record.
 func NewPurges() *Purges {
 	return &Purges{latest: make(map[delegation.Selection]*purge), oldestFirst: list.New(), pending: list.New()}
 }
 
-// Add notes a purge. Until done is called it is not forgotten: what is kept of
-// whom it selects has to be dropped before.
+// Add records a purge, before anything of the selection is deleted. The purge is
+// not forgotten before done is called, which is to be when all is deleted.
 func (p *Purges) Add(s delegation.Selection) (done func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -69,7 +72,8 @@ func (p *Purges) Add(s delegation.Selection) (done func()) {
 	}
 }
 
-// Operation is something under way for an identity, until End.
+// Operation is work under way for an identity, from [Purges.Begin] to
+// [Operation.End].
 type Operation struct {
 	purges     *Purges
 	id         *delegation.Identity
@@ -78,16 +82,16 @@ type Operation struct {
 	latest     *purge // that covers the identity; may be nil
 }
 
-// Begin begins an operation.
+// Begin begins an operation. It has to be ended.
 func (p *Purges) Begin(id *delegation.Identity) *Operation {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.newOperation(id, p.generation)
 }
 
-// Resume begins an operation that goes on with what another one began, which
-// may have ended. The error is [ErrPurged], also if that cannot be told any
-// longer: nobody waits for it then.
+// Resume begins an operation that continues another one, which may have ended.
+// The error is [ErrPurged], also if it is not known any more whether there was
+// a purge: nobody waits for the result then.
 func (o *Operation) Resume() (*Operation, error) {
 	p := o.purges
 	p.mu.Lock()
@@ -106,7 +110,9 @@ func (p *Purges) newOperation(id *delegation.Identity, since uint64) *Operation 
 	return o
 }
 
-// hold is for who holds the lock. Few began before the latest purge.
+// hold keeps the purges after a generation from being forgotten. The caller
+// holds mu. The list is searched from its end: most operations began after the
+// latest purge.
 func (p *Purges) hold(generation uint64) *list.Element {
 	e := p.pending.Back()
 	for e != nil && e.Value.(*pendingOperations).generation > generation {
@@ -122,7 +128,7 @@ func (p *Purges) hold(generation uint64) *list.Element {
 	return e
 }
 
-// End ends the operation.
+// End ends the operation. It is to be called once.
 func (o *Operation) End() {
 	p := o.purges
 	p.mu.Lock()
@@ -153,14 +159,16 @@ func (p *Purges) release(hold *list.Element) {
 	}
 }
 
-// forget drops a purge that nobody needs.
+// forget deletes a purge that no operation needs.
 func (p *Purges) forget(old *purge) {
 	if old.position == nil && old.holders == 0 && p.latest[old.selection] == old {
 		delete(p.latest, old.selection)
 	}
 }
 
-// Generation tells an operation from those of the same identity before a purge.
+// Generation is the number of the latest purge of the identity before the
+// operation began, 0 if there was none. Operations of one identity and one
+// generation may share their result.
 func (o *Operation) Generation() uint64 {
 	if o.latest == nil {
 		return 0
@@ -168,7 +176,7 @@ func (o *Operation) Generation() uint64 {
 	return o.latest.generation
 }
 
-// Purged tells whether the identity was purged since the operation began.
+// Purged reports whether the identity was purged since the operation began.
 func (o *Operation) Purged() bool { return o.UnlessPurged(func() {}) != nil }
 
 // UnlessPurged runs f if the identity was not purged since the operation began; no

@@ -5,39 +5,35 @@ package tokens
 import (
 	"context"
 	"math"
+	"math/rand/v2"
 	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/circuit"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/fair"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/memory"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/fairqueue"
 )
 
-// onDue is how the agenda has a token renewed while somebody uses it. Nobody
-// has to ask for it at the right moment.
-func (e *Engine) onDue(what memory.Ref) {
-	en, used, ok := e.entries.Peek(what)
-	if !ok {
-		// Nothing that opens something is left lying about.
-		e.entries.SweepAround(what)
-		return
-	}
-	switch at := en.renewAt.Load(); {
-	case time.Now().UnixNano() < at:
-		// It is another token by now, or being renewed: that has an appointment
-		// of its own, or will have.
-	case used:
-		e.renewAhead(en, at)
-	default:
-		// An unused one is renewed by its next use, if that still comes in time.
-		e.schedule.add(en.usableUntil().Add(memory.SweepInterval), what)
-	}
+// A token is renewed by its first use after renewAfter of its life, at the
+// latest, and up to renewSpread of the life earlier, so that tokens of the same
+// age do not come due together. Whoever uses the app at least once in every
+// quarter of a token's life therefore waits for the first token only: from 65 %
+// of the life on a use renews it, and until 90 % it serves (longer, if it lives
+// more than five minutes).
+const (
+	renewAfter  = 0.65
+	renewSpread = 0.1
+)
+
+// renewalTime is from when on a use of the token renews it.
+func renewalTime(t *delegation.Token) time.Time {
+	at := renewAfter - renewSpread*rand.Float64() //nolint:gosec // it spreads, it protects nothing
+	return t.Minted.Add(time.Duration(at * float64(t.Lifetime())))
 }
 
-// renewAhead renews a token in the background, once, while it goes on being
-// used. at is what en.renew was. One of settings that no configuration has any
-// more is left to expire.
+// renewAhead renews a token in the background, once, while the old one goes on
+// being used. at is the entry's renewAt as the caller read it. A token that no
+// configuration's settings match any more is left to expire.
 func (e *Engine) renewAhead(en *entry, at int64) {
 	v := e.viewOf(en.account)
 	if v == nil || !en.renewAt.CompareAndSwap(at, math.MaxInt64) {
@@ -45,37 +41,34 @@ func (e *Engine) renewAhead(en *entry, at int64) {
 	}
 	id := en.identity()
 	key := e.keys.identityKey(&id)
-	// A purge from now on, and one that has just dropped it.
+	// The operation notices a purge from now on; the two conditions one that has
+	// just deleted the entry.
 	op := e.purges.Begin(&id)
-	if now, _, ok := e.entries.Peek(e.entries.Ref(id.Person, key)); !ok || now != en || op.Generation() > en.generation {
+	if current, ok := e.entries.Peek(id.Person, key); !ok || current != en || op.Generation() > en.generation {
 		op.End()
 		return
 	}
 	background.Go("renewing ahead", func() {
 		defer op.End()
-		// Only a part of the turns: those who wait come first.
+		// Renewals get half of the slots only: requests that wait come first.
 		ctx, cancel := context.WithDeadline(context.Background(), en.usableUntil())
 		defer cancel()
-		leave, err := e.mintSlots.Load().renewals.Acquire(ctx, en.person, fair.RankFirst)
+		release, err := e.mintSlots.Load().renewals.Acquire(ctx, en.person, fairqueue.RankFirst)
 		if err != nil {
 			return
 		}
-		defer leave()
-		o := &request{key: key, id: id, reason: MintAhead, rejected: en.token, operation: op}
-		if _, err := v.obtainShared(context.Background(), o); err != nil {
-			e.scheduleRetry(o, en, delegation.AsRefusal(err))
+		defer release()
+		req := &request{key: key, id: id, reason: MintAhead, rejected: en.token, operation: op}
+		if _, err := v.obtainShared(context.Background(), req); err != nil {
+			en.retryRenewal(delegation.AsRefusal(err))
 		}
 	})
 }
 
-// scheduleRetry arranges for another attempt at a renewal, as long as the token at
-// hand serves. A failure is nobody's business until then.
-func (e *Engine) scheduleRetry(o *request, en *entry, r *delegation.Refusal) {
-	wait := max(blame.RetryDelay(r, 1), r.RetryAfter)
-	if left := time.Until(en.usableUntil()); left/4 > wait {
-		wait = left / 4
-	}
-	at := time.Now().Add(wait)
-	en.renewAt.Store(at.UnixNano())
-	e.schedule.add(at, e.entries.Ref(o.id.Person, o.key))
+// retryRenewal has a later use try again, after the pause that the refusal asks
+// for or a quarter of the time left, whichever is longer. Until the token
+// expires nobody notices that a renewal has failed.
+func (en *entry) retryRenewal(r *delegation.Refusal) {
+	wait := max(circuit.RetryDelay(r, 1), r.RetryAfter, time.Until(en.usableUntil())/4)
+	en.renewAt.Store(time.Now().Add(wait).UnixNano())
 }

@@ -8,38 +8,39 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// Shared is a level behind the memory of one provider's engine that the
-// engines of other machines use as well. It never is a reason for a request to
-// fail: where it cannot be used, it does as if there were only this machine.
+// Shared is the level behind one provider's engine that the engines of other
+// machines use as well, such as Redis. It never makes a request fail: while it
+// cannot be reached it does as if there were only this machine.
 type Shared interface {
-	// Token returns the token for id that another machine has minted, if it
-	// serves; otherwise what mint returns, which it keeps for the others. No
-	// two machines mint for the same key at once. The error is mint's own,
-	// ctx's, or [ErrPurged].
+	// Token returns the token for id that another machine has minted, if serves
+	// accepts it; otherwise the token that mint returns, which is kept for the
+	// other machines. No two machines mint for the same key at once. The error
+	// is that of mint, of ctx, or [ErrPurged].
 	Token(ctx context.Context, key string, id *delegation.Identity, serves func(*delegation.Token) bool, mint func(context.Context) (*delegation.Token, error)) (*delegation.Token, error)
 
-	// Purge has the other machines drop what is selected, and forgets it
-	// itself. The error is [ErrIncomplete] if it cannot reach them; it then
-	// does so later.
+	// Purge deletes the selection's tokens from the shared level and has the
+	// other machines delete theirs. The error is [ErrIncomplete] if they cannot
+	// be reached; they are then told later.
 	Purge(ctx context.Context, s delegation.Selection) error
 
-	// Status tells how it is.
+	// Status returns the state for operators.
 	Status() SharedStatus
 }
 
-// SharedStatus is a shared level's state for operators.
+// SharedStatus is the state of a shared level, as the admin API shows it.
 type SharedStatus struct {
-	// Kind is redis.
+	// Kind is the kind of the shared level: redis.
 	Kind string `json:"kind"`
-	// Up tells whether it is in use. If not, this machine works alone.
+	// Up reports whether it is in use. If not, this machine works alone.
 	Up bool `json:"up"`
-	// Cause is why it is not; empty while it is, and until that was tried.
+	// Cause is why it is not in use; empty while it is, and before the first
+	// attempt.
 	Cause string `json:"cause,omitempty"`
 	// Failures counts how often it went down.
 	Failures int64 `json:"failures"`
-	// Pending is how many purges the other machines do not know of yet.
+	// Pending counts the purges of which the other machines do not know yet.
 	Pending int `json:"pending_purges"`
-	// PendingLogouts is of how many names they do not know yet that their
-	// sessions have ended.
+	// PendingLogouts counts the revoked sessions and people of which they do
+	// not know yet.
 	PendingLogouts int `json:"pending_logouts"`
 }

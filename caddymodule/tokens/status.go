@@ -2,25 +2,27 @@
 
 package tokens
 
-import "github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
+import "github.com/caddy-delegate/caddy-delegate/caddymodule/circuit"
 
-// Status is an engine's state for operators. It names nobody.
+// Status is the state of an engine, as the admin API and the metrics show it.
+// It names no person.
 type Status struct {
-	// Entries is how many tokens are kept.
+	// Entries counts the tokens in memory.
 	Entries int `json:"entries"`
-	// Remembered is how many identities' failures are remembered.
+	// Remembered counts the identities whose failures are remembered.
 	Remembered int `json:"remembered_failures"`
-	// Waiting is how many requests and renewals wait for a mint.
+	// Waiting counts the requests and renewals that wait for a mint.
 	Waiting int `json:"waiting"`
-	// Minting is how many mints are at the issuer.
+	// Minting counts the mints at the issuer.
 	Minting int `json:"minting"`
-	// Issuer is the state of the breaker.
-	Issuer blame.Status `json:"issuer"`
-	// Shared is nil if this machine is alone: purges are then for it only.
+	// Issuer is the state of the circuit breaker.
+	Issuer circuit.Status `json:"issuer"`
+	// Shared is the shared level's state; nil if there is none, and a purge
+	// concerns this machine alone.
 	Shared *SharedStatus `json:"shared,omitempty"`
 }
 
-// Status tells the state.
+// Status returns the state of the engine.
 func (e *Engine) Status() Status {
 	s := Status{
 		Entries:    e.entries.Len(),

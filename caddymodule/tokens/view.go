@@ -12,41 +12,45 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// Client is what a configuration lends to the engine while it is in use.
+// Client is what one configuration lends to the engine while it is loaded: the
+// way to the issuer, its metrics and its log.
 type Client interface {
-	// Mint is the provider's.
+	// Mint obtains a token from the issuer, see [delegation.Mint].
 	Mint(ctx context.Context, id delegation.Identity) (*delegation.Token, error)
 
-	// Forget follows a purge, wherever it was asked for.
+	// Forget deletes what else is remembered of the selection. It is called for
+	// every purge, also one of another machine.
 	Forget(s delegation.Selection)
 
-	// ObserveRequest is called for every request for a token, with how it was answered.
-	ObserveRequest(how RequestResult)
+	// ObserveRequest is called once for every request for a token, with its
+	// result.
+	ObserveRequest(result RequestResult)
 
-	// BeginMint is called before a mint and returns the context for it, and what
-	// to call with its outcome.
-	BeginMint(ctx context.Context, id *delegation.Identity, why MintReason) (context.Context, func(*delegation.Token, error))
+	// BeginMint is called before a mint. It returns the mint's context and a
+	// function to be called with the outcome.
+	BeginMint(ctx context.Context, id *delegation.Identity, reason MintReason) (context.Context, func(*delegation.Token, error))
 }
 
-// RequestResult is how a request for a token was answered.
+// RequestResult is how a request for a token was answered, a label of the
+// metrics.
 type RequestResult string
 
-// The ways.
+// The results of a request for a token.
 const (
-	RequestHit        RequestResult = "hit"        // it was in memory
-	RequestWaited     RequestResult = "wait"       // it was minted, or read from the shared level, while the request waited
-	RequestRemembered RequestResult = "remembered" // refused by what was learnt before, the issuer was not asked
+	RequestHit        RequestResult = "hit"        // the token was in memory
+	RequestWaited     RequestResult = "wait"       // the request waited for a mint, or for the shared level
+	RequestRemembered RequestResult = "remembered" // a remembered refusal; the issuer was not asked
 	RequestFailed     RequestResult = "failed"     // the mint failed
 )
 
-// MintReason is why a token is minted.
+// MintReason is why a token is minted, a label of the metrics.
 type MintReason string
 
-// The reasons.
+// The reasons for a mint.
 const (
-	MintFirst MintReason = "first" // there was none
-	MintAhead MintReason = "ahead" // the one in use is about to expire; nobody waits
-	MintStale MintReason = "stale" // the upstream does not accept the one there is, or too little of its life is left
+	MintFirst MintReason = "first" // there is no token
+	MintAhead MintReason = "ahead" // the token in use is to expire; nobody waits
+	MintStale MintReason = "stale" // the upstream does not accept the token, or too little of its life is left
 )
 
 // View is an engine as one configuration uses it. It implements
@@ -55,14 +59,14 @@ type View struct {
 	engine *Engine
 	client Client
 
-	options  *Options // nil: it leaves the engine's as they are
-	settings string
+	options  *Options // nil: the engine's stay as they are
+	settings string   // fingerprint of the configuration
 
-	last     atomic.Pointer[account] // asked for
-	accounts sync.Map                // all that were
+	last     atomic.Pointer[account] // of the latest request
+	accounts sync.Map                // of all requests: account → nil
 }
 
-// Attach lends a configuration's client to the engine.
+// Attach lends a configuration's client to the engine, until [View.Detach].
 func (e *Engine) Attach(c Client) *View {
 	v := &View{engine: e, client: c}
 	e.mu.Lock()
@@ -71,9 +75,9 @@ func (e *Engine) Attach(c Client) *View {
 	return v
 }
 
-// Configure has the engine work by the options of the view's configuration,
-// until another one comes or the view is detached. settings are its
-// fingerprint: where they are other ones, what has failed is tried anew.
+// Configure makes the options the engine's, until a later view's are or this
+// one is detached. settings is the configuration's fingerprint: when it
+// changes, remembered failures are forgotten and the breaker is closed.
 func (v *View) Configure(o Options, settings string) {
 	o.setDefaults()
 	e := v.engine
@@ -88,18 +92,19 @@ func (v *View) Configure(o Options, settings string) {
 	e.applyOptions(v)
 }
 
-// Detach ends what Attach began.
+// Detach takes the client back. The options of the view before count again: a
+// reload may have failed.
 func (v *View) Detach() {
 	e := v.engine
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.views = slices.DeleteFunc(e.views, func(other *View) bool { return other == v })
 	if n := len(e.views); n > 0 {
-		e.applyOptions(e.views[n-1]) // a reload has failed, perhaps
+		e.applyOptions(e.views[n-1])
 	}
 }
 
-// applyOptions makes a view's options the engine's. Its caller holds mu.
+// applyOptions makes a view's options the engine's. The caller holds mu.
 func (e *Engine) applyOptions(v *View) {
 	if v.options == nil {
 		return
@@ -109,7 +114,6 @@ func (e *Engine) applyOptions(v *View) {
 		e.entries.Limit(now.MaxEntries)
 		e.failures.store.Limit(now.maxFailures())
 		e.flights.Limit(now.limits())
-		e.schedule.setLimit(now.maxScheduled())
 		if old.Concurrency != now.Concurrency {
 			e.mintSlots.Store(newMintSlots(now.Concurrency))
 		}
@@ -120,14 +124,15 @@ func (e *Engine) applyOptions(v *View) {
 	}
 }
 
-// forgetFailures forgets what has failed: a key, an authority or a proxy may have been
-// mended.
+// forgetFailures has everything that failed tried again: a key, a certificate
+// authority or a proxy may have been corrected.
 func (e *Engine) forgetFailures() {
 	e.failures.store.DeleteFunc(func(failure) bool { return true })
 	e.breaker.Reset()
 }
 
-// viewOf returns the latest view that asks for tokens of an account, or nil.
+// viewOf returns the latest view that has asked for tokens of an account, or
+// nil: a renewal goes through a configuration that still wants the token.
 func (e *Engine) viewOf(a *account) *View {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -139,7 +144,7 @@ func (e *Engine) viewOf(a *account) *View {
 	return nil
 }
 
-// noteAccount notes that tokens of an account are asked for.
+// noteAccount records that the view asks for tokens of an account.
 func (v *View) noteAccount(a *account) {
 	if last := v.last.Load(); last == a || last != nil && *last == *a {
 		return

@@ -17,7 +17,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/circuit"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
 )
 
@@ -34,9 +34,9 @@ type counters struct {
 	Failed     int `json:"failed"`     // mints
 	Remembered int `json:"remembered"` // refused without asking anybody
 
-	Entries int          `json:"entries"` // tokens at hand
-	Waiting int          `json:"waiting"` // requests, now
-	Issuer  blame.Status `json:"issuer"`
+	Entries int            `json:"entries"` // tokens at hand
+	Waiting int            `json:"waiting"` // requests, now
+	Issuer  circuit.Status `json:"issuer"`
 }
 
 // admin speaks to the running Caddy's admin endpoint, as an operator would.

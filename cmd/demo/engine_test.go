@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/blame"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/circuit"
 	"github.com/caddy-delegate/caddy-delegate/integration/simulator"
 	"github.com/caddy-delegate/caddy-delegate/integration/stack"
 )
@@ -136,7 +136,7 @@ func TestIssuerDown(t *testing.T) {
 	}
 	d.dropped(t)
 	d.do(t, alice, "GET", apiPath) // no service token either: nobody can be served
-	if s := d.look(t); s.Caddy.Issuer.State == blame.Closed || s.Caddy.Failed == 0 {
+	if s := d.look(t); s.Caddy.Issuer.State == circuit.Closed || s.Caddy.Failed == 0 {
 		t.Errorf("the breaker does not show: %+v", s.Caddy)
 	}
 	d.switched(t, "issuer-down", "off")

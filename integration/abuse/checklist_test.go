@@ -72,7 +72,7 @@ func TestT50_BrokenCaddyfiles(t *testing.T) {
 	r := newRig(t)
 	logout := "\n\thandle /logout {" + appSession + "\n\t\tdelegate_logout {\n\t\t\tbackchannel {\n\t\t\t\tjwks https://login.example/jwks\n\t\t\t\tissuer https://login.example\n\t\t\t\taudience app\n\t\t\t}\n\t\t}\n\t}\n"
 	handOut := strings.Replace(bare("allow GET /x Participant:read\n\t\t\tforward_headers X-A\n\t\t\trealm x"), "route {", "route /x {", 1)
-	more := "\n\t\ttrusted_origins https://app.example\n\t\ttokens {\n\t\t\trenew_at 0.5\n\t\t\ttimeout 5s\n\t\t}\n\t\tcache memory\n\t\tlog_subject none"
+	more := "\n\t\ttrusted_origins https://app.example\n\t\ttokens {\n\t\t\tconcurrency 8\n\t\t\ttimeout 5s\n\t\t}\n\t\tcache memory\n\t\tlog_subject none"
 	text := strings.Replace(caddyfile("", handOut+logout, passing), "delegate {", "delegate {"+more, 1)
 	text = strings.Replace(text, "participant_identifier", "participant_field user {http.auth.user.x}\n\t\t\tparticipant_query q\n\t\t\thttp {\n\t\t\t\ttimeout 3s\n\t\t\t}", 1)
 	whole, err := r.Render(text)

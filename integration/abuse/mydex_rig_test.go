@@ -56,7 +56,7 @@ const allowed = `
 			allow POST /calendar/add-event post:/calendar/add-event
 			allow GET /calendar/get-events get:/calendar/get-events`
 
-// mydexCaddyfile is caddyfile with Mydex, its consent endpoints as the README
+// mydexCaddyfile is caddyfile with Mydex, its consent endpoints as the page on Mydex
 // has them, and both again behind app_session.
 func mydexCaddyfile(global, homemade string) string {
 	return strings.Replace(caddyfile(global, `

@@ -90,6 +90,10 @@ func startForwardAuth(ctx context.Context, b *bench, up *upstreams) (*server, er
 		forward_auth ` + auth + ` {
 			uri /auth
 			copy_headers Authorization
+			transport http {
+				dial_timeout 2s
+				response_header_timeout 5s
+			}
 		}
 		reverse_proxy ` + up.addr})
 	if err != nil {

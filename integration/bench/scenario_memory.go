@@ -60,7 +60,6 @@ func playMemory(args []string) error {
 		return err
 	}
 	e := tokens.New(tokens.Options{MaxEntries: 2 * kept}) // shards do not fill evenly
-	defer e.Close()
 	v := e.Attach(mint{size})
 	before := heap()
 	for i := range kept {

@@ -28,9 +28,9 @@ const (
 	gathering = 4 * time.Second
 )
 
-// waiting is the option that lets the whole crowd be one person's: by default
-// 500 of them may wait, the others are refused at once.
-const waiting = "\t\ttokens {\n\t\t\tmax_waiting 10000 10000\n\t\t}"
+// onePersonsCrowd is how many requests of one person may wait: further ones are
+// refused at once.
+const onePersonsCrowd = 500
 
 // fewConnections keeps reverse_proxy from opening ten thousand connections to
 // the platform at once when the crowd is let go. The kernel would not take
@@ -54,17 +54,17 @@ func (s *stage) stampede(ctx context.Context, users []string) (samples []sample,
 }
 
 func (b *bench) stagedStampede() {
-	b.report.staged(fmt.Sprintf("Stampedes: the clients are connected already (HTTP/2 without TLS, %d streams each); the issuer is held back until everybody waits, for %s at most, and then takes %d ms for each token. `max_conns_per_host 256` towards the platform: a kernel does not take ten thousand new connections at once from any proxy. One participant's stampede has `max_waiting 10000 10000`; by default 500 requests of one person may wait.", streams, gathering, issuerTakes))
+	b.report.staged(fmt.Sprintf("Stampedes: the clients are connected already (HTTP/2 without TLS, %d streams each); the issuer is held back until everybody waits, for %s at most, and then takes %d ms for each token. `max_conns_per_host 256` towards the platform: a kernel does not take ten thousand new connections at once from any proxy. One participant's stampede is of 500 requests: more of one person may not wait.", streams, gathering, issuerTakes))
 }
 
 // stampedeOne: everybody is the same participant, whom nobody knows yet.
 func (b *bench) stampedeOne(ctx context.Context) error {
 	b.stagedStampede()
-	s, err := b.stage(ctx, play{people: 1, by: byID, options: waiting, proxy: fewConnections})
+	s, err := b.stage(ctx, play{people: 1, by: byID, proxy: fewConnections})
 	if err != nil {
 		return err
 	}
-	samples, gathered, err := s.stampede(ctx, slices.Repeat(s.users, crowd))
+	samples, gathered, err := s.stampede(ctx, slices.Repeat(s.users, onePersonsCrowd))
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func (b *bench) stampedeOne(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	name := grouped(crowd) + " first requests of one participant"
+	name := grouped(onePersonsCrowd) + " first requests of one participant"
 	b.report.found(name, "requests that waited at the same moment", grouped(gathered))
 	b.report.asked(name, "participant tokens minted", "1", grouped(n.ParticipantTokens), n.ParticipantTokens == 1)
 	b.report.asked(name, "service tokens minted", "1", grouped(n.ServiceTokens), n.ServiceTokens == 1)

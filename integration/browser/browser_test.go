@@ -103,7 +103,7 @@ func TestSDKWithDefaultRoutes(t *testing.T) {
 }
 
 // TestTokenInChromium protects what frontends are told to do: the snippet of
-// the README keeps the SDK supplied with tokens, without a storm of requests.
+// the page for frontend developers keeps the SDK supplied with tokens, without a storm of requests.
 func TestTokenInChromium(t *testing.T) {
 	s := start(t, stack.Caddyfile)
 	node(t, s, []string{"--test-name-pattern=a new token each time|many renewals|when the answer says|without a session", "token.test.mjs"}, "APP_URL="+s.URL())

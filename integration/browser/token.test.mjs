@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// snippet.ts, the README's advice to frontends, in a real Chromium: it hands
+// snippet.ts, the page's advice to frontends, in a real Chromium: it hands
 // the SDK a token and renews it. browser_test.go runs it and sets:
 //
 //	APP_URL        origin of the app, with tokens at /mdh-token

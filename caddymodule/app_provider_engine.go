@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/patrickmn/go-cache"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/fleet"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/unauthorized"
+)
+
+// engineClient is a provider as its token engine sees it: it implements
+// [tokens.Client] for one configuration. The engine outlives that, and has the
+// client of the next one attached before this one is detached.
+type engineClient struct {
+	module      *guestModule
+	record      *providerRecord
+	engine      *pooledEngine
+	options     tokens.Options
+	fingerprint string // of the provider's settings
+
+	mint delegation.Mint // the module's; nil if it has no tokens
+	view *tokens.View    // nil until attached
+}
+
+// attach makes this configuration a client of the engine, with the module's
+// function for minting tokens.
+func (c *engineClient) attach(mint delegation.Mint) *tokens.View {
+	c.mint = mint
+	c.view = c.engine.tokens.Attach(c)
+	c.view.Configure(c.options, c.fingerprint)
+	return c.view
+}
+
+// attachIfNone attaches a provider whose module asked for no tokens: purges
+// reach the module through the engine.
+func (c *engineClient) attachIfNone() {
+	if c.view == nil {
+		c.attach(nil)
+	}
+}
+
+// detach ends what [engineClient.attach] began, if it did.
+func (c *engineClient) detach() {
+	if c.view != nil {
+		c.view.Detach()
+	}
+}
+
+// Mint implements [tokens.Client]. The engine recovers its panics.
+func (c *engineClient) Mint(ctx context.Context, id delegation.Identity) (*delegation.Token, error) {
+	return c.mint(ctx, id)
+}
+
+// Forget implements [tokens.Client].
+func (c *engineClient) Forget(s delegation.Selection) { c.module.Forget(s) }
+
+// ObserveRequest implements [tokens.Client].
+func (c *engineClient) ObserveRequest(result tokens.RequestResult) {
+	c.record.countTokenRequest(result)
+}
+
+// BeginMint implements [tokens.Client].
+func (c *engineClient) BeginMint(ctx context.Context, id *delegation.Identity, why tokens.MintReason) (context.Context, func(*delegation.Token, error)) {
+	return c.record.beginMint(ctx, id, why)
+}
+
+// providerState is what a provider keeps over reloads. It holds nothing of any
+// one configuration: no context, logger or metrics.
+type providerState struct {
+	*pooledEngine
+	unauthorized *unauthorized.History // by the fingerprint: changed settings may have mended the cause
+}
+
+// pooledEngine is the token engine in the pool, of one provider and one issuer.
+type pooledEngine struct {
+	provider string // its name
+	tokens   *tokens.Engine
+
+	// tokenPacing paces delegate_token: an entry stands while no other token
+	// may be handed to the same person.
+	tokenPacing *cache.Cache
+
+	member *fleet.Member // nil: this machine shares tokens with no other
+}
+
+// newPooledEngine makes the engine of the named provider, and joins it to the
+// fleet if there is one.
+func newPooledEngine(name string, services appServices) *pooledEngine {
+	e := &pooledEngine{provider: name, tokens: tokens.New(services.tokenOptions), tokenPacing: cache.New(cache.NoExpiration, 0)}
+	if services.fleet != nil {
+		e.member = services.fleet.Join(name, func(selection delegation.Selection, _ time.Time) { e.tokens.PurgeLocal(selection) })
+		e.tokens.SetShared(e.member)
+	}
+	return e
+}
+
+// draining are the engines that no configuration uses any more and that a
+// request of an earlier configuration may still use. Key and value are the
+// *pooledEngine.
+var draining sync.Map
+
+// otherVersions returns the other engines of the provider of the same name:
+// those that a reload is about to replace, or has replaced. A purge has to
+// reach their tokens too.
+func (e *pooledEngine) otherVersions() []*pooledEngine {
+	var others []*pooledEngine
+	collect := func(_, value any) bool {
+		if other, ok := value.(*pooledEngine); ok && other != e && other.provider == e.provider {
+			others = append(others, other)
+		}
+		return true
+	}
+	pool.Range(collect)
+	draining.Range(collect)
+	return others
+}
+
+// Destruct closes the engine: it renews and shares no more. Purges reach it for
+// as long as the last mint can take.
+func (e *pooledEngine) Destruct() error {
+	draining.Store(e, e)
+	background.After(maxTokenTimeout, "letting go of tokens", func() { draining.Delete(e) })
+	if e.member != nil {
+		e.member.Leave()
+	}
+	return nil
+}
+
+// GoString keeps the usage pool from printing tokens when it panics.
+func (*pooledEngine) GoString() string { return "delegate tokens" }
+
+// Interface guards
+var _ tokens.Client = (*engineClient)(nil)

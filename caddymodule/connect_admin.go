@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+// consentStartRequest is the body of POST /delegate/journeys.
+type consentStartRequest struct {
+	Provider string `json:"provider"`
+	Realm    string `json:"realm"`
+	Subject  string `json:"subject"`
+	URL      string `json:"url"`
+	Update   bool   `json:"update"`
+}
+
+// consentStartFields says in errors what the body may have.
+const consentStartFields = "the strings provider, realm and subject, of url, a delegate_connect's, where there are several, and of update, which is true or false"
+
+// startConsent serves POST /delegate/journeys: it begins a consent flow for a
+// person whom the operator names, and who has to sign in to complete it. The answer
+// is that of POST /start.
+func (adminAPI) startConsent(w http.ResponseWriter, r *http.Request) error {
+	app, body, err := readAdminRequest[consentStartRequest](w, r, consentStartFields)
+	if err != nil {
+		return err
+	}
+	if body.Provider == "" || body.Realm == "" || body.Subject == "" {
+		return badRequest(errors.New("provider, realm and subject are needed: realm and subject are the app's names of the user; without app_session the realm is default"))
+	}
+	c, err := body.findConnect(app)
+	if err != nil {
+		return err
+	}
+	authorization, err := c.startConsent(r.Context(), delegation.ConsentFlow{
+		Person: delegation.Person{Realm: body.Realm, Subject: body.Subject}, Update: body.Update, AnyBrowser: true,
+	}, actorOperator)
+	if err != nil {
+		refusal := delegation.AsRefusal(err)
+		if err = refusal; refusal.Unwrap() != nil {
+			err = fmt.Errorf("%w: %w", refusal, refusal.Unwrap())
+		}
+		return caddy.APIError{HTTPStatus: refusal.Status(), Err: err}
+	}
+	return writeJSON(w, http.StatusOK, startResponse(authorization))
+}
+
+// findConnect returns the delegate_connect at which the flow is to be completed. Of
+// several with the same address it is the one with the shortest cross_device.
+func (body *consentStartRequest) findConnect(app *App) (*Connect, error) {
+	p, ok := app.providers[body.Provider]
+	if !ok {
+		return nil, caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("there is no such provider")}
+	}
+	var found *Connect
+	for _, c := range p.connectHandlers {
+		switch {
+		case body.URL != "" && body.URL != c.baseURL.String(), c.Realm != "" && c.Realm != body.Realm:
+		case found != nil && found.baseURL.String() != c.baseURL.String():
+			return nil, badRequest(errors.New("several delegate_connect of the provider have cross_device: name one by its url"))
+		case found == nil || c.CrossDevice < found.CrossDevice:
+			found = c
+		}
+	}
+	if found == nil {
+		return nil, caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("no delegate_connect of the provider has cross_device, that url and that realm")}
+	}
+	return found, nil
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+// The values of "by" in the log of consents.
+const (
+	actorUser     = "user"
+	actorOperator = "operator"
+	actorPlatform = "platform"
+)
+
+// The events of consents that delegate_connect records; providers record further
+// ones.
+const (
+	consentBegun            delegation.ConsentEvent = "begun"
+	consentAnswered         delegation.ConsentEvent = "told"
+	consentConnected        delegation.ConsentEvent = "connected"
+	consentRefused          delegation.ConsentEvent = "refused"
+	consentConflict         delegation.ConsentEvent = "conflict"
+	consentDisconnected     delegation.ConsentEvent = "forgotten"
+	consentNotification     delegation.ConsentEvent = "notification"
+	consentOther            delegation.ConsentEvent = "other"
+	consentCallbackRejected delegation.ConsentEvent = "not_taken"
+)
+
+// recordConsent counts an event of a person's consent, and logs it for the
+// operator's audit.
+func (p *providerRecord) recordConsent(what delegation.ConsentEvent, by string, who delegation.Person) {
+	consentsTotal.WithLabelValues(p.name, string(what)).Inc()
+	p.logger.Info("consent", append([]zap.Field{
+		zap.String("provider", p.name), zap.String("event", string(what)), zap.String("by", by),
+	}, p.subjectFields.of(who)...)...)
+}
+
+// RecordConsentEvent implements [grants.StoreHost].
+func (p *providerRecord) RecordConsentEvent(what delegation.ConsentEvent, who delegation.Person) {
+	p.recordConsent(what, actorPlatform, who)
+}
+
+// recordCallbackKind records a callback. It does not say whose it is: that is known
+// when the browser returns.
+func (p *providerRecord) recordCallbackKind(word delegation.CallbackKind) {
+	event := consentOther
+	switch word {
+	case delegation.CallbackConsent:
+		event = consentAnswered
+	case delegation.CallbackNotification:
+		event = consentNotification
+	}
+	p.recordConsent(event, actorPlatform, delegation.Person{})
+}
+
+// startConsent begins a consent flow. by is the actor for the log.
+func (c *Connect) startConsent(ctx context.Context, flow delegation.ConsentFlow, by string) (*delegation.Authorization, error) {
+	flow.ReturnURL = c.baseURL.String() + "/return"
+	if flow.AnyBrowser {
+		flow.Lifetime, flow.BrowserToken = time.Duration(c.CrossDevice), delegation.Secret{}
+	}
+	a, err := c.connector.BeginConsent(ctx, flow)
+	if err == nil {
+		c.provider.recordConsent(consentBegun, by, flow.Person)
+	}
+	return a, err
+}
+
+// startResponse is the body that answers the start of a flow: the platform's page
+// as a URL and as an image for a QR code, and how many seconds it can be used.
+func startResponse(a *delegation.Authorization) map[string]any {
+	return map[string]any{"url": a.URL, "qr": a.QR, "expires_in": int(time.Until(a.Expires).Seconds())}
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package grants
+
+import "errors"
+
+// The errors by which callers decide. Any other means that the database cannot be
+// used now, see [ErrUnavailable].
+var (
+	// ErrNotFound is that there is no such grant or consent flow, or no longer.
+	ErrNotFound = errors.New("grants: no such grant or consent flow")
+	// ErrConflict is that the account belongs to another owner.
+	ErrConflict = errors.New("grants: the account belongs to another person")
+	// ErrUnavailable is that the database cannot be used now. Nothing was changed;
+	// or it was, and the next call with the same arguments finds it so.
+	ErrUnavailable = errors.New("grants: the database cannot be used")
+	// ErrDamaged is that a row does not open: it was altered, or sealed by a key
+	// that is not in the keyset any more.
+	ErrDamaged = errors.New("grants: a row does not open: it was altered, or its key is not in the keyset")
+)
+
+// unavailableError is an [ErrUnavailable] with the operation and the reason.
+type unavailableError struct {
+	operation, reason string
+	needsOperator     bool
+}
+
+func (e *unavailableError) Error() string {
+	return ErrUnavailable.Error() + ": " + e.operation + ": " + e.reason
+}
+
+func (e *unavailableError) Unwrap() error { return ErrUnavailable }
+
+// NeedsOperator tells whether an error of [Open] or [LazyStore.Store] lasts until
+// an operator changes something: the settings, the keyset or the program. Otherwise
+// the database is away, and may be back at any moment.
+func NeedsOperator(err error) bool {
+	if away, ok := errors.AsType[*unavailableError](err); ok {
+		return away.needsOperator
+	}
+	return err != nil && !errors.Is(err, ErrUnavailable)
+}
+
+// unavailable hides the database's own text, which may quote values. Errors of this
+// package pass.
+func (s *Store) unavailable(operation string, err error) error {
+	if err == nil || isStoreError(err) {
+		return err
+	}
+	reason, needsOperator := s.dialect.reason(err)
+	return &unavailableError{operation, reason, needsOperator}
+}
+
+// isStoreError tells whether an error is one of this package's.
+func isStoreError(err error) bool {
+	return errors.Is(err, ErrNotFound) || errors.Is(err, ErrPending) || errors.Is(err, ErrForeignFlow) || errors.Is(err, ErrConflict) || errors.Is(err, ErrDamaged) || errors.Is(err, ErrUnavailable)
+}
+
+// The errors of consent flows, besides those of grants.
+var (
+	// ErrPending is that the platform has handed over nothing yet.
+	ErrPending = errors.New("grants: the platform has not called back yet")
+	// ErrForeignFlow is that another browser or person has begun the flow.
+	ErrForeignFlow = errors.New("grants: the consent flow was begun by another user, or in another browser")
+	// ErrProbeRefused is that the platform does not accept the credential that it
+	// has handed over.
+	ErrProbeRefused = errors.New("grants: the platform does not accept the credential that it has handed over")
+	// ErrOtherAccount is that another account is connected, which a flow for any
+	// browser does not replace: its account may be that of another person who has
+	// opened the link.
+	ErrOtherAccount = errors.New("grants: another account is connected, which a consent flow from another device does not replace")
+)

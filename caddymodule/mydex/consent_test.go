@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package mydex
+
+import (
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
+)
+
+// completeReturn has the browser of a consent flow come back.
+func (r *rig) completeReturn(j *grants.Flow) (first bool, err error) {
+	return r.CompleteConsent(r.t.Context(), delegation.Return{Person: j.Person, State: j.StateToken.Reveal(), BrowserToken: j.BrowserToken.Reveal()})
+}
+
+// A key that the platform does not accept takes no good one's place, of the
+// same account or of another; and whatever it accepts counts at once, though
+// something else is in memory.
+func TestReturnProbesFirst(t *testing.T) {
+	r := newRig(t)
+	r.connect("alice", "1")
+	if uid := r.uid("alice"); uid != "1" {
+		t.Fatal(uid)
+	}
+	for _, uid := range []string{"1", "2"} {
+		r.status.Store(http.StatusUnauthorized)
+		first, err := r.completeReturn(r.staged("alice", uid, "bad"))
+		if !first || delegation.AsRefusal(err).Code != delegation.ConsentRequired {
+			t.Errorf("%s: %t %v", uid, first, err)
+		}
+		h, err := r.cachedOrRead(t.Context(), someone("alice"))
+		if err != nil || h.member.UID != "1" || h.member.Key.Reveal() != "key-1" {
+			t.Errorf("%s: %+v %v", uid, h, err)
+		}
+	}
+	for _, status := range []int64{200, 403, 404, 500, 0} { // but for 401, nothing is said of the key
+		r.status.Store(status)
+		key := fmt.Sprint("key-", status)
+		if first, err := r.completeReturn(r.staged("alice", "3", key)); !first || err != nil {
+			t.Errorf("%d: %t %v", status, first, err)
+		}
+		if h, err := r.cachedOrRead(t.Context(), someone("alice")); err != nil || h.member.Key.Reveal() != key {
+			t.Errorf("%d: %+v %v", status, h, err)
+		}
+	}
+}
+
+// A platform that for a moment refuses everybody does not have everybody who
+// comes back in it consent anew.
+func TestReturnDuringAnOutage(t *testing.T) {
+	r := newRig(t)
+	r.status.Store(http.StatusUnauthorized)
+	aside := 0
+	for i := range 6 {
+		name := fmt.Sprint("user-", i)
+		if _, err := r.completeReturn(r.staged(name, fmt.Sprint(i+1), "key")); err != nil {
+			aside++
+		}
+	}
+	if aside > 3 {
+		t.Errorf("%d of 6 were put aside", aside)
+	}
+}
+
+// In a long outage a good key is not given up for one that was refused, however
+// many have come back; and who comes back often, or asks in many tabs, does not
+// keep others from being put aside who have withdrawn.
+func TestReturnInALongOutage(t *testing.T) {
+	r := newRig(t)
+	r.connect("alice", "1")
+	r.connect("bob", "5")
+	bob, err := r.cachedOrRead(t.Context(), someone("bob"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.status.Store(http.StatusUnauthorized)
+	for range 6 {
+		_, err := r.completeReturn(r.staged("alice", "1", "bad"))
+		if h, _ := r.cachedOrRead(t.Context(), someone("alice")); delegation.AsRefusal(err).Code != delegation.ConsentRequired || h.member.Key.Reveal() != "key-1" {
+			t.Fatalf("%v, %+v", err, h)
+		}
+	}
+	if r.diagnose("bob", bob) == nil {
+		t.Error("bob is not told that he has to consent")
+	}
+}
+
+// examine has the platform have refused a call of somebody's.
+func (r *rig) diagnose(name string, h *cachedGrant) *delegation.Refusal {
+	return r.DiagnoseUnauthorized(r.t.Context(), &delegation.Delegation{Person: someone(name)}, &Credential{Token: freshToken, Member: h.member})
+}
+
+// countingHost counts what a provider notes.
+type countingHost struct {
+	host
+	n atomic.Int64
+}
+
+func (n *countingHost) RecordConsentEvent(delegation.ConsentEvent, delegation.Person) { n.n.Add(1) }
+
+// What the log tells has happened, and happened once: of calls at the same
+// time, and not of a grant that was replaced meanwhile.
+func TestSuspendedIsNotedOnce(t *testing.T) {
+	r := newRig(t)
+	events := new(countingHost)
+	r.storeHost = events
+	r.connect("alice", "1")
+	h, err := r.cachedOrRead(t.Context(), someone("alice"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.status.Store(http.StatusUnauthorized)
+	r.during = func() { // alice consents anew while her old key is tried
+		r.during = nil
+		r.status.Store(http.StatusOK)
+		if _, err := r.completeReturn(r.staged("alice", "1", "key-2")); err != nil {
+			t.Error(err)
+		}
+		r.status.Store(http.StatusUnauthorized)
+	}
+	if refusal := r.diagnose("alice", h); refusal != nil || events.n.Load() != 0 {
+		t.Errorf("%v, %d events", refusal, events.n.Load())
+	}
+
+	if h, err = r.cachedOrRead(t.Context(), someone("alice")); err != nil {
+		t.Fatal(err)
+	}
+	var in, all sync.WaitGroup
+	in.Add(4)
+	r.during = func() { in.Done(); in.Wait() } // all four at once
+	for range 4 {
+		all.Go(func() {
+			if r.diagnose("alice", h) == nil {
+				t.Error("it is not refused")
+			}
+		})
+	}
+	all.Wait()
+	if n := events.n.Load(); n != 1 {
+		t.Errorf("%d events", n)
+	}
+}
+
+// A page that asks many times at once how it stands has a suspended grant tried
+// once, and each question the same answer.
+func TestManyAskAtOnce(t *testing.T) {
+	r := newRig(t)
+	if _, err := r.store.Suspend(t.Context(), r.connect("alice", "1")); err != nil {
+		t.Fatal(err)
+	}
+	r.resumable()
+	// The platform answers once all have asked, or have an answer.
+	var asked sync.WaitGroup
+	r.during = asked.Wait
+	asked.Add(20)
+	how := make([]delegation.ConsentStatus, 20)
+	var all sync.WaitGroup
+	for i := range how {
+		all.Go(func() {
+			asked.Done()
+			how[i], _ = r.ConsentStatus(t.Context(), someone("alice"))
+		})
+	}
+	all.Wait()
+	for _, h := range how {
+		if h != delegation.ConsentConnected {
+			t.Error(h)
+		}
+	}
+	if n := r.probes.Load(); n != 1 {
+		t.Errorf("%d probes", n)
+	}
+}
+
+// Who cannot be asked about is asked about again, a little later: that the
+// platform is away says nothing of a key.
+func TestResumeAfterAnOutage(t *testing.T) {
+	r := newRig(t)
+	if _, err := r.store.Suspend(t.Context(), r.connect("alice", "1")); err != nil {
+		t.Fatal(err)
+	}
+	r.resumable()
+	for i, status := range []int64{0, 500, 503, 403, 404, 429} {
+		r.status.Store(status)
+		for range 5 {
+			if r.uid("alice") != "" {
+				t.Error("it is used")
+			}
+		}
+		if n := int(r.probes.Load()); n != i+1 {
+			t.Errorf("%d: %d probes", status, n)
+		}
+		r.grantCache.probed.DeleteFunc(func(struct{}) bool { return true }) // half a minute later
+	}
+	r.status.Store(200)
+	if uid := r.uid("alice"); uid != "1" {
+		t.Errorf("it is not used: %q", uid)
+	}
+}
