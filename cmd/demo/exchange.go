@@ -55,13 +55,8 @@ type sentRequest struct {
 }
 
 func (e *exchanges) watch(session string, r *http.Request) {
-	h := maps.Clone(r.Header)
-	// Caddy's way of telling the app about the browser.
-	maps.DeleteFunc(h, func(name string, _ []string) bool { return strings.HasPrefix(name, "X-Forwarded-") || name == "Via" })
-	h.Set("Host", r.Host)
-	a := sentRequest{at: time.Now(), message: message{
-		Method: r.Header.Get("X-Forwarded-Method"), URI: r.Header.Get("X-Forwarded-Uri"), Headers: list(h),
-	}}
+	b := browserRequestOf(r)
+	a := sentRequest{at: b.at, message: message{Method: b.method, URI: b.uri, Headers: list(b.header)}}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.latest == nil {
@@ -132,7 +127,7 @@ func list(h http.Header) []header {
 		case "Content-Length":
 			continue // forward_auth asks without the body: it would look as if Caddy had added it
 		case "Cookie":
-			value = shortenCookies(value)
+			value = eachCookie(value, shorten)
 		case "Authorization":
 			scheme, secret, _ := strings.Cut(value, " ")
 			value = scheme + " " + shorten(secret)
@@ -142,11 +137,12 @@ func list(h http.Header) []header {
 	return all
 }
 
-func shortenCookies(value string) string {
-	cookies := strings.Split(value, "; ")
+// eachCookie has f replace the values of the cookies in a Cookie header.
+func eachCookie(header string, f func(secret string) string) string {
+	cookies := strings.Split(header, "; ")
 	for i, c := range cookies {
 		name, secret, _ := strings.Cut(c, "=")
-		cookies[i] = name + "=" + shorten(secret)
+		cookies[i] = name + "=" + f(secret)
 	}
 	return strings.Join(cookies, "; ")
 }

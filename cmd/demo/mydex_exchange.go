@@ -153,12 +153,7 @@ func (s browserRequest) shownField(name, value string) field {
 		scheme, secret, _ := strings.Cut(value, " ")
 		p.Value, value = scheme+" "+mask(secret), secret
 	case "cookie":
-		cookies := strings.Split(value, "; ")
-		for i, c := range cookies {
-			name, secret, _ := strings.Cut(c, "=")
-			cookies[i] = name + "=" + mask(secret)
-		}
-		p.Value = strings.Join(cookies, "; ")
+		p.Value = eachCookie(value, mask)
 	default:
 		return p
 	}

@@ -3,9 +3,6 @@
 package postgres
 
 import (
-	"bytes"
-	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"net/url"
@@ -14,20 +11,15 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
-	"time"
-
-	"github.com/caddy-delegate/caddy-delegate/integration/port"
 )
 
 // Pooler is a PgBouncer in front of a server, in transaction mode: what a client
 // sends goes to whichever of a few connections is free, from one transaction to
 // the next.
 type Pooler struct {
-	dir     string
-	port    int
-	command *exec.Cmd
-	log     bytes.Buffer
-	exited  chan struct{}
+	*process
+	dir  string
+	port int
 }
 
 // Pool starts a PgBouncer with so many connections for a database. Stop ends it.
@@ -44,16 +36,10 @@ func (s *Server) Pool(size int) (*Pooler, error) {
 		return nil, err
 	}
 	p := &Pooler{dir: dir}
-	// Somebody else may take the port between our asking and its listening.
-	for range 5 {
-		if p.port, err = port.Free(); err != nil {
-			break
-		}
-		if err = p.launch(s, program, size); err == nil {
-			return p, nil
-		}
+	if err := onFreePort(func(free int) error { p.port = free; return p.launch(s, program, size) }); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	return nil, errors.Join(err, os.RemoveAll(dir))
+	return p, nil
 }
 
 func (p *Pooler) launch(s *Server, program string, size int) error {
@@ -84,33 +70,11 @@ max_client_conn = 500
 			}
 		}
 	}
-	p.log.Reset()
-	p.command = exec.Command(program, file)
-	p.command.Dir, p.command.SysProcAttr, p.command.Stderr = p.dir, s.account, &p.log
-	if err := p.command.Start(); err != nil {
-		return err
+	started, err := launch(exec.Command(program, file), p.dir, s.account, p.Database(s.url("postgres"))+"&default_query_exec_mode=simple_protocol")
+	if err == nil {
+		p.process = started
 	}
-	p.exited = make(chan struct{})
-	go func() { _ = p.command.Wait(); close(p.exited) }()
-	db, err := sql.Open("pgx", p.Database(s.url("postgres"))+"&default_query_exec_mode=simple_protocol")
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	for deadline := time.Now().Add(30 * time.Second); ; {
-		if err = db.PingContext(context.Background()); err == nil {
-			return nil
-		}
-		select {
-		case <-p.exited:
-			return fmt.Errorf("pgbouncer ended: %s", p.log.String())
-		case <-time.After(20 * time.Millisecond):
-		}
-		if time.Now().After(deadline) {
-			p.end()
-			return fmt.Errorf("pgbouncer does not answer: %w", err)
-		}
-	}
+	return err
 }
 
 // Database is the address of a database, made by [Server.Database], by way of
@@ -124,18 +88,8 @@ func (p *Pooler) Database(address string) string {
 	return u.String()
 }
 
-func (p *Pooler) end() {
-	_ = p.command.Process.Signal(syscall.SIGTERM) // at once, whoever is connected
-	select {
-	case <-p.exited:
-	case <-time.After(10 * time.Second):
-		_ = p.command.Process.Kill()
-		<-p.exited
-	}
-}
-
 // Stop ends the pooler and removes its files.
 func (p *Pooler) Stop() error {
-	p.end()
+	p.end(syscall.SIGTERM) // at once, whoever is connected
 	return os.RemoveAll(p.dir)
 }

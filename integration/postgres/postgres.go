@@ -5,7 +5,6 @@
 package postgres
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"database/sql"
@@ -22,8 +21,6 @@ import (
 	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver
-
-	"github.com/caddy-delegate/caddy-delegate/integration/port"
 )
 
 // Server is a PostgreSQL.
@@ -31,9 +28,7 @@ type Server struct {
 	dir, bin string
 	port     int
 	account  *syscall.SysProcAttr // PostgreSQL does not run as root
-	command  *exec.Cmd
-	log      bytes.Buffer
-	exited   chan struct{}
+	*process
 }
 
 // Start makes a server and waits until it answers. Stop ends it.
@@ -50,16 +45,10 @@ func Start() (*Server, error) {
 	if err := s.initialize(); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	// Somebody else may take the port between our asking and its listening.
-	for range 5 {
-		if s.port, err = port.Free(); err != nil {
-			break
-		}
-		if err = s.Launch(); err == nil {
-			return s, nil
-		}
+	if err := onFreePort(func(free int) error { s.port = free; return s.Launch() }); err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	return nil, errors.Join(err, os.RemoveAll(dir))
+	return s, nil
 }
 
 // programs is the folder of PostgreSQL's programs.
@@ -99,32 +88,12 @@ func (s *Server) initialize() error {
 
 // Launch starts the server again after Kill, on the same port.
 func (s *Server) Launch() error {
-	s.log.Reset()
-	s.command = exec.Command(filepath.Join(s.bin, "postgres"), "-D", filepath.Join(s.dir, "data"), "-p", strconv.Itoa(s.port), "-h", "127.0.0.1", "-k", s.dir)
-	s.command.Dir, s.command.SysProcAttr, s.command.Stderr = s.dir, s.account, &s.log
-	if err := s.command.Start(); err != nil {
-		return err
+	command := exec.Command(filepath.Join(s.bin, "postgres"), "-D", filepath.Join(s.dir, "data"), "-p", strconv.Itoa(s.port), "-h", "127.0.0.1", "-k", s.dir)
+	p, err := launch(command, s.dir, s.account, s.url("postgres"))
+	if err == nil {
+		s.process = p
 	}
-	s.exited = make(chan struct{})
-	go func() { _ = s.command.Wait(); close(s.exited) }()
-	db, err := sql.Open("pgx", s.url("postgres"))
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	for deadline := time.Now().Add(2 * time.Minute); ; {
-		if err = db.Ping(); err == nil {
-			return nil
-		}
-		select {
-		case <-s.exited:
-			return fmt.Errorf("postgres ended: %s", s.log.String())
-		case <-time.After(20 * time.Millisecond):
-		}
-		if time.Now().After(deadline) {
-			return errors.Join(fmt.Errorf("postgres does not answer: %w", err), s.Stop())
-		}
-	}
+	return err
 }
 
 // Kill ends the server at once, in the middle of what it does.
@@ -154,13 +123,7 @@ func (s *Server) hasProcesses() bool {
 
 // Stop ends the server and removes its files.
 func (s *Server) Stop() error {
-	_ = s.command.Process.Signal(syscall.SIGQUIT)
-	select {
-	case <-s.exited:
-	case <-time.After(10 * time.Second):
-		_ = s.command.Process.Kill()
-		<-s.exited
-	}
+	s.end(syscall.SIGQUIT)
 	return os.RemoveAll(s.dir)
 }
 
