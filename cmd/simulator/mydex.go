@@ -23,8 +23,8 @@ func mydexCommand(ctx context.Context, args []string, out, errOut io.Writer) err
 	flags.StringVar(&o.ConnectionToken, "connection-token", "simulated-connection-token", "`token` of the dedicated connection; invent one")
 	flags.StringVar(&o.CallbackURL, "callback-url", "", "`URL` that is called when a member has agreed")
 	flags.StringVar(&o.LoginURL, "login-url", "", "`URL` at which browsers reach the pages, without a path (default: where the link was asked for)")
-	who := flags.String("members", "2", "`number` of made-up members, or a JSON file with a list of them, such as [{\"uid\":\"4020\",\"mydexid\":\"Robin101\"}]")
-	flags.Func("scope", "`scope` that the client may ask for; may be repeated (default: mydex:pdx and those of the calendar)", func(scope string) error {
+	who := flags.String("members", "2", "`number` of made-up members, or a JSON file with a list of them")
+	flags.Func("scope", "`scope` that the client may ask for; may be repeated (default: mydex:pdx and those of all feature blocks)", func(scope string) error {
 		o.Scopes = append(o.Scopes, scope)
 		return nil
 	})
@@ -66,7 +66,7 @@ func printMydex(out io.Writer, base string, o mydex.Options) {
   members            %[7]d
 `, base, o.ClientID, o.ClientSecret, o.ConnectionNID, o.ConnectionToken, callback, len(o.Members))
 	for _, p := range o.Members[:min(len(o.Members), 5)] {
-		_, _ = fmt.Fprintf(out, "    %s  %s\n", p.UID, p.MydexID)
+		_, _ = fmt.Fprintf(out, "    %s  %s  identifier %s  MyAccount %s  ScotAccount %s\n", p.UID, p.MydexID, p.Identifier(), p.MyAccountSVT(), p.ScotAccountSub())
 	}
 	_, _ = fmt.Fprintf(out, `
   what it received     curl %[1]s/_simulator/records

@@ -15,10 +15,10 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/integration/simulator/mydex"
 )
 
-// What it prints must open it: a token comes out, for every route of the calendar.
+// What it prints must open it: a token comes out, for every feature block.
 func TestMydex(t *testing.T) {
 	base, stop := runPlatform(t, mydexCommand, "--client-secret", "a/b", "--members", "1")
-	form := url.Values{"grant_type": {"client_credentials"}, "scope": {"mydex:pdx get:/calendar/get-events"}}
+	form := url.Values{"grant_type": {"client_credentials"}, "scope": {"mydex:pdx get:/timeline"}}
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, base+"/oauth2/token", strings.NewReader(form.Encode()))
 	if err != nil {
 		t.Fatal(err)

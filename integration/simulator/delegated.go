@@ -202,8 +202,13 @@ func (c *call) showView() {
 
 func (c *call) publicProviders() { c.json(http.StatusOK, c.providers()) }
 
-// customAPI plays a project's own API, which tells what it was asked.
+// customAPI plays a project's own API: health records in the form that
+// components expect; any other tells what it was asked.
 func (c *call) customAPI() {
+	if records := healthRecords[strings.ToLower(c.args[0])]; records != nil && (c.Method == http.MethodGet || c.Method == http.MethodHead) {
+		c.json(http.StatusOK, records(c))
+		return
+	}
 	var body any
 	if c.ContentLength != 0 && c.Method != http.MethodGet && c.Method != http.MethodHead && !c.read(&body) {
 		return

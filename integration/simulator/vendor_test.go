@@ -90,6 +90,54 @@ func TestK8_WhatDevicesMeasured(t *testing.T) {
 	}
 }
 
+// TestK8_HealthRecordsHaveTheirForm protects the component library's views of
+// health records, which read these fields.
+func TestK8_HealthRecordsHaveTheirForm(t *testing.T) {
+	p := newPlatform(t)
+	a := p.participantToken(alice.ID)
+	get := func(name string) response { return p.call("GET", delegated+"custom/HealthAndWellnessApi."+name, a, "") }
+	for name, fields := range map[string][]string{
+		"Allergies": {"Substance", "Reactions", "TermInformation"}, "Conditions": {"DisplayName", "TermInformation"},
+		"Medications": {"DisplayName", "OrderText"}, "TermInformation?TermCode=1": {"Title", "Link", "Summary"},
+	} {
+		items := listOf(t, get(name), "")
+		if len(items) == 0 {
+			t.Errorf("%s: nothing there", name)
+		}
+		for _, item := range items {
+			for _, field := range append(fields, "participantID") {
+				if item[field] == nil {
+					t.Errorf("%s: no %s in %v", name, field, item)
+				}
+			}
+		}
+	}
+	for name, fields := range map[string][]string{
+		"LabResults": {"ImportantLabs", "RecentLabs"}, "LabResultsBloodType": {"BloodTypeLabs"}, "PatientEventsPreview?View=Reports": {"PreviewValues", "Count"},
+		"NewsFeed?Feed=LabReports": {"Events", "NextPageID", "NextPageDate"}, "DownloadReport?ReportID=1": {"Type", "Content", "ContentType"},
+	} {
+		r := get(name)
+		for _, field := range append(fields, "participantID") {
+			if r.json[field] == nil {
+				t.Errorf("%s: no %s: %s", name, field, r.body)
+			}
+		}
+	}
+	// Each event of a feed is there once.
+	first := get("NewsFeed?Feed=Procedures")
+	rest := get("NewsFeed?Feed=Procedures&PageID=" + first.json["NextPageID"].(string))
+	seen := map[any]bool{}
+	for _, event := range append(listOf(t, first, "Events"), listOf(t, rest, "Events")...) {
+		seen[event["ID"]] = true
+		if event["Type"] != "ProcedureGroup" {
+			t.Errorf("%v", event)
+		}
+	}
+	if len(seen) != itemsPerKind || rest.json["NextPageID"] != nil {
+		t.Errorf("%d events, then %v", len(seen), rest.json["NextPageID"])
+	}
+}
+
 // TestK8_ProvidersHaveThePlatformsIDs protects the components that look for an
 // account by an ID they have built in.
 func TestK8_ProvidersHaveThePlatformsIDs(t *testing.T) {

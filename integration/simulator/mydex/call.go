@@ -22,7 +22,7 @@ const (
 const (
 	areaToken = "token"
 	areaPDX   = "pdx"
-	areaSetup = "setup" // the call that makes a link for a member
+	areaSetup = "setup" // the calls that make a link for a member, or ask the identity service about one
 	areaPages = "pages" // what the member's browser sees
 	areaOther = "other"
 )
@@ -67,7 +67,9 @@ func areaOf(role, method string, segments []string) string {
 		return areaToken
 	case role == rolePDX:
 		return areaPDX
-	case role == roleIdentity && method == http.MethodPost && path == "ftc/setup":
+	case role == roleIdentity && method == http.MethodPost && (path == "ftc/setup" || path == "identify"):
+		return areaSetup
+	case role == roleIdentity && strings.HasPrefix(path, "members/"):
 		return areaSetup
 	case role == roleIdentity:
 		return areaPages

@@ -3,6 +3,7 @@
 package mydex
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -26,13 +27,18 @@ type field struct{ name, value string }
 // callback reports what came of a consent flow. The settings of now count, even if
 // it is sent later.
 func (c *call) callback(j consentFlow, to Connection) pendingCallback {
-	p := pendingCallback{kind: "connect", uid: to.UID, method: http.MethodPost, copies: c.settings.CallbackCopies}
+	p := pendingCallback{kind: j.kind, uid: to.UID, method: http.MethodPost, copies: c.settings.CallbackCopies}
 	if j.version > 1 {
-		p.kind, p.method = "update", http.MethodPut
+		p.kind, p.method = kindUpdate, http.MethodPut
 	}
-	list := []field{{"uid", to.UID}, {"mydexid", to.MydexID}, {"key", to.Key}}
-	if id, ok := c.sim.connectionID(c.settings, to.UID); ok {
-		list = append(list, field{"connection_id", id})
+	var list []field
+	if j.kind == kindIdentify {
+		list = append(list, field{"mydexid", to.MydexID})
+	} else {
+		list = append(list, field{"uid", to.UID}, field{"mydexid", to.MydexID}, field{"key", to.Key})
+		if id, ok := c.sim.connectionID(c.settings, to.UID); ok {
+			list = append(list, field{"connection_id", id})
+		}
 	}
 	if j.linkingToken != nil {
 		list = append(list, field{"linking_token", *j.linkingToken})
@@ -40,7 +46,7 @@ func (c *call) callback(j consentFlow, to Connection) pendingCallback {
 	omitted := func(name string) bool { return slices.Contains(c.settings.CallbackOmits, name) }
 	list = slices.DeleteFunc(list, func(f field) bool { return omitted(f.name) })
 	var datasets []string
-	if !omitted("fields") {
+	if j.kind == kindConnect && !omitted("fields") {
 		datasets = c.sim.datasets
 	}
 	contentType := "application/x-www-form-urlencoded"
@@ -120,4 +126,36 @@ func (m *Mydex) callbackHeader(s *Settings, contentType string) http.Header {
 		header.Set("Authentication", m.hash)
 	}
 	return header
+}
+
+// Notification tells the subscriber that a member's data changed.
+type Notification struct {
+	Message string `json:"message"`
+	Dataset string `json:"dataset"`
+	// Action is what happened. Default: create.
+	Action    string `json:"action"`
+	UpdatedID string `json:"updated_id"`
+}
+
+// Notify sends a notification about a member, connected or not. All its
+// values are text.
+func (m *Mydex) Notify(uid string, n Notification) Delivery {
+	settings := &m.settings.Load().Settings
+	if n.Action == "" {
+		n.Action = "create"
+	}
+	body := map[string]string{
+		"type": "notification", "uid": uid, "message": n.Message, "dataset": n.Dataset, "action": n.Action, "updated_id": n.UpdatedID,
+	}
+	if id, ok := m.connectionID(settings, uid); ok {
+		body["connection_id"] = id
+	}
+	p := pendingCallback{
+		kind: kindNotification, uid: uid, method: http.MethodPost, copies: 1,
+		header: m.callbackHeader(settings, "application/json"), body: mustMarshal(body),
+	}
+	if settings.BareNotifications {
+		p.header.Del("Authentication")
+	}
+	return m.deliver(context.Background(), p)[0]
 }

@@ -108,23 +108,23 @@ func TestCallbackOrder(t *testing.T) {
 	}
 	want()
 
-	p.Set(func(s *Settings) { s.Callback = "held" })
+	p.Set(func(s *Settings) { s.Callback, s.DeliverReversed = "held", true })
 	p.agree(p.link(nil), robin)
 	p.agree(p.link(nil), wren)
 	if want(); p.Held() != 2 || len(p.Deliveries()) != 0 {
 		t.Errorf("%d held", p.Held())
 	}
-	if sent := p.Deliver(); len(sent) != 2 || sent[0].UID != robin.UID || sent[0].Status != 200 {
+	if sent := p.Deliver(); len(sent) != 2 || sent[0].UID != wren.UID || sent[0].Status != 200 {
 		t.Errorf("sent %+v", sent)
 	}
-	want("4020", "4021")
+	want("4021", "4020")
 	if len(p.Deliver()) != 0 {
 		t.Error("delivered again")
 	}
 
 	p.Set(func(s *Settings) { s.Callback, s.CallbackCopies = "before", 2 })
 	p.agree(p.link(nil), robin)
-	want("4020", "4021", "4020", "4020")
+	want("4021", "4020", "4020", "4020")
 	calls := p.subscriber.received()
 	if calls[2].body != calls[3].body || p.Counts().Deliveries != 4 {
 		t.Error("the copies differ")
@@ -157,5 +157,24 @@ func TestCallbackAnswers(t *testing.T) {
 	}
 	if n := len(p.subscriber.received()); n != 1 {
 		t.Errorf("%d callbacks: a redirect was followed", n)
+	}
+}
+
+func TestNotification(t *testing.T) {
+	p := newPlatform(t)
+	d := p.Notify(robin.UID, Notification{Message: "New", Dataset: "ds_referrals", UpdatedID: "7"})
+	if d.Status != 200 || d.Kind != "notification" || len(p.Deliveries()) != 1 {
+		t.Errorf("delivery %+v", d)
+	}
+	got := p.subscriber.received()[0]
+	want := `{"action":"create","connection_id":"4020-45678","dataset":"ds_referrals","message":"New","type":"notification","uid":"4020","updated_id":"7"}`
+	if got.method != "POST" || got.body != want || got.header.Get("Content-Type") != "application/json" || got.header.Get("Authentication") != Hash(token) {
+		t.Errorf("notification %+v", got)
+	}
+	p.Set(func(s *Settings) { s.BareNotifications, s.CallbackConnectionID = true, "nid" })
+	p.Notify(robin.UID, Notification{Action: "update"})
+	got = p.subscriber.received()[1]
+	if got.header.Get("Authentication") != "" || !strings.Contains(got.body, `"action":"update"`) || !strings.Contains(got.body, "4020-145678") {
+		t.Errorf("notification %+v", got)
 	}
 }

@@ -4,7 +4,6 @@ package mydex
 
 import (
 	"encoding/json"
-	"fmt"
 	"html"
 	"maps"
 	"net/http"
@@ -33,14 +32,14 @@ func (p *platform) link(changes map[string]any) string {
 	return r.json["url"].(string)
 }
 
-var journeyField = regexp.MustCompile(`name="journey" value="([^"]+)"`)
+var flowField = regexp.MustCompile(`name="journey" value="([^"]+)"`)
 
 // signIn opens a link and signs in; it returns where the browser is sent.
 func (p *platform) signIn(link string, m Member) response {
 	p.t.Helper()
 	r := p.do("GET", link, "")
 	wantStatus(p.t, r, http.StatusOK)
-	id := html.UnescapeString(journeyField.FindStringSubmatch(r.body)[1])
+	id := html.UnescapeString(flowField.FindStringSubmatch(r.body)[1])
 	return p.do("POST", p.identity+"/ftc/sign-in", url.Values{"journey": {id}, "member": {m.UID}}.Encode(), formEncoded)
 }
 
@@ -51,7 +50,7 @@ func (p *platform) decide(link string, m Member, decision string) response {
 	wantStatus(p.t, r, http.StatusSeeOther)
 	r = p.do("GET", p.identity+r.Header.Get("Location"), "")
 	wantStatus(p.t, r, http.StatusOK)
-	id := html.UnescapeString(journeyField.FindStringSubmatch(r.body)[1])
+	id := html.UnescapeString(flowField.FindStringSubmatch(r.body)[1])
 	return p.do("POST", p.identity+"/ftc/agreement", url.Values{"journey": {id}, "decision": {decision}}.Encode(), formEncoded)
 }
 
@@ -61,6 +60,67 @@ func (p *platform) agree(link string, m Member) {
 	if wantStatus(p.t, r, http.StatusSeeOther); r.Header.Get("Location") != returnTo {
 		p.t.Errorf("sent back to %q", r.Header.Get("Location"))
 	}
+}
+
+// The link is of the documented form, and the picture one that phones read as it.
+func TestSetup(t *testing.T) {
+	p := newPlatform(t)
+	r := p.do("POST", p.identity+"/ftc/setup", setupBody(nil), p.bearer())
+	wantStatus(t, r, http.StatusCreated)
+	link := regexp.MustCompile(`^` + regexp.QuoteMeta(p.identity) + `/ftc/begin/45678/[A-Za-z0-9_-]{32}/1$`)
+	if !link.MatchString(r.json["url"].(string)) || len(r.json) != 2 {
+		t.Errorf("answer %s", r.body)
+	}
+	if got := scan(t, r.json["qr"].(string)); got != r.json["url"] {
+		t.Errorf("the QR code says %q, the link is %q", got, r.json["url"])
+	}
+	p.SetLoginURL("https://login.example.org/")
+	if got := p.link(map[string]any{"version": 2, "mydexid": "Robin101"}); !strings.HasPrefix(got, "https://login.example.org/ftc/begin/45678/") || !strings.HasSuffix(got, "/2") {
+		t.Errorf("link %s", got)
+	}
+	if c := p.Counts(); c.Setups != 2 {
+		t.Errorf("counts %+v", c)
+	}
+}
+
+func TestSetupIsJudged(t *testing.T) {
+	p := newPlatform(t)
+	bearer := p.bearer()
+	for name, tt := range map[string]struct {
+		body   string
+		bearer string
+		status int
+	}{
+		"nulls":                {setupBody(map[string]any{"mydexid": json.RawMessage("null"), "version": json.RawMessage("null"), "linking_token": json.RawMessage("null")}), bearer, 201},
+		"known member":         {setupBody(map[string]any{"mydexid": "Robin101"}), bearer, 201},
+		"update":               {setupBody(map[string]any{"mydexid": "Robin101", "version": 2}), bearer, 201},
+		"update without whom":  {setupBody(map[string]any{"version": 2}), bearer, 400},
+		"unknown member":       {setupBody(map[string]any{"mydexid": "Nobody"}), bearer, 400},
+		"version is 0":         {setupBody(map[string]any{"version": 0}), bearer, 400},
+		"version is text":      {setupBody(map[string]any{"version": "1"}), bearer, 400},
+		"another connection":   {setupBody(map[string]any{"connection_nid": "45679"}), bearer, 400},
+		"nid is a number":      {setupBody(map[string]any{"connection_nid": 45678}), bearer, 400},
+		"no nid":               {setupBody(map[string]any{"connection_nid": nil}), bearer, 400},
+		"token, not its hash":  {setupBody(map[string]any{"connection_token_hash": token}), bearer, 400},
+		"hash in capitals":     {setupBody(map[string]any{"connection_token_hash": strings.ToUpper(Hash(token))}), bearer, 400},
+		"no return_to":         {setupBody(map[string]any{"return_to": nil}), bearer, 400},
+		"return_to is a path":  {setupBody(map[string]any{"return_to": "/back"}), bearer, 400},
+		"return_to is script":  {setupBody(map[string]any{"return_to": "javascript://x/%0aalert(1)"}), bearer, 400},
+		"no JSON":              {"connection_nid=45678", bearer, 400},
+		"no bearer":            {setupBody(nil), "X: y", 401},
+		"bad bearer":           {setupBody(nil), "Authorization: Bearer x", 401},
+		"bearer without scope": {setupBody(nil), p.bearer("get:/calendar/get-events"), 401},
+	} {
+		r := p.do("POST", p.identity+"/ftc/setup", tt.body, tt.bearer)
+		if r.StatusCode != tt.status {
+			t.Errorf("%s: status %d, want %d: %s", name, r.StatusCode, tt.status, r.body)
+		}
+		if tt.status == 400 && (r.json["success"] != 0.0 || r.json["message"] == "") || tt.status == 401 && r.json["error"] == nil {
+			t.Errorf("%s: %s", name, r.body)
+		}
+	}
+	wantStatus(t, p.do("GET", p.identity+"/ftc/setup", ""), http.StatusMethodNotAllowed)
+	wantStatus(t, p.do("GET", p.identity+"/timeline", ""), http.StatusNotFound)
 }
 
 // The whole way, and that what came back opens the member's data.
@@ -146,7 +206,8 @@ func TestLinksAreUsedOnce(t *testing.T) {
 	p := newPlatform(t)
 	link := p.link(nil)
 	for _, other := range []string{
-		strings.Replace(link, "45678", "45679", 1), strings.TrimSuffix(link, "1") + "2", p.identity + "/ftc/begin/45678/x/1",
+		strings.Replace(link, "45678", "45679", 1), strings.TrimSuffix(link, "1") + "2", strings.Replace(link, "/ftc/begin/", "/identify/", 1),
+		p.identity + "/ftc/begin/45678/x/1",
 	} {
 		if r := p.do("GET", other, ""); r.StatusCode == http.StatusOK {
 			t.Errorf("%s opened", other)
@@ -183,7 +244,7 @@ func TestLinksAreUsedOnce(t *testing.T) {
 
 	// Nobody can agree before they have said who they are.
 	r := p.do("GET", p.link(nil), "")
-	form.Set("journey", journeyField.FindStringSubmatch(r.body)[1])
+	form.Set("journey", flowField.FindStringSubmatch(r.body)[1])
 	if got := post("/ftc/agreement", url.Values{"decision": {"agree"}}); got != http.StatusForbidden {
 		t.Errorf("without signing in: %d", got)
 	}
@@ -191,13 +252,23 @@ func TestLinksAreUsedOnce(t *testing.T) {
 	late := p.link(nil)
 	p.pass(300 * time.Second)
 	wantStatus(t, p.do("GET", late, ""), http.StatusGone)
+	p.Set(func(s *Settings) { s.LinkLifetime, s.ReopenLinks = 0, true })
+	wantStatus(t, p.do("GET", late, ""), http.StatusOK)
+	p.agree(late, robin)
+	wantStatus(t, p.do("GET", late, ""), http.StatusGone)
 }
 
 // A link for one MydexID, passed on to somebody else, is how an account gets
 // tied to the wrong person.
 func TestLinkForOneMember(t *testing.T) {
 	p := newPlatform(t)
-	wantStatus(t, p.signIn(p.link(map[string]any{"mydexid": "Robin101"}), wren), http.StatusForbidden)
+	named := map[string]any{"mydexid": "Robin101"}
+	wantStatus(t, p.signIn(p.link(named), wren), http.StatusForbidden)
+	p.Set(func(s *Settings) { s.AnyMember = true })
+	p.agree(p.link(named), wren)
+	if _, ok := p.Connection(wren.UID); !ok {
+		t.Error("not connected")
+	}
 }
 
 // Browser tests rely on these names.
@@ -210,7 +281,7 @@ func TestPages(t *testing.T) {
 			t.Errorf("no %s in %s", want, r.body)
 		}
 	}
-	id := journeyField.FindStringSubmatch(r.body)[1]
+	id := flowField.FindStringSubmatch(r.body)[1]
 	p.do("POST", p.identity+"/ftc/sign-in", url.Values{"journey": {id}, "member": {"4021"}}.Encode(), formEncoded)
 	r = p.do("GET", p.identity+"/ftc/agreement/"+id, "")
 	for _, want := range []string{`<strong id="mydexid">Wren102</strong>`, `<li>ds_referrals</li>`, `id="agree" type="submit" name="decision" value="agree">Agree<`, `id="decline" type="submit" name="decision" value="decline">Decline<`} {
@@ -224,22 +295,5 @@ func TestPages(t *testing.T) {
 	p.AddMember(Member{UID: "5000", MydexID: `<script>`})
 	if r := p.do("GET", p.link(nil), ""); strings.Contains(r.body, "<script>") {
 		t.Error("a name is not escaped")
-	}
-}
-
-// All three hosts on one address, for the demo: no path collides.
-func TestOneAddress(t *testing.T) {
-	p := newPlatform(t)
-	one := newServer(t, p.Mydex)
-	p.op, p.pdx, p.identity = one, one, one
-	p.agree(p.link(nil), robin)
-	c, _ := p.Connection(robin.UID)
-	wantStatus(t, p.do("GET", p.datasetURL(c), "", p.bearer()), 200)
-	roles := ""
-	for _, r := range p.Records() {
-		roles += fmt.Sprintf("%s/%s ", r.Role, r.Area)
-	}
-	if want := "op/token identity/setup identity/pages identity/pages identity/pages identity/pages op/token pdx/pdx "; roles != want {
-		t.Errorf("roles %s", roles)
 	}
 }

@@ -7,11 +7,17 @@ import (
 	"time"
 )
 
-// linkLifetime is how long a member's link is good.
-const linkLifetime = 5 * time.Minute
+// What a member's link is for.
+const (
+	kindConnect      = "connect"
+	kindUpdate       = "update" // connect with a version above 1
+	kindIdentify     = "identify"
+	kindNotification = "notification"
+)
 
 // consentFlow is what a member does from opening the link to deciding.
 type consentFlow struct {
+	kind         string
 	version      int
 	mydexID      string // for whom the link was made; empty: for anybody
 	returnTo     string
@@ -56,19 +62,21 @@ func (s *consentFlows) add(j consentFlow, now time.Time) (token string) {
 }
 
 // open opens a link and returns a copy of its consent flow, or why it does not open.
-func (s *consentFlows) open(token string, now time.Time, fits func(*consentFlow) bool) (consentFlow, string) {
+func (s *consentFlows) open(token string, now time.Time, settings *Settings, fits func(*consentFlow) bool) (consentFlow, string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	j := s.byToken[token]
+	lifetime := time.Duration(settings.LinkLifetime) * time.Second
 	switch {
 	case j == nil || !fits(j):
 		return consentFlow{}, "This link is not one of ours."
-	case j.id != "":
+	case j.decided, j.id != "" && !settings.ReopenLinks:
 		return consentFlow{}, "This link has been used."
-	case !now.Before(j.begun.Add(linkLifetime)):
+	case lifetime != 0 && !now.Before(j.begun.Add(lifetime)):
 		return consentFlow{}, "This link is too old."
 	}
-	j.id = secret(24)
+	delete(s.byID, j.id) // of an earlier opening
+	j.id, j.member = secret(24), Member{}
 	s.byID[j.id] = j
 	return *j, ""
 }

@@ -3,6 +3,7 @@
 package mydex
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 
@@ -16,7 +17,7 @@ import (
 //	PATCH settings          changes those that are given, answers with all
 //	GET   records?after=N   the records with a sequence number above N
 //	GET   counts            the Counts
-//	GET   deliveries        callbacks that were sent
+//	GET   deliveries        callbacks and notifications that were sent
 //	GET   members           the members
 //	GET   connections       the connections, with the member keys
 //	POST  revoke            all tokens
@@ -24,7 +25,9 @@ import (
 //	POST  withdraw          {"uid": "4020"}: takes the agreement back
 //	POST  rotate            {"uid": "4020"}: a new member key
 //	POST  deliver           sends the callbacks that are held back
+//	POST  notify            {"uid": "4020", "message": …, "dataset": …, "action": …, "updated_id": …}
 //	POST  callback          {"url": …}: where callbacks go from now on
+//	POST  use-invite        {"code": …}: an invitation is used from now on
 //	POST  reset             records, counts and deliveries
 func (m *Mydex) control(w http.ResponseWriter, r *http.Request, segments []string) {
 	control.Serve(w, r, func() (any, error) { return m.command(r, r.Method+" "+strings.Join(segments, "/")) })
@@ -72,6 +75,26 @@ func (m *Mydex) commandWithBody(r *http.Request, name string) (any, error) {
 			return nil, err
 		}
 		m.Withdraw(who.UID)
+		return nil, nil
+	case "POST notify":
+		var n struct {
+			UID string `json:"uid"`
+			Notification
+		}
+		if err := control.Decode(r, &n); err != nil {
+			return nil, err
+		}
+		return m.Notify(n.UID, n.Notification), nil
+	case "POST use-invite":
+		var which struct {
+			Code string `json:"code"`
+		}
+		if err := control.Decode(r, &which); err != nil {
+			return nil, err
+		}
+		if !m.UseInvite(which.Code) {
+			return nil, errors.New("there is no invitation of that code")
+		}
 		return nil, nil
 	case "POST callback":
 		var to struct {

@@ -8,6 +8,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/caddy-delegate/caddy-delegate/integration/simulator/control"
 )
 
 // Tests in other languages and the demo steer the simulator by these calls, on
@@ -25,8 +27,8 @@ func TestControl(t *testing.T) {
 		t.Errorf("settings %+v", s)
 	}
 	for _, bad := range []string{
-		`{"nothing":1}`, `[`, `{"callback":"x"}`, `{"callbackEncoding":"xml"}`, `{"callbackCopies":0}`,
-		`{"callbackAuthentication":"x"}`, `{"callbackConnectionID":"x"}`, `{"outages":{"x":{}}}`, `{"outages":{"pdx":{"status":1}}}`,
+		`{"nothing":1}`, `[`, `{"tokenAnswer":"x"}`, `{"accessDenied":""}`, `{"callback":"x"}`, `{"callbackEncoding":"xml"}`, `{"callbackCopies":0}`,
+		`{"callbackAuthentication":"x"}`, `{"callbackConnectionID":"x"}`, `{"memberRefusal":404}`, `{"outages":{"x":{}}}`, `{"outages":{"pdx":{"status":1}}}`, `{"tokenErrorStatus":1}`,
 	} {
 		if r := control("PATCH", "settings", bad, 400); r.json["message"] == "" {
 			t.Errorf("%s: %s", bad, r.body)
@@ -61,9 +63,8 @@ func TestControl(t *testing.T) {
 		t.Errorf("delivered %s", r.body)
 	}
 	control("POST", "callback", `{"url":"`+p.subscriber.url+`?b"}`, 204)
-	p.agree(p.link(nil), wren)
-	if r := control("POST", "deliver", "", 200); !strings.Contains(r.body, `"status":200`) || !strings.Contains(r.body, `?b"`) {
-		t.Errorf("delivered %s", r.body)
+	if r := control("POST", "notify", `{"uid":"4021","message":"m"}`, 200); r.json["status"] != 200.0 || !strings.HasSuffix(r.json["url"].(string), "?b") {
+		t.Errorf("notified %s", r.body)
 	}
 	if r := control("GET", "deliveries", "", 200); strings.Count(r.body, `"sequence"`) != 2 {
 		t.Errorf("deliveries %s", r.body)
@@ -124,6 +125,18 @@ func TestSetPanics(t *testing.T) {
 		}
 	}()
 	New(Options{}).Set(func(s *Settings) { s.Callback = "later" })
+}
+
+// A load test must not fill the memory with records.
+func TestRecordsAreBounded(t *testing.T) {
+	m := New(Options{})
+	for range control.MaxRecords + 10 {
+		m.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), "GET", "/x", strings.NewReader("")))
+	}
+	all := m.Records()
+	if len(all) != control.MaxRecords || all[0].Sequence != 11 {
+		t.Errorf("%d records from %d", len(all), all[0].Sequence)
+	}
 }
 
 func TestSampleMembers(t *testing.T) {

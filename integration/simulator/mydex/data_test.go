@@ -63,9 +63,9 @@ func TestDatasets(t *testing.T) {
 	wantBody(t, r.a("POST", "/api/pds/transaction", rows+"&uid=4020", `{"ds_referrals":{"memo":"a","list":[1]}}`), `{"success":1,"last_insert_id":1}`)
 	wantBody(t, r.a("POST", "/api/pds/transaction", rows+"&uid=4020", `{"ds_referrals":[{"memo":"b"},{"memo":"c"}]}`), `{"success":1,"last_insert_id":3}`)
 	wantBody(t, r.a("PUT", "/api/pds/transaction/4020.json", rows+"&id=2", `{"memo":"B"}`), `{"success":1}`)
-	memos := func() (list []string) {
+	memos := func(query string) (list []string) {
 		t.Helper()
-		res := r.a("GET", "/api/pds/transaction/4020.json", rows, "")
+		res := r.a("GET", "/api/pds/transaction/4020.json", rows+query, "")
 		wantStatus(t, res, 200)
 		all := res.json["ds_referrals"].(map[string]any)
 		for i := range len(all) {
@@ -74,8 +74,18 @@ func TestDatasets(t *testing.T) {
 		}
 		return list
 	}
-	if got := memos(); !slices.Equal(got, []string{"1a", "2B", "3c"}) {
-		t.Errorf("%v", got)
+	for query, want := range map[string][]string{
+		"": {"1a", "2B", "3c"},
+		"&filters[id][operator]=%3E%3D&filters[id][value]=2": {"2B", "3c"},
+		"&filters[id][operator]=>=&filters[id][value]=2":     {"2B", "3c"},
+		"&filters[id][operator]>=&filters[id][value]=2":      {"2B"}, // PHP loses the operator
+		"&filters[memo][operator]==&filters[memo][value]=a":  {"1a"},
+		"&filters[memo][operator]=!=&filters[memo][value]=a": {"2B", "3c"},
+		"&filters[none][value]=a":                            nil,
+	} {
+		if got := memos(query); !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", query, got, want)
+		}
 	}
 
 	for name, res := range map[string]response{
@@ -91,18 +101,20 @@ func TestDatasets(t *testing.T) {
 		"row is no object":    r.a("POST", "/api/pds/transaction", rows+"&uid=4020", `{"ds_referrals":[{},1]}`),
 		"no rows":             r.a("POST", "/api/pds/transaction", rows+"&uid=4020", `{"ds_referrals":[]}`),
 		"transaction, no uid": r.a("POST", "/api/pds/transaction", rows, `{"ds_referrals":{}}`),
+		"operator":            r.a("GET", "/api/pds/transaction/4020.json", rows+"&filters[id][operator]=like", ""),
+		"filters":             r.a("GET", "/api/pds/transaction/4020.json", rows+"&filters=x", ""),
 	} {
 		if res.StatusCode != 400 || res.json["success"] != 0.0 || res.json["message"] == "" {
 			t.Errorf("%s: %d %s", name, res.StatusCode, res.body)
 		}
 	}
-	if got := memos(); len(got) != 3 {
+	if got := memos(""); len(got) != 3 {
 		t.Errorf("a refused write left something: %v", got)
 	}
 }
 
-// What is written to the calendar is read back, with the loose types of the platform.
-func TestCalendar(t *testing.T) {
+// Every feature block, written and read back, with the loose types of the platform.
+func TestBlocks(t *testing.T) {
 	p := newPlatform(t)
 	scopes := AllScopes()
 	r, w := newSession(t, p, robin.UID, scopes...), newSession(t, p, wren.UID, scopes...)
@@ -127,40 +139,40 @@ func TestCalendar(t *testing.T) {
 	wantBody(t, r.b("DELETE", "/calendar/delete-event", "", `{"id":1}`), `{"success":1}`)
 	wantBody(t, r.b("GET", "/calendar/get-events", "", ""), `{"events":[],"success":1}`)
 
+	appointment := strings.Replace(event, "{", `{"context":"referral","context_id":7,`, 1)
+	wantBody(t, r.b("POST", "/calendar/add-appointment", "", appointment), `{"success":1,"last_insert_id":2}`)
+	contains(r.b("GET", "/calendar/get-appointments", "context=referral&context_id=7", ""), `"id":"2"`, `"context_name":"referral"`)
+	wantBody(t, r.b("GET", "/calendar/get-appointments", "context=referral&context_id=8", ""), `{"appointments":[],"success":1}`)
+
+	wantBody(t, r.b("POST", "/referrals/self-refer", "", `{"service_id":12,"service_name":"Walks","memo":"m"}`), `{"success":1,"last_insert_id":3}`)
+	wantBody(t, r.b("PUT", "/referrals/update-status", "", `{"id":3,"status":"In Progress"}`), `{"success":1}`)
+	contains(r.b("GET", "/referrals/read-all", "", ""), `"id":3`, `"service_id":12`, `"status":"In Progress"`)
+	contains(r.b("GET", "/referrals/read-single", "id=3", ""), `"referral":{`, `"memo":"m"`)
+	contains(r.b("POST", "/referrals/add", "", `{"referral_data":{"service_identifier":"x"}}`), `"referral_id":4`, `"status":"complete"`)
+
+	wantBody(t, r.b("POST", "/secure-messages/send", "", `{"message_content":"Hello","conversation_id":"referral-3","message_to":"x"}`), `{"success":1,"last_insert_id":5}`)
+	wantBody(t, r.b("POST", "/secure-messages/receive", "", `{"message_content":"Hi","conversation_id":"referral-3","message_from":"x"}`), `{"success":1,"last_insert_id":6}`)
+	res := r.b("GET", "/secure-messages/conversation", "conversation_id=referral-3", "")
+	if contains(res, `"Hello"`, `"Hi"`); res.json["success"] != nil {
+		t.Errorf("success in %s", res.body)
+	}
+	contains(r.b("GET", "/timeline", "", ""), `"timeline":[`, `"feature_block":"referrals"`, `"feature_block":"secure_messages"`, `"feature_block_id":"5"`, `"feature_block":"calendar"`)
+	contains(r.b("GET", "/timeline/single-item", "feature_block=secure_messages&feature_block_id=5", ""), `"timeline_item":{`, `"feature_block_id":5`)
+	wantBody(t, w.b("GET", "/timeline", "", ""), `{"success":1,"timeline":[]}`)
+	wantBody(t, r.b("POST", "/api/pds/add-measurements", "", `[{"measurement_type":"steps","measurement_value":1}]`), `{"success":1,"last_insert_id":7}`)
+
 	for name, res := range map[string]response{
 		"event without title": r.b("POST", "/calendar/add-event", "", `{"start_timestamp":1,"end_timestamp":1,"status":"CONFIRMED"}`),
 		"event status":        r.b("POST", "/calendar/add-event", "", strings.Replace(event, "CONFIRMED", "MAYBE", 1)),
+		"no context":          r.b("GET", "/calendar/get-appointments", "", ""),
+		"service_id is text":  r.b("POST", "/referrals/self-refer", "", `{"service_id":"12"}`),
+		"referral status":     r.b("PUT", "/referrals/update-status", "", `{"id":3,"status":"Done"}`),
+		"another's referral":  w.b("GET", "/referrals/read-single", "id=3", ""),
+		"another's item":      w.b("GET", "/timeline/single-item", "feature_block=referrals&feature_block_id=3", ""),
+		"measurement object":  r.b("POST", "/api/pds/add-measurements", "", `{}`),
 	} {
 		if res.StatusCode != 400 || res.json["success"] != 0.0 {
 			t.Errorf("%s: %d %s", name, res.StatusCode, res.body)
 		}
-	}
-}
-
-// TestK9_ARowIsUpdated protects the flow of the vendor's last examples: the first
-// row of a member's dataset is row 1, whoever wrote before, and is updated by
-// JSON and by the form that one of them sends.
-func TestK9_ARowIsUpdated(t *testing.T) {
-	p := newPlatform(t)
-	r, w := newSession(t, p, robin.UID), newSession(t, p, wren.UID)
-	const rows, path = "dataset=ds_referrals", "/api/pds/transaction"
-	for _, s := range []*session{w, r} {
-		wantBody(t, s.a("POST", path, rows+"&uid="+s.UID, `{"ds_referrals":{"type":"signpost","status":"Referred"}}`), `{"success":1,"last_insert_id":1}`)
-	}
-	status := func() string {
-		res := r.a("GET", path+"/4020.json", rows, "")
-		return res.json["ds_referrals"].(map[string]any)["instance_0"].(map[string]any)["status"].(map[string]any)["value"].(string)
-	}
-	wantBody(t, r.a("PUT", path+"/4020.json", rows+"&id=1", `{"status":"complete","type":"signpost"}`), `{"success":1}`)
-	if status() != "complete" {
-		t.Errorf("by JSON: %s", status())
-	}
-	wantBody(t, r.a("PUT", path+"/4020.json", rows+"&uid=4020&id=1", `status=In+Progress&type=signpost`), `{"success":1}`)
-	if status() != "In Progress" {
-		t.Errorf("by a form: %s", status())
-	}
-	p.FillSample(wren)
-	if got := w.a("GET", path+"/4021.json", rows, ""); !strings.Contains(got.body, "Walking group") {
-		t.Errorf("the sample: %s", got.body)
 	}
 }

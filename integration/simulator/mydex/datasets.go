@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -123,9 +124,12 @@ func updateDataset(v *memberCall) (any, *refusal) {
 	return done{1}, nil
 }
 
-// readRows shows all rows: filters are not simulated.
 func readRows(v *memberCall) (any, *refusal) {
 	name, _, refused := v.dataset()
+	if refused != nil {
+		return nil, refused
+	}
+	filters, refused := v.filters()
 	if refused != nil {
 		return nil, refused
 	}
@@ -133,7 +137,9 @@ func readRows(v *memberCall) (any, *refusal) {
 	for _, r := range v.data.rows[name] {
 		f := maps.Clone(r.fields)
 		f["id"] = strconv.Itoa(r.id)
-		shown.set(len(shown), f)
+		if !slices.ContainsFunc(filters, func(k filter) bool { return !k.keeps(f) }) {
+			shown.set(len(shown), f)
+		}
 	}
 	return map[string]instances{name: shown}, nil
 }

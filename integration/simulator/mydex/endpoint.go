@@ -11,8 +11,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/caddy-delegate/caddy-delegate/integration/simulator/control"
 )
 
 // oauthErrors are Ory's descriptions by RFC 6749's codes.
@@ -110,18 +108,35 @@ func (c *call) grantToken(form url.Values) *oauthError {
 			return &oauthError{"invalid_scope", fmt.Sprintf("The OAuth 2.0 Client is not allowed to request scope '%s'.", s)}
 		}
 	}
+	if c.settings.TokenError != "" {
+		status := c.settings.TokenErrorStatus
+		if status == 0 {
+			status = http.StatusBadRequest
+		}
+		c.refuseToken(status, &oauthError{c.settings.TokenError, "The setting tokenError."})
+		return nil
+	}
 	lifetime := c.settings.TokenLifetime
-	token := "ory_at_" + secret(32) + "." + secret(32) // the form that Ory Hydra gives its opaque ones
-	c.sim.tokens.Issue(token, control.Token{Scopes: scopes, Expires: c.now.Add(time.Duration(lifetime) * time.Second)}, c.now)
+	token := c.sim.tokens.issue(issuedToken{scopes: scopes, expires: c.now.Add(time.Duration(lifetime) * time.Second)}, c.now)
 	c.count(func(n *Counts) { n.Tokens++ })
-	c.oauthAnswer(http.StatusOK, map[string]any{"access_token": token, "expires_in": lifetime, "scope": strings.Join(scopes, " "), "token_type": "bearer"})
+	good := tokenAnswer{"access_token": token, "expires_in": lifetime, "scope": strings.Join(scopes, " "), "token_type": "bearer"}
+	if bad := tokenAnswers[c.settings.TokenAnswer]; bad != nil {
+		bad(c, good)
+		return nil
+	}
+	c.oauthAnswer(http.StatusOK, good)
 	return nil
 }
 
 func (c *call) refuseToken(status int, e *oauthError) {
 	c.recordReason(e.code + ": " + e.hint)
 	c.count(func(n *Counts) { n.TokenRefusals++ })
-	c.oauthAnswer(status, map[string]any{"error": e.code, "error_description": strings.TrimSpace(oauthErrors[e.code] + " " + e.hint)})
+	body := map[string]any{"error": e.code, "error_description": strings.TrimSpace(oauthErrors[e.code] + " " + e.hint)}
+	if c.settings.LegacyErrors {
+		body["error_description"] = oauthErrors[e.code]
+		body["error_hint"], body["error_debug"], body["status_code"] = e.hint, "", status
+	}
+	c.oauthAnswer(status, body)
 }
 
 func (c *call) oauthAnswer(status int, body any) {

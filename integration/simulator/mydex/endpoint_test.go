@@ -75,6 +75,10 @@ func TestTokenIsRefused(t *testing.T) {
 			if c := p.Counts(); c.Tokens != 0 || c.TokenRequests != 1 || c.TokenRefusals != 1 {
 				t.Errorf("counts %+v", c)
 			}
+			p.Set(func(s *Settings) { s.LegacyErrors = true })
+			if r := p.ask(tt.form, tt.header...); r.json["status_code"] != float64(tt.status) || r.json["error"] != tt.code {
+				t.Errorf("older mode: %s", r.body)
+			}
 		})
 	}
 }
@@ -95,7 +99,7 @@ func TestTokenEndpointHeaders(t *testing.T) {
 	wantStatus(t, p.do("POST", p.op+"/oauth2/token?"+goodForm, "", goodBasic(), formEncoded), http.StatusBadRequest)
 }
 
-// A new secret and scopes taken away, as during operation.
+// A new secret, scopes taken away and made-up errors, as during operation.
 func TestTokenEndpointChanges(t *testing.T) {
 	p := newPlatform(t)
 	p.SetClientSecret("plain")
@@ -105,6 +109,32 @@ func TestTokenEndpointChanges(t *testing.T) {
 	p.Set(func(s *Settings) { s.Scopes = []string{"mydex:identifiers"} })
 	if r := p.ask(goodForm, goodBasic()); r.json["error"] != "invalid_scope" {
 		t.Errorf("body %s", r.body)
+	}
+	p.Set(func(s *Settings) { s.Scopes, s.TokenError = []string{ScopePDX}, "unauthorized_client" })
+	r := p.ask(goodForm, goodBasic())
+	if wantStatus(t, r, http.StatusBadRequest); r.json["error"] != "unauthorized_client" {
+		t.Errorf("body %s", r.body)
+	}
+	p.Set(func(s *Settings) { s.TokenErrorStatus = 503 })
+	wantStatus(t, p.ask(goodForm, goodBasic()), http.StatusServiceUnavailable)
+}
+
+// Each bad answer is one that a client must survive.
+func TestTokenAnswers(t *testing.T) {
+	p := newPlatform(t)
+	for answer := range tokenAnswers {
+		p.Set(func(s *Settings) { s.TokenAnswer = answer })
+		r := p.ask(goodForm, goodBasic())
+		if answer == "redirect" {
+			wantStatus(t, r, http.StatusTemporaryRedirect)
+			continue
+		}
+		wantStatus(t, r, http.StatusOK)
+		good := r.json["expires_in"] == 3599.0 && r.json["token_type"] == "bearer" && r.json["scope"] == ScopePDX &&
+			!strings.Contains(r.json["access_token"].(string), "\n")
+		if good {
+			t.Errorf("%s: the answer is good: %s", answer, r.body)
+		}
 	}
 }
 

@@ -10,17 +10,29 @@ import (
 
 func (c *call) serveIdentity() {
 	s := c.segments
+	if len(s) > 1 && s[0] == "members" {
+		c.serveMembers()
+		return
+	}
 	at := func(n int, first, second string) bool {
 		return len(s) == n && s[0] == first && (second == "" || s[1] == second)
 	}
 	switch {
 	case at(2, "ftc", "setup"):
 		if c.only(http.MethodPost) {
-			c.serveSetup()
+			c.serveSetup(kindConnect)
+		}
+	case at(1, "identify", ""):
+		if c.only(http.MethodPost) {
+			c.serveSetup(kindIdentify)
 		}
 	case at(5, "ftc", "begin"):
 		if c.only(http.MethodGet) {
-			c.serveBegin(s[2], s[3], s[4])
+			c.serveBegin(kindConnect, s[2], s[3], s[4])
+		}
+	case at(3, "identify", ""):
+		if c.only(http.MethodGet) {
+			c.serveBegin(kindIdentify, s[1], s[2], "1")
 		}
 	case at(2, "ftc", "sign-in"):
 		if c.only(http.MethodPost) {
@@ -48,9 +60,9 @@ func (c *call) only(method string) bool {
 }
 
 // serveBegin opens the link and asks who is there.
-func (c *call) serveBegin(nid, token, version string) {
-	j, reason := c.sim.flows.open(token, c.now, func(j *consentFlow) bool {
-		return nid == c.sim.nid && version == strconv.Itoa(j.version)
+func (c *call) serveBegin(kind, nid, token, version string) {
+	j, reason := c.sim.flows.open(token, c.now, c.settings, func(j *consentFlow) bool {
+		return j.kind == kind && nid == c.sim.nid && version == strconv.Itoa(j.version)
 	})
 	if reason != "" {
 		c.showError(http.StatusGone, reason)
@@ -59,7 +71,7 @@ func (c *call) serveBegin(nid, token, version string) {
 	c.page(http.StatusOK, signInPage, map[string]any{"Journey": j.id, "MydexID": j.mydexID, "Members": c.sim.Members()})
 }
 
-// serveSignIn believes whoever says who they are: a simulator has no
+// serveSignIn takes the word of whoever says who they are: a simulator has no
 // passwords to keep.
 func (c *call) serveSignIn() {
 	c.Body = http.MaxBytesReader(c.w, c.Body, 64<<10)
@@ -69,18 +81,22 @@ func (c *call) serveSignIn() {
 		c.showError(http.StatusBadRequest, "There is no such member.")
 		return
 	}
-	_, reason := c.sim.flows.update(id, func(j *consentFlow) string {
-		if j.mydexID != "" && j.mydexID != p.MydexID {
+	j, reason := c.sim.flows.update(id, func(j *consentFlow) string {
+		if j.mydexID != "" && j.mydexID != p.MydexID && !c.settings.AnyMember {
 			return "This link was made for another member."
 		}
 		j.member = p
+		j.decided = j.kind == kindIdentify // there is nothing to agree to
 		return ""
 	})
-	if reason != "" {
+	switch {
+	case reason != "":
 		c.showError(http.StatusForbidden, reason)
-		return
+	case j.kind == kindIdentify:
+		c.report(c.callback(j, Connection{UID: p.UID, MydexID: p.MydexID}), j.returnTo)
+	default:
+		c.seeOther("/ftc/agreement/" + id)
 	}
-	c.seeOther("/ftc/agreement/" + id)
 }
 
 // serveAgreement shows what the member is asked to agree to.
@@ -128,7 +144,7 @@ func (c *call) serveDecision() {
 	c.report(c.callback(j, connection), j.returnTo)
 }
 
-// report calls the subscriber back, or puts that off, and redirects the browser.
+// report reports to the subscriber, or puts that off, and sends the browser back.
 func (c *call) report(p pendingCallback, returnTo string) {
 	switch c.settings.Callback {
 	case "before":

@@ -15,9 +15,13 @@ type fields map[string]any
 
 // memberData is what one member's personal data store holds for the connection.
 type memberData struct {
-	datasets map[string]map[int]fields // by name and instance
-	rows     map[string][]*row         // of transactional datasets, by name
-	events   []*row
+	datasets     map[string]map[int]fields // by name and instance
+	rows         map[string][]*row         // of transactional datasets, by name
+	events       []*row
+	appointments []*row
+	referrals    []*row
+	messages     []*row
+	measurements []*row
 }
 
 // row is an item with an ID of its own.
@@ -46,16 +50,24 @@ func (m *Mydex) Fill(uid, dataset string, instance int, content map[string]any) 
 	data.datasets[dataset][instance] = maps.Clone(content)
 }
 
+// FillRow adds a row to a transactional dataset of a member's, in the same way,
+// and returns its ID.
+func (m *Mydex) FillRow(uid, dataset string, content map[string]any) int {
+	m.data.mu.Lock()
+	defer m.data.mu.Unlock()
+	data := m.data.of(uid)
+	r := &row{id: len(data.rows[dataset]) + 1, created: m.clock().Unix(), fields: maps.Clone(content)}
+	data.rows[dataset] = append(data.rows[dataset], r)
+	return r.id
+}
+
 // FillSample gives a member what the platform's examples read and update: their
 // name, and a referral, the first row of ds_referrals.
 func (m *Mydex) FillSample(p Member) {
 	m.Fill(p.UID, "ds_personal_details", 0, map[string]any{"field_personal_fname": p.MydexID, "field_personal_faname": "Example"})
-	m.data.mu.Lock()
-	defer m.data.mu.Unlock()
-	rows := m.data.of(p.UID).rows
-	rows["ds_referrals"] = append(rows["ds_referrals"], &row{id: len(rows["ds_referrals"]) + 1, created: m.clock().Unix(), fields: fields{
+	m.FillRow(p.UID, "ds_referrals", map[string]any{
 		"service_name": "Walking group", "contact_name": "Sam Example", "type": "signpost", "status": "Referred", "memo": "", "is_processed": "0",
-	}})
+	})
 }
 
 // of is a member's; the caller holds the lock.

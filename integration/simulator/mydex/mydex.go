@@ -80,11 +80,14 @@ type Mydex struct {
 	settings *control.Settings[Settings]
 
 	people  registry
-	tokens  control.Tokens
+	tokens  tokenStore
 	flows   consentFlows
+	nonces  nonces
 	records control.Records[Record, Counts]
 	outbox  outbox
 	data    store
+
+	identifiers identifiers
 }
 
 // New returns a simulator with the default [Settings].
@@ -144,7 +147,7 @@ func (m *Mydex) SetLoginURL(url string) {
 }
 
 // Revoke makes the API refuse all tokens issued so far.
-func (m *Mydex) Revoke() { m.tokens.Revoke(func(*control.Token) bool { return true }) }
+func (m *Mydex) Revoke() { m.tokens.revokeAll() }
 
 // Records returns what is remembered of the latest requests, oldest first.
 func (m *Mydex) Records() []Record { return m.records.After(0) }
@@ -175,7 +178,7 @@ func (m *Mydex) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		switch segments[0] {
 		case "oauth2":
 			role = m.OP()
-		case "ftc":
+		case "ftc", "identify", "members":
 			role = m.Identity()
 		}
 	}

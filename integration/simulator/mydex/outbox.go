@@ -14,11 +14,11 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/integration/simulator/control"
 )
 
-// Delivery is one callback that was sent, and what came of it.
+// Delivery is one callback or notification that was sent, and what came of it.
 type Delivery struct {
 	Sequence int64     `json:"sequence"`
 	Time     time.Time `json:"time"`
-	// Kind is connect or update.
+	// Kind is connect, update, identify or notification.
 	Kind   string      `json:"kind"`
 	UID    string      `json:"uid"`
 	Method string      `json:"method"`
@@ -66,12 +66,15 @@ func (m *Mydex) Held() int {
 }
 
 // Deliver sends what is held back, one after the other, in the order in which
-// members agreed, and returns what came of it.
+// members agreed or in the opposite one, and returns what came of it.
 func (m *Mydex) Deliver() []Delivery {
 	m.outbox.mu.Lock()
 	held := m.outbox.held
 	m.outbox.held = nil
 	m.outbox.mu.Unlock()
+	if m.settings.Load().Settings.DeliverReversed {
+		slices.Reverse(held)
+	}
 	sent := []Delivery{}
 	for _, p := range held {
 		sent = append(sent, m.deliver(context.Background(), p)...)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -61,8 +62,12 @@ type refusal struct {
 
 func bad(message string) *refusal { return &refusal{http.StatusBadRequest, message} }
 
-// accessDenied is the body of 401.
-const accessDenied = `{"error":{"message":"Access denied","reason":"Unable to authorize the request. Please make sure you send an OAuth2.0 bearer token or an API key."}}`
+// accessDenied are the bodies of 401: that of the platform's overview page and
+// that of its API description.
+var accessDenied = map[string]string{
+	"overview": "Unable to authorize the request. Please make sure you send an OAuth2.0 bearer token or an API key.",
+	"spec":     "The token is invalid or expired",
+}
 
 func (c *call) refuse(r *refusal) {
 	if r.status != http.StatusUnauthorized {
@@ -70,7 +75,14 @@ func (c *call) refuse(r *refusal) {
 		return
 	}
 	c.recordReason(r.message)
-	c.send(http.StatusUnauthorized, "application/json", []byte(accessDenied))
+	var body struct {
+		Error struct {
+			Message string `json:"message"`
+			Reason  string `json:"reason"`
+		} `json:"error"`
+	}
+	body.Error.Message, body.Error.Reason = "Access denied", accessDenied[c.settings.AccessDenied]
+	c.json(http.StatusUnauthorized, body)
 }
 
 // memberCall is a call that was let in to one member's data.
@@ -88,6 +100,9 @@ type memberCall struct {
 func (c *call) servePDX() {
 	if status := c.settings.EchoAddress; status != 0 {
 		c.echoAddress(status)
+		return
+	}
+	if c.serveOldForm() {
 		return
 	}
 	r, arg := c.pick()
@@ -143,11 +158,12 @@ func (r *route) scope() string {
 	return strings.ToLower(r.method) + ":/" + strings.Join(r.pattern, "/")
 }
 
-// AllScopes returns [ScopePDX] and the scope of every route of the calendar.
+// AllScopes returns [ScopePDX], those of the identity service, and the scope of
+// every feature block.
 func AllScopes() []string {
-	scopes := []string{ScopePDX}
-	for i := range calendarRoutes {
-		scopes = append(scopes, calendarRoutes[i].scope())
+	scopes := []string{ScopePDX, ScopeIdentifiers, ScopeMyAccount, ScopeScotAccount}
+	for i := range blockRoutes {
+		scopes = append(scopes, blockRoutes[i].scope())
 	}
 	return scopes
 }
@@ -168,7 +184,7 @@ func (c *call) checkBearer(scopes ...string) *refusal {
 			token = rest
 		}
 	}
-	if reason := c.tokenProblem(token, scopes...); reason != "" {
+	if reason := c.sim.tokens.judge(token, c.now, scopes...); reason != "" {
 		return &refusal{http.StatusUnauthorized, reason}
 	}
 	return nil
@@ -193,8 +209,7 @@ func (v *memberCall) identify(s style) (refused *refusal) {
 		key = text("key")
 	} else {
 		v.uid = text("uid")
-		// PHP joins several headers of one name with commas.
-		if key = strings.Join(v.Header.Values("Connection-Token"), ", "); refused == nil && key == "" {
+		if key = v.connectionToken(); refused == nil && key == "" {
 			return bad("Missing header: Connection-Token")
 		}
 	}
@@ -207,9 +222,27 @@ func (v *memberCall) identify(s style) (refused *refusal) {
 		reason = "the query names another uid than the path"
 	}
 	if reason != "" {
-		return &refusal{http.StatusUnauthorized, reason}
+		return &refusal{v.settings.MemberRefusal, reason}
 	}
 	return nil
+}
+
+// connectionToken reads the header as PHP does, which joins several with commas.
+func (v *memberCall) connectionToken() string {
+	if !v.settings.UnderscoreHeaders {
+		return strings.Join(v.Header.Values("Connection-Token"), ", ")
+	}
+	var names, values []string
+	for name := range v.Header {
+		if strings.EqualFold(strings.ReplaceAll(name, "_", "-"), "Connection-Token") {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		values = append(values, v.Header[name]...)
+	}
+	return strings.Join(values, ", ")
 }
 
 // read decodes the body, whatever it is declared as: some of the platform's

@@ -73,11 +73,16 @@ func TestBearerIsJudged(t *testing.T) {
 func TestAccessDenied(t *testing.T) {
 	p := newPlatform(t)
 	c := p.connect(robin.UID)
-	want := `{"error":{"message":"Access denied","reason":"Unable to authorize the request. Please make sure you send an OAuth2.0 bearer token or an API key."}}`
-	if r := p.do("GET", p.datasetURL(c), ""); r.StatusCode != 401 || r.body != want {
-		t.Errorf("%d %s", r.StatusCode, r.body)
+	for choice, want := range map[string]string{
+		"overview": `{"error":{"message":"Access denied","reason":"Unable to authorize the request. Please make sure you send an OAuth2.0 bearer token or an API key."}}`,
+		"spec":     `{"error":{"message":"Access denied","reason":"The token is invalid or expired"}}`,
+	} {
+		p.Set(func(s *Settings) { s.AccessDenied = choice })
+		if r := p.do("GET", p.datasetURL(c), ""); r.StatusCode != 401 || r.body != want {
+			t.Errorf("%s: %d %s", choice, r.StatusCode, r.body)
+		}
 	}
-	if n := p.Counts().Unauthorized; n != 1 {
+	if n := p.Counts().Unauthorized; n != 2 {
 		t.Errorf("counted %d", n)
 	}
 }
@@ -155,6 +160,31 @@ func TestMemberIsJudged(t *testing.T) {
 	}
 	wantStatus(t, p.do("DELETE", p.blockURL(r), "", bearer), http.StatusMethodNotAllowed)
 	wantStatus(t, p.do("HEAD", p.datasetURL(r), "", bearer), http.StatusMethodNotAllowed)
+}
+
+// Which status the platform has for another's key is not known: a client must
+// cope with each.
+func TestMemberRefusal(t *testing.T) {
+	p := newPlatform(t)
+	c := p.connect(robin.UID)
+	target := strings.Replace(p.datasetURL(c), c.Key, "wrong", 1)
+	for _, status := range []int{400, 401, 403} {
+		p.Set(func(s *Settings) { s.MemberRefusal = status })
+		r := p.do("GET", target, "", p.bearer())
+		if wantStatus(t, r, status); status == 401 == (r.json["error"] == nil) {
+			t.Errorf("%d: %s", status, r.body)
+		}
+	}
+}
+
+// Behind some servers, Connection_Token arrives as Connection-Token.
+func TestUnderscoreHeaders(t *testing.T) {
+	p := newPlatform(t)
+	c := p.connect(robin.UID)
+	bearer := p.bearer(ScopePDX, blockScope)
+	p.Set(func(s *Settings) { s.UnderscoreHeaders = true })
+	wantStatus(t, p.do("GET", p.blockURL(c), "", bearer, "Connection_Token: "+c.Key), 200)
+	wantStatus(t, p.do("GET", p.blockURL(c), "", bearer, keyHeader(c), "Connection_Token: x"), 401)
 }
 
 // After a withdrawal nothing opens; after a rotation only the new key does.

@@ -46,7 +46,7 @@ type Counts struct {
 	Unauthorized  int `json:"unauthorized"`  // 401 of the PDX and of requests for a link
 	Agreements    int `json:"agreements"`    // members who clicked Agree
 	Declines      int `json:"declines"`      // members who clicked Decline
-	Deliveries    int `json:"deliveries"`    // callbacks that were sent
+	Deliveries    int `json:"deliveries"`    // callbacks and notifications that were sent
 	InFlight      int `json:"inFlight"`      // requests not answered to the end at the moment
 }
 

@@ -23,8 +23,8 @@ type setup struct {
 	LinkingToken        *string `json:"linking_token"`
 }
 
-// serveSetup answers POST /ftc/setup.
-func (c *call) serveSetup() {
+// serveSetup answers POST /ftc/setup and POST /identify.
+func (c *call) serveSetup(kind string) {
 	if refused := c.checkBearer(ScopePDX); refused != nil {
 		c.refuse(refused)
 		return
@@ -38,7 +38,7 @@ func (c *call) serveSetup() {
 		c.fail(http.StatusBadRequest, "The request body is not the JSON object expected here")
 		return
 	}
-	link, refused := c.link(s)
+	link, refused := c.link(kind, s)
 	if refused != nil {
 		c.refuse(refused)
 		return
@@ -69,12 +69,12 @@ func (c *call) checkLink(s setup) *refusal {
 }
 
 // link checks what was asked for and makes the one-time address.
-func (c *call) link(s setup) (string, *refusal) {
-	j := consentFlow{version: 1, returnTo: s.ReturnTo, linkingToken: s.LinkingToken}
-	if s.Version != nil {
+func (c *call) link(kind string, s setup) (string, *refusal) {
+	j := consentFlow{kind: kind, version: 1, returnTo: s.ReturnTo, linkingToken: s.LinkingToken}
+	if s.Version != nil && kind == kindConnect {
 		j.version = *s.Version
 	}
-	if s.MydexID != nil {
+	if s.MydexID != nil && kind == kindConnect {
 		j.mydexID = *s.MydexID
 	}
 	refused := c.checkLink(s)
@@ -96,5 +96,8 @@ func (c *call) link(s setup) (string, *refusal) {
 		base = control.Base(c.Request)
 	}
 	token := c.sim.flows.add(j, c.now)
+	if kind == kindIdentify {
+		return base + "/identify/" + c.sim.nid + "/" + token, nil
+	}
 	return base + "/ftc/begin/" + c.sim.nid + "/" + token + "/" + strconv.Itoa(j.version), nil
 }
