@@ -62,9 +62,7 @@ type Config struct {
 	HTTP *delegation.HTTP
 }
 
-var (
-	nidRE = regexp.MustCompile(`^[0-9]{1,18}$`)
-)
+var nidRE = regexp.MustCompile(`^[0-9]{1,18}$`)
 
 // validate sets the defaults, and refuses what cannot work or is unsafe. It returns
 // the API's address. Every error begins with the setting's name in the Caddyfile.
