@@ -35,35 +35,23 @@ func legacySelection(n session.RevocationTarget) delegation.Selection {
 	return s
 }
 
-// applyRevocation merges a revocation that the stream has, also that of an earlier
-// version.
-func (f *Fleet) applyRevocation(n *purgeRecord) {
-	revocations := f.revocationOutbox.revocations()
-	if revocations == nil {
-		return
-	}
-	if n.Revocation != nil {
-		f.revocationOutbox.add(revocations.Merge(*n.Revocation)...)
-		return
-	}
+// legacyRevocation returns the revocation that an earlier version has written to
+// the stream as a purge. ok is false if n is none that can be read.
+func legacyRevocation(n *purgeRecord) (r session.Revocation, ok bool) {
 	s := n.Selection
-	what := session.Revocation{RevocationTarget: session.RevocationTarget{Realm: s.Realm, Subject: s.Subject}, At: n.At}
+	r = session.Revocation{RevocationTarget: session.RevocationTarget{Realm: s.Realm, Subject: s.Subject}, At: n.At}
 	if id, ok := strings.CutPrefix(s.Participant, sessionIDPrefix); ok {
 		if s.Subject != "" {
-			what.At, what.NoSessionID = time.Time{}, n.At
+			r.At, r.NoSessionID = time.Time{}, n.At
 		} else {
-			what.SessionID = id
+			r.SessionID = id
 		}
 	} else if digest, ok := strings.CutPrefix(s.Participant, digestPrefix); ok {
 		raw, err := hex.DecodeString(digest)
 		if err != nil {
-			return
+			return r, false
 		}
-		what.RevocationTarget = session.RevocationTarget{Digest: base64.RawURLEncoding.EncodeToString(raw)}
+		r.RevocationTarget = session.RevocationTarget{Digest: base64.RawURLEncoding.EncodeToString(raw)}
 	}
-	// An earlier version has written no record, and the stream forgets.
-	if known, ok := revocations.Get(what.RevocationTarget); !ok || known.At.Before(what.At) || known.NoSessionID.Before(what.NoSessionID) {
-		f.revocationOutbox.add(what.RevocationTarget)
-	}
-	f.revocationOutbox.add(revocations.Merge(what)...)
+	return r, true
 }

@@ -249,3 +249,25 @@ func (f *Fleet) readRevocationsFrom(node redis.Cmdable, revocations *session.Rev
 		}
 	}
 }
+
+// applyRevocation merges a revocation that another machine has written to the
+// stream with those of this machine, and has what was new here kept in Redis.
+func (f *Fleet) applyRevocation(n *purgeRecord) {
+	revocations := f.revocationOutbox.revocations()
+	if revocations == nil {
+		return
+	}
+	if n.Revocation != nil {
+		f.revocationOutbox.add(revocations.Merge(*n.Revocation)...)
+		return
+	}
+	r, ok := legacyRevocation(n)
+	if !ok {
+		return
+	}
+	// An earlier version has written no record, and the stream forgets.
+	if known, ok := revocations.Get(r.RevocationTarget); !ok || known.At.Before(r.At) || known.NoSessionID.Before(r.NoSessionID) {
+		f.revocationOutbox.add(r.RevocationTarget)
+	}
+	f.revocationOutbox.add(revocations.Merge(r)...)
+}
