@@ -37,7 +37,7 @@ func checkConfiguration(ctx context.Context, c *command.CheckRequest, r *command
 		names = []string{c.Provider}
 	}
 	for _, name := range names {
-		r.Begin(name)
+		r.BeginProvider(name)
 		l.app.providers[name].try(ctx, c, l.policies[name], r.Add)
 	}
 	r.Begin(command.ConfigurationPart)

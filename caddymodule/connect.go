@@ -24,7 +24,6 @@ import (
 func init() {
 	caddy.RegisterModule(Connect{})
 	httpcaddyfile.RegisterHandlerDirective("delegate_connect", parseConnect)
-	httpcaddyfile.RegisterDirectiveOrder("delegate_connect", httpcaddyfile.Before, "reverse_proxy")
 }
 
 // Connect lets people consent at the platform, and takes the platform's callbacks.

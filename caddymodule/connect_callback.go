@@ -37,7 +37,8 @@ func (c *Connect) handleCallback(w http.ResponseWriter, r *http.Request, rest st
 	}
 	if from, ok := c.fromPlatform(r); !ok {
 		level := zapcore.WarnLevel
-		if r.UserAgent() == checkUserAgent {
+		// Without a segment anybody could fill the log.
+		if r.UserAgent() == checkUserAgent || rest == "" {
 			level = zapcore.DebugLevel
 		}
 		c.provider.logger.Log(level, "a callback was not taken", zap.NamedError("cause", fmt.Errorf("callback_from leaves out %s, from where it came: if that is a proxy in front, name it in trusted_proxies of Caddy's servers; if it is the platform, in callback_from", from)))

@@ -22,7 +22,6 @@ import (
 func init() {
 	caddy.RegisterModule(Logout{})
 	httpcaddyfile.RegisterHandlerDirective("delegate_logout", parseLogout)
-	httpcaddyfile.RegisterDirectiveOrder("delegate_logout", httpcaddyfile.After, "request_header")
 }
 
 // Logout signs the user out, before the app's own logout. It drops the user's tokens
@@ -124,10 +123,12 @@ func (l *Logout) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhtt
 func (l *Logout) signOut(ctx context.Context, user *signedInUser, who delegation.Person, withinLimit bool) {
 	people := []delegation.Person{who}
 	if user != nil {
-		people = user.session.People()
 		// An error is that other machines cannot be told now. It is logged where it
 		// happens, and they are told as soon as they can be.
 		_ = l.app.publishRevocations(ctx, withinLimit, l.app.revokeSession(user)...)
+		// After that: until then a request under way may use the session by one more
+		// name, for which it obtains a token.
+		people = user.session.People()
 	}
 	if !withinLimit {
 		return

@@ -16,7 +16,6 @@ import (
 
 func init() {
 	httpcaddyfile.RegisterDirective("delegate_proxy", parseProxy)
-	httpcaddyfile.RegisterDirectiveOrder("delegate_proxy", httpcaddyfile.Before, "reverse_proxy")
 }
 
 // parseProxy reads the shortcut that most operators write:

@@ -12,7 +12,6 @@ import (
 
 func init() {
 	httpcaddyfile.RegisterHandlerDirective("delegate", parseHandler)
-	httpcaddyfile.RegisterDirectiveOrder("delegate", httpcaddyfile.After, "request_header")
 }
 
 // parseHandler reads:

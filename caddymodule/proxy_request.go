@@ -97,6 +97,8 @@ func (p *proxiedRequest) Value(key any) any {
 		return p
 	case key == caddyhttp.VarsCtxKey && p.vars != nil && !p.responded:
 		return p.vars
+	case key == deferCountKey{}:
+		return p.deferCount
 	default:
 		return p.Context.Value(key)
 	}
@@ -144,11 +146,14 @@ func (p *proxiedRequest) refusedRequest(r *http.Request) refusedRequest {
 		return p.directive.knownPerson(r) // refused before it was found out who is asking
 	}
 	if p.Context != nil {
-		refused.deferCount = func(label string, refusal *delegation.Refusal) {
-			p.outcome.label, p.refusal = label, refusal
-		}
+		refused.deferCount = p.deferCount
 	}
 	return refused
+}
+
+// deferCount has a refusal counted as the request's outcome, when it comes back.
+func (p *proxiedRequest) deferCount(label string, refusal *delegation.Refusal) {
+	p.outcome.label, p.refusal = label, refusal
 }
 
 // matchesAuthorized reports whether req is still what was authorised. A rewrite

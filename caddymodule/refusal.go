@@ -123,11 +123,19 @@ func (r refusedRequest) routeField() zap.Field {
 	return zap.String("route", r.route)
 }
 
+// deferCountKey is under which a request that was passed on has its deferCount in
+// the context, for whatever of these directives stands behind and refuses it: it is
+// one request, and counted once.
+type deferCountKey struct{}
+
 // count counts a refused request by its code, and with those of other people.
 func (f *refuser) count(r refusedRequest, refusal *delegation.Refusal) {
 	outcome := string(refusal.Code)
 	if r.Context().Err() != nil {
 		outcome = outcomeClientLeft
+	}
+	if r.deferCount == nil {
+		r.deferCount, _ = r.Context().Value(deferCountKey{}).(func(string, *delegation.Refusal))
 	}
 	if r.deferCount != nil {
 		r.deferCount(outcome, refusal)

@@ -18,7 +18,6 @@ import (
 func init() {
 	caddy.RegisterModule(AppSession{})
 	httpcaddyfile.RegisterHandlerDirective("app_session", parseSession)
-	httpcaddyfile.RegisterDirectiveOrder("app_session", httpcaddyfile.Before, "basic_auth")
 }
 
 // AppSession verifies the session of a request, for apps that have a login of their own.

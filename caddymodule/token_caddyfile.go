@@ -9,7 +9,6 @@ import (
 
 func init() {
 	httpcaddyfile.RegisterHandlerDirective("delegate_token", parseToken)
-	httpcaddyfile.RegisterDirectiveOrder("delegate_token", httpcaddyfile.Before, "reverse_proxy")
 }
 
 // parseToken reads:

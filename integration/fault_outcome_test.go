@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/integration/stack"
 )
 
 // outcomes reads requests_total of the provider, by outcome.
@@ -205,4 +207,24 @@ func TestR10_CodesAreDocumented(t *testing.T) {
 			t.Errorf("%s with %d is not in the table", code, status)
 		}
 	}
+}
+
+// TestOutcomeOfNestedDirectives protects the same graphs where one of these
+// directives stands behind another: a request that the inner one refuses is one
+// request, with that one's outcome.
+func TestOutcomeOfNestedDirectives(t *testing.T) {
+	s := start(t, administered(caddyfileOf("", `
+	handle_path /mdh/* {`+stack.SignIn+`
+		route {
+			delegate mydatahelps {
+				subject {rp.header.Remote-User}
+				allow GET /token Participant:read
+			}
+			delegate_token mydatahelps {
+				subject {rp.header.Remote-User}
+			}
+		}
+	}`)))
+	a, u := newAdmin(t, s), signIn(t, s, "alice")
+	counted(t, a, func() { u.get("/mdh/token").want(t, http.StatusMethodNotAllowed, "method_not_allowed") }, "method_not_allowed")
 }

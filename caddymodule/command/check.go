@@ -107,10 +107,10 @@ func runCheck(ctx context.Context, b Backend, c *CheckRequest, asJSON bool, out 
 	if asJSON {
 		providers, around := make(map[string][]Finding), []Finding(nil)
 		for _, p := range r.Parts {
-			if p.Title == ConfigurationPart {
-				around = p.Findings
-			} else {
+			if p.Provider {
 				providers[p.Title] = p.Findings
+			} else {
+				around = p.Findings
 			}
 		}
 		if err := json.NewEncoder(out).Encode(map[string]any{"ok": r.allOK(), "providers": providers, ConfigurationPart: around}); err != nil {

@@ -26,6 +26,7 @@ const ConfigurationPart = "configuration"
 type Part struct {
 	Title    string
 	OK       bool // nothing was found to be wrong
+	Provider bool // it is about the provider of that name
 	Findings []Finding
 }
 
@@ -40,6 +41,12 @@ func newReport(out io.Writer, asJSON bool) *Report {
 		return new(Report)
 	}
 	return &Report{out: out}
+}
+
+// BeginProvider begins a part about a provider.
+func (r *Report) BeginProvider(name string) {
+	r.Begin(name)
+	r.Parts[len(r.Parts)-1].Provider = true
 }
 
 // Begin begins a part.

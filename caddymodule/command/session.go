@@ -114,7 +114,7 @@ func judgeCredential(ctx context.Context, b Backend, config Config, text string,
 		}
 		all := make([]judged, len(r.Parts))
 		for i, p := range r.Parts {
-			all[i] = judged(*p)
+			all[i] = judged{p.Title, p.OK, p.Findings}
 		}
 		if err := json.NewEncoder(out).Encode(map[string]any{"ok": taken, "sessions": all}); err != nil {
 			return err

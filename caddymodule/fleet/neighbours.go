@@ -18,10 +18,10 @@ const neighboursWithin = 5 * time.Second
 // Neighbours counts the machines that listen at this Redis: those that share this
 // keyset, and those of other keysets, which name and seal everything otherwise, so
 // that neither side can notice the other while it works. It is for an operator
-// whose machines ought to share, takes at most 5 s, and counts what it has found
-// by then.
+// whose machines ought to share, searches for at most 5 s, and counts what it has
+// found by then.
 func (f *Fleet) Neighbours(ctx context.Context) (same, others int, err error) {
-	ctx, cancel := context.WithTimeout(ctx, neighboursWithin)
+	search, cancel := context.WithTimeout(ctx, neighboursWithin)
 	defer cancel()
 	now, err := f.client.Time(ctx).Result()
 	if err != nil {
@@ -32,7 +32,7 @@ func (f *Fleet) Neighbours(ctx context.Context) (same, others int, err error) {
 		own = append(own, redisKey(name, "machines"))
 	}
 	since := strconv.FormatInt(now.Add(-presenceTTL).UnixMilli(), 10)
-	count := func(key string) error {
+	count := func(ctx context.Context, key string) error {
 		n, err := f.client.ZCount(ctx, key, since, "+inf").Result()
 		if slices.Contains(own, key) {
 			same += int(n)
@@ -41,16 +41,17 @@ func (f *Fleet) Neighbours(ctx context.Context) (same, others int, err error) {
 		}
 		return err
 	}
-	keys, err := f.listens(ctx)
-	for _, key := range keys {
-		if err := count(key); err != nil {
+	keys, err := f.listens(search)
+	if err != nil && search.Err() == nil {
+		return 0, 0, err
+	}
+	slices.Sort(keys) // SCAN may return one more than once
+	for _, key := range slices.Compact(keys) {
+		if err := count(ctx, key); err != nil {
 			return same, others, err
 		}
 	}
-	if ctx.Err() != nil {
-		err = nil // it is large
-	}
-	return same, others, err
+	return same, others, nil
 }
 
 // listens are the keys, of whatever keyset, that tell which machines listen.

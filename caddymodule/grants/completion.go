@@ -143,6 +143,9 @@ func ownershipOf(result, inUse *Grant) ownership {
 		return ownsNothing
 	}
 	same, newer := inUse.Account == result.Account, inUse.sequence > result.sequence
+	if inUse.State != Active {
+		newer = inUse.sequence >= result.sequence // of equals the one that was suspended stays so
+	}
 	switch active := inUse.State == Active; {
 	case active && same && newer:
 		return ownsActiveSameNewer

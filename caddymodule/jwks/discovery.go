@@ -74,7 +74,7 @@ func fetchDiscovery(ctx context.Context, client *http.Client, address string) (j
 		return "", "", oauth.Unreachable(err)
 	}
 	var document struct {
-		Issuer string `json:"issuer"`
+		Issuer any    `json:"issuer"`
 		JWKS   string `json:"jwks_uri"`
 	}
 	if res.StatusCode != http.StatusOK || json.Unmarshal(body, &document) != nil {
@@ -84,5 +84,6 @@ func fetchDiscovery(ctx context.Context, client *http.Client, address string) (j
 	if err != nil || u.Host == "" || u.User != nil || len(document.JWKS) > 1000 {
 		return "", "", fmt.Errorf("%s names no jwks_uri", printableAddress(address))
 	}
-	return u.String(), document.Issuer, nil
+	name, _ = document.Issuer.(string) // of another type it says nothing, and spoils nothing
+	return u.String(), name, nil
 }
