@@ -61,10 +61,11 @@ func (p *proxiedRequest) send(wire http.RoundTripper, req *http.Request, body *r
 // may still be reading.
 func (p *proxiedRequest) newRoundTripContext(req *http.Request) *roundTripContext {
 	c := &p.first
-	if c.vars = p.vars; p.attempted {
-		c = &roundTripContext{vars: maps.Clone(p.vars)}
+	if p.attempted {
+		c = &roundTripContext{vars: maps.Clone(p.vars)} // not a word is written to the first any more
+	} else {
+		c.vars, p.attempted = p.vars, true
 	}
-	p.attempted = true
 	c.Context = req.Context()
 	c.url = url.URL{Scheme: p.upstream.Scheme, Host: p.upstream.Address, RawQuery: req.URL.RawQuery, ForceQuery: req.URL.ForceQuery}
 	if trace := httptrace.ContextClientTrace(c.Context); trace != nil && trace.Got1xxResponse != nil {
