@@ -28,6 +28,9 @@ const (
 	ParticipantAmbiguous Code = "participant_ambiguous"
 	ParticipantWithdrawn Code = "participant_withdrawn"
 	ConsentRequired      Code = "consent_required"
+	ConsentDenied        Code = "consent_denied"
+	FlowExpired          Code = "flow_expired"
+	TokenRejected        Code = "token_rejected"
 	AccountConflict      Code = "account_conflict"
 	DelegationRefused    Code = "delegation_refused"
 	CredentialsRejected  Code = "credentials_rejected"
@@ -77,6 +80,9 @@ var detailsByCode = map[Code]codeDetails{
 	ParticipantAmbiguous: {http.StatusForbidden, proxyDenied, "Your account is linked to more than one participant."},
 	ParticipantWithdrawn: {http.StatusForbidden, proxyDenied, "Your participation has ended."},
 	ConsentRequired:      {http.StatusForbidden, proxyDenied, "Your consent is needed first."},
+	ConsentDenied:        {http.StatusForbidden, proxyDenied, "You have not consented. You can begin anew."},
+	FlowExpired:          {http.StatusGone, proxyDenied, "This took too long, or was done already. Begin anew."},
+	TokenRejected:        {http.StatusUnprocessableEntity, proxyDenied, "The platform does not accept what was handed over. Begin anew."},
 	AccountConflict:      {http.StatusConflict, proxyDenied, "This account is linked to another user."},
 	DelegationRefused:    {http.StatusForbidden, proxyDenied, "The platform does not allow access for your account."},
 	CredentialsRejected:  {http.StatusBadGateway, proxyConfig, "The platform does not accept this service. Its operator has to act."},
