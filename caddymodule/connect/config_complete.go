@@ -11,18 +11,16 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// CheckComplete reports the first required setting that is empty, a word that is
-// none, and settings that contradict each other. A Caddyfile's settings are checked
-// by it while they may still hold placeholders, so that the error has file and line;
-// [New] does so as well. The error begins with the setting's name in the Caddyfile.
+// CheckComplete reports the first required setting that is empty, and what
+// [Config.CheckValues] does. A Caddyfile's settings are checked by both while they
+// may still hold placeholders, so that the error has file and line; [New] does so as
+// well. The error begins with the setting's name in the Caddyfile.
 func (c *Config) CheckComplete() error {
+	if err := c.CheckValues(); err != nil {
+		return err
+	}
 	withDefaults := *c // they are checked here, and kept by validate alone
 	c = &withDefaults
-	if c.Preset != "" {
-		if err := oneOf("preset", c.Preset, DeveloperConsole, HumanConnectV1); err != nil {
-			return err
-		}
-	}
 	c.applyPreset()
 	switch {
 	case c.ClientID == "":
@@ -36,14 +34,28 @@ func (c *Config) CheckComplete() error {
 	case c.WidgetURL == "":
 		return errors.New("widget_url is missing: the platform's script for the page, such as https://connect.platform.example/connect.js")
 	}
+	if c.Binding == BindingVerify && c.VerifyURL == "" {
+		return errors.New("binding verify needs verify_url: the address that answers to whom an access token belongs")
+	}
+	return nil
+}
+
+// CheckValues reports a setting whose value is none of its words, and settings that
+// contradict each other, whatever is still missing.
+func (c *Config) CheckValues() error {
+	if c.Preset != "" {
+		if err := oneOf("preset", c.Preset, DeveloperConsole, HumanConnectV1); err != nil {
+			return err
+		}
+	}
+	withDefaults := *c
+	c = &withDefaults
+	c.applyPreset()
 	if err := oneOf("body", c.Body, BodyJSON, BodyForm); err != nil {
 		return err
 	}
 	if err := oneOf("binding", string(c.Binding), string(BindingEcho), string(BindingVerify), string(BindingNone)); err != nil {
 		return err
-	}
-	if c.Binding == BindingVerify && c.VerifyURL == "" {
-		return errors.New("binding verify needs verify_url: the address that answers to whom an access token belongs")
 	}
 	if !globalRE.MatchString(c.WidgetGlobal) {
 		return fmt.Errorf("widget_global %q is no name of a JavaScript object: write it like HumanConnect", c.WidgetGlobal)
