@@ -4,6 +4,7 @@ package caddymodule
 
 import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/connect"
 )
@@ -47,7 +48,7 @@ func (p *ConnectPlatform) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"preset": &p.Preset, "client_id": &p.ClientID, "client_secret": &p.ClientSecret,
 		"exchange_url": &p.ExchangeURL, "api_url": &p.APIURL, "widget_url": &p.WidgetURL, "widget_global": &p.WidgetGlobal,
 		"public_token_url": &p.PublicTokenURL, "verify_url": &p.VerifyURL, "probe_path": &p.ProbePath,
-		"body": &p.Body, "binding": &p.Binding, "client_user_id": &p.ClientUserID,
+		"body": &p.Body, "binding": &p.Binding,
 	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		var err error
@@ -58,6 +59,8 @@ func (p *ConnectPlatform) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			err = parseList(d, &p.RedeemFields)
 		case "token_in":
 			err = p.parseTokenIn(d)
+		case "client_user_id":
+			err = p.parseClientUserID(d)
 		case "http":
 			err = parseHTTP(d, &p.HTTP)
 		case "scopes":
@@ -83,14 +86,24 @@ func (p *ConnectPlatform) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return nil
 }
 
+// parseClientUserID reads the argument of client_user_id.
+func (p *ConnectPlatform) parseClientUserID(d *caddyfile.Dispenser) error {
+	if err := parseOnce(d, &p.ClientUserID); err != nil {
+		return err
+	}
+	// Caddy expands shorthands such as {rp.header.X} in site blocks only.
+	segment := caddyfile.Segment{d.Token()}
+	httpcaddyfile.NewShorthandReplacer().ApplyToSegment(&segment)
+	p.ClientUserID = segment[0].Text
+	if err := checkPlaceholder(p.ClientUserID); err != nil {
+		return d.Errf("client_user_id: %v", err)
+	}
+	return nil
+}
+
 // checkValues checks what has been read so far, so that an error names the line that
 // it is about.
 func (p *ConnectPlatform) checkValues(d *caddyfile.Dispenser) error {
-	if p.ClientUserID != "" {
-		if err := checkPlaceholder(p.ClientUserID); err != nil {
-			return d.Errf("client_user_id: %v", err)
-		}
-	}
 	config := p.config()
 	if err := config.CheckValues(); err != nil {
 		return d.WrapErr(err)
