@@ -122,7 +122,7 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 			return errors.New("callback: take at least 16 letters and digits, so that nobody can guess it")
 		}
 	}
-	guardCallback(ctx, c.callbackSegment)
+	guardLogs(ctx, c.baseURL, c.callbackSegment)
 	if c.callbackRanges, err = parseRanges(c.CallbackFrom); err != nil {
 		return err
 	}
@@ -145,14 +145,12 @@ func (c *Connect) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	repl.Set("http.delegate.provider", c.providerName)
 	headers.SetOwnHeaders(w.Header()) // on answers without a body as well
-	if path := r.URL.Path; path == "/callback" || strings.HasPrefix(path, "/callback/") {
-		return c.handleCallback(w, r, strings.TrimPrefix(path, "/callback"))
+	if path := r.URL.Path; path == callbackPath || strings.HasPrefix(path, callbackPath+"/") {
+		return c.handleCallback(w, r, strings.TrimPrefix(path, callbackPath))
 	}
 	v := &connectRequest{Connect: c, w: w, r: r, repl: repl}
-	if r.URL.Path == "/return" {
-		// The address has the state, which nobody but the browser that began the
-		// flow may know.
-		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
+	if r.URL.Path == returnPath {
+		leaveOutOfLogs(r.Context())
 		if r.Method == http.MethodGet {
 			return v.handleReturn() // a navigation from the platform's site
 		}
