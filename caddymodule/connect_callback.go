@@ -31,7 +31,7 @@ const maxCallbackBody = 256 << 10
 func (c *Connect) handleCallback(w http.ResponseWriter, r *http.Request, rest string) error {
 	leaveOutOfLogs(r.Context())
 	w.Header().Set("Proxy-Status", c.refusals.statusName+"; "+callbackDetails) // by which `check` knows it
-	if !c.isCallback(strings.TrimPrefix(rest, "/")) {
+	if !c.provider.canReadCallbacks() || !c.isCallback(strings.TrimPrefix(rest, "/")) {
 		w.WriteHeader(http.StatusNotFound)
 		return nil
 	}
@@ -51,12 +51,12 @@ func (c *Connect) handleCallback(w http.ResponseWriter, r *http.Request, rest st
 		return nil
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxCallbackBody)
-	word, err := c.connector.HandleCallback(r.Context(), r)
+	kind, err := c.consents.HandleCallback(r.Context(), r)
 	var refusal *delegation.Refusal
 	switch {
 	case err == nil:
 		c.provider.callbacks.recordCallback()
-		c.provider.recordCallbackKind(word)
+		c.provider.recordCallbackKind(kind)
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	case errors.Is(err, delegation.ErrForged):
