@@ -123,7 +123,7 @@ func (c *Consents) HandleCallback(ctx context.Context, r *http.Request) (delegat
 	}
 	err = store.Stage(ctx, c.o.Provider, c.o.Source, callback.CorrelationID, result)
 	if errors.Is(err, ErrNotFound) {
-		return delegation.CallbackOther, errors.New("no consent flow has the callback's correlation ID, or it has ended")
+		return delegation.CallbackOther, errors.New("no consent flow has this linking_token or correlation ID, or it has ended")
 	}
 	if err != nil {
 		return delegation.CallbackOther, refusalOf(err)
