@@ -15,6 +15,8 @@ import (
 type StartRequest struct {
 	// Person is who is to consent.
 	delegation.Person
+	// Claim is the value by which the session names the person at the platform.
+	Claim string
 	// Scopes are those to ask for; empty: the provider's.
 	Scopes []string
 	// ReturnURL is where the browser is to come back to: an absolute URL without a
@@ -72,7 +74,7 @@ func (c *Consents) Start(ctx context.Context, r StartRequest) (*Started, error) 
 		return nil, refusalOf(err)
 	}
 	page, err := c.startConsent(ctx, &delegation.ConsentStart{
-		Person: r.Person, Source: c.o.Source, Scopes: r.Scopes, Grant: grant, Update: r.Update,
+		Person: r.Person, Source: c.o.Source, Scopes: r.Scopes, Grant: grant, Update: r.Update, Claim: r.Claim, Native: r.Native,
 		ReturnURL: returnURL(r.ReturnURL, flow.StateToken), State: flow.StateToken, CorrelationID: flow.CorrelationID,
 	})
 	if err != nil {
