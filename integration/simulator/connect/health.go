@@ -8,22 +8,20 @@ import (
 	"time"
 )
 
-// Source is an integration source that the platform offers.
+// Source is an integration source that the widget offers.
 type Source struct {
 	ID   string `json:"id"`
 	Name string `json:"name"`
 	Kind string `json:"kind"`
 }
 
+// sources are the same for everybody.
 var sources = []Source{
 	{"steady_scale", "Steady Scale", "scale"},
 	{"pulse_band", "Pulse Band", "activity tracker"},
 	{"city_lab", "City Lab", "laboratory"},
 	{"corner_pharmacy", "Corner Pharmacy", "pharmacy"},
 }
-
-// Sources returns the integration sources that the widget offers.
-func Sources() []Source { return append([]Source(nil), sources...) }
 
 // item is one item of a person's data.
 type item map[string]any

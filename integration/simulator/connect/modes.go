@@ -68,7 +68,7 @@ func (p *Platform) SetMode(names ...string) error {
 	return p.settings.Change(func(s *Settings) error {
 		s.Reusable = false
 		s.Echo, s.EchoUser, s.Verify, s.Answer, s.UserCode, s.AccessToken, s.PublicToken, s.AfterRedeem = "", "", "", "", "", "", "", ""
-		s.EchoRequest, s.Outages = nil, nil
+		s.EchoRequest, s.Outages, s.Modes = nil, nil, names
 		for _, name := range names {
 			i := slices.IndexFunc(modes, func(m Mode) bool { return m.Name == name })
 			if i < 0 {

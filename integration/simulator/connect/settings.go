@@ -64,6 +64,10 @@ type Settings struct {
 	// headers and body of the request, secrets too. Nothing is redeemed.
 	EchoRequest map[string]int `json:"echoRequest"`
 
+	// Modes are the names of the hostile modes that were set last. [Platform.SetMode]
+	// sets them; here they change nothing.
+	Modes []string `json:"modes"`
+
 	// Outages by area: exchange, recovery, verify, data, widget.
 	Outages control.Outages `json:"outages"`
 }
@@ -92,6 +96,7 @@ func (p *Platform) Set(change func(*Settings)) {
 
 func (s Settings) clone() Settings {
 	s.TokenIn = slices.Clone(s.TokenIn)
+	s.Modes = slices.Clone(s.Modes)
 	s.EchoRequest = maps.Clone(s.EchoRequest)
 	s.Outages = s.Outages.Clone()
 	return s
