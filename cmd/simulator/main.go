@@ -20,6 +20,7 @@ const usage = `usage: simulator <platform> [flags]
 platforms:
   mydatahelps    token endpoint, administrative and delegated API
   mydex          OAuth 2.0 server, Personal Data eXchange, and the pages by which members connect
+  connect        Developer Console: applications, Connect widget, token exchange and a data API
 
 simulator <platform> -h lists the flags.
 `
@@ -28,6 +29,7 @@ simulator <platform> -h lists the flags.
 var platforms = map[string]func(ctx context.Context, args []string, out, errOut io.Writer) error{
 	"mydatahelps": myDataHelps,
 	"mydex":       mydexCommand,
+	"connect":     connectCommand,
 }
 
 func main() {
