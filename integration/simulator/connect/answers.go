@@ -79,7 +79,7 @@ func shape(form, text string) any {
 // clean leaves out what is absent.
 func (a answer) clean() {
 	for name, value := range a {
-		if value == (any)(absent{}) {
+		if value == any(absent{}) {
 			delete(a, name)
 		}
 	}

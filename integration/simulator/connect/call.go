@@ -4,6 +4,7 @@ package connect
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -149,10 +150,8 @@ func (c *call) refuse(r *refusal) { c.fail(r.status, r.code, r.reason) }
 
 // allow answers 405 unless the method is one of these.
 func (c *call) allow(methods ...string) bool {
-	for _, m := range methods {
-		if c.Method == m {
-			return true
-		}
+	if slices.Contains(methods, c.Method) {
+		return true
 	}
 	c.w.Header().Set("Allow", strings.Join(methods, ", "))
 	c.fail(http.StatusMethodNotAllowed, "method_not_allowed", "this resource does not know the method")

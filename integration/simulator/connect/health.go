@@ -44,7 +44,7 @@ var resources = map[string]resource{
 func vary(n int, words ...any) int {
 	h := fnv.New32a()
 	_, _ = fmt.Fprint(h, words...)
-	return int(h.Sum32() % uint32(n)) //nolint:gosec // n is small
+	return int(h.Sum32() % uint32(n))
 }
 
 // profile is who a person is.

@@ -24,14 +24,14 @@ type oneTime struct {
 type connection struct {
 	clientID, userCode string
 	user               string          // who connected it last, in the application's words
-	sources            map[string]bool // that are connected, by ID
+	sources            map[string]bool // that are connected, by ID; replaced, never changed
 	access             string          // empty: none, or revoked
 	public             string
 }
 
 // store keeps one-time tokens and connections, in memory.
 type store struct {
-	mu          sync.Mutex
+	mu          sync.RWMutex
 	oneTime     map[string]*oneTime
 	sweepAt     int
 	connections map[[2]string]*connection // by client ID and user code
@@ -76,13 +76,6 @@ func (s *store) of(clientID, userCode string) *connection {
 	return s.connections[key]
 }
 
-// copied is a copy for use without the lock.
-func (n *connection) copied() connection {
-	c := *n
-	c.sources = maps.Clone(n.sources)
-	return c
-}
-
 // redeem uses a one-time token up and returns the connection. userCode is the
 // account that the caller says it is of, or empty.
 func (s *store) redeem(token, clientID, userCode string, settings *Settings, now time.Time) (connection, *refusal) {
@@ -115,18 +108,18 @@ func (s *store) redeem(token, clientID, userCode string, settings *Settings, now
 		n.access = "at-" + strings.ToLower(rand.Text())
 		s.byAccess[n.access] = n
 	}
-	return n.copied(), nil
+	return *n, nil
 }
 
 // open returns the connection of an access token.
 func (s *store) open(access string) (connection, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.mu.RLock()
+	defer s.mu.RUnlock()
 	n := s.byAccess[access]
 	if n == nil {
 		return connection{}, false
 	}
-	return n.copied(), true
+	return *n, true
 }
 
 // returning returns the connection of a public token.
@@ -137,7 +130,7 @@ func (s *store) returning(public string) (connection, bool) {
 	if n == nil {
 		return connection{}, false
 	}
-	return n.copied(), true
+	return *n, true
 }
 
 // find returns the connection of an account whose token was redeemed once.
@@ -148,16 +141,19 @@ func (s *store) find(clientID, userCode string) (connection, bool) {
 	if n == nil || n.public == "" {
 		return connection{}, false
 	}
-	return n.copied(), true
+	return *n, true
 }
 
 // sources returns which sources of an account are connected, after a change to one.
+// The map is not to be changed afterwards.
 func (s *store) sources(clientID, userCode string, change func(map[string]bool)) map[string]bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := s.of(clientID, userCode)
-	change(n.sources)
-	return maps.Clone(n.sources)
+	sources := maps.Clone(n.sources)
+	change(sources)
+	n.sources = sources
+	return sources
 }
 
 func (s *store) countCall(token string) {
