@@ -21,7 +21,7 @@ func TestStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]string{
-		"widget_url": r.config.WidgetURL, "widget_global": "DeveloperConnect", "token_name": "specialToken",
+		"widget_url": r.config.WidgetURL, "widget_global": "Connect", "widget_token": "specialToken",
 		"clientId": "app", "clientUserId": "pairwise-of-alice", "publicToken": "",
 	}
 	if !maps.Equal(page.Widget, want) || page.URL != "" || page.Secret.Reveal() != "pairwise-of-alice" {
