@@ -15,8 +15,10 @@
 //		                             // network_error, widget_unavailable, widget_failed
 //	})
 //
-// The page needs no other script. A Content-Security-Policy needs the app's origin
-// and the widget's in script-src. The script knows of a popup only what the
+// The page needs no other script, and loads this one once somebody is signed in: it
+// begins a flow for them, so that a click opens the widget at once. A
+// Content-Security-Policy needs the app's origin and the widget's in script-src, and
+// the app's in connect-src. The script knows of a popup only what the
 // widget's own calls say: under Cross-Origin-Opener-Policy a window seems to be
 // closed, and has no opener, while a person is still in it.
 (() => {
@@ -107,16 +109,15 @@
 		const close = () => on.onClose?.()
 		// What the widget says goes to nobody: it is the platform's text.
 		const fail = () => on.onError?.(failure("widget_failed", "The platform's widget has failed."))
-		const widget = window[widget_global]
-		if (typeof widget?.open !== "function") {
-			fail()
-			return
+		try {
+			window[widget_global].open({
+				...options,
+				finish: end((error, handed) => error ? fail() : finish(handed)), close: end(close), error: end(fail),
+				onFinish: end(finish), onClose: end(close), onError: end(fail),
+			})
+		} catch {
+			end(fail)()
 		}
-		widget.open({
-			...options,
-			finish: end((error, handed) => error ? fail() : finish(handed)), close: end(close), error: end(fail),
-			onFinish: end(finish), onClose: end(close), onError: end(fail),
-		})
 	}
 
 	function open(on = {}) {
