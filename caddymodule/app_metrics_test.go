@@ -29,7 +29,7 @@ type tokenGuest struct {
 }
 
 func (g *tokenGuest) Open(host delegation.Host) error {
-	g.tokens = host.Tokens(func(context.Context, delegation.Identity) (*delegation.Token, error) {
+	g.tokens = host.Tokens(func(context.Context, delegation.Identity, *delegation.Token) (*delegation.Token, error) {
 		if g.fail != nil {
 			return nil, g.fail
 		}

@@ -55,8 +55,8 @@ func (c *engineClient) detach() {
 }
 
 // Mint implements [tokens.Client]. The engine recovers its panics.
-func (c *engineClient) Mint(ctx context.Context, id delegation.Identity) (*delegation.Token, error) {
-	return c.mint(ctx, id)
+func (c *engineClient) Mint(ctx context.Context, id delegation.Identity, refused *delegation.Token) (*delegation.Token, error) {
+	return c.mint(ctx, id, refused)
 }
 
 // Forget implements [tokens.Client].

@@ -59,7 +59,12 @@ func (i *Identity) IsService() bool { return i.Person == Person{} && i.Participa
 // asked. The error is a [*Refusal], whose code decides for how long and for whom
 // it is remembered, or a fault that counts as an issuer that is down. A mint may
 // ask for another identity's token, such as the service token.
-type Mint func(ctx context.Context, id Identity) (*Token, error)
+//
+// refused is the token that does not serve whoever asked: the upstream does not
+// accept it, or too little of its life is left. It is nil if they knew of none. A
+// mint that keeps tokens of its own may return any but that one. Returned all the
+// same, it is what the request gets, and it is not asked for again by that request.
+type Mint func(ctx context.Context, id Identity, refused *Token) (*Token, error)
 
 // Tokens is the token engine of a provider: it keeps tokens and has them minted,
 // one mint per identity at a time however many ask.

@@ -73,7 +73,7 @@ func TestMintedOnceForAll(t *testing.T) {
 // arrive as they were.
 func TestTokenSurvivesTheWay(t *testing.T) {
 	i, a, b := pair(t, serve(t), Options{})
-	i.set(func(context.Context, delegation.Identity) (*delegation.Token, error) {
+	i.set(func(context.Context, delegation.Identity, *delegation.Token) (*delegation.Token, error) {
 		tok := i.fresh()
 		tok.Access = delegation.NewSecret("not UTF-8: \xff\x00")
 		return tok, nil
@@ -145,7 +145,7 @@ func TestStaleIsReplaced(t *testing.T) {
 func TestExpiredIsMinted(t *testing.T) {
 	s := serve(t)
 	i, a, b := pair(t, s, Options{})
-	i.set(func(context.Context, delegation.Identity) (*delegation.Token, error) {
+	i.set(func(context.Context, delegation.Identity, *delegation.Token) (*delegation.Token, error) {
 		tok := i.fresh()
 		tok.Expires = tok.Minted
 		return tok, nil
@@ -188,7 +188,7 @@ func TestDeadlineIsNotAnOutage(t *testing.T) {
 // the mint's own, and the next one tries at once.
 func TestMintFails(t *testing.T) {
 	i, a, b := pair(t, serve(t), Options{Lease: time.Minute})
-	i.set(func(context.Context, delegation.Identity) (*delegation.Token, error) {
+	i.set(func(context.Context, delegation.Identity, *delegation.Token) (*delegation.Token, error) {
 		return nil, delegation.Refuse(delegation.DelegationRefused, nil)
 	})
 	if _, _, err := a.view.Get(t.Context(), person("alice")); delegation.AsRefusal(err).Code != delegation.DelegationRefused {

@@ -96,8 +96,8 @@ func (h *host) close() {
 
 // The host is the engine's client as well.
 
-func (h *host) Mint(ctx context.Context, id delegation.Identity) (*delegation.Token, error) {
-	return h.mint(ctx, id)
+func (h *host) Mint(ctx context.Context, id delegation.Identity, refused *delegation.Token) (*delegation.Token, error) {
+	return h.mint(ctx, id, refused)
 }
 
 func (h *host) Forget(s delegation.Selection) {

@@ -105,14 +105,19 @@ func (e *Engine) lookup(k string, id *delegation.Identity, now time.Time) *entry
 	return en
 }
 
-// store keeps a token. The error is [ErrPurged] if the identity was purged
-// since the operation began.
-func (e *Engine) store(k string, id *delegation.Identity, t *delegation.Token, op *Operation) error {
+// store keeps the token that answers a request. The error is [ErrPurged] if the
+// identity was purged since the operation began.
+func (e *Engine) store(req *request, t *delegation.Token, op *Operation) error {
 	return op.UnlessPurged(func() {
 		if keep := time.Until(usableUntil(t)); keep > 0 {
+			id := &req.id
 			en := &entry{account: e.keys.account(id), person: id.Person, participant: id.Participant, scopes: id.Scopes, token: t, generation: op.generation}
-			en.renewAt.Store(renewalTime(t).UnixNano())
-			e.entries.Set(id.Person, k, en, keep, id.IsService())
+			renewAt := renewalTime(t).UnixNano()
+			if t.Same(req.rejected) { // there is no other one yet
+				renewAt = max(renewAt, en.afterPause(circuit.Backoff(1)))
+			}
+			en.renewAt.Store(renewAt)
+			e.entries.Set(id.Person, req.key, en, keep, id.IsService())
 		}
 	})
 }

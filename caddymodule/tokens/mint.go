@@ -135,7 +135,7 @@ func (v *View) mintOnce(ctx context.Context, req *request, op *Operation) (t *de
 		return nil, err
 	}
 	e.failures.store.Delete(req.id.Person, req.key)
-	return t, e.store(req.key, &req.id, t, op)
+	return t, e.store(req, t, op)
 }
 
 // mintInSlot asks the issuer once there is a slot, if the breaker allows.
@@ -159,7 +159,7 @@ func (v *View) mintInSlot(ctx context.Context, req *request) (t *delegation.Toke
 	begun := time.Now()
 	ctx, done := v.client.BeginMint(context.WithValue(ctx, slotKey{}, s), &req.id, req.reason)
 	err = background.Do("minting", func() (err error) {
-		t, err = v.client.Mint(ctx, req.id)
+		t, err = v.client.Mint(ctx, req.id, req.rejected)
 		return err
 	})
 	if err == nil && t == nil {
