@@ -108,7 +108,9 @@ func metricValues(t *testing.T, registry *prometheus.Registry, provider string) 
 					mine = label.GetValue() == provider
 					continue
 				}
-				name += " " + label.GetValue()
+				if label.GetValue() != "" { // to Prometheus an empty label is none
+					name += " " + label.GetValue()
+				}
 			}
 			if mine {
 				values[name] = m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())

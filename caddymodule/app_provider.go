@@ -24,7 +24,7 @@ import (
 //
 //   - [guestModule]: the provider's module, which is called by it alone
 //   - [providerHost]: this module, as the provider's module sees it
-//   - [engineClient]: the provider, as its token engine sees it
+//   - [engineClient]: the provider, as its token engines see it
 //   - [providerRecord]: logs, metrics and status, for operators
 //
 // It belongs to one configuration; what outlives that is in the pool.
@@ -32,11 +32,12 @@ type provider struct {
 	guestModule
 	*providerRecord
 
-	name   string
-	traits delegation.Traits
-	state  providerState
-	client *engineClient
-	host   *providerHost
+	name    string
+	traits  delegation.Traits
+	state   providerState
+	client  *engineClient            // of its own engine
+	clients map[string]*engineClient // of all its engines by source; its own is ""
+	host    *providerHost
 
 	waitLimiter     consent.WaitLimiter
 	connectLimiter  *ratelimit.PerPerson
@@ -63,6 +64,7 @@ func openProvider(name string, guest delegation.Provider, services appServices, 
 		guestModule:    newGuestModule(name, guest),
 		providerRecord: newProviderRecord(name, services.subjectFields, logger),
 		connectLimiter: ratelimit.New(),
+		clients:        make(map[string]*engineClient),
 	}
 	var err error
 	if p.traits, err = p.readTraits(); err != nil {
@@ -77,12 +79,9 @@ func openProvider(name string, guest delegation.Provider, services appServices, 
 		}
 	}
 	p.loadState(services)
-	p.client = &engineClient{
-		module: &p.guestModule, record: p.providerRecord, engine: p.state.pooledEngine,
-		options: services.tokenOptions, fingerprint: p.traits.Fingerprint,
-	}
 	p.host = &providerHost{
-		name: name, guestType: p.guestType(), record: p.providerRecord, client: p.client, grantStore: services.grantStore, refs: &p.refs,
+		name: name, guestType: p.guestType(), record: p.providerRecord, grantStore: services.grantStore, refs: &p.refs,
+		client: func(source string) *engineClient { return p.clientOf(source, services) },
 	}
 	if err := p.openGuest(p.host); err != nil {
 		return nil, errors.Join(err, p.close())
@@ -93,17 +92,45 @@ func openProvider(name string, guest delegation.Provider, services appServices, 
 
 // loadState takes from the pool what the provider keeps over reloads.
 func (p *provider) loadState(services appServices) {
+	// The provider's own engine first: it is the first in the fleet as well, so
+	// that a purge reaches the module before the engines of sources.
+	p.client = p.clientOf("", services)
+	p.state.pooledEngine = p.client.engine
+	p.state.unauthorized = p.refs.loadOrNew(p.stateKey("unauthorized", p.traits.Fingerprint), func() caddy.Destructor {
+		return unauthorized.New()
+	}).(*unauthorized.History)
+}
+
+// newClient returns a client of the engine of a source, which it takes from the
+// pool.
+func (p *provider) newClient(source string, services appServices) *engineClient {
 	issuer := p.traits.Issuer
 	if issuer == "" {
 		issuer = p.traits.Fingerprint
 	}
-	key := func(kind, settings string) string { return stateKey(p.name, p.guestType(), kind, settings) }
-	p.state.pooledEngine = p.refs.loadOrNew(key("tokens", fmt.Sprintf("%q %s", issuer, services.cacheKey)), func() caddy.Destructor {
+	engine := p.refs.loadOrNew(p.stateKey("tokens", fmt.Sprintf("%q %q %s", source, issuer, services.cacheKey)), func() caddy.Destructor {
 		return newPooledEngine(p.name, services)
 	}).(*pooledEngine)
-	p.state.unauthorized = p.refs.loadOrNew(key("unauthorized", p.traits.Fingerprint), func() caddy.Destructor {
-		return unauthorized.New()
-	}).(*unauthorized.History)
+	return &engineClient{
+		module: &p.guestModule, record: p.providerRecord, source: source, engine: engine,
+		hits:    tokensTotal.WithLabelValues(p.name, source, string(tokens.RequestHit)),
+		options: services.tokenOptions, fingerprint: p.traits.Fingerprint,
+	}
+}
+
+// clientOf returns the client of the engine of a source, a new one for a source
+// that has none yet.
+func (p *provider) clientOf(source string, services appServices) *engineClient {
+	c := p.clients[source]
+	if c == nil {
+		c = p.newClient(source, services)
+		p.clients[source] = c
+	}
+	return c
+}
+
+func (p *provider) stateKey(kind, settings string) string {
+	return stateKey(p.name, p.guestType(), kind, settings)
 }
 
 // stateKey is the key in the pool of a kind of state, by the provider's name,
@@ -116,6 +143,8 @@ func stateKey(name, guestType, kind, settings string) string {
 // nothing.
 func (p *provider) close() error {
 	p.callbacks.close()
-	p.client.detach()
+	for _, c := range p.clients {
+		c.detach()
+	}
 	return p.refs.release()
 }

@@ -135,6 +135,13 @@ type Host interface {
 	// of Open: mint may be called at once.
 	Tokens(mint Mint) Tokens
 
+	// SourceTokens is [Host.Tokens] for one of several sources of a provider, each
+	// with an issuer of its own: each has an engine, with its own breaker, bounds
+	// and remembered failures, so that a vendor that is down closes its own source
+	// only. Names match [a-z0-9][a-z0-9_-]*; Tokens is the engine of the empty one.
+	// It is to be called during Open, once for each source.
+	SourceTokens(source string, mint Mint) Tokens
+
 	// Retain returns state of the provider's own that outlives reloads. build makes
 	// it, unless a provider of the same name and kind has retained the key
 	// already. It must not refer to the logger or anything else of one

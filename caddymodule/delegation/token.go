@@ -37,6 +37,7 @@ func (t *Token) Lifetime() time.Duration { return t.Expires.Sub(t.Minted) }
 // if all of it is equal.
 type Identity struct {
 	Provider string // configured name of the provider
+	Source   string // of the provider's sources; set by the engine of [Host.SourceTokens]
 	Issuer   string // token endpoint
 	Client   string // client or service account at the issuer
 	// Key names the client's secret or key: its fingerprint, or its name in the

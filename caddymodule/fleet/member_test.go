@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
 )
 
 // TestMintedOnceForAll protects the issuer: what one machine has minted the
@@ -238,5 +239,38 @@ func TestGivesUpWithTheFlight(t *testing.T) {
 	}
 	if n := i.mints.Load(); n != 1 {
 		t.Errorf("%d mints", n)
+	}
+}
+
+// TestSourcesShareANamespace protects people from one vendor's token being found
+// for another: the engines of a provider's sources share a namespace, so that one
+// purge reaches them all, and no token.
+func TestSourcesShareANamespace(t *testing.T) {
+	i, a, b := pair(t, serve(t), Options{})
+	source := tokens.New(tokens.Options{}) // of b
+	member := b.fleet.Join("space", func(s delegation.Selection, _ time.Time) { source.PurgeLocal(s) })
+	defer member.Leave()
+	source.SetShared(member)
+	view := source.Attach(b)
+	defer view.Detach()
+
+	own, garmin := person("alice"), person("alice")
+	garmin.Source = "garmin"
+	first := a.get(t, own)
+	if got := b.get(t, own); got != first {
+		t.Error("the machines share no token")
+	}
+	token, _, err := view.Get(t.Context(), garmin)
+	if err != nil || token.Access.Reveal() == first || i.mints.Load() != 2 {
+		t.Errorf("%d mints, %v; want the source to have its own token", i.mints.Load(), err)
+	}
+	if err := a.engine.Purge(t.Context(), delegation.Selection{Realm: "r", Subject: "alice"}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, 5*time.Second, "the purge has reached both engines", func() bool {
+		return b.engine.Status().Entries == 0 && source.Status().Entries == 0
+	})
+	if again, _, err := view.Get(t.Context(), garmin); err != nil || again.Same(token) {
+		t.Errorf("the purged token was fetched again: %v", err)
 	}
 }

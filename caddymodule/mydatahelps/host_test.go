@@ -73,6 +73,8 @@ func (h *host) Tokens(mint delegation.Mint) delegation.Tokens {
 	return h.engine.Attach(h)
 }
 
+func (h *host) SourceTokens(string, delegation.Mint) delegation.Tokens { panic("there are no sources") }
+
 func (h *host) Retain(key string, build func() io.Closer) io.Closer {
 	if h.state == nil {
 		h.state = make(map[string]io.Closer)
