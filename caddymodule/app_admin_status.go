@@ -34,6 +34,18 @@ type providerStatus struct {
 	EverybodyRefused delegation.Code `json:"everybody_refused,omitempty"`
 
 	tokens.Status
+
+	// Sources are the states of the engines of the provider's sources, by name.
+	Sources map[string]sourceStatus `json:"sources,omitempty"`
+}
+
+// sourceStatus is the state of the token engine of a source. The fields are those
+// of [providerStatus].
+type sourceStatus struct {
+	Ready  bool            `json:"ready"`
+	Reason delegation.Code `json:"reason,omitempty"`
+
+	tokens.Status
 }
 
 // sessionStatus is the state of the directives without a provider, of which
@@ -50,6 +62,18 @@ func (p *provider) status() providerStatus {
 	s.Ready, s.Reason = s.Issuer.State == circuit.Closed, s.Issuer.Code
 	if s.Shared != nil {
 		s.PurgeScope = "fleet"
+	}
+	for name, c := range p.clients {
+		if name == "" {
+			continue
+		}
+		source := sourceStatus{Status: c.engine.tokens.Status()}
+		source.Ready, source.Reason = source.Issuer.State == circuit.Closed, source.Issuer.Code
+		source.Shared = nil // it is the provider's
+		if s.Sources == nil {
+			s.Sources = make(map[string]sourceStatus)
+		}
+		s.Sources[name] = source
 	}
 	return s
 }

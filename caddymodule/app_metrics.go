@@ -9,7 +9,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/circuit"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
 )
 
 // The names of all metrics begin with caddy_delegate_.
@@ -20,7 +19,8 @@ const (
 
 // The counters are the process's and not a configuration's: a registry ends with
 // its configuration, and a count must not begin anew with each reload. Their
-// labels have few values and never name a person, a path or a scope.
+// labels have few values and never name a person, a path or a scope. The label
+// source is empty for a provider's own tokens; to Prometheus it is absent then.
 var (
 	requestsTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "requests_total",
@@ -29,16 +29,16 @@ var (
 	tokensTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "tokens_total",
 		Help: "Requests for tokens, the service account's included, by result: hit (in memory), wait (minted or read from Redis while the request waited), remembered (refused by an earlier failure), failed.",
-	}, []string{"provider", "result"})
+	}, []string{"provider", "source", "result"})
 	mintsTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "mints_total",
 		Help: "Mints of tokens by token (service or delegated), by reason: first, ahead (a renewal in the background) or stale (the platform does not accept the old token, or too little of its life is left), and by outcome: ok or the code of the failure. A mint that failed because the service token did is counted as well.",
-	}, []string{"provider", "token", "reason", "outcome"})
+	}, []string{"provider", "source", "token", "reason", "outcome"})
 	mintDuration = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "mint_duration_seconds",
 		Help:    "Duration of mints, failed ones included. A participant's includes the service token's where that had to be minted first.",
 		Buckets: prometheus.DefBuckets,
-	}, []string{"provider", "token"})
+	}, []string{"provider", "source", "token"})
 	purgesTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "purges_total",
 		Help: "Purges requested of this machine.",
@@ -53,13 +53,12 @@ var (
 	}, []string{"provider", "event"})
 )
 
-// hotCounters are the counters of a request that is forwarded with a token from
-// memory, as most are. Finding them by their labels on each request would cost
-// as much as the rest of counting.
+// hotCounters are the counters of a request that is forwarded, as most are.
+// Finding them by their labels on each request would cost as much as the rest of
+// counting.
 type hotCounters struct {
 	forwarded prometheus.Counter
 	answered  prometheus.Counter
-	hit       prometheus.Counter
 }
 
 // newHotCounters finds the counters of the named provider.
@@ -67,7 +66,6 @@ func newHotCounters(provider string) hotCounters {
 	return hotCounters{
 		forwarded: requestsTotal.WithLabelValues(provider, outcomeForwarded),
 		answered:  requestsTotal.WithLabelValues(provider, outcomeAnswered),
-		hit:       tokensTotal.WithLabelValues(provider, string(tokens.RequestHit)),
 	}
 }
 
@@ -96,11 +94,11 @@ func newGaugeDesc(name, help string, labels ...string) *prometheus.Desc {
 
 // The gauges of [providerGauges]. Their first label is the provider.
 var (
-	entriesGauge    = newGaugeDesc("entries", "Tokens in memory.")
-	rememberedGauge = newGaugeDesc("remembered_failures", "Identities whose last failure is remembered, so that the issuer is not asked again.")
-	waitingGauge    = newGaugeDesc("waiting", "Requests and renewals that wait for a token.")
-	mintingGauge    = newGaugeDesc("minting", "Mints in progress at the issuer.")
-	breakerGauge    = newGaugeDesc("issuer_breaker", "1 for the state of the issuer's breaker: closed, open (the issuer is not called) or half_open (one call tries it).", "state")
+	entriesGauge    = newGaugeDesc("entries", "Tokens in memory.", "source")
+	rememberedGauge = newGaugeDesc("remembered_failures", "Identities whose last failure is remembered, so that the issuer is not asked again.", "source")
+	waitingGauge    = newGaugeDesc("waiting", "Requests and renewals that wait for a token.", "source")
+	mintingGauge    = newGaugeDesc("minting", "Mints in progress at the issuer.", "source")
+	breakerGauge    = newGaugeDesc("issuer_breaker", "1 for the state of the issuer's breaker: closed, open (the issuer is not called) or half_open (one call tries it).", "source", "state")
 	sharedUp        = newGaugeDesc("shared_up", "1 while tokens are shared by Redis, 0 while this machine works alone.")
 	sharedFailures  = newGaugeDesc("shared_failures_total", "How often Redis went down.")
 	sharedPending   = newGaugeDesc("shared_pending_purges", "Purges that the other machines have not received yet.")
@@ -121,15 +119,17 @@ func (g providerGauges) Collect(ch chan<- prometheus.Metric) {
 		send := func(d *prometheus.Desc, kind prometheus.ValueType, value float64, labels ...string) {
 			ch <- prometheus.MustNewConstMetric(d, kind, value, append([]string{name}, labels...)...)
 		}
-		s := p.state.tokens.Status()
-		send(entriesGauge, prometheus.GaugeValue, float64(s.Entries))
-		send(rememberedGauge, prometheus.GaugeValue, float64(s.Remembered))
-		send(waitingGauge, prometheus.GaugeValue, float64(s.Waiting))
-		send(mintingGauge, prometheus.GaugeValue, float64(s.Minting))
-		for _, state := range []circuit.State{circuit.Closed, circuit.Open, circuit.HalfOpen} {
-			send(breakerGauge, prometheus.GaugeValue, boolValue(s.Issuer.State == state), string(state))
+		for source, c := range p.clients {
+			s := c.engine.tokens.Status()
+			send(entriesGauge, prometheus.GaugeValue, float64(s.Entries), source)
+			send(rememberedGauge, prometheus.GaugeValue, float64(s.Remembered), source)
+			send(waitingGauge, prometheus.GaugeValue, float64(s.Waiting), source)
+			send(mintingGauge, prometheus.GaugeValue, float64(s.Minting), source)
+			for _, state := range []circuit.State{circuit.Closed, circuit.Open, circuit.HalfOpen} {
+				send(breakerGauge, prometheus.GaugeValue, boolValue(s.Issuer.State == state), source, string(state))
+			}
 		}
-		if s.Shared != nil {
+		if s := p.state.tokens.Status(); s.Shared != nil {
 			send(sharedUp, prometheus.GaugeValue, boolValue(s.Shared.Up))
 			send(sharedFailures, prometheus.CounterValue, float64(s.Shared.Failures))
 			send(sharedPending, prometheus.GaugeValue, float64(s.Shared.Pending))

@@ -29,7 +29,7 @@ type tokenGuest struct {
 }
 
 func (g *tokenGuest) Open(host delegation.Host) error {
-	g.tokens = host.Tokens(func(context.Context, delegation.Identity) (*delegation.Token, error) {
+	g.tokens = host.Tokens(func(context.Context, delegation.Identity, *delegation.Token) (*delegation.Token, error) {
 		if g.fail != nil {
 			return nil, g.fail
 		}
@@ -108,7 +108,9 @@ func metricValues(t *testing.T, registry *prometheus.Registry, provider string) 
 					mine = label.GetValue() == provider
 					continue
 				}
-				name += " " + label.GetValue()
+				if label.GetValue() != "" { // to Prometheus an empty label is none
+					name += " " + label.GetValue()
+				}
 			}
 			if mine {
 				values[name] = m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())

@@ -24,7 +24,7 @@ import (
 //
 //   - [guestModule]: the provider's module, which is called by it alone
 //   - [providerHost]: this module, as the provider's module sees it
-//   - [engineClient]: the provider, as its token engine sees it
+//   - [engineClient]: the provider, as its token engines see it
 //   - [providerRecord]: logs, metrics and status, for operators
 //
 // It belongs to one configuration; what outlives that is in the pool.
@@ -32,11 +32,12 @@ type provider struct {
 	guestModule
 	*providerRecord
 
-	name   string
-	traits delegation.Traits
-	state  providerState
-	client *engineClient
-	host   *providerHost
+	name    string
+	traits  delegation.Traits
+	state   providerState
+	client  *engineClient            // of its own engine
+	clients map[string]*engineClient // of all its engines by source; its own is ""
+	host    *providerHost
 
 	consents        *grants.Consents
 	waitLimiter     consent.WaitLimiter
@@ -68,6 +69,7 @@ func openProvider(name string, guest delegation.Provider, services appServices, 
 		connectLimiter: ratelimit.New(),
 		redeemLimiter:  newRedeemLimiter(),
 		ticketLimiter:  newTicketLimiter(),
+		clients:        make(map[string]*engineClient),
 	}
 	var err error
 	if p.traits, err = p.readTraits(); err != nil {
@@ -82,12 +84,9 @@ func openProvider(name string, guest delegation.Provider, services appServices, 
 		}
 	}
 	p.loadState(services)
-	p.client = &engineClient{
-		module: &p.guestModule, consents: p.consents, record: p.providerRecord, engine: p.state.pooledEngine,
-		options: services.tokenOptions, fingerprint: p.traits.Fingerprint,
-	}
 	p.host = &providerHost{
-		name: name, guestType: p.guestType(), record: p.providerRecord, client: p.client, refs: &p.refs,
+		name: name, guestType: p.guestType(), record: p.providerRecord, refs: &p.refs,
+		client:     func(source string) *engineClient { return p.clientOf(source, services) },
 		grantStore: services.grantStore, consents: p.consents, usesGrants: p.needsConsent(),
 	}
 	if err := p.openGuest(p.host); err != nil {
@@ -99,26 +98,63 @@ func openProvider(name string, guest delegation.Provider, services appServices, 
 
 // loadState takes from the pool what the provider keeps over reloads.
 func (p *provider) loadState(services appServices) {
-	issuer := p.traits.Issuer
-	if issuer == "" {
-		issuer = p.traits.Fingerprint
-	}
-	key := func(kind, settings string) string { return stateKey(p.name, p.guestType(), kind, settings) }
-	p.state.pooledEngine = p.refs.loadOrNew(key("tokens", fmt.Sprintf("%q %s", issuer, services.cacheKey)), func() caddy.Destructor {
-		return newPooledEngine(p.name, services)
-	}).(*pooledEngine)
-	p.state.unauthorized = p.refs.loadOrNew(key("unauthorized", p.traits.Fingerprint), func() caddy.Destructor {
+	p.consents = p.newConsents(services)
+	// The provider's own engine first: it is the first in the fleet as well, so
+	// that a purge reaches the module before the engines of sources.
+	p.client = p.clientOf("", services)
+	p.state.pooledEngine = p.client.engine
+	p.state.unauthorized = p.refs.loadOrNew(p.stateKey("unauthorized", p.traits.Fingerprint), func() caddy.Destructor {
 		return unauthorized.New()
 	}).(*unauthorized.History)
-	// Of this account and database alone: a configuration with others, even one
-	// that does not load, must neither find these grants nor drop them.
-	account := fmt.Sprintf("%q %q %p", issuer, p.traits.BaseURL, services.grantStore)
+}
+
+// issuer is what the provider's engines and grants belong to over reloads.
+func (p *provider) issuer() string {
+	if p.traits.Issuer != "" {
+		return p.traits.Issuer
+	}
+	return p.traits.Fingerprint
+}
+
+// newConsents returns the consents to the provider, with the grants in memory from
+// the pool. These are of this account and database alone: a configuration with
+// others, even one that does not load, must neither find these grants nor drop them.
+func (p *provider) newConsents(services appServices) *grants.Consents {
+	account := fmt.Sprintf("%q %q %p", p.issuer(), p.traits.BaseURL, services.grantStore)
 	o := grants.ConsentsOptions{
 		Provider: p.name, Store: services.grantStore, Note: p.RecordConsentEvent,
-		Cache: p.refs.loadOrNew(key("grants", account), func() caddy.Destructor { return guestState{grants.NewCache()} }).(guestState).Closer.(*grants.Cache),
+		Cache: p.refs.loadOrNew(p.stateKey("grants", account), func() caddy.Destructor { return guestState{grants.NewCache()} }).(guestState).Closer.(*grants.Cache),
 	}
 	p.setHooks(&o)
-	p.consents = grants.NewConsents(o)
+	return grants.NewConsents(o)
+}
+
+// newClient returns a client of the engine of a source, which it takes from the
+// pool.
+func (p *provider) newClient(source string, services appServices) *engineClient {
+	engine := p.refs.loadOrNew(p.stateKey("tokens", fmt.Sprintf("%q %q %s", source, p.issuer(), services.cacheKey)), func() caddy.Destructor {
+		return newPooledEngine(p.name, services)
+	}).(*pooledEngine)
+	return &engineClient{
+		module: &p.guestModule, consents: p.consents, record: p.providerRecord, source: source, engine: engine,
+		hits:    tokensTotal.WithLabelValues(p.name, source, string(tokens.RequestHit)),
+		options: services.tokenOptions, fingerprint: p.traits.Fingerprint,
+	}
+}
+
+// clientOf returns the client of the engine of a source, a new one for a source
+// that has none yet.
+func (p *provider) clientOf(source string, services appServices) *engineClient {
+	c := p.clients[source]
+	if c == nil {
+		c = p.newClient(source, services)
+		p.clients[source] = c
+	}
+	return c
+}
+
+func (p *provider) stateKey(kind, settings string) string {
+	return stateKey(p.name, p.guestType(), kind, settings)
 }
 
 // stateKey is the key in the pool of a kind of state, by the provider's name,
@@ -131,6 +167,8 @@ func stateKey(name, guestType, kind, settings string) string {
 // nothing.
 func (p *provider) close() error {
 	p.callbacks.close()
-	p.client.detach()
+	for _, c := range p.clients {
+		c.detach()
+	}
 	return p.refs.release()
 }

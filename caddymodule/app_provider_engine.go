@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/patrickmn/go-cache"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
@@ -17,13 +18,16 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/unauthorized"
 )
 
-// engineClient is a provider as its token engine sees it: it implements
-// [tokens.Client] for one configuration. The engine outlives that, and has the
-// client of the next one attached before this one is detached.
+// engineClient is a provider as one of its token engines sees it, its own or a
+// source's: it implements [tokens.Client] for one configuration. The engine
+// outlives that, and has the client of the next one attached before this one is
+// detached.
 type engineClient struct {
 	module      *guestModule
 	consents    *grants.Consents
 	record      *providerRecord
+	source      string // "": the provider's own
+	hits        prometheus.Counter
 	engine      *pooledEngine
 	options     tokens.Options
 	fingerprint string // of the provider's settings
@@ -34,11 +38,32 @@ type engineClient struct {
 
 // attach makes this configuration a client of the engine, with the module's
 // function for minting tokens.
-func (c *engineClient) attach(mint delegation.Mint) *tokens.View {
+func (c *engineClient) attach(mint delegation.Mint) delegation.Tokens {
+	c.detach()
 	c.mint = mint
 	c.view = c.engine.tokens.Attach(c)
 	c.view.Configure(c.options, c.fingerprint)
-	return c.view
+	return sourceTokens{c.view, c.source}
+}
+
+// sourceTokens is a token engine as a provider's module has it. It says whose
+// source an identity is of, so that no mistake of the module's finds the token of
+// one vendor for another.
+type sourceTokens struct {
+	view   *tokens.View
+	source string
+}
+
+// Get implements [delegation.Tokens].
+func (t sourceTokens) Get(ctx context.Context, id delegation.Identity) (*delegation.Token, bool, error) {
+	id.Source = t.source
+	return t.view.Get(ctx, id)
+}
+
+// Renew implements [delegation.Tokens].
+func (t sourceTokens) Renew(ctx context.Context, id delegation.Identity, stale *delegation.Token) (*delegation.Token, error) {
+	id.Source = t.source
+	return t.view.Renew(ctx, id, stale)
 }
 
 // attachIfNone attaches a provider whose module asked for no tokens: purges
@@ -57,24 +82,31 @@ func (c *engineClient) detach() {
 }
 
 // Mint implements [tokens.Client]. The engine recovers its panics.
-func (c *engineClient) Mint(ctx context.Context, id delegation.Identity) (*delegation.Token, error) {
-	return c.mint(ctx, id)
+func (c *engineClient) Mint(ctx context.Context, id delegation.Identity, refused *delegation.Token) (*delegation.Token, error) {
+	return c.mint(ctx, id, refused)
 }
 
-// Forget implements [tokens.Client].
+// Forget implements [tokens.Client]. A purge reaches all engines of a provider, and
+// grants and module by the first.
 func (c *engineClient) Forget(s delegation.Selection) {
-	c.consents.Forget(s)
-	c.module.Forget(s)
+	if c.source == "" {
+		c.consents.Forget(s)
+		c.module.Forget(s)
+	}
 }
 
 // ObserveRequest implements [tokens.Client].
 func (c *engineClient) ObserveRequest(result tokens.RequestResult) {
-	c.record.countTokenRequest(result)
+	if result == tokens.RequestHit {
+		c.hits.Inc()
+		return
+	}
+	tokensTotal.WithLabelValues(c.record.name, c.source, string(result)).Inc()
 }
 
 // BeginMint implements [tokens.Client].
 func (c *engineClient) BeginMint(ctx context.Context, id *delegation.Identity, why tokens.MintReason) (context.Context, func(*delegation.Token, error)) {
-	return c.record.beginMint(ctx, id, why)
+	return c.record.beginMint(ctx, c.source, id, why)
 }
 
 // providerState is what a provider keeps over reloads. It holds nothing of any
@@ -84,7 +116,8 @@ type providerState struct {
 	unauthorized *unauthorized.History // by the fingerprint: changed settings may have mended the cause
 }
 
-// pooledEngine is the token engine in the pool, of one provider and one issuer.
+// pooledEngine is a token engine in the pool, of one provider or one of its
+// sources.
 type pooledEngine struct {
 	provider string // its name
 	tokens   *tokens.Engine
@@ -96,8 +129,9 @@ type pooledEngine struct {
 	member *fleet.Member // nil: this machine shares tokens with no other
 }
 
-// newPooledEngine makes the engine of the named provider, and joins it to the
-// fleet if there is one.
+// newPooledEngine makes an engine of the named provider, and joins it to the
+// fleet if there is one. All engines of a provider are in one namespace there: one
+// purge reaches them, and an identity names its source.
 func newPooledEngine(name string, services appServices) *pooledEngine {
 	e := &pooledEngine{provider: name, tokens: tokens.New(services.tokenOptions), tokenPacing: cache.New(cache.NoExpiration, 0)}
 	if services.fleet != nil {
@@ -112,10 +146,10 @@ func newPooledEngine(name string, services appServices) *pooledEngine {
 // *pooledEngine.
 var draining sync.Map
 
-// otherVersions returns the other engines of the provider of the same name:
-// those that a reload is about to replace, or has replaced. A purge has to
-// reach their tokens too.
-func (e *pooledEngine) otherVersions() []*pooledEngine {
+// otherEngines returns the other engines of the provider of the same name: those
+// of its sources, and those that a reload is about to replace, or has replaced. A
+// purge has to reach their tokens too.
+func (e *pooledEngine) otherEngines() []*pooledEngine {
 	var others []*pooledEngine
 	collect := func(_, value any) bool {
 		if other, ok := value.(*pooledEngine); ok && other != e && other.provider == e.provider {
@@ -143,4 +177,7 @@ func (e *pooledEngine) Destruct() error {
 func (*pooledEngine) GoString() string { return "delegate tokens" }
 
 // Interface guards
-var _ tokens.Client = (*engineClient)(nil)
+var (
+	_ tokens.Client     = (*engineClient)(nil)
+	_ delegation.Tokens = sourceTokens{}
+)

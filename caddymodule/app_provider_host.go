@@ -20,7 +20,7 @@ type providerHost struct {
 	name       string
 	guestType  string
 	record     *providerRecord
-	client     *engineClient
+	client     func(source string) *engineClient
 	grantStore *grants.LazyStore
 	consents   *grants.Consents
 	usesGrants bool // the module needs the database: Start opens it
@@ -34,7 +34,14 @@ func (h *providerHost) Name() string { return h.name }
 func (h *providerHost) Logger() *zap.Logger { return h.record.logger }
 
 // Tokens implements [delegation.Host].
-func (h *providerHost) Tokens(mint delegation.Mint) delegation.Tokens { return h.client.attach(mint) }
+func (h *providerHost) Tokens(mint delegation.Mint) delegation.Tokens {
+	return h.SourceTokens("", mint)
+}
+
+// SourceTokens implements [delegation.Host].
+func (h *providerHost) SourceTokens(source string, mint delegation.Mint) delegation.Tokens {
+	return h.client(source).attach(mint)
+}
 
 // Retain implements [delegation.Host].
 func (h *providerHost) Retain(key string, build func() io.Closer) io.Closer {

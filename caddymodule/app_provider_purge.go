@@ -30,7 +30,9 @@ func (p *provider) purge(ctx context.Context, s delegation.Selection, release bo
 		}
 	}
 	err := errors.Join(p.state.tokens.Purge(ctx, s), notReleased)
-	for _, other := range p.state.otherVersions() {
+	// Only now, when the module has forgotten the selection: a mint at a source's
+	// engine could otherwise still begin with what it remembers.
+	for _, other := range p.state.otherEngines() {
 		other.tokens.PurgeLocal(s)
 	}
 	p.recordPurge(s, by, release && notReleased == nil, err == nil)
@@ -47,7 +49,7 @@ type purgeCounts struct {
 // countSelected counts the tokens and look-ups that a purge would drop.
 func (p *provider) countSelected(s delegation.Selection) (n purgeCounts) {
 	n.Tokens = p.state.tokens.Count(s)
-	for _, other := range p.state.otherVersions() {
+	for _, other := range p.state.otherEngines() {
 		n.Tokens += other.tokens.Count(s)
 	}
 	n.Lookups = p.countLookups(s) + p.consents.Lookups(s)

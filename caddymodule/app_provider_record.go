@@ -36,41 +36,40 @@ func newProviderRecord(name string, fields subjectFields, logger *zap.Logger) *p
 	}
 }
 
-// countTokenRequest counts how a request for a token was answered.
-func (p *providerRecord) countTokenRequest(result tokens.RequestResult) {
-	if result == tokens.RequestHit {
-		p.counters.hit.Inc()
-		return
-	}
-	tokensTotal.WithLabelValues(p.name, string(result)).Inc()
-}
-
-// beginMint begins the span of a mint. It returns the context for the mint, and
+// beginMint begins the span of a mint of a source's token, or of the provider's
+// own if source is empty. It returns the context for the mint, and
 // the function that ends the span, counts the mint and logs it as `minted`: at
 // level info, warn if it was refused for the person's sake, error if for the
 // platform's or the operator's.
-func (p *providerRecord) beginMint(ctx context.Context, id *delegation.Identity, why tokens.MintReason) (context.Context, func(*delegation.Token, error)) {
+func (p *providerRecord) beginMint(ctx context.Context, source string, id *delegation.Identity, why tokens.MintReason) (context.Context, func(*delegation.Token, error)) {
 	kind := "delegated"
 	if id.IsService() {
 		kind = "service"
 	}
 	who, began := id.Person, time.Now()
-	ctx, end := delegation.StartSpan(ctx, "delegate.mint",
+	attributes := []attribute.KeyValue{
 		attribute.String("delegate.provider", p.name),
 		attribute.String("delegate.token", kind),
 		attribute.String("delegate.reason", string(why)),
-	)
+	}
+	if source != "" {
+		attributes = append(attributes, attribute.String("delegate.source", source))
+	}
+	ctx, end := delegation.StartSpan(ctx, "delegate.mint", attributes...)
 	return ctx, func(_ *delegation.Token, err error) {
 		took := time.Since(began)
 		end(err)
-		mintsTotal.WithLabelValues(p.name, kind, string(why), delegation.Outcome(err)).Inc()
-		mintDuration.WithLabelValues(p.name, kind).Observe(took.Seconds())
+		mintsTotal.WithLabelValues(p.name, source, kind, string(why), delegation.Outcome(err)).Inc()
+		mintDuration.WithLabelValues(p.name, source, kind).Observe(took.Seconds())
 		level, fields := zapcore.InfoLevel, []zap.Field{
 			zap.String("provider", p.name),
 			zap.String("token", kind),
 			zap.String("reason", string(why)),
 			zap.String("outcome", delegation.Outcome(err)),
 			zap.Duration("duration", took),
+		}
+		if source != "" {
+			fields = append(fields, zap.String("source", source))
 		}
 		if err != nil {
 			r := delegation.AsRefusal(err)

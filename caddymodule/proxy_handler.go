@@ -3,6 +3,7 @@
 package caddymodule
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
@@ -152,11 +153,18 @@ func (p *proxiedRequest) prepare(r *http.Request, repl *caddy.Replacer) (err err
 	if p.upstream, err = p.provider.Upstream(d); err != nil {
 		return err
 	}
+	var ok bool
+	if p.upstreamPath, ok = p.upstream.CutMount(d.Path); !ok {
+		return delegation.Refuse(delegation.NotDelegated, errOutsideMount)
+	}
 	if d.Upgrade && p.upstream.CredentialInURL {
 		return delegation.Refuse(delegation.RouteDenied, errUnsearchable)
 	}
 	return nil
 }
+
+// errOutsideMount is the cause where a provider's upstream is not for the path.
+var errOutsideMount = errors.New("the path is not below the Mount of the provider's upstream: the provider's routes must not cover others")
 
 // cacheStatus is any, because a placeholder's value is: a string would be
 // allocated anew for every request.

@@ -28,15 +28,16 @@ type proxiedRequest struct {
 	responded       bool           // reverse_proxy has a response, the platform's or a refusal
 
 	// The handler's decisions.
-	directive   *ProviderDirective
-	provider    *provider
-	policy      *policy.Table
-	headerRules *ForwardedHeaders
-	delegation  delegation.Delegation
-	attachment  delegation.ValuelessContext // the context for the provider, which gets nothing else of the request's
-	credential  delegation.Credential       // nil on a public route
-	upstream    delegation.Upstream
-	header      http.Header // what crosses of the client's
+	directive    *ProviderDirective
+	provider     *provider
+	policy       *policy.Table
+	headerRules  *ForwardedHeaders
+	delegation   delegation.Delegation
+	attachment   delegation.ValuelessContext // the context for the provider, which gets nothing else of the request's
+	credential   delegation.Credential       // nil on a public route
+	upstream     delegation.Upstream
+	upstreamPath string      // the canonical path without the upstream's Mount, before its Prefix
+	header       http.Header // what crosses of the client's
 
 	// The transport's part.
 	body         *replay.Body // once it was read; nil if it is streamed

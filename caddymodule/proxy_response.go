@@ -131,11 +131,12 @@ func isCompressed(h http.Header) bool {
 }
 
 // mount is where the platform is on this server: what was stripped from the
-// front of the path on its way here, such as /mdh with handle_path /mdh/*.
+// front of the path on its way here, such as /mdh with handle_path /mdh/*, and
+// what the provider has cut off it.
 func (p *proxiedRequest) mount(req *http.Request) policy.Mount {
 	_, path := receivedAddress(req)
 	return policy.Mount{
-		Scheme: p.upstream.Scheme, Host: p.upstream.Host, Prefix: p.upstream.Prefix, Path: p.delegation.Path,
+		Scheme: p.upstream.Scheme, Host: p.upstream.Host, Prefix: p.upstream.Prefix, Cut: p.upstream.Mount, Path: p.upstreamPath,
 		Received: path, Forwarded: req.URL.EscapedPath(),
 	}
 }

@@ -28,7 +28,7 @@ func (p *proxiedRequest) send(wire http.RoundTripper, req *http.Request, body *r
 	ctx := p.newRoundTripContext(req)
 	out := req.WithContext(ctx)
 	out.URL = &ctx.url
-	if err := setPath(out.URL, p.upstream.Prefix+p.delegation.Path); err != nil {
+	if err := setPath(out.URL, p.upstream.Prefix+p.upstreamPath); err != nil {
 		return nil, false, err
 	}
 	out.Host = p.upstream.Host

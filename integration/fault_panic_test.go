@@ -58,7 +58,7 @@ func (p *panicky) Traits() delegation.Traits {
 }
 
 func (p *panicky) Open(host delegation.Host) error {
-	p.tokens = host.Tokens(func(_ context.Context, id delegation.Identity) (*delegation.Token, error) {
+	p.tokens = host.Tokens(func(_ context.Context, id delegation.Identity, _ *delegation.Token) (*delegation.Token, error) {
 		if id.Subject == "mint" {
 			panic(panicText)
 		}

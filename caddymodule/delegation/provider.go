@@ -5,6 +5,7 @@ package delegation
 import (
 	"context"
 	"io"
+	"strings"
 
 	"go.uber.org/zap"
 )
@@ -134,6 +135,13 @@ type Host interface {
 	// of Open: mint may be called at once.
 	Tokens(mint Mint) Tokens
 
+	// SourceTokens is [Host.Tokens] for one of several sources of a provider, each
+	// with an issuer of its own: each has an engine, with its own breaker, bounds
+	// and remembered failures, so that a vendor that is down closes its own source
+	// only. Names match [a-z0-9][a-z0-9_-]*; Tokens is the engine of the empty one.
+	// It is to be called during Open, once for each source.
+	SourceTokens(source string, mint Mint) Tokens
+
 	// Retain returns state of the provider's own that outlives reloads. build makes
 	// it, unless a provider of the same name and kind has retained the key
 	// already. It must not refer to the logger or anything else of one
@@ -180,12 +188,26 @@ type Upstream struct {
 	// Prefix is put before the path; "" or /x without a trailing slash.
 	Prefix string
 
+	// Mount is cut off the front of the path before Prefix is put there, and put
+	// back into addresses in the response; "" or /x without a trailing slash. A
+	// provider with several upstreams tells them apart by it, such as /withings.
+	// A request whose path does not begin with Mount and a slash is refused with
+	// not_delegated.
+	Mount string
+
 	// CredentialInURL reports that the credential is part of the URL of requests,
 	// which a platform may repeat. Its redirects are refused then, addresses in
 	// its answers removed, and the credential's secrets made unreadable wherever
 	// else they stand in an answer, which cannot be a WebSocket. The credential
 	// has to be a [SecretLister].
 	CredentialInURL bool
+}
+
+// CutMount returns the rest of a canonical path behind Mount, which begins with a
+// slash. ok is false if the path is not below Mount.
+func (u *Upstream) CutMount(path string) (rest string, ok bool) {
+	rest, ok = strings.CutPrefix(path, u.Mount)
+	return rest, ok && strings.HasPrefix(rest, "/")
 }
 
 // SecretLister is a [Credential] whose secrets an answer must not repeat.

@@ -37,6 +37,7 @@ func (t *Token) Lifetime() time.Duration { return t.Expires.Sub(t.Minted) }
 // if all of it is equal.
 type Identity struct {
 	Provider string // configured name of the provider
+	Source   string // of the provider's sources; set by the engine of [Host.SourceTokens]
 	Issuer   string // token endpoint
 	Client   string // client or service account at the issuer
 	// Key names the client's secret or key: its fingerprint, or its name in the
@@ -59,7 +60,12 @@ func (i *Identity) IsService() bool { return i.Person == Person{} && i.Participa
 // asked. The error is a [*Refusal], whose code decides for how long and for whom
 // it is remembered, or a fault that counts as an issuer that is down. A mint may
 // ask for another identity's token, such as the service token.
-type Mint func(ctx context.Context, id Identity) (*Token, error)
+//
+// refused is the token that does not serve whoever asked: the upstream does not
+// accept it, or too little of its life is left. It is nil if they knew of none. A
+// mint that keeps tokens of its own may return any but that one. Returned all the
+// same, it is what the request gets, and it is not asked for again by that request.
+type Mint func(ctx context.Context, id Identity, refused *Token) (*Token, error)
 
 // Tokens is the token engine of a provider: it keeps tokens and has them minted,
 // one mint per identity at a time however many ask.

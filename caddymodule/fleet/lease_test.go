@@ -19,7 +19,7 @@ func TestT34_MintOutlastsLease(t *testing.T) {
 	s := serve(t)
 	i, a, b := pair(t, s, Options{Lease: lease})
 	began := make(chan struct{}, 2)
-	i.set(func(ctx context.Context, _ delegation.Identity) (*delegation.Token, error) {
+	i.set(func(ctx context.Context, _ delegation.Identity, _ *delegation.Token) (*delegation.Token, error) {
 		began <- struct{}{}
 		select {
 		case <-time.After(3 * lease):

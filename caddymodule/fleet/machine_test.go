@@ -41,7 +41,7 @@ func clone(t testing.TB, k *keyset.Keyset) *keyset.Keyset {
 type issuer struct {
 	mints atomic.Int64
 	mu    sync.Mutex
-	mint  func(context.Context, delegation.Identity) (*delegation.Token, error) // instead of fresh
+	mint  func(context.Context, delegation.Identity, *delegation.Token) (*delegation.Token, error) // instead of fresh
 }
 
 func (i *issuer) fresh() *delegation.Token {
@@ -52,7 +52,7 @@ func (i *issuer) fresh() *delegation.Token {
 	}
 }
 
-func (i *issuer) set(mint func(context.Context, delegation.Identity) (*delegation.Token, error)) {
+func (i *issuer) set(mint func(context.Context, delegation.Identity, *delegation.Token) (*delegation.Token, error)) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.mint = mint
@@ -69,12 +69,12 @@ type machine struct {
 	dropped chan delegation.Selection
 }
 
-func (m *machine) Mint(ctx context.Context, id delegation.Identity) (*delegation.Token, error) {
+func (m *machine) Mint(ctx context.Context, id delegation.Identity, refused *delegation.Token) (*delegation.Token, error) {
 	m.issuer.mu.Lock()
 	mint := m.issuer.mint
 	m.issuer.mu.Unlock()
 	if mint != nil {
-		return mint(ctx, id)
+		return mint(ctx, id, refused)
 	}
 	return m.issuer.fresh(), nil
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
 )
 
 // TestMintedOnceForAll protects the issuer: what one machine has minted the
@@ -73,7 +74,7 @@ func TestMintedOnceForAll(t *testing.T) {
 // arrive as they were.
 func TestTokenSurvivesTheWay(t *testing.T) {
 	i, a, b := pair(t, serve(t), Options{})
-	i.set(func(context.Context, delegation.Identity) (*delegation.Token, error) {
+	i.set(func(context.Context, delegation.Identity, *delegation.Token) (*delegation.Token, error) {
 		tok := i.fresh()
 		tok.Access = delegation.NewSecret("not UTF-8: \xff\x00")
 		return tok, nil
@@ -145,7 +146,7 @@ func TestStaleIsReplaced(t *testing.T) {
 func TestExpiredIsMinted(t *testing.T) {
 	s := serve(t)
 	i, a, b := pair(t, s, Options{})
-	i.set(func(context.Context, delegation.Identity) (*delegation.Token, error) {
+	i.set(func(context.Context, delegation.Identity, *delegation.Token) (*delegation.Token, error) {
 		tok := i.fresh()
 		tok.Expires = tok.Minted
 		return tok, nil
@@ -188,7 +189,7 @@ func TestDeadlineIsNotAnOutage(t *testing.T) {
 // the mint's own, and the next one tries at once.
 func TestMintFails(t *testing.T) {
 	i, a, b := pair(t, serve(t), Options{Lease: time.Minute})
-	i.set(func(context.Context, delegation.Identity) (*delegation.Token, error) {
+	i.set(func(context.Context, delegation.Identity, *delegation.Token) (*delegation.Token, error) {
 		return nil, delegation.Refuse(delegation.DelegationRefused, nil)
 	})
 	if _, _, err := a.view.Get(t.Context(), person("alice")); delegation.AsRefusal(err).Code != delegation.DelegationRefused {
@@ -238,5 +239,38 @@ func TestGivesUpWithTheFlight(t *testing.T) {
 	}
 	if n := i.mints.Load(); n != 1 {
 		t.Errorf("%d mints", n)
+	}
+}
+
+// TestSourcesShareANamespace protects people from one vendor's token being found
+// for another: the engines of a provider's sources share a namespace, so that one
+// purge reaches them all, and no token.
+func TestSourcesShareANamespace(t *testing.T) {
+	i, a, b := pair(t, serve(t), Options{})
+	source := tokens.New(tokens.Options{}) // of b
+	member := b.fleet.Join("space", func(s delegation.Selection, _ time.Time) { source.PurgeLocal(s) })
+	defer member.Leave()
+	source.SetShared(member)
+	view := source.Attach(b)
+	defer view.Detach()
+
+	own, garmin := person("alice"), person("alice")
+	garmin.Source = "garmin"
+	first := a.get(t, own)
+	if got := b.get(t, own); got != first {
+		t.Error("the machines share no token")
+	}
+	token, _, err := view.Get(t.Context(), garmin)
+	if err != nil || token.Access.Reveal() == first || i.mints.Load() != 2 {
+		t.Errorf("%d mints, %v; want the source to have its own token", i.mints.Load(), err)
+	}
+	if err := a.engine.Purge(t.Context(), delegation.Selection{Realm: "r", Subject: "alice"}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, 5*time.Second, "the purge has reached both engines", func() bool {
+		return b.engine.Status().Entries == 0 && source.Status().Entries == 0
+	})
+	if again, _, err := view.Get(t.Context(), garmin); err != nil || again.Same(token) {
+		t.Errorf("the purged token was fetched again: %v", err)
 	}
 }

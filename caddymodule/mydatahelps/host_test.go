@@ -73,6 +73,8 @@ func (h *host) Tokens(mint delegation.Mint) delegation.Tokens {
 	return h.engine.Attach(h)
 }
 
+func (h *host) SourceTokens(string, delegation.Mint) delegation.Tokens { panic("there are no sources") }
+
 func (h *host) Retain(key string, build func() io.Closer) io.Closer {
 	if h.state == nil {
 		h.state = make(map[string]io.Closer)
@@ -96,8 +98,8 @@ func (h *host) close() {
 
 // The host is the engine's client as well.
 
-func (h *host) Mint(ctx context.Context, id delegation.Identity) (*delegation.Token, error) {
-	return h.mint(ctx, id)
+func (h *host) Mint(ctx context.Context, id delegation.Identity, refused *delegation.Token) (*delegation.Token, error) {
+	return h.mint(ctx, id, refused)
 }
 
 func (h *host) Forget(s delegation.Selection) {

@@ -45,7 +45,7 @@ func (p *Provider) newIdentity(person delegation.Person, participant string, sco
 }
 
 // mint implements [delegation.Mint].
-func (p *Provider) mint(ctx context.Context, id delegation.Identity) (*delegation.Token, error) {
+func (p *Provider) mint(ctx context.Context, id delegation.Identity, _ *delegation.Token) (*delegation.Token, error) {
 	if id.IsService() {
 		return p.mintService(ctx)
 	}

@@ -36,6 +36,8 @@ func (host) Logger() *zap.Logger { return zap.NewNop() }
 
 func (host) Tokens(delegation.Mint) delegation.Tokens { return bearer{} }
 
+func (host) SourceTokens(string, delegation.Mint) delegation.Tokens { return bearer{} }
+
 // bearer has one token.
 type bearer struct{}
 

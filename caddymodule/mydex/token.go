@@ -37,7 +37,7 @@ func (p *Provider) identity(scopes []string) delegation.Identity {
 // mint gets a service token for the token engine. ID and secret are percent-encoded
 // before they are joined by a colon (RFC 6749 section 2.3.1), which the token
 // endpoint undoes.
-func (p *Provider) mint(ctx context.Context, id delegation.Identity) (*delegation.Token, error) {
+func (p *Provider) mint(ctx context.Context, id delegation.Identity, _ *delegation.Token) (*delegation.Token, error) {
 	secret := p.config.ClientSecret
 	if p.config.LoadSecret != nil {
 		if fresh, err := p.config.LoadSecret(); err == nil {

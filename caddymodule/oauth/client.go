@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
@@ -36,14 +37,37 @@ type Request struct {
 	ClientSecret delegation.Secret
 	// AuthStyle is how ID and secret are sent. Default: in the form.
 	AuthStyle oauth2.AuthStyle
-	// Scopes are the scopes to ask for, and the most to accept.
+	// Scopes are the scopes to ask for, and for [Client.Token] the most to accept.
 	Scopes []string
 	// Params are further fields of the form.
 	Params url.Values
+	// Fields are the names of further members of the answer that
+	// [Client.Exchange] is to return.
+	Fields []string
 }
 
-// Token returns a new token. The error is an [*Error].
+// Token returns a new token, whose lifetime the answer has to say and whose scopes
+// are among those asked for. The error is an [*Error].
 func (c *Client) Token(ctx context.Context, r Request) (*delegation.Token, error) {
+	w, err := c.send(ctx, r, func(a *tokenResponse) error { return a.checkComplete(r.Scopes) })
+	if err != nil {
+		return nil, err
+	}
+	scope := w.response.scope
+	if scope == "" {
+		scope = strings.Join(r.Scopes, " ")
+	}
+	return &delegation.Token{
+		Access:  delegation.NewSecret(w.response.accessToken),
+		Scope:   scope,
+		Minted:  w.received,
+		Expires: w.received.Add(min(w.response.lifetime, maxLifetime)),
+	}, nil
+}
+
+// send sends a token request, and returns the transport with the answer, which
+// check has accepted. The error is an [*Error].
+func (c *Client) send(ctx context.Context, r Request, check func(*tokenResponse) error) (*checkedTransport, error) {
 	config := clientcredentials.Config{
 		ClientID:       r.ClientID,
 		ClientSecret:   r.ClientSecret.Reveal(),
@@ -60,20 +84,14 @@ func (c *Client) Token(ctx context.Context, r Request) (*delegation.Token, error
 	if r.GrantType != "" {
 		config.EndpointParams.Set("grant_type", r.GrantType)
 	}
-	w := &checkedTransport{base: c.HTTP.Transport, requestedScopes: r.Scopes}
+	w := &checkedTransport{base: c.HTTP.Transport, check: check}
 	ctx = context.WithValue(ctx, oauth2.HTTPClient, &http.Client{Transport: w, Timeout: c.HTTP.Timeout})
-	token, err := config.Token(ctx)
-	if err != nil {
+	if _, err := config.Token(ctx); err != nil {
 		// Never wrapped: oauth2.RetrieveError prints the answer's body.
 		if e, ok := errors.AsType[*Error](err); ok {
 			return nil, e
 		}
 		return nil, Unreachable(err)
 	}
-	return &delegation.Token{
-		Access:  delegation.NewSecret(token.AccessToken),
-		Scope:   w.response.scope,
-		Minted:  w.received,
-		Expires: w.received.Add(w.response.lifetime),
-	}, nil
+	return w, nil
 }

@@ -19,15 +19,16 @@ const (
 	maxBody        = 64 << 10
 	maxAccessToken = 8 << 10
 
-	// maxLifetime is the longest a token is believed to live.
+	// maxLifetime is the longest a token of [Client.Token] is believed to live.
 	maxLifetime = 30 * 24 * time.Hour
 )
 
 // tokenResponse is a successful token response (RFC 6749 section 5.1), checked.
 type tokenResponse struct {
 	accessToken string
-	lifetime    time.Duration
-	scope       string // as granted
+	lifetime    time.Duration // 0 if it does not say
+	scope       string        // space-separated; "" if it does not say
+	members     map[string]json.RawMessage
 }
 
 // stringField returns a string member; "" if it is absent.
@@ -42,9 +43,9 @@ func stringField(all map[string]json.RawMessage, key string) (string, error) {
 	return s, nil
 }
 
-// parseTokenResponse checks the body of a successful answer to a request for the
-// scopes asked. Errors name the field, never its value.
-func parseTokenResponse(body []byte, asked []string) (*tokenResponse, error) {
+// parseTokenResponse checks the body of a successful answer. Errors name the field,
+// never its value.
+func parseTokenResponse(body []byte) (*tokenResponse, error) {
 	all, err := strictjson.Members(body)
 	if err != nil {
 		return nil, fmt.Errorf("the answer: %w", err)
@@ -52,11 +53,14 @@ func parseTokenResponse(body []byte, asked []string) (*tokenResponse, error) {
 	if all["error"] != nil {
 		return nil, errors.New("a successful answer reports an error")
 	}
-	var a tokenResponse
+	a := tokenResponse{members: all}
 	if a.accessToken, err = stringField(all, "access_token"); err != nil {
 		return nil, err
 	}
-	if err := checkAccessToken(a.accessToken); err != nil {
+	if a.accessToken == "" {
+		return nil, errors.New("access_token is missing")
+	}
+	if err := checkToken("access_token", a.accessToken, maxAccessToken); err != nil {
 		return nil, err
 	}
 	kind, err := stringField(all, "token_type")
@@ -69,38 +73,59 @@ func parseTokenResponse(body []byte, asked []string) (*tokenResponse, error) {
 	if a.lifetime, err = parseExpiresIn(all["expires_in"]); err != nil {
 		return nil, err
 	}
-	if a.scope, err = grantedScope(all, asked); err != nil {
+	if a.scope, err = grantedScope(all); err != nil {
 		return nil, err
 	}
 	return &a, nil
 }
 
-// checkAccessToken refuses a token that no Authorization header can carry.
-func checkAccessToken(token string) error {
-	switch {
-	case token == "":
-		return errors.New("access_token is missing")
-	case len(token) > maxAccessToken:
-		return fmt.Errorf("access_token is longer than %d bytes", maxAccessToken)
+// checkToken refuses a token that no Authorization header can carry, in the named
+// field.
+func checkToken(field, token string, limit int) error {
+	if len(token) > limit {
+		return fmt.Errorf("%s is longer than %d bytes", field, limit)
 	}
 	for i := range len(token) {
 		// No space, control character or byte outside ASCII: CR LF would end
 		// the header that carries it (RFC 6750 section 2.1).
 		if token[i] <= ' ' || token[i] > '~' {
-			return errors.New("access_token holds characters that no bearer token has")
+			return fmt.Errorf("%s holds characters that no token has", field)
 		}
 	}
 	return nil
 }
 
-// parseExpiresIn returns the lifetime in expires_in, from a second to 30 days. A
-// token without it is refused: kept for a guessed time it would sooner or later
-// be used after its end.
+// checkComplete refuses an answer that does not say how long the token lives: kept
+// for a guessed time it would sooner or later be used after its end. It refuses
+// scopes that were not asked for as well: the operator's are a ceiling.
+func (a *tokenResponse) checkComplete(asked []string) error {
+	switch {
+	case a.lifetime == 0:
+		return errors.New("expires_in is missing")
+	case a.isWider(asked):
+		return errors.New("scope is wider than what was asked for")
+	}
+	return nil
+}
+
+// isWider reports whether the answer grants a scope that was not asked for. An
+// issuer may grant less, and then has to say so (RFC 6749 section 3.3).
+func (a *tokenResponse) isWider(asked []string) bool {
+	for scope := range strings.FieldsSeq(a.scope) {
+		if !slices.Contains(asked, scope) {
+			return true
+		}
+	}
+	return false
+}
+
+// parseExpiresIn returns the lifetime in expires_in, at least a second; 0 if there
+// is none.
 func parseExpiresIn(value json.RawMessage) (time.Duration, error) {
 	literal := string(value)
 	switch {
 	case literal == "":
-		return 0, errors.New("expires_in is missing")
+		return 0, nil
 	case strings.Trim(literal, "0123456789") != "":
 		return 0, errors.New("expires_in is not a positive whole number")
 	}
@@ -111,25 +136,15 @@ func parseExpiresIn(value json.RawMessage) (time.Duration, error) {
 	if seconds == 0 {
 		return 0, errors.New("expires_in is 0")
 	}
-	return min(time.Duration(seconds)*time.Second, maxLifetime), nil
+	return time.Duration(seconds) * time.Second, nil
 }
 
-// grantedScope returns the scope of the token, space-separated. An issuer may grant
-// less than was asked for, and then has to say so (RFC 6749 section 3.3). More is
-// refused: the operator's scopes are a ceiling.
-func grantedScope(all map[string]json.RawMessage, asked []string) (string, error) {
+// grantedScope returns the scope that the answer says, space-separated; "" if it
+// says none.
+func grantedScope(all map[string]json.RawMessage) (string, error) {
 	scope, err := stringField(all, "scope")
 	if err != nil {
 		return "", err
 	}
-	scopes := strings.Fields(scope)
-	if len(scopes) == 0 {
-		return strings.Join(asked, " "), nil
-	}
-	for _, s := range scopes {
-		if !slices.Contains(asked, s) {
-			return "", errors.New("scope is wider than what was asked for")
-		}
-	}
-	return strings.Join(scopes, " "), nil
+	return strings.Join(strings.Fields(scope), " "), nil
 }

@@ -120,7 +120,7 @@ func TestT30_Dots(t *testing.T) {
 		dots := []byte(`{"access_token":"` + strings.Repeat(".", n) + `","token_type":"Bearer","expires_in":60}`)
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		_, err := parseTokenResponse(dots, nil)
+		_, err := parseTokenResponse(dots)
 		runtime.ReadMemStats(&after)
 		if (err == nil) != (n <= maxAccessToken) {
 			t.Errorf("%s: %v", name, err)
@@ -129,7 +129,7 @@ func TestT30_Dots(t *testing.T) {
 			t.Errorf("%s: %d bytes for %d", name, cost, len(dots))
 		}
 	}
-	if _, err := parseTokenResponse([]byte(`{"access_token":"`+strings.Repeat(".", maxBody)), nil); err == nil {
+	if _, err := parseTokenResponse([]byte(`{"access_token":"` + strings.Repeat(".", maxBody))); err == nil {
 		t.Error("an answer without an end is taken")
 	}
 }

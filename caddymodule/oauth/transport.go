@@ -18,8 +18,8 @@ import (
 // alone would take a form for a token response, a string for expires_in, and the
 // last of two equal keys.
 type checkedTransport struct {
-	base            http.RoundTripper
-	requestedScopes []string
+	base  http.RoundTripper
+	check func(*tokenResponse) error // what the caller asks of an answer besides
 
 	response *tokenResponse
 	received time.Time
@@ -84,7 +84,10 @@ func (w *checkedTransport) checkResponse(res *http.Response, body []byte) *Error
 	if res.StatusCode != http.StatusOK {
 		return parseErrorResponse(res.StatusCode, body)
 	}
-	a, err := parseTokenResponse(body, w.requestedScopes)
+	a, err := parseTokenResponse(body)
+	if err == nil {
+		err = w.check(a)
+	}
 	if err != nil {
 		return &Error{Kind: Unavailable, reason: err.Error()}
 	}

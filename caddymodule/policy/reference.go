@@ -13,12 +13,17 @@ type Mount struct {
 	// Scheme, Host and Prefix are those of the platform's base URL.
 	Scheme, Host, Prefix string
 
-	// Path is the forwarded path, below Prefix, as [Canonical] returned it.
+	// Cut is what the provider has cut off the front of the canonical path
+	// before Prefix was put there: "" or /x.
+	Cut string
+
+	// Path is the forwarded path, below Prefix, as [Canonical] returned it, without
+	// Cut.
 	Path string
 
 	// Received is the escaped path as the client sent it, and Forwarded what
-	// handle_path and the like have left of it: what they took off the front is
-	// where the platform is mounted.
+	// handle_path and the like have left of it: what they took off the front, and
+	// Cut behind it, is where the platform is mounted.
 	Received, Forwarded string
 }
 
@@ -74,11 +79,11 @@ func (m Mount) LocalURL(reference string) (local string, ok bool) {
 func (m Mount) mountPath() (string, bool) {
 	mounted, ok := strings.CutSuffix(m.Received, m.Forwarded)
 	if !ok || mounted == "" {
-		return "", ok
+		return m.Cut, ok
 	}
 	// One spelling: a browser reads //x as a host.
 	mounted, err := Canonical(mounted)
-	return strings.TrimSuffix(mounted, "/"), err == nil
+	return strings.TrimSuffix(mounted, "/") + m.Cut, err == nil
 }
 
 // isUpstream reports whether an absolute URL is on the platform's host.

@@ -19,7 +19,7 @@ import (
 func TestNestedMintIsPartOfTheProbe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, i := start(t, Options{}, time.Hour)
-		i.mint = func(ctx context.Context, id delegation.Identity) (*delegation.Token, error) {
+		i.mint = func(ctx context.Context, id delegation.Identity, _ *delegation.Token) (*delegation.Token, error) {
 			if !id.IsService() {
 				if _, _, err := i.view.Get(ctx, service); err != nil {
 					return nil, err
@@ -47,7 +47,7 @@ func TestLateFailureIsNoNews(t *testing.T) {
 	for _, late := range []time.Duration{firstPause / 2, 2 * firstPause} {
 		synctest.Test(t, func(t *testing.T) {
 			e, i := start(t, Options{}, time.Hour)
-			i.mint = func(_ context.Context, id delegation.Identity) (*delegation.Token, error) {
+			i.mint = func(_ context.Context, id delegation.Identity, _ *delegation.Token) (*delegation.Token, error) {
 				if id.Subject == "late" {
 					time.Sleep(late)
 				}
@@ -74,7 +74,7 @@ func TestLateFailureIsNoNews(t *testing.T) {
 func TestLateFailureIsNotTheProbes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, i := start(t, Options{}, time.Hour)
-		i.mint = func(_ context.Context, id delegation.Identity) (*delegation.Token, error) {
+		i.mint = func(_ context.Context, id delegation.Identity, _ *delegation.Token) (*delegation.Token, error) {
 			switch id.Subject {
 			case "late":
 				time.Sleep(2 * firstPause)

@@ -24,12 +24,12 @@ import (
 // a tenth of their life.
 const maxSkew = 30 * time.Second
 
-// Engine holds one provider's tokens at one issuer. It outlives configurations
-// and holds nothing of any one of them but what is attached, see
-// [Engine.Attach]. Every setting that a token depends on is part of the token's
-// identity: a configuration with another value does not find it. There is
-// nothing to close: an engine has no goroutine of its own, and mints under way
-// end by their deadline.
+// Engine holds the tokens of one provider, or of one of its sources, at one
+// issuer. It outlives configurations and holds nothing of any one of them but
+// what is attached, see [Engine.Attach]. Every setting that a token depends on is
+// part of the token's identity: a configuration with another value does not find
+// it. There is nothing to close: an engine has no goroutine of its own, and mints
+// under way end by their deadline.
 type Engine struct {
 	options  atomic.Pointer[Options] // of the latest view
 	shared   Shared                  // nil: no other machine shares the tokens
@@ -72,7 +72,7 @@ func (en *entry) matches(id *delegation.Identity) bool {
 func (en *entry) identity() delegation.Identity {
 	a := en.account
 	return delegation.Identity{
-		Provider: a.provider, Issuer: a.issuer, Client: a.client, Key: a.key, Audience: a.audience, Config: a.config,
+		Provider: a.provider, Source: a.source, Issuer: a.issuer, Client: a.client, Key: a.key, Audience: a.audience, Config: a.config,
 		Person: en.person, Participant: en.participant, Scopes: en.scopes,
 	}
 }
@@ -105,14 +105,19 @@ func (e *Engine) lookup(k string, id *delegation.Identity, now time.Time) *entry
 	return en
 }
 
-// store keeps a token. The error is [ErrPurged] if the identity was purged
-// since the operation began.
-func (e *Engine) store(k string, id *delegation.Identity, t *delegation.Token, op *Operation) error {
+// store keeps the token that answers a request. The error is [ErrPurged] if the
+// identity was purged since the operation began.
+func (e *Engine) store(req *request, t *delegation.Token, op *Operation) error {
 	return op.UnlessPurged(func() {
 		if keep := time.Until(usableUntil(t)); keep > 0 {
+			id := &req.id
 			en := &entry{account: e.keys.account(id), person: id.Person, participant: id.Participant, scopes: id.Scopes, token: t, generation: op.generation}
-			en.renewAt.Store(renewalTime(t).UnixNano())
-			e.entries.Set(id.Person, k, en, keep, id.IsService())
+			renewAt := renewalTime(t).UnixNano()
+			if t.Same(req.rejected) { // there is no other one yet
+				renewAt = max(renewAt, en.afterPause(circuit.Backoff(1)))
+			}
+			en.renewAt.Store(renewAt)
+			e.entries.Set(id.Person, req.key, en, keep, id.IsService())
 		}
 	})
 }

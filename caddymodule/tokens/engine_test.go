@@ -42,7 +42,7 @@ func TestOneMint(t *testing.T) {
 func TestT31_SickIssuer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, i := start(t, Options{}, time.Hour)
-		i.mint = func(ctx context.Context, id delegation.Identity) (*delegation.Token, error) {
+		i.mint = func(ctx context.Context, id delegation.Identity, _ *delegation.Token) (*delegation.Token, error) {
 			if id.IsService() {
 				time.Sleep(500 * time.Millisecond)
 				return nil, delegation.Refuse(delegation.IssuerUnavailable, nil)
@@ -125,7 +125,9 @@ func TestMintHasADeadline(t *testing.T) {
 func TestPanickingMint(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, i := start(t, Options{}, time.Hour)
-		i.mint = func(context.Context, delegation.Identity) (*delegation.Token, error) { panic("planted") }
+		i.mint = func(context.Context, delegation.Identity, *delegation.Token) (*delegation.Token, error) {
+			panic("planted")
+		}
 		i.want(t, alice, false, delegation.IssuerUnavailable)
 		i.mint = nil
 		i.want(t, alice, false, delegation.IssuerUnavailable)
@@ -189,7 +191,7 @@ func TestConcurrency(t *testing.T) {
 			mu.Unlock()
 			return &delegation.Token{Access: delegation.NewSecret("x"), Minted: time.Now(), Expires: time.Now().Add(life)}, nil
 		}
-		i.mint = func(ctx context.Context, id delegation.Identity) (*delegation.Token, error) {
+		i.mint = func(ctx context.Context, id delegation.Identity, _ *delegation.Token) (*delegation.Token, error) {
 			if id.IsService() {
 				services++
 				return call(time.Hour)
@@ -236,7 +238,7 @@ func TestRenewOnce(t *testing.T) {
 // gave before: it is asked once for each time that it is reported.
 func TestSameTokenAgain(t *testing.T) {
 	_, i := start(t, Options{}, time.Hour)
-	i.mint = func(context.Context, delegation.Identity) (*delegation.Token, error) {
+	i.mint = func(context.Context, delegation.Identity, *delegation.Token) (*delegation.Token, error) {
 		return &delegation.Token{Access: delegation.NewSecret("always"), Minted: time.Now(), Expires: time.Now().Add(time.Hour)}, nil
 	}
 	stale, _, _ := i.get(t, alice)

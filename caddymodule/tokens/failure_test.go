@@ -23,7 +23,7 @@ func TestT33_OnePersonsRefusalIsTheirs(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			e, i := start(t, Options{}, time.Hour)
-			i.mint = func(_ context.Context, id delegation.Identity) (*delegation.Token, error) {
+			i.mint = func(_ context.Context, id delegation.Identity, _ *delegation.Token) (*delegation.Token, error) {
 				if id.Subject == "mallory" {
 					return nil, &delegation.Refusal{Code: code}
 				}
@@ -143,7 +143,9 @@ func TestProbeThatLearnsNothing(t *testing.T) {
 		}
 		time.Sleep(rejectedPause)
 		i.failing("", 0)
-		i.mint = func(context.Context, delegation.Identity) (*delegation.Token, error) { panic("planted") }
+		i.mint = func(context.Context, delegation.Identity, *delegation.Token) (*delegation.Token, error) {
+			panic("planted")
+		}
 		i.want(t, alice, false, delegation.IssuerUnavailable)
 		i.mint = nil
 		time.Sleep(maxPause)
@@ -180,7 +182,7 @@ func TestT35_ThrottledForAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, i := start(t, Options{}, time.Hour)
 		throttle := &delegation.Refusal{Code: delegation.IssuerThrottled, RetryAfter: 40 * time.Second}
-		i.mint = func(ctx context.Context, id delegation.Identity) (*delegation.Token, error) {
+		i.mint = func(ctx context.Context, id delegation.Identity, _ *delegation.Token) (*delegation.Token, error) {
 			if id.IsService() {
 				return nil, throttle
 			}
@@ -206,7 +208,7 @@ func TestServiceTokenRenewal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, i := start(t, Options{Concurrency: 4}, time.Hour)
 		services := 0
-		i.mint = func(ctx context.Context, id delegation.Identity) (*delegation.Token, error) {
+		i.mint = func(ctx context.Context, id delegation.Identity, _ *delegation.Token) (*delegation.Token, error) {
 			time.Sleep(10 * time.Millisecond)
 			if id.IsService() {
 				services++
@@ -240,7 +242,7 @@ func TestServiceTokenRenewal(t *testing.T) {
 func TestAFewDoNotHoldTheBreaker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, i := start(t, Options{}, time.Hour)
-		i.mint = func(_ context.Context, id delegation.Identity) (*delegation.Token, error) {
+		i.mint = func(_ context.Context, id delegation.Identity, _ *delegation.Token) (*delegation.Token, error) {
 			if id.Subject[0] == '!' {
 				return nil, delegation.Refuse(delegation.IssuerUnavailable, nil)
 			}

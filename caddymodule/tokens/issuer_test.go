@@ -55,7 +55,7 @@ func start(t *testing.T, o Options, life time.Duration) (*Engine, *issuer) {
 	return e, i
 }
 
-func (i *issuer) Mint(ctx context.Context, id delegation.Identity) (*delegation.Token, error) {
+func (i *issuer) Mint(ctx context.Context, id delegation.Identity, refused *delegation.Token) (*delegation.Token, error) {
 	i.mu.Lock()
 	i.mints = append(i.mints, id.Subject)
 	fail, hold := i.fail, i.hold
@@ -78,7 +78,7 @@ func (i *issuer) Mint(ctx context.Context, id delegation.Identity) (*delegation.
 	case fail != nil:
 		return nil, fail
 	case i.mint != nil:
-		return i.mint(ctx, id)
+		return i.mint(ctx, id, refused)
 	}
 	now := time.Now()
 	return &delegation.Token{Access: delegation.NewSecret(rand.Text()), Minted: now, Expires: now.Add(i.life)}, nil

@@ -10,10 +10,10 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// account is the part of an identity that all tokens of one configured provider
-// have in common.
+// account is the part of an identity that all tokens of one source of a
+// configured provider have in common.
 type account struct {
-	provider, issuer, client, key, audience, config string
+	provider, source, issuer, client, key, audience, config string
 }
 
 // keys computes the cache keys of identities. The hash of the account, which is
@@ -54,7 +54,7 @@ func (k *keys) accountKey(id *delegation.Identity) *accountKey {
 		return last
 	}
 	var b []byte
-	for _, part := range [...]string{a.provider, a.issuer, a.client, a.key, a.audience, a.config} {
+	for _, part := range [...]string{a.provider, a.source, a.issuer, a.client, a.key, a.audience, a.config} {
 		b = appendPart(b, part)
 	}
 	now := &accountKey{a, sha256.Sum256(b)}
@@ -63,7 +63,7 @@ func (k *keys) accountKey(id *delegation.Identity) *accountKey {
 }
 
 func accountOf(id *delegation.Identity) account {
-	return account{id.Provider, id.Issuer, id.Client, id.Key, id.Audience, id.Config}
+	return account{id.Provider, id.Source, id.Issuer, id.Client, id.Key, id.Audience, id.Config}
 }
 
 func appendPart(b []byte, s string) []byte {

@@ -23,6 +23,7 @@ func sameIdentity(a, b *delegation.Identity) bool { return entryOf(*a).matches(b
 // fields sets each part of an identity.
 var fields = []func(*delegation.Identity, string){
 	func(i *delegation.Identity, s string) { i.Provider = s },
+	func(i *delegation.Identity, s string) { i.Source = s },
 	func(i *delegation.Identity, s string) { i.Issuer = s },
 	func(i *delegation.Identity, s string) { i.Client = s },
 	func(i *delegation.Identity, s string) { i.Key = s },

@@ -58,7 +58,7 @@ func (v *View) obtain(ctx context.Context, req *request) (*delegation.Token, err
 
 func (v *View) obtainShared(ctx context.Context, req *request) (t *delegation.Token, err error) {
 	e := v.engine
-	if s := slotFrom(ctx); s != nil {
+	if s := slotFrom(ctx, e); s != nil {
 		req.nested, req.permit = true, s.permit
 		// A mint that waits for another one gives its slot back meanwhile: mints
 		// that wait for this one could otherwise hold all of them.
@@ -135,13 +135,13 @@ func (v *View) mintOnce(ctx context.Context, req *request, op *Operation) (t *de
 		return nil, err
 	}
 	e.failures.store.Delete(req.id.Person, req.key)
-	return t, e.store(req.key, &req.id, t, op)
+	return t, e.store(req, t, op)
 }
 
 // mintInSlot asks the issuer once there is a slot, if the breaker allows.
 func (v *View) mintInSlot(ctx context.Context, req *request) (t *delegation.Token, err error) {
 	e := v.engine
-	s := &slot{queue: e.mintSlots.Load().all, owner: req.id.Person}
+	s := &slot{engine: e, queue: e.mintSlots.Load().all, owner: req.id.Person}
 	if err := s.acquire(ctx); err != nil {
 		return nil, err
 	}
@@ -159,7 +159,7 @@ func (v *View) mintInSlot(ctx context.Context, req *request) (t *delegation.Toke
 	begun := time.Now()
 	ctx, done := v.client.BeginMint(context.WithValue(ctx, slotKey{}, s), &req.id, req.reason)
 	err = background.Do("minting", func() (err error) {
-		t, err = v.client.Mint(ctx, req.id)
+		t, err = v.client.Mint(ctx, req.id, req.rejected)
 		return err
 	})
 	if err == nil && t == nil {

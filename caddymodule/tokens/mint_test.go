@@ -36,7 +36,7 @@ func TestJustLanded(t *testing.T) {
 func TestQueueHasAnEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, i := start(t, Options{Concurrency: 1, Timeout: time.Second}, time.Hour)
-		i.mint = func(_ context.Context, id delegation.Identity) (*delegation.Token, error) {
+		i.mint = func(_ context.Context, id delegation.Identity, _ *delegation.Token) (*delegation.Token, error) {
 			time.Sleep(600 * time.Millisecond)
 			return &delegation.Token{Access: delegation.NewSecret("x"), Minted: time.Now(), Expires: time.Now().Add(time.Hour)}, nil
 		}
@@ -60,7 +60,7 @@ func TestQueueHasAnEnd(t *testing.T) {
 func TestQueueIsNotTheIssuers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, i := start(t, Options{}, time.Hour)
-		i.mint = func(ctx context.Context, id delegation.Identity) (*delegation.Token, error) {
+		i.mint = func(ctx context.Context, id delegation.Identity, _ *delegation.Token) (*delegation.Token, error) {
 			select {
 			case <-time.After(700 * time.Millisecond):
 				return &delegation.Token{Access: delegation.NewSecret("x"), Minted: time.Now(), Expires: time.Now().Add(time.Hour)}, nil
@@ -81,7 +81,7 @@ func TestQueueIsNotTheIssuers(t *testing.T) {
 			t.Errorf("%v, breaker %+v", got, e.Status().Issuer)
 		}
 		// An issuer that had all the time is to blame.
-		i.mint = func(ctx context.Context, _ delegation.Identity) (*delegation.Token, error) {
+		i.mint = func(ctx context.Context, _ delegation.Identity, _ *delegation.Token) (*delegation.Token, error) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}

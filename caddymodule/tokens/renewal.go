@@ -66,9 +66,13 @@ func (e *Engine) renewAhead(en *entry, at int64) {
 }
 
 // retryRenewal has a later use try again, after the pause that the refusal asks
-// for or a quarter of the time left, whichever is longer. Until the token
-// expires nobody notices that a renewal has failed.
+// for. Until the token expires nobody notices that a renewal has failed.
 func (en *entry) retryRenewal(r *delegation.Refusal) {
-	wait := max(circuit.RetryDelay(r, 1), r.RetryAfter, time.Until(en.usableUntil())/4)
-	en.renewAt.Store(time.Now().Add(wait).UnixNano())
+	en.renewAt.Store(en.afterPause(max(circuit.RetryDelay(r, 1), r.RetryAfter)))
+}
+
+// afterPause returns the renewAt after a pause or a quarter of the time left,
+// whichever is longer.
+func (en *entry) afterPause(pause time.Duration) int64 {
+	return time.Now().Add(max(pause, time.Until(en.usableUntil())/4)).UnixNano()
 }

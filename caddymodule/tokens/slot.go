@@ -33,6 +33,7 @@ func newSlotQueue(n int) *fairqueue.Queue[delegation.Person] {
 // slot is the right to one call at the issuer. A mint carries its slot in its
 // context, so that it can give it back while it waits for another mint.
 type slot struct {
+	engine  *Engine
 	queue   *fairqueue.Queue[delegation.Person]
 	owner   delegation.Person
 	release func()         // nil: it is not held
@@ -42,9 +43,14 @@ type slot struct {
 // slotKey is the key of the slot in a mint's context.
 type slotKey struct{}
 
-// slotFrom returns the slot of the mint that the context belongs to, or nil.
-func slotFrom(ctx context.Context) *slot {
+// slotFrom returns the slot of the engine's mint that the context belongs to; nil
+// if there is none, or if it is another engine's, whose slots and breaker are of
+// no concern to this one.
+func slotFrom(ctx context.Context, e *Engine) *slot {
 	s, _ := ctx.Value(slotKey{}).(*slot)
+	if s == nil || s.engine != e {
+		return nil
+	}
 	return s
 }
 

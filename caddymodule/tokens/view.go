@@ -16,7 +16,7 @@ import (
 // way to the issuer, its metrics and its log.
 type Client interface {
 	// Mint obtains a token from the issuer, see [delegation.Mint].
-	Mint(ctx context.Context, id delegation.Identity) (*delegation.Token, error)
+	Mint(ctx context.Context, id delegation.Identity, refused *delegation.Token) (*delegation.Token, error)
 
 	// Forget deletes what else is remembered of the selection. It is called for
 	// every purge, also one of another machine.

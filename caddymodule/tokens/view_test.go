@@ -25,7 +25,7 @@ func TestR14_MintsThatPanic(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, i := start(t, Options{}, time.Hour)
 		var broken atomic.Bool
-		i.mint = func(context.Context, delegation.Identity) (*delegation.Token, error) {
+		i.mint = func(context.Context, delegation.Identity, *delegation.Token) (*delegation.Token, error) {
 			if broken.Load() {
 				panic("alice")
 			}

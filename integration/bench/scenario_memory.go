@@ -106,7 +106,7 @@ func someone(i int) delegation.Identity {
 type mint struct{ size int }
 
 // Mint implements [tokens.Client].
-func (m mint) Mint(context.Context, delegation.Identity) (*delegation.Token, error) {
+func (m mint) Mint(context.Context, delegation.Identity, *delegation.Token) (*delegation.Token, error) {
 	token := make([]byte, m.size/2)
 	_, _ = rand.Read(token)
 	now := time.Now()
