@@ -53,7 +53,7 @@ func (s *Store) unavailable(operation string, err error) error {
 
 // isStoreError tells whether an error is one of this package's.
 func isStoreError(err error) bool {
-	return errors.Is(err, ErrNotFound) || errors.Is(err, ErrPending) || errors.Is(err, ErrForeignFlow) || errors.Is(err, ErrConflict) || errors.Is(err, ErrDamaged) || errors.Is(err, ErrUnavailable)
+	return errors.Is(err, ErrNotFound) || errors.Is(err, ErrPending) || errors.Is(err, ErrForeignFlow) || errors.Is(err, ErrConflict) || errors.Is(err, ErrLeased) || errors.Is(err, ErrReplaced) || errors.Is(err, ErrDamaged) || errors.Is(err, ErrUnavailable)
 }
 
 // The errors of consent flows, besides those of grants.

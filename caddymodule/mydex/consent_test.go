@@ -150,7 +150,7 @@ func TestSuspendedIsNotedOnce(t *testing.T) {
 // once, and each question the same answer.
 func TestManyAskAtOnce(t *testing.T) {
 	r := newRig(t)
-	if _, err := r.store.Suspend(t.Context(), r.connect("alice", "1")); err != nil {
+	if _, err := r.store.Suspend(t.Context(), r.connect("alice", "1"), "refused"); err != nil {
 		t.Fatal(err)
 	}
 	r.resumable()
@@ -181,7 +181,7 @@ func TestManyAskAtOnce(t *testing.T) {
 // platform is away says nothing of a key.
 func TestResumeAfterAnOutage(t *testing.T) {
 	r := newRig(t)
-	if _, err := r.store.Suspend(t.Context(), r.connect("alice", "1")); err != nil {
+	if _, err := r.store.Suspend(t.Context(), r.connect("alice", "1"), "refused"); err != nil {
 		t.Fatal(err)
 	}
 	r.resumable()

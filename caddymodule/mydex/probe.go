@@ -36,7 +36,7 @@ func (p *Provider) DiagnoseUnauthorized(ctx context.Context, d *delegation.Deleg
 	if err != nil {
 		return nil
 	}
-	done, err := store.Suspend(ctx, cached.grant)
+	done, err := store.Suspend(ctx, cached.grant, "refused")
 	if err != nil {
 		return nil
 	}
