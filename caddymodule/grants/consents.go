@@ -84,10 +84,11 @@ func (c *Consents) hookContext(ctx context.Context) (context.Context, context.Ca
 // decode returns a grant of the database as the provider sees it. The error names
 // no value.
 func (c *Consents) decode(g *Grant) (*delegation.Grant, error) {
-	decoded := &delegation.Grant{
-		ID: g.ID, Version: g.Version, Person: g.Person, Source: g.Source, Account: g.Account, Label: g.Label, Scopes: g.Scopes,
-		Secret: g.Secret, Tokens: g.Tokens, Suspended: g.State != Active, Created: g.Created, Changed: g.Changed,
-	}
+	return c.decodeForProvider(g.forProvider())
+}
+
+// decodeForProvider sets the decoded value of a grant that nobody else has.
+func (c *Consents) decodeForProvider(decoded *delegation.Grant) (*delegation.Grant, error) {
 	if c.o.Decoder == nil {
 		return decoded, nil
 	}
@@ -118,10 +119,23 @@ func refusalOf(err error) *delegation.Refusal {
 	case errors.Is(err, ErrConflict), errors.Is(err, ErrOtherAccount):
 		return delegation.Refuse(delegation.AccountConflict, err)
 	default:
+		if ended, ok := errors.AsType[*EndedError](err); ok {
+			return delegation.Refuse(endedCode(ended.Reason), err)
+		}
 		if r, ok := errors.AsType[*delegation.Refusal](err); ok {
 			return r
 		}
 		return delegation.Refuse(delegation.GrantsUnavailable, err)
+	}
+}
+
+// endedCode is the code of a flow that has ended for a reason.
+func endedCode(reason string) delegation.Code {
+	switch code := delegation.Code(reason); code {
+	case delegation.TokenRejected, delegation.ConsentDenied, delegation.AccountConflict:
+		return code
+	default:
+		return delegation.FlowExpired
 	}
 }
 
