@@ -103,7 +103,7 @@ func (p *provider) loadState(services appServices) {
 	}).(*pooledEngine)
 	p.state.unauthorized = p.refs.loadOrNew(key("unauthorized", p.traits.Fingerprint), func() caddy.Destructor {
 		return unauthorized.New()
-	}).(*unauthorized.History)
+	}).(*unauthorized.RenewalLimiter)
 }
 
 // stateKey is the key in the pool of a kind of state, by the provider's name,

@@ -76,7 +76,7 @@ func (c *engineClient) BeginMint(ctx context.Context, id *delegation.Identity, w
 // one configuration: no context, logger or metrics.
 type providerState struct {
 	*pooledEngine
-	unauthorized *unauthorized.History // by the fingerprint: changed settings may have mended the cause
+	unauthorized *unauthorized.RenewalLimiter // by the fingerprint: changed settings may have mended the cause
 }
 
 // pooledEngine is the token engine in the pool, of one provider and one issuer.
@@ -88,7 +88,7 @@ type pooledEngine struct {
 	// may be handed to the same person.
 	tokenPacing *cache.Cache
 
-	member *fleet.Member // nil: this machine shares tokens with no other
+	member *fleet.SharedTokens // nil: this machine shares tokens with no other
 }
 
 // newPooledEngine makes the engine of the named provider, and joins it to the

@@ -44,7 +44,7 @@ func shares(t *testing.T, o Options) {
 	// With people enough for all nodes of a cluster.
 	before := time.Now()
 	sender := &revoker{session.NewRevocations(), nil, a.fleet}
-	sender.sessions = a.fleet.JoinSessions(sender.Revocations)
+	sender.sessions = a.fleet.JoinRevocations(sender.Revocations)
 	defer sender.sessions.Leave()
 	for n := range 20 {
 		sender.revoke(t, delegation.Person{Realm: "r", Subject: fmt.Sprint(n)})

@@ -61,7 +61,7 @@ func (i *issuer) set(mint func(context.Context, delegation.Identity) (*delegatio
 // machine is a token engine with a fleet of its own, as on another computer.
 type machine struct {
 	fleet   *Fleet
-	member  *Member
+	member  *SharedTokens
 	engine  *tokens.Engine
 	view    *tokens.View
 	issuer  *issuer

@@ -151,7 +151,7 @@ func TestNotUpWithPending(t *testing.T) {
 	_, a, _ := pair(t, serve(t), Options{})
 	a.get(t, person("alice"))
 	a.fleet.mu.Lock()
-	r := a.fleet.purgeOutbox.add(purge{"space", alice})
+	r := a.fleet.purgeOutbox.add(streamSelection{"space", alice})
 	a.fleet.mu.Unlock()
 	if a.fleet.markUp() != nil {
 		t.Error("it is up, and the others do not know")
@@ -170,19 +170,19 @@ func TestNotUpWithPending(t *testing.T) {
 func TestPendingIsBounded(t *testing.T) {
 	j := newPurgeOutbox()
 	for n := range maxPending + 1 {
-		j.add(purge{"space", delegation.Selection{Subject: fmt.Sprint(n)}})
+		j.add(streamSelection{"space", delegation.Selection{Subject: fmt.Sprint(n)}})
 	}
-	j.add(purge{"other", alice})
+	j.add(streamSelection{"other", alice})
 	if j.pending["space"] != 1 || j.pending["other"] != 1 || len(j.records) != 2 {
 		t.Errorf("pending %v", j.pending)
 	}
-	if j.records[purge{Namespace: "space"}] == nil {
+	if j.records[streamSelection{Namespace: "space"}] == nil {
 		t.Error("it is not of everybody")
 	}
 	for _, r := range j.records {
 		r.At = r.At.Add(-2 * republishFor)
 	}
-	j.markPublished(j.records[purge{"other", alice}])
+	j.markPublished(j.records[streamSelection{"other", alice}])
 	j.dropPublished()
 	if len(j.records) != 1 || j.pending["space"] != 1 {
 		t.Errorf("after a while there are %d, pending %v", len(j.records), j.pending)
@@ -216,8 +216,8 @@ func TestPurgeInterrupted(t *testing.T) {
 	until(t, 5*time.Second, "it is complete", func() bool { return a.member.Status().Pending == 0 && a.fleet.Up() })
 
 	j := newPurgeOutbox()
-	first := j.add(purge{"space", alice})
-	second := j.add(purge{"space", alice})
+	first := j.add(streamSelection{"space", alice})
+	second := j.add(streamSelection{"space", alice})
 	j.markPublished(first)
 	if j.pending["space"] != 1 {
 		t.Error("the second purge is called told")
