@@ -50,14 +50,7 @@ func TestPurgeWhileDown(t *testing.T) {
 	if c := b.change(t); c != "up" {
 		t.Errorf("b: %s", c)
 	}
-	select {
-	case got := <-b.dropped:
-		if got != alice {
-			t.Errorf("dropped %+v", got)
-		}
-	case <-time.After(5 * time.Second):
-		t.Fatal("b does not know")
-	}
+	b.wantDropped(t, alice)
 }
 
 // TestRestartWithoutPersistence protects purges of just before Redis lost its
@@ -73,9 +66,7 @@ func TestRestartWithoutPersistence(t *testing.T) {
 	b.get(t, person("alice"))
 	way.cut()
 	b.change(t)
-	if err := a.engine.Purge(t.Context(), alice); err != nil {
-		t.Fatal(err) // it is complete as far as a can know
-	}
+	a.purge(t, alice) // it is complete as far as a can know
 	s.kill()
 	a.change(t)
 	if !s.start() {
@@ -85,14 +76,7 @@ func TestRestartWithoutPersistence(t *testing.T) {
 	if c := a.change(t); c != "up" {
 		t.Fatal(c)
 	}
-	select {
-	case got := <-b.dropped:
-		if got != alice {
-			t.Errorf("dropped %+v", got)
-		}
-	case <-time.After(5 * time.Second):
-		t.Error("b does not know")
-	}
+	b.wantDropped(t, alice)
 }
 
 // TestDataLost protects purges from an outage that only the data has: somebody
@@ -107,9 +91,7 @@ func TestDataLost(t *testing.T) {
 			_, a, b := pair(t, s, Options{})
 			a.get(t, person("alice"))
 			b.get(t, person("alice"))
-			if err := a.engine.Purge(t.Context(), alice); err != nil {
-				t.Fatal(err)
-			}
+			a.purge(t, alice)
 			<-b.dropped
 			lose(s)
 			for _, m := range []*machine{a, b} {
@@ -132,17 +114,13 @@ func TestTooManyMissed(t *testing.T) {
 	_, a, b := pair(t, s, Options{})
 	b.get(t, person("alice"))
 	a.get(t, person("alice"))
-	if err := a.engine.Purge(t.Context(), delegation.Selection{Subject: "bob"}); err != nil {
-		t.Fatal(err)
-	}
+	a.purge(t, delegation.Selection{Subject: "bob"})
 	<-b.dropped
 	s.signal(syscall.SIGSTOP)
 	b.fleet.markDown(b.fleet.health.epoch.Load(), errDown)
 	s.signal(syscall.SIGCONT)
 	s.do("XTRIM", s.keys("purges")[0], "MAXLEN", "0")
-	if got := <-b.dropped; got != (delegation.Selection{}) {
-		t.Errorf("dropped %+v", got)
-	}
+	b.wantDropped(t, delegation.Selection{})
 }
 
 // TestNotUpWithPending protects from the moment between the last purge that is
