@@ -76,11 +76,11 @@ type App struct {
 	refs            poolRefs
 	logger          *zap.Logger
 
-	refusals      *refusalStats        // of directives without a provider
-	revocations   *session.Revocations // the process's
-	fleetSessions *fleet.Sessions      // shares revocations with other machines; nil without a fleet
-	stopFleetLog  func()               // ends logFleetChanges; nil before Start
-	realmNames    *realmNames
+	refusals          *refusalStats            // of directives without a provider
+	revocations       *session.Revocations     // the process's
+	sharedRevocations *fleet.SharedRevocations // shares revocations with other machines; nil without a fleet
+	stopFleetLog      func()                   // ends logFleetChanges; nil before Start
+	realmNames        *realmNames
 
 	logoutRealms *logoutRealms
 	aliases      *aliasRegistry

@@ -30,7 +30,7 @@ func (a *App) orphanedGrants(counts []grants.ProviderCount) (orphaned []grants.P
 func orphanedGrantsMessage(orphaned []grants.ProviderCount) string {
 	texts := make([]string, len(orphaned))
 	for i, c := range orphaned {
-		texts[i] = fmt.Sprintf("%d of provider %s", c.Grants, command.Printable(c.Provider))
+		texts[i] = fmt.Sprintf("%d of provider %s", c.Grants, command.QuoteForTerminal(c.Provider))
 	}
 	return "there are grants of providers that are not configured: " + strings.Join(texts, ", ") +
 		"; if a provider was renamed, `caddy delegate grants rename <old> <new>` takes them along, otherwise delete them"

@@ -105,7 +105,7 @@ func (p *provider) loadState(services appServices) {
 	p.state.pooledEngine = p.client.engine
 	p.state.unauthorized = p.refs.loadOrNew(p.stateKey("unauthorized", p.traits.Fingerprint), func() caddy.Destructor {
 		return unauthorized.New()
-	}).(*unauthorized.History)
+	}).(*unauthorized.RenewalLimiter)
 }
 
 // issuer is what the provider's engines and grants belong to over reloads.

@@ -113,7 +113,7 @@ func (c *engineClient) BeginMint(ctx context.Context, id *delegation.Identity, w
 // one configuration: no context, logger or metrics.
 type providerState struct {
 	*pooledEngine
-	unauthorized *unauthorized.History // by the fingerprint: changed settings may have mended the cause
+	unauthorized *unauthorized.RenewalLimiter // by the fingerprint: changed settings may have mended the cause
 }
 
 // pooledEngine is a token engine in the pool, of one provider or one of its
@@ -126,7 +126,7 @@ type pooledEngine struct {
 	// may be handed to the same person.
 	tokenPacing *cache.Cache
 
-	member *fleet.Member // nil: this machine shares tokens with no other
+	member *fleet.SharedTokens // nil: this machine shares tokens with no other
 }
 
 // newPooledEngine makes an engine of the named provider, and joins it to the

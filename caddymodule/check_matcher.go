@@ -100,7 +100,7 @@ func (l *checkedConfig) checkPrefixes(provider string, tell func(delegation.Find
 			}
 		}
 		if prefix := p.prefixLeft(lines); prefix != "" {
-			tell(delegation.Finding{Step: "policy", Detail: "delegate " + name + ": every path that comes to it begins with " + command.Printable(prefix) +
+			tell(delegation.Finding{Step: "policy", Detail: "delegate " + name + ": every path that comes to it begins with " + command.QuoteForTerminal(prefix) +
 				", and no line of its policy does: write handle_path, which takes the prefix off, where handle stands"})
 		}
 	}

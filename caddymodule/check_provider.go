@@ -23,7 +23,7 @@ type routePolicy struct {
 
 // checkConfiguration checks the providers of a configuration, and what is around
 // them.
-func checkConfiguration(ctx context.Context, c *command.CheckRequest, r *command.Report) (err error) {
+func checkConfiguration(ctx context.Context, c *command.CheckOptions, r *command.Report) (err error) {
 	l, err := load(c.Config)
 	if err != nil {
 		return err
@@ -46,7 +46,7 @@ func checkConfiguration(ctx context.Context, c *command.CheckRequest, r *command
 }
 
 // try checks a provider, for which directives have the policies.
-func (p *provider) try(ctx context.Context, c *command.CheckRequest, policies []routePolicy, tell func(delegation.Finding)) {
+func (p *provider) try(ctx context.Context, c *command.CheckOptions, policies []routePolicy, tell func(delegation.Finding)) {
 	if !p.canCheck() {
 		tell(delegation.Finding{Step: "provider", Detail: "this kind of provider cannot be checked", Skipped: true})
 		return
@@ -63,13 +63,13 @@ func (p *provider) try(ctx context.Context, c *command.CheckRequest, policies []
 		q.Delegation = checkedDelegation(c, p)
 	}
 	if c.Route != "" {
-		verdict, err := match(policies, c.Method, c.Path)
+		match, err := matchAny(policies, c.Method, c.Path)
 		if err != nil {
 			tell(delegation.Finding{Step: "route", Detail: err.Error()})
 			return
 		}
-		q.Delegation.Scopes = verdict.Scopes
-		tell(delegation.Finding{Step: "route", Detail: "allowed, with " + strings.Join(verdict.Scopes, " "), OK: true})
+		q.Delegation.Scopes = match.Scopes
+		tell(delegation.Finding{Step: "route", Detail: "allowed, with " + strings.Join(match.Scopes, " "), OK: true})
 	}
 	if err := p.check(ctx, q, tell); err != nil {
 		tell(delegation.Finding{Step: "check", Detail: err.Error()})
@@ -86,7 +86,7 @@ func (p *provider) try(ctx context.Context, c *command.CheckRequest, policies []
 }
 
 // checkedDelegation is the request that a check is about.
-func checkedDelegation(c *command.CheckRequest, p *provider) *delegation.Delegation {
+func checkedDelegation(c *command.CheckOptions, p *provider) *delegation.Delegation {
 	d := &delegation.Delegation{
 		Provider: p.name, Person: delegation.Person{Realm: c.Realm, Subject: c.Subject}, Claim: c.Claim,
 		Method: c.Method, Path: c.Path, URI: c.Path,
@@ -100,15 +100,15 @@ func checkedDelegation(c *command.CheckRequest, p *provider) *delegation.Delegat
 	return d
 }
 
-// match asks the policies of all directives of a provider; the first that
+// matchAny asks the policies of all directives of a provider; the first that
 // allows the route counts.
-func match(policies []routePolicy, method, path string) (verdict policy.Match, err error) {
+func matchAny(policies []routePolicy, method, path string) (match policy.Match, err error) {
 	err = errors.New("no directive of the configuration is of this provider")
 	for _, table := range policies {
-		if verdict, err = table.Match(method, path, false); err == nil {
-			return verdict, nil
+		if match, err = table.Match(method, path, false); err == nil {
+			return match, nil
 		}
 		err = fmt.Errorf("%w: no allow line covers it", err)
 	}
-	return verdict, err
+	return match, err
 }

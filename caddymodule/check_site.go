@@ -127,8 +127,8 @@ func (l *checkedConfig) checkSubject(ctx context.Context, p *placedHandler, subj
 	}
 	for _, n := range p.never {
 		if sets := authenticatorsIn(n.handlers); len(sets) > 0 {
-			return delegation.Finding{Detail: "is never set: the matcher of " + strings.Join(sets, " and ") + " names " + command.Printable(n.pattern) +
-				", and no path has " + command.Printable(n.prefix) + " any more, which handle_path has taken off: leave it out of the matcher"}
+			return delegation.Finding{Detail: "is never set: the matcher of " + strings.Join(sets, " and ") + " names " + command.QuoteForTerminal(n.pattern) +
+				", which handle_path has taken off: leave " + command.QuoteForTerminal(n.prefix) + " out of the matcher"}
 		}
 	}
 	return delegation.Finding{Detail: "is never set: " + how}

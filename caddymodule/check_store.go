@@ -105,7 +105,7 @@ func describeCounts(counts []grants.ProviderCount) string {
 	}
 	texts := make([]string, len(counts))
 	for i, c := range counts {
-		texts[i] = fmt.Sprintf("%d of %s", c.Grants, command.Printable(c.Provider))
+		texts[i] = fmt.Sprintf("%d of %s", c.Grants, command.QuoteForTerminal(c.Provider))
 	}
 	return "grants: " + strings.Join(texts, ", ")
 }

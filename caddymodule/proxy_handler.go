@@ -88,8 +88,8 @@ func (h *Handler) authorize(w http.ResponseWriter, r *http.Request, repl *caddy.
 	d := &p.delegation
 	d.Provider, d.URI = h.Provider, requestTarget(r.URL)
 	d.Method, d.Upgrade = policy.WireMethod(r)
-	path, verdict, denied := h.judgePath(r, d.Method, d.Upgrade)
-	d.Path, d.Scopes, d.Public = path, verdict.Scopes, verdict.Public
+	path, match, denied := h.judgePath(r, d.Method, d.Upgrade)
+	d.Path, d.Scopes, d.Public = path, match.Scopes, match.Public
 	if d.Public {
 		return checkPublicOrigin(h.app.origins, w, r, d.Upgrade)
 	}
@@ -128,8 +128,8 @@ func (h *Handler) judgePath(r *http.Request, method string, upgrade bool) (strin
 	if err != nil {
 		return "", policy.Match{}, err
 	}
-	verdict, err := h.table.Match(method, path, upgrade)
-	return path, verdict, err
+	match, err := h.table.Match(method, path, upgrade)
+	return path, match, err
 }
 
 // prepare finds what an authorised request needs on the wire: its headers,

@@ -32,9 +32,6 @@ func checkAddress(setting, address string, insecure bool) (plain bool, err error
 	return plain, nil
 }
 
-// printableOrigin returns scheme and host: a path or query may hold a secret.
-func printableOrigin(u *url.URL) string { return delegation.Printable(u.Scheme+"://"+u.Host, 300) }
-
 // addressCheck is [checkAddress] with the insecure_http of a directive.
 type addressCheck func(setting, address string) error
 
@@ -49,13 +46,13 @@ func (a *App) addressCheck(logger *zap.Logger, insecure bool) addressCheck {
 		if err != nil {
 			return fmt.Errorf("%s is no URL", setting)
 		}
-		name := setting + " " + printableOrigin(u)
+		name := setting + " " + delegation.PrintableOrigin(u)
 		if slices.Contains(a.cleartextWarned, name) {
 			return nil
 		}
 		a.cleartextWarned = append(a.cleartextWarned, name)
 		logger.Warn("insecure_http: this address is asked in clear; whoever is on the way to it can read sessions, or sign in as anybody",
-			zap.String("setting", setting), zap.String("address", printableOrigin(u)))
+			zap.String("setting", setting), zap.String("address", delegation.PrintableOrigin(u)))
 		return nil
 	}
 }

@@ -81,7 +81,7 @@ func (j *SessionJWT) poolRemoteKeySet(repl *caddy.Replacer, http *HTTP, refs *po
 	names := append([]string{address}, connection...)
 	pooled := refs.loadOrNew("keys\x00"+delegation.Fingerprint(names), func() caddy.Destructor {
 		keys := jwks.NewRemoteKeySet(address, settings.Client())
-		keys.ClientNetwork, keys.Report = clientNetwork, logUnusedKeys
+		keys.ClientNetwork, keys.Report = requestNetwork, logUnusedKeys
 		return pooledKeySet{keys}
 	})
 	return pooled.(pooledKeySet), names, nil

@@ -54,7 +54,7 @@ func (s *AppSession) poolRemoteVerifier(v session.Verifier, client *http.Client,
 	}
 	return s.poolVerifier(append(settings, connection), life, func() pooledVerifier {
 		remote := session.NewRemoteVerifier(v, client.Timeout)
-		remote.ClientNetwork = clientNetwork
+		remote.ClientNetwork = requestNetwork
 		return pooledVerifier{session.NewCache(remote, revocations, life), client}
 	}), nil
 }
@@ -97,9 +97,9 @@ func (a *App) claimDefaultRealm(realm string, source ...string) error {
 	return nil
 }
 
-// clientNetwork returns the network of a request's client, as Caddy knows it: with
+// requestNetwork returns the network of a request's client, as Caddy knows it: with
 // trusted_proxies it is what a proxy in front says.
-func clientNetwork(ctx context.Context) netip.Prefix {
+func requestNetwork(ctx context.Context) netip.Prefix {
 	address, _ := caddyhttp.GetVar(ctx, caddyhttp.ClientIPVarKey).(string)
 	return session.ClientNetwork(address)
 }

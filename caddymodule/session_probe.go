@@ -66,7 +66,7 @@ func (s *AppSession) misnamed(ctx context.Context, issuer string) error {
 	if err != nil || name == issuer || strings.TrimSuffix(name, "/") != strings.TrimSuffix(issuer, "/") {
 		return nil //nolint:nilerr // there is nothing to compare with
 	}
-	return fmt.Errorf("the issuer calls itself %s, and `issuer` says %s: they have to agree to the last slash", command.Printable(name), command.Printable(issuer))
+	return fmt.Errorf("the issuer calls itself %s, and `issuer` says %s: they have to agree to the last slash", command.QuoteForTerminal(name), command.QuoteForTerminal(issuer))
 }
 
 // discoveryHint returns where the keys are by the issuer's discovery document.

@@ -43,7 +43,7 @@ func (s *AppSession) verify(r *http.Request) (*signedInUser, error) {
 	if err != nil {
 		return nil, err
 	}
-	if others := s.directive.app.fleetSessions; others != nil {
+	if others := s.directive.app.sharedRevocations; others != nil {
 		others.AwaitReady(r.Context()) // revocations from before this process began
 	}
 	verified, err := s.verifier.Verify(r.Context(), credential)

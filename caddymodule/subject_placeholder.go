@@ -63,7 +63,7 @@ func emptySubjectError(subject string, repl *caddy.Replacer) error {
 	}
 	status := authServerStatus(repl)
 	if status == 0 {
-		return fmt.Errorf("%s is empty: no forward_auth was asked before this directive: there is none, it stands behind, or its matcher does not match (within handle_path paths have lost the prefix)", written)
+		return fmt.Errorf("%s is empty: no forward_auth was asked: its matcher names the prefix that handle_path has taken off, or it stands behind, or is missing", written)
 	}
 	var sent []string
 	for _, name := range identityHeaders {
@@ -71,7 +71,7 @@ func emptySubjectError(subject string, repl *caddy.Replacer) error {
 			sent = append(sent, name)
 		}
 	}
-	cause := fmt.Sprintf("%s is empty: the auth server has answered with status %d and without %s", written, status, http.CanonicalHeaderKey(strings.TrimSuffix(header, "}")))
+	cause := fmt.Sprintf("%s is empty: the auth server answered %d without %s", written, status, http.CanonicalHeaderKey(strings.TrimSuffix(header, "}")))
 	if len(sent) > 0 {
 		cause += ", but with " + strings.Join(sent, ", ")
 	}

@@ -54,9 +54,9 @@ type TokenHandler struct {
 	SessionExpires string `json:"session_expires,omitempty"`
 }
 
-// tokenResponse is the JSON body of the response: as a token endpoint has it
+// browserTokenResponse is the JSON body of the response: as a token endpoint has it
 // (RFC 6749 section 5.1), with the base URL for an SDK. ExpiresIn is in seconds.
-type tokenResponse struct {
+type browserTokenResponse struct {
 	AccessToken string `json:"access_token"`
 	TokenType   string `json:"token_type"`
 	ExpiresIn   int64  `json:"expires_in"`
@@ -125,7 +125,7 @@ func (h *TokenHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddy
 
 // newResponse finds the participant and a token for them. An error is a
 // [delegation.Refusal] or a fault.
-func (h *TokenHandler) newResponse(r *http.Request, repl *caddy.Replacer, user *signedInUser) (*tokenResponse, error) {
+func (h *TokenHandler) newResponse(r *http.Request, repl *caddy.Replacer, user *signedInUser) (*browserTokenResponse, error) {
 	person, err := h.person(r, repl, user)
 	if err != nil {
 		return nil, err
@@ -144,7 +144,7 @@ func (h *TokenHandler) newResponse(r *http.Request, repl *caddy.Replacer, user *
 		if err := h.provider.checkParticipant(r.Context(), d); err != nil {
 			return nil, err
 		}
-		return &tokenResponse{
+		return &browserTokenResponse{
 			AccessToken: placeholderToken, TokenType: "Bearer", ExpiresIn: int64(limit / time.Second),
 			Scope: strings.Join(h.Scopes, " "), BaseURL: absoluteURL(r, h.Proxy),
 		}, nil
@@ -158,7 +158,7 @@ func (h *TokenHandler) newResponse(r *http.Request, repl *caddy.Replacer, user *
 	if err := h.checkPace(person, minHandoutInterval(token.Lifetime(), remaining)); err != nil {
 		return nil, err
 	}
-	return &tokenResponse{
+	return &browserTokenResponse{
 		AccessToken: token.Access.Reveal(), TokenType: "Bearer", ExpiresIn: int64(remaining / time.Second),
 		Scope: token.Scope, BaseURL: h.provider.traits.BaseURL,
 	}, nil

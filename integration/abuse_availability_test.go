@@ -5,11 +5,8 @@ package integration
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
-	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -119,109 +116,6 @@ func TestT32_LeaderDisconnects(t *testing.T) {
 	c.wait.Wait()
 	if got := s.Platform.Counts(); got.TokenRequests != 1 || got.ParticipantTokens != 1 {
 		t.Errorf("%+v; want one mint", got)
-	}
-}
-
-// TestT33_OnePersonsTrouble protects everybody from one person (traefikoidc
-// opened its breaker for all): many requests of one whom the issuer refuses,
-// or for whom it fails, are one failure, and nobody else's.
-func TestT33_OnePersonsTrouble(t *testing.T) {
-	carol := simulator.Participant{ID: "cccccccc-3333-4333-8333-333333333333", Identifier: "carol"}
-	for name, c := range map[string]struct {
-		status int
-		body   string
-		want   int
-		code   string
-	}{
-		"refused":   {http.StatusBadRequest, `{"error":"invalid_grant"}`, http.StatusForbidden, "delegation_refused"},
-		"fails":     {http.StatusServiceUnavailable, "", http.StatusServiceUnavailable, "issuer_unavailable"},
-		"throttled": {http.StatusTooManyRequests, "", http.StatusServiceUnavailable, "issuer_throttled"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := start(t, administered(stack.Caddyfile), stack.Alice, stack.Bob, carol)
-			a := newAdmin(t, s)
-			signIn(t, s, "bob").get(participantPath).want(t, http.StatusOK, "")
-			arrive, hold := make(chan struct{}, 100), make(chan struct{})
-			open := sync.OnceFunc(func() { close(hold) })
-			t.Cleanup(open)
-			s.Intercept(func(w http.ResponseWriter, r *http.Request, platform http.Handler) {
-				if !isGrant(r) || form(r).Get("participant_id") != stack.Alice.ID {
-					platform.ServeHTTP(w, r)
-					return
-				}
-				arrive <- struct{}{}
-				<-hold
-				w.Header().Set("Content-Type", "application/json")
-				w.WriteHeader(c.status)
-				_, _ = io.WriteString(w, c.body)
-			})
-			const waiters = 50
-			alice := signIn(t, s, "alice")
-			all := crowd{t: t}
-			for range waiters {
-				all.get(alice, participantPath, c.want, c.code, nil)
-			}
-			<-arrive
-			a.waiting(waiters)
-			open()
-			all.wait.Wait()
-			for range 50 { // and on and on
-				alice.get(participantPath).want(t, c.want, c.code)
-			}
-			if got := a.status("mydatahelps").Issuer.State; got != "closed" {
-				t.Errorf("the breaker is %s for everybody", got)
-			}
-			if calls := 1 + len(arrive); calls > 3 {
-				t.Errorf("the issuer was asked %d times", calls)
-			}
-			signIn(t, s, "carol").get(participantPath).want(t, http.StatusOK, "")
-			signIn(t, s, "bob").get(participantPath).want(t, http.StatusOK, "")
-		})
-	}
-}
-
-// TestT35_RetryAfter protects both sides from what a busy issuer asks for
-// (Nango #7264): as seconds or as a date its wish is kept, and passed on; one
-// of 30 years, or of the past, is not.
-func TestT35_RetryAfter(t *testing.T) {
-	date := func(d time.Duration) string { return time.Now().Add(d).UTC().Format(http.TimeFormat) }
-	for name, c := range map[string]struct {
-		header   string
-		min, max int
-	}{
-		"seconds":     {"20", 20, 20},
-		"date":        {date(40 * time.Second), 25, 40},
-		"past date":   {date(-time.Hour), 1, 1},
-		"a lifetime":  {"1000000000", 60, 60},
-		"a far date":  {date(10000 * time.Hour), 60, 60},
-		"no number":   {"soon", 1, 1},
-		"negative":    {"-20", 1, 1},
-		"overflowing": {"99999999999999999999", 1, 60},
-		"none":        {"", 1, 1},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := start(t, stack.Caddyfile)
-			s.Platform.Set(func(set *simulator.Settings) {
-				o := simulator.Outage{Status: http.StatusTooManyRequests}
-				if c.header != "" {
-					o.Header = map[string]string{"Retry-After": c.header}
-				}
-				set.Outages = map[string]simulator.Outage{"token": o}
-			})
-			u := signIn(t, s, "alice")
-			a := u.get(participantPath)
-			a.want(t, http.StatusServiceUnavailable, "issuer_throttled")
-			if got, err := strconv.Atoi(a.Header.Get("Retry-After")); err != nil || got < c.min || got > c.max {
-				t.Errorf("Retry-After %q, want %d to %d", a.Header.Get("Retry-After"), c.min, c.max)
-			}
-			if c.min > 1 {
-				// The wish is for the whole client: nobody else asks either.
-				signIn(t, s, "bob").get(participantPath).want(t, http.StatusServiceUnavailable, "issuer_throttled")
-				if got := s.Platform.Counts(); got.TokenRequests != 1 {
-					t.Errorf("the issuer was asked %d times", got.TokenRequests)
-				}
-			}
-		})
 	}
 }
 

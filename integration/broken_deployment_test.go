@@ -156,7 +156,7 @@ func TestBroken_O4_OtherHeader(t *testing.T) {
 	signIn(t, s, "alice").get(participantPath).want(t, http.StatusUnauthorized, "session_required")
 	contains(t, checks(t, s, caddyfile, true), "✓ subject            delegate mydatahelps: {rp.header.X-Auth-Request-User} forward_auth's server says 401 to whoever has no session; see with curl that to whoever is signed in it sends X-Auth-Request-User")
 	cause, _ := refusedCause(t, file)
-	if want := "{rp.header.X-Auth-Request-User} is empty: the auth server has answered with status 200 and without X-Auth-Request-User, but with Remote-User"; cause != want {
+	if want := "{rp.header.X-Auth-Request-User} is empty: the auth server answered 200 without X-Auth-Request-User, but with Remote-User"; cause != want {
 		t.Errorf("%q, want %q", cause, want)
 	}
 }
@@ -168,7 +168,7 @@ func TestBroken_O4_NoAuthServer(t *testing.T) {
 	signIn(t, s, "alice").get(participantPath).want(t, http.StatusUnauthorized, "session_required")
 	contains(t, checks(t, s, caddyfile, false), "✗ subject            delegate mydatahelps: {rp.header.Remote-User} is never set: no forward_auth stands before it")
 	cause, _ := refusedCause(t, file)
-	contains(t, cause, "{rp.header.Remote-User} is empty: no forward_auth was asked before this directive")
+	contains(t, cause, "{rp.header.Remote-User} is empty: no forward_auth was asked")
 }
 
 // TestBroken_O5_GUID: the app's users are named by the participants' IDs, and

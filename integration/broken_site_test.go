@@ -65,9 +65,9 @@ func TestBroken_MatcherOfAStrippedPath(t *testing.T) {
 				signIn(t, s, "alice").get(participantPath).want(t, http.StatusUnauthorized, "session_required")
 			}
 			contains(t, checks(t, s, caddyfile, false), "✗ subject            delegate mydatahelps: {rp.header.Remote-User} is never set: "+
-				"the matcher of forward_auth names /mdh/*, and no path has /mdh any more, which handle_path has taken off: leave it out of the matcher")
+				"the matcher of forward_auth names /mdh/*, which handle_path has taken off: leave /mdh out of the matcher")
 			cause, _ := refusedCause(t, file)
-			contains(t, cause, "{rp.header.Remote-User} is empty: no forward_auth was asked before this directive: there is none, it stands behind, or its matcher does not match (within handle_path paths have lost the prefix)")
+			contains(t, cause, "{rp.header.Remote-User} is empty: no forward_auth was asked: its matcher names the prefix that handle_path has taken off, or it stands behind, or is missing")
 			if warned, _ := lines(t, file, "everybody is refused with one code"); len(warned) != 1 || warned[0]["code"] != "session_required" {
 				t.Errorf("%v", warned)
 			}

@@ -184,9 +184,10 @@ func TestR10_ErrorPages(t *testing.T) {
 	want(u.get(echoPath), http.StatusBadGateway, "upstream_unavailable")
 }
 
-// TestR10_TooLarge protects request_body's 413: it stays one, with a code.
+// TestR10_TooLarge protects request_body's 413: it stays one, with a code, and is no
+// strike against the platform.
 func TestR10_TooLarge(t *testing.T) {
-	s := start(t, administered(strings.Replace(proxied("", ""), "delegate_proxy", "request_body {\n\t\t\tmax_size 10\n\t\t}\n\t\tdelegate_proxy", 1)))
+	s := start(t, administered(strings.Replace(proxied("max_fails 1\nfail_duration 1h", ""), "delegate_proxy", "request_body {\n\t\t\tmax_size 10\n\t\t}\n\t\tdelegate_proxy", 1)))
 	a, u := newAdmin(t, s), signIn(t, s, "alice")
 	counted(t, a, func() {
 		// One of known length is refused by Caddy, before it comes to us.

@@ -4,6 +4,7 @@ package integration
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -12,7 +13,45 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/integration/stack"
 )
+
+// judged is an app that is asked about its sessions.
+type judged struct {
+	*stack.Stack
+	asked atomic.Int64
+	delay atomic.Int64 // of the answers
+}
+
+func newJudged(t testing.TB) *judged {
+	t.Helper()
+	j := &judged{Stack: newStack(t)}
+	j.App.Handle("/api/me", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		j.asked.Add(1)
+		_, name := j.App.Session(r)
+		time.Sleep(time.Duration(j.delay.Load()))
+		if name == "" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		_ = json.NewEncoder(w).Encode(map[string]string{"sub": name})
+	}))
+	return j
+}
+
+// judgedCaddyfile has the app asked; each answer counts for a moment.
+const judgedCaddyfile = `
+	app_session {
+		cookie ` + stack.CookieName + `
+		session_endpoint http://[[.AppAddr]]/api/me {
+			cache 100ms
+		}
+		http {
+			timeout 2s
+		}
+	}
+	respond "{http.auth.user.id}"`
 
 // from has a user's requests come from an address of this machine.
 func (u *user) from(address string) *user {
@@ -35,7 +74,7 @@ func TestAc_SignInsBesideForgeries(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			j := newJudged(t)
-			load(t, j.Stack, judgedBy(judges["session endpoint"]))
+			load(t, j.Stack, caddyfileOf("", judgedCaddyfile))
 			j.delay.Store(int64(300 * time.Millisecond))
 			ctx, cancel := context.WithCancel(t.Context())
 			var all sync.WaitGroup

@@ -64,7 +64,8 @@ func TestA2_PurgeByTheRealmAsUsed(t *testing.T) {
 				if met := purge("misspelt"); met.Sessions+met.Tokens+met.Lookups != 0 || !strings.Contains(met.Message, realm) {
 					t.Errorf("a misspelt realm: %+v", met)
 				}
-				get(alice).want(t, http.StatusOK, "")
+				a.purge(`{"realm":"`+realm+`","subject":"alice"}`, `"mydatahelps"`)
+				get(alice).want(t, http.StatusOK, "") // tokens alone
 				if met := purge(realm); met.Sessions != 1 || met.Message != "" {
 					t.Errorf("it met %+v; want the session", met)
 				}

@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/fleet"
 	"github.com/caddy-delegate/caddy-delegate/integration/stack"
 )
 
@@ -86,76 +84,6 @@ func TestLogoutOfOtherSessions(t *testing.T) {
 	if a := u.do(u.with(http.MethodPost, "/bye")); a.StatusCode != http.StatusOK {
 		t.Errorf("%d %s", a.StatusCode, a.body)
 	}
-}
-
-// TestLogoutOnAllMachines protects who has signed out on one machine from
-// their session on another, and on one that starts later.
-func TestLogoutOnAllMachines(t *testing.T) {
-	l, s, r := newLogin(t), newStack(t), newRedis(t)
-	keys, lines := sharingLines(t, s, r)
-	caddyfile := administered(l.caddyfile(lines))
-	load(t, s, caddyfile)
-	a := newAdmin(t, s)
-	eventually(t, "Redis is in use", func() bool { up, _ := a.shared(); return up })
-	u := signIn(t, s, "alice")
-	get := func(session string) answer {
-		return u.do(u.with(http.MethodGet, participantPath, "Cookie", "__Host-session="+session))
-	}
-	of := func(user, named string) string {
-		return l.session(user, map[string]any{"iat": time.Now().Add(-time.Minute).Unix(), "sid": named})
-	}
-	alice, bob, carol := of("alice", "1"), of("bob", "2"), of("carol", "3")
-	for _, session := range []string{alice, bob} {
-		get(session).want(t, http.StatusOK, "")
-	}
-	u.do(u.with(http.MethodPost, "/logout", "Cookie", "__Host-session="+alice)).want(t, http.StatusOK, "")
-	get(alice).want(t, http.StatusUnauthorized, "session_required")
-
-	// The process starts anew, and knows at its first request.
-	if err := s.Restart(caddyfile); err != nil {
-		t.Fatal(err)
-	}
-	get(alice).want(t, http.StatusUnauthorized, "session_required")
-	get(bob).want(t, http.StatusOK, "")
-
-	// A logout on another machine.
-	f, err := fleet.Open(fleet.Options{URL: r.url(), Sealer: keys})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	other := f.Join("\x00sessions", func(delegation.Selection, time.Time) {})
-	f.Start()
-	eventually(t, "the other machine is connected", f.Up)
-	for _, ended := range []delegation.Selection{{Realm: l.URL, Subject: "bob"}, {Realm: l.URL, Participant: "sid 3"}} {
-		if err := other.Purge(t.Context(), ended); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, session := range []string{bob, carol} {
-		eventually(t, "it is known here", func() bool { return get(session).StatusCode == http.StatusUnauthorized })
-	}
-	get(l.session("bob", nil)).want(t, http.StatusOK, "") // signed in anew
-}
-
-// TestOperatorEndsSessions protects somebody whose session was stolen: the
-// operator ends it. Ending everybody's would end those of other tests.
-func TestOperatorEndsSessions(t *testing.T) {
-	l := newLogin(t)
-	s := start(t, administered(l.caddyfile("")))
-	a, u := newAdmin(t, s), signIn(t, s, "alice")
-	get := func(session string) answer {
-		return u.do(u.with(http.MethodGet, participantPath, "Cookie", "__Host-session="+session))
-	}
-	before := map[string]any{"iat": time.Now().Add(-time.Minute).Unix()}
-	alice, bob := l.session("alice", before), l.session("bob", before)
-	get(alice).want(t, http.StatusOK, "")
-	a.purge(`{"realm":"`+l.URL+`","subject":"alice"}`, `"mydatahelps"`)
-	get(alice).want(t, http.StatusOK, "") // tokens alone
-	a.purge(`{"realm":"`+l.URL+`","subject":"alice","sessions":true}`, `"mydatahelps"`)
-	get(alice).want(t, http.StatusUnauthorized, "session_required")
-	get(l.session("alice", nil)).want(t, http.StatusOK, "") // signed in anew
-	get(bob).want(t, http.StatusOK, "")
 }
 
 // logoutToken tells that the issuer has signed somebody out.

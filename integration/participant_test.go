@@ -12,7 +12,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/caddy-delegate/caddy-delegate/integration/simulator"
 	"github.com/caddy-delegate/caddy-delegate/integration/stack"
 )
 
@@ -29,34 +28,6 @@ func TestParticipantByID(t *testing.T) {
 	signIn(t, s, "alice").get(participantPath).want(t, http.StatusForbidden, "participant_unknown")
 	if c := s.Platform.Counts(); c.Lookups != 0 || c.ParticipantTokens != 1 {
 		t.Errorf("%+v; want no lookup and one token", c)
-	}
-}
-
-// TestParticipantByField protects T55: participants who write another user's
-// value into their own custom field do not become that user, nor does the
-// user become them.
-func TestParticipantByField(t *testing.T) {
-	withField := func(p simulator.Participant, value string) simulator.Participant {
-		p.CustomFields = map[string]string{"user": value}
-		return p
-	}
-	for _, query := range []string{"", "\n\t\t\tparticipant_query user"} {
-		s := start(t, strings.Replace(stack.Caddyfile, "participant_identifier", "participant_field user"+query, 1),
-			withField(stack.Alice, "u-1"), withField(stack.Bob, "u-2"))
-		if query != "" {
-			s.Platform.Set(func(set *simulator.Settings) { set.ListFilterParam, set.ListFilterField = "user", "user" })
-		}
-		alice := signIn(t, s, "u-1")
-		got := alice.get(participantPath)
-		got.want(t, http.StatusOK, "")
-		if !strings.Contains(got.body, stack.Alice.ID) {
-			t.Errorf("alice sees %s", got.body)
-		}
-		signIn(t, s, "u-3").get(participantPath).want(t, http.StatusForbidden, "participant_unknown")
-
-		// Writing the field through the proxy is closed by default.
-		alice.do(alice.request(http.MethodPut, participantPath, strings.NewReader(`{"customFields":{"user":"u-2"}}`))).
-			want(t, http.StatusMethodNotAllowed, "method_not_allowed")
 	}
 }
 

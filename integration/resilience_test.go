@@ -3,7 +3,6 @@
 package integration
 
 import (
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -101,27 +100,6 @@ func TestPublicUnauthorized(t *testing.T) {
 	s := start(t, proxied("", ""))
 	s.Intercept(func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { w.WriteHeader(http.StatusUnauthorized) })
 	signIn(t, s, "alice").get("/mdh/api/v1/delegated/externalaccountproviders/17/logo").want(t, http.StatusBadGateway, "upstream_unauthorized")
-}
-
-// TestResponseTrailersAreCleaned protects the app's origin from the end of an
-// answer, announced or not.
-func TestResponseTrailersAreCleaned(t *testing.T) {
-	over(t, proxied("", ""), func(t *testing.T, s *stack.Stack, u *user) {
-		u.get(echoPath).want(t, http.StatusOK, "")
-		s.Intercept(func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
-			w.Header().Set("Trailer", "X-Checksum, Set-Cookie")
-			_, _ = io.WriteString(w, "body")
-			_ = http.NewResponseController(w).Flush()
-			w.Header().Set("X-Checksum", "42")
-			w.Header().Set("Set-Cookie", "session=forged")
-			w.Header().Set(http.TrailerPrefix+"Access-Control-Allow-Origin", "*")
-		})
-		got := u.get(echoPath)
-		got.want(t, http.StatusOK, "")
-		if len(got.Trailer) != 1 || got.Trailer.Get("X-Checksum") != "42" {
-			t.Errorf("trailers %v, want the checksum alone", got.Trailer)
-		}
-	})
 }
 
 // TestBindingsOutliveSettings protects T55 across reloads: whoever moves the custom

@@ -15,44 +15,6 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/integration/stack"
 )
 
-// TestC1_AnotherClaimNamesTheClient protects users of an app whose tokens have
-// no `aud` from tokens of the same issuer for other clients.
-func TestC1_AnotherClaimNamesTheClient(t *testing.T) {
-	l := newLogin(t)
-	s := start(t, sessionSite("jwks "+l.URL+"/jwks\nissuer "+l.URL+"\naudience 4h57kf other-of-ours\naudience_claim client_id"))
-	u := signIn(t, s, "alice")
-	cognito := map[string]any{"aud": nil, "client_id": "4h57kf", "token_use": "access", "scope": "openid"}
-	token := func(change map[string]any) string {
-		claims := with(map[string]any{"iss": l.URL, "sub": "alice", "iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix()}, cognito)
-		return l.sign(with(claims, change))
-	}
-	a := u.as(http.MethodGet, participantPath, token(nil))
-	a.want(t, http.StatusOK, "")
-	if !strings.Contains(a.body, stack.Alice.ID) {
-		t.Errorf("somebody else: %s", a.body)
-	}
-	for name, change := range map[string]map[string]any{
-		"another client":            {"client_id": "attacker"},
-		"another client, our aud":   {"client_id": "attacker", "aud": "4h57kf"},
-		"no client":                 {"client_id": nil},
-		"no client, our aud":        {"client_id": nil, "aud": "4h57kf"},
-		"a client in an object":     {"client_id": map[string]any{"id": "4h57kf"}},
-		"a part of the name":        {"client_id": "4h57"},
-		"another issuer":            {"iss": "https://evil.example"},
-		"expired":                   {"exp": time.Now().Add(-time.Minute).Unix()},
-		"nobody's":                  {"sub": nil},
-		"a refresh token of theirs": {"token_use": "refresh"},
-	} {
-		if a := u.as(http.MethodGet, participantPath, token(change)); a.StatusCode != http.StatusUnauthorized || a.code() != "session_required" {
-			t.Errorf("%s: %d %s", name, a.StatusCode, a.body)
-		}
-	}
-	forged := newLogin(t)
-	u.as(http.MethodGet, participantPath, forged.sign(with(map[string]any{
-		"iss": l.URL, "sub": "alice", "iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix(),
-	}, cognito))).want(t, http.StatusUnauthorized, "session_required")
-}
-
 const ownSecret = "a-secret-of-the-app-alone-0123456789"
 
 // own are the claims of an app that signs its sessions itself.
@@ -62,8 +24,8 @@ func own(user any) map[string]any {
 
 // TestC2_TheAppsOwnKey protects apps that sign sessions with a key of their own,
 // which say who it is in a claim of their own, and nothing of issuer and
-// audience: who has one is served as themselves, numbers to the last digit, and
-// nobody by what has no user.
+// audience: who has one is served as themselves, numbers to the last digit, until
+// they sign out. What has no user is package session's to refuse (TestOwnKey).
 func TestC2_TheAppsOwnKey(t *testing.T) {
 	large := simulator.Participant{ID: "cccccccc-3333-4333-8333-333333333333", Identifier: "9007199254740993"}
 	near := simulator.Participant{ID: "dddddddd-4444-4444-8444-444444444444", Identifier: "9007199254740992"}
@@ -77,20 +39,6 @@ func TestC2_TheAppsOwnKey(t *testing.T) {
 		a.want(t, http.StatusOK, "")
 		if !strings.Contains(a.body, id) {
 			t.Errorf("%v is %s", user, a.body)
-		}
-	}
-	for name, claims := range map[string]map[string]any{
-		"true": own(true), "a list": own([]any{"alice"}), "an object": own(map[string]any{"id": "alice"}), "a fraction": own(1.5), "zero": own(0), "null": own(nil),
-		"sub alone":        {"sub": "alice", "iat": time.Now().Unix(), "exp": time.Now().Add(time.Hour).Unix()},
-		"a refresh token":  with(own("alice"), map[string]any{"token_type": "refresh"}),
-		"expired":          with(own("alice"), map[string]any{"exp": time.Now().Add(-time.Minute).Unix()}),
-		"bound to a key":   with(own("alice"), map[string]any{"cnf": map[string]any{"jkt": "x"}}),
-		"without an end":   with(own("alice"), map[string]any{"exp": nil}),
-		"not valid yet":    with(own("alice"), map[string]any{"nbf": time.Now().Add(time.Hour).Unix()}),
-		"a logout token's": with(own("alice"), map[string]any{"events": map[string]any{}}),
-	} {
-		if a := u.as(http.MethodGet, "/who", token(claims)); a.StatusCode != http.StatusUnauthorized {
-			t.Errorf("%s: %d %s", name, a.StatusCode, a.body)
 		}
 	}
 	u.as(http.MethodGet, "/who", signed(t, jose.HS256, []byte(ownSecret+"!"), "", own("alice"))).want(t, http.StatusUnauthorized, "session_required")

@@ -3,12 +3,8 @@
 package integration
 
 import (
-	"encoding/base64"
-	"encoding/json"
 	"io"
-	"maps"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -157,57 +153,6 @@ func many(name, value string) string {
 		all = append(all, name+"."+strconv.Itoa(i)+"="+value[i*10:(i+1)*10])
 	}
 	return strings.Join(all, "; ")
-}
-
-// TestC6_Supabase protects users of Supabase, whose cookies hold the token in a JSON
-// object, in pieces if it is long. The refresh token in it is none.
-func TestC6_Supabase(t *testing.T) {
-	const name = "sb-abcdefghij-auth-token"
-	l := newLogin(t)
-	s := start(t, `{`+stack.Options+`
-	delegate {`+stack.Provider+`
-	}
-}
-http://127.0.0.1:[[.Port]] {
-	app_session {
-		cookie      `+name+`
-		cookie_json access_token
-		jwks        `+l.URL+`/jwks
-		issuer      `+l.URL+`
-		audience    app
-	}
-	respond "{http.auth.user.id}"
-}
-`)
-	u := signIn(t, s, "alice")
-	get := func(cookie string) answer { return u.do(u.with(http.MethodGet, "/", "Cookie", cookie)) }
-	value := func(change map[string]any) string {
-		content := map[string]any{
-			"access_token": l.session("alice", nil), "refresh_token": l.session("bob", nil), "token_type": "bearer",
-			"user": map[string]any{"id": "alice", "user_metadata": map[string]string{"about": strings.Repeat("äöü ", 1000)}},
-		}
-		maps.Copy(content, change)
-		text, err := json.Marshal(content)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(text)
-	}
-	encoded := func(text string) string { return "base64-" + base64.RawURLEncoding.EncodeToString([]byte(text)) }
-	pieces := cut(name, encoded(value(nil)))
-	for _, cookie := range []string{
-		strings.Join(pieces, "; "), name + "=" + encoded(value(map[string]any{"user": nil})), name + "=" + url.PathEscape(value(map[string]any{"user": nil})),
-	} {
-		if got := get(cookie); got.StatusCode != http.StatusOK || got.body != "alice" {
-			t.Errorf("%.60s: %d %s", cookie, got.StatusCode, got.body)
-		}
-	}
-	for _, cookie := range []string{
-		strings.Join(pieces[1:], "; "), pieces[0], name + "=" + l.session("alice", nil), name + "=" + encoded(value(map[string]any{"access_token": nil})),
-		name + "=" + encoded(value(map[string]any{"access_token": []string{l.session("alice", nil)}})), name + "=" + encoded(`{"access_token":"x"}`), name + "=base64-!",
-	} {
-		get(cookie).want(t, http.StatusUnauthorized, "session_required")
-	}
 }
 
 // TestC20_BearerInACookie protects users of apps whose cookie says Bearer before the

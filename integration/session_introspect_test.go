@@ -70,58 +70,6 @@ func TestC32_BadRequests(t *testing.T) {
 	}
 }
 
-// TestC33_NoAccessToken protects people from whoever finds another token of theirs,
-// or one of another app: with the right issuer, user and audience in it.
-func TestC33_NoAccessToken(t *testing.T) {
-	for name, c := range map[string]struct {
-		lines string
-		want  map[string]int
-	}{
-		"audience": {"audience app", map[string]int{
-			`"aud":"app"`:                               200,
-			`"aud":"app","token_use":"access_token"`:    200,
-			`"aud":["x","app"],"token_type":"Bearer"`:   200,
-			`"aud":"app","token_use":"refresh_token"`:   401, // Hydra, dex
-			`"aud":"app","token_type":"refresh_token"`:  401,
-			`"aud":"app","typ":"Refresh"`:               401, // Keycloak
-			`"aud":"app","typ":"Offline"`:               401,
-			`"aud":"app","typ":"ID"`:                    401,
-			`"aud":"app","token_use":"id"`:              401,
-			`"aud":"other"`:                             401,
-			`"client_id":"app"`:                         401,
-			`"aud":"app","token_use":["refresh_token"]`: 503,
-		}},
-		"client": {"audience app\n\t\t\t\taudience_claim client_id", map[string]int{
-			`"client_id":"app"`:                             200,
-			`"client_id":"app","aud":"an api"`:              200,
-			`"client_id":"app","token_use":"refresh_token"`: 401,
-			`"client_id":"other","aud":"app"`:               401,
-			`"aud":"app"`:                                   401,
-			`"azp":"app"`:                                   401,
-		}},
-		"any": {"any_audience", map[string]int{
-			`"aud":"other"`:               200,
-			`"x":1`:                       200,
-			`"token_use":"refresh_token"`: 401,
-		}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			a := newTold(t, asksIssuer, c.lines)
-			for claims, want := range c.want {
-				a.says(http.StatusOK, "application/json", `{"active":true,"sub":"alice","iss":"https://login.example.org",`+claims+`}`)
-				before := a.stack.Platform.Counts()
-				got := a.ask(participantPath)
-				if got.StatusCode != want || want == 200 && !strings.Contains(got.body, stack.Alice.ID) {
-					t.Errorf("%s: %d %s", claims, got.StatusCode, got.body)
-				}
-				if want != 200 && a.stack.Platform.Counts() != before {
-					t.Errorf("%s: the platform was asked", claims)
-				}
-			}
-		})
-	}
-}
-
 // TestC34_BackchannelRealm protects who has signed out at the issuer: as the page
 // has it, their introspected session ends at once; and an operator whose settings
 // do not fit together is told at load.

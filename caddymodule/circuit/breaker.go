@@ -135,15 +135,15 @@ func (b *Breaker) Release(p Permit) {
 func (b *Breaker) Record(p Permit, o Owner, v Verdict) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	switch v.subject {
-	case subjectNone, subjectCredential:
+	switch v.concern {
+	case concernNone, concernCredential:
 		return
-	case subjectHealthy, subjectPerson:
+	case concernHealthy, concernPerson:
 		b.successes++
 		b.close()
 		return
 	}
-	owned := v.subject == subjectService && o != Operator
+	owned := v.concern == concernService && o != Operator
 	again := owned && (o == Unverified || b.rememberFailure(o)) // recorded even if others were answered: then it is this owner's own failure
 	if p.successes != 0 && p.successes != b.successes {
 		return // the service has answered others meanwhile
@@ -164,7 +164,7 @@ func (b *Breaker) Record(p Permit, o Owner, v Verdict) {
 	}
 	b.failures++
 	wait := Backoff(b.failures)
-	if !owned && v.subject == subjectService || v.refusal.Code == delegation.CredentialsRejected {
+	if !owned && v.concern == concernService || v.refusal.Code == delegation.CredentialsRejected {
 		// It is about the operator's account, and so for everybody: as long as the
 		// service asks.
 		wait = RetryDelay(v.refusal, b.failures)
@@ -192,7 +192,7 @@ func (b *Breaker) close() {
 // open.
 func (b *Breaker) countFailure(o Owner, v Verdict) bool {
 	switch {
-	case v.subject == subjectUnreachable:
+	case v.concern == concernUnreachable:
 		b.unreachable++
 	case o == Operator:
 		return true

@@ -255,13 +255,13 @@ func TestRetryAfter(t *testing.T) {
 
 // TestOf protects from blaming an issuer for whom it refuses.
 func TestOf(t *testing.T) {
-	for code, want := range map[delegation.Code]subject{
-		delegation.Overloaded: subjectNone, delegation.SessionRequired: subjectNone,
-		delegation.DelegationRefused: subjectPerson, delegation.ScopeRejected: subjectPerson, delegation.ConsentRequired: subjectPerson,
-		delegation.IssuerUnavailable: subjectService, delegation.IssuerThrottled: subjectService, delegation.CredentialsRejected: subjectService,
-		delegation.GrantsUnavailable: subjectService,
+	for code, want := range map[delegation.Code]concern{
+		delegation.Overloaded: concernNone, delegation.SessionRequired: concernNone,
+		delegation.DelegationRefused: concernPerson, delegation.ScopeRejected: concernPerson, delegation.ConsentRequired: concernPerson,
+		delegation.IssuerUnavailable: concernService, delegation.IssuerThrottled: concernService, delegation.CredentialsRejected: concernService,
+		delegation.GrantsUnavailable: concernService,
 	} {
-		if v := VerdictOf(delegation.Refuse(code, nil)); v.subject != want {
+		if v := VerdictOf(delegation.Refuse(code, nil)); v.concern != want {
 			t.Errorf("%s: %+v", code, v)
 		}
 	}

@@ -13,20 +13,20 @@ import (
 // Verdict says what the outcome of one question is about. The zero value is
 // [Neutral].
 type Verdict struct {
-	subject subject
+	concern concern
 	refusal *delegation.Refusal
 }
 
-// subject is what a verdict is about.
-type subject int
+// concern is what a verdict is about.
+type concern int
 
 const (
-	subjectNone subject = iota
-	subjectHealthy
-	subjectCredential
-	subjectPerson
-	subjectService
-	subjectUnreachable
+	concernNone concern = iota
+	concernHealthy
+	concernCredential
+	concernPerson
+	concernService
+	concernUnreachable
 )
 
 // Neutral returns the verdict of a decision of our own, such as that too many
@@ -34,28 +34,28 @@ const (
 func Neutral() Verdict { return Verdict{} }
 
 // Healthy returns the verdict of an answer as it should be.
-func Healthy() Verdict { return Verdict{subject: subjectHealthy} }
+func Healthy() Verdict { return Verdict{concern: concernHealthy} }
 
 // CredentialFault returns the verdict of an answer that the one credential or
 // request may have caused: a rate limit, an unexpected status, a body that cannot
 // be read. Anybody can send any number of those, so it says nothing about the
 // service.
-func CredentialFault() Verdict { return Verdict{subject: subjectCredential} }
+func CredentialFault() Verdict { return Verdict{concern: concernCredential} }
 
 // PersonRefused returns the verdict of a decision about one person. A service that
 // decides is healthy.
-func PersonRefused() Verdict { return Verdict{subject: subjectPerson} }
+func PersonRefused() Verdict { return Verdict{concern: concernPerson} }
 
 // ServiceFailed returns the verdict of no answer, or of one that says that the
 // service is in trouble. It counts for its owner, until other owners have it too.
-func ServiceFailed(r *delegation.Refusal) Verdict { return Verdict{subjectService, r} }
+func ServiceFailed(r *delegation.Refusal) Verdict { return Verdict{concernService, r} }
 
 // Unreachable returns the verdict of a connection that could not be made. No
 // request can be the cause, as none was sent: it counts whoever the owner is.
-func Unreachable(r *delegation.Refusal) Verdict { return Verdict{subjectUnreachable, r} }
+func Unreachable(r *delegation.Refusal) Verdict { return Verdict{concernUnreachable, r} }
 
 // ConcernsService reports whether the verdict is about the service.
-func (v Verdict) ConcernsService() bool { return v.subject >= subjectService }
+func (v Verdict) ConcernsService() bool { return v.concern >= concernService }
 
 // VerdictOf returns the verdict of a refusal that a token endpoint or a platform
 // gave.

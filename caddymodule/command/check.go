@@ -22,8 +22,8 @@ import (
 // checkTimeout bounds a whole check.
 const checkTimeout = 2 * time.Minute
 
-// CheckRequest is what `caddy delegate check` is asked for.
-type CheckRequest struct {
+// CheckOptions is what `caddy delegate check` is asked for.
+type CheckOptions struct {
 	Config
 	// Provider is the one to check. Empty: all.
 	Provider string
@@ -40,7 +40,7 @@ type CheckRequest struct {
 }
 
 func checkCommand(b Backend) *cobra.Command {
-	var c CheckRequest
+	var c CheckOptions
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "check",
@@ -98,14 +98,14 @@ const DefaultRealm = "default"
 var errFailed = errors.New("something failed")
 
 // runCheck checks and prints.
-func runCheck(ctx context.Context, b Backend, c *CheckRequest, asJSON bool, out io.Writer) error {
+func runCheck(ctx context.Context, b Backend, c *CheckOptions, asJSON bool, out io.Writer) error {
 	r := newReport(out, asJSON)
 	if err := b.Check(ctx, c, r); err != nil {
 		return err
 	}
 	r.Summarize()
 	if asJSON {
-		providers, around := make(map[string][]Finding), []Finding(nil)
+		providers, around := make(map[string][]PrintedFinding), []PrintedFinding(nil)
 		for _, p := range r.Parts {
 			if p.Provider {
 				providers[p.Title] = p.Findings
@@ -124,7 +124,7 @@ func runCheck(ctx context.Context, b Backend, c *CheckRequest, asJSON bool, out 
 }
 
 // complete checks the flags that belong together.
-func (c *CheckRequest) complete() error {
+func (c *CheckOptions) complete() error {
 	switch {
 	case c.Route != "" && c.Subject == "":
 		return errors.New("--route is tried for a user: add --subject")

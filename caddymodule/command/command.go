@@ -21,7 +21,7 @@ type Backend struct {
 	// Check tries what a configuration says and tells part by part: one for each
 	// provider, in the order of their names, and [ConfigurationPart]. The error
 	// is about the configuration, which does not load, or about the request.
-	Check func(context.Context, *CheckRequest, *Report) error
+	Check func(context.Context, *CheckOptions, *Report) error
 	// Judge judges a credential by each app_session of a configuration, a part
 	// each. The credential is a cookie's value, a token, or lines of headers.
 	Judge func(ctx context.Context, c Config, credential string, r *Report) error
@@ -53,21 +53,21 @@ give names to people. Machines that share a cache or a database need the same
 keyset. It also lists, exports and changes the grants: what people have
 consented to at a platform.`,
 		CobraFunc: func(cmd *cobra.Command) {
-			group(cmd)
+			requireSubcommand(cmd)
 			start := &cobra.Command{
 				Use:   "init",
 				Short: "Makes a key pair and a Caddyfile to begin with",
 			}
-			group(start)
+			requireSubcommand(start)
 			start.AddCommand(initCommand())
 			cmd.AddCommand(keysetCommands(), start, withEnvFiles(checkCommand(b)), withEnvFiles(sessionCommand(b)), withEnvFiles(grantsCommand(b)))
 		},
 	})
 }
 
-// group makes cmd print its help, and refuse words that are no command of it:
+// requireSubcommand makes cmd print its help, and refuse words that are no command of it:
 // by default cobra would print the help and succeed.
-func group(cmd *cobra.Command) {
+func requireSubcommand(cmd *cobra.Command) {
 	cmd.Args = cobra.NoArgs
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 }

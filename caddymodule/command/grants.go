@@ -45,7 +45,7 @@ keyset and grants, and the providers' names. No secret is ever printed. What is 
 or sealed anew is recorded in the database, with the name of who ran this: see
 decisions.`,
 	}
-	group(cmd)
+	requireSubcommand(cmd)
 	c.flags(cmd.PersistentFlags())
 	cmd.AddCommand(c.listCommand(), c.exportCommand(), c.deleteCommand(), c.releaseCommand(), c.moveCommand(), c.renameCommand(), c.resealCommand(), c.decisionsCommand())
 	return cmd
@@ -65,7 +65,7 @@ may be interrupted and run again.`,
 		return c.with(ctx, func(s *grants.Store) error {
 			n, err := s.Reseal(ctx, operatorName())
 			if err != nil {
-				return fmt.Errorf("%d were sealed anew, then: %w", n, explain(mendRow(err), ""))
+				return fmt.Errorf("%d were sealed anew, then: %w", n, explainStoreError(mendRow(err), ""))
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Sealed %d grants and journeys anew. The rest were already sealed by the present key.\n", n)
 			return err
@@ -108,7 +108,7 @@ func (c *grantsConfig) with(ctx context.Context, f func(*grants.Store) error) (e
 	}
 	s, err := grants.Open(ctx, o)
 	if err != nil {
-		return fmt.Errorf("opening the grants in %s: %w", where, explain(err, ""))
+		return fmt.Errorf("opening the grants in %s: %w", where, explainStoreError(err, ""))
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	return f(s)
@@ -117,12 +117,12 @@ func (c *grantsConfig) with(ctx context.Context, f func(*grants.Store) error) (e
 // mendDamaged is for one row; a store of another keyset does not open at all.
 const mendDamaged = "put back a backup of the database, or delete that grant and have its owner connect anew"
 
-// explain tells an operator what an error of the store means for the grant they
+// explainStoreError tells an operator what an error of the store means for the grant they
 // named, and what to do.
-func explain(err error, id string) error {
+func explainStoreError(err error, id string) error {
 	switch {
 	case errors.Is(err, grants.ErrNotFound):
-		return fmt.Errorf("there is no grant %s: `caddy delegate grants list` tells which there are", Printable(id))
+		return fmt.Errorf("there is no grant %s: `caddy delegate grants list` tells which there are", QuoteForTerminal(id))
 	case errors.Is(err, grants.ErrDamaged) && id != "":
 		return fmt.Errorf("grant %s cannot be opened: its row was altered; %s", id, mendDamaged)
 	case errors.Is(err, grants.ErrUnavailable):

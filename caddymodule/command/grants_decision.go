@@ -36,7 +36,7 @@ that were made before still hold it.`,
 		}
 		return c.with(ctx, func(s *grants.Store) error {
 			if err := s.Delete(ctx, id, operatorName()); err != nil {
-				return explain(err, id)
+				return explainStoreError(err, id)
 			}
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), "Deleted grant %s and its key.\n%s", id, inMemory)
 			return err
@@ -58,7 +58,7 @@ the grant back.`,
 	runGrants(cmd, 1, func(ctx context.Context, id string) error {
 		return c.with(ctx, func(s *grants.Store) error {
 			if err := s.Release(ctx, id, operatorName()); err != nil {
-				return explain(err, id)
+				return explainStoreError(err, id)
 			}
 			_, err := fmt.Fprintf(cmd.OutOrStdout(), "Released grant %s: its account is free for somebody else. Its key is kept.\n%s", id, inMemory)
 			return err
@@ -89,7 +89,7 @@ of the account.`,
 		return c.with(ctx, func(s *grants.Store) error {
 			g, err := s.FindByID(ctx, id)
 			if err != nil {
-				return explain(err, id)
+				return explainStoreError(err, id)
 			}
 			to := g.Owner
 			to.Subject = subject
@@ -100,7 +100,7 @@ of the account.`,
 				return explainMove(ctx, s, g, err)
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Moved grant %s from %s to %s, whose only one at %s it now is.\n%s",
-				id, ownerName(g.Owner), ownerName(to), Printable(g.Provider), inMemory)
+				id, ownerName(g.Owner), ownerName(to), QuoteForTerminal(g.Provider), inMemory)
 			return err
 		})
 	})
@@ -108,7 +108,7 @@ of the account.`,
 }
 
 func ownerName(o grants.Owner) string {
-	return fmt.Sprintf("subject %s of realm %s", Printable(o.Subject), Printable(o.Realm))
+	return fmt.Sprintf("subject %s of realm %s", QuoteForTerminal(o.Subject), QuoteForTerminal(o.Realm))
 }
 
 // errFound ends a search.
@@ -120,7 +120,7 @@ func explainMove(ctx context.Context, s *grants.Store, g *grants.Grant, err erro
 	case errors.Is(err, grants.ErrDamaged): // it was opened a moment ago
 		return errors.New("nothing was moved: another grant of that user or account cannot be opened; `caddy delegate grants list` names it")
 	case !errors.Is(err, grants.ErrConflict):
-		return explain(err, g.ID)
+		return explainStoreError(err, g.ID)
 	}
 	holder := new(grants.Grant)
 	if err := s.ForEach(ctx, func(other *grants.Grant) error {
@@ -134,5 +134,5 @@ func explainMove(ctx context.Context, s *grants.Store, g *grants.Grant, err erro
 		return errors.Join(errors.New("nothing was moved: another grant holds its account; release that one first"), err)
 	}
 	return fmt.Errorf("nothing was moved: grant %s of %s holds its account %s; release that one first: caddy delegate grants release %s",
-		holder.ID, ownerName(holder.Owner), Printable(g.Account), holder.ID)
+		holder.ID, ownerName(holder.Owner), QuoteForTerminal(g.Account), holder.ID)
 }

@@ -95,11 +95,11 @@ reseal.`,
 				list = c.listJSON
 			}
 			if err := list(ctx, s, &filter, cmd.OutOrStdout()); err != nil {
-				return explain(err, "")
+				return explainStoreError(err, "")
 			}
 			n, err := s.CountOutdated(ctx)
 			if err != nil {
-				return explain(err, "")
+				return explainStoreError(err, "")
 			}
 			if n > 0 {
 				_, err = fmt.Fprintf(cmd.ErrOrStderr(), "Warning: %d grants and journeys are sealed by an older key. Before the keyset is rotated again, run: caddy delegate grants reseal\n", n)
@@ -134,13 +134,13 @@ func (c *grantsConfig) listGrants(ctx context.Context, s *grants.Store, filter *
 				return err
 			}
 		}
-		provider := Printable(g.Provider)
+		provider := QuoteForTerminal(g.Provider)
 		if !c.configured(g.Provider) {
 			left[g.Provider]++
 			provider += " !"
 		}
 		_, err := fmt.Fprintf(out, listLine, g.ID, provider, g.State, g.Created.UTC().Format(time.RFC3339), g.Changed.UTC().Format(time.RFC3339),
-			Printable(g.Realm), Printable(g.Subject), Printable(g.Account))
+			QuoteForTerminal(g.Realm), QuoteForTerminal(g.Subject), QuoteForTerminal(g.Account))
 		return err
 	})
 	if err == nil && n == 0 {
@@ -149,7 +149,7 @@ func (c *grantsConfig) listGrants(ctx context.Context, s *grants.Store, filter *
 	for _, name := range slices.Sorted(maps.Keys(left)) {
 		if err == nil {
 			_, err = fmt.Fprintf(out, "! %d of provider %s, which is not configured: nobody can use them. If it was renamed: caddy delegate grants rename %s <new>\n",
-				left[name], Printable(name), Printable(name))
+				left[name], QuoteForTerminal(name), QuoteForTerminal(name))
 		}
 	}
 	return err
@@ -197,7 +197,7 @@ writes everybody's.`,
 			line := json.NewEncoder(cmd.OutOrStdout())
 			n, err := eachGrant(ctx, s, &filter, func(g *grants.Grant) error { return line.Encode(c.show(g)) })
 			if err != nil {
-				return explain(err, "")
+				return explainStoreError(err, "")
 			}
 			if n == 0 && filter.subject != "" {
 				// To be told from a name that is misspelt, which looks the same.
@@ -234,20 +234,20 @@ which grant, and by which account on the machine. It names no user of the app.`,
 						By     string    `json:"by"`
 					}{d.At.UTC(), d.Action, d.Grant, d.By})
 				}
-				_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s  %-7s  %-26s  %s\n", d.At.UTC().Format(time.RFC3339), d.Action, d.Grant, Printable(d.By))
+				_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s  %-7s  %-26s  %s\n", d.At.UTC().Format(time.RFC3339), d.Action, d.Grant, QuoteForTerminal(d.By))
 				return err
 			})
 			if err == nil && n == 0 && !asJSON {
 				_, err = fmt.Fprintln(cmd.OutOrStdout(), "Nothing was decided yet.")
 			}
-			return explain(err, "")
+			return explainStoreError(err, "")
 		})
 	})
 	return cmd
 }
 
-// Printable quotes what could steer a terminal or pass for another column.
-func Printable(s string) string {
+// QuoteForTerminal quotes what could steer a terminal or pass for another column.
+func QuoteForTerminal(s string) string {
 	if s == "" || strings.Contains(s, "  ") || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return strconv.Quote(s)
 	}

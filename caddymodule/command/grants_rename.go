@@ -36,18 +36,18 @@ one would send its members' keys there.`,
 			case len(c.providers) == 0:
 				return errors.New("the configuration has no provider: name the one that Caddy runs with, by --config")
 			case c.configured(before):
-				return fmt.Errorf("provider %s is configured, and its grants are in use: rename it in the configuration first, and reload", Printable(before))
+				return fmt.Errorf("provider %s is configured, and its grants are in use: rename it in the configuration first, and reload", QuoteForTerminal(before))
 			case !c.configured(after):
-				return fmt.Errorf("provider %s is not configured: name the one that takes the place of %s", Printable(after), Printable(before))
+				return fmt.Errorf("provider %s is not configured: name the one that takes the place of %s", QuoteForTerminal(after), QuoteForTerminal(before))
 			}
 			n, err := s.Rename(cmd.Context(), before, after, operatorName())
 			if errors.Is(err, grants.ErrConflict) {
-				return fmt.Errorf("%d were renamed, then: %w: the user or the account has another grant of %s already; release or delete one of the two, and run this again", n, err, Printable(after))
+				return fmt.Errorf("%d were renamed, then: %w: the user or the account has another grant of %s already; release or delete one of the two, and run this again", n, err, QuoteForTerminal(after))
 			}
 			if err != nil {
-				return fmt.Errorf("%d were renamed, then: %w", n, explain(mendRow(err), ""))
+				return fmt.Errorf("%d were renamed, then: %w", n, explainStoreError(mendRow(err), ""))
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Renamed %d grants and journeys of %s to %s. A running Caddy finds them within 30 seconds.\n", n, Printable(before), Printable(after))
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Renamed %d grants and journeys of %s to %s. A running Caddy finds them within 30 seconds.\n", n, QuoteForTerminal(before), QuoteForTerminal(after))
 			return err
 		})
 		if err != nil {

@@ -19,7 +19,7 @@ func keysetCommands() *cobra.Command {
 		Use:   "keyset",
 		Short: "Makes and rotates keysets",
 	}
-	group(cmd)
+	requireSubcommand(cmd)
 	cmd.AddCommand(keysetCommand("generate", "Writes a new keyset", `
 Writes a keyset with new keys. The file must not exist. Its mode is 0600: only
 its owner, which should be the user Caddy runs as, can read it. Whoever has the

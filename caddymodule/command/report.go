@@ -10,8 +10,8 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// Finding is a [delegation.Finding] as it is printed.
-type Finding struct {
+// PrintedFinding is a [delegation.Finding] as it is printed.
+type PrintedFinding struct {
 	Step    string `json:"step"`
 	OK      bool   `json:"ok"`
 	Skipped bool   `json:"skipped,omitempty"`
@@ -27,7 +27,7 @@ type Part struct {
 	Title    string
 	OK       bool // nothing was found to be wrong
 	Provider bool // it is about the provider of that name
-	Findings []Finding
+	Findings []PrintedFinding
 }
 
 // Report prints findings as they come, and keeps them for who prints JSON.
@@ -51,7 +51,7 @@ func (r *Report) BeginProvider(name string) {
 
 // Begin begins a part.
 func (r *Report) Begin(title string) {
-	r.Parts = append(r.Parts, &Part{Title: title, OK: true, Findings: []Finding{}})
+	r.Parts = append(r.Parts, &Part{Title: title, OK: true, Findings: []PrintedFinding{}})
 	if r.out != nil {
 		fmt.Fprintln(r.out, title)
 	}
@@ -67,7 +67,7 @@ func (r *Report) allOK() bool {
 func (r *Report) Add(f delegation.Finding) {
 	part := r.Parts[len(r.Parts)-1]
 	part.OK = part.OK && (f.OK || f.Skipped)
-	found := Finding{f.Step, f.OK, f.Skipped, f.Warning, f.Detail}
+	found := PrintedFinding{f.Step, f.OK, f.Skipped, f.Warning, f.Detail}
 	part.Findings = append(part.Findings, found)
 	found.print(r.out)
 }
@@ -94,7 +94,7 @@ func (r *Report) Summarize() {
 }
 
 // print prints the finding on a line. out may be nil.
-func (f *Finding) print(out io.Writer) {
+func (f *PrintedFinding) print(out io.Writer) {
 	if out == nil {
 		return
 	}

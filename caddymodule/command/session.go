@@ -59,7 +59,7 @@ It ends with code 0 if one app_session takes the credential.`,
 		if err != nil {
 			return caddy.ExitCodeFailedStartup, err
 		}
-		err = judgeCredential(ctx, b, config, text, asJSON, cmd.OutOrStdout())
+		err = printJudgment(ctx, b, config, text, asJSON, cmd.OutOrStdout())
 		if errors.Is(err, errFailed) {
 			err = errors.New("no app_session takes it: see where it says ✗, or ok is false")
 		}
@@ -95,9 +95,9 @@ func readCredential(file string, stdin io.Reader) (string, error) {
 	return strings.TrimSpace(string(text)), nil
 }
 
-// judgeCredential judges and prints. One app_session that takes the credential is
+// printJudgment judges and prints. One app_session that takes the credential is
 // enough.
-func judgeCredential(ctx context.Context, b Backend, config Config, text string, asJSON bool, out io.Writer) error {
+func printJudgment(ctx context.Context, b Backend, config Config, text string, asJSON bool, out io.Writer) error {
 	r := newReport(out, asJSON)
 	if err := b.Judge(ctx, config, text, r); err != nil {
 		return err
@@ -108,9 +108,9 @@ func judgeCredential(ctx context.Context, b Backend, config Config, text string,
 	taken := slices.ContainsFunc(r.Parts, func(p *Part) bool { return p.OK })
 	if asJSON {
 		type judged struct {
-			Title    string    `json:"app_session"`
-			OK       bool      `json:"ok"`
-			Findings []Finding `json:"findings"`
+			Title    string           `json:"app_session"`
+			OK       bool             `json:"ok"`
+			Findings []PrintedFinding `json:"findings"`
 		}
 		all := make([]judged, len(r.Parts))
 		for i, p := range r.Parts {

@@ -78,6 +78,9 @@ func (fakeHost) Retain(_ string, build func() io.Closer) io.Closer       { retur
 func (fakeHost) RetainShared(_ string, build func() io.Closer) io.Closer { return build() }
 func (h fakeHost) Logger() *zap.Logger                                   { return h.logger }
 func (fakeHost) Tokens(delegation.Mint) delegation.Tokens                { panic("a Connect platform mints nothing") }
+func (fakeHost) SourceTokens(string, delegation.Mint) delegation.Tokens {
+	panic("a Connect platform mints nothing")
+}
 
 // call is a request that the platform has got.
 type call struct {

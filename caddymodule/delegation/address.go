@@ -74,6 +74,10 @@ func IsLoopback(host string) bool {
 	return strings.EqualFold(host, "localhost") || net.ParseIP(host).IsLoopback()
 }
 
+// PrintableOrigin returns scheme and host of a URL for a log or an error, as
+// [Printable] does: a path or query may hold a secret.
+func PrintableOrigin(u *url.URL) string { return Printable(u.Scheme+"://"+u.Host, 300) }
+
 // UpstreamAt returns the upstream at a URL of [ParseBaseURL].
 func UpstreamAt(base *url.URL) Upstream {
 	port := base.Port()

@@ -44,7 +44,7 @@ func shares(t *testing.T, o Options) {
 	// With people enough for all nodes of a cluster.
 	before := time.Now()
 	sender := &revoker{session.NewRevocations(), nil, a.fleet}
-	sender.sessions = a.fleet.JoinSessions(sender.Revocations)
+	sender.sessions = a.fleet.JoinRevocations(sender.Revocations)
 	defer sender.sessions.Leave()
 	for n := range 20 {
 		sender.revoke(t, delegation.Person{Realm: "r", Subject: fmt.Sprint(n)})
@@ -99,7 +99,7 @@ func TestTLS(t *testing.T) {
 		"--tls-key-file", filepath.Join(dir, "key.pem"), "--tls-auth-clients", "no")
 	shares(t, Options{URL: fmt.Sprintf("rediss://localhost:%d", port), RootCAs: roots})
 	for want, o := range map[string]Options{
-		`its certificate is signed by an unknown authority, "test"; name yours with ca_file or sslrootcert`: {URL: fmt.Sprintf("rediss://localhost:%d", port)},
+		`its certificate is signed by an unknown authority, "test"; name yours with ca_file (PostgreSQL: sslrootcert)`: {URL: fmt.Sprintf("rediss://localhost:%d", port)},
 		"its certificate is for another host": {URL: fmt.Sprintf("rediss://127.0.0.1:%d", port), RootCAs: roots},
 	} {
 		o.Sealer = newKeyset(t)

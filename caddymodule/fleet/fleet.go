@@ -121,7 +121,7 @@ type Fleet struct {
 
 	mu          sync.Mutex
 	closed      bool
-	members     []*Member
+	members     []*SharedTokens
 	purgeOutbox purgeOutbox
 }
 
@@ -214,8 +214,8 @@ func (f *Fleet) Close() error {
 // with the engines that have joined with the same namespace on other machines. drop
 // is called for their purges with the time of each, from any goroutine; for those
 // of long ago as well, and for some more than once.
-func (f *Fleet) Join(space string, drop func(delegation.Selection, time.Time)) *Member {
-	m := &Member{fleet: f, namespace: space, drop: drop}
+func (f *Fleet) Join(space string, drop func(delegation.Selection, time.Time)) *SharedTokens {
+	m := &SharedTokens{fleet: f, namespace: space, drop: drop}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.members = append(f.members, m)
@@ -224,7 +224,7 @@ func (f *Fleet) Join(space string, drop func(delegation.Selection, time.Time)) *
 
 // dropOthers has the members of a namespace drop a selection, except for one of
 // them, which may be nil.
-func (f *Fleet) dropOthers(n purgeRecord, except *Member) {
+func (f *Fleet) dropOthers(n streamRecord, except *SharedTokens) {
 	for _, m := range f.currentMembers() {
 		if m != except && m.namespace == n.Namespace {
 			m.drop(n.Selection, n.At)
@@ -232,7 +232,7 @@ func (f *Fleet) dropOthers(n purgeRecord, except *Member) {
 	}
 }
 
-func (f *Fleet) currentMembers() []*Member {
+func (f *Fleet) currentMembers() []*SharedTokens {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return slices.Clone(f.members)

@@ -65,9 +65,7 @@ func TestNothingInClear(t *testing.T) {
 	_, a, b := pair(t, s, Options{})
 	id := person("canary-alice")
 	a.get(t, id)
-	if err := b.engine.Purge(t.Context(), delegation.Selection{Participant: id.Participant}); err != nil {
-		t.Fatal(err)
-	}
+	b.purge(t, delegation.Selection{Participant: id.Participant})
 	<-a.dropped
 	a.get(t, id)
 	id.Subject = "canary-bob"

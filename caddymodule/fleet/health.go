@@ -85,7 +85,7 @@ func (f *Fleet) markDown(ep *epoch, err error) {
 		h.epoch.Store(nil)
 		close(ep.ended)
 	}
-	why := cause(err)
+	why := redisCause(err)
 	if h.outage && (why == h.cause || deniedWords(err) == "") {
 		return
 	}
@@ -197,7 +197,7 @@ func (f *Fleet) try(ctx context.Context, commands func(context.Context) error) e
 		if err == nil {
 			f.lastAnswer.Store(time.Now().UnixNano())
 		}
-		if !isTimeout(err) {
+		if !isRedisTimeout(err) {
 			return err
 		}
 		// The socket may notice ctx's deadline before ctx does.
@@ -215,14 +215,14 @@ func (f *Fleet) try(ctx context.Context, commands func(context.Context) error) e
 	}
 }
 
-// isTimeout tells whether an error is that Redis, or a free connection, did not
+// isRedisTimeout tells whether an error is that Redis, or a free connection, did not
 // come in time.
-func isTimeout(err error) bool {
+func isRedisTimeout(err error) bool {
 	return errors.Is(err, redis.ErrPoolTimeout) || neterror.IsTimeout(err)
 }
 
-// cause says why Redis is down, in our own words: the errors hold addresses.
-func cause(err error) string {
+// redisCause says why Redis is down, in our own words: the errors hold addresses.
+func redisCause(err error) string {
 	if d, ok := errors.AsType[*aclDenial](err); ok {
 		return d.Error()
 	}
@@ -250,7 +250,7 @@ func cause(err error) string {
 	switch answer := redis.Error(nil); {
 	case errors.Is(err, errDataLost):
 		return "it has lost its data"
-	case isTimeout(err):
+	case isRedisTimeout(err):
 		return "it did not answer in time"
 	case errors.As(err, &answer):
 		return "it answered with an error"

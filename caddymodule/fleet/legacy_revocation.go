@@ -37,7 +37,7 @@ func legacySelection(n session.RevocationTarget) delegation.Selection {
 
 // legacyRevocation returns the revocation that an earlier version has written to
 // the stream as a purge. ok is false if n is none that can be read.
-func legacyRevocation(n *purgeRecord) (r session.Revocation, ok bool) {
+func legacyRevocation(n *streamRecord) (r session.Revocation, ok bool) {
 	s := n.Selection
 	r = session.Revocation{RevocationTarget: session.RevocationTarget{Realm: s.Realm, Subject: s.Subject}, At: n.At}
 	if id, ok := strings.CutPrefix(s.Participant, sessionIDPrefix); ok {

@@ -61,7 +61,7 @@ func (i *issuer) set(mint func(context.Context, delegation.Identity, *delegation
 // machine is a token engine with a fleet of its own, as on another computer.
 type machine struct {
 	fleet   *Fleet
-	member  *Member
+	member  *SharedTokens
 	engine  *tokens.Engine
 	view    *tokens.View
 	issuer  *issuer
@@ -114,6 +114,27 @@ func boot(t testing.TB, i *issuer, o Options) *machine {
 		_ = f.Close()
 	})
 	return m
+}
+
+// purge purges a selection, and wants that to be complete.
+func (m *machine) purge(t testing.TB, s delegation.Selection) {
+	t.Helper()
+	if err := m.engine.Purge(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// wantDropped wants the next selection that the machine drops.
+func (m *machine) wantDropped(t testing.TB, want delegation.Selection) {
+	t.Helper()
+	select {
+	case got := <-m.dropped:
+		if got != want {
+			t.Errorf("dropped %+v", got)
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("it does not know of the purge")
+	}
 }
 
 // pair is two machines that share a Redis.

@@ -204,16 +204,12 @@ func TestLateStart(t *testing.T) {
 	a.get(t, person("bob"))
 	b.get(t, person("alice"))
 	b.change(t)
-	if err := a.engine.Purge(t.Context(), alice); err != nil {
-		t.Fatal(err)
-	}
+	a.purge(t, alice)
 	way.mend(t)
 	if c := b.change(t); c != "up" {
 		t.Fatal(c)
 	}
-	if got := <-b.dropped; got != alice {
-		t.Errorf("dropped %+v", got)
-	}
+	b.wantDropped(t, alice)
 }
 
 // TestHookIsReplaceable protects a configuration that is gone from being

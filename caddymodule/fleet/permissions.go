@@ -205,7 +205,7 @@ func runAll(ctx context.Context, pipe redis.Pipeliner, note func(error) error) e
 // neither address nor password.
 func (f *Fleet) Check(ctx context.Context) error {
 	if err := f.verifyPermissions(ctx); err != nil {
-		return errors.New(cause(err))
+		return errors.New(redisCause(err))
 	}
 	return nil
 }

@@ -33,50 +33,51 @@ const (
 	maxPending = 10_000
 )
 
-// purge is a selection in a namespace.
-type purge struct {
+// streamSelection is what an entry of the stream is about: people of a namespace,
+// which is a provider's, or has the revocations of earlier versions.
+type streamSelection struct {
 	Namespace string               `json:"space"`
 	Selection delegation.Selection `json:"selection"`
 }
 
 // ofTokens tells whether a purge is about tokens, which may be fetched again. A
 // namespace whose name begins with NUL has none.
-func (p purge) ofTokens() bool { return !strings.HasPrefix(p.Namespace, "\x00") }
+func (p streamSelection) ofTokens() bool { return !strings.HasPrefix(p.Namespace, "\x00") }
 
 // generationParts are the parts of the pseudonym in the key of the purge's
 // generation.
-func (p purge) generationParts() []string {
+func (p streamSelection) generationParts() []string {
 	return []string{"purge", p.Namespace, p.Selection.Realm, p.Selection.Subject, p.Selection.Participant}
 }
 
 // purgeOutbox has this machine's own latest purges.
 type purgeOutbox struct {
-	records map[purge]*ownPurge
+	records map[streamSelection]*ownPurge
 	pending map[string]int // how many of each namespace are not published; without zeros
 }
 
 // ownPurge is a purge that was asked of this machine.
 type ownPurge struct {
-	purgeRecord
+	streamRecord
 	published bool // the other machines know of it
 }
 
 func newPurgeOutbox() purgeOutbox {
-	return purgeOutbox{records: make(map[purge]*ownPurge), pending: make(map[string]int)}
+	return purgeOutbox{records: make(map[streamSelection]*ownPurge), pending: make(map[string]int)}
 }
 
 // add returns a new purge. It replaces an older one of the same selection, which is
 // published with it.
-func (j *purgeOutbox) add(p purge) *ownPurge {
+func (j *purgeOutbox) add(p streamSelection) *ownPurge {
 	if j.pending[p.Namespace] >= maxPending {
-		maps.DeleteFunc(j.records, func(other purge, r *ownPurge) bool { return other.Namespace == p.Namespace && !r.published })
+		maps.DeleteFunc(j.records, func(other streamSelection, r *ownPurge) bool { return other.Namespace == p.Namespace && !r.published })
 		delete(j.pending, p.Namespace)
 		p.Selection = delegation.Selection{}
 	}
 	if old := j.records[p]; old == nil || old.published {
 		j.pending[p.Namespace]++
 	}
-	r := &ownPurge{purgeRecord: purgeRecord{purge: p, At: time.Now()}}
+	r := &ownPurge{streamRecord: streamRecord{streamSelection: p, At: time.Now()}}
 	j.records[p] = r
 	return r
 }
@@ -85,7 +86,7 @@ func (j *purgeOutbox) add(p purge) *ownPurge {
 // a later one has replaced.
 func (j *purgeOutbox) markPublished(records ...*ownPurge) {
 	for _, r := range records {
-		if j.records[r.purge] != r || r.published {
+		if j.records[r.streamSelection] != r || r.published {
 			continue
 		}
 		r.published = true
@@ -97,14 +98,14 @@ func (j *purgeOutbox) markPublished(records ...*ownPurge) {
 
 // dropPublished forgets purges that need not be published again.
 func (j *purgeOutbox) dropPublished() {
-	maps.DeleteFunc(j.records, func(_ purge, r *ownPurge) bool { return r.published && time.Since(r.At) > republishFor })
+	maps.DeleteFunc(j.records, func(_ streamSelection, r *ownPurge) bool { return r.published && time.Since(r.At) > republishFor })
 }
 
 // Purge implements [tokens.Shared].
-func (m *Member) Purge(ctx context.Context, s delegation.Selection) error {
+func (m *SharedTokens) Purge(ctx context.Context, s delegation.Selection) error {
 	f := m.fleet
-	p := purge{m.namespace, s}
-	f.dropOthers(purgeRecord{purge: p, At: time.Now()}, m)
+	p := streamSelection{m.namespace, s}
+	f.dropOthers(streamRecord{streamSelection: p, At: time.Now()}, m)
 	f.current(ctx)
 	f.mu.Lock()
 	r := f.purgeOutbox.add(p)
@@ -163,7 +164,7 @@ func (f *Fleet) publishPurges(ctx context.Context, records []*ownPurge, run func
 			pipe := f.client.Pipeline()
 			var own []*redis.StringCmd
 			for _, r := range some {
-				sealed, err := f.sealPurgeRecord(r.purgeRecord)
+				sealed, err := f.sealStreamRecord(r.streamRecord)
 				if err != nil {
 					return err
 				}

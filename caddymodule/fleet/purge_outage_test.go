@@ -50,14 +50,7 @@ func TestPurgeWhileDown(t *testing.T) {
 	if c := b.change(t); c != "up" {
 		t.Errorf("b: %s", c)
 	}
-	select {
-	case got := <-b.dropped:
-		if got != alice {
-			t.Errorf("dropped %+v", got)
-		}
-	case <-time.After(5 * time.Second):
-		t.Fatal("b does not know")
-	}
+	b.wantDropped(t, alice)
 }
 
 // TestRestartWithoutPersistence protects purges of just before Redis lost its
@@ -73,9 +66,7 @@ func TestRestartWithoutPersistence(t *testing.T) {
 	b.get(t, person("alice"))
 	way.cut()
 	b.change(t)
-	if err := a.engine.Purge(t.Context(), alice); err != nil {
-		t.Fatal(err) // it is complete as far as a can know
-	}
+	a.purge(t, alice) // it is complete as far as a can know
 	s.kill()
 	a.change(t)
 	if !s.start() {
@@ -85,14 +76,7 @@ func TestRestartWithoutPersistence(t *testing.T) {
 	if c := a.change(t); c != "up" {
 		t.Fatal(c)
 	}
-	select {
-	case got := <-b.dropped:
-		if got != alice {
-			t.Errorf("dropped %+v", got)
-		}
-	case <-time.After(5 * time.Second):
-		t.Error("b does not know")
-	}
+	b.wantDropped(t, alice)
 }
 
 // TestDataLost protects purges from an outage that only the data has: somebody
@@ -107,9 +91,7 @@ func TestDataLost(t *testing.T) {
 			_, a, b := pair(t, s, Options{})
 			a.get(t, person("alice"))
 			b.get(t, person("alice"))
-			if err := a.engine.Purge(t.Context(), alice); err != nil {
-				t.Fatal(err)
-			}
+			a.purge(t, alice)
 			<-b.dropped
 			lose(s)
 			for _, m := range []*machine{a, b} {
@@ -132,17 +114,13 @@ func TestTooManyMissed(t *testing.T) {
 	_, a, b := pair(t, s, Options{})
 	b.get(t, person("alice"))
 	a.get(t, person("alice"))
-	if err := a.engine.Purge(t.Context(), delegation.Selection{Subject: "bob"}); err != nil {
-		t.Fatal(err)
-	}
+	a.purge(t, delegation.Selection{Subject: "bob"})
 	<-b.dropped
 	s.signal(syscall.SIGSTOP)
 	b.fleet.markDown(b.fleet.health.epoch.Load(), errDown)
 	s.signal(syscall.SIGCONT)
 	s.do("XTRIM", s.keys("purges")[0], "MAXLEN", "0")
-	if got := <-b.dropped; got != (delegation.Selection{}) {
-		t.Errorf("dropped %+v", got)
-	}
+	b.wantDropped(t, delegation.Selection{})
 }
 
 // TestNotUpWithPending protects from the moment between the last purge that is
@@ -151,7 +129,7 @@ func TestNotUpWithPending(t *testing.T) {
 	_, a, _ := pair(t, serve(t), Options{})
 	a.get(t, person("alice"))
 	a.fleet.mu.Lock()
-	r := a.fleet.purgeOutbox.add(purge{"space", alice})
+	r := a.fleet.purgeOutbox.add(streamSelection{"space", alice})
 	a.fleet.mu.Unlock()
 	if a.fleet.markUp() != nil {
 		t.Error("it is up, and the others do not know")
@@ -170,19 +148,19 @@ func TestNotUpWithPending(t *testing.T) {
 func TestPendingIsBounded(t *testing.T) {
 	j := newPurgeOutbox()
 	for n := range maxPending + 1 {
-		j.add(purge{"space", delegation.Selection{Subject: fmt.Sprint(n)}})
+		j.add(streamSelection{"space", delegation.Selection{Subject: fmt.Sprint(n)}})
 	}
-	j.add(purge{"other", alice})
+	j.add(streamSelection{"other", alice})
 	if j.pending["space"] != 1 || j.pending["other"] != 1 || len(j.records) != 2 {
 		t.Errorf("pending %v", j.pending)
 	}
-	if j.records[purge{Namespace: "space"}] == nil {
+	if j.records[streamSelection{Namespace: "space"}] == nil {
 		t.Error("it is not of everybody")
 	}
 	for _, r := range j.records {
 		r.At = r.At.Add(-2 * republishFor)
 	}
-	j.markPublished(j.records[purge{"other", alice}])
+	j.markPublished(j.records[streamSelection{"other", alice}])
 	j.dropPublished()
 	if len(j.records) != 1 || j.pending["space"] != 1 {
 		t.Errorf("after a while there are %d, pending %v", len(j.records), j.pending)
@@ -216,8 +194,8 @@ func TestPurgeInterrupted(t *testing.T) {
 	until(t, 5*time.Second, "it is complete", func() bool { return a.member.Status().Pending == 0 && a.fleet.Up() })
 
 	j := newPurgeOutbox()
-	first := j.add(purge{"space", alice})
-	second := j.add(purge{"space", alice})
+	first := j.add(streamSelection{"space", alice})
+	second := j.add(streamSelection{"space", alice})
 	j.markPublished(first)
 	if j.pending["space"] != 1 {
 		t.Error("the second purge is called told")

@@ -83,12 +83,8 @@ func TestPurgeReachesTheOthers(t *testing.T) {
 	b.get(t, person("alice"))
 	b.get(t, person("bob"))
 	began := time.Now()
-	if err := a.engine.Purge(t.Context(), alice); err != nil {
-		t.Fatal(err)
-	}
-	if got := <-b.dropped; got != alice {
-		t.Errorf("dropped %+v", got)
-	}
+	a.purge(t, alice)
+	b.wantDropped(t, alice)
 	if took := time.Since(began); took > time.Second {
 		t.Errorf("it took %s", took)
 	}
@@ -108,13 +104,9 @@ func TestOwnPurgeIsNotRepeated(t *testing.T) {
 	defer a.fleet.Join("space", func(s delegation.Selection, _ time.Time) { twin <- s }).Leave()
 	a.get(t, person("alice"))
 	b.get(t, person("alice"))
-	if err := a.engine.Purge(t.Context(), alice); err != nil {
-		t.Fatal(err)
-	}
+	a.purge(t, alice)
 	// The next one comes back after the first has.
-	if err := b.engine.Purge(t.Context(), delegation.Selection{Subject: "bob"}); err != nil {
-		t.Fatal(err)
-	}
+	b.purge(t, delegation.Selection{Subject: "bob"})
 	if first, second := <-a.dropped, <-a.dropped; first != alice || second.Subject != "bob" {
 		t.Errorf("dropped %+v, then %+v", first, second)
 	}
@@ -135,22 +127,16 @@ func TestPurgeMissed(t *testing.T) {
 	b.get(t, person("alice"))
 	way.cut()
 	b.change(t)
-	if err := a.engine.Purge(t.Context(), alice); err != nil {
-		t.Fatal(err)
-	}
+	a.purge(t, alice)
 	b.get(t, person("alice")) // in memory: it cannot know
 	way.mend(t)
 	if c := b.change(t); c != "up" {
 		t.Fatal(c)
 	}
-	select {
-	case got := <-b.dropped:
-		if got != alice {
-			t.Errorf("dropped %+v", got)
-		}
-	default:
-		t.Error("it is up and has not read the purge")
+	if len(b.dropped) == 0 {
+		t.Fatal("it is up and has not read the purge")
 	}
+	b.wantDropped(t, alice)
 }
 
 // TestRotation protects purges while machines have files of different steps:
@@ -184,9 +170,7 @@ func TestRotation(t *testing.T) {
 			if !errors.Is(err, tokens.ErrPurged) {
 				t.Errorf("the mint in flight: %v", err)
 			}
-			if got := <-b.dropped; got != alice {
-				t.Errorf("dropped %+v", got)
-			}
+			b.wantDropped(t, alice)
 		})
 	}
 }
@@ -211,9 +195,7 @@ func TestPurgedHereIsNotReadBack(t *testing.T) {
 				}
 			})
 		}
-		if err := a.engine.Purge(t.Context(), delegation.Selection{Realm: "r", Subject: id.Subject}); err != nil {
-			t.Fatal(err)
-		}
+		a.purge(t, delegation.Selection{Realm: "r", Subject: id.Subject})
 		stop.Store(true)
 		asking.Wait()
 		if a.get(t, id) == old {

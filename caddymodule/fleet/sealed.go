@@ -63,9 +63,9 @@ func (f *Fleet) openToken(sealed string, purges generations, aad []byte) *delega
 	return &delegation.Token{Access: delegation.NewSecret(string(v.Access)), Scope: v.Scope, Minted: v.Minted, Expires: v.Expires}
 }
 
-// purgeRecord is a purge or a revocation as the stream has it, before it is sealed.
-type purgeRecord struct {
-	purge
+// streamRecord is a purge or a revocation as the stream has it, before it is sealed.
+type streamRecord struct {
+	streamSelection
 	At time.Time `json:"at"` // by the clock of the machine that was asked
 
 	// Revocation is all that is revoked for a target; nil in a purge of tokens, and
@@ -73,8 +73,8 @@ type purgeRecord struct {
 	Revocation *session.Revocation `json:"revocation,omitempty"`
 }
 
-// sealPurgeRecord seals an entry of the stream.
-func (f *Fleet) sealPurgeRecord(n purgeRecord) (string, error) {
+// sealStreamRecord seals an entry of the stream.
+func (f *Fleet) sealStreamRecord(n streamRecord) (string, error) {
 	plain, err := json.Marshal(n)
 	if err != nil {
 		return "", err
@@ -83,8 +83,8 @@ func (f *Fleet) sealPurgeRecord(n purgeRecord) (string, error) {
 	return string(sealed), err
 }
 
-// openPurgeRecord opens an entry of the stream. ok is false if it does not open.
-func (f *Fleet) openPurgeRecord(sealed string) (n purgeRecord, ok bool) {
+// openStreamRecord opens an entry of the stream. ok is false if it does not open.
+func (f *Fleet) openStreamRecord(sealed string) (n streamRecord, ok bool) {
 	plain, err := f.sealer.Open([]byte(sealed), tuple.Encode("purge"))
 	if err == nil {
 		err = json.Unmarshal(plain, &n)

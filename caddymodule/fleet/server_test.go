@@ -102,10 +102,18 @@ func (s *server) start() bool {
 	return false
 }
 
+// signal sends a signal. A server that is to stop has stopped: until then, on a busy
+// machine, it still answers.
 func (s *server) signal(sig syscall.Signal) {
 	s.t.Helper()
 	if err := s.process.Signal(sig); err != nil {
 		s.t.Fatal(err)
+	}
+	if sig == syscall.SIGSTOP {
+		until(s.t, 5*time.Second, "the server has stopped", func() bool {
+			stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.process.Pid))
+			return err != nil || strings.Contains(string(stat), ") T ") // no /proc on other systems
+		})
 	}
 }
 

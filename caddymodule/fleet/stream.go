@@ -190,7 +190,7 @@ func (f *Fleet) readEntries(wait time.Duration) (more bool, err error) {
 	read := 0
 	for _, s := range streams {
 		for _, entry := range s.Messages {
-			f.apply(entry)
+			f.applyEntry(entry)
 			f.stream.position, f.stream.lastRead, f.stream.positionRead = entry.ID, entry.ID, true
 			read++
 		}
@@ -202,8 +202,8 @@ func (f *Fleet) readEntries(wait time.Duration) (more bool, err error) {
 	return read == readBatch, nil
 }
 
-// apply applies an entry of another machine, unless it was applied before.
-func (f *Fleet) apply(entry redis.XMessage) {
+// applyEntry applies an entry of another machine, unless it was applied before.
+func (f *Fleet) applyEntry(entry redis.XMessage) {
 	if by, _ := entry.Values["by"].(string); by == f.machine {
 		f.stream.echoes.recordReceived(entry.ID)
 		return
@@ -212,7 +212,7 @@ func (f *Fleet) apply(entry redis.XMessage) {
 	if !f.stream.markApplied(sealed) {
 		return
 	}
-	n, ok := f.openPurgeRecord(sealed)
+	n, ok := f.openStreamRecord(sealed)
 	switch {
 	case !ok:
 	case n.Namespace == sessionNamespace:

@@ -26,7 +26,7 @@ type LazyStore struct {
 	mu           sync.Mutex
 	store        *Store
 	err          error         // the last attempt's
-	reported     string        // the error that was returned or reported last
+	reported     string        // what was returned or reported last, by [reportKey]
 	firstAttempt chan struct{} // closed after the first attempt; nil before anybody needs the store
 	stopLoop     context.CancelFunc
 	loopDone     chan struct{} // closed when nothing is tried any more
@@ -48,8 +48,8 @@ func NewLazyStore(file string, options func() (Options, error)) *LazyStore {
 }
 
 // OnChange sets the call for changes after a failed first attempt: with the error
-// whenever it changes, and with nil once the store is open. It is to be called
-// before [LazyStore.Store].
+// once an outage, with an error that [NeedsOperator] whenever it is another one, and
+// with nil once the store is open. It is to be called before [LazyStore.Store].
 func (o *LazyStore) OnChange(f func(error)) *LazyStore {
 	o.onChange = f
 	return o
@@ -86,7 +86,7 @@ func (o *LazyStore) Store(ctx context.Context) (*Store, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.store == nil {
-		o.reported = o.err.Error()
+		o.reported = reportKey(o.err)
 	}
 	return o.store, o.err
 }
@@ -135,9 +135,9 @@ func (o *LazyStore) recordAttempt(ctx context.Context, store *Store, err error, 
 		return true
 	}
 	o.store, o.err = store, err
-	news := !first && (err == nil || err.Error() != o.reported)
+	news := !first && (err == nil || reportKey(err) != o.reported)
 	if o.reported = ""; err != nil && !first {
-		o.reported = err.Error()
+		o.reported = reportKey(err)
 	}
 	if first {
 		close(o.firstAttempt)
@@ -147,6 +147,15 @@ func (o *LazyStore) recordAttempt(ctx context.Context, store *Store, err error, 
 		o.onChange(err)
 	}
 	return err == nil
+}
+
+// reportKey is the same for errors of which one report is enough. A database that
+// is away says so in ever new words: refused, then EOF, then starting up.
+func reportKey(err error) string {
+	if !NeedsOperator(err) {
+		return "unavailable"
+	}
+	return err.Error()
 }
 
 // IsOpen tells whether the store is open.

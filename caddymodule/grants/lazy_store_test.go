@@ -4,6 +4,7 @@ package grants
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -14,7 +15,8 @@ import (
 
 // TestLazyStoreTriesAgain protects requests from waiting for a database that is
 // away, and the database from being asked by each of them: one tries for all,
-// less and less often, and what it meets is told when it changes.
+// less and less often. It protects the log as well: an outage is told once, however
+// the database puts it, and what an operator has to mend when that changes.
 func TestLazyStoreTriesAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		at := Options{File: filepath.Join(t.TempDir(), "grants.db"), Keyset: newKeyset(t)}
@@ -29,7 +31,7 @@ func TestLazyStoreTriesAgain(t *testing.T) {
 			case wrong.Load():
 				return at, errors.New("the keyset is another's")
 			case away.Load():
-				return at, &unavailableError{"opening", "it is away", false}
+				return at, &unavailableError{"opening", fmt.Sprintf("it is away, attempt %d", tries.Load()), false}
 			}
 			return at, nil
 		}).OnChange(func(err error) {

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
 )
 
@@ -38,7 +39,7 @@ func printableAddress(address string) string {
 	if err != nil {
 		return "the address of the keys"
 	}
-	return printableOrigin(u) + u.EscapedPath()
+	return delegation.PrintableOrigin(u) + u.EscapedPath()
 }
 
 // maxDiscovery bounds a discovery document, in bytes.

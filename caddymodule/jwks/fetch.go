@@ -68,7 +68,7 @@ func (r *RemoteKeySet) requestKeys(ctx context.Context) (*http.Response, error) 
 			return nil, fmt.Errorf("it redirects (status %d) to an address that cannot be read", res.StatusCode)
 		}
 		if !sameHost(req.URL, target) {
-			return nil, fmt.Errorf("it redirects (status %d) to %s: if that is your issuer's too, write that address as jwks", res.StatusCode, printableOrigin(target))
+			return nil, fmt.Errorf("it redirects (status %d) to %s: if that is your issuer's too, write that address as jwks", res.StatusCode, delegation.PrintableOrigin(target))
 		}
 		address = target.String()
 	}
@@ -88,6 +88,3 @@ func effectivePort(u *url.URL) string {
 	}
 	return map[string]string{"http": "80", "https": "443"}[u.Scheme]
 }
-
-// printableOrigin returns scheme and host: a path or query may hold a secret.
-func printableOrigin(u *url.URL) string { return delegation.Printable(u.Scheme+"://"+u.Host, 300) }

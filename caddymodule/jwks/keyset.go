@@ -78,8 +78,8 @@ func algorithmsFor(key any) ([]jose.SignatureAlgorithm, error) {
 	return nil, errors.New("a key is none of RSA, ECDSA and Ed25519")
 }
 
-// refuse returns the refusal of a token that none of the keys has signed. The
+// refuseToken returns the refusal of a token that none of the keys has signed. The
 // reason is for the operator's log and quotes nothing of the token.
-func refuse(reason string) *delegation.Refusal {
+func refuseToken(reason string) *delegation.Refusal {
 	return delegation.Refuse(delegation.SessionRequired, errors.New(reason))
 }

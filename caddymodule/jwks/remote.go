@@ -156,7 +156,7 @@ func (r *RemoteKeySet) verifyRefreshed(ctx context.Context, token *jose.JSONWebS
 		}
 		set = fresh
 	}
-	return nil, refuse(reason.Error())
+	return nil, refuseToken(reason.Error())
 }
 
 // firstSeen returns when the token came first, as far as that is remembered. Two

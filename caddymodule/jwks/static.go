@@ -32,7 +32,7 @@ func (s *StaticKeySet) VerifySignature(_ context.Context, token *jose.JSONWebSig
 			return payload, nil
 		}
 	}
-	return nil, refuse("JWT: none of the keys has signed it")
+	return nil, refuseToken("JWT: none of the keys has signed it")
 }
 
 // SignedByDecodedSecret tells whether a secret of the set would have signed the

@@ -45,11 +45,11 @@ func (k *Keyset) Stage() error {
 	if k.Staged() {
 		return errors.New("a key is staged already: promote it before another is added")
 	}
-	seal, err := stage(k.seal, aead.AES256GCMKeyTemplate())
+	seal, err := stagedHandle(k.seal, aead.AES256GCMKeyTemplate())
 	if err != nil {
 		return fmt.Errorf("staging a key that seals: %w", err)
 	}
-	name, err := stage(k.name, prf.HMACSHA256PRFKeyTemplate())
+	name, err := stagedHandle(k.name, prf.HMACSHA256PRFKeyTemplate())
 	if err != nil {
 		return fmt.Errorf("staging a key that names: %w", err)
 	}
@@ -62,11 +62,11 @@ func (k *Keyset) Promote() error {
 	if !k.Staged() {
 		return errors.New("no key is staged: stage one, and load the file on every machine, before it is promoted")
 	}
-	seal, err := promote(k.seal)
+	seal, err := promotedHandle(k.seal)
 	if err != nil {
 		return fmt.Errorf("promoting the key that seals: %w", err)
 	}
-	name, err := promote(k.name)
+	name, err := promotedHandle(k.name)
 	if err != nil {
 		return fmt.Errorf("promoting the key that names: %w", err)
 	}
@@ -83,9 +83,9 @@ func (k *Keyset) replaceKeys(seal, name *keyset.Handle) error {
 	return nil
 }
 
-// stage returns a handle with a new key, and without those older than the one
+// stagedHandle returns a handle with a new key, and without those older than the one
 // before the primary.
-func stage(h *keyset.Handle, kind *tinkpb.KeyTemplate) (*keyset.Handle, error) {
+func stagedHandle(h *keyset.Handle, kind *tinkpb.KeyTemplate) (*keyset.Handle, error) {
 	m := keyset.NewManagerFromHandle(h)
 	all := entries(h)
 	// The key before the primary stays: a machine that has yet to load the
@@ -101,8 +101,8 @@ func stage(h *keyset.Handle, kind *tinkpb.KeyTemplate) (*keyset.Handle, error) {
 	return m.Handle()
 }
 
-// promote returns a handle whose newest key is the primary.
-func promote(h *keyset.Handle) (*keyset.Handle, error) {
+// promotedHandle returns a handle whose newest key is the primary.
+func promotedHandle(h *keyset.Handle) (*keyset.Handle, error) {
 	m := keyset.NewManagerFromHandle(h)
 	all := entries(h)
 	if err := m.SetPrimary(all[len(all)-1].KeyID()); err != nil {

@@ -23,8 +23,8 @@ var errNotFound = errors.New("not found")
 
 // participantByIdentifier returns one participant. The error is errNotFound if there
 // is none.
-func (p *Provider) participantByIdentifier(ctx context.Context, identifier string) (*participant, error) {
-	var found participant
+func (p *Provider) participantByIdentifier(ctx context.Context, identifier string) (*participantRecord, error) {
+	var found participantRecord
 	err := p.callAdministration(ctx, "/"+url.PathEscape(identifier), maxAnswer, &found)
 	if err != nil {
 		return nil, err
@@ -35,7 +35,7 @@ func (p *Provider) participantByIdentifier(ctx context.Context, identifier strin
 // participantList returns a page of participants, oldest first, and how many there
 // are in all; nil if the platform does not say. filter is a parameter of the list,
 // or empty.
-func (p *Provider) participantList(ctx context.Context, number int, filter, value string) ([]participant, *int, error) {
+func (p *Provider) participantList(ctx context.Context, number int, filter, value string) ([]participantRecord, *int, error) {
 	query := url.Values{
 		"pageNumber":    {strconv.Itoa(number)},
 		"pageSize":      {strconv.Itoa(pageSize)},
@@ -46,8 +46,8 @@ func (p *Provider) participantList(ctx context.Context, number int, filter, valu
 		query.Set(filter, value)
 	}
 	var list struct {
-		Total        *int           `json:"totalParticipants"`
-		Participants *[]participant `json:"participants"`
+		Total        *int                 `json:"totalParticipants"`
+		Participants *[]participantRecord `json:"participants"`
 	}
 	if err := p.callAdministration(ctx, "?"+query.Encode(), maxListAnswer, &list); err != nil {
 		if errors.Is(err, errNotFound) {

@@ -26,7 +26,7 @@ func (p *Provider) Check(ctx context.Context, q delegation.CheckRequest, tell fu
 	p.checkOnly = true // a check binds nobody
 	c := &checkRun{Provider: p, question: q}
 	steps := []delegation.CheckStep{
-		{Name: "private key", Run: p.checkKeys},
+		{Name: "private key", Run: p.describeKeys},
 		{Name: "platform", Run: c.checkPlatform},
 		{Name: "clock", Run: c.checkClock},
 		{Name: "service token", Run: p.checkService},
@@ -34,7 +34,7 @@ func (p *Provider) Check(ctx context.Context, q delegation.CheckRequest, tell fu
 	}
 	d := q.Delegation
 	if d == nil {
-		steps = append(steps, delegation.CheckStep{Name: "scopes", Run: c.checkScopes})
+		steps = append(steps, delegation.CheckStep{Name: "scopes", Run: c.tryScopes})
 		delegation.RunChecks(ctx, steps, tell)
 		return
 	}
@@ -56,7 +56,7 @@ type checkRun struct {
 	token    *delegation.Token
 }
 
-func (p *Provider) checkKeys(context.Context) (string, error) {
+func (p *Provider) describeKeys(context.Context) (string, error) {
 	keys := p.keys.read(p.host.Logger())
 	texts := make([]string, len(keys))
 	for i, key := range keys {
@@ -117,15 +117,15 @@ func (c *checkRun) checkToken(ctx context.Context) (_ string, err error) {
 		if delegation.AsRefusal(err).Code != delegation.ScopeRejected {
 			return "", err
 		}
-		return "", c.checkScopesSingly(ctx, d.Participant, c.identity(d).Scopes, err)
+		return "", c.tryScopesSingly(ctx, d.Participant, c.identity(d).Scopes, err)
 	}
 	return fmt.Sprintf("for %s, lives %s", c.token.Scope, c.token.Lifetime()), nil
 }
 
-// checkScopes finds out which scopes are refused, without a participant: it asks for
+// tryScopes finds out which scopes are refused, without a participant: it asks for
 // the token of a made-up one. The platform checks the scopes before it refuses the
 // participant, who does not exist.
-func (c *checkRun) checkScopes(ctx context.Context) (string, error) {
+func (c *checkRun) tryScopes(ctx context.Context) (string, error) {
 	nobody, err := uuid.NewRandom()
 	if err != nil {
 		return "", err
@@ -138,16 +138,16 @@ func (c *checkRun) checkScopes(ctx context.Context) (string, error) {
 	case delegation.AsRefusal(err).Code == delegation.DelegationRefused:
 		return "none is refused by itself (" + strings.Join(scopes, " ") + "); whether a participant gets them, --subject shows", nil
 	case delegation.AsRefusal(err).Code == delegation.ScopeRejected:
-		return "", c.checkScopesSingly(ctx, nobody.String(), scopes, err)
+		return "", c.tryScopesSingly(ctx, nobody.String(), scopes, err)
 	default:
 		return "", err
 	}
 }
 
-// checkScopesSingly tries each scope by itself, because one bad scope fails the whole
+// tryScopesSingly tries each scope by itself, because one bad scope fails the whole
 // request, and returns an error that names the refused ones. whole is the error of
 // the whole request.
-func (c *checkRun) checkScopesSingly(ctx context.Context, participant string, scopes []string, whole error) error {
+func (c *checkRun) tryScopesSingly(ctx context.Context, participant string, scopes []string, whole error) error {
 	var refused, granted []string
 	for _, scope := range scopes {
 		_, err := c.mintParticipant(ctx, participant, []string{scope})

@@ -105,7 +105,7 @@ func (c *Config) check() (base *url.URL, err error) {
 	if err := checkKeys(c.Keys); err != nil {
 		return nil, err
 	}
-	if c.Scopes, err = checkScopes(c.Scopes); err != nil {
+	if c.Scopes, err = sortedScopes(c.Scopes); err != nil {
 		return nil, err
 	}
 	return base, nil

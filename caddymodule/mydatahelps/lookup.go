@@ -139,7 +139,7 @@ func (p *Provider) findQueried(ctx context.Context, claim string) (string, error
 	if err != nil {
 		return "", err
 	}
-	var found []*participant
+	var found []*participantRecord
 	for i := range people {
 		if people[i].field(p.config.Participant.Field) == claim && isGUID(people[i].ID) {
 			found = append(found, &people[i])
@@ -196,7 +196,7 @@ func (p *Provider) findListed(ctx context.Context, claim string) (string, error)
 
 // listed returns the one participant that the index has for the claim.
 func (p *Provider) listed(ctx context.Context, claim string) (indexEntry, error) {
-	read := func(ctx context.Context, number int) ([]participant, *int, error) {
+	read := func(ctx context.Context, number int) ([]participantRecord, *int, error) {
 		if !p.cache.quota.canAfford(1) {
 			return nil, nil, errListTooLong
 		}
@@ -233,10 +233,10 @@ func (p *Provider) listed(ctx context.Context, claim string) (indexEntry, error)
 
 // claimOf returns the function that returns a participant's claim, for the index. It
 // refers to nothing of the provider, because the index outlives it.
-func claimOf(by Participant) func(*participant) string {
+func claimOf(by Participant) func(*participantRecord) string {
 	if by.By == ByField {
 		name := by.Field
-		return func(p *participant) string { return p.field(name) }
+		return func(p *participantRecord) string { return p.field(name) }
 	}
-	return func(p *participant) string { return p.Identifier }
+	return func(p *participantRecord) string { return p.Identifier }
 }

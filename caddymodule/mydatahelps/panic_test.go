@@ -43,14 +43,14 @@ func TestR14_LookupsThatPanic(t *testing.T) {
 			t.Error("the check goes on for ever")
 		}
 
-		list := func(context.Context, int) ([]participant, *int, error) { panic("alice") }
+		list := func(context.Context, int) ([]participantRecord, *int, error) { panic("alice") }
 		claim := claimOf(Participant{By: ByIdentifier})
 		if _, err := d.ensureList(t.Context(), claim, list); err == nil {
 			t.Error("the list was read")
 		} else if _, ok := errors.AsType[*background.Panic](err); !ok {
 			t.Errorf("%v; want a panic", err)
 		}
-		x, err := d.ensureList(t.Context(), claim, func(context.Context, int) ([]participant, *int, error) { return nil, nil, nil })
+		x, err := d.ensureList(t.Context(), claim, func(context.Context, int) ([]participantRecord, *int, error) { return nil, nil, nil })
 		if err != nil {
 			t.Fatal(err)
 		}

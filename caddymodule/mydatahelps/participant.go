@@ -16,19 +16,19 @@ const (
 	maxListAnswer = 16 << 20 // a hundred participants with all their custom fields
 )
 
-// participant is what is read of a participant in the administrative API. Everything
+// participantRecord is what is read of a participant in the administrative API. Everything
 // else is ignored: the platform adds fields without notice.
-type participant struct {
+type participantRecord struct {
 	ID           string                     `json:"id"`
 	Identifier   string                     `json:"participantIdentifier"`
 	WithdrawDate any                        `json:"withdrawDate"`
 	CustomFields map[string]json.RawMessage `json:"customFields"`
 }
 
-func (p *participant) withdrawn() bool { return p.WithdrawDate != nil }
+func (p *participantRecord) withdrawn() bool { return p.WithdrawDate != nil }
 
 // field returns a custom field's value; "" if it is unset or no string.
-func (p *participant) field(name string) string {
+func (p *participantRecord) field(name string) string {
 	var value string
 	if json.Unmarshal(p.CustomFields[name], &value) != nil {
 		return ""

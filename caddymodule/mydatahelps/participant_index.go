@@ -29,13 +29,13 @@ const (
 
 // pageReader returns one page of the participant list, oldest participants first,
 // and how many the whole list has; total is nil if the platform does not say.
-type pageReader func(ctx context.Context, number int) (people []participant, total *int, err error)
+type pageReader func(ctx context.Context, number int) (people []participantRecord, total *int, err error)
 
 // participantIndex is the participant list of the project, indexed by the claim. It
 // is read page by page and goes on where it stopped, because the list of a large
 // project takes more requests than an hour has.
 type participantIndex struct {
-	claim func(*participant) string // "" for a participant who cannot be found
+	claim func(*participantRecord) string // "" for a participant who cannot be found
 
 	mu           sync.RWMutex
 	byID         map[string]*indexEntry // by lower-case ID
@@ -55,7 +55,7 @@ type indexEntry struct {
 	readAt                time.Time
 }
 
-func newParticipantIndex(claim func(*participant) string) *participantIndex {
+func newParticipantIndex(claim func(*participantRecord) string) *participantIndex {
 	return &participantIndex{
 		claim: claim, byID: make(map[string]*indexEntry), byClaim: make(map[string][]*indexEntry),
 		fullPage: pageSize, begunAt: time.Now(),
@@ -82,7 +82,7 @@ func (x *participantIndex) blank() bool {
 
 // upsert adds a participant, or replaces what is known of them. It reports whether
 // they are new.
-func (x *participantIndex) upsert(p *participant) bool {
+func (x *participantIndex) upsert(p *participantRecord) bool {
 	if !isGUID(p.ID) {
 		return false
 	}

@@ -16,7 +16,7 @@ import (
 
 // pagedList is a participant list.
 type pagedList struct {
-	people []participant
+	people []participantRecord
 	size   int // of its pages
 	total  bool
 	reads  int
@@ -25,12 +25,12 @@ type pagedList struct {
 func newPagedList(n, size int, total bool) *pagedList {
 	b := &pagedList{size: size, total: total}
 	for i := range n {
-		b.people = append(b.people, participant{ID: guid(i), Identifier: fmt.Sprint(i)})
+		b.people = append(b.people, participantRecord{ID: guid(i), Identifier: fmt.Sprint(i)})
 	}
 	return b
 }
 
-func (b *pagedList) read(_ context.Context, number int) ([]participant, *int, error) {
+func (b *pagedList) read(_ context.Context, number int) ([]participantRecord, *int, error) {
 	b.reads++
 	from := min(number*b.size, len(b.people))
 	page := b.people[from:min(from+b.size, len(b.people))]
@@ -62,7 +62,7 @@ func TestIndexReadsAll(t *testing.T) {
 					t.Errorf("%d of %d by %d, total %v, in %d reads", len(x.byID), n, size, total, b.reads)
 				}
 				// Read again, only the end is read, and finds what is new.
-				b.people = append(b.people, participant{ID: guid(9999), Identifier: "new"})
+				b.people = append(b.people, participantRecord{ID: guid(9999), Identifier: "new"})
 				b.reads = 0
 				if err := x.readToEnd(t.Context(), b.read); err != nil {
 					t.Fatal(err)
@@ -81,7 +81,7 @@ func TestIndexShrinks(t *testing.T) {
 	if err := x.readToEnd(t.Context(), b.read); err != nil {
 		t.Fatal(err)
 	}
-	b.people = append(b.people[:140], participant{ID: guid(9999), Identifier: "new"})
+	b.people = append(b.people[:140], participantRecord{ID: guid(9999), Identifier: "new"})
 	if err := x.readToEnd(t.Context(), b.read); err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func TestIndexShrinks(t *testing.T) {
 func TestIndexEnds(t *testing.T) {
 	b := newPagedList(1000, 100, true)
 	reads := 0
-	same := func(ctx context.Context, _ int) ([]participant, *int, error) {
+	same := func(ctx context.Context, _ int) ([]participantRecord, *int, error) {
 		reads++
 		return b.read(ctx, 0)
 	}
@@ -109,14 +109,14 @@ func TestIndexEnds(t *testing.T) {
 func TestIndexPut(t *testing.T) {
 	x := identifierIndex()
 	upper := "ABCDEF00-0000-4000-8000-000000000000"
-	x.upsert(&participant{ID: upper, Identifier: "old"})
-	x.upsert(&participant{ID: guid(1), Identifier: "old"})
-	x.upsert(&participant{ID: strings.ToLower(upper), Identifier: "new", WithdrawDate: "x"})
-	x.upsert(&participant{ID: "no GUID", Identifier: "new"})
+	x.upsert(&participantRecord{ID: upper, Identifier: "old"})
+	x.upsert(&participantRecord{ID: guid(1), Identifier: "old"})
+	x.upsert(&participantRecord{ID: strings.ToLower(upper), Identifier: "new", WithdrawDate: "x"})
+	x.upsert(&participantRecord{ID: "no GUID", Identifier: "new"})
 	if old, new := x.find("old"), x.find("new"); len(old) != 1 || old[0].id != guid(1) || len(new) != 1 || !new[0].withdrawn {
 		t.Errorf("old %v, new %v", old, new)
 	}
-	x.upsert(&participant{ID: guid(1)})
+	x.upsert(&participantRecord{ID: guid(1)})
 	if len(x.find("old")) != 0 || len(x.find("")) != 0 {
 		t.Error("an empty value names somebody")
 	}

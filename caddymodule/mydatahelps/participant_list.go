@@ -18,7 +18,7 @@ var errListTooLong = errors.New("the participant list takes more than is left of
 // onlyWhole returns a reader that reads a page only if what is left of the quota is
 // enough for the rest of the list: a part of the list answers for nobody.
 func (c *participantCache) onlyWhole(read pageReader) pageReader {
-	return func(ctx context.Context, number int) ([]participant, *int, error) {
+	return func(ctx context.Context, number int) ([]participantRecord, *int, error) {
 		c.mu.Lock()
 		left := max(c.listPages-number, 1)
 		c.mu.Unlock()
@@ -39,7 +39,7 @@ func (c *participantCache) onlyWhole(read pageReader) pageReader {
 }
 
 // ensureList returns the index, after reading the whole list if there is none.
-func (c *participantCache) ensureList(ctx context.Context, claim func(*participant) string, read pageReader) (*participantIndex, error) {
+func (c *participantCache) ensureList(ctx context.Context, claim func(*participantRecord) string, read pageReader) (*participantIndex, error) {
 	c.mu.Lock()
 	x := c.list
 	c.mu.Unlock()
@@ -56,7 +56,7 @@ func (c *participantCache) ensureList(ctx context.Context, claim func(*participa
 
 // readList reads the whole list into a new index, or goes on with one that a spent
 // quota has stopped.
-func (c *participantCache) readList(ctx context.Context, claim func(*participant) string, read pageReader) (*participantIndex, error) {
+func (c *participantCache) readList(ctx context.Context, claim func(*participantRecord) string, read pageReader) (*participantIndex, error) {
 	ctx, cancel := context.WithTimeout(ctx, listTimeout)
 	defer cancel()
 	c.mu.Lock()
@@ -125,7 +125,7 @@ func (c *participantCache) rereadList(x *participantIndex, read pageReader) {
 	}
 	c.mu.Unlock()
 	if due {
-		spare := func(ctx context.Context, number int) ([]participant, *int, error) {
+		spare := func(ctx context.Context, number int) ([]participantRecord, *int, error) {
 			if !c.quota.hasSlack() {
 				return nil, nil, errors.New("left for later: the quota is needed for people who wait")
 			}
@@ -142,12 +142,12 @@ func (c *participantCache) rereadList(x *participantIndex, read pageReader) {
 // removeFromList makes an entry that is not true any more impossible to find.
 func (c *participantCache) removeFromList(e indexEntry) {
 	if x := c.currentList(); x != nil {
-		x.upsert(&participant{ID: e.id, Identifier: e.identifier})
+		x.upsert(&participantRecord{ID: e.id, Identifier: e.identifier})
 	}
 }
 
 // updateInList replaces the entry of a participant.
-func (c *participantCache) updateInList(p *participant) {
+func (c *participantCache) updateInList(p *participantRecord) {
 	if x := c.currentList(); x != nil {
 		x.upsert(p)
 	}

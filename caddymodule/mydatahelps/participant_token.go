@@ -76,7 +76,7 @@ func (p *Provider) mintParticipant(ctx context.Context, participant string, scop
 		case oauth.ScopeRejected:
 			hint = "; asked for " + strings.Join(scopes, " ") + ": compare them with what Designer says that the service account may delegate; `caddy delegate check` tries each by itself"
 		}
-		return nil, refusal(r.Code, r, fmt.Errorf("participant token: %w%s", failure, hint))
+		return nil, refuseLike(r.Code, r, fmt.Errorf("participant token: %w%s", failure, hint))
 	}
 	return token, err
 }

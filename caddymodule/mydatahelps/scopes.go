@@ -38,8 +38,8 @@ var documentedScopes = []string{
 	"SurveyTasks:read",
 }
 
-// checkScopes returns the setting's scopes, sorted.
-func checkScopes(scopes []string) ([]string, error) {
+// sortedScopes returns the setting's scopes, sorted.
+func sortedScopes(scopes []string) ([]string, error) {
 	sorted := slices.Sorted(slices.Values(scopes))
 	for i, s := range sorted {
 		if !delegation.IsScope(s) {

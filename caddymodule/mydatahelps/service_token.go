@@ -96,7 +96,7 @@ func serviceRefusal(err error, keys []*rsa.PrivateKey) error {
 			hint = "; compare service_account and the public key, of SHA-256 " + publicFingerprints(keys) + ", with Designer, and base_url with the host that the project is served at"
 		}
 	}
-	return refusal(code, r, fmt.Errorf("service token: %w%s", failure, hint))
+	return refuseLike(code, r, fmt.Errorf("service token: %w%s", failure, hint))
 }
 
 // publicFingerprints returns the SHA-256 of the keys' public halves, by which an
@@ -109,8 +109,8 @@ func publicFingerprints(keys []*rsa.PrivateKey) string {
 	return strings.Join(prints, " and ")
 }
 
-// refusal returns a refusal with the RetryAfter of another one.
-func refusal(code delegation.Code, r *delegation.Refusal, cause error) *delegation.Refusal {
+// refuseLike returns a refusal with the RetryAfter of another one.
+func refuseLike(code delegation.Code, r *delegation.Refusal, cause error) *delegation.Refusal {
 	wrapped := delegation.Refuse(code, cause)
 	wrapped.RetryAfter = r.RetryAfter
 	return wrapped

@@ -37,7 +37,7 @@ func Cause(err error) string {
 	case errors.As(err, &host):
 		return "its certificate is for another host"
 	case errors.As(err, &authority):
-		return "its certificate is signed by an unknown authority" + issuerName(authority.Cert) + "; name yours with ca_file or sslrootcert"
+		return "its certificate is signed by an unknown authority" + issuerName(authority.Cert) + "; name yours with ca_file (PostgreSQL: sslrootcert)"
 	case errors.As(err, &certificate):
 		return "its certificate is not valid"
 	case errors.As(err, &record):

@@ -26,8 +26,8 @@ func TestCause(t *testing.T) {
 		"it did not answer in time":           os.ErrDeadlineExceeded,
 		"its host name was not found":         &net.OpError{Op: "dial", Err: &net.DNSError{Err: "planted", Name: "planted"}},
 		"its certificate is for another host": x509.HostnameError{Certificate: &x509.Certificate{}, Host: "planted"},
-		"its certificate is signed by an unknown authority; name yours with ca_file or sslrootcert": &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}},
-		`its certificate is signed by an unknown authority, "St. Elsewhere Web Gateway\n"; name yours with ca_file or sslrootcert`: &tls.CertificateVerificationError{
+		"its certificate is signed by an unknown authority; name yours with ca_file (PostgreSQL: sslrootcert)": &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}},
+		`its certificate is signed by an unknown authority, "St. Elsewhere Web Gateway\n"; name yours with ca_file (PostgreSQL: sslrootcert)`: &tls.CertificateVerificationError{
 			Err: x509.UnknownAuthorityError{Cert: &x509.Certificate{Issuer: pkix.Name{CommonName: "St. Elsewhere Web Gateway\n"}}},
 		},
 		"its certificate is not valid":   &tls.CertificateVerificationError{Err: errors.New("planted")},

@@ -42,7 +42,7 @@ func NewOrigins(trusted []string) (*Origins, error) {
 		trusted:    make(map[string]struct{}, len(trusted)),
 	}
 	for _, origin := range trusted {
-		if err := checkOrigin(origin); err != nil {
+		if err := checkOriginSyntax(origin); err != nil {
 			return nil, err
 		}
 		if _, ok := o.trusted[origin]; ok {
@@ -56,8 +56,8 @@ func NewOrigins(trusted []string) (*Origins, error) {
 	return o, nil
 }
 
-// checkOrigin returns an error that says how to write a trusted origin.
-func checkOrigin(origin string) error {
+// checkOriginSyntax returns an error that says how to write a trusted origin.
+func checkOriginSyntax(origin string) error {
 	switch {
 	case origin == "":
 		return errors.New("an origin is empty: write one such as https://app.example.org")

@@ -42,7 +42,7 @@ func ParseRedirect(address, parameter string) (*Redirect, error) {
 	case u.Scheme == "":
 	case u.User != nil:
 		return nil, errors.New("it has a user or a password: write it as scheme://host/path")
-	case u.Opaque != "" || u.Path != "" && u.Path[0] != '/' || checkOrigin(serializeOrigin(u)) != nil || u.Scheme+"://"+u.Host != serializeOrigin(u) || !strings.HasPrefix(address, serializeOrigin(u)):
+	case u.Opaque != "" || u.Path != "" && u.Path[0] != '/' || checkOriginSyntax(serializeOrigin(u)) != nil || u.Scheme+"://"+u.Host != serializeOrigin(u) || !strings.HasPrefix(address, serializeOrigin(u)):
 		return nil, errors.New("its origin is not written as browsers send it: write it like https://app.example.org/profile, in lower case, without a default port")
 	}
 	if u.Host != "" && u.Path == "" {

@@ -32,7 +32,7 @@ type Cache struct {
 // cachedSession is a remembered session.
 type cachedSession struct {
 	*Session
-	generation atomic.Uint64 // as that of a sessionIdentity, for all identities
+	checkedChanges atomic.Uint64 // as that of a sessionIdentity, for all identities
 }
 
 // NewCache returns an empty cache. A session is remembered for life at most, 0 for
@@ -74,7 +74,7 @@ func (c *Cache) Verify(ctx context.Context, credential Credential) (*Session, er
 	}
 	switch {
 	case s.expired(time.Now()):
-		return nil, refuse("the session has ended")
+		return nil, refuseCredential("the session has ended")
 	case !c.notRevoked(v):
 		return nil, RefuseRevoked()
 	}
@@ -113,19 +113,19 @@ func (c *Cache) forgetPerson(who delegation.Person) (valid []*Session) {
 }
 
 // RefuseRevoked returns the refusal of a revoked session.
-func RefuseRevoked() error { return refuse("the session was ended by a logout") }
+func RefuseRevoked() error { return refuseCredential("the session was ended by a logout") }
 
-// notRevoked tells whether the session is valid in the current generation of the
-// revocations.
+// notRevoked tells whether the session is valid with all revocations until
+// now.
 func (c *Cache) notRevoked(v *cachedSession) bool {
-	generation := c.revocations.generation.Load() + 1
-	if v.generation.Load() == generation {
+	changes := c.revocations.changes.Load() + 1
+	if v.checkedChanges.Load() == changes {
 		return true
 	}
 	if c.revocations.Revoked(v.Session) {
 		return false
 	}
-	v.generation.Store(generation)
+	v.checkedChanges.Store(changes)
 	return true
 }
 

@@ -19,7 +19,7 @@ type named struct{}
 func (named) Verify(_ context.Context, credential Credential) (*Session, error) {
 	who, _, _ := strings.Cut(credential.Text, "-")
 	if who == "nobody" {
-		return nil, refuse("nobody")
+		return nil, refuseCredential("nobody")
 	}
 	return &Session{Realm: "r", Subject: who, IssuedBefore: time.Now(), remote: true}, nil
 }

@@ -73,26 +73,26 @@ func (c Extractor) Extract(h http.Header) (Credential, error) {
 		found := c.cookies(h["Cookie"])
 		switch {
 		case found.all > maxCookies:
-			return Credential{}, refuse("the request carries more cookies than servers read")
+			return Credential{}, refuseCredential("the request carries more cookies than servers read")
 		case found.occurrences > 1:
-			return Credential{}, refuse("the cookie " + c.Cookie + " stands in the request more than once")
+			return Credential{}, refuseCredential("the cookie " + c.Cookie + " stands in the request more than once")
 		case found.occurrences == 1:
-			return c.fromCookie(unquote(found.value), func() string { return c.Cookie + "=" + found.value }, false)
+			return c.fromCookie(unquoteCookie(found.value), func() string { return c.Cookie + "=" + found.value }, false)
 		case found.found:
 			return c.joinChunks(found)
 		}
 	}
 	if lines := h["Authorization"]; c.Bearer && len(lines) > 0 {
 		if len(lines) > 1 {
-			return Credential{}, refuse("there are two Authorization headers")
+			return Credential{}, refuseCredential("there are two Authorization headers")
 		}
 		scheme, value, _ := strings.Cut(lines[0], " ")
 		if !strings.EqualFold(scheme, "Bearer") {
-			return Credential{}, refuse("the Authorization header is no Bearer")
+			return Credential{}, refuseCredential("the Authorization header is no Bearer")
 		}
 		return validate(strings.TrimLeft(value, " "), InBearer)
 	}
-	return Credential{}, refuse(c.missing(h))
+	return Credential{}, refuseCredential(c.missing(h))
 }
 
 // validate returns the credential of a text. A refusal if it is empty, too long, or
@@ -101,13 +101,13 @@ func (c Extractor) Extract(h http.Header) (Credential, error) {
 func validate(text string, source Source) (Credential, error) {
 	switch {
 	case text == "":
-		return Credential{}, refuse("the session is empty")
+		return Credential{}, refuseCredential("the session is empty")
 	case len(text) > maxCredential:
-		return Credential{}, refuse("the session is too long")
+		return Credential{}, refuseCredential("the session is too long")
 	}
 	for i := range len(text) {
 		if c := text[i]; c <= ' ' || c >= 0x7f || c == '"' || c == ',' || c == ';' || c == '\\' {
-			return Credential{}, refuse("the session holds characters that none has")
+			return Credential{}, refuseCredential("the session holds characters that none has")
 		}
 	}
 	return Credential{Text: text, Source: source}, nil

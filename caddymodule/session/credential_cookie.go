@@ -69,25 +69,25 @@ func (p *cookieChunks) add(number, value string) {
 // is missing or there twice: the rest would be another text, perhaps another session.
 func (c Extractor) joinChunks(p cookieValues) (Credential, error) {
 	if p.tooMany {
-		return Credential{}, refuse("the cookie " + c.Cookie + " is in too many pieces")
+		return Credential{}, refuseCredential("the cookie " + c.Cookie + " is in too many pieces")
 	}
 	var text, header strings.Builder
 	ended := false
 	for n, value := range p.values {
 		switch {
 		case p.counts[n] > 1:
-			return Credential{}, refuse("a piece of the cookie " + c.Cookie + " stands in the request more than once")
+			return Credential{}, refuseCredential("a piece of the cookie " + c.Cookie + " stands in the request more than once")
 		case p.counts[n] == 0:
 			ended = true
 			continue
 		case ended:
-			return Credential{}, refuse("a piece of the cookie " + c.Cookie + " is missing")
+			return Credential{}, refuseCredential("a piece of the cookie " + c.Cookie + " is missing")
 		}
 		if n > 0 {
 			header.WriteString("; ")
 		}
 		header.WriteString(c.Cookie + "." + strconv.Itoa(n) + "=" + value)
-		text.WriteString(unquote(value))
+		text.WriteString(unquoteCookie(value))
 	}
 	return c.fromCookie(text.String(), func() string { return header.String() }, true)
 }
@@ -96,12 +96,12 @@ func (c Extractor) joinChunks(p cookieValues) (Credential, error) {
 // returns the part of the Cookie header that it came by.
 func (c Extractor) fromCookie(text string, header func() string, chunks bool) (Credential, error) {
 	if len(text) > 2*maxCredential { // base64 and percent signs are longer than what they stand for
-		return Credential{}, refuse("the session is too long")
+		return Credential{}, refuseCredential("the session is too long")
 	}
 	if c.JSONPath != "" {
 		inner, err := jsonCookieValue(text, c.JSONPath)
 		if err != nil {
-			return Credential{}, refuse("the cookie " + c.Cookie + ": " + err.Error())
+			return Credential{}, refuseCredential("the cookie " + c.Cookie + ": " + err.Error())
 		}
 		return validate(inner, InCookie) // no server is sent the cookie
 	}

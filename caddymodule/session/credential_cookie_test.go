@@ -124,6 +124,8 @@ func TestC6_InJSON(t *testing.T) {
 		"s=" + url.PathEscape(good):                                 "abc",
 		"s=" + encoded(`{"access_token":""}`):                       "",
 		"s=" + encoded(`{"access_token":1}`):                        "",
+		"s=" + encoded(`{"access_token":null}`):                     "",
+		"s=" + encoded(`{"access_token":["a"]}`):                    "",
 		"s=" + encoded(`{"access_token":"a b"}`):                    "",
 		"s=" + encoded(`{"access_token":"a","access_token":"b"}`):   "",
 		"s=" + encoded(`["abc"]`):                                   "",

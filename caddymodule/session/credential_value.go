@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// unquote takes the quotes off a cookie's value (RFC 6265 section 4.1.1).
-func unquote(value string) string {
+// unquoteCookie takes the quotes off a cookie's value (RFC 6265 section 4.1.1).
+func unquoteCookie(value string) string {
 	if n := len(value); n >= 2 && value[0] == '"' && value[n-1] == '"' {
 		return value[1 : n-1]
 	}
@@ -35,7 +35,7 @@ func bearerToken(value string) (token string, ok bool) {
 	if err != nil {
 		return "", false
 	}
-	text = unquote(text)
+	text = unquoteCookie(text)
 	return strings.TrimLeft(text[min(len("bearer"), len(text)):], " "), true
 }
 

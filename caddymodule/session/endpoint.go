@@ -70,11 +70,11 @@ func (e *Endpoint) interpret(res *response, credential Credential) (*Session, er
 	case http.StatusOK:
 		return e.parse(res, credential)
 	case http.StatusNoContent, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, statusPageExpired:
-		return nil, refuse(fmt.Sprintf("the app says that nobody is signed in (status %d)", res.status))
+		return nil, refuseCredential(fmt.Sprintf("the app says that nobody is signed in (status %d)", res.status))
 	case http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect:
 		// Where nobody is signed in, most apps send the browser to their login
 		// page. The permanent ones (301, 308) say that the address is wrong.
-		return nil, refuse(fmt.Sprintf("the app redirects, as it does where nobody is signed in (status %d)", res.status))
+		return nil, refuseCredential(fmt.Sprintf("the app redirects, as it does where nobody is signed in (status %d)", res.status))
 	default:
 		return nil, unavailableAfter(askingEndpoint, res.unexpectedStatus())
 	}
@@ -114,7 +114,7 @@ func (e *Endpoint) parse(res *response, credential Credential) (*Session, error)
 		if text == "" {
 			text = "an empty answer"
 		}
-		return nil, refuse("the app says that nobody is signed in (status 200, " + text + ")")
+		return nil, refuseCredential("the app says that nobody is signed in (status 200, " + text + ")")
 	}
 	d, err := decodeClaims(res.body)
 	if err != nil {
@@ -126,7 +126,7 @@ func (e *Endpoint) parse(res *response, credential Credential) (*Session, error)
 	}
 	if isNobody(d.value(path)) {
 		// Some apps answer {} or {"user":null}.
-		return nil, refuse("the app says that nobody is signed in (status 200, no " + path + ")")
+		return nil, refuseCredential("the app says that nobody is signed in (status 200, no " + path + ")")
 	}
 	s := res.newSession(credential, d)
 	if s.Subject, err = d.subject(path); err != nil {

@@ -19,7 +19,8 @@ func appEndpoint(client *http.Client) *Endpoint {
 }
 
 // TestEndpoint protects the way in: only an app that names a user has one
-// signed in, and an app in trouble signs nobody out.
+// signed in, and an app in trouble signs nobody out. (Values of each type, and all
+// statuses: remote_matrix_test.go.)
 func TestEndpoint(t *testing.T) {
 	now := time.Now()
 	until := func(what string) string {
@@ -42,56 +43,23 @@ func TestEndpoint(t *testing.T) {
 		"large":                {body: until(`null`)[:1] + `"avatar":"` + strings.Repeat("x", 300<<10) + `",` + until(`null`)[1:]},
 		"within the leeway":    {body: until(itoa(now.Unix() - 10))},
 
-		"expired":         {body: until(itoa(now.Unix() - 31)), want: required},
-		"expired date":    {body: until(`"2001-02-03T04:05:06Z"`), want: required},
-		"null":            {body: "null\n", want: required},
-		"empty object":    {body: `{}`, want: required},
-		"user null":       {body: `{"user":null}`, want: required},
-		"user a string":   {body: `{"user":"alice"}`, want: required},
-		"no id":           {body: `{"user":{"ID":"alice"}}`, want: required},
-		"id empty":        {body: `{"user":{"id":""}}`, want: required},
-		"user false":      {body: `{"user":false}`, want: required},
-		"id null":         {body: `{"user":{"id":null}}`, want: required},
-		"id false":        {body: `{"user":{"id":false}}`, want: required},
-		"id 0":            {body: `{"user":{"id":0}}`, want: required},
-		"false":           {body: " false\n", want: required},
-		"nothing":         {body: " \r\n", want: required},
-		"no content":      {status: 204, want: required},
-		"page expired":    {status: 419, body: `leak`, want: required},
-		"nobody":          {status: 401, body: until(`null`), want: required},
-		"forbidden":       {status: 403, body: until(`null`), want: required},
-		"not found":       {status: 404, body: until(`null`), want: required},
-		"found a login":   {status: 302, body: until(`null`), want: required},
-		"see a login":     {status: 303, body: until(`null`), want: required},
-		"temporary login": {status: 307, body: until(`null`), want: required},
+		"expired":      {body: until(itoa(now.Unix() - 31)), want: required},
+		"expired date": {body: until(`"2001-02-03T04:05:06Z"`), want: required},
+		"no id":        {body: `{"user":{"ID":"alice"}}`, want: required},
+		"false":        {body: " false\n", want: required},
+		"nothing":      {body: " \r\n", want: required},
 
-		"id a fraction":      {body: `{"user":{"id":1.5}}`, want: unknowable},
 		"id 1.0":             {body: `{"user":{"id":1.0}}`, want: unknowable},
-		"id 1e3":             {body: `{"user":{"id":1e3}}`, want: unknowable},
-		"id below 0":         {body: `{"user":{"id":-1}}`, want: unknowable},
 		"id -0":              {body: `{"user":{"id":-0}}`, want: unknowable},
 		"id of 2000 digits":  {body: `{"user":{"id":1` + strings.Repeat("0", 2000) + `}}`, want: unknowable},
-		"id true":            {body: `{"user":{"id":true}}`, want: unknowable},
-		"id a list":          {body: `{"user":{"id":["alice"]}}`, want: unknowable},
 		"id with NUL":        {body: `{"user":{"id":"leak\u0000"}}`, want: unknowable},
 		"id twice":           {body: `{"user":{"id":"alice","id":"leak"}}`, want: unknowable},
 		"end no date":        {body: until(`"leak"`), want: unknowable},
 		"end the year 1":     {body: until(`"0001-01-01T00:00:00Z"`), want: unknowable},
 		"end in nanoseconds": {body: until(itoa(now.UnixNano())), want: unknowable},
-		"end true":           {body: until(`true`), want: unknowable},
-		"end a list":         {body: until(`[]`), want: unknowable},
-		"a list":             {body: `[]`, want: unknowable},
-		"a string":           {body: `"leak"`, want: unknowable},
-		"true":               {body: `true`, want: unknowable},
 		"cut off":            {body: until(`null`)[:20], want: unknowable},
 		"HTML":               {kind: "text/html", body: `<html>leak`, want: unknowable},
 		"too large":          {body: until(`"` + strings.Repeat("x", maxBody) + `"`), want: unknowable},
-		"moved":              {status: 301, want: unknowable},
-		"moved for good":     {status: 308, want: unknowable},
-		"bad request":        {status: 400, body: `leak`, want: unknowable},
-		"header too large":   {status: 431, body: `leak`, want: unknowable},
-		"throttled":          {status: 429, body: `leak`, want: unknowable},
-		"it stumbles":        {status: 500, body: until(`null`), want: unknowable},
 		"down":               {status: 503, body: until(`null`), want: nobodyKnows},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -17,8 +17,8 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/jwks"
 )
 
-// Finding is the result of one check of a credential.
-type Finding struct {
+// CredentialFinding is the result of one check of a credential.
+type CredentialFinding struct {
 	// Name is the claim, the header field or the property that was checked.
 	Name string
 	// Detail is its value, or why that is not accepted and which setting or change
@@ -37,12 +37,12 @@ type Explainer interface {
 	Verifier
 	// Explain makes all checks, also those behind the first that fails. All are OK if
 	// and only if Verify accepts the credential.
-	Explain(ctx context.Context, credential Credential) []Finding
+	Explain(ctx context.Context, credential Credential) []CredentialFinding
 }
 
 // Explain returns the findings of a verifier about a credential, of one that is wrapped in
 // a [Cache] or [RemoteVerifier] as well; nil if it cannot explain.
-func Explain(ctx context.Context, v Verifier, credential Credential) []Finding {
+func Explain(ctx context.Context, v Verifier, credential Credential) []CredentialFinding {
 	switch v := v.(type) {
 	case *Cache:
 		return Explain(ctx, v.verifier, credential)
@@ -56,17 +56,17 @@ func Explain(ctx context.Context, v Verifier, credential Credential) []Finding {
 }
 
 // Explain implements [Explainer].
-func (j *JWT) Explain(ctx context.Context, credential Credential) []Finding {
+func (j *JWT) Explain(ctx context.Context, credential Credential) []CredentialFinding {
 	header, d, err := decodeUnverified(credential.Text)
 	if err != nil {
-		return []Finding{{Name: "form", Detail: err.Error()}}
+		return []CredentialFinding{{Name: "form", Detail: err.Error()}}
 	}
-	all := []Finding{{Name: "form", Detail: "a signed JWT", OK: true}}
+	all := []CredentialFinding{{Name: "form", Detail: "a signed JWT", OK: true}}
 	all = append(all, j.explainHeader(header, credential.Text)...)
 	all = append(all, j.explainSignature(ctx, header, credential.Text))
 	s := j.newSession(d)
 	for _, check := range j.claimChecks() {
-		f := Finding{Name: check.claim}
+		f := CredentialFinding{Name: check.claim}
 		if err := check.check(d, s); err != nil {
 			f.Detail = err.Error() + j.claimHint(check.claim, d)
 		} else {
@@ -95,7 +95,7 @@ func decodeUnverified(text string) (header, payload claims, err error) {
 			return nil, nil, fmt.Errorf("it has three parts as a JWT has, but part %d cannot be read: it was cut, or changed on the way", i+1)
 		}
 	}
-	if !isCanonical(text) {
+	if !isCanonicalJWT(text) {
 		return nil, nil, errors.New("it can be read as a JWT, but is not written as one: it was changed on the way")
 	}
 	return header, payload, nil
@@ -114,24 +114,24 @@ func describeNonJWT(parts []string) string {
 }
 
 // explainHeader checks `alg`, `typ` and the rest of the header.
-func (j *JWT) explainHeader(header claims, text string) []Finding {
+func (j *JWT) explainHeader(header claims, text string) []CredentialFinding {
 	used, _ := header["alg"].(string)
-	alg := Finding{Name: "alg", Detail: printable(used), OK: slices.Contains(j.Algorithms, jose.SignatureAlgorithm(used))}
+	alg := CredentialFinding{Name: "alg", Detail: printableClaim(used), OK: slices.Contains(j.Algorithms, jose.SignatureAlgorithm(used))}
 	if !alg.OK {
-		alg.Detail = fmt.Sprintf("%s, and allowed are %v%s", cmp.Or(printable(used), "it names none"), j.Algorithms, algorithmHint(used, j.Algorithms))
+		alg.Detail = fmt.Sprintf("%s, and allowed are %v%s", cmp.Or(printableClaim(used), "it names none"), j.Algorithms, algorithmHint(used, j.Algorithms))
 	}
 	kind, given := header["typ"].(string)
-	typ := Finding{Name: "typ", Detail: cmp.Or(printable(kind), "it has none"), OK: slices.Contains(j.types(), mediaType(kind)) && (given || header["typ"] == nil)}
+	typ := CredentialFinding{Name: "typ", Detail: cmp.Or(printableClaim(kind), "it has none"), OK: slices.Contains(j.types(), mediaType(kind)) && (given || header["typ"] == nil)}
 	if !typ.OK {
 		typ.Detail = fmt.Sprintf("%s, and allowed is %s: if the issuer calls its sessions that, write `type %s`; logout tokens and proofs of possession are no sessions",
-			cmp.Or(printable(kind), "no text"), strings.Join(j.types(), ", "), cmp.Or(printable(kind), "<name>"))
+			cmp.Or(printableClaim(kind), "no text"), strings.Join(j.types(), ", "), cmp.Or(printableClaim(kind), "<name>"))
 		if j.Type == "" {
 			typ.Detail = strings.Replace(typ.Detail, "allowed is , ", "allowed is none, ", 1)
 		}
 	}
-	all := []Finding{alg, typ}
+	all := []CredentialFinding{alg, typ}
 	if _, err := j.parse(text, j.types()); err != nil && alg.OK && typ.OK {
-		all = append(all, Finding{Name: "header", Detail: delegation.AsRefusal(err).Unwrap().Error()})
+		all = append(all, CredentialFinding{Name: "header", Detail: delegation.AsRefusal(err).Unwrap().Error()})
 	}
 	return all
 }
@@ -152,8 +152,8 @@ func algorithmHint(used string, allowed []jose.SignatureAlgorithm) string {
 }
 
 // explainSignature verifies the signature.
-func (j *JWT) explainSignature(ctx context.Context, header claims, text string) Finding {
-	f := Finding{Name: "signature"}
+func (j *JWT) explainSignature(ctx context.Context, header claims, text string) CredentialFinding {
+	f := CredentialFinding{Name: "signature"}
 	kind, _ := header["typ"].(string)
 	token, err := j.parse(text, []string{mediaType(kind)})
 	if err != nil {
@@ -164,13 +164,13 @@ func (j *JWT) explainSignature(ctx context.Context, header claims, text string) 
 	if _, err = j.Keys.VerifySignature(ctx, token); err == nil {
 		f.OK, f.Detail = true, "by a key that is trusted"
 		if kid != "" {
-			f.Detail += ", kid " + printable(kid)
+			f.Detail += ", kid " + printableClaim(kid)
 		}
 		return f
 	}
 	f.Detail = delegation.Explain(err)
 	if kid != "" {
-		f.Detail += "; its kid is " + printable(kid)
+		f.Detail += "; its kid is " + printableClaim(kid)
 	}
 	if fixed, ok := j.Keys.(*jwks.StaticKeySet); ok && fixed.SignedByDecodedSecret(token) {
 		f.Detail += "; the secret, decoded from base64, has: the app decodes it, so give the decoded bytes"

@@ -19,7 +19,7 @@ func (j *JWT) describeClaim(claim string, d claims, s *Session) string {
 		if j.Issuer == "" {
 			return "it does not matter, as the keys are this app's own"
 		}
-		return printable(j.Issuer)
+		return printableClaim(j.Issuer)
 	case cmp.Or(j.AudienceClaim, "aud"):
 		if len(j.Audiences) == 0 {
 			return "it does not matter, as the keys are this app's own"
@@ -42,8 +42,8 @@ func (j *JWT) describeClaim(claim string, d claims, s *Session) string {
 // formatTime returns a time in UTC as RFC 3339.
 func formatTime(at time.Time) string { return at.UTC().Format(time.RFC3339) }
 
-// printable returns a value for the terminal: it must be no secret, and of no person.
-func printable(text string) string { return delegation.Printable(text, 200) }
+// printableClaim returns a value for the terminal: it must be no secret, and of no person.
+func printableClaim(text string) string { return delegation.Printable(text, 200) }
 
 // printValues returns a claim that is a string or a list of strings; "" for any other.
 func printValues(d claims, claim string) string {
@@ -52,7 +52,7 @@ func printValues(d claims, claim string) string {
 		return ""
 	}
 	for i, v := range values {
-		values[i] = printable(v)
+		values[i] = printableClaim(v)
 	}
 	return strings.Join(values, ", ")
 }
@@ -73,11 +73,11 @@ func (j *JWT) claimHint(claim string, d claims) string {
 		if issuer == "" {
 			return "; it names none: with a key of the app's own (`public_key`, `hmac_secret`) leave `issuer` out and give a `realm`"
 		}
-		return fmt.Sprintf(": it says %s and `issuer` says %s", printable(issuer), printable(j.Issuer))
+		return fmt.Sprintf(": it says %s and `issuer` says %s", printableClaim(issuer), printableClaim(j.Issuer))
 	case cmp.Or(j.AudienceClaim, "aud"):
 		text := ""
 		if values := printValues(d, claim); values != "" {
-			text = fmt.Sprintf(": it names %s and `audience` says %s", values, printable(strings.Join(j.Audiences, ", ")))
+			text = fmt.Sprintf(": it names %s and `audience` says %s", values, printableClaim(strings.Join(j.Audiences, ", ")))
 		}
 		for _, other := range audienceClaims {
 			if values := printValues(d, other); other != claim && values != "" {

@@ -19,7 +19,7 @@ import (
 const maxListedNames = 40
 
 // Explain implements [Explainer].
-func (e *Endpoint) Explain(ctx context.Context, credential Credential) []Finding {
+func (e *Endpoint) Explain(ctx context.Context, credential Credential) []CredentialFinding {
 	path := e.Subject
 	if path == "" {
 		path = "sub"
@@ -32,7 +32,7 @@ func (e *Endpoint) Explain(ctx context.Context, credential Credential) []Finding
 }
 
 // Explain implements [Explainer].
-func (i *Introspection) Explain(ctx context.Context, credential Credential) []Finding {
+func (i *Introspection) Explain(ctx context.Context, credential Credential) []CredentialFinding {
 	res, err := i.call(ctx, credential)
 	return explainResponse("introspect", res, err, func() error {
 		_, err := i.interpret(res, credential)
@@ -43,16 +43,16 @@ func (i *Introspection) Explain(ctx context.Context, credential Credential) []Fi
 // explainResponse returns the findings about a server's answer: of its content only names
 // and types. failed is the error of the call. interpret returns why the answer is no
 // session. subject is the path of the user if the operator can choose it, otherwise empty.
-func explainResponse(setting string, res *response, failed error, interpret func() error, subject string) []Finding {
+func explainResponse(setting string, res *response, failed error, interpret func() error, subject string) []CredentialFinding {
 	if failed != nil {
-		return []Finding{{Name: setting, Detail: delegation.Explain(failed)}}
+		return []CredentialFinding{{Name: setting, Detail: delegation.Explain(failed)}}
 	}
-	all := []Finding{{Name: setting, Detail: res.String(), OK: true}}
+	all := []CredentialFinding{{Name: setting, Detail: res.String(), OK: true}}
 	d, err := decodeClaims(res.body)
 	if err == nil {
-		all = append(all, Finding{Name: "answer", Detail: cmp.Or(describeObject(d, true), "an object without anything in it"), OK: true})
+		all = append(all, CredentialFinding{Name: "answer", Detail: cmp.Or(describeObject(d, true), "an object without anything in it"), OK: true})
 	}
-	f := Finding{Name: "judgement", OK: true, Detail: "somebody is signed in"}
+	f := CredentialFinding{Name: "judgement", OK: true, Detail: "somebody is signed in"}
 	if err := interpret(); err != nil {
 		f.OK, f.Detail = false, delegation.Explain(err)
 		if subject != "" {

@@ -16,8 +16,8 @@ import (
 )
 
 // explained is what findings say of a credential as a whole.
-func explained(findings []Finding) bool {
-	return !slices.ContainsFunc(findings, func(f Finding) bool { return !f.OK })
+func explained(findings []CredentialFinding) bool {
+	return !slices.ContainsFunc(findings, func(f CredentialFinding) bool { return !f.OK })
 }
 
 // TestExplain protects operators from guessing: each reason is told with what

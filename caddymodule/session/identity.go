@@ -30,9 +30,10 @@ func (s *Session) SetAliasesChecked(list *[]Alias) { s.checkedAliases.Store(list
 type sessionIdentity struct {
 	person delegation.Person
 
-	// generation is that of the revocations in which the identity was found not to
-	// be revoked, and 1; 0 if it was not looked up. A lookup is needed once for each.
-	generation atomic.Uint64
+	// checkedChanges is the number of changes of the revocations with which the
+	// identity was found not to be revoked, and 1; 0 if it was not looked up. A
+	// lookup is needed once after each change.
+	checkedChanges atomic.Uint64
 }
 
 // person returns the user as a person of a realm.

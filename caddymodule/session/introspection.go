@@ -128,7 +128,7 @@ func (i *Introspection) parse(res *response, credential Credential) (*Session, e
 		return nil, unavailableAfter(introspecting, res.malformed(err))
 	}
 	if active, _ := d["active"].(bool); !active {
-		return nil, refuse("the issuer says that the session is not active")
+		return nil, refuseCredential("the issuer says that the session is not active")
 	}
 	if err := checkTokenUse(d); err != nil {
 		if r, ok := errors.AsType[*delegation.Refusal](err); ok {
@@ -137,10 +137,10 @@ func (i *Introspection) parse(res *response, credential Credential) (*Session, e
 		return nil, unavailableAfter(introspecting, res.malformed(err))
 	}
 	if kind, _ := d["token_type"].(string); i.TokenType != "" && !strings.EqualFold(kind, i.TokenType) {
-		return nil, refuse("introspection: token_type is not " + i.TokenType)
+		return nil, refuseCredential("introspection: token_type is not " + i.TokenType)
 	}
 	if isNobody(d["sub"]) {
-		return nil, refuse("introspection: sub is missing: the token is no user's")
+		return nil, refuseCredential("introspection: sub is missing: the token is no user's")
 	}
 	s := res.newSession(credential, d)
 	s.Subject = readClaim(&err, d.subject, "sub")
@@ -155,15 +155,15 @@ func (i *Introspection) parse(res *response, credential Credential) (*Session, e
 	now := time.Now()
 	switch {
 	case d["cnf"] != nil:
-		return nil, refuse("introspection: the token is bound to a key (cnf), which nobody here asks for")
+		return nil, refuseCredential("introspection: the token is bound to a key (cnf), which nobody here asks for")
 	case d["events"] != nil:
-		return nil, refuse("introspection: the token tells of an event, as logout tokens do")
+		return nil, refuseCredential("introspection: the token tells of an event, as logout tokens do")
 	case i.Issuer != "" && issuer != i.Issuer:
-		return nil, refuse("introspection: iss is another issuer")
+		return nil, refuseCredential("introspection: iss is another issuer")
 	case len(i.Audiences) > 0 && !intersects(audiences, i.Audiences):
-		return nil, refuse("introspection: " + i.audienceClaim() + " does not name this audience")
+		return nil, refuseCredential("introspection: " + i.audienceClaim() + " does not name this audience")
 	case now.Before(notBefore.Add(-leeway)):
-		return nil, refuse("introspection: the session is not valid yet")
+		return nil, refuseCredential("introspection: the session is not valid yet")
 	}
 	if s.Realm = i.Realm; s.Realm == "" {
 		s.Realm = issuer

@@ -14,7 +14,7 @@ import (
 func interpretBadRequest(res *response) error {
 	switch code := oauthErrorCode(res.body); {
 	case isTokenError(code):
-		return refuse("the issuer does not take it for a token that it can judge (status 400, " + code + ")")
+		return refuseCredential("the issuer does not take it for a token that it can judge (status 400, " + code + ")")
 	case isClientError(code):
 		return unavailableAfter(introspecting, &callError{error: res.malformed(errClientRejected), verdictFor: circuit.ServiceFailed})
 	default:

@@ -58,7 +58,8 @@ const (
 )
 
 // TestIntrospection protects the way in: what an issuer answers lets somebody
-// in only if it says so in so many words, and its trouble signs nobody out.
+// in only if it says so in so many words, and its trouble signs nobody out. (Values
+// of each type, and all statuses: remote_matrix_test.go.)
 func TestIntrospection(t *testing.T) {
 	now := time.Now()
 	good := func(change string) string {
@@ -81,11 +82,6 @@ func TestIntrospection(t *testing.T) {
 		"not active":         {body: `{"active":false}`, want: required},
 		"not active, a user": {body: without(`true`, `false`), want: required},
 		"active missing":     {body: without(`"active"`, `"Active"`), want: required},
-		"active a string":    {body: without(`true`, `"true"`), want: required},
-		"active a number":    {body: without(`true`, `1`), want: required},
-		"active null":        {body: without(`true`, `null`), want: required},
-		"active an object":   {body: without(`true`, `{"active":true}`), want: required},
-		"active a list":      {body: without(`true`, `[true]`), want: required},
 		"expired":            {body: without(itoa(now.Unix()+600), itoa(now.Unix()-31)), want: required},
 		"nbf in the future":  {body: good(`,"nbf":` + itoa(now.Unix()+90)), want: required},
 		"iss another":        {body: without(testIssuer, testIssuer+"/"), want: required},
@@ -93,32 +89,15 @@ func TestIntrospection(t *testing.T) {
 		"aud another":        {body: without(`app2`, `app3`), want: required},
 		"aud missing":        {body: without(`"aud"`, `"audience"`), want: required},
 		"sub missing":        {body: without(`"sub"`, `"x"`), want: required},
-		"sub null":           {body: without(`"alice"`, `null`), want: required},
-		"sub 0":              {body: without(`"alice"`, `0`), want: required},
-		"sub false":          {body: without(`"alice"`, `false`), want: required},
-		"a logout token":     {body: good(`,"events":{}`), want: required},
-		"bound to a key":     {body: good(`,"cnf":{"jkt":"x"}`), want: required},
 		"token unsupported":  {status: 400, body: `{"error":"unsupported_token_type","error_description":"leak"}`, want: required},
 		"token malformed":    {status: 400, kind: "text/plain", body: `{"error":"invalid_request"}`, want: required},
-		"sub empty":          {body: without(`"alice"`, `""`), want: required},
 
-		"sub a fraction":    {body: without(`"alice"`, `1.5`), want: unknowable},
-		"sub true":          {body: without(`"alice"`, `true`), want: unknowable},
-		"token_use a list":  {body: good(`,"token_use":["access"]`), want: unknowable},
-		"sub a list":        {body: without(`"alice"`, `["alice"]`), want: unknowable},
 		"sub with a line":   {body: without(`"alice"`, `"leak\nbob"`), want: unknowable},
 		"sub very long":     {body: without(`alice`, strings.Repeat("a", maxSubject+1)), want: unknowable},
 		"sub twice":         {body: good(`,"sub":"leak"`), want: unknowable},
 		"active twice":      {body: good(`,"active":true`), want: unknowable},
-		"exp a string":      {body: without(itoa(now.Unix()+600), `"leak"`), want: unknowable},
-		"exp negative":      {body: without(itoa(now.Unix()+600), `-1`), want: unknowable},
-		"nbf a list":        {body: good(`,"nbf":[]`), want: unknowable},
-		"aud an object":     {body: without(`["x","app2"]`, `{"app":true}`), want: unknowable},
 		"aud holds numbers": {body: without(`"x",`, `1,`), want: unknowable},
-		"iss a list":        {body: without(`"`+testIssuer+`"`, `["`+testIssuer+`"]`), want: unknowable},
-		"sid a number":      {body: good(`,"sid":1`), want: unknowable},
 		"a list":            {body: `[` + good("") + `]`, want: unknowable},
-		"null":              {body: `null`, want: unknowable},
 		"nothing":           {body: ``, want: unknowable},
 		"two objects":       {body: good("") + good(""), want: unknowable},
 		"cut off":           {body: good("")[:40], want: unknowable},
@@ -129,27 +108,16 @@ func TestIntrospection(t *testing.T) {
 		"no type":           {kind: "-", body: good(""), want: unknowable},
 		"a signed answer":   {kind: "application/token-introspection+jwt", body: good(""), want: unknowable},
 
-		"created":              {status: 201, body: good(""), want: unknowable},
-		"found":                {status: 302, body: good(""), want: unknowable},
-		"temporarily":          {status: 307, body: good(""), want: unknowable},
-		"bad request":          {status: 400, body: `{"error":"leak"}`, want: unknowable},
-		"bad request, a page":  {status: 400, kind: "text/html", body: `<html>leak`, want: unknowable},
-		"bad request, huge":    {status: 400, body: `{"x":"` + strings.Repeat("x", maxErrorBody) + `","error":"invalid_request"}`, want: unknowable},
-		"bad request, a list":  {status: 400, body: `{"error":["invalid_request"]}`, want: unknowable},
-		"we are not known":     {status: 400, body: `{"error":"invalid_client"}`, want: nobodyKnows},
-		"our secret is wrong":  {status: 401, body: `{"error":"invalid_client","x":"` + askedSecret + `"}`, want: nobodyKnows},
-		"we may not":           {status: 403, body: `leak`, want: unknowable},
-		"not found":            {status: 404, body: `leak`, want: unknowable},
-		"throttled":            {status: 429, body: `leak`, want: unknowable},
-		"it stumbles":          {status: 500, body: good(""), want: unknowable},
-		"its app is down":      {status: 502, body: `leak`, want: nobodyKnows},
-		"it has no time":       {status: 503, body: good(""), want: nobodyKnows},
-		"its app has no time":  {status: 504, body: `leak`, want: nobodyKnows},
-		"a status of its own":  {status: 599, body: good(""), want: unknowable},
-		"no content":           {status: 204, want: unknowable},
-		"partial":              {status: 206, body: good(""), want: unknowable},
-		"permanently":          {status: 301, body: good(""), want: unknowable},
-		"its token is refused": {status: 407, body: good(""), want: unknowable},
+		"bad request":         {status: 400, body: `{"error":"leak"}`, want: unknowable},
+		"bad request, a page": {status: 400, kind: "text/html", body: `<html>leak`, want: unknowable},
+		"bad request, huge":   {status: 400, body: `{"x":"` + strings.Repeat("x", maxErrorBody) + `","error":"invalid_request"}`, want: unknowable},
+		"bad request, a list": {status: 400, body: `{"error":["invalid_request"]}`, want: unknowable},
+		"we are not known":    {status: 400, body: `{"error":"invalid_client"}`, want: nobodyKnows},
+		"our secret is wrong": {status: 401, body: `{"error":"invalid_client","x":"` + askedSecret + `"}`, want: nobodyKnows},
+		"we may not":          {status: 403, body: `leak`, want: unknowable},
+		"its app is down":     {status: 502, body: `leak`, want: nobodyKnows},
+		"it has no time":      {status: 503, body: good(""), want: nobodyKnows},
+		"its app has no time": {status: 504, body: `leak`, want: nobodyKnows},
 	} {
 		t.Run(name, func(t *testing.T) {
 			j := &fakeServer{status: c.status, kind: c.kind, body: c.body}

@@ -34,7 +34,7 @@ func checkTokenUse(d claims) error {
 		}
 		use := strings.TrimPrefix(strings.ToLower(text), "urn:ietf:params:oauth:token-type:")
 		if slices.Contains(refreshTokenUses, mediaType(use)) || slices.Contains(otherTokenUses, mediaType(use)) || name == "token_use" && !slices.Contains(accessTokenUses, use) {
-			return refuse("introspection: " + name + " says that it is no access token")
+			return refuseCredential("introspection: " + name + " says that it is no access token")
 		}
 	}
 	return nil

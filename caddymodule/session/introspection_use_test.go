@@ -54,21 +54,35 @@ func TestC33_OtherTokens(t *testing.T) {
 	}
 }
 
+// TestC33_AnyAudience protects users of an issuer that names no audience: with no
+// audience to look for any is taken, and a refresh token still is not.
+func TestC33_AnyAudience(t *testing.T) {
+	for claims, want := range map[string]string{`"aud":"other"`: "", `"x":1`: "", `"token_use":"refresh_token"`: required} {
+		i := introspection((&fakeServer{body: `{"active":true,"sub":"alice","iss":"` + testIssuer + `",` + claims + `}`}).client())
+		i.Audiences = nil
+		s, err := i.Verify(t.Context(), bearer(askedCredential))
+		if got := outcome(t, s, err); got != want {
+			t.Errorf("%s: %q, want %q: %v", claims, got, want, errors.Unwrap(err))
+		}
+	}
+}
+
 // TestC33_AudienceClaim protects from tokens of other clients where the issuer
 // names the client, and no audience.
 func TestC33_AudienceClaim(t *testing.T) {
 	for claims, want := range map[string]string{
-		`"client_id":"app"`:                     "",
-		`"client_id":["x","app2"]`:              "",
-		`"client_id":"App"`:                     required,
-		`"client_id":"other","aud":"app"`:       required,
-		`"aud":"app"`:                           required,
-		`"azp":"app"`:                           required,
-		`"client_id":""`:                        required,
-		`"client_id":null`:                      required,
-		`"client_id":"other","client_id":"app"`: unknowable,
-		`"client_id":1`:                         unknowable,
-		`"client_id":{"app":1}`:                 unknowable,
+		`"client_id":"app"`:                             "",
+		`"client_id":["x","app2"]`:                      "",
+		`"client_id":"App"`:                             required,
+		`"client_id":"other","aud":"app"`:               required,
+		`"client_id":"app","token_use":"refresh_token"`: required,
+		`"aud":"app"`:                                   required,
+		`"azp":"app"`:                                   required,
+		`"client_id":""`:                                required,
+		`"client_id":null`:                              required,
+		`"client_id":"other","client_id":"app"`:         unknowable,
+		`"client_id":1`:                                 unknowable,
+		`"client_id":{"app":1}`:                         unknowable,
 	} {
 		i := introspection((&fakeServer{body: `{"active":true,"sub":"alice","iss":"` + testIssuer + `",` + claims + `}`}).client())
 		i.AudienceClaim = "client_id"

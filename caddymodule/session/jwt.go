@@ -77,7 +77,7 @@ func (j *JWT) Verify(ctx context.Context, credential Credential) (*Session, erro
 	}
 	s, err := j.checkClaims(d)
 	if err != nil {
-		return nil, refuse("JWT: " + err.Error())
+		return nil, refuseCredential("JWT: " + err.Error())
 	}
 	s.digest = sessionDigest(text[:strings.LastIndexByte(text, '.')])
 	return s, nil
@@ -106,10 +106,10 @@ func (j *JWT) types() []string {
 // has no key in it.
 const maxJWTHeader = 2 << 10
 
-// isCanonical tells whether a token has the one spelling that there is of it. Line
+// isCanonicalJWT tells whether a token has the one spelling that there is of it. Line
 // breaks that a decoder passes over, and bits that it drops, would be other names of
 // the same session: a cache and a revocation would miss it.
-func isCanonical(token string) bool {
+func isCanonicalJWT(token string) bool {
 	header, rest, _ := strings.Cut(token, ".")
 	payload, signature, _ := strings.Cut(rest, ".")
 	if len(header) > maxJWTHeader {
@@ -147,14 +147,14 @@ func (j *JWT) verifySigned(ctx context.Context, text string, types []string, pre
 		err = precheck(d)
 	}
 	if err != nil {
-		return nil, refuse("JWT: " + err.Error())
+		return nil, refuseCredential("JWT: " + err.Error())
 	}
 	payload, err := j.Keys.VerifySignature(ctx, token)
 	if err != nil {
 		return nil, err
 	}
 	if d, err = decodeClaims(payload); err != nil {
-		return nil, refuse("JWT: " + err.Error())
+		return nil, refuseCredential("JWT: " + err.Error())
 	}
 	return d, nil
 }
@@ -163,31 +163,31 @@ func (j *JWT) verifySigned(ctx context.Context, text string, types []string, pre
 func (j *JWT) parse(text string, types []string) (*jose.JSONWebSignature, error) {
 	// The parts are counted before anything is decoded: parsers have spent megabytes
 	// on dots (CVE-2025-22868).
-	if len(text) > maxCredential || strings.Count(text, ".") != 2 || !isCanonical(text) {
-		return nil, refuse("it is no JWT")
+	if len(text) > maxCredential || strings.Count(text, ".") != 2 || !isCanonicalJWT(text) {
+		return nil, refuseCredential("it is no JWT")
 	}
 	token, err := jose.ParseSignedCompact(text, j.Algorithms)
 	if _, ok := errors.AsType[*jose.ErrUnexpectedSignatureAlgorithm](err); ok {
-		return nil, refuse("JWT: the algorithm is not among those that are allowed")
+		return nil, refuseCredential("JWT: the algorithm is not among those that are allowed")
 	}
 	if err != nil || len(token.Signatures) != 1 {
-		return nil, refuse("it is no JWT")
+		return nil, refuseCredential("it is no JWT")
 	}
 	header := token.Signatures[0].Protected
 	if header.JSONWebKey != nil {
-		return nil, refuse("JWT: it brings a key of its own")
+		return nil, refuseCredential("JWT: it brings a key of its own")
 	}
 	for _, name := range forbiddenHeaders {
 		if _, ok := header.ExtraHeaders[name]; ok {
-			return nil, refuse("JWT: the header " + string(name) + " is not allowed")
+			return nil, refuseCredential("JWT: the header " + string(name) + " is not allowed")
 		}
 	}
 	kind, ok := header.ExtraHeaders[jose.HeaderType].(string)
 	if _, given := header.ExtraHeaders[jose.HeaderType]; given && !ok {
-		return nil, refuse("JWT: typ is no string")
+		return nil, refuseCredential("JWT: typ is no string")
 	}
 	if !slices.Contains(types, mediaType(kind)) {
-		return nil, refuse("JWT: it is of another type")
+		return nil, refuseCredential("JWT: it is of another type")
 	}
 	return token, nil
 }

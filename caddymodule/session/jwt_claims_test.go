@@ -39,6 +39,8 @@ func TestAudienceClaim(t *testing.T) {
 		"a URL":                {"https://app.example.org/client", map[string]any{"https://app.example.org/client": testAudience}, true},
 		"missing":              {"client_id", map[string]any{"aud": testAudience}, false},
 		"another client":       {"client_id", map[string]any{"client_id": "other"}, false},
+		"another, our aud":     {"client_id", map[string]any{"client_id": "other", "aud": testAudience}, false},
+		"a part of the name":   {"client_id", map[string]any{"client_id": testAudience[:2]}, false},
 		"null":                 {"client_id", map[string]any{"client_id": nil}, false},
 		"empty":                {"client_id", map[string]any{"client_id": ""}, false},
 		"a number":             {"client_id", map[string]any{"client_id": 1}, false},
@@ -93,6 +95,7 @@ func TestOwnKey(t *testing.T) {
 	}
 	for name, change := range map[string]map[string]any{
 		"expired": {"exp": time.Now().Add(-time.Minute).Unix()}, "a logout": {"events": map[string]any{}}, "bound": {"cnf": map[string]any{}}, "nobody's": {"sub": nil},
+		"a refresh token": {"token_type": "refresh"}, "without an end": {"exp": nil}, "not valid yet": {"nbf": time.Now().Add(time.Hour).Unix()},
 	} {
 		s, err := claimed(t, change, own)
 		if code := codeOf(t, s, err); code != delegation.SessionRequired {

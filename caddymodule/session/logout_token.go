@@ -77,7 +77,7 @@ func (v *LogoutVerifier) Verify(ctx context.Context, text string) (*LogoutToken,
 	}
 	l, err := v.validate(d)
 	if err != nil {
-		return nil, refuse("logout token: " + err.Error())
+		return nil, refuseCredential("logout token: " + err.Error())
 	}
 	return l, nil
 }

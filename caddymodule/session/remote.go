@@ -141,7 +141,7 @@ func (v *RemoteVerifier) callInTurn(ctx context.Context, l *lane, call *remoteCa
 	}
 	unverified := call.owner == circuit.Unverified
 	if !unverified {
-		v.seen.recordAnswer(call.caller.person, err == nil || !verdictOf(err).ConcernsService())
+		v.seen.recordAnswer(call.caller.person, err == nil || !breakerVerdict(err).ConcernsService())
 	}
 	if err != nil {
 		if unverified {
@@ -165,7 +165,7 @@ func (v *RemoteVerifier) recordFailure(permit circuit.Permit, call *remoteCall, 
 	if !ok {
 		r = unavailable(err)
 	}
-	name, now, verdict := string(call.digest[:]), time.Now(), verdictOf(r)
+	name, now, verdict := string(call.digest[:]), time.Now(), breakerVerdict(r)
 	life, silent := max(failedLife, min(r.RetryAfter, delegation.MaxRetryAfter)), 0
 	switch {
 	case r.Code == delegation.SessionRequired:
@@ -185,8 +185,8 @@ func (v *RemoteVerifier) recordFailure(permit circuit.Permit, call *remoteCall, 
 	return r
 }
 
-// verdictOf returns the verdict of a call that led to no session.
-func verdictOf(err error) circuit.Verdict {
+// breakerVerdict returns the verdict of a call that led to no session.
+func breakerVerdict(err error) circuit.Verdict {
 	r, ok := errors.AsType[*delegation.Refusal](err)
 	if f, ok := errors.AsType[*callError](err); ok {
 		return f.verdict(r)

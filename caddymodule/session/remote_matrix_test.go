@@ -18,7 +18,7 @@ var values = []string{
 }
 
 // outcomes tell how a question ends for each of the values: o lets somebody in, 1
-// is 401, 3 is 503.
+// is 401, 3 is 503; 5 would be 503 by an outage, which no answer of 200 is.
 var outcomes = map[string]string{
 	"endpoint %s":                               "1313333333333311",
 	`endpoint {"user":%s}`:                      "1111111111111111",
@@ -43,7 +43,7 @@ var outcomes = map[string]string{
 // letter is how a question has ended.
 func letter(t *testing.T, s *Session, err error) byte {
 	t.Helper()
-	return map[string]byte{"": 'o', required: '1', unknowable: '3', nobodyKnows: '3'}[outcome(t, s, err)]
+	return map[string]byte{"": 'o', required: '1', unknowable: '3', nobodyKnows: '5'}[outcome(t, s, err)]
 }
 
 // TestAnswerTypes protects the way in from answers of any type in any place: they
@@ -86,23 +86,26 @@ func introspected(name, value string) string {
 // TestAnswerStatuses protects users from being signed out by an app in trouble,
 // and nobody from being let in by any status but 200.
 func TestAnswerStatuses(t *testing.T) {
-	out := []int{204, 302, 303, 307, 401, 403, 404, 419}
+	out, down := []int{204, 302, 303, 307, 401, 403, 404, 419}, []int{502, 503, 504}
 	for status := 100; status <= 599; status++ {
 		for name, c := range map[string]struct {
 			verifier func(*http.Client) Verifier
 			body     string
+			kind     string
 			out      bool
 		}{
-			"endpoint":      {func(c *http.Client) Verifier { return appEndpoint(c) }, `{"user":{"id":"alice"}}`, slices.Contains(out, status)},
-			"introspection": {func(c *http.Client) Verifier { return introspection(c) }, introspected("n", "1"), false},
+			"endpoint":      {func(c *http.Client) Verifier { return appEndpoint(c) }, `{"user":{"id":"alice"}}`, "text/html", slices.Contains(out, status)},
+			"introspection": {func(c *http.Client) Verifier { return introspection(c) }, introspected("n", "1"), "application/json", false},
 		} {
-			s, err := c.verifier((&fakeServer{status: status, kind: "text/html; charset=leak", body: c.body}).client()).Verify(t.Context(), bearer(askedCredential))
+			s, err := c.verifier((&fakeServer{status: status, kind: c.kind + "; charset=leak", body: c.body}).client()).Verify(t.Context(), bearer(askedCredential))
 			want := byte('3')
 			switch {
 			case c.out:
 				want = '1'
-			case status == http.StatusOK && name == "endpoint":
+			case status == http.StatusOK:
 				want = 'o'
+			case slices.Contains(down, status), name == "introspection" && status == http.StatusUnauthorized: // our own secret
+				want = '5'
 			}
 			if got := letter(t, s, err); got != want {
 				t.Errorf("%s %d: %c, want %c", name, status, got, want)
@@ -111,8 +114,8 @@ func TestAnswerStatuses(t *testing.T) {
 				continue
 			}
 			said := fmt.Sprintf("status %d", status)
-			if want == '3' {
-				said += ", text/html"
+			if want != '1' {
+				said += ", " + c.kind
 			}
 			if cause := errors.Unwrap(err).Error(); !strings.Contains(cause, said) {
 				t.Errorf("%s %d: the log says %s", name, status, cause)
@@ -142,6 +145,9 @@ func TestAnswerSizes(t *testing.T) {
 			if got := letter(t, s, err); got != want || len(body) != size {
 				t.Errorf("%d bytes: %c, want %c: %v", len(body), got, want, errors.Unwrap(err))
 			}
+			if err != nil && !strings.Contains(errors.Unwrap(err).Error(), fmt.Sprintf("larger than %d bytes", maxBody)) {
+				t.Errorf("the log says %v", errors.Unwrap(err))
+			}
 		}
 	}
 	for name, text := range map[string]string{"lists": "[", "objects": `{"a":`, "strings": `{"a":"`} {
@@ -152,7 +158,7 @@ func TestAnswerSizes(t *testing.T) {
 			}
 		}
 	}
-	for _, kind := range []string{"endless", "cut off"} {
+	for kind, want := range map[string]byte{"endless": '3', "cut off": '5'} {
 		body := io.ReadCloser(new(endless))
 		if kind == "cut off" {
 			body = io.NopCloser(io.MultiReader(strings.NewReader(`{"user":{"id":"alice"}}`), brokenOff{}))
@@ -161,8 +167,8 @@ func TestAnswerSizes(t *testing.T) {
 			return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}}, Body: body, Request: req}, nil
 		})}
 		for _, v := range verifiers(client) {
-			if s, err := v.Verify(t.Context(), bearer(askedCredential)); letter(t, s, err) != '3' {
-				t.Errorf("%s: %+v", kind, s)
+			if s, err := v.Verify(t.Context(), bearer(askedCredential)); letter(t, s, err) != want {
+				t.Errorf("%s: %+v, %v", kind, s, err)
 			}
 		}
 	}

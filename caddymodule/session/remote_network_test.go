@@ -100,10 +100,11 @@ func status(code int) *http.Response {
 func TestA1_OnePersonsSessions(t *testing.T) {
 	hang := func(ctx context.Context) (*http.Response, error) { <-ctx.Done(); return nil, ctx.Err() }
 	for name, answer := range map[string]func(ctx context.Context) (*http.Response, error){
-		"429":   func(context.Context) (*http.Response, error) { return status(429), nil },
-		"500":   func(context.Context) (*http.Response, error) { return status(500), nil },
-		"503":   func(context.Context) (*http.Response, error) { return status(503), nil },
-		"hangs": hang,
+		"429":      func(context.Context) (*http.Response, error) { return status(429), nil },
+		"500":      func(context.Context) (*http.Response, error) { return status(500), nil },
+		"503":      func(context.Context) (*http.Response, error) { return status(503), nil },
+		"hangs":    hang,
+		"hangs up": func(context.Context) (*http.Response, error) { return nil, io.ErrUnexpectedEOF },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -14,19 +14,19 @@ import (
 // name its users by a realm of its own, or by another claim. The person becomes one of
 // the session's identities. It takes no lock if nothing has changed since the last call.
 func (r *Revocations) RevokedAs(s *Session, who delegation.Person) bool {
-	generation := r.generation.Load() + 1
+	changes := r.changes.Load() + 1
 	identity := s.identity(who)
 	if identity == nil {
 		identity = r.registerIdentity(s, who)
 	}
-	if identity.generation.Load() == generation {
+	if identity.checkedChanges.Load() == changes {
 		return false
 	}
 	r.mu.RLock()
 	revoked := r.isRevoked(s, who)
 	r.mu.RUnlock()
 	if !revoked {
-		identity.generation.Store(generation)
+		identity.checkedChanges.Store(changes)
 	}
 	return revoked
 }

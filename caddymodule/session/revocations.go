@@ -36,7 +36,7 @@ var errTooManyRevocations = errors.New("too many logouts name a session by sid a
 // in again. Safe for concurrent use.
 type Revocations struct {
 	mu        sync.RWMutex
-	records   map[RevocationTarget]*revocationRecord
+	records   map[RevocationTarget]*receivedRevocation
 	unowned   int // how many records are of single sessions of unknown persons
 	lastSweep time.Time
 	early     earlySessions
@@ -45,14 +45,14 @@ type Revocations struct {
 
 	sessionIDOwners *lru.Cache[RevocationTarget, string] // the subject of a `sid`, or ambiguousOwner
 
-	clocks     clockSources
-	generation atomic.Uint64 // the number of changes: what was looked up before has to be looked up again
+	clocks  clockSources
+	changes atomic.Uint64 // the number of changes: what was looked up before has to be looked up again
 }
 
 // NewRevocations returns an empty set of revocations.
 func NewRevocations() *Revocations {
 	return &Revocations{
-		records: make(map[RevocationTarget]*revocationRecord), lastSweep: time.Now(), realms: make(map[string]struct{}),
+		records: make(map[RevocationTarget]*receivedRevocation), lastSweep: time.Now(), realms: make(map[string]struct{}),
 		early: newEarly(), sessionIDOwners: lru.New[RevocationTarget, string](maxSessionIDs),
 	}
 }
@@ -71,7 +71,7 @@ func (r *Revocations) RevokeAt(who delegation.Person, issuedAt time.Time) []Revo
 	now := time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	changed, _ := r.apply(&Revocation{RevocationTarget: PersonTarget(who), At: r.revocationTime(issuedAt, now)}, now, true)
+	changed, _ := r.mergeWithEarly(&Revocation{RevocationTarget: PersonTarget(who), At: r.revocationTime(issuedAt, now)}, now, true)
 	return changed
 }
 
@@ -104,14 +104,14 @@ func (r *Revocations) RevokeSession(realm, subject, id string, issuedAt time.Tim
 	}
 	if what.Subject != "" {
 		what.Sessions = []RevokedSession{{ID: id, At: at, IssuedBefore: endOfSecond(laterOf(at, issuedAt)), Expires: now.Add(MaxAge + leeway)}}
-		changed, _ := r.apply(what, now, true)
+		changed, _ := r.mergeWithEarly(what, now, true)
 		return changed, nil
 	}
 	what.SessionID, what.At = id, at
 	if r.records[what.RevocationTarget] == nil && r.unowned >= maxUnownedSessions {
 		return nil, errTooManyRevocations
 	}
-	changed, _ := r.apply(what, now, true)
+	changed, _ := r.mergeWithEarly(what, now, true)
 	return changed, nil
 }
 
@@ -129,17 +129,17 @@ func (r *Revocations) Merge(what Revocation) []RevocationTarget {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	_, more := r.apply(&what, now, false)
+	_, more := r.mergeWithEarly(&what, now, false)
 	return more
 }
 
-// apply merges a revocation, and revokes with it the early sessions that were seen before
-// it; if local, it is of this machine and all of them were. changed are the targets
+// mergeWithEarly merges a revocation, and revokes with it the early sessions that were
+// seen before it; if local, it is of this machine and all of them were. changed are the targets
 // whose revocation has changed, more those that have because of early sessions.
-func (r *Revocations) apply(what *Revocation, now time.Time, local bool) (changed, more []RevocationTarget) {
+func (r *Revocations) mergeWithEarly(what *Revocation, now time.Time, local bool) (changed, more []RevocationTarget) {
 	rec := r.records[what.RevocationTarget]
 	if rec == nil {
-		rec = &revocationRecord{Revocation: Revocation{RevocationTarget: what.RevocationTarget}}
+		rec = &receivedRevocation{Revocation: Revocation{RevocationTarget: what.RevocationTarget}}
 	}
 	if rec.merge(what, now) {
 		changed = append(changed, what.RevocationTarget)
@@ -152,7 +152,7 @@ func (r *Revocations) apply(what *Revocation, now time.Time, local bool) (change
 	}
 	for _, seen := range r.early.revokedBy(what, local) {
 		if r.records[seen.RevocationTarget] == nil {
-			r.records[seen.RevocationTarget] = &revocationRecord{Revocation: Revocation{RevocationTarget: seen.RevocationTarget}}
+			r.records[seen.RevocationTarget] = &receivedRevocation{Revocation: Revocation{RevocationTarget: seen.RevocationTarget}}
 		}
 		if r.records[seen.RevocationTarget].merge(&seen, now) {
 			more = append(more, seen.RevocationTarget)
@@ -162,7 +162,7 @@ func (r *Revocations) apply(what *Revocation, now time.Time, local bool) (change
 		}
 	}
 	if len(changed) > 0 {
-		r.generation.Add(1)
+		r.changes.Add(1)
 	}
 	r.sweep(now)
 	return changed, more

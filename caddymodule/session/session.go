@@ -72,7 +72,7 @@ func (s *Session) applyLeeway(now time.Time) (*Session, error) {
 		return s, nil
 	}
 	if s.Expires = s.Expires.Add(leeway); s.expired(now) {
-		return nil, refuse("the session has expired")
+		return nil, refuseCredential("the session has expired")
 	}
 	return s, nil
 }
@@ -85,9 +85,9 @@ type Verifier interface {
 	Verify(ctx context.Context, credential Credential) (*Session, error)
 }
 
-// refuse returns the refusal of a credential that is no valid session. The reason
+// refuseCredential returns the refusal of a credential that is no valid session. The reason
 // is for the operator's log and quotes nothing of the credential.
-func refuse(reason string) *delegation.Refusal {
+func refuseCredential(reason string) *delegation.Refusal {
 	return delegation.Refuse(delegation.SessionRequired, errors.New(reason))
 }
 

@@ -29,7 +29,7 @@ var (
 // Members returns the members of an object by their names, each as its JSON
 // text; nil for null. Only the object's own names are compared.
 func Members(text []byte) (map[string]json.RawMessage, error) {
-	return read(text, func(decoder *json.Decoder) (value json.RawMessage, err error) {
+	return readObject(text, func(decoder *json.Decoder) (value json.RawMessage, err error) {
 		if err := decoder.Decode(&value); err != nil {
 			return nil, errDamaged
 		}
@@ -44,17 +44,17 @@ func Members(text []byte) (map[string]json.RawMessage, error) {
 // may be longer than a float is exact), bool, nil, []any and map[string]any, at
 // most [MaxDepth] deep. The names of each object are compared.
 func Decode(text []byte) (map[string]any, error) {
-	return read(text, func(decoder *json.Decoder) (any, error) { return value(decoder, 1) })
+	return readObject(text, func(decoder *json.Decoder) (any, error) { return value(decoder, 1) })
 }
 
-// read reads a text that is one object and nothing else.
-func read[V any](text []byte, value func(*json.Decoder) (V, error)) (map[string]V, error) {
+// readObject reads a text that is one object and nothing else.
+func readObject[V any](text []byte, value func(*json.Decoder) (V, error)) (map[string]V, error) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
 	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
 		return nil, errNoObject
 	}
-	object, err := members(decoder, value)
+	object, err := readMembers(decoder, value)
 	if err != nil {
 		return nil, err
 	}
@@ -64,8 +64,8 @@ func read[V any](text []byte, value func(*json.Decoder) (V, error)) (map[string]
 	return object, nil
 }
 
-// members reads an object behind its opening brace.
-func members[V any](decoder *json.Decoder, value func(*json.Decoder) (V, error)) (map[string]V, error) {
+// readMembers reads an object behind its opening brace.
+func readMembers[V any](decoder *json.Decoder, value func(*json.Decoder) (V, error)) (map[string]V, error) {
 	object := make(map[string]V)
 	for decoder.More() {
 		token, err := decoder.Token()
@@ -100,7 +100,7 @@ func value(decoder *json.Decoder, depth int) (any, error) {
 	}
 	inner := func(decoder *json.Decoder) (any, error) { return value(decoder, depth+1) }
 	if token == json.Delim('{') {
-		return members(decoder, inner)
+		return readMembers(decoder, inner)
 	}
 	list := []any{}
 	for decoder.More() {

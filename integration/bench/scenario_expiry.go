@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// expiry: the tokens of ten thousand active users all end within a second, once
-// of tokens so short that two cores hardly mint that many in time, once of
-// longer ones.
+// expiry: the tokens of ten thousand active users all end within a second; a use
+// renews each before, at random over a tenth of its life. Once the tokens are so
+// short that two cores hardly mint that many in time, once they are longer.
 func (b *bench) expiry(ctx context.Context) error {
 	for _, life := range []time.Duration{40 * time.Second, 2 * time.Minute} {
 		if err := b.expiryOf(ctx, life); err != nil {
@@ -52,7 +52,7 @@ func (b *bench) expiryOf(ctx context.Context, life time.Duration) error {
 	if busiest < 0 {
 		return fmt.Errorf("no token was renewed")
 	}
-	b.report.staged(fmt.Sprintf("Expiry: %d requests a second, everybody in turn. The tokens of one age end together; their renewals are spread over a tenth of their life. Load, Caddy and platform share the machine's cores, so a p99 has the load's own hiccups and the platform's minting in it.", rate))
+	b.report.staged(fmt.Sprintf("Expiry: %d requests a second, everybody in turn. All tokens end together; each is renewed by its first use after 55 to 65 %% of its life. Load, Caddy and platform share the machine's cores, so a p99 has the load's own hiccups and the platform's minting in it.", rate))
 	name := fmt.Sprintf("tokens of %s active users, of %.0f s, end within 1 s", grouped(people), life.Seconds())
 	missed := count(samples, func(s *sample) bool { return s.missed })
 	b.report.asked(name, "requests that waited for a mint", "0", grouped(missed), missed == 0)

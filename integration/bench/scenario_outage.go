@@ -43,21 +43,21 @@ func (b *bench) issuer503(ctx context.Context) error {
 	return nil
 }
 
-// issuerDown: the issuer drops every connection for half a minute in which
-// tokens are due for renewal, while those at hand are still good.
+// issuerDown: the issuer drops every connection for half a minute in which uses
+// of tokens are to renew them, while those at hand still serve.
 func (b *bench) issuerDown(ctx context.Context) error {
 	const (
 		people = 2000
 		rate   = 1000
 
-		// Renewals begin 39 s after a token was minted, at the latest after
-		// 45 s; it is good for 54 s.
+		// A token is renewed by its first use from 33 to 39 s after it was minted,
+		// and serves for 54 s.
 		life   = 60
 		begins = 11 * time.Second
 		lasts  = 30 * time.Second
 		after  = 29 * time.Second
 	)
-	b.report.staged(fmt.Sprintf("Issuer down: %d people, %d requests a second, tokens of %d s. Every connection to the token endpoint is dropped for %s, from the moment when the first renewals are due.", people, rate, life, lasts))
+	b.report.staged(fmt.Sprintf("Issuer down: %d people, %d requests a second, tokens of %d s. Every connection to the token endpoint is dropped for %s, in which tokens come due: each is renewed by its first use after 55 to 65 %% of its life, and serves until 90 %%.", people, rate, life, lasts))
 	s, err := b.stage(ctx, play{people: people, by: byID, platform: map[string]any{"participantTokenLifetime": life}})
 	if err != nil {
 		return err

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// revocationRecord is a revocation with the times at which this process received its
+// receivedRevocation is a revocation with the times at which this process received its
 // parts. Remote sessions are from this process's own clock, and are compared with those.
-type revocationRecord struct {
+type receivedRevocation struct {
 	Revocation
 	receivedAt, noSessionIDReceivedAt time.Time
 	sessionsReceivedAt                []time.Time // of each of Sessions
@@ -29,7 +29,7 @@ func covers(s *Session, at, receivedAt time.Time) bool {
 }
 
 // revokes tells whether the record revokes a session of its target.
-func (r *revocationRecord) revokes(s *Session) bool {
+func (r *receivedRevocation) revokes(s *Session) bool {
 	if covers(s, r.At, r.receivedAt) || s.ID == "" && covers(s, r.NoSessionID, r.noSessionIDReceivedAt) {
 		return true
 	}
@@ -51,7 +51,7 @@ func (r *revocationRecord) revokes(s *Session) bool {
 
 // merge adds a revocation of the same target that is received now, and tells whether
 // that has changed anything.
-func (r *revocationRecord) merge(other *Revocation, now time.Time) (changed bool) {
+func (r *receivedRevocation) merge(other *Revocation, now time.Time) (changed bool) {
 	if other.At.After(r.At) {
 		r.At, r.receivedAt, changed = other.At, now, true
 	}
@@ -70,7 +70,7 @@ func (r *revocationRecord) merge(other *Revocation, now time.Time) (changed bool
 }
 
 // addSession adds a revoked session, and tells whether that has changed anything.
-func (r *revocationRecord) addSession(s RevokedSession, now time.Time) bool {
+func (r *receivedRevocation) addSession(s RevokedSession, now time.Time) bool {
 	i := slices.IndexFunc(r.Sessions, func(known RevokedSession) bool { return known.sameSession(&s) })
 	if i < 0 {
 		r.Sessions, r.sessionsReceivedAt = append(r.Sessions, s), append(r.sessionsReceivedAt, now)
@@ -87,7 +87,7 @@ func (r *revocationRecord) addSession(s RevokedSession, now time.Time) bool {
 
 // prune drops the sessions that At covers and those that have expired. If more than
 // maxRevokedSessions are left it moves At forward until no more are.
-func (r *revocationRecord) prune(now time.Time) {
+func (r *receivedRevocation) prune(now time.Time) {
 	keep := func() {
 		n := 0
 		for i, s := range r.Sessions {

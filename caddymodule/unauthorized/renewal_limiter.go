@@ -33,7 +33,7 @@ const (
 	renewEvery = 30 * time.Second
 )
 
-// History remembers, for one provider, whose 401s a renewed credential did not
+// RenewalLimiter remembers, for one provider, whose 401s a renewed credential did not
 // cure, and at which route. Without it one person who keeps calling a route that
 // the platform does not open to them would have a token minted for every call,
 // and where people share a bearer, everybody's thrown away; a platform whose own
@@ -44,7 +44,7 @@ const (
 //
 // Only a renewal that succeeded and did not help counts: while the issuer is
 // down nobody knows whether one would. It is safe for concurrent use.
-type History struct {
+type RenewalLimiter struct {
 	failures           *lru.Cache[delegation.Person, struct{}]              // by person and route
 	renewedUnseen      *lru.Cache[delegation.Person, delegation.Credential] // by person and route: the credential that was replaced in the background, until a response to the new one is seen
 	personLimiters     *lru.Cache[delegation.Person, *rate.Limiter]
@@ -54,9 +54,9 @@ type History struct {
 	recording          sync.Mutex
 }
 
-// New returns an empty history.
-func New() *History {
-	return &History{
+// New returns a limiter that has seen no failure.
+func New() *RenewalLimiter {
+	return &RenewalLimiter{
 		failures:           lru.New[delegation.Person, struct{}](maxEntries),
 		renewedUnseen:      lru.New[delegation.Person, delegation.Credential](maxEntries),
 		personLimiters:     lru.New[delegation.Person, *rate.Limiter](maxEntries),
@@ -65,24 +65,24 @@ func New() *History {
 	}
 }
 
-// Destruct lets Caddy's usage pool hold a History; there is nothing to end.
-func (*History) Destruct() error { return nil }
+// Destruct lets Caddy's usage pool hold a RenewalLimiter; there is nothing to end.
+func (*RenewalLimiter) Destruct() error { return nil }
 
 // MayRenew reports whether a new credential is worth trying for a request that
 // met a 401. If ok, RecordFailure or RecordSuccess should follow with the pass,
 // and leave must be called; otherwise both are of no use.
-func (h *History) MayRenew(d *delegation.Delegation) (pass circuit.Permit, leave func(), ok bool) {
-	if h.lastExpiry.Load() == 0 {
+func (l *RenewalLimiter) MayRenew(d *delegation.Delegation) (pass circuit.Permit, leave func(), ok bool) {
+	if l.lastExpiry.Load() == 0 {
 		return circuit.Permit{}, func() {}, true
 	}
-	key, now := keysOf(d), time.Now()
-	if _, failed := h.failures.Get(d.Person, key.both, now); failed {
+	key, now := digestsOf(d), time.Now()
+	if _, failed := l.failures.Get(d.Person, key.both, now); failed {
 		return circuit.Permit{}, nil, false
 	}
-	if limiter, found := h.personLimiters.Get(d.Person, key.person, now); found && limiter.Tokens() < 1 {
+	if limiter, found := l.personLimiters.Get(d.Person, key.person, now); found && limiter.Tokens() < 1 {
 		return circuit.Permit{}, nil, false
 	}
-	breaker, found := h.routeBreakers.Get(key.route, key.route, now)
+	breaker, found := l.routeBreakers.Get(key.route, key.route, now)
 	if !found {
 		return circuit.Permit{}, func() {}, true
 	}
@@ -93,62 +93,62 @@ func (h *History) MayRenew(d *delegation.Delegation) (pass circuit.Permit, leave
 // RecordFailure notes that a new credential met a 401 as well, which ended in
 // refusal. However many requests to one route find that out at once, it counts
 // once: they would use up what is meant for other routes.
-func (h *History) RecordFailure(d *delegation.Delegation, pass circuit.Permit, refusal *delegation.Refusal) {
-	key, now := keysOf(d), time.Now()
-	h.recording.Lock()
-	defer h.recording.Unlock()
-	h.renewedUnseen.Delete(d.Person, key.both)
-	if _, failed := h.failures.Get(d.Person, key.both, now); failed {
+func (l *RenewalLimiter) RecordFailure(d *delegation.Delegation, pass circuit.Permit, refusal *delegation.Refusal) {
+	key, now := digestsOf(d), time.Now()
+	l.recording.Lock()
+	defer l.recording.Unlock()
+	l.renewedUnseen.Delete(d.Person, key.both)
+	if _, failed := l.failures.Get(d.Person, key.both, now); failed {
 		return
 	}
-	h.failures.Set(d.Person, key.both, struct{}{}, entryLife, false)
-	spendRenewal(h.personLimiters, d.Person, key.person, now)
-	breaker, found := h.routeBreakers.Get(key.route, key.route, now)
+	l.failures.Set(d.Person, key.both, struct{}{}, entryLife, false)
+	spendRenewal(l.personLimiters, d.Person, key.person, now)
+	breaker, found := l.routeBreakers.Get(key.route, key.route, now)
 	if !found {
 		breaker = circuit.NewBreaker()
 	}
 	breaker.Record(pass, circuit.KnownPerson(d.Person), circuit.ServiceFailed(refusal))
-	h.routeBreakers.Set(key.route, key.route, breaker, entryLife, false)
-	h.lastExpiry.Store(now.Add(entryLife).UnixNano())
+	l.routeBreakers.Set(key.route, key.route, breaker, entryLife, false)
+	l.lastExpiry.Store(now.Add(entryLife).UnixNano())
 }
 
 // RecordSuccess forgets the 401s of a person at a route that has accepted their
 // credential, and closes the route's breaker.
-func (h *History) RecordSuccess(d *delegation.Delegation) {
+func (l *RenewalLimiter) RecordSuccess(d *delegation.Delegation) {
 	now := time.Now()
-	if last := h.lastExpiry.Load(); last == 0 || now.UnixNano() >= last {
+	if last := l.lastExpiry.Load(); last == 0 || now.UnixNano() >= last {
 		return
 	}
-	key := keysOf(d)
-	h.failures.Delete(d.Person, key.both)
-	h.renewedUnseen.Delete(d.Person, key.both)
-	if breaker, found := h.routeBreakers.Get(key.route, key.route, now); found {
+	key := digestsOf(d)
+	l.failures.Delete(d.Person, key.both)
+	l.renewedUnseen.Delete(d.Person, key.both)
+	if breaker, found := l.routeBreakers.Get(key.route, key.route, now); found {
 		breaker.Record(circuit.Permit{}, circuit.KnownPerson(d.Person), circuit.Healthy())
 	}
 }
 
 // MayRenewInBackground reports whether a credential may be renewed for a request
 // that cannot be sent again.
-func (h *History) MayRenewInBackground(d *delegation.Delegation) bool {
-	limiter, found := h.backgroundLimiters.Get(d.Person, keysOf(d).person, time.Now())
+func (l *RenewalLimiter) MayRenewInBackground(d *delegation.Delegation) bool {
+	limiter, found := l.backgroundLimiters.Get(d.Person, digestsOf(d).person, time.Now())
 	return !found || limiter.Tokens() >= 1
 }
 
 // RecordBackgroundRenewal notes that stale was replaced for a request that could
 // not be sent again: whether the new credential helps, the next request shows.
-func (h *History) RecordBackgroundRenewal(d *delegation.Delegation, stale delegation.Credential) {
-	key, now := keysOf(d), time.Now()
-	h.recording.Lock()
-	defer h.recording.Unlock()
-	spendRenewal(h.backgroundLimiters, d.Person, key.person, now)
-	h.renewedUnseen.Set(d.Person, key.both, stale, entryLife, false)
-	h.lastExpiry.Store(now.Add(entryLife).UnixNano())
+func (l *RenewalLimiter) RecordBackgroundRenewal(d *delegation.Delegation, stale delegation.Credential) {
+	key, now := digestsOf(d), time.Now()
+	l.recording.Lock()
+	defer l.recording.Unlock()
+	spendRenewal(l.backgroundLimiters, d.Person, key.person, now)
+	l.renewedUnseen.Set(d.Person, key.both, stale, entryLife, false)
+	l.lastExpiry.Store(now.Add(entryLife).UnixNano())
 }
 
 // WasRenewedInBackground reports whether c, which met a 401, already is the
 // replacement of one that had met a 401 at the same route.
-func (h *History) WasRenewedInBackground(d *delegation.Delegation, c delegation.Credential) bool {
-	stale, found := h.renewedUnseen.Get(d.Person, keysOf(d).both, time.Now())
+func (l *RenewalLimiter) WasRenewedInBackground(d *delegation.Delegation, c delegation.Credential) bool {
+	stale, found := l.renewedUnseen.Get(d.Person, digestsOf(d).both, time.Now())
 	return found && !reflect.DeepEqual(stale, c)
 }
 

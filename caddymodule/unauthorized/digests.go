@@ -9,16 +9,16 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// keys are the SHA-256 digests that name a person, a route, and the person at
+// digests are the SHA-256 digests that name a person, a route, and the person at
 // the route. Digests, because paths and subjects can be long.
-type keys struct{ person, route, both string }
+type digests struct{ person, route, both string }
 
-func keysOf(d *delegation.Delegation) keys {
+func digestsOf(d *delegation.Delegation) digests {
 	person := fmt.Sprintf("%q%q", d.Realm, d.Subject)
 	route := d.Method + " " + d.Path
 	digest := func(s string) string {
 		sum := sha256.Sum256([]byte(s))
 		return string(sum[:])
 	}
-	return keys{digest(person), digest(route), digest(person + route)}
+	return digests{digest(person), digest(route), digest(person + route)}
 }

@@ -18,7 +18,7 @@ func delegationOf(subject, path string) *delegation.Delegation {
 	return d
 }
 
-func mayRenewOnce(s *History, d *delegation.Delegation) bool {
+func mayRenewOnce(s *RenewalLimiter, d *delegation.Delegation) bool {
 	_, leave, ok := s.MayRenew(d)
 	if ok {
 		leave()

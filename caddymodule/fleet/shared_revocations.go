@@ -17,9 +17,9 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
 )
 
-// Sessions publishes the revocations of sessions to the other machines, and merges
+// SharedRevocations publishes the revocations of sessions to the other machines, and merges
 // theirs. It is a process's [session.Revocations] in the fleet.
-type Sessions struct {
+type SharedRevocations struct {
 	fleet         *Fleet
 	revocations   *session.Revocations
 	stopFollowing func()
@@ -29,7 +29,7 @@ type Sessions struct {
 // published yet. There is one entry for a person, however often they sign out.
 type revocationOutbox struct {
 	mu       sync.Mutex
-	sessions []*Sessions
+	sessions []*SharedRevocations
 	targets  map[session.RevocationTarget]struct{}
 }
 
@@ -66,37 +66,37 @@ func (o *revocationOutbox) revocations() *session.Revocations {
 	return o.sessions[len(o.sessions)-1].revocations
 }
 
-// JoinSessions has a process's revocations follow those of other machines.
-func (f *Fleet) JoinSessions(r *session.Revocations) *Sessions {
-	s := &Sessions{f, r, r.FollowClock(f.Skew, f.CaughtUpAt)}
+// JoinRevocations has a process's revocations follow those of other machines.
+func (f *Fleet) JoinRevocations(r *session.Revocations) *SharedRevocations {
+	s := &SharedRevocations{f, r, r.FollowClock(f.Skew, f.CaughtUpAt)}
 	f.revocationOutbox.mu.Lock()
 	defer f.revocationOutbox.mu.Unlock()
 	f.revocationOutbox.sessions = append(f.revocationOutbox.sessions, s)
 	return s
 }
 
-// Leave undoes [Fleet.JoinSessions].
-func (s *Sessions) Leave() {
+// Leave undoes [Fleet.JoinRevocations].
+func (s *SharedRevocations) Leave() {
 	s.stopFollowing()
 	o := &s.fleet.revocationOutbox
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.sessions = slices.DeleteFunc(o.sessions, func(other *Sessions) bool { return other == s })
+	o.sessions = slices.DeleteFunc(o.sessions, func(other *SharedRevocations) bool { return other == s })
 }
 
 // AwaitReady returns when the revocations are known that other machines have made
 // before this one began, or when it is known that they cannot be reached; at the
 // latest with ctx.
-func (s *Sessions) AwaitReady(ctx context.Context) { s.fleet.current(ctx) }
+func (s *SharedRevocations) AwaitReady(ctx context.Context) { s.fleet.current(ctx) }
 
 // Enqueue has the other machines told within a second.
-func (s *Sessions) Enqueue(targets ...session.RevocationTarget) {
+func (s *SharedRevocations) Enqueue(targets ...session.RevocationTarget) {
 	s.fleet.revocationOutbox.add(targets...)
 }
 
 // Publish tells the other machines now, also if ctx ends. The error is
 // [tokens.ErrIncomplete]: they are told as soon as they can be.
-func (s *Sessions) Publish(ctx context.Context, targets ...session.RevocationTarget) error {
+func (s *SharedRevocations) Publish(ctx context.Context, targets ...session.RevocationTarget) error {
 	f := s.fleet
 	ep := f.current(ctx)
 	ctx = delegation.Detach(ctx)
@@ -252,7 +252,7 @@ func (f *Fleet) readRevocationsFrom(node redis.Cmdable, revocations *session.Rev
 
 // applyRevocation merges a revocation that another machine has written to the
 // stream with those of this machine, and has what was new here kept in Redis.
-func (f *Fleet) applyRevocation(n *purgeRecord) {
+func (f *Fleet) applyRevocation(n *streamRecord) {
 	revocations := f.revocationOutbox.revocations()
 	if revocations == nil {
 		return

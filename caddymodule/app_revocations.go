@@ -22,14 +22,14 @@ func (a *App) joinRevocations() {
 	a.logoutRealms = new(logoutRealms)
 	a.aliases = &aliasRegistry{byNamespace: make(map[string]*aliases)}
 	if a.fleet != nil {
-		a.fleetSessions = a.fleet.JoinSessions(processRevocations)
+		a.sharedRevocations = a.fleet.JoinRevocations(processRevocations)
 	}
 }
 
 // leaveRevocations ends what joinRevocations began. Requests may still use the app.
 func (a *App) leaveRevocations() {
-	if a.fleetSessions != nil {
-		a.fleetSessions.Leave()
+	if a.sharedRevocations != nil {
+		a.sharedRevocations.Leave()
 	}
 }
 
@@ -38,12 +38,12 @@ func (a *App) leaveRevocations() {
 // can be.
 func (a *App) publishRevocations(ctx context.Context, now bool, targets ...session.RevocationTarget) error {
 	switch {
-	case a.fleetSessions == nil || len(targets) == 0:
+	case a.sharedRevocations == nil || len(targets) == 0:
 		return nil
 	case now:
-		return a.fleetSessions.Publish(ctx, targets...)
+		return a.sharedRevocations.Publish(ctx, targets...)
 	default:
-		a.fleetSessions.Enqueue(targets...)
+		a.sharedRevocations.Enqueue(targets...)
 		return nil
 	}
 }

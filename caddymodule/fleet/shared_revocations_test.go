@@ -16,7 +16,7 @@ import (
 // revoker is a machine's revocations with their way to the others.
 type revoker struct {
 	*session.Revocations
-	sessions *Sessions
+	sessions *SharedRevocations
 	fleet    *Fleet
 }
 
@@ -35,7 +35,7 @@ func newRevokerOf(t testing.TB, o Options) *revoker {
 		t.Fatal(err)
 	}
 	r := &revoker{session.NewRevocations(), nil, f}
-	r.sessions = f.JoinSessions(r.Revocations)
+	r.sessions = f.JoinRevocations(r.Revocations)
 	f.Start()
 	t.Cleanup(func() { r.sessions.Leave(); _ = f.Close() })
 	until(t, 10*time.Second, "it is connected", f.Up)
@@ -87,7 +87,7 @@ func TestRecords(t *testing.T) {
 	old := session.NewRevocations()
 	old.Merge(session.Revocation{RevocationTarget: session.PersonTarget(alice), At: before})
 	late := &revoker{Revocations: old, fleet: b.fleet}
-	late.sessions = b.fleet.JoinSessions(old)
+	late.sessions = b.fleet.JoinRevocations(old)
 	if err := late.sessions.Publish(t.Context(), session.PersonTarget(alice)); err != nil {
 		t.Fatal(err)
 	}

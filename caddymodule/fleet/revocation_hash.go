@@ -76,10 +76,10 @@ func (f *Fleet) queueRevocation(ctx context.Context, pipe redis.Pipeliner, what 
 		args = append(args, f.revocationField(&part), value)
 	}
 	pipe.Eval(ctx, revokeScript, []string{key}, args...)
-	sealed, err := f.sealPurgeRecord(purgeRecord{
-		purge:      purge{sessionNamespace, legacySelection(n)}, // for earlier versions
-		At:         what.At,
-		Revocation: what,
+	sealed, err := f.sealStreamRecord(streamRecord{
+		streamSelection: streamSelection{sessionNamespace, legacySelection(n)}, // for earlier versions
+		At:              what.At,
+		Revocation:      what,
 	})
 	if err != nil {
 		return nil, err

@@ -15,28 +15,29 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/tuple"
 )
 
-// Member is one provider's engine in the fleet. It implements [tokens.Shared].
-type Member struct {
+// SharedTokens are the tokens and purges that the machines have in common for one
+// provider. It implements [tokens.Shared].
+type SharedTokens struct {
 	fleet     *Fleet
 	namespace string
 	drop      func(delegation.Selection, time.Time)
 }
 
 // Leave undoes [Fleet.Join].
-func (m *Member) Leave() {
+func (m *SharedTokens) Leave() {
 	f := m.fleet
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.members = slices.DeleteFunc(f.members, func(other *Member) bool { return other == m })
+	f.members = slices.DeleteFunc(f.members, func(other *SharedTokens) bool { return other == m })
 }
 
 // AwaitReady returns when the purges are known that other machines have issued
 // before this one began, or when it is known that they cannot be reached; at the
 // latest with ctx.
-func (m *Member) AwaitReady(ctx context.Context) { m.fleet.current(ctx) }
+func (m *SharedTokens) AwaitReady(ctx context.Context) { m.fleet.current(ctx) }
 
 // Status implements [tokens.Shared].
-func (m *Member) Status() tokens.SharedStatus {
+func (m *SharedTokens) Status() tokens.SharedStatus {
 	f := m.fleet
 	f.mu.Lock()
 	pending := f.purgeOutbox.pending[m.namespace]
@@ -51,7 +52,7 @@ func (m *Member) Status() tokens.SharedStatus {
 }
 
 // Token implements [tokens.Shared]. If Redis cannot be used it only mints.
-func (m *Member) Token(
+func (m *SharedTokens) Token(
 	ctx context.Context, key string, id *delegation.Identity,
 	serves func(*delegation.Token) bool, mint func(context.Context) (*delegation.Token, error),
 ) (*delegation.Token, error) {
@@ -96,7 +97,7 @@ func (e *tokenEntry) computeKeys() {
 	e.tokenKey, e.leaseKey = redisKey(name, "token"), redisKey(name, "lease")
 	e.associated = tuple.Encode("token", e.namespace, e.key)
 	for _, s := range e.id.Selections() {
-		e.generationKeys = append(e.generationKeys, redisKey(e.sealer.Name(purge{e.namespace, s}.generationParts()...), "purged"))
+		e.generationKeys = append(e.generationKeys, redisKey(e.sealer.Name(streamSelection{e.namespace, s}.generationParts()...), "purged"))
 	}
 }
 
