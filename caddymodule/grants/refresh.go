@@ -178,6 +178,9 @@ func newLeaseWait(most time.Duration) *leaseWait {
 // changed. The error is [ErrUnavailable] if that takes too long, or ctx ends.
 func (s *Store) awaitLease(ctx context.Context, g *Grant, w *leaseWait) error {
 	for {
+		if time.Now().After(w.deadline) {
+			return &unavailableError{refreshing, "other machines have been at it for too long", false}
+		}
 		// Not all at the same moment.
 		timer := time.NewTimer(w.pause/2 + rand.N(w.pause/2))
 		select {
@@ -202,9 +205,6 @@ func (s *Store) awaitLease(ctx context.Context, g *Grant, w *leaseWait) error {
 		})
 		if err != nil || free {
 			return err
-		}
-		if time.Now().After(w.deadline) {
-			return &unavailableError{refreshing, "another machine has been at it for too long", false}
 		}
 	}
 }
