@@ -182,7 +182,7 @@ func (s *Store) awaitLease(ctx context.Context, g *Grant, w *leaseWait) error {
 			return &unavailableError{refreshing, "other machines have been at it for too long", false}
 		}
 		// Not all at the same moment.
-		timer := time.NewTimer(w.pause/2 + rand.N(w.pause/2))
+		timer := time.NewTimer(w.pause/2 + rand.N(w.pause/2)) //nolint:gosec // a pause, not a secret
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
