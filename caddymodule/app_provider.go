@@ -38,9 +38,12 @@ type provider struct {
 	client *engineClient
 	host   *providerHost
 
+	consents        *grants.Consents
 	waitLimiter     consent.WaitLimiter
-	connectLimiter  *ratelimit.PerPerson
-	connectHandlers []*Connect // those with cross_device, for the admin API
+	connectLimiter  *ratelimit.PerPerson // of flows that begin
+	redeemLimiter   *redeemLimiter       // of what signed-in people hand over
+	ticketLimiter   *ticketLimiter       // of what native apps hand over
+	connectHandlers []*Connect           // those with cross_device, for the admin API
 
 	refs poolRefs
 }
@@ -63,6 +66,8 @@ func openProvider(name string, guest delegation.Provider, services appServices, 
 		guestModule:    newGuestModule(name, guest),
 		providerRecord: newProviderRecord(name, services.subjectFields, logger),
 		connectLimiter: ratelimit.New(),
+		redeemLimiter:  newRedeemLimiter(),
+		ticketLimiter:  newTicketLimiter(),
 	}
 	var err error
 	if p.traits, err = p.readTraits(); err != nil {
@@ -78,11 +83,12 @@ func openProvider(name string, guest delegation.Provider, services appServices, 
 	}
 	p.loadState(services)
 	p.client = &engineClient{
-		module: &p.guestModule, record: p.providerRecord, engine: p.state.pooledEngine,
+		module: &p.guestModule, consents: p.consents, record: p.providerRecord, engine: p.state.pooledEngine,
 		options: services.tokenOptions, fingerprint: p.traits.Fingerprint,
 	}
 	p.host = &providerHost{
-		name: name, guestType: p.guestType(), record: p.providerRecord, client: p.client, grantStore: services.grantStore, refs: &p.refs,
+		name: name, guestType: p.guestType(), record: p.providerRecord, client: p.client, refs: &p.refs,
+		grantStore: services.grantStore, consents: p.consents, usesGrants: p.needsConsent(),
 	}
 	if err := p.openGuest(p.host); err != nil {
 		return nil, errors.Join(err, p.close())
@@ -104,6 +110,15 @@ func (p *provider) loadState(services appServices) {
 	p.state.unauthorized = p.refs.loadOrNew(key("unauthorized", p.traits.Fingerprint), func() caddy.Destructor {
 		return unauthorized.New()
 	}).(*unauthorized.History)
+	// Of this account and database alone: a configuration with others, even one
+	// that does not load, must neither find these grants nor drop them.
+	account := fmt.Sprintf("%q %q %p", issuer, p.traits.BaseURL, services.grantStore)
+	o := grants.ConsentsOptions{
+		Provider: p.name, Store: services.grantStore, Note: p.RecordConsentEvent,
+		Cache: p.refs.loadOrNew(key("grants", account), func() caddy.Destructor { return guestState{grants.NewCache()} }).(guestState).Closer.(*grants.Cache),
+	}
+	p.setHooks(&o)
+	p.consents = grants.NewConsents(o)
 }
 
 // stateKey is the key in the pool of a kind of state, by the provider's name,

@@ -12,6 +12,7 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/fleet"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/unauthorized"
 )
@@ -21,6 +22,7 @@ import (
 // client of the next one attached before this one is detached.
 type engineClient struct {
 	module      *guestModule
+	consents    *grants.Consents
 	record      *providerRecord
 	engine      *pooledEngine
 	options     tokens.Options
@@ -60,7 +62,10 @@ func (c *engineClient) Mint(ctx context.Context, id delegation.Identity) (*deleg
 }
 
 // Forget implements [tokens.Client].
-func (c *engineClient) Forget(s delegation.Selection) { c.module.Forget(s) }
+func (c *engineClient) Forget(s delegation.Selection) {
+	c.consents.Forget(s)
+	c.module.Forget(s)
+}
 
 // ObserveRequest implements [tokens.Client].
 func (c *engineClient) ObserveRequest(result tokens.RequestResult) {

@@ -14,7 +14,7 @@ import (
 )
 
 // providerHost is this module as a provider's module sees it: the
-// [delegation.Host] that is handed to its Open, and a [grants.StoreHost].
+// [delegation.GrantsHost] that is handed to its Open, and a [grants.StoreHost].
 // Nothing else of a provider can be reached through it.
 type providerHost struct {
 	name       string
@@ -22,7 +22,8 @@ type providerHost struct {
 	record     *providerRecord
 	client     *engineClient
 	grantStore *grants.LazyStore
-	usesGrants bool // the module has asked for the store: Start opens it
+	consents   *grants.Consents
+	usesGrants bool // the module needs the database: Start opens it
 	refs       *poolRefs
 }
 
@@ -50,15 +51,16 @@ func (h *providerHost) retain(key string, build func() io.Closer) io.Closer {
 	return h.refs.loadOrNew(key, func() caddy.Destructor { return guestState{build()} }).(guestState).Closer
 }
 
-// Grants implements [grants.StoreHost].
-func (h *providerHost) Grants() *grants.LazyStore {
+// Grants implements [delegation.GrantsHost].
+func (h *providerHost) Grants() delegation.Grants {
 	h.usesGrants = true
-	return h.grantStore
+	return h.consents
 }
 
-// RecordConsentEvent implements [grants.StoreHost].
-func (h *providerHost) RecordConsentEvent(event delegation.ConsentEvent, who delegation.Person) {
-	h.record.RecordConsentEvent(event, who)
+// GrantStore implements [grants.StoreHost].
+func (h *providerHost) GrantStore() *grants.LazyStore {
+	h.usesGrants = true
+	return h.grantStore
 }
 
 // guestState is state in the pool that a provider's module keeps over reloads.
@@ -72,6 +74,6 @@ func (guestState) GoString() string { return "delegate state" }
 
 // Interface guards
 var (
-	_ delegation.Host  = (*providerHost)(nil)
-	_ grants.StoreHost = (*providerHost)(nil)
+	_ delegation.GrantsHost = (*providerHost)(nil)
+	_ grants.StoreHost      = (*providerHost)(nil)
 )

@@ -50,6 +50,6 @@ func (p *provider) countSelected(s delegation.Selection) (n purgeCounts) {
 	for _, other := range p.state.otherVersions() {
 		n.Tokens += other.tokens.Count(s)
 	}
-	n.Lookups = p.countLookups(s)
+	n.Lookups = p.countLookups(s) + p.consents.Lookups(s)
 	return n
 }

@@ -83,7 +83,7 @@ func TestStateIsShared(t *testing.T) {
 func TestGuestsReachTheirHostAlone(t *testing.T) {
 	host := reflect.TypeFor[*providerHost]()
 	allowed := make(map[string]bool)
-	for _, contract := range []reflect.Type{reflect.TypeFor[delegation.Host](), reflect.TypeFor[grants.StoreHost]()} {
+	for _, contract := range []reflect.Type{reflect.TypeFor[delegation.GrantsHost](), reflect.TypeFor[grants.StoreHost]()} {
 		for method := range contract.Methods() {
 			allowed[method.Name] = true
 		}

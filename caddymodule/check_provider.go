@@ -55,7 +55,7 @@ func (p *provider) try(ctx context.Context, c *command.CheckRequest, policies []
 	for _, policy := range policies {
 		q.Routes = append(q.Routes, policy.lines...)
 	}
-	if _, connects := p.connector(); connects && c.Subject != "" && p.host.usesGrants && !p.host.grantStore.Exists() {
+	if p.needsConsent() && c.Subject != "" && p.host.usesGrants && !p.host.grantStore.Exists() {
 		tell(delegation.Finding{Step: "grants", Detail: "there is no database yet: start Caddy once, and have somebody connect"})
 		return
 	}

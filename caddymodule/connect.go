@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/consent"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/headers"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/policy"
 )
@@ -37,9 +39,19 @@ func init() {
 //	GET    /status    {"status": "none|pending|connected|update_required"}; with
 //	                  ?wait=<seconds> it waits so long for pending to end
 //	DELETE /          deletes the person's grant
+//	POST   /disconnect  the same by a form, and is redirected to the app's page
 //	POST   /callback  the platform's callback; PUT as well
 //
-// All but the callback are for whoever is signed in.
+// With a platform whose widget is in the app's page, /start answers what the widget
+// needs in place of url and qr, and for a native app, with {"client":"native"}, a
+// redeem_url besides. There are then also:
+//
+//	POST   /redeem           takes what the widget has handed over; answers 201
+//	                         {"connected": true, …}
+//	POST   /redeem/<ticket>  the same for a native app, by its redeem_url
+//	GET    /connect.js       the script that does all of it in the app's page
+//
+// All but the callback, the ticket and the script are for whoever is signed in.
 type Connect struct {
 	ProviderDirective
 
@@ -68,7 +80,7 @@ type Connect struct {
 	// admin API; it is how long they have. From 1m to 24h. Default: neither.
 	CrossDevice caddy.Duration `json:"cross_device,omitempty"`
 
-	connector       guestConnector
+	consents        *grants.Consents
 	baseURL         *url.URL
 	returnPage      *policy.Redirect
 	cookie          http.Cookie // without its value
@@ -93,8 +105,7 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 	if err := c.provision(ctx); err != nil {
 		return err
 	}
-	var ok bool
-	if c.connector, ok = c.provider.connector(); !ok {
+	if c.consents = c.provider.consents; !c.provider.needsConsent() {
 		return fmt.Errorf("provider %s needs nobody's consent: remove delegate_connect", c.Provider)
 	}
 	repl := caddy.NewReplacer()
@@ -115,6 +126,9 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("then %q: %w", c.Then, err)
 	}
 	if c.Callback != "" {
+		if !c.provider.canReadCallbacks() {
+			return fmt.Errorf("callback: the platform of provider %s calls no server: remove the line", c.Provider)
+		}
 		if c.callbackSegment, err = loadSecret("callback", c.Callback); err != nil {
 			return err
 		}
@@ -122,7 +136,7 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 			return errors.New("callback: take at least 16 letters and digits, so that nobody can guess it")
 		}
 	}
-	guardCallback(ctx, c.callbackSegment)
+	guardLogs(ctx, c.baseURL, c.callbackSegment)
 	if c.callbackRanges, err = parseRanges(c.CallbackFrom); err != nil {
 		return err
 	}
@@ -139,34 +153,38 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// ServeHTTP serves a callback, a browser that comes back, or a request of the
-// person who is signed in.
+// ServeHTTP serves a callback, a native app, a browser that comes back, or a request
+// of the person who is signed in.
 func (c *Connect) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	repl.Set("http.delegate.provider", c.providerName)
 	headers.SetOwnHeaders(w.Header()) // on answers without a body as well
-	if path := r.URL.Path; path == "/callback" || strings.HasPrefix(path, "/callback/") {
-		return c.handleCallback(w, r, strings.TrimPrefix(path, "/callback"))
+	if path := r.URL.Path; path == callbackPath || strings.HasPrefix(path, callbackPath+"/") {
+		return c.handleCallback(w, r, strings.TrimPrefix(path, callbackPath))
 	}
 	v := &connectRequest{Connect: c, w: w, r: r, repl: repl}
-	if r.URL.Path == "/return" {
-		// The address has the state, which nobody but the browser that began the
-		// flow may know.
-		caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
-		if r.Method == http.MethodGet {
-			return v.handleReturn() // a navigation from the platform's site
-		}
+	endpoint, ticket, hasTicket := v.split()
+	if slices.Contains(unloggedPaths, endpoint) {
+		leaveOutOfLogs(r.Context())
 	}
-	user := c.signedInUser(r, repl)
-	switch result := c.checkOrigin(w, r, false, user).(type) {
+	switch {
+	case endpoint == returnPath && r.Method == http.MethodGet:
+		return v.handleReturn() // a navigation from the platform's site
+	case endpoint == redeemPath && hasTicket:
+		return v.redeemTicket(ticket)
+	case endpoint == scriptPath && c.provider.canRedeem():
+		return c.serveScript(w, r)
+	}
+	v.user = c.signedInUser(r, repl)
+	switch result := c.checkOrigin(w, r, false, v.user).(type) {
 	case answered:
 		return nil
 	case refused:
 		return c.refuse(w, r, result.cause)
 	}
-	serve, err := v.route()
+	serve, err := v.route(endpoint)
 	if err == nil {
-		v.owner, err = c.person(r, repl, user)
+		v.owner, err = c.person(r, repl, v.user)
 	}
 	if err == nil {
 		err = serve()

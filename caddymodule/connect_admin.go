@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 )
 
 // consentStartRequest is the body of POST /delegate/journeys.
@@ -39,7 +40,7 @@ func (adminAPI) startConsent(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	authorization, err := c.startConsent(r.Context(), delegation.ConsentFlow{
+	started, err := c.startConsent(r.Context(), grants.StartRequest{
 		Person: delegation.Person{Realm: body.Realm, Subject: body.Subject}, Update: body.Update, AnyBrowser: true,
 	}, actorOperator)
 	if err != nil {
@@ -49,7 +50,7 @@ func (adminAPI) startConsent(w http.ResponseWriter, r *http.Request) error {
 		}
 		return caddy.APIError{HTTPStatus: refusal.Status(), Err: err}
 	}
-	return writeJSON(w, http.StatusOK, startResponse(authorization))
+	return writeJSON(w, http.StatusOK, c.startResponse(started))
 }
 
 // findConnect returns the delegate_connect at which the flow is to be completed. Of

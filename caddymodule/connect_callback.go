@@ -26,12 +26,12 @@ const callbackDetails = `details="callback"`
 const maxCallbackBody = 256 << 10
 
 // handleCallback serves a callback of the platform. It returns no error to Caddy,
-// and has the request left out of the access log: the header by which the platform
-// authenticates is the same each time. rest is the path behind /callback.
+// which would log the request with it, see unloggedPaths. rest is the path behind
+// /callback.
 func (c *Connect) handleCallback(w http.ResponseWriter, r *http.Request, rest string) error {
-	caddyhttp.SetVar(r.Context(), caddyhttp.LogSkipVar, true)
+	leaveOutOfLogs(r.Context())
 	w.Header().Set("Proxy-Status", c.refusals.statusName+"; "+callbackDetails) // by which `check` knows it
-	if !c.isCallback(strings.TrimPrefix(rest, "/")) {
+	if !c.provider.canReadCallbacks() || !c.isCallback(strings.TrimPrefix(rest, "/")) {
 		w.WriteHeader(http.StatusNotFound)
 		return nil
 	}
@@ -51,12 +51,12 @@ func (c *Connect) handleCallback(w http.ResponseWriter, r *http.Request, rest st
 		return nil
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxCallbackBody)
-	word, err := c.connector.HandleCallback(r.Context(), r)
+	kind, err := c.consents.HandleCallback(r.Context(), r)
 	var refusal *delegation.Refusal
 	switch {
 	case err == nil:
 		c.provider.callbacks.recordCallback()
-		c.provider.recordCallbackKind(word)
+		c.provider.recordCallbackKind(kind)
 		w.WriteHeader(http.StatusNoContent)
 		return nil
 	case errors.Is(err, delegation.ErrForged):

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 )
 
 // The values of "by" in the log of consents.
@@ -41,7 +42,7 @@ func (p *providerRecord) recordConsent(what delegation.ConsentEvent, by string, 
 	}, p.subjectFields.of(who)...)...)
 }
 
-// RecordConsentEvent implements [grants.StoreHost].
+// RecordConsentEvent records an event that no request of the person has caused.
 func (p *providerRecord) RecordConsentEvent(what delegation.ConsentEvent, who delegation.Person) {
 	p.recordConsent(what, actorPlatform, who)
 }
@@ -60,20 +61,37 @@ func (p *providerRecord) recordCallbackKind(word delegation.CallbackKind) {
 }
 
 // startConsent begins a consent flow. by is the actor for the log.
-func (c *Connect) startConsent(ctx context.Context, flow delegation.ConsentFlow, by string) (*delegation.Authorization, error) {
-	flow.ReturnURL = c.baseURL.String() + "/return"
+func (c *Connect) startConsent(ctx context.Context, flow grants.StartRequest, by string) (*grants.Started, error) {
+	flow.ReturnURL = c.baseURL.String() + returnPath
 	if flow.AnyBrowser {
 		flow.Lifetime, flow.BrowserToken = time.Duration(c.CrossDevice), delegation.Secret{}
 	}
-	a, err := c.connector.BeginConsent(ctx, flow)
-	if err == nil {
-		c.provider.recordConsent(consentBegun, by, flow.Person)
+	started, err := c.consents.Start(ctx, flow)
+	if err != nil {
+		return nil, err
 	}
-	return a, err
+	c.provider.recordConsent(consentBegun, by, flow.Person)
+	if ticket := started.Ticket.Reveal(); ticket != "" {
+		c.provider.ticketLimiter.recordIssued(ticket, started.Expires)
+	}
+	return started, nil
 }
 
 // startResponse is the body that answers the start of a flow: the platform's page
-// as a URL and as an image for a QR code, and how many seconds it can be used.
-func startResponse(a *delegation.Authorization) map[string]any {
-	return map[string]any{"url": a.URL, "qr": a.QR, "expires_in": int(time.Until(a.Expires).Seconds())}
+// as a URL and as an image for a QR code, or else what the platform's widget needs;
+// where a native app hands over what it gets; and how many seconds there are.
+func (c *Connect) startResponse(started *grants.Started) map[string]any {
+	answer := make(map[string]any)
+	if page := started.Page; page.URL != "" {
+		answer["url"], answer["qr"] = page.URL, page.QR
+	} else {
+		for name, value := range page.Widget {
+			answer[name] = value
+		}
+	}
+	if ticket := started.Ticket.Reveal(); ticket != "" {
+		answer["redeem_url"] = c.baseURL.String() + redeemPath + "/" + ticket
+	}
+	answer["expires_in"] = int(time.Until(started.Expires).Seconds())
+	return answer
 }

@@ -5,13 +5,15 @@ package caddymodule
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/consent"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/ratelimit"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 )
 
 // connectRequest is one request to delegate_connect, except for callbacks.
@@ -20,24 +22,40 @@ type connectRequest struct {
 	w     http.ResponseWriter
 	r     *http.Request
 	repl  *caddy.Replacer
+	user  *signedInUser     // see [SubjectSettings.signedInUser]
 	owner delegation.Person // the person who is signed in; empty before that is known
 
 	cookieValue string // as the browser has sent it, or was told
 }
 
-// route returns the method that serves the request's path and method. The error is
-// route_denied or method_not_allowed.
-func (v *connectRequest) route() (func() error, error) {
-	routes := map[string]map[string]func() error{
-		"/start":  {http.MethodPost: v.start},
-		"/update": {http.MethodPost: v.update},
-		"/status": {http.MethodGet: v.status},
-		"/return": {},
-		"/":       {http.MethodDelete: v.disconnect},
+// split returns the endpoint that a request is for, and the ticket in the address
+// of a native app.
+func (v *connectRequest) split() (endpoint, ticket string, hasTicket bool) {
+	if v.provider.canRedeem() {
+		if ticket, hasTicket = strings.CutPrefix(v.r.URL.Path, redeemPath+"/"); hasTicket {
+			return redeemPath, ticket, true
+		}
 	}
-	methods, ok := routes[v.r.URL.Path]
+	return v.r.URL.Path, "", false
+}
+
+// route returns the method that serves an endpoint and the request's method. The
+// error is route_denied or method_not_allowed.
+func (v *connectRequest) route(endpoint string) (func() error, error) {
+	routes := map[string]map[string]func() error{
+		"/start":      {http.MethodPost: v.start},
+		"/update":     {http.MethodPost: v.update},
+		"/status":     {http.MethodGet: v.status},
+		returnPath:    {},
+		"/":           {http.MethodDelete: v.disconnect},
+		"/disconnect": {http.MethodPost: v.disconnectByForm},
+	}
+	if v.provider.canRedeem() {
+		routes[redeemPath] = map[string]func() error{http.MethodPost: v.redeem}
+	}
+	methods, ok := routes[endpoint]
 	if !ok {
-		return nil, delegation.Refuse(delegation.RouteDenied, errors.New("delegate_connect has no such path: start, update, return, status and callback"))
+		return nil, delegation.Refuse(delegation.RouteDenied, errors.New("delegate_connect has no such path for this provider: the page on directives lists them"))
 	}
 	serve, ok := methods[v.r.Method]
 	if !ok {
@@ -53,52 +71,21 @@ func (v *connectRequest) route() (func() error, error) {
 	return serve, nil
 }
 
-func (v *connectRequest) start() error  { return v.startFlow(false) }
-func (v *connectRequest) update() error { return v.startFlow(true) }
-
-// startFlow begins a consent flow in this browser, or in another one with
-// ?device=other, and answers where to go.
-func (v *connectRequest) startFlow(update bool) error {
-	other, err := v.otherDevice()
-	if err != nil {
-		return err
-	}
-	if !v.provider.connectLimiter.Allow(v.owner) {
-		// Each start is a call of the platform, which counts the operator's calls.
-		refusal := delegation.Refuse(delegation.TooManyRequests, nil)
-		refusal.RetryAfter = ratelimit.Interval
-		return refusal
-	}
-	cookie := v.readCookie() // so that another tab's flow can be completed as well
-	a, err := v.startConsent(v.r.Context(), delegation.ConsentFlow{
-		Person: v.owner, Update: update, BrowserToken: delegation.NewSecret(cookie.BrowserToken), AnyBrowser: other,
-	}, actorUser)
-	if err != nil {
-		return err
-	}
-	if !other {
-		cookie.BrowserToken = a.BrowserToken.Reveal()
-		cookie.AddOwn(v.owner, a.State.Reveal())
-		v.cookieValue = "" // to be set in any case: it has to last as long as this flow
-		v.saveCookie(cookie)
-	}
-	return writeJSON(v.w, http.StatusOK, startResponse(a))
-}
-
 // completeFlow completes a flow that the browser has come back from, and drops it
 // from the cookie when it has ended. It records the outcome in the log and in the
 // metrics, and has other machines drop what they know of the person.
-func (v *connectRequest) completeFlow(cookie *consent.Cookie, state string) error {
-	ctx := v.r.Context()
-	first, err := v.connector.CompleteConsent(ctx, delegation.Return{
-		Person: v.owner, State: state, BrowserToken: cookie.BrowserToken, AnyBrowser: v.CrossDevice > 0,
+// query is what the platform has sent the browser back with; nil if it was here
+// before.
+func (v *connectRequest) completeFlow(cookie *consent.Cookie, state string, query url.Values) error {
+	first, err := v.consents.HandleReturn(v.r.Context(), grants.ReturnRequest{
+		Person: v.owner, State: state, BrowserToken: cookie.BrowserToken, AnyBrowser: v.CrossDevice > 0, Query: query,
 	})
 	if err == nil || first {
 		// Only then: the flow may belong to another user of this browser, and
 		// anybody's page can send a browser here with any state.
 		cookie.Remove(state)
 	}
-	if err != nil && delegation.AsRefusal(err).Code == delegation.ConsentRequired && !errors.Is(err, delegation.ErrPending) && !errors.Is(err, delegation.ErrForeignFlow) {
+	if endsFlow(err) && !errors.Is(err, delegation.ErrForeignFlow) {
 		cookie.Remove(state) // no such flow, or not any more
 	}
 	if !first {
@@ -111,9 +98,27 @@ func (v *connectRequest) completeFlow(cookie *consent.Cookie, state string) erro
 		}
 	}
 	v.provider.recordConsent(event, actorUser, v.owner)
-	// Other machines may remember that the person had no grant, or another one.
-	_ = v.provider.purge(delegation.Detach(ctx), delegation.Selection{Realm: v.owner.Realm, Subject: v.owner.Subject}, false, "connect")
+	v.purgePerson(v.owner)
 	return err
+}
+
+// endsFlow reports whether an error says that a flow has led, or can lead, to
+// nothing.
+func endsFlow(err error) bool {
+	if err == nil || errors.Is(err, delegation.ErrPending) {
+		return false
+	}
+	switch delegation.AsRefusal(err).Code {
+	case delegation.ConsentRequired, delegation.ConsentDenied, delegation.FlowExpired, delegation.TokenRejected:
+		return true
+	}
+	return false
+}
+
+// purgePerson drops what this and other machines remember of a person: that they
+// had no grant, or another one.
+func (v *connectRequest) purgePerson(who delegation.Person) {
+	_ = v.provider.purge(delegation.Detach(v.r.Context()), delegation.Selection{Realm: who.Realm, Subject: who.Subject}, false, "connect")
 }
 
 // handleReturn serves the browser that the platform has sent back: it completes the
@@ -129,7 +134,9 @@ func (v *connectRequest) handleReturn() error {
 	switch {
 	case errors.Is(err, delegation.ErrPending):
 		outcome = string(delegation.ConsentPending) // the page asks for the status
-		v.provider.callbacks.recordReturn()
+		if v.provider.canReadCallbacks() {
+			v.provider.callbacks.recordReturn()
+		}
 	case err != nil:
 		outcome = string(v.recordRefusal(v.r, err).Code)
 	default:
@@ -146,20 +153,21 @@ func (v *connectRequest) handleReturn() error {
 func (v *connectRequest) completeReturn() (err error) {
 	cookie := v.readCookie()
 	defer func() { v.saveCookie(cookie) }()
-	state := v.r.URL.Query()["state"]
+	query := v.r.URL.Query()
+	state := query["state"]
 	if len(state) != 1 || !consent.IsToken(state[0]) || cookie.BrowserToken == "" && v.CrossDevice == 0 {
 		state = nil
 	}
 	if v.owner, err = v.person(v.r, v.repl, v.signedInUser(v.r, v.repl)); err != nil {
 		if state != nil {
-			v.keepState(cookie, state[0], v.completeFlow(cookie, state[0])) // which fails without a person, but tells whether there is such a flow
+			v.keepState(cookie, state[0], v.completeFlow(cookie, state[0], query)) // which fails without a person, but tells whether there is such a flow
 		}
 		return err
 	}
 	if state == nil {
 		return delegation.Refuse(delegation.ConsentRequired, errors.New("the browser that came back has begun no consent flow, or has lost its cookie"))
 	}
-	err = v.completeFlow(cookie, state[0])
+	err = v.completeFlow(cookie, state[0], query)
 	v.keepState(cookie, state[0], err)
 	return err
 }
@@ -184,15 +192,4 @@ func (v *connectRequest) keepState(cookie *consent.Cookie, state string, err err
 		return
 	}
 	cookie.AddPending(state)
-}
-
-// disconnect deletes the person's grant and flows, on all machines.
-func (v *connectRequest) disconnect() error {
-	if err := v.connector.Disconnect(v.r.Context(), v.owner); err != nil {
-		return err
-	}
-	v.provider.recordConsent(consentDisconnected, actorUser, v.owner)
-	_ = v.provider.purge(delegation.Detach(v.r.Context()), delegation.Selection{Realm: v.owner.Realm, Subject: v.owner.Subject}, false, "connect")
-	v.w.WriteHeader(http.StatusNoContent)
-	return nil
 }

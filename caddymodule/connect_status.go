@@ -46,15 +46,15 @@ func (v *connectRequest) awaitStatus(cookie *consent.Cookie, deadline time.Time)
 	for {
 		var pending []string
 		for _, state := range states {
-			err := v.completeFlow(cookie, state)
+			err := v.completeFlow(cookie, state, nil)
 			if errors.Is(err, delegation.ErrPending) {
 				pending = append(pending, state)
-			} else if err != nil && delegation.AsRefusal(err).Code != delegation.ConsentRequired {
+			} else if err != nil && !endsFlow(err) {
 				return "", err
 			}
 		}
 		states = pending
-		status, err := v.connector.ConsentStatus(v.r.Context(), v.owner)
+		status, err := v.consents.Status(v.r.Context(), v.owner)
 		if err != nil || status != delegation.ConsentPending || time.Until(deadline) < statusPollInterval {
 			return status, err
 		}

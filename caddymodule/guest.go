@@ -43,7 +43,8 @@ type guestModule struct {
 	releaser           delegation.Releaser
 	unbinder           delegation.Unbinder
 	checker            delegation.Checker
-	consentConnector   delegation.Connector
+
+	guestConsent
 }
 
 // newGuestModule looks up the optional interfaces of a provider's module.
@@ -56,7 +57,11 @@ func newGuestModule(providerName string, guest delegation.Provider) guestModule 
 	g.releaser, _ = guest.(delegation.Releaser)
 	g.unbinder, _ = guest.(delegation.Unbinder)
 	g.checker, _ = guest.(delegation.Checker)
-	g.consentConnector, _ = guest.(delegation.Connector)
+	g.starter, _ = guest.(delegation.ConsentStarter)
+	g.callbackReader, _ = guest.(delegation.CallbackReader)
+	g.redeemer, _ = guest.(delegation.Redeemer)
+	g.grantDecoder, _ = guest.(delegation.GrantDecoder)
+	g.consentProber, _ = guest.(delegation.ConsentProber)
 	return g
 }
 

@@ -126,7 +126,7 @@ func (w *sessionWalk) handlers(list []caddyhttp.MiddlewareHandler, in sessionSet
 			in = w.authenticated(in, nil, false)
 		case *caddyhttp.Subroute:
 			in = w.subroute(h, in)
-		case *callbackGuard:
+		case *logGuard:
 			in = w.walk(h.routes, in)
 		case *caddyhttp.Invoke:
 			in = w.invoke(h, in)

@@ -36,6 +36,12 @@ type ConsentStart struct {
 	Grant *Grant
 	// Update asks a person who is connected to consent to more. Grant is set.
 	Update bool
+	// Claim is the value by which the session names the person at the platform:
+	// the subject, unless the provider's [Traits] name another placeholder.
+	Claim string
+	// Native reports that a native app begins, whose library hands over what it
+	// has got with neither session nor cookie.
+	Native bool
 	// ReturnURL is where the browser is to come back to: an absolute URL with the
 	// query parameter state (RFC 6749 section 10.12).
 	ReturnURL string

@@ -183,13 +183,10 @@ func (o *LazyStore) Close() error {
 	return store.Close()
 }
 
-// StoreHost is a [delegation.Host] that keeps grants. A provider that needs them
-// asserts it in its Open.
+// StoreHost is a [delegation.Host] for a provider of this module that keeps other
+// things in the database than people's consents.
 type StoreHost interface {
-	// Grants returns the store of the provider's grants, which the provider keeps
-	// in its own name.
-	Grants() *LazyStore
-	// RecordConsentEvent writes an event of a person's consent to the log, and
-	// counts it in the metrics.
-	RecordConsentEvent(what delegation.ConsentEvent, who delegation.Person)
+	// GrantStore returns the store, in which the provider keeps what is in its own
+	// name.
+	GrantStore() *LazyStore
 }

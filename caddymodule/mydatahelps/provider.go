@@ -79,7 +79,7 @@ func (p *Provider) Traits() delegation.Traits {
 func (p *Provider) Open(host delegation.Host) error {
 	p.host = host
 	if keeper, ok := host.(grants.StoreHost); ok && p.config.Participant.By == ByField {
-		p.bindingStore = keeper.Grants()
+		p.bindingStore = keeper.GrantStore()
 	}
 	p.retainState(host)
 	p.tokens = host.Tokens(p.mint)

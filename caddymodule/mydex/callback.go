@@ -16,7 +16,6 @@ import (
 	"slices"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/strictjson"
 )
 
@@ -27,51 +26,43 @@ type callback struct {
 	readable                                            []string // the datasets that the member has opened to be read
 }
 
-// HandleCallback implements [delegation.Connector]. Notifications, and callbacks
+// ReadCallback implements [delegation.CallbackReader]. Notifications, and callbacks
 // without a member key, are taken and change nothing.
-func (p *Provider) HandleCallback(ctx context.Context, r *http.Request) (delegation.CallbackKind, error) {
+func (p *Provider) ReadCallback(_ context.Context, r *http.Request) (*delegation.Callback, error) {
 	// The hash is the same each time, and nothing else shows that the platform has
 	// sent it.
 	sent := r.Header["Authentication"]
 	if len(sent) != 1 || subtle.ConstantTimeCompare([]byte(sent[0]), []byte(p.connectionTokenHash)) != 1 {
-		return delegation.CallbackOther, delegation.ErrForged
+		return nil, delegation.ErrForged
 	}
 	w, err := readCallback(r)
 	switch {
 	case err != nil:
-		return delegation.CallbackOther, err
+		return nil, err
 	case w.kind == "notification":
-		return delegation.CallbackNotification, nil
+		return &delegation.Callback{Kind: delegation.CallbackNotification}, nil
 	case w.kind == "" && w.key == "" && w.mydexID != "":
-		return delegation.CallbackOther, nil // it says who a member is
+		return &delegation.Callback{Kind: delegation.CallbackOther}, nil // it says who a member is
 	case w.kind != "":
-		return delegation.CallbackOther, errors.New("the callback is of a type that is not known")
+		return nil, errors.New("the callback is of a type that is not known")
 	}
 	member := Member{UID: w.uid, ConnectionID: w.connectionID, Key: delegation.NewSecret(w.key)}
 	switch {
 	case member.Check() != nil:
-		return delegation.CallbackOther, errors.New("uid, connection_id or key of the callback is none")
+		return nil, errors.New("uid, connection_id or key of the callback is none")
 	case w.connectionID != w.uid+"-"+p.config.ConnectionNID:
-		return delegation.CallbackOther, errors.New("connection_id of the callback is not that of the member and this connection")
+		return nil, errors.New("connection_id of the callback is not that of the member and this connection")
 	case w.linkingToken == "":
-		return delegation.CallbackOther, errors.New("the callback has no linking_token: nobody can tell whose it is")
+		return nil, errors.New("the callback has no linking_token: nobody can tell whose it is")
 	}
 	text, err := json.Marshal(storedSecret{Key: w.key, ConnectionID: w.connectionID, MydexID: w.mydexID, Datasets: w.readable})
 	if err != nil {
-		return delegation.CallbackOther, err
+		return nil, err
 	}
-	store, err := p.lazyStore.Store(ctx)
-	if err != nil {
-		return delegation.CallbackOther, refusalOf(err)
-	}
-	err = store.Stage(ctx, p.host.Name(), "", w.linkingToken, grants.PendingResult{Account: w.uid, Secret: delegation.NewSecret(string(text))})
-	if errors.Is(err, grants.ErrNotFound) {
-		return delegation.CallbackOther, errors.New("no consent flow has this linking_token, or it has ended")
-	}
-	if err != nil {
-		return delegation.CallbackOther, refusalOf(err)
-	}
-	return delegation.CallbackConsent, nil
+	return &delegation.Callback{
+		Kind: delegation.CallbackConsent, CorrelationID: w.linkingToken,
+		Result: delegation.ConsentResult{Account: w.uid, Secret: delegation.NewSecret(string(text))},
+	}, nil
 }
 
 // The causes of callbacks that are not taken. They name no value.

@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
 )
 
@@ -34,12 +33,17 @@ func (p *Provider) Check(ctx context.Context, q delegation.CheckRequest, tell fu
 	}}}
 	if d != nil {
 		steps = append(steps, delegation.CheckStep{Name: "grant", Run: func(ctx context.Context) (string, error) {
-			cached, err := p.readGrant(ctx, d.Person)
+			// Read so that nothing is changed: a suspended grant is not probed.
+			g, _, err := p.grants.GetNewer(ctx, &delegation.Grant{Person: d.Person})
 			if err != nil {
 				return "", err
 			}
-			c.Member = cached.member
-			return "of " + cached.grant.Changed.UTC().Format("2006-01-02 15:04"), nil
+			decoded, err := decodedOf(g)
+			if err != nil {
+				return "", err
+			}
+			c.Member = decoded.member
+			return "of " + g.Changed.UTC().Format("2006-01-02 15:04"), nil
 		}})
 	}
 	if d != nil && d.Path != "" {
@@ -94,23 +98,6 @@ func (p *Provider) tryScopesSingly(ctx context.Context, q *delegation.CheckReque
 		said += " and grants " + strings.Join(granted, " ")
 	}
 	return delegation.Refuse(delegation.ScopeRejected, errors.New(said+": compare them with the scopes that Mydex has given the client"))
-}
-
-// readGrant reads a person's grant. Unlike [Provider.cachedOrRead] it changes
-// nothing: a suspended one is not probed.
-func (p *Provider) readGrant(ctx context.Context, person delegation.Person) (*cachedGrant, error) {
-	store, err := p.lazyStore.Store(ctx)
-	if err != nil {
-		return nil, refusalOf(err)
-	}
-	g, err := store.Find(ctx, p.owner(person))
-	if err == nil && g.State != grants.Active {
-		err = grants.ErrNotFound
-	}
-	if err != nil {
-		return nil, refusalOf(err)
-	}
-	return decodeGrant(g)
 }
 
 // sendTestRead sends the request of the check, and returns the status and the size

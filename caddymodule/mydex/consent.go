@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 )
 
 const (
@@ -42,43 +41,25 @@ type setupRequest struct {
 	LinkingToken string `json:"linking_token"`
 }
 
-// BeginConsent implements [delegation.Connector].
-func (p *Provider) BeginConsent(ctx context.Context, flow delegation.ConsentFlow) (*delegation.Authorization, error) {
-	question := setupRequest{NID: p.config.ConnectionNID, Hash: p.connectionTokenHash, Version: firstVersion}
-	stored := &grants.Flow{Owner: p.owner(flow.Person), Kind: grants.FlowConnect, BrowserToken: flow.BrowserToken, AnyBrowser: flow.AnyBrowser, Lifetime: flow.Lifetime}
-	store, err := p.lazyStore.Store(ctx)
-	if err != nil {
-		return nil, refusalOf(err)
+// StartConsent implements [delegation.ConsentStarter].
+func (p *Provider) StartConsent(ctx context.Context, flow *delegation.ConsentStart) (*delegation.ConsentPage, error) {
+	question := setupRequest{
+		NID: p.config.ConnectionNID, Hash: p.connectionTokenHash, Version: firstVersion,
+		LinkingToken: flow.CorrelationID.Reveal(), Return: flow.ReturnURL,
 	}
 	if flow.Update {
-		g, err := store.Find(ctx, stored.Owner)
+		decoded, err := decodedOf(flow.Grant)
 		if err != nil {
-			return nil, refusalOf(err)
+			return nil, err
 		}
-		cached, err := decodeGrant(g)
-		if err != nil {
-			return nil, refusalOf(err)
-		}
-		stored.Kind, question.Version, question.MydexID = grants.FlowUpdate, updateVersion, cached.mydexID
+		question.Version, question.MydexID = updateVersion, decoded.mydexID
 	}
-	if err := store.Begin(ctx, stored); err != nil {
-		return nil, refusalOf(err)
-	}
-	question.LinkingToken = stored.CorrelationID.Reveal()
-	question.Return = flow.ReturnURL + "?" + url.Values{"state": {stored.StateToken.Reveal()}}.Encode()
-	d, err := p.requestConsentPage(ctx, question)
-	if err != nil {
-		// Nobody has the page. If this fails as well, the flow expires by itself.
-		_ = store.Abandon(ctx, stored)
-		return nil, err
-	}
-	d.BrowserToken, d.State, d.Expires = stored.BrowserToken, stored.StateToken, stored.Expires
-	return d, nil
+	return p.requestConsentPage(ctx, question)
 }
 
 // requestConsentPage asks for the page that the browser has to go to, once more
 // with a new token if the one at hand is not accepted.
-func (p *Provider) requestConsentPage(ctx context.Context, question setupRequest) (*delegation.Authorization, error) {
+func (p *Provider) requestConsentPage(ctx context.Context, question setupRequest) (*delegation.ConsentPage, error) {
 	token, cached, err := p.tokens.Get(ctx, p.identity([]string{ScopeAll}))
 	if err != nil {
 		return nil, err
@@ -104,7 +85,7 @@ func (p *Provider) requestConsentPage(ctx context.Context, question setupRequest
 
 // postSetup sends the request for a consent page. It returns the answer's status
 // also with an error; 0: there is none.
-func (p *Provider) postSetup(ctx context.Context, token *delegation.Token, question setupRequest) (*delegation.Authorization, int, error) {
+func (p *Provider) postSetup(ctx context.Context, token *delegation.Token, question setupRequest) (*delegation.ConsentPage, int, error) {
 	text, err := json.Marshal(question)
 	if err != nil {
 		return nil, 0, err
@@ -139,7 +120,7 @@ func (p *Provider) postSetup(ctx context.Context, token *delegation.Token, quest
 	if !strings.HasPrefix(answer.QR, "data:image/") {
 		answer.QR = ""
 	}
-	return &delegation.Authorization{URL: answer.URL, QR: answer.QR}, res.StatusCode, nil
+	return &delegation.ConsentPage{URL: answer.URL, QR: answer.QR}, res.StatusCode, nil
 }
 
 // checkConsentPage refuses a page that a browser must not be sent to, such as one
@@ -154,99 +135,6 @@ func checkConsentPage(page string) error {
 	}
 	if _, err := delegation.ParseBaseURL("url", "https://login.mydex.org", u.String()); err != nil {
 		return errors.New("the answer's url is not https")
-	}
-	return nil
-}
-
-// CompleteConsent implements [delegation.Connector]. The key is probed once, where
-// the member has opened a dataset to be read, before it takes another one's place.
-func (p *Provider) CompleteConsent(ctx context.Context, a delegation.Return) (first bool, err error) {
-	store, err := p.lazyStore.Store(ctx)
-	if err != nil {
-		return false, refusalOf(err)
-	}
-	g, first, err := store.Complete(ctx, grants.Return{
-		Owner: p.owner(a.Person), StateToken: a.State, BrowserToken: a.BrowserToken, AnyBrowser: a.AnyBrowser, Probe: p.probeReturned,
-	})
-	if first {
-		p.grantCache.drop(a.Person)
-	}
-	switch {
-	case errors.Is(err, grants.ErrPending):
-		return false, delegation.ErrPending
-	case errors.Is(err, grants.ErrProbeRefused):
-		return first, delegation.Refuse(delegation.ConsentRequired, errors.New("the platform does not accept the key that it gave"))
-	case err != nil:
-		return first, refusalOf(err)
-	case g.State != grants.Active:
-		return first, refusalOf(grants.ErrNotFound)
-	default:
-		return first, nil
-	}
-}
-
-// probeReturned tells whether the platform accepts the key of a flow's result. If
-// the owner has no active grant, a refused one is suspended, which
-// [grantCache.maySuspend] bounds.
-func (p *Provider) probeReturned(ctx context.Context, g *grants.Grant, better bool) grants.ProbeResult {
-	cached, err := decodeGrant(g)
-	if err != nil || len(cached.readable) == 0 {
-		return grants.ProbeUnknown // its first use tells
-	}
-	switch status, err := p.probeGrant(ctx, cached); {
-	case err == nil && status/100 == 2:
-		return grants.ProbeAccepted
-	case err == nil && status == http.StatusUnauthorized && (better || p.grantCache.maySuspend(g.Person)):
-		return grants.ProbeRefused
-	default:
-		return grants.ProbeUnknown
-	}
-}
-
-// ConsentStatus implements [delegation.Connector].
-func (p *Provider) ConsentStatus(ctx context.Context, person delegation.Person) (delegation.ConsentStatus, error) {
-	store, err := p.lazyStore.Store(ctx)
-	if err != nil {
-		return "", refusalOf(err)
-	}
-	g, err := store.Find(ctx, p.owner(person))
-	suspended := err == nil && g.State != grants.Active
-	if suspended {
-		// It may be time to probe it. This joins the calls that do.
-		_, err = p.cachedOrRead(ctx, person)
-	}
-	switch {
-	case err == nil:
-		return delegation.ConsentConnected, nil
-	case errors.Is(err, grants.ErrNotFound), errors.Is(err, grants.ErrConflict):
-	case suspended && delegation.AsRefusal(err).Code == delegation.ConsentRequired:
-	default:
-		return "", refusalOf(err)
-	}
-	switch pending := store.Pending(ctx, p.owner(person)); {
-	case pending == nil:
-		return delegation.ConsentPending, nil
-	case !errors.Is(pending, grants.ErrNotFound):
-		return "", refusalOf(pending)
-	case suspended:
-		return delegation.ConsentUpdate, nil
-	case errors.Is(err, grants.ErrConflict):
-		return "", refusalOf(err)
-	default:
-		return delegation.ConsentNone, nil
-	}
-}
-
-// Disconnect implements [delegation.Connector].
-func (p *Provider) Disconnect(ctx context.Context, person delegation.Person) error {
-	store, err := p.lazyStore.Store(ctx)
-	if err != nil {
-		return refusalOf(err)
-	}
-	err = store.DeleteByOwner(ctx, p.owner(person))
-	p.grantCache.drop(person)
-	if err != nil {
-		return refusalOf(err)
 	}
 	return nil
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"testing"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
@@ -15,7 +14,7 @@ import (
 
 // completeReturn has the browser of a consent flow come back.
 func (r *rig) completeReturn(j *grants.Flow) (first bool, err error) {
-	return r.CompleteConsent(r.t.Context(), delegation.Return{Person: j.Person, State: j.StateToken.Reveal(), BrowserToken: j.BrowserToken.Reveal()})
+	return r.consents.HandleReturn(r.t.Context(), grants.ReturnRequest{Person: j.Person, State: j.StateToken.Reveal(), BrowserToken: j.BrowserToken.Reveal()})
 }
 
 // A key that the platform does not accept takes no good one's place, of the
@@ -33,7 +32,7 @@ func TestReturnProbesFirst(t *testing.T) {
 		if !first || delegation.AsRefusal(err).Code != delegation.ConsentRequired {
 			t.Errorf("%s: %t %v", uid, first, err)
 		}
-		h, err := r.cachedOrRead(t.Context(), someone("alice"))
+		h, err := r.decodedGrantOf(t.Context(), someone("alice"))
 		if err != nil || h.member.UID != "1" || h.member.Key.Reveal() != "key-1" {
 			t.Errorf("%s: %+v %v", uid, h, err)
 		}
@@ -44,7 +43,7 @@ func TestReturnProbesFirst(t *testing.T) {
 		if first, err := r.completeReturn(r.staged("alice", "3", key)); !first || err != nil {
 			t.Errorf("%d: %t %v", status, first, err)
 		}
-		if h, err := r.cachedOrRead(t.Context(), someone("alice")); err != nil || h.member.Key.Reveal() != key {
+		if h, err := r.decodedGrantOf(t.Context(), someone("alice")); err != nil || h.member.Key.Reveal() != key {
 			t.Errorf("%d: %+v %v", status, h, err)
 		}
 	}
@@ -74,14 +73,14 @@ func TestReturnInALongOutage(t *testing.T) {
 	r := newRig(t)
 	r.connect("alice", "1")
 	r.connect("bob", "5")
-	bob, err := r.cachedOrRead(t.Context(), someone("bob"))
+	bob, err := r.decodedGrantOf(t.Context(), someone("bob"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.status.Store(http.StatusUnauthorized)
 	for range 6 {
 		_, err := r.completeReturn(r.staged("alice", "1", "bad"))
-		if h, _ := r.cachedOrRead(t.Context(), someone("alice")); delegation.AsRefusal(err).Code != delegation.ConsentRequired || h.member.Key.Reveal() != "key-1" {
+		if h, _ := r.decodedGrantOf(t.Context(), someone("alice")); delegation.AsRefusal(err).Code != delegation.ConsentRequired || h.member.Key.Reveal() != "key-1" {
 			t.Fatalf("%v, %+v", err, h)
 		}
 	}
@@ -91,26 +90,16 @@ func TestReturnInALongOutage(t *testing.T) {
 }
 
 // examine has the platform have refused a call of somebody's.
-func (r *rig) diagnose(name string, h *cachedGrant) *delegation.Refusal {
+func (r *rig) diagnose(name string, h *decodedGrant) *delegation.Refusal {
 	return r.DiagnoseUnauthorized(r.t.Context(), &delegation.Delegation{Person: someone(name)}, &Credential{Token: freshToken, Member: h.member})
 }
-
-// countingHost counts what a provider notes.
-type countingHost struct {
-	host
-	n atomic.Int64
-}
-
-func (n *countingHost) RecordConsentEvent(delegation.ConsentEvent, delegation.Person) { n.n.Add(1) }
 
 // What the log tells has happened, and happened once: of calls at the same
 // time, and not of a grant that was replaced meanwhile.
 func TestSuspendedIsNotedOnce(t *testing.T) {
 	r := newRig(t)
-	events := new(countingHost)
-	r.storeHost = events
 	r.connect("alice", "1")
-	h, err := r.cachedOrRead(t.Context(), someone("alice"))
+	h, err := r.decodedGrantOf(t.Context(), someone("alice"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,11 +112,11 @@ func TestSuspendedIsNotedOnce(t *testing.T) {
 		}
 		r.status.Store(http.StatusUnauthorized)
 	}
-	if refusal := r.diagnose("alice", h); refusal != nil || events.n.Load() != 0 {
-		t.Errorf("%v, %d events", refusal, events.n.Load())
+	if refusal := r.diagnose("alice", h); refusal != nil || r.events.Load() != 0 {
+		t.Errorf("%v, %d events", refusal, r.events.Load())
 	}
 
-	if h, err = r.cachedOrRead(t.Context(), someone("alice")); err != nil {
+	if h, err = r.decodedGrantOf(t.Context(), someone("alice")); err != nil {
 		t.Fatal(err)
 	}
 	var in, all sync.WaitGroup
@@ -141,7 +130,7 @@ func TestSuspendedIsNotedOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if n := events.n.Load(); n != 1 {
+	if n := r.events.Load(); n != 1 {
 		t.Errorf("%d events", n)
 	}
 }
@@ -163,7 +152,7 @@ func TestManyAskAtOnce(t *testing.T) {
 	for i := range how {
 		all.Go(func() {
 			asked.Done()
-			how[i], _ = r.ConsentStatus(t.Context(), someone("alice"))
+			how[i], _ = r.consents.Status(t.Context(), someone("alice"))
 		})
 	}
 	all.Wait()
@@ -177,28 +166,29 @@ func TestManyAskAtOnce(t *testing.T) {
 	}
 }
 
-// Who cannot be asked about is asked about again, a little later: that the
-// platform is away says nothing of a key.
-func TestResumeAfterAnOutage(t *testing.T) {
+// Who cannot be asked about is asked about again: that the platform is away says
+// nothing of a key.
+func TestProbeGrant(t *testing.T) {
 	r := newRig(t)
-	if _, err := r.store.Suspend(t.Context(), r.connect("alice", "1"), "refused"); err != nil {
+	r.connect("alice", "1")
+	g, err := r.consents.Get(t.Context(), someone("alice"))
+	if err != nil {
 		t.Fatal(err)
 	}
-	r.resumable()
-	for i, status := range []int64{0, 500, 503, 403, 404, 429} {
+	for status, want := range map[int64]delegation.ProbeResult{
+		200: delegation.ProbeAccepted, 204: delegation.ProbeAccepted, 401: delegation.ProbeRefused,
+		0: delegation.ProbeUnknown, 302: delegation.ProbeUnknown, 403: delegation.ProbeUnknown, 404: delegation.ProbeUnknown,
+		429: delegation.ProbeUnknown, 500: delegation.ProbeUnknown, 503: delegation.ProbeUnknown,
+	} {
 		r.status.Store(status)
-		for range 5 {
-			if r.uid("alice") != "" {
-				t.Error("it is used")
-			}
+		if got := r.ProbeGrant(t.Context(), g); got != want {
+			t.Errorf("%d: %d, not %d", status, got, want)
 		}
-		if n := int(r.probes.Load()); n != i+1 {
-			t.Errorf("%d: %d probes", status, n)
-		}
-		r.grantCache.probed.DeleteFunc(func(struct{}) bool { return true }) // half a minute later
 	}
-	r.status.Store(200)
-	if uid := r.uid("alice"); uid != "1" {
-		t.Errorf("it is not used: %q", uid)
+	blind := *g
+	blind.Decoded = &decodedGrant{member: g.Decoded.(*decodedGrant).member}
+	r.status.Store(401)
+	if before := r.probes.Load(); r.ProbeGrant(t.Context(), &blind) != delegation.ProbeUnknown || r.probes.Load() != before {
+		t.Error("a member who has opened no dataset is judged")
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 )
 
 // DiagnoseUnauthorized implements [delegation.UnauthorizedDiagnoser]. The platform
@@ -23,83 +22,57 @@ func (p *Provider) DiagnoseUnauthorized(ctx context.Context, d *delegation.Deleg
 	if !ok {
 		return nil
 	}
-	cached, err := p.cachedOrRead(ctx, d.Person)
-	if err != nil || len(cached.readable) == 0 || !cached.member.equal(c.Member) {
-		return nil
-	}
-	c = &Credential{Token: c.Token, Member: cached.member, Placement: IdentityPlacement{style: Datasets, inPath: true}}
-	status, err := p.readDataset(ctx, c, cached.readable[0])
-	if err != nil || status != http.StatusUnauthorized || !p.grantCache.maySuspend(d.Person) {
-		return nil
-	}
-	store, err := p.lazyStore.Store(ctx)
+	grant, err := p.grants.Get(ctx, d.Person)
 	if err != nil {
 		return nil
 	}
-	done, err := store.Suspend(ctx, cached.grant, "refused")
-	if err != nil {
+	decoded, err := decodedOf(grant)
+	if err != nil || len(decoded.readable) == 0 || !decoded.member.equal(c.Member) {
 		return nil
 	}
-	p.grantCache.drop(d.Person)
-	if done {
-		p.storeHost.RecordConsentEvent(delegation.ConsentSuspended, d.Person)
-	} else if _, err := p.cachedOrRead(ctx, d.Person); err == nil {
-		return nil // the member has consented anew meanwhile
+	c = &Credential{Token: c.Token, Member: decoded.member, Placement: IdentityPlacement{style: Datasets, inPath: true}}
+	status, err := p.readDataset(ctx, c, decoded.readable[0])
+	if err != nil || status != http.StatusUnauthorized {
+		return nil
 	}
-	return delegation.Refuse(delegation.ConsentRequired, errors.New("the platform does not accept the member's key any more"))
+	if r := p.grants.Suspend(ctx, grant); r != nil {
+		return delegation.Refuse(r.Code, errors.New("the platform does not accept the member's key any more"))
+	}
+	return nil
 }
 
-const (
-	// probeSuspendedAfter is how long a suspended grant is left alone. Then it is
-	// probed: it may have been the platform's fault.
-	probeSuspendedAfter = 10 * time.Minute
-	// probeRetryAfter is the same after a probe that has told nothing of the key.
-	probeRetryAfter = 30 * time.Second
-)
-
-// probeSuspended probes a suspended grant, and returns it if it is accepted.
-// Otherwise the error is [grants.ErrNotFound].
-func (p *Provider) probeSuspended(ctx context.Context, store *grants.Store, g *grants.Grant) (*grants.Grant, error) {
-	if time.Since(g.Changed) < probeSuspendedAfter {
-		return nil, grants.ErrNotFound
+// ProbeGrant implements [delegation.ConsentProber]. A status other than 401 and those
+// of success says nothing of the key.
+func (p *Provider) ProbeGrant(ctx context.Context, g *delegation.Grant) delegation.ProbeResult {
+	decoded, err := decodedOf(g)
+	if err != nil || len(decoded.readable) == 0 {
+		return delegation.ProbeUnknown // its first use tells
 	}
-	cached, err := decodeGrant(g)
-	if err != nil || len(cached.readable) == 0 || !p.grantCache.mayProbe(g.Person) {
-		return nil, grants.ErrNotFound
+	switch status, err := p.probeMember(ctx, decoded); {
+	case err == nil && status/100 == 2:
+		return delegation.ProbeAccepted
+	case err == nil && status == http.StatusUnauthorized:
+		return delegation.ProbeRefused
+	default:
+		return delegation.ProbeUnknown
 	}
-	status, err := p.probeGrant(ctx, cached)
-	if err != nil || status/100 != 2 && status != http.StatusUnauthorized {
-		return nil, grants.ErrNotFound // the answer says nothing of the key
-	}
-	now, err := store.Resume(ctx, g, status/100 == 2)
-	if err == nil {
-		p.storeHost.RecordConsentEvent(delegation.ConsentResumed, g.Person)
-	}
-	if !errors.Is(err, grants.ErrNotFound) {
-		return now, err
-	}
-	// The key is not accepted; or another machine was first.
-	if now, err = store.Find(ctx, g.Owner); err == nil && now.State != grants.Active {
-		err = grants.ErrNotFound
-	}
-	return now, err
 }
 
-// probeGrant reads a dataset that the member has opened, once more with a new token
+// probeMember reads a dataset that the member has opened, once more with a new token
 // if the platform says 401 and the token at hand is older than minRenewAge. It
 // returns the status.
-func (p *Provider) probeGrant(ctx context.Context, cached *cachedGrant) (status int, err error) {
-	c := &Credential{Member: cached.member, Placement: IdentityPlacement{style: Datasets, inPath: true}}
+func (p *Provider) probeMember(ctx context.Context, decoded *decodedGrant) (status int, err error) {
+	c := &Credential{Member: decoded.member, Placement: IdentityPlacement{style: Datasets, inPath: true}}
 	id := p.identity([]string{ScopeAll})
 	if c.Token, _, err = p.tokens.Get(ctx, id); err != nil {
 		return 0, err
 	}
-	status, err = p.readDataset(ctx, c, cached.readable[0])
+	status, err = p.readDataset(ctx, c, decoded.readable[0])
 	if err == nil && status == http.StatusUnauthorized && time.Since(c.Token.Minted) > minRenewAge {
 		if c.Token, err = p.tokens.Renew(ctx, id, c.Token); err != nil {
 			return 0, err
 		}
-		status, err = p.readDataset(ctx, c, cached.readable[0])
+		status, err = p.readDataset(ctx, c, decoded.readable[0])
 	}
 	return status, err
 }

@@ -5,6 +5,7 @@ package mydex
 import (
 	"database/sql"
 	"testing"
+	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
@@ -18,7 +19,7 @@ func (r *rig) resumable() {
 		r.t.Fatal(err)
 	}
 	defer db.Close()
-	if _, err := db.ExecContext(r.t.Context(), "UPDATE grants SET changed = changed - ?", probeSuspendedAfter.Milliseconds()); err != nil {
+	if _, err := db.ExecContext(r.t.Context(), "UPDATE grants SET changed = changed - ?", (10 * time.Minute).Milliseconds()); err != nil {
 		r.t.Fatal(err)
 	}
 }
@@ -32,7 +33,7 @@ func TestProbeSuspended(t *testing.T) {
 	// Who only asks how it stands has it tried as well: "connect again" would be
 	// the wrong answer.
 	byStatus := func(name string) bool {
-		how, err := r.ConsentStatus(t.Context(), someone(name))
+		how, err := r.consents.Status(t.Context(), someone(name))
 		if err != nil {
 			t.Error(err)
 		}
@@ -85,13 +86,13 @@ func TestProbeSuspended(t *testing.T) {
 	}
 }
 
-func mustDecode(t *testing.T, g *grants.Grant) *cachedGrant {
+func mustDecode(t *testing.T, g *grants.Grant) *decodedGrant {
 	t.Helper()
-	h, err := decodeGrant(g)
+	h, err := new(Provider).DecodeGrant(&delegation.Grant{Account: g.Account, Secret: g.Secret})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return h
+	return h.(*decodedGrant)
 }
 
 // TestDiagnoseUnauthorized protects everybody else from one member's key, and a member from

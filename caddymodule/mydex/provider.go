@@ -5,13 +5,11 @@ package mydex
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"slices"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 )
 
 // Provider is one account at Mydex. It implements [delegation.Provider]. Make it
@@ -23,14 +21,12 @@ type Provider struct {
 	styles              *Styles
 	traits              delegation.Traits
 
-	host       delegation.Host
-	storeHost  grants.StoreHost
-	tokens     delegation.Tokens
-	client     *http.Client
-	lazyStore  *grants.LazyStore
-	grantCache *grantCache
-	keys       *delegation.KeyRotation
-	key        string // the name of the client secret in use
+	host   delegation.Host
+	grants delegation.Grants
+	tokens delegation.Tokens
+	client *http.Client
+	keys   *delegation.KeyRotation
+	key    string // the name of the client secret in use
 }
 
 // New checks the configuration, and makes a provider of it. It touches neither
@@ -71,16 +67,11 @@ func (p *Provider) Traits() delegation.Traits {
 
 // Open implements [delegation.Provider].
 func (p *Provider) Open(host delegation.Host) error {
-	keeper, ok := host.(grants.StoreHost)
+	keeper, ok := host.(delegation.GrantsHost)
 	if !ok {
 		return errors.New("this build keeps no grants, which provider mydex needs")
 	}
-	p.host, p.storeHost = host, keeper
-	p.lazyStore = keeper.Grants()
-	// The cache is of this connection's members in this database: a reload that
-	// fails, with another, must not touch them.
-	state := fmt.Sprintf("members %q %s %p", p.config.APIURL, p.config.ConnectionNID, p.lazyStore)
-	p.grantCache = host.Retain(state, func() io.Closer { return newGrantCache() }).(*grantCache)
+	p.host, p.grants = host, keeper.Grants()
 	account := delegation.Fingerprint([]string{"account", p.config.TokenURL, p.config.clientName()})
 	p.keys = host.Retain(account, func() io.Closer { return new(delegation.KeyRotation) }).(*delegation.KeyRotation)
 	p.key = p.keys.NameOf(secretFingerprint(p.config.ClientSecret))
@@ -106,7 +97,7 @@ func (p *Provider) Authorize(ctx context.Context, d *delegation.Delegation) (del
 	if err != nil {
 		return nil, err
 	}
-	grant, err := p.cachedOrRead(ctx, d.Person)
+	grant, err := p.decodedGrantOf(ctx, d.Person)
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +121,7 @@ func (p *Provider) Renew(ctx context.Context, d *delegation.Delegation, stale de
 	if err != nil {
 		return nil, err
 	}
-	grant, err := p.cachedOrRead(ctx, d.Person)
+	grant, err := p.decodedGrantOf(ctx, d.Person)
 	if err != nil {
 		return nil, err
 	}
@@ -141,19 +132,17 @@ func (p *Provider) Renew(ctx context.Context, d *delegation.Delegation, stale de
 // Upstream implements [delegation.Provider].
 func (p *Provider) Upstream(*delegation.Delegation) delegation.Upstream { return p.upstream }
 
-// Forget implements [delegation.Provider]: grants are read again. Only
-// [Provider.Disconnect] ends them.
-func (p *Provider) Forget(s delegation.Selection) { p.grantCache.dropSelected(s) }
-
-// Lookups implements [delegation.LookupCounter].
-func (p *Provider) Lookups(s delegation.Selection) int {
-	return p.grantCache.store.CountFunc(func(h *cachedGrant) bool { return s.Covers(h.grant.Person, h.member.UID) })
-}
+// Forget implements [delegation.Provider]. The host has the grants read again; only
+// their people end them.
+func (p *Provider) Forget(delegation.Selection) {}
 
 // Interface guards
 var (
 	_ delegation.Provider              = (*Provider)(nil)
-	_ delegation.Connector             = (*Provider)(nil)
+	_ delegation.ConsentStarter        = (*Provider)(nil)
+	_ delegation.CallbackReader        = (*Provider)(nil)
+	_ delegation.GrantDecoder          = (*Provider)(nil)
+	_ delegation.ConsentProber         = (*Provider)(nil)
 	_ delegation.UnauthorizedDiagnoser = (*Provider)(nil)
 	_ delegation.Checker               = (*Provider)(nil)
 )

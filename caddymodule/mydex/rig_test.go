@@ -22,13 +22,11 @@ import (
 )
 
 // host is what a provider gets, with a database of its own.
-type host struct{ opener *grants.LazyStore }
+type host struct{ consents *grants.Consents }
 
 func (host) Name() string { return "mydex" }
 
-func (h host) Grants() *grants.LazyStore { return h.opener }
-
-func (host) RecordConsentEvent(delegation.ConsentEvent, delegation.Person) {}
+func (h host) Grants() delegation.Grants { return h.consents }
 
 func (host) Retain(_ string, build func() io.Closer) io.Closer { return build() }
 
@@ -54,12 +52,14 @@ func (bearer) Renew(context.Context, delegation.Identity, *delegation.Token) (*d
 // rig is a provider whose platform answers with a status.
 type rig struct {
 	*Provider
-	t      *testing.T
-	store  *grants.Store
-	file   string
-	status atomic.Int64
-	probes atomic.Int64
-	during func() // while it is asked
+	t        *testing.T
+	consents *grants.Consents
+	store    *grants.Store
+	file     string
+	status   atomic.Int64
+	probes   atomic.Int64
+	events   atomic.Int64 // of consents
+	during   func()       // while it is asked
 }
 
 func (r *rig) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -85,10 +85,14 @@ func newRig(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Open(host{opener}); err != nil {
+	r := &rig{Provider: p, t: t, file: o.File}
+	r.consents = grants.NewConsents(grants.ConsentsOptions{
+		Provider: "mydex", Store: opener, Cache: grants.NewCache(), Starter: p, Callbacks: p, Decoder: p, Prober: p,
+		Note: func(delegation.ConsentEvent, delegation.Person) { r.events.Add(1) },
+	})
+	if err := p.Open(host{r.consents}); err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{Provider: p, t: t, file: o.File}
 	r.client = &http.Client{Transport: r}
 	r.status.Store(http.StatusOK)
 	if r.store, err = opener.Store(t.Context()); err != nil {
@@ -99,6 +103,11 @@ func newRig(t *testing.T) *rig {
 }
 
 func someone(name string) delegation.Person { return delegation.Person{Realm: "r", Subject: name} }
+
+// owner is whose grant somebody's is.
+func (*rig) owner(who delegation.Person) grants.Owner {
+	return grants.Owner{Provider: "mydex", Person: who}
+}
 
 // staged has the platform tell that somebody has consented with a key.
 func (r *rig) staged(name, uid, key string) *grants.Flow {
@@ -128,7 +137,7 @@ func (r *rig) connect(name, uid string) *grants.Grant {
 // uid is as whom somebody would be sent; "" if they would not.
 func (r *rig) uid(name string) string {
 	r.t.Helper()
-	h, err := r.cachedOrRead(r.t.Context(), someone(name))
+	h, err := r.decodedGrantOf(r.t.Context(), someone(name))
 	if err != nil {
 		if delegation.AsRefusal(err).Code != delegation.ConsentRequired {
 			r.t.Error(err)
@@ -136,15 +145,4 @@ func (r *rig) uid(name string) string {
 		return ""
 	}
 	return h.member.UID
-}
-
-// later has what is in memory be as old as it may be, and suspended grants too.
-func (r *rig) later(name string, by time.Duration) {
-	r.t.Helper()
-	who := someone(name)
-	if h, ok := r.grantCache.store.Get(who, cacheKey(who), time.Now()); ok {
-		old := *h
-		old.refreshedAt = old.refreshedAt.Add(-by)
-		r.grantCache.putUnlessDropped(who, &old, r.grantCache.dropCount(who))
-	}
 }

@@ -45,11 +45,23 @@ func New() *PerPerson {
 func (l *PerPerson) Allow(who delegation.Person) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	key := strconv.Quote(who.Realm) + strconv.Quote(who.Subject)
-	limiter, ok := l.people.Get(who, key, time.Now())
+	limiter, ok := l.people.Get(who, key(who), time.Now())
 	if !ok {
 		limiter = rate.NewLimiter(rate.Every(Interval), burst)
 	}
-	l.people.Set(who, key, limiter, burst*Interval, false)
+	l.people.Set(who, key(who), limiter, burst*Interval, false)
 	return limiter.Allow()
 }
+
+// Left returns how often a person may act now. It counts nothing.
+func (l *PerPerson) Left(who delegation.Person) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	limiter, ok := l.people.Get(who, key(who), time.Now())
+	if !ok {
+		return burst
+	}
+	return int(limiter.Tokens())
+}
+
+func key(who delegation.Person) string { return strconv.Quote(who.Realm) + strconv.Quote(who.Subject) }

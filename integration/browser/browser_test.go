@@ -49,6 +49,20 @@ var nobody = simulator.Participant{Identifier: "mallory"}
 // environment variables besides.
 func node(t *testing.T, s *stack.Stack, args []string, env ...string) {
 	t.Helper()
+	people := make([]person, 0, 3)
+	for _, p := range []simulator.Participant{stack.Alice, stack.Bob, nobody} {
+		people = append(people, person{stack.CookieName + "=" + s.App.SignIn(p.Identifier, time.Time{}), p.ID, p.Identifier})
+	}
+	who, err := json.Marshal(people)
+	if err != nil {
+		t.Fatal(err)
+	}
+	runNode(t, args, append(env, "PEOPLE="+string(who), "SIMULATOR_URL="+s.PlatformURL)...)
+}
+
+// runNode runs a test script, the last of the arguments.
+func runNode(t *testing.T, args []string, env ...string) {
+	t.Helper()
 	if _, err := os.Stat("node_modules"); err != nil {
 		t.Fatal("the npm packages are missing: run make test, or npm ci in integration/browser")
 	}
@@ -58,17 +72,8 @@ func node(t *testing.T, s *stack.Stack, args []string, env ...string) {
 			t.Fatal(err)
 		}
 	}
-	people := make([]person, 0, 3)
-	for _, p := range []simulator.Participant{stack.Alice, stack.Bob, nobody} {
-		people = append(people, person{stack.CookieName + "=" + s.App.SignIn(p.Identifier, time.Time{}), p.ID, p.Identifier})
-	}
-	who, err := json.Marshal(people)
-	if err != nil {
-		t.Fatal(err)
-	}
 	cmd := exec.CommandContext(t.Context(), "node", append([]string{"--test", "--test-reporter=spec", "--test-timeout=300000"}, args...)...)
 	cmd.Env = append(os.Environ(), env...)
-	cmd.Env = append(cmd.Env, "PEOPLE="+string(who), "SIMULATOR_URL="+s.PlatformURL)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)

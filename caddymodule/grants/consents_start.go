@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package grants
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+// StartRequest is a consent flow that is to begin.
+type StartRequest struct {
+	// Person is who is to consent.
+	delegation.Person
+	// Claim is the value by which the session names the person at the platform.
+	Claim string
+	// Scopes are those to ask for; empty: the provider's.
+	Scopes []string
+	// ReturnURL is where the browser is to come back to: an absolute URL without a
+	// query. The query parameter state is added.
+	ReturnURL string
+	// Update asks a person who is connected already to consent to more.
+	Update bool
+	// BrowserToken is the token that the browser has from an earlier flow, if any.
+	BrowserToken delegation.Secret
+	// AnyBrowser lets the flow end in any browser in which the person is signed
+	// in, not just in the one that began it.
+	AnyBrowser bool
+	// Lifetime is how long the flow may take. Default: an hour; 10 minutes for a
+	// native app.
+	Lifetime time.Duration
+	// Native is for a native app, which ends the flow by a ticket, and has neither
+	// cookie nor session then.
+	Native bool
+}
+
+// Started is a consent flow that has begun.
+type Started struct {
+	// Page is where the person consents.
+	Page *delegation.ConsentPage
+	// BrowserToken is a token that the browser has to bring back, as a cookie.
+	// Empty if the flow may end in any browser, or by a ticket.
+	BrowserToken delegation.Secret
+	// State is the value of the query parameter state of the return URL (RFC 6749
+	// section 10.12). Only the platform is told, not the browser.
+	State delegation.Secret
+	// Ticket ends the flow of a native app, once, see [RedeemRequest]. Empty
+	// otherwise.
+	Ticket delegation.Secret
+	// Expires is when the flow ends without consent.
+	Expires time.Time
+}
+
+// Start begins a consent flow. An update of somebody who is not connected is
+// refused, as consent_required, and so is every flow while the database is away,
+// before the platform is called.
+func (c *Consents) Start(ctx context.Context, r StartRequest) (*Started, error) {
+	if r.Native && c.o.Redeemer == nil {
+		return nil, errNoNative
+	}
+	store, err := c.store(ctx)
+	if err != nil {
+		return nil, err
+	}
+	grant, err := c.startingGrant(ctx, store, r)
+	if err != nil {
+		return nil, err
+	}
+	flow := &Flow{
+		Owner: c.owner(r.Person), Kind: FlowConnect, BrowserToken: r.BrowserToken, AnyBrowser: r.AnyBrowser,
+		Lifetime: r.Lifetime, Ticket: r.Native, Scopes: r.Scopes,
+	}
+	if r.Update {
+		flow.Kind = FlowUpdate
+	}
+	if r.Native && flow.Lifetime == 0 {
+		flow.Lifetime = ticketLifetime
+	}
+	PrepareFlow(flow)
+	flow.ReturnURL = returnURL(r.ReturnURL, flow.StateToken)
+	page, err := c.startConsent(ctx, &delegation.ConsentStart{
+		Person: r.Person, Source: c.o.Source, Scopes: r.Scopes, Grant: grant, Update: r.Update, Claim: r.Claim, Native: r.Native,
+		ReturnURL: flow.ReturnURL, State: flow.StateToken, CorrelationID: flow.CorrelationID, Verifier: flow.Verifier,
+	})
+	if err != nil {
+		return nil, err
+	}
+	// Only now: nobody can be on the way to a page that there is not.
+	flow.Secret, flow.Mode = page.Secret, c.mode(page)
+	if err := store.Begin(ctx, flow); err != nil {
+		return nil, refusalOf(err)
+	}
+	return newStarted(page, flow), nil
+}
+
+// newStarted returns what the browser is told of a flow, and what is kept for it.
+func newStarted(page *delegation.ConsentPage, flow *Flow) *Started {
+	shown := *page
+	shown.Secret = delegation.Secret{}
+	started := &Started{Page: &shown, BrowserToken: flow.BrowserToken, State: flow.StateToken, Expires: flow.Expires}
+	if flow.Ticket {
+		started.Ticket = flow.CorrelationID
+	}
+	return started
+}
+
+// ticketLifetime is how long a native app's flow may take.
+const ticketLifetime = 10 * time.Minute
+
+// mode returns how the outcome of a flow with a page comes.
+func (c *Consents) mode(page *delegation.ConsentPage) FlowMode {
+	switch {
+	case c.o.Redeemer == nil:
+		return FlowCallback
+	case page.URL == "":
+		return FlowPage
+	default:
+		return FlowRedirect
+	}
+}
+
+// startingGrant returns the grant that a flow's person has; nil if none. An update
+// needs one that can be read.
+func (c *Consents) startingGrant(ctx context.Context, store *Store, r StartRequest) (*delegation.Grant, error) {
+	g, err := store.Find(ctx, c.owner(r.Person))
+	var decoded *delegation.Grant
+	if err == nil {
+		decoded, err = c.decode(g)
+	}
+	if err != nil && (r.Update || errors.Is(err, ErrUnavailable)) {
+		return nil, refusalOf(err)
+	}
+	return decoded, nil // a grant that cannot be read does not keep its person from consenting anew
+}
+
+// startConsent has the provider prepare the page.
+func (c *Consents) startConsent(ctx context.Context, start *delegation.ConsentStart) (*delegation.ConsentPage, error) {
+	ctx, cancel := c.hookContext(ctx)
+	defer cancel()
+	page, err := c.o.Starter.StartConsent(ctx, start)
+	switch {
+	case err != nil:
+		return nil, err
+	case page == nil:
+		return nil, c.faultOf("returned neither a page nor an error")
+	case page.URL == "" && c.o.Redeemer == nil:
+		return nil, c.faultOf("has no address where the person consents, and takes nothing from the app's page")
+	case page.URL != "" && start.Native:
+		return nil, errNoNative
+	default:
+		return page, nil
+	}
+}
+
+// errNoNative is the refusal of a native app at a provider whose people consent at
+// the platform's page, whose outcome no app hands over.
+var errNoNative = delegation.Refuse(delegation.RouteDenied, errors.New("a native app can begin a consent flow only where it hands over the outcome: leave out client"))
+
+// returnURL returns the URL that the browser comes back to.
+func returnURL(base string, state delegation.Secret) string {
+	return base + "?" + url.Values{"state": {state.Reveal()}}.Encode()
+}

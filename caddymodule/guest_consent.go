@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
+)
+
+// guestConsent are a module's interfaces for consent flows, see
+// consent_provider.go in package delegation; nil where it does not implement one.
+type guestConsent struct {
+	starter        delegation.ConsentStarter
+	callbackReader delegation.CallbackReader
+	redeemer       delegation.Redeemer
+	grantDecoder   delegation.GrantDecoder
+	consentProber  delegation.ConsentProber
+}
+
+// needsConsent reports whether the module is a [delegation.ConsentStarter].
+func (g *guestConsent) needsConsent() bool { return g.starter != nil }
+
+// canRedeem reports whether the module is a [delegation.Redeemer].
+func (g *guestConsent) canRedeem() bool { return g.redeemer != nil }
+
+// canReadCallbacks reports whether the module is a [delegation.CallbackReader].
+func (g *guestConsent) canReadCallbacks() bool { return g.callbackReader != nil }
+
+// setHooks sets those hooks of consent flows that the module implements. Each is
+// called as [guestModule] describes; a panic becomes the refusal not_delegated.
+func (g *guestConsent) setHooks(o *grants.ConsentsOptions) {
+	if g.starter != nil {
+		o.Starter = guestStarter{g.starter}
+	}
+	if g.callbackReader != nil {
+		o.Callbacks = guestCallbackReader{g.callbackReader}
+	}
+	if g.redeemer != nil {
+		o.Redeemer = guestRedeemer{g.redeemer}
+	}
+	if g.grantDecoder != nil {
+		o.Decoder = guestDecoder{g.grantDecoder}
+	}
+	if g.consentProber != nil {
+		o.Prober = guestProber{g.consentProber}
+	}
+}
+
+// guestStarter is the [delegation.ConsentStarter] of a module.
+type guestStarter struct{ guest delegation.ConsentStarter }
+
+// StartConsent returns a page or an error, never neither.
+func (g guestStarter) StartConsent(ctx context.Context, flow *delegation.ConsentStart) (page *delegation.ConsentPage, err error) {
+	defer refusePanic(&err)
+	defer background.Recover("beginning a consent flow", &err)
+	page, err = g.guest.StartConsent(delegation.WithoutValues(ctx), flow)
+	if err == nil && page == nil {
+		err = errNothingReturned
+	}
+	return page, err
+}
+
+// guestCallbackReader is the [delegation.CallbackReader] of a module.
+type guestCallbackReader struct{ guest delegation.CallbackReader }
+
+// ReadCallback returns a callback or an error, never neither.
+func (g guestCallbackReader) ReadCallback(ctx context.Context, r *http.Request) (callback *delegation.Callback, err error) {
+	defer refusePanic(&err)
+	defer background.Recover("reading a callback", &err)
+	ctx = delegation.WithoutValues(ctx)
+	callback, err = g.guest.ReadCallback(ctx, r.WithContext(ctx))
+	if err == nil && callback == nil {
+		err = errNothingReturned
+	}
+	return callback, err
+}
+
+// guestRedeemer is the [delegation.Redeemer] of a module.
+type guestRedeemer struct{ guest delegation.Redeemer }
+
+// OneTimeToken calls the module's.
+func (g guestRedeemer) OneTimeToken(handed url.Values) (token delegation.Secret, err error) {
+	defer refusePanic(&err)
+	defer background.Recover("reading a one-time token", &err)
+	return g.guest.OneTimeToken(handed)
+}
+
+// Redeem returns a result or an error, never neither.
+func (g guestRedeemer) Redeem(ctx context.Context, r *delegation.Redemption) (result *delegation.ConsentResult, err error) {
+	defer refusePanic(&err)
+	defer background.Recover("redeeming a one-time token", &err)
+	result, err = g.guest.Redeem(delegation.WithoutValues(ctx), r)
+	if err == nil && result == nil {
+		err = errNothingReturned
+	}
+	return result, err
+}
+
+// guestDecoder is the [delegation.GrantDecoder] of a module.
+type guestDecoder struct{ guest delegation.GrantDecoder }
+
+// DecodeGrant calls the module's.
+func (g guestDecoder) DecodeGrant(stored *delegation.Grant) (value any, err error) {
+	defer background.Recover("decoding a grant", &err)
+	return g.guest.DecodeGrant(stored)
+}
+
+// guestProber is the [delegation.ConsentProber] of a module.
+type guestProber struct{ guest delegation.ConsentProber }
+
+// ProbeGrant calls the module's. A panic says nothing of the grant.
+func (g guestProber) ProbeGrant(ctx context.Context, stored *delegation.Grant) delegation.ProbeResult {
+	result := delegation.ProbeUnknown
+	_ = background.Do("probing a grant", func() error {
+		result = g.guest.ProbeGrant(delegation.WithoutValues(ctx), stored)
+		return nil
+	})
+	return result
+}
+
+// errNothingReturned refuses a call for which a module returned neither a result
+// nor an error, with not_delegated.
+var errNothingReturned = delegation.Refuse(delegation.NotDelegated, errors.New("the provider returned neither a result nor an error: its module is at fault"))
