@@ -49,7 +49,7 @@ var (
 	})
 	consentsTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "consents_total",
-		Help: "Events of consents at delegate_connect: begun, told (the platform's callback brought a consent), connected, refused (the platform does not accept that consent, or there is nothing to update), conflict (the account belongs to another user), forgotten (by the user), suspended and resumed (by the platform). Also other callbacks of the platform: notification and other, which change nothing, and not_taken, which were refused.",
+		Help: "Events of consents at delegate_connect: begun, told (the platform's callback brought a consent), connected, refused (the platform does not accept that consent or what its widget gave, or there is nothing to update), conflict (the account belongs to another user), forgotten (by the user), suspended and resumed (by the platform). Also other callbacks of the platform: notification and other, which change nothing, and not_taken, which were refused.",
 	}, []string{"provider", "event"})
 )
 

@@ -89,22 +89,39 @@ func (p *brittle) Forget(delegation.Selection)      {}
 func (p *brittle) Release(delegation.Person)        { panic(panicText) }
 func (p *brittle) Lookups(delegation.Selection) int { panic(panicText) }
 
-func (p *brittle) BeginConsent(_ context.Context, j delegation.ConsentFlow) (*delegation.Authorization, error) {
-	at("depart", j.Subject)
+func (p *brittle) StartConsent(_ context.Context, flow *delegation.ConsentStart) (*delegation.ConsentPage, error) {
+	at("start", flow.Subject)
+	if flow.Subject == "neither page nor error" {
+		return nil, nil
+	}
+	return &delegation.ConsentPage{Widget: map[string]string{"clientId": "c"}}, nil
+}
+
+func (p *brittle) ReadCallback(context.Context, *http.Request) (*delegation.Callback, error) {
+	panic(panicText)
+}
+
+func (p *brittle) OneTimeToken(handed url.Values) (delegation.Secret, error) {
+	at(handed.Get("fault"), "token")
+	return delegation.NewSecret(handed.Get("token")), nil
+}
+
+func (p *brittle) Redeem(_ context.Context, r *delegation.Redemption) (*delegation.ConsentResult, error) {
+	at(r.Handed.Get("fault"), "redeem")
+	if r.Handed.Get("fault") == "neither result nor error" {
+		return nil, nil
+	}
+	return &delegation.ConsentResult{Account: "account of " + r.Subject}, nil
+}
+
+func (p *brittle) DecodeGrant(g *delegation.Grant) (any, error) {
+	at("decode", g.Subject)
 	return nil, nil
 }
 
-func (p *brittle) HandleCallback(context.Context, *http.Request) (delegation.CallbackKind, error) {
+func (p *brittle) ProbeGrant(context.Context, *delegation.Grant) delegation.ProbeResult {
 	panic(panicText)
 }
-
-func (p *brittle) CompleteConsent(context.Context, delegation.Return) (bool, error) { panic(panicText) }
-
-func (p *brittle) ConsentStatus(context.Context, delegation.Person) (delegation.ConsentStatus, error) {
-	panic(panicText)
-}
-
-func (p *brittle) Disconnect(context.Context, delegation.Person) error { panic(panicText) }
 
 // brittleCredential is whose it is.
 type brittleCredential string
@@ -168,37 +185,27 @@ func TestH10_GuestPanics(t *testing.T) {
 	for _, who := range []string{"upstream", "apply", "stale", "secrets"} {
 		ask(who, http.MethodGet, "/brittle/x")
 	}
-	ask("depart", http.MethodPost, "/consent/start")
-	ask("consent", http.MethodGet, "/consent/status")
-	ask("part", http.MethodDelete, "/consent/")
+	ask("start", http.MethodPost, "/consent/start")
 	told := signIn(t, s, "told")
 	if got, err := told.try(told.request(http.MethodPost, "/told/callback/0123456789abcdef", strings.NewReader("{}"))); err != nil {
 		t.Errorf("what the platform tells: the connection is cut: %v", err)
 	} else if got.StatusCode != http.StatusInternalServerError || got.Header.Get("Retry-After") == "" {
 		t.Errorf("what the platform tells: status %d, want it to be told once more", got.StatusCode)
 	}
-	came := signIn(t, s, "arrive")
-	state := strings.Repeat("a", 43)
-	if got, err := came.try(came.request(http.MethodGet, "/consent/return?state="+state, nil)); err != nil {
-		t.Errorf("a browser that comes back: the connection is cut: %v", err)
-	} else if to := got.Header.Get("Location"); to != "/?connect=not_delegated" {
-		t.Errorf("a browser that comes back is sent to %q", to)
-	}
-
 	// No panics: mistakes of the same authors.
-	ask("neither authorization nor error", http.MethodPost, "/consent/start")
+	ask("neither page nor error", http.MethodPost, "/consent/start")
 	signIn(t, s, "nil refusal").get("/brittle/x").want(t, http.StatusServiceUnavailable, "issuer_unavailable")
 	metrics := signIn(t, s, "alice").get("/metrics").body
 	for _, want := range []string{
 		`caddy_delegate_requests_total{outcome="answered",provider="brittle"} 0`,
-		`caddy_delegate_requests_total{outcome="not_delegated",provider="brittle"} 9`,
+		`caddy_delegate_requests_total{outcome="not_delegated",provider="brittle"} 6`,
 	} {
 		if !strings.Contains(metrics, want) {
 			t.Errorf("not in the metrics: %s", want)
 		}
 	}
 
-	const panics = 9
+	const panics = 6
 	recovered, all := lines(t, file, "recovered from a panic, which is a fault of this module or of a provider's")
 	if len(recovered) != panics {
 		t.Errorf("%d panics in the log, want %d", len(recovered), panics)

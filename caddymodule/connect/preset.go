@@ -24,7 +24,7 @@ type preset struct {
 
 var presets = map[string]preset{
 	DeveloperConsole: {
-		WidgetGlobal: "DeveloperConnect",
+		WidgetGlobal: "Connect",
 		Names: Names{
 			Token: "specialToken", Account: "UserCode", Access: "accessToken", User: "clientUserId", Client: "clientId", Secret: "clientSecret", Public: "publicToken",
 		},

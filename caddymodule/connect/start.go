@@ -16,7 +16,7 @@ import (
 const (
 	widgetURL          = "widget_url"
 	widgetGlobal       = "widget_global"
-	widgetTokenName    = "token_name"
+	widgetToken        = "widget_token"
 	widgetClientID     = "clientId"
 	widgetClientUserID = "clientUserId"
 	widgetPublicToken  = "publicToken"
@@ -44,7 +44,7 @@ func (p *Provider) StartConsent(ctx context.Context, flow *delegation.ConsentSta
 		Widget: map[string]string{
 			widgetURL:          p.config.WidgetURL,
 			widgetGlobal:       p.config.WidgetGlobal,
-			widgetTokenName:    p.config.Names.Token,
+			widgetToken:        p.config.Names.Token,
 			widgetClientID:     p.config.ClientID,
 			widgetClientUserID: user,
 			widgetPublicToken:  public,
