@@ -5,7 +5,6 @@ package grants
 import (
 	"context"
 	"errors"
-	"time"
 )
 
 // BindIf binds an owner to an account without any consent and without a secret: to
@@ -29,7 +28,10 @@ func (s *Store) BindIf(ctx context.Context, o Owner, account string, still func(
 		if !still() {
 			return ErrNotFound
 		}
-		now := time.Now()
+		now, err := s.now(ctx, tx)
+		if err != nil {
+			return err
+		}
 		return s.insert(ctx, tx, &Grant{ID: newID(), Owner: o, Account: account, State: Active, Created: now, Changed: now})
 	})
 }

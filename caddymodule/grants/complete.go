@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
@@ -30,17 +29,13 @@ type Return struct {
 }
 
 // ProbeResult is the platform's verdict on a credential.
-type ProbeResult int
+type ProbeResult = delegation.ProbeResult
 
-// The results of a probe.
+// The results of a probe, see [completions].
 const (
-	// ProbeAccepted credentials work.
-	ProbeAccepted ProbeResult = iota
-	// ProbeUnknown credentials cannot be tried now. They are used, and the grant
-	// that they replace is kept, retired.
-	ProbeUnknown
-	// ProbeRefused credentials are not used, but kept.
-	ProbeRefused
+	ProbeAccepted = delegation.ProbeAccepted
+	ProbeUnknown  = delegation.ProbeUnknown
+	ProbeRefused  = delegation.ProbeRefused
 )
 
 // Complete ends a consent flow, and puts its result into use as [completions]
@@ -134,10 +129,15 @@ func (s *Store) resultAndInUse(ctx context.Context, db querier, f *storedFlow) (
 	if errors.Is(err, ErrNotFound) {
 		inUse, err = nil, nil
 	}
-	now, pending := time.Now(), f.result.pending()
+	if err != nil {
+		return nil, nil, err
+	}
+	now, err := s.now(ctx, db)
+	r := f.result
 	return &Grant{
-		ID: newID(), Owner: f.owner, Account: pending.Account, State: Active, Secret: pending.Secret,
-		Created: now, Changed: now, sequence: f.result.Sequence,
+		ID: newID(), Owner: f.owner, Account: r.Account, Label: r.Label, Scopes: r.Scopes, State: Active,
+		Secret: delegation.NewSecret(string(r.Secret)), Tokens: r.Tokens.tokens(),
+		Created: now, Changed: now, sequence: r.Sequence,
 	}, inUse, err
 }
 

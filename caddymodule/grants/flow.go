@@ -3,6 +3,7 @@
 package grants
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"time"
@@ -39,12 +40,41 @@ const (
 	FlowUpdate FlowKind = "update"
 )
 
+// FlowMode is how the outcome of a flow comes.
+type FlowMode string
+
+// The modes of flows.
+const (
+	// FlowCallback flows end by a call of the platform's server, see [Store.Stage].
+	FlowCallback FlowMode = "callback"
+	// FlowRedirect flows end by a code in the address that the browser comes back
+	// to. It is redeemed once (RFC 6749 section 4.1.2).
+	FlowRedirect FlowMode = "redirect"
+	// FlowPage flows end by a one-time token that the app's page posts, or an app
+	// that has the flow's ticket.
+	FlowPage FlowMode = "page"
+)
+
 // Flow is a person's way to a grant: from [Store.Begin] over the platform's consent
-// page and its callback ([Store.Stage]) to the browser's return ([Store.Complete]).
+// page and its callback ([Store.Stage]) to the browser's return ([Store.Complete]);
+// or to what the browser has brought, which is redeemed ([Store.Claim]).
 type Flow struct {
 	Owner
 	// Kind is the purpose of the flow.
 	Kind FlowKind
+	// Mode is how its outcome comes. Default: [FlowCallback].
+	Mode FlowMode
+	// Ticket lets whoever has the CorrelationID redeem a one-time token in the
+	// flow, without session and cookie: for an app's SDK. Only with [FlowPage], and
+	// the flow is one for any browser.
+	Ticket bool
+	// Scopes are those that were asked for, ReturnURL is where the browser was to
+	// come back to, Verifier the random value for PKCE, set by PrepareFlow, and
+	// Secret the provider's own. They are kept sealed until the flow has ended, for
+	// whoever redeems; not with [FlowCallback].
+	Scopes           []string
+	ReturnURL        string
+	Verifier, Secret delegation.Secret
 	// Lifetime is how long the owner may take to consent. Default: an hour.
 	Lifetime time.Duration
 	// AnyBrowser lets any browser in which the owner is signed in complete the
@@ -55,32 +85,43 @@ type Flow struct {
 	AnyBrowser bool
 
 	// BrowserToken is for the browser's cookie. That of another flow may be given,
-	// so that both can be completed; otherwise Begin makes one. Empty with
+	// so that both can be completed; otherwise PrepareFlow makes one. Empty with
 	// AnyBrowser.
 	BrowserToken delegation.Secret
-	// CorrelationID is for the platform, which gives it back with the result;
-	// StateToken is for the address that the browser comes back to. Both are random
-	// and set by Begin.
+	// CorrelationID is for the platform, which gives it back with the result, or is
+	// the ticket; StateToken is for the address that the browser comes back to. Both
+	// are random and set by PrepareFlow.
 	CorrelationID, StateToken delegation.Secret
-	// Expires is when it is too late to consent. Set by Begin.
+	// Expires is when it is too late to consent, by this machine's clock. Set by
+	// PrepareFlow.
 	Expires time.Time
 }
 
 // PendingResult is the outcome of a consent as the platform hands it over, before
 // it counts.
 type PendingResult struct {
-	// Account is the person at the platform who has consented.
-	Account string
+	// Account is the person at the platform who has consented, Label how the
+	// account is shown to its owner; may be empty.
+	Account, Label string
+	// Scopes are those that were granted; nil if the platform does not say.
+	Scopes []string
 	// Secret is the value that the provider keeps, such as a credential.
 	Secret delegation.Secret
+	// Tokens are those of OAuth; may be zero.
+	Tokens delegation.GrantTokens
+	// Reply is what the page is told that has posted the one-time token, and again
+	// if it posts it again. It holds no secret.
+	Reply map[string]string
 }
 
 const (
-	// The states of a flow, as the database has them: begun; handed over by the
-	// platform; completed, or found out to lead to nothing.
-	flowOpen   = "open"
-	flowStaged = "staged"
-	flowDone   = "done"
+	// The states of a flow, as the database has them: begun; claimed by who redeems
+	// what the browser has brought; handed over by the platform; completed, or
+	// found out to lead to nothing.
+	flowOpen      = "open"
+	flowRedeeming = "redeeming"
+	flowStaged    = "staged"
+	flowDone      = "done"
 )
 
 // tokenPseudonym names a token of a flow in the database: the state of an address
@@ -92,21 +133,35 @@ func (s *Store) tokenPseudonyms(use, value string) []string {
 	return s.keys.Names("journey "+use, value)
 }
 
-// Begin notes a flow, and sets its tokens and Expires. The error is [ErrNotFound]
-// for an update without a grant in use, [ErrDamaged] or [ErrUnavailable].
-func (s *Store) Begin(ctx context.Context, flow *Flow) error {
+// PrepareFlow sets a flow's tokens, its verifier and Expires, in memory: the
+// platform is asked first, and the flow written when it has answered.
+func PrepareFlow(flow *Flow) {
+	flow.Mode = cmp.Or(flow.Mode, FlowCallback)
 	if flow.Lifetime <= 0 {
 		flow.Lifetime = flowLifetime
 	}
+	flow.AnyBrowser = flow.AnyBrowser || flow.Ticket
 	flow.CorrelationID, flow.StateToken = delegation.NewSecret(rand.Text()), delegation.NewSecret(rand.Text())
+	flow.Verifier = delegation.NewSecret(rand.Text() + rand.Text()) // at least 43 characters, RFC 7636 section 4.1
 	flow.Expires = time.Now().Add(flow.Lifetime)
-	browser := ""
-	if flow.AnyBrowser {
+	switch {
+	case flow.AnyBrowser:
 		flow.BrowserToken = delegation.Secret{}
-	} else {
-		if len(flow.BrowserToken.Reveal()) != len(rand.Text()) {
-			flow.BrowserToken = delegation.NewSecret(rand.Text())
-		}
+	case len(flow.BrowserToken.Reveal()) != len(rand.Text()):
+		flow.BrowserToken = delegation.NewSecret(rand.Text())
+	}
+}
+
+// Begin writes a flow, prepared by [PrepareFlow]; one that is not is prepared here.
+// It ends by the database's clock, one lifetime after it was written. The error is
+// [ErrNotFound] for an update without a grant in use, [ErrDamaged] or
+// [ErrUnavailable].
+func (s *Store) Begin(ctx context.Context, flow *Flow) error {
+	if flow.StateToken.Reveal() == "" {
+		PrepareFlow(flow)
+	}
+	browser := ""
+	if !flow.AnyBrowser {
 		browser = s.tokenPseudonym("browser", flow.BrowserToken.Reveal())
 	}
 	return s.write(ctx, "beginning a consent flow", func(ctx context.Context, tx querier) error {
@@ -125,15 +180,10 @@ func (s *Store) Begin(ctx context.Context, flow *Flow) error {
 		f := &storedFlow{
 			id: newID(), provider: flow.Provider, source: flow.Source, browser: browser, owner: flow.Owner, kind: flow.Kind,
 			link: s.tokenPseudonym("link", flow.CorrelationID.Reveal()), back: s.tokenPseudonym("back", flow.StateToken.Reveal()),
+			state: flowOpen, mode: flow.Mode, ticket: flow.Ticket, secret: newStoredSecret(flow),
+			created: now, expires: now.Add(flow.Lifetime),
 		}
-		owner, staged, err := s.sealFlow(ctx, tx, f)
-		if err != nil {
-			return err
-		}
-		_, err = s.exec(ctx, tx, "INSERT INTO journeys (id, provider, source, person, link, back, browser, state, owner, staged, row_key, sealed_by, created, expires) VALUES (",
-			f.id, ", ", f.provider, ", ", f.source, ", ", s.ownerPseudonym(flow.Owner), ", ", f.link, ", ", f.back, ", ",
-			f.browser, ", ", flowOpen, ", ", owner, ", ", staged, ", ", f.rowKey, ", ", s.primaryKeyName(), ", ", millis(now), ", ", millis(now.Add(flow.Lifetime)), ")")
-		return err
+		return s.insertFlow(ctx, tx, f)
 	})
 }
 
@@ -182,7 +232,7 @@ func (s *Store) Stage(ctx context.Context, provider, source, correlationID strin
 		if err != nil || f.state != flowOpen {
 			return err
 		}
-		f.state, f.result = flowStaged, storedResult{Account: result.Account, Secret: []byte(result.Secret.Reveal())}
+		f.state, f.result = flowStaged, newStoredResult(result)
 		if f.result.Sequence, err = s.nextSequence(ctx, tx); err != nil {
 			return err
 		}

@@ -3,14 +3,10 @@
 package grants
 
 import (
+	"cmp"
 	"context"
-	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
 	"time"
-
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/tuple"
 )
 
 // storedFlow is a consent flow as the database has it.
@@ -18,13 +14,21 @@ type storedFlow struct {
 	id, provider, source string
 	link, back, browser  string // pseudonyms of the correlation ID, the state and the browser token
 	state, rowKey        string
+	mode                 FlowMode
 	owner                Owner
 	kind                 FlowKind
+	ticket               bool
+	claimID              string // who redeems; empty if nobody has claimed it
+	claimUntil           time.Time
+	secret               storedSecret // empty when the flow has ended
 	result               storedResult // empty while the flow is open
-	expires              time.Time
+	created, expires     time.Time
 }
 
-const flowColumns = "id, provider, source, link, back, browser, state, owner, staged, row_key, expires"
+const flowColumns = "id, provider, source, link, back, browser, state, mode, owner, staged, secret, claim_id, claim_until, row_key, created, expires"
+
+// sealedFlow are the columns of a flow that its row key seals.
+type sealedFlow struct{ owner, staged, secret []byte }
 
 // flowByToken returns the flow with a token. column is link, back or browser.
 func (s *Store) flowByToken(ctx context.Context, db querier, provider, source, column, token string) (*storedFlow, error) {
@@ -37,20 +41,21 @@ func (s *Store) queryFlow(ctx context.Context, db querier, pieces ...any) (*stor
 	// A row's key is gone if the row was replaced after it was read.
 	for range maxRereads {
 		f := new(storedFlow)
-		var owner, staged []byte
-		var expires int64
+		var sealed sealedFlow
+		var claimUntil, created, expires int64
 		if err := s.queryRow(ctx, db, func(row scanner) error {
-			return row.Scan(&f.id, &f.provider, &f.source, &f.link, &f.back, &f.browser, &f.state, &owner, &staged, &f.rowKey, &expires)
+			return row.Scan(&f.id, &f.provider, &f.source, &f.link, &f.back, &f.browser, &f.state, &f.mode, &sealed.owner, &sealed.staged, &sealed.secret,
+				&f.claimID, &claimUntil, &f.rowKey, &created, &expires)
 		}, pieces...); err != nil {
 			return nil, err
 		}
-		f.expires = time.UnixMilli(expires)
+		f.claimUntil, f.created, f.expires = optionalTime(claimUntil), time.UnixMilli(created), time.UnixMilli(expires)
 		k, err := s.rowKey(ctx, db, f.rowKey)
 		if errors.Is(err, errNoRowKey) {
 			continue
 		}
 		if err == nil {
-			err = f.unseal(k, owner, staged)
+			err = f.unseal(k, sealed)
 		}
 		if err != nil {
 			return nil, err
@@ -61,45 +66,79 @@ func (s *Store) queryFlow(ctx context.Context, db querier, pieces ...any) (*stor
 }
 
 // unseal opens the sealed columns of a flow.
-func (f *storedFlow) unseal(k *rowKey, owner, staged []byte) error {
+func (f *storedFlow) unseal(k *rowKey, sealed sealedFlow) error {
 	var who sealedOwner
-	if err := k.openJSON(owner, &who, f.ownerAAD()...); err != nil {
+	if err := k.openJSON(sealed.owner, &who, f.ownerAAD()...); err != nil {
 		return err
 	}
-	f.kind, f.owner = who.Kind, who.toOwner(f.provider, f.source)
-	if len(staged) == 0 {
+	if cmp.Or(who.Mode, FlowCallback) != f.mode {
+		return ErrDamaged // or somebody could have a code taken for a one-time token
+	}
+	f.kind, f.ticket, f.owner = who.Kind, who.Ticket, who.toOwner(f.provider, f.source)
+	if len(sealed.secret) > 0 {
+		if err := k.openJSON(sealed.secret, &f.secret, f.secretAAD()...); err != nil {
+			return err
+		}
+	}
+	if len(sealed.staged) == 0 {
 		return nil
 	}
-	return k.openJSON(staged, &f.result, f.resultAAD()...)
+	return k.openJSON(sealed.staged, &f.result, f.resultAAD()...)
 }
 
 // sealFlow returns the sealed columns of a flow, by a new row key that is kept with
 // it.
-func (s *Store) sealFlow(ctx context.Context, tx querier, f *storedFlow) (owner, staged []byte, err error) {
+func (s *Store) sealFlow(ctx context.Context, tx querier, f *storedFlow) (*sealedFlow, error) {
 	k, err := s.newRowKey(ctx, tx)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	f.rowKey = k.id
-	staged = []byte{} // a driver takes nil for NULL
-	if f.result.Sequence != 0 {
-		if staged, err = k.sealJSON(f.result, f.resultAAD()...); err != nil {
-			return nil, nil, err
+	sealed := &sealedFlow{staged: []byte{}, secret: []byte{}} // a driver takes nil for NULL
+	if !f.result.isZero() {
+		if sealed.staged, err = k.sealJSON(f.result, f.resultAAD()...); err != nil {
+			return nil, err
 		}
 	}
-	owner, err = k.sealJSON(newSealedOwner(f.owner, f.kind), f.ownerAAD()...)
-	return owner, staged, err
+	if !f.secret.isZero() {
+		if sealed.secret, err = k.sealJSON(f.secret, f.secretAAD()...); err != nil {
+			return nil, err
+		}
+	}
+	owner := newSealedOwner(f.owner, f.kind)
+	owner.Ticket = f.ticket
+	if f.mode != FlowCallback { // which older programs have not written
+		owner.Mode = f.mode
+	}
+	sealed.owner, err = k.sealJSON(owner, f.ownerAAD()...)
+	return sealed, err
+}
+
+// insertFlow writes a flow that is not in the database.
+func (s *Store) insertFlow(ctx context.Context, tx querier, f *storedFlow) error {
+	sealed, err := s.sealFlow(ctx, tx, f)
+	if err != nil {
+		return err
+	}
+	_, err = s.exec(ctx, tx, "INSERT INTO journeys (id, provider, source, person, link, back, browser, state, mode, owner, staged, secret, row_key, sealed_by, created, expires) VALUES (",
+		f.id, ", ", f.provider, ", ", f.source, ", ", s.ownerPseudonym(f.owner), ", ", f.link, ", ", f.back, ", ", f.browser, ", ", f.state, ", ", string(f.mode), ", ",
+		sealed.owner, ", ", sealed.staged, ", ", sealed.secret, ", ", f.rowKey, ", ", s.primaryKeyName(), ", ", millis(f.created), ", ", millis(f.expires), ")")
+	return err
 }
 
 // replaceFlow writes a flow that is in the database, sealed by a new row key and by
 // the primary key of the keyset. Its former columns do not open any more.
 func (s *Store) replaceFlow(ctx context.Context, tx querier, f *storedFlow) error {
 	before := f.rowKey
-	owner, staged, err := s.sealFlow(ctx, tx, f)
+	if f.state == flowDone {
+		f.secret = storedSecret{} // nobody redeems in it any more
+	}
+	sealed, err := s.sealFlow(ctx, tx, f)
 	if err != nil {
 		return err
 	}
-	if _, err := s.exec(ctx, tx, "UPDATE journeys SET state = ", f.state, ", person = ", s.ownerPseudonym(f.owner), ", owner = ", owner, ", staged = ", staged,
+	if _, err := s.exec(ctx, tx, "UPDATE journeys SET state = ", f.state, ", person = ", s.ownerPseudonym(f.owner),
+		", owner = ", sealed.owner, ", staged = ", sealed.staged, ", secret = ", sealed.secret, ", claim_id = ", f.claimID, ", claim_until = ", optionalMillis(f.claimUntil),
 		", row_key = ", f.rowKey, ", sealed_by = ", s.primaryKeyName(), " WHERE id = ", f.id, ""); err != nil {
 		return err
 	}
@@ -128,43 +167,12 @@ func (f *storedFlow) ownerAAD() []string {
 	return []string{"owner of journey", f.provider, f.source, f.id, f.link, f.back, f.browser}
 }
 
+// secretAAD is the associated data of a flow's secret.
+func (f *storedFlow) secretAAD() []string {
+	return []string{"secret of journey", f.provider, f.source, f.id}
+}
+
 // resultAAD is the associated data of a flow's result.
 func (f *storedFlow) resultAAD() []string {
 	return []string{"staged of journey", f.provider, f.source, f.id}
-}
-
-// storedResult is a [PendingResult] in a flow's row, before it is sealed. When the
-// flow has ended only its digest is left, by which the same result is told from
-// another: the credential is in the grant then, and deleted with it.
-type storedResult struct {
-	Account  string `json:"account,omitempty"`
-	Secret   []byte `json:"secret,omitempty"` // bytes, because JSON replaces what is not UTF-8
-	Sequence int64  `json:"at"`               // when it was handed over, see [Store.nextSequence]
-	// Digest is that of account and secret, once these are gone.
-	Digest []byte `json:"sum,omitempty"`
-}
-
-// pending is the result as it was handed over; empty when the flow has ended.
-func (t storedResult) pending() PendingResult {
-	return PendingResult{Account: t.Account, Secret: delegation.NewSecret(string(t.Secret))}
-}
-
-// resultDigest is a SHA-256 over account and secret. It is kept sealed.
-func resultDigest(account string, secret []byte) []byte {
-	sum := sha256.Sum256(tuple.Encode(account, string(secret)))
-	return sum[:]
-}
-
-// digestOnly returns the part of a result that stays when its flow has ended.
-func (t storedResult) digestOnly() storedResult {
-	return storedResult{Sequence: t.Sequence, Digest: resultDigest(t.Account, t.Secret)}
-}
-
-// equals tells whether the platform has handed over the same before.
-func (t storedResult) equals(what PendingResult) bool {
-	sum := t.Digest
-	if sum == nil {
-		sum = resultDigest(t.Account, t.Secret)
-	}
-	return subtle.ConstantTimeCompare(sum, resultDigest(what.Account, []byte(what.Secret.Reveal()))) == 1
 }

@@ -46,28 +46,37 @@ type Grant struct {
 	// ID names the grant for operators: 26 random letters and digits.
 	ID string
 	Owner
-	// Account is the owner at the platform.
-	Account string
+	// Account is the owner at the platform, Label how it is shown to them; may be
+	// empty.
+	Account, Label string
+	// Scopes are those that were granted; nil if the platform does not say.
+	Scopes []string
 	// State says whether the grant is used.
 	State State
 	// Secret is the provider's value, such as a member key with all that belongs to
 	// it. It is empty in lists.
 	Secret delegation.Secret
-	// Created and Changed are times of the machine that wrote them, in
-	// milliseconds.
-	Created time.Time
-	Changed time.Time
+	// Tokens are those of OAuth; zero for a provider without any, and in lists.
+	Tokens delegation.GrantTokens
+	// SuspendCause is why the grant is suspended, in a word of the log; empty if it
+	// is not. SuspendCount is how often it was since its credential last worked.
+	SuspendCause string
+	SuspendCount int
+	// Created and Changed are times by the database's clock, in milliseconds.
+	// LastUsed is when the credential last worked, as far as was noted, and Ends
+	// when the grant ends by itself; zero if not.
+	Created, Changed, LastUsed, Ends time.Time
+	// Version is another one after each change of the row; 1 for a new grant.
+	Version int64
 
 	// sequence orders grants by when the platform handed them over, see
 	// [Store.nextSequence].
 	sequence int64
-	// version is the row's: each change makes it another.
-	version int64
 	// rowKey is the id of the key that seals the row.
 	rowKey string
 }
 
-const grantColumns = "id, provider, source, state, owner, secret, row_key, version, created, changed"
+const grantColumns = "id, provider, source, state, owner, secret, tokens, row_key, version, suspend_cause, suspend_count, last_used, ends, created, changed"
 
 // Find returns the grant that an owner has in use, active or suspended. The error
 // is [ErrNotFound]; [ErrConflict] if all that they have is an account which belongs
@@ -222,14 +231,15 @@ func (s *Store) dropConflicts(ctx context.Context, tx querier, g *Grant) error {
 
 // insert writes a grant that is not in the database.
 func (s *Store) insert(ctx context.Context, tx querier, g *Grant) error {
-	owner, secret, err := s.sealGrant(ctx, tx, g)
+	sealed, err := s.sealGrant(ctx, tx, g)
 	if err != nil {
 		return err
 	}
-	g.version = 1
-	_, err = s.exec(ctx, tx, "INSERT INTO grants (id, provider, source, person, account, state, owner, secret, row_key, sealed_by, version, created, changed) VALUES (",
+	g.Version = 1
+	_, err = s.exec(ctx, tx, "INSERT INTO grants (id, provider, source, person, account, state, owner, secret, tokens, row_key, sealed_by, version, suspend_cause, suspend_count, last_used, ends, created, changed) VALUES (",
 		g.ID, ", ", g.Provider, ", ", g.Source, ", ", s.ownerPseudonym(g.Owner), ", ", s.accountPseudonym(g.Provider, g.Source, g.Account), ", ", string(g.State), ", ",
-		owner, ", ", secret, ", ", g.rowKey, ", ", s.primaryKeyName(), ", ", g.version, ", ", millis(g.Created), ", ", millis(g.Changed), ")")
+		sealed.owner, ", ", sealed.secret, ", ", sealed.tokens, ", ", g.rowKey, ", ", s.primaryKeyName(), ", ", g.Version, ", ",
+		g.SuspendCause, ", ", g.SuspendCount, ", ", optionalMillis(g.LastUsed), ", ", optionalMillis(g.Ends), ", ", millis(g.Created), ", ", millis(g.Changed), ")")
 	return err
 }
 
@@ -237,26 +247,28 @@ func (s *Store) insert(ctx context.Context, tx querier, g *Grant) error {
 // the primary key of the keyset. Its former columns do not open any more.
 func (s *Store) replace(ctx context.Context, tx querier, g *Grant) error {
 	before := g.rowKey
-	owner, secret, err := s.sealGrant(ctx, tx, g)
+	sealed, err := s.sealGrant(ctx, tx, g)
 	if err != nil {
 		return err
 	}
-	if err := s.queryRow(ctx, tx, func(row scanner) error { return row.Scan(&g.version) },
+	if err := s.queryRow(ctx, tx, func(row scanner) error { return row.Scan(&g.Version) },
 		"UPDATE grants SET person = ", s.ownerPseudonym(g.Owner), ", account = ", s.accountPseudonym(g.Provider, g.Source, g.Account),
-		", state = ", string(g.State), ", owner = ", owner, ", secret = ", secret, ", row_key = ", g.rowKey, ", sealed_by = ", s.primaryKeyName(),
+		", state = ", string(g.State), ", owner = ", sealed.owner, ", secret = ", sealed.secret, ", tokens = ", sealed.tokens, ", row_key = ", g.rowKey, ", sealed_by = ", s.primaryKeyName(),
+		", suspend_cause = ", g.SuspendCause, ", suspend_count = ", g.SuspendCount, ", last_used = ", optionalMillis(g.LastUsed), ", ends = ", optionalMillis(g.Ends),
 		", version = version + 1, changed = ", millis(g.Changed), " WHERE id = ", g.ID, " RETURNING version"); err != nil {
 		return err
 	}
 	return s.deleteRowKeys(ctx, tx, before)
 }
 
-// DeleteByOwner deletes all grants and flows of an owner. They cannot be had back
+// DeleteByOwner deletes all grants and flows of an owner, and their pairwise
+// identifier. They cannot be had back
 // from the platform, nor read from the files of the database: if a backup that is
 // being made keeps them in use, they are erased after. The error is
 // [ErrUnavailable].
 func (s *Store) DeleteByOwner(ctx context.Context, o Owner) error {
 	err := s.write(ctx, "forgetting a grant", func(ctx context.Context, tx querier) error {
-		for _, table := range []string{"grants", "journeys"} {
+		for _, table := range []string{"grants", "journeys", "people"} {
 			if err := s.deleteRows(ctx, tx, "DELETE FROM "+table+" WHERE provider = ", o.Provider, " AND source = ", o.Source,
 				" AND person IN ", s.ownerPseudonyms(o), ""); err != nil {
 				return err

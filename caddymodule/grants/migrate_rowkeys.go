@@ -179,7 +179,7 @@ func (s *Store) resealOldGrants(ctx context.Context, tx querier) error {
 // nobody could complete it.
 func (s *Store) resealOldFlows(ctx context.Context, tx querier) error {
 	return s.forEachOldRow(ctx, tx, "old_journeys", func(id string) error {
-		f := new(storedFlow)
+		f := &storedFlow{mode: FlowCallback}
 		var owner, staged []byte
 		var created, expires int64
 		if err := s.queryRow(ctx, tx, func(row scanner) error {
@@ -199,12 +199,13 @@ func (s *Store) resealOldFlows(ctx context.Context, tx querier) error {
 		if f.state == flowDone {
 			f.result = f.result.digestOnly()
 		}
-		if owner, staged, err = s.sealFlow(ctx, tx, f); err != nil {
+		sealed, err := s.sealFlow(ctx, tx, f)
+		if err != nil {
 			return err
 		}
 		_, err = s.exec(ctx, tx, "INSERT INTO journeys (id, provider, source, person, link, back, browser, state, owner, staged, row_key, sealed_by, created, expires) VALUES (",
 			f.id, ", ", f.provider, ", ", f.source, ", ", s.ownerPseudonym(f.owner), ", ", f.link, ", ", f.back, ", ",
-			f.browser, ", ", f.state, ", ", owner, ", ", staged, ", ", f.rowKey, ", ", s.primaryKeyName(), ", ", created, ", ", expires, ")")
+			f.browser, ", ", f.state, ", ", sealed.owner, ", ", sealed.staged, ", ", f.rowKey, ", ", s.primaryKeyName(), ", ", created, ", ", expires, ")")
 		return err
 	})
 }

@@ -151,8 +151,8 @@ func (s *Store) Move(ctx context.Context, id string, to Owner, by string) error 
 }
 
 // Delete deletes a grant, also one that does not open any more, and the flows that
-// hold the same credential, which cannot be had back from the platform. The error
-// is [ErrNotFound] or [ErrUnavailable].
+// hold the same credential, which cannot be had back from the platform; with the
+// last grant of a person also their pairwise identifier. The error is [ErrNotFound] or [ErrUnavailable].
 func (s *Store) Delete(ctx context.Context, id, by string) error {
 	err := s.write(ctx, actionDelete+" of a grant", func(ctx context.Context, tx querier) error {
 		var provider, source, person string
@@ -170,6 +170,9 @@ func (s *Store) Delete(ctx context.Context, id, by string) error {
 			return err
 		}
 		if err := s.deleteRows(ctx, tx, "DELETE FROM grants WHERE id = ", id, ""); err != nil {
+			return err
+		}
+		if err := s.deletePersonWithoutGrant(ctx, tx, provider, source, persons); err != nil {
 			return err
 		}
 		return s.recordDecision(ctx, tx, actionDelete, id, by)

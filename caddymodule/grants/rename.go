@@ -42,8 +42,8 @@ func (s *Store) CountByProvider(ctx context.Context) (all []ProviderCount, err e
 // renameBatch is how many rows change their provider in one transaction.
 const renameBatch = 100
 
-// Rename gives all grants and flows of a provider to another name of it, and
-// returns how many there were. The provider's name is part of the pseudonyms that
+// Rename gives all grants, flows and pairwise identifiers of a provider to another
+// name of it, and returns how many there were. The provider's name is part of the pseudonyms that
 // rows are found by, and of what their seals are bound to: so each row is sealed
 // anew, by a new row key, and the old one does not open any more.
 //
@@ -56,7 +56,7 @@ func (s *Store) Rename(ctx context.Context, before, after, by string) (n int, er
 	if before == after || before == "" || after == "" {
 		return 0, errors.New("name two different providers")
 	}
-	for _, table := range []func(ctx context.Context, tx querier, before, after string) (int, error){s.renameGrants, s.renameFlows} {
+	for _, table := range []func(ctx context.Context, tx querier, before, after string) (int, error){s.renameGrants, s.renameFlows, s.renamePeople} {
 		for more := true; more; {
 			if err := ctx.Err(); err != nil {
 				return n, err

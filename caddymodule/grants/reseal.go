@@ -14,7 +14,8 @@ import (
 func (s *Store) CountOutdated(ctx context.Context) (n int, err error) {
 	err = s.read(ctx, "counting what older keys sealed", func(ctx context.Context, db querier) error {
 		return s.queryRow(ctx, db, func(row scanner) error { return row.Scan(&n) },
-			"SELECT (SELECT count(*) FROM grants WHERE sealed_by <> ", s.primaryKeyName(), ") + (SELECT count(*) FROM journeys WHERE sealed_by <> ", s.primaryKeyName(), ")")
+			"SELECT (SELECT count(*) FROM grants WHERE sealed_by <> ", s.primaryKeyName(), ") + (SELECT count(*) FROM journeys WHERE sealed_by <> ", s.primaryKeyName(),
+			") + (SELECT count(*) FROM people WHERE sealed_by <> ", s.primaryKeyName(), ")")
 	})
 	return n, err
 }
@@ -24,7 +25,7 @@ func (s *Store) CountOutdated(ctx context.Context) (n int, err error) {
 // by is the operator, for the record. The error is an [ErrDamaged] that names the
 // grant, [ErrUnavailable] or ctx's.
 func (s *Store) Reseal(ctx context.Context, by string) (n int, err error) {
-	for _, table := range []func(context.Context, querier) (int, error){s.resealGrants, s.resealFlows} {
+	for _, table := range []func(context.Context, querier) (int, error){s.resealGrants, s.resealFlows, s.resealPeople} {
 		for more := true; more; {
 			if err := ctx.Err(); err != nil {
 				return n, err

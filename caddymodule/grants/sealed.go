@@ -14,8 +14,13 @@ type sealedOwner struct {
 	Subject  string   `json:"subject"`
 	Slot     string   `json:"slot,omitempty"`
 	Account  string   `json:"account,omitempty"`
-	Kind     FlowKind `json:"kind,omitempty"`
-	Sequence int64    `json:"told,omitempty"` // of a grant: when it was handed over, see [Store.nextSequence]
+	Label    string   `json:"label,omitempty"`  // of a grant: how the account is shown
+	Scopes   []string `json:"scopes,omitzero"`  // of a grant: those that were granted; none is not the same as no word of it
+	Sequence int64    `json:"told,omitempty"`   // of a grant: when it was handed over, see [Store.nextSequence]
+	Kind     FlowKind `json:"kind,omitempty"`   // of a flow
+	Mode     FlowMode `json:"mode,omitempty"`   // of a flow; empty: by callback
+	Ticket   bool     `json:"ticket,omitempty"` // of a flow: see [Flow.Ticket]
+	Pairwise string   `json:"id,omitempty"`     // of a person: see [Store.PairwiseID]
 }
 
 func (i sealedOwner) toOwner(provider, source string) Owner {
@@ -28,17 +33,24 @@ func newSealedOwner(o Owner, kind FlowKind) sealedOwner {
 
 // sealGrant returns the sealed columns of a grant, by a new row key that is kept
 // with it.
-func (s *Store) sealGrant(ctx context.Context, tx querier, g *Grant) (owner, secret []byte, err error) {
+func (s *Store) sealGrant(ctx context.Context, tx querier, g *Grant) (*sealedColumns, error) {
 	k, err := s.newRowKey(ctx, tx)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	owner, err = k.sealJSON(sealedOwner{Realm: g.Realm, Subject: g.Subject, Slot: g.Slot, Account: g.Account, Sequence: g.sequence}, g.ownerAAD()...)
-	if err != nil {
-		return nil, nil, err
+	owner := newSealedOwner(g.Owner, "")
+	owner.Account, owner.Label, owner.Scopes, owner.Sequence = g.Account, g.Label, g.Scopes, g.sequence
+	sealed := &sealedColumns{secret: k.seal([]byte(g.Secret.Reveal()), g.secretAAD()...), tokens: []byte{}} // a driver takes nil for NULL
+	if sealed.owner, err = k.sealJSON(owner, g.ownerAAD()...); err != nil {
+		return nil, err
+	}
+	if g.Tokens != (delegation.GrantTokens{}) {
+		if sealed.tokens, err = k.sealJSON(newStoredTokens(g.Tokens), g.tokensAAD()...); err != nil {
+			return nil, err
+		}
 	}
 	g.rowKey = k.id
-	return owner, k.seal([]byte(g.Secret.Reveal()), g.secretAAD()...), nil
+	return sealed, nil
 }
 
 func (g *Grant) ownerAAD() []string { return []string{"owner of grant", g.Provider, g.Source, g.ID} }
@@ -47,13 +59,17 @@ func (g *Grant) secretAAD() []string {
 	return []string{"secret of grant", g.Provider, g.Source, g.ID, g.Realm, g.Subject, g.Slot, g.Account}
 }
 
-// openOwner opens a grant's column owner into its Owner and Account.
+func (g *Grant) tokensAAD() []string {
+	return []string{"tokens of grant", g.Provider, g.Source, g.ID, g.Realm, g.Subject, g.Slot, g.Account}
+}
+
+// openOwner opens a grant's column owner into its Owner, Account, Label and Scopes.
 func (g *Grant) openOwner(k *rowKey, sealed []byte) error {
 	var who sealedOwner
 	if err := k.openJSON(sealed, &who, g.ownerAAD()...); err != nil {
 		return err
 	}
-	g.Owner, g.Account, g.sequence = who.toOwner(g.Provider, g.Source), who.Account, who.Sequence
+	g.Owner, g.Account, g.Label, g.Scopes, g.sequence = who.toOwner(g.Provider, g.Source), who.Account, who.Label, who.Scopes, who.Sequence
 	return nil
 }
 

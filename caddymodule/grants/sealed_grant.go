@@ -14,17 +14,22 @@ const maxRereads = 5
 // sealedGrant is a grant as the database has it.
 type sealedGrant struct {
 	Grant
-	owner, secret []byte
+	sealedColumns
 }
+
+// sealedColumns are the columns of a grant that its row key seals.
+type sealedColumns struct{ owner, secret, tokens []byte }
 
 // scanGrant reads a row of grantColumns.
 func scanGrant(row scanner) (*sealedGrant, error) {
 	r := new(sealedGrant)
-	var created, changed int64
-	if err := row.Scan(&r.ID, &r.Provider, &r.Source, &r.State, &r.owner, &r.secret, &r.rowKey, &r.version, &created, &changed); err != nil {
+	var lastUsed, ends, created, changed int64
+	if err := row.Scan(&r.ID, &r.Provider, &r.Source, &r.State, &r.owner, &r.secret, &r.tokens, &r.rowKey, &r.Version,
+		&r.SuspendCause, &r.SuspendCount, &lastUsed, &ends, &created, &changed); err != nil {
 		return nil, err
 	}
 	r.Created, r.Changed = time.UnixMilli(created), time.UnixMilli(changed)
+	r.LastUsed, r.Ends = optionalTime(lastUsed), optionalTime(ends)
 	return r, nil
 }
 
@@ -52,5 +57,8 @@ func (s *Store) openGrant(ctx context.Context, db querier, r *sealedGrant) (*Gra
 	if err := r.openOwner(k, r.owner); err != nil {
 		return nil, err
 	}
-	return &r.Grant, r.openSecret(k, r.secret)
+	if err := r.openSecret(k, r.secret); err != nil {
+		return nil, err
+	}
+	return &r.Grant, r.openTokens(k, r.tokens)
 }

@@ -13,7 +13,7 @@ import (
 func (s *Store) Suspend(ctx context.Context, g *Grant) (done bool, err error) {
 	err = s.write(ctx, "suspending a grant", func(ctx context.Context, tx querier) error {
 		n, err := s.exec(ctx, tx, "UPDATE grants SET state = 'suspended', version = version + 1, changed = ", millis(time.Now()),
-			" WHERE id = ", g.ID, " AND state = 'active' AND version = ", g.version, "")
+			" WHERE id = ", g.ID, " AND state = 'active' AND version = ", g.Version, "")
 		done = n == 1
 		return err
 	})
@@ -31,7 +31,7 @@ func (s *Store) Resume(ctx context.Context, g *Grant, accepted bool) (now *Grant
 	}
 	err = s.write(ctx, "trying a grant again", func(ctx context.Context, tx querier) error {
 		n, err := s.exec(ctx, tx, "UPDATE grants SET state = ", string(state), ", version = version + 1, changed = ", millis(time.Now()),
-			" WHERE id = ", g.ID, " AND state = 'suspended' AND version = ", g.version, "")
+			" WHERE id = ", g.ID, " AND state = 'suspended' AND version = ", g.Version, "")
 		if err == nil && n == 1 && accepted {
 			now, err = s.byOwner(ctx, tx, g.Owner)
 		}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package grants
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/tuple"
+)
+
+// storedResult is a [PendingResult] in a flow's row, before it is sealed. When the
+// flow has ended only its digest is left, by which the same result is told from
+// another: the credential is in the grant then, and deleted with it.
+type storedResult struct {
+	Account  string            `json:"account,omitempty"`
+	Label    string            `json:"label,omitempty"`
+	Scopes   []string          `json:"scopes,omitzero"`
+	Secret   []byte            `json:"secret,omitempty"` // bytes, because JSON replaces what is not UTF-8
+	Tokens   storedTokens      `json:"tokens,omitzero"`
+	Reply    map[string]string `json:"reply,omitempty"`
+	Sequence int64             `json:"at"` // when it was handed over, see [Store.nextSequence]
+	// Digest is that of account, secret and tokens, once these are gone.
+	Digest []byte `json:"sum,omitempty"`
+	// Reason is why the flow has led to nothing; empty otherwise.
+	Reason string `json:"reason,omitempty"`
+}
+
+func newStoredResult(r PendingResult) storedResult {
+	return storedResult{
+		Account: r.Account, Label: r.Label, Scopes: r.Scopes, Secret: []byte(r.Secret.Reveal()), Tokens: newStoredTokens(r.Tokens), Reply: r.Reply,
+	}
+}
+
+func (t storedResult) isZero() bool { return t.Sequence == 0 && t.Reason == "" }
+
+// resultDigest is a SHA-256 over account, secret and tokens. It is kept sealed.
+func resultDigest(account string, secret []byte, tokens storedTokens) []byte {
+	parts := []string{account, string(secret)}
+	if len(tokens.Access)+len(tokens.Refresh) > 0 { // which older programs did not know
+		parts = append(parts, string(tokens.Access), string(tokens.Refresh))
+	}
+	sum := sha256.Sum256(tuple.Encode(parts...))
+	return sum[:]
+}
+
+// digestOnly returns the part of a result that stays when its flow has ended.
+func (t storedResult) digestOnly() storedResult {
+	return storedResult{Sequence: t.Sequence, Digest: resultDigest(t.Account, t.Secret, t.Tokens), Reply: t.Reply, Reason: t.Reason}
+}
+
+// equals tells whether the platform has handed over the same before.
+func (t storedResult) equals(what PendingResult) bool {
+	sum := t.Digest
+	if sum == nil {
+		sum = resultDigest(t.Account, t.Secret, t.Tokens)
+	}
+	return subtle.ConstantTimeCompare(sum, resultDigest(what.Account, []byte(what.Secret.Reveal()), newStoredTokens(what.Tokens))) == 1
+}
+
+// storedSecret is what a flow keeps for whoever redeems, before it is sealed.
+type storedSecret struct {
+	Scopes    []string `json:"scopes,omitempty"`
+	ReturnURL string   `json:"return_url,omitempty"`
+	Verifier  []byte   `json:"verifier,omitempty"`
+	Secret    []byte   `json:"secret,omitempty"`
+}
+
+// newStoredSecret is empty for a flow in which nothing is redeemed.
+func newStoredSecret(f *Flow) storedSecret {
+	if f.Mode == FlowCallback {
+		return storedSecret{}
+	}
+	return storedSecret{Scopes: f.Scopes, ReturnURL: f.ReturnURL, Verifier: []byte(f.Verifier.Reveal()), Secret: []byte(f.Secret.Reveal())}
+}
+
+func (t storedSecret) isZero() bool {
+	return len(t.Scopes)+len(t.ReturnURL)+len(t.Verifier)+len(t.Secret) == 0
+}
