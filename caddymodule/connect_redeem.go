@@ -36,7 +36,7 @@ func (v *connectRequest) redeem() error {
 		return err
 	}
 	redeemed, err := v.consents.Redeem(v.r.Context(), grants.RedeemRequest{Person: v.owner, BrowserToken: browserToken, Handed: handed})
-	end()
+	end(askedPlatform(redeemed, err))
 	v.recordRedeemed(redeemed, err, v.owner)
 	if err != nil {
 		return err

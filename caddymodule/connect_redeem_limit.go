@@ -12,44 +12,71 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/lru"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/ratelimit"
 )
 
 // redeemLimiter limits how often one person has the platform asked to exchange what
 // they hand over. A page that hands over the same once more, while that is being
-// exchanged, has the platform asked for nothing, and is not counted.
+// exchanged, has the platform asked for nothing, and neither has a flow that there
+// is not: they are not counted.
 type redeemLimiter struct {
 	people *ratelimit.PerPerson
 
 	mu      sync.Mutex
 	running map[handedOver]int
+	asked   map[handedOver]bool       // of running: the platform may have been asked
+	pending map[delegation.Person]int // how many of running are a person's
 }
 
 // handedOver is a hash of who hands over what.
 type handedOver [sha256.Size]byte
 
 func newRedeemLimiter() *redeemLimiter {
-	return &redeemLimiter{people: ratelimit.New(), running: make(map[handedOver]int)}
+	return &redeemLimiter{people: ratelimit.New(), running: make(map[handedOver]int), asked: make(map[handedOver]bool), pending: make(map[delegation.Person]int)}
 }
 
-// begin tells whether a person may hand something over now. If so, the returned
-// function is to be called at the end. The error is too_many_requests.
-func (l *redeemLimiter) begin(who delegation.Person, handed url.Values) (end func(), err error) {
+// begin tells whether a person may hand something over now. If so, end is to be
+// called at the end, with whether the platform may have been asked. The error is
+// too_many_requests.
+func (l *redeemLimiter) begin(who delegation.Person, handed url.Values) (end func(asked bool), err error) {
 	key := handedOver(sha256.Sum256([]byte(url.Values{"realm": {who.Realm}, "subject": {who.Subject}, "handed": {handed.Encode()}}.Encode())))
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.running[key] == 0 && !l.people.Allow(who) {
-		return nil, tooOften()
+	if l.running[key] == 0 {
+		if l.people.Left(who) <= l.pending[who] {
+			return nil, tooOften()
+		}
+		l.pending[who]++
 	}
 	l.running[key]++
-	return func() {
+	return func(asked bool) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		if l.running[key]--; l.running[key] == 0 {
-			delete(l.running, key)
+		if asked {
+			l.asked[key] = true
+		}
+		if l.running[key]--; l.running[key] > 0 {
+			return
+		}
+		if l.asked[key] {
+			l.people.Allow(who)
+		}
+		delete(l.running, key)
+		delete(l.asked, key)
+		if l.pending[who]--; l.pending[who] == 0 {
+			delete(l.pending, who)
 		}
 	}, nil
+}
+
+// askedPlatform reports whether redeeming has come as far as the platform.
+func askedPlatform(redeemed *grants.Redeemed, err error) bool {
+	if err != nil {
+		return delegation.AsRefusal(err).Code != delegation.FlowExpired
+	}
+	return redeemed.First
 }
 
 // ticketLimiter is a redeemLimiter for native apps, of which nobody knows whose
@@ -76,7 +103,7 @@ func (l *ticketLimiter) recordIssued(ticket string, ends time.Time) {
 }
 
 // begin is [redeemLimiter.begin] for a ticket.
-func (l *ticketLimiter) begin(ticket string, handed url.Values) (end func(), err error) {
+func (l *ticketLimiter) begin(ticket string, handed url.Values) (end func(asked bool), err error) {
 	return l.tickets.begin(delegation.Person{Subject: ticket}, handed)
 }
 

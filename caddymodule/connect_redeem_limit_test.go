@@ -17,39 +17,55 @@ import (
 )
 
 // TestRedeemLimiter protects the platform from one person who hands over token after
-// token, and pages that hand over the same one several times at once from being
-// refused for it.
+// token, one by one or all at once, and pages that hand over the same one several
+// times at once from being refused for it.
 func TestRedeemLimiter(t *testing.T) {
 	l, alice, bob := newRedeemLimiter(), delegation.Person{Subject: "alice"}, delegation.Person{Subject: "bob"}
 	token := func(n int) url.Values { return url.Values{"specialToken": {strconv.Itoa(n)}} }
-	end, err := l.begin(alice, token(0))
-	if err != nil {
-		t.Fatal(err)
+	var ends []func(bool)
+	begin := func(who delegation.Person, n int) bool {
+		end, err := l.begin(who, token(n))
+		if err != nil {
+			if delegation.AsRefusal(err).Code != delegation.TooManyRequests {
+				t.Error(err)
+			}
+			return false
+		}
+		ends = append(ends, end)
+		return true
+	}
+	over := func(asked bool) {
+		for _, end := range ends {
+			end(asked)
+		}
+		ends = nil
 	}
 	for range 100 {
-		again, err := l.begin(alice, token(0))
-		if err != nil {
+		if !begin(alice, 0) {
 			t.Fatal("the same at once is refused")
 		}
-		defer again()
+		over(false) // no such flow
 	}
-	end()
-	refused := 0
-	for n := range 10 {
-		if end, err := l.begin(alice, token(n+1)); err == nil {
-			end()
-		} else if refused++; delegation.AsRefusal(err).Code != delegation.TooManyRequests {
-			t.Error(err)
+	for range 100 {
+		if !begin(alice, 0) {
+			t.Fatal("the same at once is refused")
 		}
 	}
-	if refused != 6 { // one of five was token 0
-		t.Errorf("%d of 10 other tokens are refused", refused)
+	over(true)
+	for n := range 10 {
+		if got := begin(alice, n+1); got != (n < 4) { // one of five was token 0
+			t.Errorf("token %d at once with others: %t", n+1, got)
+		}
 	}
-	if _, err := l.begin(bob, token(99)); err != nil {
-		t.Error("somebody else is stopped")
+	if !begin(alice, 1) || !begin(bob, 99) {
+		t.Error("what is running already, or somebody else, is stopped")
 	}
-	if len(l.running) != 2 { // token 0, whose calls have not ended, and bob's
-		t.Errorf("%d are remembered as running", len(l.running))
+	over(true)
+	if begin(alice, 11) {
+		t.Error("a sixth")
+	}
+	if len(l.running)+len(l.pending)+len(l.asked) > 0 {
+		t.Errorf("left: %v %v %v", l.running, l.pending, l.asked)
 	}
 }
 

@@ -56,8 +56,8 @@ func (v *connectRequest) exchangeTicket(ticket string) (*grants.Redeemed, error)
 	if err != nil {
 		return nil, err
 	}
-	defer end()
 	redeemed, err := v.consents.Redeem(v.r.Context(), grants.RedeemRequest{Ticket: ticket, Handed: handed})
+	end(askedPlatform(redeemed, err))
 	if err != nil && delegation.AsRefusal(err).Code == delegation.FlowExpired {
 		limiter.recordUnknown(v.r)
 	}

@@ -5,8 +5,9 @@ package grants
 import (
 	"context"
 	"errors"
-	"slices"
+	"math"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/consent"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
@@ -25,46 +26,81 @@ type Return struct {
 	// does not touch. It is called before anything is changed, outside of any
 	// transaction, only if the answer matters, and with a context that does not end
 	// with the request. Nil: the credential is accepted.
-	Probe func(ctx context.Context, result *Grant, hasActive bool) ProbeResult
+	Probe Probe
 }
 
 // ProbeResult is the platform's verdict on a credential.
 type ProbeResult = delegation.ProbeResult
 
-// The results of a probe, see [completions].
+// The results of a probe, see [consent.Completion].
 const (
 	ProbeAccepted = delegation.ProbeAccepted
 	ProbeUnknown  = delegation.ProbeUnknown
 	ProbeRefused  = delegation.ProbeRefused
 )
 
-// Complete ends a consent flow, and puts its result into use as [completions]
-// says. It returns the grant that the owner has in use then, which may be nil with
-// an error. first is true in the one call that ends the flow, also where the error
-// says that its result is not used; false if it had ended before or is older than
-// the grant in use. The error is [ErrNotFound], [ErrPending], [ErrForeignFlow],
-// [ErrConflict], [ErrOtherAccount], [ErrProbeRefused], [ErrDamaged] or
-// [ErrUnavailable].
+// Complete ends a consent flow, and puts its result into use as
+// [consent.Complete] says. It returns the grant that the owner has in use then,
+// which may be nil with an error. first is true in the one call that ends the flow,
+// also where the error says that its result is not used; false if it had ended
+// before or is older than the grant in use. The error is [ErrNotFound],
+// [ErrPending], [ErrForeignFlow], [ErrConflict], [ErrOtherAccount],
+// [ErrProbeRefused], an [EndedError], [ErrDamaged] or [ErrUnavailable].
 func (s *Store) Complete(ctx context.Context, ret Return) (g *Grant, first bool, err error) {
 	ctx = delegation.Detach(ctx)
-	probed, err := s.probe(ctx, ret)
+	find := func(ctx context.Context, db querier) (*storedFlow, consent.Action, error) {
+		if ret.Person == (delegation.Person{}) {
+			return nil, 0, ErrForeignFlow
+		}
+		f, err := s.flowOfBrowser(ctx, db, ret)
+		if err != nil {
+			return nil, 0, err
+		}
+		now, err := s.now(ctx, db)
+		return f, f.next(now, consent.Returned), err
+	}
+	probed, err := s.probe(ctx, ret.Probe, find)
 	if err != nil {
 		return nil, false, err
 	}
+	return s.finish(ctx, probed, find)
+}
+
+// unnumbered is the sequence of a result that is handed over while its flow is
+// completed: later than all.
+const unnumbered = math.MaxInt64
+
+// flowFinder returns a flow with its result, and what is done to it.
+type flowFinder func(ctx context.Context, db querier) (*storedFlow, consent.Action, error)
+
+// finish ends a flow with its result, or tells what it has ended with.
+func (s *Store) finish(ctx context.Context, probed ProbeResult, find flowFinder) (g *Grant, first bool, err error) {
 	var outcome error // of a flow that has ended: the transaction is committed with it
 	err = s.write(ctx, "completing a consent flow", func(ctx context.Context, tx querier) error {
-		f, err := s.returnedFlow(ctx, tx, ret)
+		f, action, err := find(ctx, tx)
 		if err != nil {
 			return err
 		}
-		if f.state == flowDone {
-			g, err = s.find(ctx, tx, ret.Owner)
+		switch action {
+		case consent.Again:
+			g, outcome, err = s.endedWith(ctx, tx, f)
 			return err
+		case consent.Finish:
+		case consent.Wait:
+			return ErrPending
+		default: // consent.Gone
+			return ErrNotFound
+		}
+		if f.result.Sequence == unnumbered {
+			if f.result.Sequence, err = s.nextSequence(ctx, tx); err != nil {
+				return err
+			}
 		}
 		if g, first, outcome, err = s.applyResult(ctx, tx, f, probed); err != nil {
 			return err
 		}
 		f.state, f.result = flowDone, f.result.digestOnly() // the credential is in the grant now
+		f.result.Outcome = outcomeName(outcome)
 		return s.replaceFlow(ctx, tx, f)
 	})
 	if err != nil {
@@ -73,19 +109,39 @@ func (s *Store) Complete(ctx context.Context, ret Return) (g *Grant, first bool,
 	return g, first, outcome
 }
 
+// endedWith returns the grant that the owner of an ended flow has in use; with the
+// reason if the flow has ended without a result, and perhaps without a grant then.
+func (s *Store) endedWith(ctx context.Context, db querier, f *storedFlow) (g *Grant, outcome, err error) {
+	g, err = s.find(ctx, db, f.owner)
+	if f.result.Reason == "" {
+		return g, nil, err
+	}
+	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrConflict) {
+		err = nil
+	}
+	return g, &EndedError{f.result.Reason}, err
+}
+
 // probe asks the platform whether it accepts a flow's result, if that matters. It
 // reads outside of a transaction: a page that asks again and again whether the
 // platform has answered must not keep writers waiting.
-func (s *Store) probe(ctx context.Context, ret Return) (ProbeResult, error) {
+func (s *Store) probe(ctx context.Context, probe Probe, find flowFinder) (ProbeResult, error) {
 	var ask func() ProbeResult
 	err := s.read(ctx, "looking for a consent flow", func(_ context.Context, db querier) error {
-		f, err := s.returnedFlow(ctx, db, ret)
-		if err != nil || f.state == flowDone || ret.Probe == nil {
+		f, action, err := find(ctx, db)
+		switch {
+		case err != nil:
 			return err
+		case action == consent.Wait:
+			return ErrPending
+		case action == consent.Gone:
+			return ErrNotFound
+		case action != consent.Finish || probe == nil:
+			return nil
 		}
 		g, inUse, err := s.resultAndInUse(ctx, db, f)
-		if err == nil && f.completionRow(g, inUse).needsProbe() {
-			ask = func() ProbeResult { return ret.Probe(ctx, g, inUse != nil && inUse.State == Active) }
+		if err == nil && f.completions(g, inUse).NeedsProbe() {
+			ask = func() ProbeResult { return probe(ctx, g, inUse != nil && inUse.State == Active) }
 		}
 		return err
 	})
@@ -93,33 +149,6 @@ func (s *Store) probe(ctx context.Context, ret Return) (ProbeResult, error) {
 		return ProbeAccepted, err
 	}
 	return ask(), nil
-}
-
-// returnedFlow returns the flow that a browser comes back from, staged or done. The
-// error is [ErrForeignFlow] unless person and browser are those that have begun it
-// (RFC 6749 section 10.12, login CSRF): otherwise an attacker could have a victim
-// consent in the attacker's flow, and read the victim's data.
-func (s *Store) returnedFlow(ctx context.Context, db querier, ret Return) (*storedFlow, error) {
-	f, err := s.flowByToken(ctx, db, ret.Provider, ret.Source, "back", ret.StateToken)
-	if err != nil {
-		return nil, err
-	}
-	now, err := s.now(ctx, db)
-	if err != nil {
-		return nil, err
-	}
-	rightBrowser := f.browser == "" && ret.AnyBrowser ||
-		f.browser != "" && slices.Contains(s.tokenPseudonyms("browser", ret.BrowserToken), f.browser)
-	switch {
-	case f.owner != ret.Owner || !rightBrowser:
-		return nil, ErrForeignFlow
-	case f.expired(now):
-		return nil, ErrNotFound
-	case f.state == flowOpen:
-		return nil, ErrPending
-	default:
-		return f, nil
-	}
 }
 
 // resultAndInUse returns the grant that a flow leads to, and that which its owner
@@ -141,46 +170,30 @@ func (s *Store) resultAndInUse(ctx context.Context, db querier, f *storedFlow) (
 	}, inUse, err
 }
 
-// applyResult carries out the entry of [completions] for a flow's result. outcome
+// applyResult carries out the [consent.Completion] of a flow's result. outcome
 // is the error for the browser's user; err is a fault that undoes the transaction.
 func (s *Store) applyResult(ctx context.Context, tx querier, f *storedFlow, probed ProbeResult) (g *Grant, first bool, outcome, err error) {
 	result, inUse, err := s.resultAndInUse(ctx, tx, f)
 	if err != nil {
 		return nil, false, nil, err
 	}
-	switch done := f.completionRow(result, inUse)[probed]; done {
-	case dropOlder:
+	switch done := f.completions(result, inUse)[probed]; done {
+	case consent.DropOlder:
 		return inUse, false, nil, nil
-	case dropUpdate:
+	case consent.DropUpdate:
 		return inUse, true, ErrNotFound, nil
-	case dropOtherAccount:
+	case consent.DropOtherAccount:
 		return inUse, true, ErrOtherAccount, nil
-	case keepRetired:
+	case consent.KeepRetired:
 		result.State = Retired
 		return inUse, true, ErrProbeRefused, s.insert(ctx, tx, result)
-	case useSuspended:
+	case consent.UseSuspended:
 		result.State = Suspended
 		return result, true, ErrProbeRefused, s.putInUse(ctx, tx, result, false)
-	default: // useProven and useUnproven
-		if err = s.putInUse(ctx, tx, result, done == useProven); err == nil && result.State == Conflict {
+	default: // consent.UseProven and consent.UseUnproven
+		if err = s.putInUse(ctx, tx, result, done == consent.UseProven); err == nil && result.State == Conflict {
 			outcome = ErrConflict
 		}
 		return result, true, outcome, err
 	}
-}
-
-// Pending returns nil if the owner has a consent flow under way, [ErrNotFound] if
-// not. A flow that the platform has answered counts for an hour after it has
-// expired: later the page should offer to begin anew.
-func (s *Store) Pending(ctx context.Context, o Owner) error {
-	return s.read(ctx, "looking for a consent flow", func(ctx context.Context, db querier) error {
-		now, err := s.now(ctx, db)
-		if err != nil {
-			return err
-		}
-		var id string
-		return s.queryRow(ctx, db, func(row scanner) error { return row.Scan(&id) },
-			"SELECT id FROM journeys WHERE provider = ", o.Provider, " AND source = ", o.Source, " AND person IN ", s.ownerPseudonyms(o),
-			" AND (state = 'open' AND expires > ", millis(now), " OR state = 'staged' AND expires > ", millis(now.Add(-returnGraceAnyBrowser)), ") LIMIT 1")
-	})
 }

@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"testing"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/consent"
 )
 
 var (
@@ -15,10 +17,10 @@ var (
 	completionNames = []string{"use proven", "use unproven", "use suspended", "keep retired", "drop older", "drop update", "drop other account"}
 )
 
-// completionCase is one cell of completions, with people and accounts of its own.
+// completionCase is one cell of [consent.Complete], with people and accounts of its own.
 type completionCase struct {
-	origin    flowOrigin
-	owns      ownership
+	origin    consent.Origin
+	owns      consent.Ownership
 	probe     ProbeResult
 	foreign   bool // the account of the result belongs to somebody else
 	who       string
@@ -26,12 +28,12 @@ type completionCase struct {
 }
 
 func (c *completionCase) newer() bool {
-	return c.owns == ownsActiveSameNewer || c.owns == ownsActiveOtherNewer || c.owns == ownsSuspendedSameNewer
+	return c.owns == consent.OwnsActiveSameNewer || c.owns == consent.OwnsActiveOtherNewer || c.owns == consent.OwnsSuspendedSameNewer
 }
 
-func (c *completionCase) suspended() bool { return c.owns >= ownsSuspendedSame }
+func (c *completionCase) suspended() bool { return c.owns >= consent.OwnsSuspendedSame }
 
-func (c *completionCase) same() bool { return c.own == c.came && c.owns != ownsNothing }
+func (c *completionCase) same() bool { return c.own == c.came && c.owns != consent.OwnsNothing }
 
 // prepare brings a flow to where it can be completed: its owner has a grant with
 // the secret "before", and its result the secret "after".
@@ -39,9 +41,9 @@ func (c *completionCase) prepare(t *testing.T, s *Store) *Flow {
 	t.Helper()
 	f := newFlow(c.who)
 	switch c.origin {
-	case connectAnywhere:
+	case consent.ConnectAnywhere:
 		f.AnyBrowser = true
-	case update:
+	case consent.Update:
 		f.Kind = FlowUpdate
 		connected(t, s, c.who, c.own, "begun with") // an update needs a grant to begin
 	}
@@ -56,7 +58,7 @@ func (c *completionCase) prepare(t *testing.T, s *Store) *Flow {
 		want(t, "staging", s.Stage(t.Context(), "mydex", "", f.CorrelationID.Reveal(), pendingResult(c.came, "after")), nil)
 	}
 	switch {
-	case c.owns == ownsNothing:
+	case c.owns == consent.OwnsNothing:
 		stage()
 		alter(t, s, "DELETE FROM grants WHERE person = '"+s.ownerPseudonym(owner(c.who))+"'")
 	case c.newer():
@@ -95,7 +97,7 @@ func statesOf(t *testing.T, s *Store, who string) map[string]State {
 	return found
 }
 
-// TestCompletions runs every cell of completions against a database, with an
+// TestCompletions runs every cell of [consent.Complete] against a database, with an
 // account that is free and with one that belongs to somebody else. It protects
 // those who run the table from a code that does something else, and the promises
 // of the table's comment from a cell that breaks them.
@@ -103,26 +105,27 @@ func TestCompletions(t *testing.T) {
 	each(t, func(t *testing.T, at Options) {
 		s := opened(t, at)
 		n := 0
-		for origin := range completions {
-			for owns, row := range completions[origin] {
+		for origin := range originNames {
+			for owns := range ownershipNames {
+				row := consent.Complete(consent.Origin(origin), consent.Ownership(owns))
 				for probe, done := range row {
 					for _, foreign := range []bool{false, true} {
 						n++
 						c := &completionCase{
-							origin: flowOrigin(origin), owns: ownership(owns), probe: ProbeResult(probe), foreign: foreign,
+							origin: consent.Origin(origin), owns: consent.Ownership(owns), probe: ProbeResult(probe), foreign: foreign,
 							who: fmt.Sprintf("user %d", n), own: fmt.Sprintf("own %d", n), came: fmt.Sprintf("own %d", n),
 						}
 						switch c.owns {
-						case ownsActiveOther, ownsActiveOtherNewer, ownsSuspendedOther:
+						case consent.OwnsActiveOther, consent.OwnsActiveOtherNewer, consent.OwnsSuspendedOther:
 							c.came = fmt.Sprintf("came %d", n)
-						case ownsNothing:
+						case consent.OwnsNothing:
 						default:
 							if foreign {
 								continue // it is the owner's own
 							}
 						}
 						t.Run(fmt.Sprintf("%s/%s/%s/%t", originNames[origin], ownershipNames[owns], probeNames[probe], foreign), func(t *testing.T) {
-							c.run(t, s, done, row.needsProbe())
+							c.run(t, s, done, row.NeedsProbe())
 						})
 					}
 				}
@@ -131,7 +134,7 @@ func TestCompletions(t *testing.T) {
 	})
 }
 
-func (c *completionCase) run(t *testing.T, s *Store, done completion, needsProbe bool) {
+func (c *completionCase) run(t *testing.T, s *Store, done consent.Completion, needsProbe bool) {
 	f := c.prepare(t, s)
 	before := statesOf(t, s, c.who)["before"]
 	probes := 0
@@ -149,31 +152,31 @@ func (c *completionCase) run(t *testing.T, s *Store, done completion, needsProbe
 	wantErr, wantFirst := error(nil), true
 	wantBefore, wantAfter := before, State("") // of the two secrets
 	switch done {
-	case useProven:
+	case consent.UseProven:
 		if wantAfter = Active; c.same() {
 			wantBefore = ""
 		} else if before != "" {
 			wantBefore = Retired
 		}
-	case useUnproven:
+	case consent.UseUnproven:
 		if wantAfter = Active; before != "" {
 			wantBefore = Retired
 		}
-	case useSuspended:
+	case consent.UseSuspended:
 		if wantErr, wantAfter = ErrProbeRefused, Suspended; before != "" {
 			wantBefore = Retired
 		}
-	case keepRetired:
+	case consent.KeepRetired:
 		wantErr, wantAfter = ErrProbeRefused, Retired
-	case dropOlder:
+	case consent.DropOlder:
 		wantFirst = false
-	case dropUpdate:
+	case consent.DropUpdate:
 		wantErr = ErrNotFound
-	case dropOtherAccount:
+	case consent.DropOtherAccount:
 		wantErr = ErrOtherAccount
 	}
-	if c.foreign && (done == useProven || done == useUnproven || done == useSuspended) {
-		if wantBefore, wantAfter = before, Conflict; done != useSuspended {
+	if c.foreign && (done == consent.UseProven || done == consent.UseUnproven || done == consent.UseSuspended) {
+		if wantBefore, wantAfter = before, Conflict; done != consent.UseSuspended {
 			wantErr = ErrConflict
 		}
 	}
@@ -186,7 +189,7 @@ func (c *completionCase) run(t *testing.T, s *Store, done completion, needsProbe
 	if (probes == 1) != needsProbe || probes > 1 {
 		t.Errorf("probed %d times", probes)
 	}
-	if done == dropOlder && (g == nil || g.Secret.Reveal() != "before") {
+	if done == consent.DropOlder && (g == nil || g.Secret.Reveal() != "before") {
 		t.Errorf("an older tab is told of %+v", g)
 	}
 	if c.foreign {
@@ -203,7 +206,7 @@ func (c *completionCase) run(t *testing.T, s *Store, done completion, needsProbe
 	}
 }
 
-// promises are those of the comment of completions, whatever its cells say.
+// promises are those of the table's comment, whatever its cells say.
 func (c *completionCase) promises(t *testing.T, before State, after map[string]State) {
 	t.Helper()
 	refused := c.probe == ProbeRefused
@@ -214,9 +217,9 @@ func (c *completionCase) promises(t *testing.T, before State, after map[string]S
 		t.Error("a grant that works was given up for a refused credential")
 	case before != "" && after["before"] == "" && (c.probe != ProbeAccepted || !c.same()):
 		t.Error("a credential is lost that nothing has replaced")
-	case c.origin != connectHere && !c.same() && before != "" && after["before"] != before:
+	case c.origin != consent.ConnectHere && !c.same() && before != "" && after["before"] != before:
 		t.Error("an update, or a link that anybody may have opened, has replaced the account")
-	case c.origin == update && c.owns == ownsNothing && after["after"] != "":
+	case c.origin == consent.Update && c.owns == consent.OwnsNothing && after["after"] != "":
 		t.Error("an update has connected somebody")
 	case c.newer() && before == Active && after["before"] != Active:
 		t.Error("an older tab has replaced what was consented to later")

@@ -29,7 +29,14 @@
 // What the platform hands over is only staged. The grant counts once the browser
 // that began the flow comes back, signed in as the person who began it. Otherwise
 // an attacker could send a victim the address to consent at, and read the victim's
-// data. What the end of a flow does is a table: completion.go.
+// data.
+//
+// A flow may also end by what the browser brings: a code, or a one-time token that
+// the app's page or an app posts. One caller on one machine claims the flow, redeems
+// outside of any transaction, and reports back ([Store.Claim], [Store.FinishClaim]).
+//
+// What an event does to a flow, and what its end does to the owner's grants, are two
+// tables in the package consent.
 //
 // # Databases
 //

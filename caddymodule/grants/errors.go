@@ -53,6 +53,9 @@ func (s *Store) unavailable(operation string, err error) error {
 
 // isStoreError tells whether an error is one of this package's.
 func isStoreError(err error) bool {
+	if _, ok := errors.AsType[*EndedError](err); ok {
+		return true
+	}
 	return errors.Is(err, ErrNotFound) || errors.Is(err, ErrPending) || errors.Is(err, ErrForeignFlow) || errors.Is(err, ErrConflict) || errors.Is(err, ErrDamaged) || errors.Is(err, ErrUnavailable)
 }
 
@@ -62,6 +65,11 @@ var (
 	ErrPending = errors.New("grants: the platform has not called back yet")
 	// ErrForeignFlow is that another browser or person has begun the flow.
 	ErrForeignFlow = errors.New("grants: the consent flow was begun by another user, or in another browser")
+	// ErrClaimed is that somebody redeems what this flow's browser has brought at
+	// this moment.
+	ErrClaimed = errors.New("grants: the token is being redeemed: ask again")
+	// ErrSpent is that another flow has claimed the one-time token.
+	ErrSpent = errors.New("grants: the one-time token was used in another consent flow")
 	// ErrProbeRefused is that the platform does not accept the credential that it
 	// has handed over.
 	ErrProbeRefused = errors.New("grants: the platform does not accept the credential that it has handed over")
@@ -70,3 +78,14 @@ var (
 	// opened the link.
 	ErrOtherAccount = errors.New("grants: another account is connected, which a consent flow from another device does not replace")
 )
+
+// EndedError is that a flow, or the token that was brought to it, has led to
+// nothing, by the platform's last word.
+type EndedError struct {
+	// Reason is the word that [Store.RefuseClaim] or [Store.Deny] was given.
+	Reason string
+}
+
+func (e *EndedError) Error() string {
+	return "grants: the consent flow has ended without a grant: " + e.Reason
+}

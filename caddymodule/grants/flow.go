@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"time"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/consent"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
@@ -205,8 +206,12 @@ func (s *Store) limitOpenFlows(ctx context.Context, tx querier, o Owner, now tim
 		" AND state = 'open' AND person IN ", s.ownerPseudonyms(o), " ORDER BY expires DESC LIMIT 1000000 OFFSET ", maxOpenFlows-1, ")")
 }
 
-// deleteExpiredFlows deletes the flows that no browser can complete any more.
+// deleteExpiredFlows deletes the flows that no browser can complete any more, and
+// the tokens that no platform takes any more.
 func (s *Store) deleteExpiredFlows(ctx context.Context, tx querier, now time.Time) error {
+	if _, err := s.exec(ctx, tx, "DELETE FROM redeemed WHERE expires < ", millis(now), ""); err != nil {
+		return err
+	}
 	return s.deleteRows(ctx, tx, "DELETE FROM journeys WHERE expires < ", millis(now.Add(-returnGrace)), "")
 }
 
@@ -221,15 +226,17 @@ func (s *Store) Stage(ctx context.Context, provider, source, correlationID strin
 	// A callback without a flow, or one that comes twice, does not have writers
 	// wait.
 	var f *storedFlow
-	if err := s.read(ctx, operation, func(ctx context.Context, db querier) (err error) {
-		f, err = s.stageable(ctx, db, provider, source, correlationID, result)
+	action := consent.Gone
+	judge := func(ctx context.Context, db querier) (err error) {
+		f, action, err = s.stageable(ctx, db, provider, source, correlationID, result)
 		return err
-	}); err != nil || f.state != flowOpen {
+	}
+	if err := s.read(ctx, operation, judge); err != nil || action != consent.Stage {
 		return err
 	}
 	return s.write(ctx, operation, func(ctx context.Context, tx querier) error {
-		f, err := s.stageable(ctx, tx, provider, source, correlationID, result)
-		if err != nil || f.state != flowOpen {
+		err := judge(ctx, tx)
+		if err != nil || action != consent.Stage {
 			return err
 		}
 		f.state, f.result = flowStaged, newStoredResult(result)
@@ -240,22 +247,25 @@ func (s *Store) Stage(ctx context.Context, provider, source, correlationID strin
 	})
 }
 
-// stageable returns the flow that a result is for: an open one, or one that has the
-// same result already.
-func (s *Store) stageable(ctx context.Context, db querier, provider, source, correlationID string, result PendingResult) (*storedFlow, error) {
+// stageable returns the flow that the platform's server has called for, and what is
+// done to it.
+func (s *Store) stageable(ctx context.Context, db querier, provider, source, correlationID string, result PendingResult) (*storedFlow, consent.Action, error) {
 	f, err := s.flowByToken(ctx, db, provider, source, "link", correlationID)
 	if err != nil {
-		return nil, err
-	}
-	if f.state != flowOpen {
-		if !f.result.equals(result) {
-			return nil, ErrNotFound
-		}
-		return f, nil
+		return nil, 0, err
 	}
 	now, err := s.now(ctx, db)
-	if err == nil && f.expired(now) {
+	event := consent.Called
+	switch {
+	case f.result.Sequence == 0:
+	case f.result.equals(result):
+		event = consent.CalledAgain
+	default:
+		event = consent.CalledOtherwise
+	}
+	action := f.next(now, event)
+	if err == nil && action == consent.Gone {
 		err = ErrNotFound
 	}
-	return f, err
+	return f, action, err
 }

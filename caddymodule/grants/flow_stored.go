@@ -36,6 +36,11 @@ func (s *Store) flowByToken(ctx context.Context, db querier, provider, source, c
 		" AND "+column+" IN ", s.tokenPseudonyms(column, token), "")
 }
 
+// flowByID returns a flow by its row's id.
+func (s *Store) flowByID(ctx context.Context, db querier, provider, source, id string) (*storedFlow, error) {
+	return s.queryFlow(ctx, db, "SELECT "+flowColumns+" FROM journeys WHERE provider = ", provider, " AND source = ", source, " AND id = ", id, "")
+}
+
 // queryFlow reads one flow and opens it.
 func (s *Store) queryFlow(ctx context.Context, db querier, pieces ...any) (*storedFlow, error) {
 	// A row's key is gone if the row was replaced after it was read.
@@ -143,21 +148,6 @@ func (s *Store) replaceFlow(ctx context.Context, tx querier, f *storedFlow) erro
 		return err
 	}
 	return s.deleteRowKeys(ctx, tx, before)
-}
-
-// expired tells whether it is too late to complete a flow. A staged result waits
-// for longer than an open flow: the platform may be unable to hand it over again.
-func (f *storedFlow) expired(now time.Time) bool {
-	switch {
-	case f.state == flowOpen:
-		return now.After(f.expires)
-	case f.state == flowStaged && f.browser == "":
-		return now.After(f.expires.Add(returnGraceAnyBrowser))
-	case f.state == flowStaged:
-		return now.After(f.expires.Add(returnGrace))
-	default:
-		return false
-	}
 }
 
 // ownerAAD is the associated data of a flow's owner. The tokens' pseudonyms are

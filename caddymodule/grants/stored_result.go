@@ -5,6 +5,7 @@ package grants
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"errors"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/tuple"
 )
@@ -24,7 +25,26 @@ type storedResult struct {
 	Digest []byte `json:"sum,omitempty"`
 	// Reason is why the flow has led to nothing; empty otherwise.
 	Reason string `json:"reason,omitempty"`
+	// Outcome is why a result was not used, see outcomeNames; empty otherwise.
+	Outcome string `json:"outcome,omitempty"`
 }
+
+// outcomeNames are the errors of [Store.Complete] about a result that is not used,
+// as a flow that has ended keeps them.
+var outcomeNames = map[string]error{
+	"conflict": ErrConflict, "other_account": ErrOtherAccount, "probe_refused": ErrProbeRefused, "no_grant": ErrNotFound,
+}
+
+func outcomeName(outcome error) string {
+	for name, err := range outcomeNames {
+		if errors.Is(outcome, err) {
+			return name
+		}
+	}
+	return ""
+}
+
+func (t storedResult) outcome() error { return outcomeNames[t.Outcome] }
 
 func newStoredResult(r PendingResult) storedResult {
 	return storedResult{

@@ -17,7 +17,7 @@ type PerAddress struct{ failures *PerPerson }
 func NewPerAddress() *PerAddress { return &PerAddress{New()} }
 
 // Spent tells whether too much has failed from an IP address. It counts nothing.
-func (l *PerAddress) Spent(address string) bool { return l.failures.spent(network(address)) }
+func (l *PerAddress) Spent(address string) bool { return l.failures.Left(network(address)) < 1 }
 
 // Record counts a failure.
 func (l *PerAddress) Record(address string) { l.failures.Allow(network(address)) }

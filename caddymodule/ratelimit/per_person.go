@@ -53,12 +53,15 @@ func (l *PerPerson) Allow(who delegation.Person) bool {
 	return limiter.Allow()
 }
 
-// spent tells whether Allow would say no now.
-func (l *PerPerson) spent(who delegation.Person) bool {
+// Left returns how often a person may act now. It counts nothing.
+func (l *PerPerson) Left(who delegation.Person) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	limiter, ok := l.people.Get(who, key(who), time.Now())
-	return ok && limiter.Tokens() < 1
+	if !ok {
+		return burst
+	}
+	return int(limiter.Tokens())
 }
 
 func key(who delegation.Person) string { return strconv.Quote(who.Realm) + strconv.Quote(who.Subject) }

@@ -123,6 +123,13 @@ func (p *Platform) exchange(specialToken, clientSecret string) (r reply, ok, fai
 	return r, true, false
 }
 
+// Exchange is what an endpoint that is written by hand does with a special token. ok
+// is false if the platform refuses it.
+func (p *Platform) Exchange(specialToken string) (account string, ok bool) {
+	r, ok, _ := p.exchange(specialToken, ClientSecret)
+	return r.account, ok
+}
+
 // serveData answers whose data it is by the access token.
 func (p *Platform) serveData(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
