@@ -71,19 +71,26 @@ func (h *keyHolder) noteRows(people map[string]string) {
 			h.rows = append(h.rows, row)
 		}
 	}
-	read("SELECT id, owner, secret"+columns+" FROM grants", func(c [][]byte) stolenRow {
-		row := stolenRow{sealed: c[1:3], places: [][]byte{associatedData("owner of grant", "mydex", "", string(c[0]))}}
+	grants, journeys := "SELECT id, owner, secret, ''", "SELECT id, link, back, browser, owner, staged, ''"
+	if _, err := h.db.ExecContext(h.t.Context(), "SELECT tokens FROM grants"); err == nil {
+		grants, journeys = "SELECT id, owner, secret, tokens", "SELECT id, link, back, browser, owner, staged, secret"
+	}
+	read(grants+columns+" FROM grants", func(c [][]byte) stolenRow {
+		row := stolenRow{sealed: c[1:4], places: [][]byte{associatedData("owner of grant", "mydex", "", string(c[0]))}}
 		for subject, account := range people {
-			row.places = append(row.places, associatedData("secret of grant", "mydex", "", string(c[0]), "default", subject, "", account))
+			for _, of := range []string{"secret of grant", "tokens of grant"} {
+				row.places = append(row.places, associatedData(of, "mydex", "", string(c[0]), "default", subject, "", account))
+			}
 		}
 		return row
-	}, 3)
-	read("SELECT id, link, back, browser, owner, staged"+columns+" FROM journeys", func(c [][]byte) stolenRow {
-		return stolenRow{sealed: c[4:6], places: [][]byte{
+	}, 4)
+	read(journeys+columns+" FROM journeys", func(c [][]byte) stolenRow {
+		return stolenRow{sealed: c[4:7], places: [][]byte{
 			associatedData("owner of journey", "mydex", "", string(c[0]), string(c[1]), string(c[2]), string(c[3])),
 			associatedData("staged of journey", "mydex", "", string(c[0])),
+			associatedData("secret of journey", "mydex", "", string(c[0])),
 		}}
-	}, 6)
+	}, 7)
 }
 
 type cells struct {

@@ -55,7 +55,7 @@ var actions = [modes][states][events]Action{
 		Done: {
 			Returned: Again, Denied: Keep,
 			Claimed: Again, ClaimedAgain: Again, ClaimedRefused: Again, ClaimedForeign: Again,
-			Redeemed: Again, RedeemedAway: Again, Refused: Keep, Left: Keep,
+			Redeemed: Again, Refused: Keep, Left: Keep,
 		},
 		Expired: {
 			Redeemed: Finish, RedeemedAway: Stage, Refused: Fail, Left: Keep,

@@ -85,8 +85,8 @@ func (c *Consents) hookContext(ctx context.Context) (context.Context, context.Ca
 // no value.
 func (c *Consents) decode(g *Grant) (*delegation.Grant, error) {
 	decoded := &delegation.Grant{
-		ID: g.ID, Version: g.version, Person: g.Person, Source: g.Source, Account: g.Account, Secret: g.Secret,
-		Suspended: g.State != Active, Created: g.Created, Changed: g.Changed,
+		ID: g.ID, Version: g.Version, Person: g.Person, Source: g.Source, Account: g.Account, Label: g.Label, Scopes: g.Scopes,
+		Secret: g.Secret, Tokens: g.Tokens, Suspended: g.State != Active, Created: g.Created, Changed: g.Changed,
 	}
 	if c.o.Decoder == nil {
 		return decoded, nil
@@ -102,7 +102,7 @@ func (c *Consents) decode(g *Grant) (*delegation.Grant, error) {
 // stored returns a grant as the database knows it, as far as a change of its state
 // needs it.
 func (c *Consents) stored(g *delegation.Grant) *Grant {
-	return &Grant{ID: g.ID, Owner: c.owner(g.Person), Account: g.Account, version: g.Version}
+	return &Grant{ID: g.ID, Owner: c.owner(g.Person), Account: g.Account, Version: g.Version}
 }
 
 var errNoConsent = errors.New("the user has not connected, or what they consented to is no longer accepted")

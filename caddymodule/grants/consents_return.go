@@ -78,23 +78,24 @@ func (c *Consents) probe() func(context.Context, *Grant, bool) ProbeResult {
 		if err != nil {
 			return ProbeUnknown // its first use tells
 		}
-		switch c.probeGrant(ctx, decoded) {
-		case delegation.ProbeAccepted:
-			return ProbeAccepted
-		case delegation.ProbeRefused:
-			if hasActive || c.o.Cache.pace.maySuspend(g.Person) {
-				return ProbeRefused
-			}
+		result := c.probeGrant(ctx, decoded)
+		if result == ProbeRefused && !hasActive && !c.o.Cache.pace.maySuspend(g.Person) {
+			return ProbeUnknown
 		}
-		return ProbeUnknown
+		return result
 	}
 }
 
-// probeGrant asks the platform about a grant.
+// probeGrant asks the platform about a grant. What is no verdict says nothing.
 func (c *Consents) probeGrant(ctx context.Context, g *delegation.Grant) delegation.ProbeResult {
 	ctx, cancel := c.hookContext(ctx)
 	defer cancel()
-	return c.o.Prober.ProbeGrant(ctx, g)
+	switch result := c.o.Prober.ProbeGrant(ctx, g); result {
+	case ProbeAccepted, ProbeRefused:
+		return result
+	default:
+		return ProbeUnknown
+	}
 }
 
 // HandleCallback handles a call of the platform's server, such as the one that
@@ -140,5 +141,5 @@ func (c *Consents) pendingResult(r *delegation.ConsentResult) (PendingResult, er
 	if r == nil || r.Account == "" || len(r.Account) > maxAccount {
 		return PendingResult{}, c.faultOf("returned an account of no or more than 1024 bytes")
 	}
-	return PendingResult{Account: r.Account, Secret: r.Secret}, nil
+	return PendingResult{Account: r.Account, Label: r.Label, Scopes: r.Scopes, Secret: r.Secret, Tokens: r.Tokens, Reply: r.Reply}, nil
 }

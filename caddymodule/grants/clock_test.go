@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package grants
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestR12_ReplicaClock protects everybody whose way leads over a machine with a
+// wrong clock, one that stands decades behind: with PostgreSQL all deadlines are the
+// database's. What such a machine begins can be ended by the others, and it ends
+// and claims what they have begun, in time and not too late.
+func TestR12_ReplicaClock(t *testing.T) {
+	address, err := postgresServer(t).Database(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := Options{Postgres: address, Keyset: newKeyset(t)}
+	right := opened(t, at)
+	staged := stagedFlow(t, right, newFlow("staged there"), "1", "key")
+	open, late := begun(t, right, newFlow("open there")), begun(t, right, newFlow("late there"))
+	page, latePage, lapsed := pageFlow(t, right, "page there"), pageFlow(t, right, "late page"), pageFlow(t, right, "lapsed there")
+	busy := pageFlow(t, right, "busy there")
+	claimed(t, right, busy.post("busy"))
+	claimed(t, right, lapsed.post("lapsed"))
+	for _, j := range []*Flow{late, latePage} {
+		alter(t, right, "UPDATE journeys SET expires = $1 WHERE person = $2", millis(time.Now())-1, right.ownerPseudonym(j.Owner))
+	}
+	alter(t, right, "UPDATE journeys SET claim_until = $1 WHERE person = $2", millis(time.Now())-1, right.ownerPseudonym(lapsed.Owner))
+
+	var openHere, pageHere, claimedHere *Flow
+	synctest.Test(t, func(t *testing.T) {
+		wrong, err := Open(t.Context(), at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = wrong.Close() }()
+		if _, first, err := wrong.Complete(t.Context(), staged.returned()); err != nil || !first {
+			t.Errorf("staged there: %t %v", first, err)
+		}
+		want(t, "open there", wrong.Stage(t.Context(), "mydex", "", open.CorrelationID.Reveal(), pendingResult("2", "key")), nil)
+		want(t, "late there", wrong.Stage(t.Context(), "mydex", "", late.CorrelationID.Reveal(), pendingResult("3", "key")), ErrNotFound)
+		want(t, "late there", wrong.Pending(t.Context(), late.Owner), ErrNotFound)
+		want(t, "open there", wrong.Pending(t.Context(), page.Owner), nil)
+		finished(t, wrong, claimed(t, wrong, page.post("page")), "4", "key")
+		_, err = wrong.Claim(t.Context(), latePage.post("late page"))
+		want(t, "late page", err, ErrNotFound)
+		_, err = wrong.Claim(t.Context(), busy.post("busy"))
+		want(t, "busy there", err, ErrClaimed)
+		finished(t, wrong, claimed(t, wrong, lapsed.post("lapsed")), "5", "key")
+		openHere, pageHere, claimedHere = begun(t, wrong, newFlow("open here")), pageFlow(t, wrong, "page here"), pageFlow(t, wrong, "claimed here")
+		claimed(t, wrong, claimedHere.post("claimed"))
+		want(t, "sweeping", wrong.sweepFlows(t.Context()), nil)
+		for _, g := range all(t, wrong) {
+			if age := time.Until(g.Created); age < 20*365*24*time.Hour { // by its clock that is the future
+				t.Errorf("a grant was made at %s", g.Created)
+			}
+		}
+	})
+	want(t, "sweeping", right.sweepFlows(t.Context()), nil)
+	want(t, "open here", right.Stage(t.Context(), "mydex", "", openHere.CorrelationID.Reveal(), pendingResult("6", "key")), nil)
+	if _, first, err := right.Complete(t.Context(), openHere.returned()); err != nil || !first {
+		t.Errorf("open here: %t %v", first, err)
+	}
+	finished(t, right, claimed(t, right, pageHere.post("here")), "7", "key")
+	_, err = right.Claim(t.Context(), claimedHere.post("claimed"))
+	want(t, "claimed here", err, ErrClaimed)
+	for account, who := range map[string]string{"1": "staged there", "4": "page there", "5": "lapsed there", "6": "open here", "7": "page here"} {
+		holds(t, right, who, account, "key")
+	}
+}
