@@ -29,7 +29,7 @@ var presets = map[string]preset{
 			Token: "specialToken", Account: "UserCode", Access: "accessToken", User: "clientUserId", Client: "clientId", Secret: "clientSecret", Public: "publicToken",
 		},
 	},
-	HumanConnectV1: {
+	HumanConnectV1: { //nolint:gosec // names and addresses
 		ExchangeURL:    "https://user.humanapi.co/v1/connect/tokens",
 		APIURL:         "https://api.humanapi.co",
 		WidgetURL:      "https://connect.humanapi.co/connect.js",

@@ -25,12 +25,18 @@ func TestRedeem(t *testing.T) {
 	}{
 		"json": {nil, "specialToken", "application/json", map[string]string{"specialToken": canarySpecial, "clientId": "app", "clientSecret": canarySecret}},
 		"form": {func(c *Config) { c.Body = BodyForm }, "specialToken", "application/x-www-form-urlencoded", map[string]string{"specialToken": canarySpecial, "clientId": "app", "clientSecret": canarySecret}},
-		"fields that are allowed": {func(c *Config) { c.Redeem = []string{"humanId"} }, "specialToken", "application/json",
-			map[string]string{"specialToken": canarySpecial, "humanId": "of-the-page", "clientId": "app", "clientSecret": canarySecret}},
-		"v1": {func(c *Config) { c.Preset, c.Names.Account = HumanConnectV1, "humanId" }, "sessionToken", "application/json",
-			map[string]string{"sessionToken": canarySpecial, "humanId": "of-the-page", "clientId": "app", "clientSecret": canarySecret}},
-		"other words": {func(c *Config) { c.Names = Names{Token: "public_token", Client: "client_id", Secret: "secret"} }, "public_token", "application/json",
-			map[string]string{"public_token": canarySpecial, "client_id": "app", "secret": canarySecret}},
+		"fields that are allowed": {
+			func(c *Config) { c.Redeem = []string{"humanId"} }, "specialToken", "application/json",
+			map[string]string{"specialToken": canarySpecial, "humanId": "of-the-page", "clientId": "app", "clientSecret": canarySecret},
+		},
+		"v1": {
+			func(c *Config) { c.Preset, c.Names.Account = HumanConnectV1, "humanId" }, "sessionToken", "application/json",
+			map[string]string{"sessionToken": canarySpecial, "humanId": "of-the-page", "clientId": "app", "clientSecret": canarySecret},
+		},
+		"other words": {
+			func(c *Config) { c.Names = Names{Token: "public_token", Client: "client_id", Secret: "secret"} }, "public_token", "application/json",
+			map[string]string{"public_token": canarySpecial, "client_id": "app", "secret": canarySecret},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, test.change)

@@ -21,7 +21,7 @@ func anyHost(text string) string {
 }
 
 // hosts are ways to say another name for our site.
-func (m *mydexRig) hosts() map[string]func(method, path string, lines ...string) reply {
+func (m *rig) hosts() map[string]func(method, path string, lines ...string) reply {
 	send := func(host string, more ...string) func(string, string, ...string) reply {
 		return func(method, path string, lines ...string) reply {
 			return m.send(http1(method, path, host, append(append(more, "Content-Length: 0"), lines...)...))
