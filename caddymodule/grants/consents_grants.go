@@ -155,6 +155,14 @@ func (c *Consents) Refresh(context.Context, delegation.Person, delegation.Secret
 }
 
 // PairwiseID implements [delegation.Grants].
-func (c *Consents) PairwiseID(context.Context, delegation.Person) (string, error) {
-	return "", c.faultOf("has no pairwise identifiers")
+func (c *Consents) PairwiseID(ctx context.Context, who delegation.Person) (string, error) {
+	store, err := c.store(ctx)
+	if err != nil {
+		return "", err
+	}
+	id, err := store.PairwiseID(ctx, c.owner(who))
+	if err != nil {
+		return "", refusalOf(err)
+	}
+	return id, nil
 }
