@@ -69,7 +69,7 @@ func (p *provider) try(ctx context.Context, c *command.CheckOptions, policies []
 			return
 		}
 		q.Delegation.Scopes = match.Scopes
-		tell(delegation.Finding{Step: "route", Detail: "allowed, with " + strings.Join(match.Scopes, " "), OK: true})
+		tell(delegation.Finding{Step: "route", Detail: strings.TrimSuffix("allowed, with "+strings.Join(match.Scopes, " "), ", with "), OK: true})
 	}
 	if err := p.check(ctx, q, tell); err != nil {
 		tell(delegation.Finding{Step: "check", Detail: err.Error()})

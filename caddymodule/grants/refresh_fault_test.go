@@ -31,11 +31,11 @@ func eventually(t *testing.T, what string, f func() bool) {
 func TestCommitFails(t *testing.T) {
 	each(t, func(t *testing.T, at Options) {
 		other := opened(t, at)
-		at.Timeout = 300 * time.Millisecond
+		at.Timeout = 2 * time.Second // a slow disk takes less
 		var warned atomic.Int64
 		at.Warn = func(string, error) { warned.Add(1) }
 		s, i := opened(t, at), newIssuer(false)
-		g := oauthGrant(t, s, i, "alice")
+		g := oauthGrant(t, other, i, "alice")
 		var tx *sql.Tx
 		_, err := s.RefreshGrant(t.Context(), g.Owner, g.Tokens.Access, callTimeout, func(ctx context.Context, g *delegation.Grant, uncertain bool) (*delegation.GrantTokens, error) {
 			// Another program holds the row from here on.
@@ -94,6 +94,26 @@ func TestCommitFailsUntilClose(t *testing.T) {
 		if err := s.Close(); err != nil || !last || s.later.has("x") {
 			t.Errorf("%v, tried at the end: %v", err, last)
 		}
+	})
+}
+
+// TestRefreshGoesOn protects the tokens from a client that leaves while the platform
+// is called.
+func TestRefreshGoesOn(t *testing.T) {
+	each(t, func(t *testing.T, at Options) {
+		s, i := opened(t, at), newIssuer(false)
+		g := oauthGrant(t, s, i, "alice")
+		ctx, leave := context.WithCancel(t.Context())
+		if _, err := s.RefreshGrant(ctx, g.Owner, g.Tokens.Access, callTimeout, func(call context.Context, g *delegation.Grant, uncertain bool) (*delegation.GrantTokens, error) {
+			leave()
+			if deadline, ok := call.Deadline(); call.Err() != nil || !ok || time.Until(deadline) > callTimeout {
+				t.Errorf("the call: %v, until %v", call.Err(), deadline)
+			}
+			return i.spend(call, g, uncertain)
+		}); err != nil {
+			t.Error(err)
+		}
+		hasTokens(t, s, i, "alice", 1)
 	})
 }
 
