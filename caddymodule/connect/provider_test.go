@@ -5,6 +5,7 @@ package connect
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -132,21 +133,23 @@ func TestUnauthorized(t *testing.T) {
 		by        string
 		status    int
 		accepted  bool // by another route, before
+		here      bool // and then by this one
 		notPaced  bool
 		suspended bool
 	}{
-		"probe refused":      {by: probed, status: 401, suspended: true},
-		"verify refused":     {by: verified, status: 401, suspended: true},
-		"probe accepted":     {by: probed, status: 200},
-		"probe forbidden":    {by: probed, status: 403},
-		"probe down":         {by: probed, status: 500},
-		"probe elsewhere":    {by: probed, status: 302},
-		"probe after use":    {by: probed, status: 401, accepted: true, suspended: true},
-		"others just now":    {by: probed, status: 401, notPaced: true},
-		"no probe":           {by: neither, status: 200, suspended: true},
-		"no probe, used":     {by: neither, status: 401, accepted: true},
-		"no probe, no pace":  {by: neither, status: 401, notPaced: true},
-		"probe without help": {by: verified, status: 200},
+		"probe refused":       {by: probed, status: 401, suspended: true},
+		"verify refused":      {by: verified, status: 401, suspended: true},
+		"probe accepted":      {by: probed, status: 200},
+		"probe forbidden":     {by: probed, status: 403},
+		"probe down":          {by: probed, status: 500},
+		"probe elsewhere":     {by: probed, status: 302},
+		"probe after use":     {by: probed, status: 401, accepted: true, suspended: true},
+		"others just now":     {by: probed, status: 401, notPaced: true},
+		"no probe":            {by: neither, status: 200, suspended: true},
+		"no probe, used":      {by: neither, status: 401, accepted: true},
+		"no probe, used here": {by: neither, status: 401, accepted: true, here: true, suspended: true},
+		"no probe, no pace":   {by: neither, status: 401, notPaced: true},
+		"probe without help":  {by: verified, status: 200},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, func(c *Config) {
@@ -164,8 +167,23 @@ func TestUnauthorized(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if test.accepted && c.Stale(&http.Response{StatusCode: http.StatusOK}) {
+			answered := func(path string, status int) bool {
+				of := c
+				if path != "/here" {
+					if of, err = r.Authorize(t.Context(), delegated()); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := of.Apply(httptest.NewRequest(http.MethodGet, path, nil)); err != nil {
+					t.Fatal(err)
+				}
+				return of.Stale(&http.Response{StatusCode: status})
+			}
+			if test.accepted && answered("/elsewhere", http.StatusOK) || test.here && answered("/here", http.StatusOK) {
 				t.Error("a success is stale")
+			}
+			if !answered("/here", http.StatusUnauthorized) {
+				t.Error("a 401 is not stale")
 			}
 			if !c.Stale(&http.Response{StatusCode: http.StatusUnauthorized}) || c.Stale(&http.Response{StatusCode: http.StatusForbidden}) {
 				t.Error("401 alone is stale")

@@ -76,8 +76,8 @@ func (c *Consents) Start(ctx context.Context, r StartRequest) (*Started, error) 
 	if r.Update {
 		flow.Kind = FlowUpdate
 	}
-	if r.Native && flow.Lifetime == 0 {
-		flow.Lifetime = ticketLifetime
+	if r.Native && (flow.Lifetime <= 0 || flow.Lifetime > ticketLifetime) {
+		flow.Lifetime = ticketLifetime // whoever has the ticket needs neither session nor cookie
 	}
 	PrepareFlow(flow)
 	flow.ReturnURL = returnURL(r.ReturnURL, flow.StateToken)
@@ -107,7 +107,7 @@ func newStarted(page *delegation.ConsentPage, flow *Flow) *Started {
 	return started
 }
 
-// ticketLifetime is how long a native app's flow may take.
+// ticketLifetime is how long a native app's flow may take at most.
 const ticketLifetime = 10 * time.Minute
 
 // mode returns how the outcome of a flow with a page comes.
