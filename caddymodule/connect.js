@@ -74,10 +74,10 @@
 
 	// prepare begins a flow and loads the widget, so that a click opens it at once:
 	// browsers let a page open a popup only in the click itself.
-	function prepare() {
+	function prepare(body = {}) {
 		const next = { flow: null }
 		next.ready = (async () => {
-			const flow = await ask("start", {})
+			const flow = await ask("start", body)
 			flow.ends = Date.now() + flow.expires_in * 1000
 			await load(flow.widget_url)
 			next.flow = flow
@@ -109,7 +109,13 @@
 		}
 		const close = () => on.onClose?.()
 		// What the widget says goes to nobody: it is the platform's text.
-		const fail = () => on.onError?.(failure("widget_failed", "The platform's widget has failed."))
+		const fail = () => {
+			// Perhaps it does not know the person's public token any more, which
+			// another's attempt to use their token replaces as well: the next click
+			// has another one.
+			if (options.publicToken) prepare({ recover: "publicToken" })
+			on.onError?.(failure("widget_failed", "The platform's widget has failed."))
+		}
 		try {
 			window[widget_global].open({
 				...options,

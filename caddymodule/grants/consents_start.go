@@ -35,6 +35,9 @@ type StartRequest struct {
 	// Native is for a native app, which ends the flow by a ticket, and has neither
 	// cookie nor session then.
 	Native bool
+	// Recover is for a widget that has not taken what it was given of the person's
+	// grant, see [delegation.ConsentStart].
+	Recover bool
 }
 
 // Started is a consent flow that has begun.
@@ -82,7 +85,7 @@ func (c *Consents) Start(ctx context.Context, r StartRequest) (*Started, error) 
 	PrepareFlow(flow)
 	flow.ReturnURL = returnURL(r.ReturnURL, flow.StateToken)
 	page, err := c.startConsent(ctx, &delegation.ConsentStart{
-		Person: r.Person, Source: c.o.Source, Scopes: r.Scopes, Grant: grant, Update: r.Update, Claim: r.Claim, Native: r.Native,
+		Person: r.Person, Source: c.o.Source, Scopes: r.Scopes, Grant: grant, Update: r.Update, Claim: r.Claim, Native: r.Native, Recover: r.Recover,
 		ReturnURL: flow.ReturnURL, State: flow.StateToken, CorrelationID: flow.CorrelationID, Verifier: flow.Verifier,
 	})
 	if err != nil {

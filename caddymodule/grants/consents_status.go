@@ -29,13 +29,7 @@ func (c *Consents) Status(ctx context.Context, person delegation.Person) (delega
 	default:
 		return "", refusalOf(err)
 	}
-	isPending := store.Pending
-	if suspended {
-		// A page begins a flow for its widget as soon as it is opened. That must not
-		// hide from the person that they have to connect again.
-		isPending = store.PendingElsewhere
-	}
-	switch pending := isPending(ctx, c.owner(person)); {
+	switch pending := store.Pending(ctx, c.owner(person)); {
 	case pending == nil:
 		return delegation.ConsentPending, nil
 	case !errors.Is(pending, ErrNotFound):

@@ -121,17 +121,10 @@ func ownershipOf(result, inUse *Grant) consent.Ownership {
 
 // Pending returns nil if the owner has a consent flow under way, [ErrNotFound] if
 // not. A flow that the platform has answered counts for an hour after it has
-// expired: later the page should offer to begin anew.
-func (s *Store) Pending(ctx context.Context, o Owner) error { return s.pending(ctx, o, "") }
-
-// PendingElsewhere is [Store.Pending] without the flows that a page has begun for
-// its widget, in case the person uses it.
-func (s *Store) PendingElsewhere(ctx context.Context, o Owner) error {
-	return s.pending(ctx, o, " AND (state <> 'open' OR mode <> 'page' OR browser = '')")
-}
-
-// pending is [Store.Pending] for the flows that a condition holds for.
-func (s *Store) pending(ctx context.Context, o Owner, condition string) error {
+// expired: later the page should offer to begin anew. One that a page has begun for
+// its widget does not count until there is something to redeem: the page begins it
+// as soon as it is opened, in case the person uses it.
+func (s *Store) Pending(ctx context.Context, o Owner) error {
 	return s.read(ctx, "looking for a consent flow", func(ctx context.Context, db querier) error {
 		now, err := s.now(ctx, db)
 		if err != nil {
@@ -140,6 +133,6 @@ func (s *Store) pending(ctx context.Context, o Owner, condition string) error {
 		var id string
 		return s.queryRow(ctx, db, func(row scanner) error { return row.Scan(&id) },
 			"SELECT id FROM journeys WHERE provider = ", o.Provider, " AND source = ", o.Source, " AND person IN ", s.ownerPseudonyms(o),
-			" AND (state = 'open' AND expires > ", millis(now), " OR state = 'redeeming' AND claim_until > ", millis(now), " OR state = 'staged' AND expires > ", millis(now.Add(-returnGraceAnyBrowser)), ")"+condition+" LIMIT 1")
+			" AND (state = 'open' AND expires > ", millis(now), " OR state = 'redeeming' AND claim_until > ", millis(now), " OR state = 'staged' AND expires > ", millis(now.Add(-returnGraceAnyBrowser)), ") AND (state <> 'open' OR mode <> 'page' OR browser = '') LIMIT 1")
 	})
 }
