@@ -26,7 +26,6 @@
 	const me = document.currentScript
 	const base = new URL(".", me.src)
 	const widgets = new Map() // by address: the loading of a script
-	const ending = new Set(["flow_expired", "account_conflict", "consent_denied"]) // codes after which a flow takes no token any more
 	let prepared = null // {flow, ready, failed}: the flow that the next click goes on with
 
 	function failure(code, message) {
@@ -100,7 +99,9 @@
 			try {
 				await ask("redeem", handed !== null && typeof handed === "object" ? handed : { [widget_token]: handed })
 			} catch (error) {
-				if (ending.has(error.code)) prepared = null
+				// After a refusal of the token the flow takes another one. After all else it
+				// has ended, or is kept for this token, whose outcome nobody knows.
+				if (error.code !== "token_rejected") prepared = null
 				on.onError?.(error)
 				return
 			}
