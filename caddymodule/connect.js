@@ -15,6 +15,9 @@
 //		                             // network_error, widget_unavailable, widget_failed
 //	})
 //
+// A page that stays while another person signs in calls DelegateConnect.reset() then:
+// the widget would be opened for the first one otherwise, as whom it is known.
+//
 // The page needs no other script, and loads this one once somebody is signed in: it
 // begins a flow for them, so that a click opens the widget at once. A
 // Content-Security-Policy needs the app's origin and the widget's in script-src, and
@@ -132,6 +135,6 @@
 		ready.ready.then(() => show(ready.flow, on), (error) => on.onError?.(error))
 	}
 
-	window.DelegateConnect = Object.freeze({ open })
+	window.DelegateConnect = Object.freeze({ open, reset: () => { prepare() } })
 	prepare()
 })()

@@ -187,6 +187,17 @@ for (const [name, answer, code] of [
 	})
 }
 
+test('who signs in after another gets nothing of theirs, without a reload', async (t) => {
+	answers.start = started({ clientUserId: 'user-1', publicToken: 'public-1' })
+	const p = await open(t, () => { window.act = (o) => o.finish(null, { specialToken: 'once' }) })
+	await preloaded(p)
+	answers.start = started({ clientUserId: 'user-2', publicToken: '' })
+	await p.evaluate(() => window.DelegateConnect.reset())
+	await click(p)
+	await ends(p)
+	assert.deepEqual(await p.evaluate(() => { const { clientUserId, publicToken } = window.opened.options; return [clientUserId, publicToken] }), ['user-2', ''])
+})
+
 test('who was not signed in when the page was loaded is, at the click', async (t) => {
 	answers.start = json(401, { code: 'session_required', message: 'Sign in and try again.' })
 	const p = await open(t, () => { window.act = (o) => o.finish(null, { specialToken: 'once' }) })
