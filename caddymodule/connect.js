@@ -15,6 +15,9 @@
 //		                             // network_error, widget_unavailable, widget_failed
 //	})
 //
+// A page that stays while another person signs in calls DelegateConnect.reset() then:
+// the widget would be opened for the first one otherwise, as whom it is known.
+//
 // The page needs no other script, and loads this one once somebody is signed in: it
 // begins a flow for them, so that a click opens the widget at once. A
 // Content-Security-Policy needs the app's origin and the widget's in script-src, and
@@ -26,7 +29,6 @@
 	const me = document.currentScript
 	const base = new URL(".", me.src)
 	const widgets = new Map() // by address: the loading of a script
-	const ending = new Set(["flow_expired", "account_conflict", "consent_denied"]) // codes after which a flow takes no token any more
 	let prepared = null // {flow, ready, failed}: the flow that the next click goes on with
 
 	function failure(code, message) {
@@ -100,7 +102,9 @@
 			try {
 				await ask("redeem", handed !== null && typeof handed === "object" ? handed : { [widget_token]: handed })
 			} catch (error) {
-				if (ending.has(error.code)) prepared = null
+				// After a refusal of the token the flow takes another one. After all else it
+				// has ended, or is kept for this token, whose outcome nobody knows.
+				if (error.code !== "token_rejected") prepared = null
 				on.onError?.(error)
 				return
 			}
@@ -137,6 +141,6 @@
 		ready.ready.then(() => show(ready.flow, on), (error) => on.onError?.(error))
 	}
 
-	window.DelegateConnect = Object.freeze({ open })
+	window.DelegateConnect = Object.freeze({ open, reset: () => { prepare() } })
 	prepare()
 })()

@@ -84,7 +84,7 @@ func (c *Consents) Start(ctx context.Context, r StartRequest) (*Started, error) 
 	}
 	PrepareFlow(flow)
 	flow.ReturnURL = returnURL(r.ReturnURL, flow.StateToken)
-	page, err := c.startConsent(ctx, &delegation.ConsentStart{
+	page, err := c.startConsent(ctx, r, &delegation.ConsentStart{
 		Person: r.Person, Source: c.o.Source, Scopes: r.Scopes, Grant: grant, Update: r.Update, Claim: r.Claim, Native: r.Native, Recover: r.Recover,
 		ReturnURL: flow.ReturnURL, State: flow.StateToken, CorrelationID: flow.CorrelationID, Verifier: flow.Verifier,
 	})
@@ -140,7 +140,7 @@ func (c *Consents) startingGrant(ctx context.Context, store *Store, r StartReque
 }
 
 // startConsent has the provider prepare the page.
-func (c *Consents) startConsent(ctx context.Context, start *delegation.ConsentStart) (*delegation.ConsentPage, error) {
+func (c *Consents) startConsent(ctx context.Context, r StartRequest, start *delegation.ConsentStart) (*delegation.ConsentPage, error) {
 	ctx, cancel := c.hookContext(ctx)
 	defer cancel()
 	page, err := c.o.Starter.StartConsent(ctx, start)
@@ -153,10 +153,16 @@ func (c *Consents) startConsent(ctx context.Context, start *delegation.ConsentSt
 		return nil, c.faultOf("has no address where the person consents, and takes nothing from the app's page")
 	case page.URL != "" && start.Native:
 		return nil, errNoNative
+	case page.URL == "" && r.AnyBrowser && !r.Native:
+		return nil, errNoOtherDevice
 	default:
 		return page, nil
 	}
 }
+
+// errNoOtherDevice is the refusal of another device where the widget is in the app's
+// page: what it hands over counts in the browser that began alone.
+var errNoOtherDevice = delegation.Refuse(delegation.RouteDenied, errors.New("the platform's widget is in the app's page, which the other device has to open and begin in: leave out device, and cross_device"))
 
 // errNoNative is the refusal of a native app at a provider whose people consent at
 // the platform's page, whose outcome no app hands over.

@@ -38,6 +38,19 @@ func TestSuspendedBesideAnOpenWidget(t *testing.T) {
 	})
 }
 
+// TestWidgetOnAnotherDevice protects a person from consenting in vain: nothing that a
+// widget hands over counts in another browser than the one that began.
+func TestWidgetOnAnotherDevice(t *testing.T) {
+	each(t, func(t *testing.T, at Options) {
+		d := newDesk(t, at, "page")
+		_, err := d.Start(t.Context(), StartRequest{Person: person("alice"), ReturnURL: "https://app.test/return", AnyBrowser: true})
+		if code(err) != delegation.RouteDenied {
+			t.Errorf("%v", err)
+		}
+		want(t, "nothing is under way", d.store.Pending(t.Context(), owner("alice")), ErrNotFound)
+	})
+}
+
 // TestTicketLifetime protects a native app's person from whoever finds the ticket
 // later: it works for ten minutes, however long flows for other devices may take.
 func TestTicketLifetime(t *testing.T) {
