@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/integration/port"
+	console "github.com/caddy-delegate/caddy-delegate/integration/simulator/connect"
 	"github.com/caddy-delegate/caddy-delegate/integration/stack"
 )
 
@@ -43,6 +44,23 @@ var shellBlocks = []shellBlock{
 		at := fmt.Sprintf("127.0.0.1:%d", number)
 		said := sh.run(strings.TrimRight(text, "\n")+" --listen "+at+" &\ncurl -fsS --retry 20 --retry-delay 1 --retry-all-errors http://"+at+"/_simulator/connections", "go run ./cmd/simulator", sh.simulator())
 		for _, line := range regexp.MustCompile(`(?m)^\t(?:client_id|client_secret|connection_nid|connection_token) +(\S+)$`).FindAllStringSubmatch(page(sh.t, "caddymodule/docs/mydex.md"), -1) {
+			contains(sh.t, said, line[1])
+		}
+	}},
+	{"connect.md", "delegate check", func(sh *shell, text string) {
+		c := startConsole(sh.t, console.DeveloperConsole, "")
+		c.connects(c.browser("alice"), accounts()[0])
+		sh.rendered(c.Stack, c.caddyfile(""))
+		contains(sh.t, sh.run(strings.TrimRight(text, "\n")+` --subject alice --route "GET /v1/human/profile" --read`), "✓ binding ", "✓ client ", "and not the client", "✓ grant ", "✓ read ")
+	}},
+	{"connect.md", "simulator connect", func(sh *shell, text string) {
+		number, err := port.Free()
+		if err != nil {
+			sh.t.Fatal(err)
+		}
+		at := fmt.Sprintf("127.0.0.1:%d", number)
+		said := sh.run(strings.TrimRight(text, "\n")+" --listen "+at+" &\ncurl -fsS --retry 20 --retry-delay 1 --retry-all-errors http://"+at+"/_simulator/applications", "go run ./cmd/simulator", sh.simulator())
+		for _, line := range regexp.MustCompile(`(?m)^\t(?:client_id|client_secret) +(simulated\S+)$`).FindAllStringSubmatch(page(sh.t, "caddymodule/docs/connect.md"), -1) {
 			contains(sh.t, said, line[1])
 		}
 	}},

@@ -186,9 +186,16 @@ func openRows(key []byte, rows []stolenRow) (plain [][]byte) {
 func (h *keyHolder) finds(raw []byte, key string) bool {
 	for _, text := range h.read(raw) {
 		var told struct {
-			Secret []byte `json:"secret"`
+			Secret   []byte `json:"secret"`
+			Access   []byte `json:"access"`
+			Refresh  []byte `json:"refresh"`
+			Verifier []byte `json:"verifier"`
 		}
-		if bytes.Contains(text, []byte(key)) || json.Unmarshal(text, &told) == nil && bytes.Contains(told.Secret, []byte(key)) {
+		all := [][]byte{text}
+		if json.Unmarshal(text, &told) == nil {
+			all = append(all, told.Secret, told.Access, told.Refresh, told.Verifier)
+		}
+		if slices.ContainsFunc(all, func(b []byte) bool { return bytes.Contains(b, []byte(key)) }) {
 			return true
 		}
 	}

@@ -18,6 +18,7 @@ import (
 const usage = `usage: simulator <platform> [flags]
 
 platforms:
+  connect        Developer Console: applications, Connect widget, token exchange and a data API
   mydatahelps    token endpoint, administrative and delegated API
   mydex          OAuth 2.0 server, Personal Data eXchange, and the pages by which members connect
 
@@ -26,6 +27,7 @@ simulator <platform> -h lists the flags.
 
 // platforms are the commands by name. Each serves until ctx ends.
 var platforms = map[string]func(ctx context.Context, args []string, out, errOut io.Writer) error{
+	"connect":     connectCommand,
 	"mydatahelps": myDataHelps,
 	"mydex":       mydexCommand,
 }

@@ -17,11 +17,18 @@ var sameOrigin = http.NewCrossOriginProtection()
 // ErrUnknown tells that there is no such control call.
 var ErrUnknown = errors.New("no such control call")
 
+// Local returns whether a request comes from loopback, and from no page of
+// another origin.
+func Local(r *http.Request) bool {
+	host, _, _ := net.SplitHostPort(r.RemoteAddr)
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback() && sameOrigin.Check(r) == nil
+}
+
 // Serve answers a control call with what it returns, if that is something. Only
 // loopback and the same origin may make it.
 func Serve(w http.ResponseWriter, r *http.Request, call func() (any, error)) {
-	host, _, _ := net.SplitHostPort(r.RemoteAddr)
-	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() || sameOrigin.Check(r) != nil {
+	if !Local(r) {
 		reply(w, http.StatusForbidden, message{"control is for loopback and the same origin only"})
 		return
 	}

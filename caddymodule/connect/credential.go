@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package connect
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+// Credential is a person's access token in the place where the platform reads it.
+type Credential struct {
+	token *accessToken
+	place TokenPlace
+}
+
+// bearerParameter is the query parameter of RFC 6750 section 2.3. A platform that
+// reads it may prefer it to the header, and so act for whoever's token it is.
+const bearerParameter = "access_token"
+
+// Apply implements [delegation.Credential]. What a client has sent by the name of
+// the token is dropped first, in the spellings that servers read as that name. The
+// error is a [delegation.Refusal] path_ambiguous for a query that can be read in
+// more than one way.
+func (c *Credential) Apply(out *http.Request) error {
+	if c.token == nil || c.token.access.Reveal() == "" {
+		return errors.New("the credential has no token")
+	}
+	query, err := dropParameter(out.URL.RawQuery, bearerParameter)
+	if err != nil {
+		return err
+	}
+	out.URL.RawQuery = query
+	switch c.place.In {
+	case TokenInQuery:
+		if query, err = dropParameter(query, c.place.Name); err != nil {
+			return err
+		}
+		if query != "" {
+			query += "&"
+		}
+		out.URL.RawQuery = query + c.place.Name + "=" + url.QueryEscape(c.token.access.Reveal())
+		delete(out.Header, "Authorization")
+	case TokenInHeader:
+		for name := range out.Header {
+			if readAsHeader(name) == readAsHeader(c.place.Name) {
+				delete(out.Header, name)
+			}
+		}
+		out.Header[http.CanonicalHeaderKey(c.place.Name)] = []string{c.token.access.Reveal()}
+		delete(out.Header, "Authorization")
+	default:
+		return delegation.Bearer{Token: &delegation.Token{Access: c.token.access}}.Apply(out)
+	}
+	return nil
+}
+
+// readAsHeader returns a header's name as servers read it that hand headers on as
+// environment variables (CGI, WSGI): X_Token and X.Token are X-Token.
+func readAsHeader(name string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case 'a' <= r && r <= 'z', '0' <= r && r <= '9':
+			return r
+		case 'A' <= r && r <= 'Z':
+			return r | 0x20
+		default:
+			return '-'
+		}
+	}, name)
+}
+
+// Stale implements [delegation.Credential]: it reports whether the answer is a 401.
+// An answer that is a success is remembered, because a later 401 is about its route
+// then, and not about the token.
+func (c *Credential) Stale(res *http.Response) bool {
+	if res.StatusCode/100 == 2 {
+		c.token.accepted.Store(true)
+	}
+	return res.StatusCode == http.StatusUnauthorized
+}
+
+// Secrets implements [delegation.SecretLister].
+func (c *Credential) Secrets() []delegation.Secret { return []delegation.Secret{c.token.access} }
