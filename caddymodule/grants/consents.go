@@ -118,10 +118,23 @@ func refusalOf(err error) *delegation.Refusal {
 	case errors.Is(err, ErrConflict), errors.Is(err, ErrOtherAccount):
 		return delegation.Refuse(delegation.AccountConflict, err)
 	default:
+		if ended, ok := errors.AsType[*EndedError](err); ok {
+			return delegation.Refuse(endedCode(ended.Reason), err)
+		}
 		if r, ok := errors.AsType[*delegation.Refusal](err); ok {
 			return r
 		}
 		return delegation.Refuse(delegation.GrantsUnavailable, err)
+	}
+}
+
+// endedCode is the code of a flow that has ended for a reason.
+func endedCode(reason string) delegation.Code {
+	switch code := delegation.Code(reason); code {
+	case delegation.TokenRejected, delegation.ConsentDenied, delegation.AccountConflict:
+		return code
+	default:
+		return delegation.FlowExpired
 	}
 }
 

@@ -28,10 +28,84 @@ type ReturnRequest struct {
 // HandleReturn ends a consent flow in the browser that comes back. first reports
 // whether this call has ended it, even if the error says that the person is not
 // connected by it. The error is [delegation.ErrPending] until the platform's
-// callback has come, and wraps [delegation.ErrForeignFlow] for a person or browser
-// that may not end the flow.
+// callback has come, or the person is signed in; it wraps [delegation.ErrForeignFlow]
+// for a person or browser that may not end the flow. It is consent_denied for a
+// person who has not consented, and flow_expired where they have to begin anew.
 func (c *Consents) HandleReturn(ctx context.Context, r ReturnRequest) (first bool, err error) {
-	return c.complete(ctx, r)
+	if r.Query == nil {
+		return c.complete(ctx, r)
+	}
+	if denied := denial(r.Query); denied != nil {
+		return c.deny(ctx, r, denied)
+	}
+	if c.o.Redeemer == nil {
+		return c.complete(ctx, r)
+	}
+	token, err := c.o.Redeemer.OneTimeToken(r.Query)
+	if err != nil {
+		// Such as an answer of another issuer (RFC 9207 section 2.4).
+		if refusal := delegation.AsRefusal(err); refusal.Code == delegation.ConsentDenied {
+			return c.deny(ctx, r, refusal)
+		}
+		return false, err
+	}
+	done, err := c.redeemOnce(ctx, Claim{
+		Owner: c.owner(r.Person), StateToken: r.State, BrowserToken: r.BrowserToken, AnyBrowser: r.AnyBrowser, OneTimeToken: token,
+	}, r.Query)
+	switch {
+	case err != nil:
+		return false, err
+	case done.before:
+		return c.complete(ctx, r) // perhaps nobody was signed in then
+	default:
+		return done.isFirst(), done.err
+	}
+}
+
+// denial returns the refusal for an error response of the platform's (RFC 6749
+// section 4.1.2.1), or the parameter denied of OAuth 1.0; nil for another response.
+// A response that has a code as well is an error all the same. The parameter's value
+// is not quoted unless the RFC has it.
+func denial(query url.Values) *delegation.Refusal {
+	if !query.Has("error") {
+		if query.Has("denied") {
+			return delegation.Refuse(delegation.ConsentDenied, errors.New("the person has not consented at the platform: denied"))
+		}
+		return nil
+	}
+	switch said := query.Get("error"); said {
+	case "access_denied":
+		return delegation.Refuse(delegation.ConsentDenied, errors.New("the person has not consented at the platform: access_denied"))
+	case "server_error", "temporarily_unavailable":
+		return delegation.Refuse(delegation.IssuerUnavailable, errors.New("the platform ended the consent flow: "+said))
+	case "invalid_scope":
+		return delegation.Refuse(delegation.ScopeRejected, errors.New("the platform ended the consent flow: invalid_scope; compare the scopes with those that it has given the client"))
+	case "invalid_request", "unauthorized_client", "unsupported_response_type":
+		return delegation.Refuse(delegation.CredentialsRejected, errors.New("the platform ended the consent flow: "+said+"; check the client's settings"))
+	default:
+		return delegation.Refuse(delegation.ConsentDenied, errors.New("the platform ended the consent flow with an error of its own"))
+	}
+}
+
+// deny ends a flow without consent. Only the browser that began it can: anybody's
+// page can send a browser here. A flow that has a result already is completed with
+// it, because the result has come from the platform itself.
+func (c *Consents) deny(ctx context.Context, r ReturnRequest, denied *delegation.Refusal) (first bool, err error) {
+	signedIn := r.Person != (delegation.Person{})
+	if signedIn {
+		if first, err = c.complete(ctx, r); !errors.Is(err, delegation.ErrPending) {
+			return first, err
+		}
+	}
+	store, err := c.store(ctx)
+	if err != nil {
+		return false, err
+	}
+	err = store.Deny(ctx, Return{Owner: c.owner(r.Person), StateToken: r.State, BrowserToken: r.BrowserToken, AnyBrowser: r.AnyBrowser}, string(delegation.ConsentDenied))
+	if err != nil {
+		return false, refusalOf(err)
+	}
+	return signedIn, denied
 }
 
 // complete puts what the platform has handed over into use. A credential whose

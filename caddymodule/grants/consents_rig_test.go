@@ -23,7 +23,7 @@ type platform struct {
 
 	mu     sync.Mutex
 	starts []*delegation.ConsentStart // as they came
-	redeem func(*delegation.Redemption) error
+	answer func(*delegation.Redemption) error
 
 	redeemed, probes, events atomic.Int64
 	verdict                  atomic.Int64 // of probes
@@ -65,8 +65,8 @@ func (p *platform) Redeem(_ context.Context, r *delegation.Redemption) (*delegat
 	if p.during != nil {
 		p.during()
 	}
-	if p.redeem != nil {
-		if err := p.redeem(r); err != nil {
+	if p.answer != nil {
+		if err := p.answer(r); err != nil {
 			return nil, err
 		}
 	}

@@ -58,6 +58,9 @@ type Started struct {
 // refused, as consent_required, and so is every flow while the database is away,
 // before the platform is called.
 func (c *Consents) Start(ctx context.Context, r StartRequest) (*Started, error) {
+	if r.Native && c.o.Redeemer == nil {
+		return nil, errNoNative
+	}
 	store, err := c.store(ctx)
 	if err != nil {
 		return nil, err
@@ -66,23 +69,57 @@ func (c *Consents) Start(ctx context.Context, r StartRequest) (*Started, error) 
 	if err != nil {
 		return nil, err
 	}
-	flow := &Flow{Owner: c.owner(r.Person), Kind: FlowConnect, BrowserToken: r.BrowserToken, AnyBrowser: r.AnyBrowser, Lifetime: r.Lifetime}
+	flow := &Flow{
+		Owner: c.owner(r.Person), Kind: FlowConnect, BrowserToken: r.BrowserToken, AnyBrowser: r.AnyBrowser,
+		Lifetime: r.Lifetime, Ticket: r.Native, Scopes: r.Scopes,
+	}
 	if r.Update {
 		flow.Kind = FlowUpdate
 	}
+	if r.Native && flow.Lifetime == 0 {
+		flow.Lifetime = ticketLifetime
+	}
+	PrepareFlow(flow)
+	flow.ReturnURL = returnURL(r.ReturnURL, flow.StateToken)
+	page, err := c.startConsent(ctx, &delegation.ConsentStart{
+		Person: r.Person, Source: c.o.Source, Scopes: r.Scopes, Grant: grant, Update: r.Update, Claim: r.Claim, Native: r.Native,
+		ReturnURL: flow.ReturnURL, State: flow.StateToken, CorrelationID: flow.CorrelationID, Verifier: flow.Verifier,
+	})
+	if err != nil {
+		return nil, err
+	}
+	// Only now: nobody can be on the way to a page that there is not.
+	flow.Secret, flow.Mode = page.Secret, c.mode(page)
 	if err := store.Begin(ctx, flow); err != nil {
 		return nil, refusalOf(err)
 	}
-	page, err := c.startConsent(ctx, &delegation.ConsentStart{
-		Person: r.Person, Source: c.o.Source, Scopes: r.Scopes, Grant: grant, Update: r.Update, Claim: r.Claim, Native: r.Native,
-		ReturnURL: returnURL(r.ReturnURL, flow.StateToken), State: flow.StateToken, CorrelationID: flow.CorrelationID,
-	})
-	if err != nil {
-		// Nobody has the page. If this fails as well, the flow expires by itself.
-		_ = store.Abandon(ctx, flow)
-		return nil, err
+	return newStarted(page, flow), nil
+}
+
+// newStarted returns what the browser is told of a flow, and what is kept for it.
+func newStarted(page *delegation.ConsentPage, flow *Flow) *Started {
+	shown := *page
+	shown.Secret = delegation.Secret{}
+	started := &Started{Page: &shown, BrowserToken: flow.BrowserToken, State: flow.StateToken, Expires: flow.Expires}
+	if flow.Ticket {
+		started.Ticket = flow.CorrelationID
 	}
-	return &Started{Page: page, BrowserToken: flow.BrowserToken, State: flow.StateToken, Expires: flow.Expires}, nil
+	return started
+}
+
+// ticketLifetime is how long a native app's flow may take.
+const ticketLifetime = 10 * time.Minute
+
+// mode returns how the outcome of a flow with a page comes.
+func (c *Consents) mode(page *delegation.ConsentPage) FlowMode {
+	switch {
+	case c.o.Redeemer == nil:
+		return FlowCallback
+	case page.URL == "":
+		return FlowPage
+	default:
+		return FlowRedirect
+	}
 }
 
 // startingGrant returns the grant that a flow's person has; nil if none. An update
@@ -111,10 +148,16 @@ func (c *Consents) startConsent(ctx context.Context, start *delegation.ConsentSt
 		return nil, c.faultOf("returned neither a page nor an error")
 	case page.URL == "" && c.o.Redeemer == nil:
 		return nil, c.faultOf("has no address where the person consents, and takes nothing from the app's page")
+	case page.URL != "" && start.Native:
+		return nil, errNoNative
 	default:
 		return page, nil
 	}
 }
+
+// errNoNative is the refusal of a native app at a provider whose people consent at
+// the platform's page, whose outcome no app hands over.
+var errNoNative = delegation.Refuse(delegation.RouteDenied, errors.New("a native app can begin a consent flow only where it hands over the outcome: leave out client"))
 
 // returnURL returns the URL that the browser comes back to.
 func returnURL(base string, state delegation.Secret) string {

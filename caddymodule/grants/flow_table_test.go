@@ -17,8 +17,10 @@ import (
 var (
 	modeNames  = []FlowMode{FlowCallback, FlowRedirect, FlowPage}
 	stateNames = []string{"open", "redeeming", "lapsed", "staged", "confirm", "done", "expired"}
-	eventNames = []string{"called", "called again", "called otherwise", "returned", "denied", "claimed", "claimed again", "claimed refused", "claimed foreign",
-		"redeemed", "redeemed away", "refused", "left"}
+	eventNames = []string{
+		"called", "called again", "called otherwise", "returned", "denied", "claimed", "claimed again", "claimed refused", "claimed foreign",
+		"redeemed", "redeemed away", "refused", "left",
+	}
 )
 
 // flowCell is one cell of the table of flows, with a person and a token of its own.

@@ -5,6 +5,7 @@ package grants
 import (
 	"context"
 	"database/sql"
+	"slices"
 
 	"github.com/pressly/goose/v3"
 )
@@ -18,7 +19,7 @@ func (s *Store) consentMigration() *goose.Migration {
 	return goose.NewGoMigration(4, &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
 		schema := consentSchema
 		if s.dialect.goose == "postgres" {
-			schema = append(schema[:len(schema):len(schema)],
+			schema = append(slices.Clip(schema),
 				// See disableStatistics.
 				"ALTER TABLE grants ALTER COLUMN tokens SET STATISTICS 0",
 				"ALTER TABLE journeys ALTER COLUMN secret SET STATISTICS 0",

@@ -21,24 +21,24 @@ func anyHost(text string) string {
 }
 
 // hosts are ways to say another name for our site.
-func (m *rig) hosts() map[string]func(method, path string, lines ...string) reply {
+func (r *rig) hosts() map[string]func(method, path string, lines ...string) reply {
 	send := func(host string, more ...string) func(string, string, ...string) reply {
 		return func(method, path string, lines ...string) reply {
-			return m.send(http1(method, path, host, append(append(more, "Content-Length: 0"), lines...)...))
+			return r.send(http1(method, path, host, append(append(more, "Content-Length: 0"), lines...)...))
 		}
 	}
 	return map[string]func(method, path string, lines ...string) reply{
 		"Host":                send("evil.example"),
 		"Host with a port":    send("evil.example:443"),
-		"X-Forwarded-Host":    send(m.authority(false), "X-Forwarded-Host: evil.example", "X-Forwarded-Proto: https", "X-Forwarded-Port: 443", "X-Forwarded-Prefix: //evil.example"),
-		"Forwarded":           send(m.authority(false), "Forwarded: host=evil.example;proto=https", "X-Host: evil.example", "X-Original-Host: evil.example", "X-Original-URL: //evil.example/"),
+		"X-Forwarded-Host":    send(r.authority(false), "X-Forwarded-Host: evil.example", "X-Forwarded-Proto: https", "X-Forwarded-Port: 443", "X-Forwarded-Prefix: //evil.example"),
+		"Forwarded":           send(r.authority(false), "Forwarded: host=evil.example;proto=https", "X-Host: evil.example", "X-Original-Host: evil.example", "X-Original-URL: //evil.example/"),
 		"Referer and Origin":  send("evil.example", "Referer: http://evil.example/", "Origin: http://evil.example"),
-		"several of a header": send(m.authority(false), "X-Forwarded-Host: evil.example", "X-Forwarded-Host: evil.example:1"),
+		"several of a header": send(r.authority(false), "X-Forwarded-Host: evil.example", "X-Forwarded-Host: evil.example:1"),
 		"absolute form": func(method, path string, lines ...string) reply {
-			return m.send(http1(method, "http://evil.example"+path, m.authority(false), append(lines, "Content-Length: 0")...))
+			return r.send(http1(method, "http://evil.example"+path, r.authority(false), append(lines, "Content-Length: 0")...))
 		},
 		"absolute form, both": func(method, path string, lines ...string) reply {
-			return m.send(http1(method, "https://evil.example"+path, "evil.example", append(lines, "Content-Length: 0")...))
+			return r.send(http1(method, "https://evil.example"+path, "evil.example", append(lines, "Content-Length: 0")...))
 		},
 	}
 }
