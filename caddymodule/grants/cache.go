@@ -42,6 +42,7 @@ type Cache struct {
 	pace    pace
 
 	redemptions *singleflight.Group[string, *redemption]
+	refreshes   *singleflight.Group[delegation.Person, *delegation.Grant]
 
 	mu   sync.Mutex
 	seed maphash.Seed
@@ -57,6 +58,7 @@ func NewCache() *Cache {
 			Timeout: 2 * DefaultTimeout, Waiting: 10_000, PerOwner: 100,
 		}),
 		redemptions: newRedemptions(),
+		refreshes:   newRefreshes(),
 		seed:        maphash.MakeSeed(),
 		pace: pace{
 			suspensions: rate.NewLimiter(rate.Every(suspendEvery), suspendAtOnce),

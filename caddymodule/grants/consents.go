@@ -84,10 +84,11 @@ func (c *Consents) hookContext(ctx context.Context) (context.Context, context.Ca
 // decode returns a grant of the database as the provider sees it. The error names
 // no value.
 func (c *Consents) decode(g *Grant) (*delegation.Grant, error) {
-	decoded := &delegation.Grant{
-		ID: g.ID, Version: g.Version, Person: g.Person, Source: g.Source, Account: g.Account, Label: g.Label, Scopes: g.Scopes,
-		Secret: g.Secret, Tokens: g.Tokens, Suspended: g.State != Active, Created: g.Created, Changed: g.Changed,
-	}
+	return c.decodeForProvider(g.forProvider())
+}
+
+// decodeForProvider sets the decoded value of a grant that nobody else has.
+func (c *Consents) decodeForProvider(decoded *delegation.Grant) (*delegation.Grant, error) {
 	if c.o.Decoder == nil {
 		return decoded, nil
 	}

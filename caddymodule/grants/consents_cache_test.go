@@ -87,7 +87,7 @@ func TestResumeAfterAnOutage(t *testing.T) {
 	each(t, func(t *testing.T, at Options) {
 		d := newDesk(t, at, "callback")
 		g := connected(t, d.store, "alice", "1", "key")
-		if _, err := d.store.Suspend(t.Context(), g); err != nil {
+		if _, err := d.store.Suspend(t.Context(), g, causeRefused); err != nil {
 			t.Fatal(err)
 		}
 		if got := d.account("alice"); got != "" || d.probes.Load() != 0 {

@@ -127,6 +127,9 @@ func (c *Consents) GetNewer(ctx context.Context, stale *delegation.Grant) (*dele
 	return g, g.ID != stale.ID || g.Version != stale.Version, nil
 }
 
+// causeRefused is the cause of a grant's suspension.
+const causeRefused = "refused"
+
 // Suspend implements [delegation.Grants].
 func (c *Consents) Suspend(ctx context.Context, g *delegation.Grant) *delegation.Refusal {
 	if !c.o.Cache.pace.maySuspend(g.Person) {
@@ -136,7 +139,7 @@ func (c *Consents) Suspend(ctx context.Context, g *delegation.Grant) *delegation
 	if err != nil {
 		return nil
 	}
-	done, err := store.Suspend(ctx, c.stored(g))
+	done, err := store.Suspend(ctx, c.stored(g), causeRefused)
 	if err != nil {
 		return nil
 	}
@@ -147,14 +150,4 @@ func (c *Consents) Suspend(ctx context.Context, g *delegation.Grant) *delegation
 		return nil // the person has consented anew meanwhile
 	}
 	return delegation.Refuse(delegation.ConsentRequired, errors.New("the platform does not accept the person's credential any more"))
-}
-
-// Refresh implements [delegation.Grants].
-func (c *Consents) Refresh(context.Context, delegation.Person, delegation.Secret, delegation.Spend) (*delegation.Grant, error) {
-	return nil, c.faultOf("has grants without a refresh token")
-}
-
-// PairwiseID implements [delegation.Grants].
-func (c *Consents) PairwiseID(context.Context, delegation.Person) (string, error) {
-	return "", c.faultOf("has no pairwise identifiers")
 }

@@ -60,11 +60,15 @@ func (s *Store) Decisions(ctx context.Context, tell func(Decision) error) error 
 }
 
 // decide changes a grant by f, deletes the flows that would undo the decision, and
-// records it, in one transaction. f may change the grant's owner.
+// records it, in one transaction. f gets the grant as changed now, and may change its
+// owner.
 func (s *Store) decide(ctx context.Context, action, id, by string, f func(ctx context.Context, tx querier, g *Grant) error) error {
 	return s.write(ctx, action+" of a grant", func(ctx context.Context, tx querier) error {
 		g, err := s.byID(ctx, tx, id)
 		if err != nil {
+			return err
+		}
+		if g.Changed, err = s.now(ctx, tx); err != nil {
 			return err
 		}
 		persons := s.ownerPseudonyms(g.Owner)

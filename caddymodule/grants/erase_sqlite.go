@@ -18,7 +18,7 @@ func eraseSQLite(ctx context.Context, s *Store, what string) error {
 	if !isRowKeyTable(what) {
 		return nil
 	}
-	return s.transact(ctx, func(ctx context.Context, tx querier) error {
+	return s.transact(ctx, "", func(ctx context.Context, tx querier) error {
 		kept, err := rowKeysIn(ctx, tx, what)
 		if err != nil {
 			return err

@@ -56,7 +56,7 @@ func isStoreError(err error) bool {
 	if _, ok := errors.AsType[*EndedError](err); ok {
 		return true
 	}
-	return errors.Is(err, ErrNotFound) || errors.Is(err, ErrPending) || errors.Is(err, ErrForeignFlow) || errors.Is(err, ErrConflict) || errors.Is(err, ErrDamaged) || errors.Is(err, ErrUnavailable)
+	return errors.Is(err, ErrNotFound) || errors.Is(err, ErrPending) || errors.Is(err, ErrForeignFlow) || errors.Is(err, ErrConflict) || errors.Is(err, ErrLeased) || errors.Is(err, ErrReplaced) || errors.Is(err, ErrDamaged) || errors.Is(err, ErrUnavailable)
 }
 
 // The errors of consent flows, besides those of grants.

@@ -186,8 +186,8 @@ func (s *Store) putInUse(ctx context.Context, tx querier, g *Grant, proven bool)
 	other, err := s.byAccount(ctx, tx, g.Provider, g.Source, g.Account)
 	switch {
 	case err == nil && other.Owner == g.Owner && proven:
-		g.ID, g.Created, g.rowKey = other.ID, other.Created, other.rowKey
-		return s.replace(ctx, tx, g)
+		g.ID, g.Created, g.rowKey, g.Version = other.ID, other.Created, other.rowKey, other.Version
+		return s.replace(ctx, tx, g, credentialChanged)
 	case err == nil && other.Owner != g.Owner:
 		g.State = Conflict
 		if proven {
@@ -199,7 +199,7 @@ func (s *Store) putInUse(ctx context.Context, tx querier, g *Grant, proven bool)
 	case err != nil && !errors.Is(err, ErrNotFound):
 		return err
 	}
-	if _, err := s.exec(ctx, tx, "UPDATE grants SET state = 'retired', version = version + 1, changed = ", millis(g.Changed), " WHERE provider = ", g.Provider,
+	if _, err := s.exec(ctx, tx, "UPDATE grants SET state = 'retired', changed = ", millis(g.Changed), string(ownerChanged)+" WHERE provider = ", g.Provider,
 		" AND source = ", g.Source, " AND state IN ('active', 'suspended') AND person IN ", s.ownerPseudonyms(g.Owner), ""); err != nil {
 		return err
 	}
@@ -241,24 +241,6 @@ func (s *Store) insert(ctx context.Context, tx querier, g *Grant) error {
 		sealed.owner, ", ", sealed.secret, ", ", sealed.tokens, ", ", g.rowKey, ", ", s.primaryKeyName(), ", ", g.Version, ", ",
 		g.SuspendCause, ", ", g.SuspendCount, ", ", optionalMillis(g.LastUsed), ", ", optionalMillis(g.Ends), ", ", millis(g.Created), ", ", millis(g.Changed), ")")
 	return err
-}
-
-// replace writes a grant that is in the database, sealed by a new row key and by
-// the primary key of the keyset. Its former columns do not open any more.
-func (s *Store) replace(ctx context.Context, tx querier, g *Grant) error {
-	before := g.rowKey
-	sealed, err := s.sealGrant(ctx, tx, g)
-	if err != nil {
-		return err
-	}
-	if err := s.queryRow(ctx, tx, func(row scanner) error { return row.Scan(&g.Version) },
-		"UPDATE grants SET person = ", s.ownerPseudonym(g.Owner), ", account = ", s.accountPseudonym(g.Provider, g.Source, g.Account),
-		", state = ", string(g.State), ", owner = ", sealed.owner, ", secret = ", sealed.secret, ", tokens = ", sealed.tokens, ", row_key = ", g.rowKey, ", sealed_by = ", s.primaryKeyName(),
-		", suspend_cause = ", g.SuspendCause, ", suspend_count = ", g.SuspendCount, ", last_used = ", optionalMillis(g.LastUsed), ", ends = ", optionalMillis(g.Ends),
-		", version = version + 1, changed = ", millis(g.Changed), " WHERE id = ", g.ID, " RETURNING version"); err != nil {
-		return err
-	}
-	return s.deleteRowKeys(ctx, tx, before)
 }
 
 // DeleteByOwner deletes all grants and flows of an owner, and their pairwise

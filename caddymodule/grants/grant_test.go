@@ -87,7 +87,7 @@ func TestSuspend(t *testing.T) {
 	each(t, func(t *testing.T, at Options) {
 		s := opened(t, at)
 		old := connected(t, s, "alice", "1", "key-1")
-		if _, err := s.Suspend(t.Context(), old); err != nil {
+		if _, err := s.Suspend(t.Context(), old, "refused"); err != nil {
 			t.Fatal(err)
 		}
 		g, err := s.Find(t.Context(), owner("alice"))
@@ -98,7 +98,7 @@ func TestSuspend(t *testing.T) {
 		want(t, "an account that is suspended", err, ErrConflict)
 		fresh := connected(t, s, "alice", "1", "key-3")
 		old.Changed = old.Changed.Add(-1)
-		if _, err := s.Suspend(t.Context(), old); err != nil {
+		if _, err := s.Suspend(t.Context(), old, "refused"); err != nil {
 			t.Fatal(err)
 		}
 		if g, err = s.Find(t.Context(), owner("alice")); err != nil || g.State != Active || g.ID != fresh.ID {

@@ -116,7 +116,7 @@ func TestVersion3(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if done, err := s.Suspend(t.Context(), g); err != nil || !done {
+		if done, err := s.Suspend(t.Context(), g, "refused"); err != nil || !done {
 			t.Errorf("%t %v", done, err)
 		}
 		if n, err := s.Rename(t.Context(), "mydex", "renamed", "root"); err != nil || n < 10 {

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
@@ -113,8 +112,8 @@ func (s *Store) byID(ctx context.Context, db querier, id string) (*Grant, error)
 // [ErrNotFound], [ErrDamaged] or [ErrUnavailable].
 func (s *Store) Release(ctx context.Context, id, by string) error {
 	return s.decide(ctx, actionRelease, id, by, func(ctx context.Context, tx querier, g *Grant) error {
-		g.State, g.Changed = Retired, time.Now()
-		return s.replace(ctx, tx, g)
+		g.State = Retired
+		return s.replace(ctx, tx, g, ownerChanged)
 	})
 }
 
@@ -135,18 +134,18 @@ func (s *Store) Move(ctx context.Context, id string, to Owner, by string) error 
 			return err
 		}
 		if before, err := s.byOwner(ctx, tx, to); err == nil && before.ID != g.ID {
-			before.State, before.Changed = Retired, time.Now()
-			if err := s.replace(ctx, tx, before); err != nil {
+			before.State, before.Changed = Retired, g.Changed
+			if err := s.replace(ctx, tx, before, ownerChanged); err != nil {
 				return err
 			}
 		} else if err != nil && !errors.Is(err, ErrNotFound) {
 			return err
 		}
-		g.Owner, g.State, g.Changed = to, Active, time.Now()
+		g.Owner, g.State = to, Active
 		if err := s.dropConflicts(ctx, tx, g); err != nil {
 			return err
 		}
-		return s.replace(ctx, tx, g)
+		return s.replace(ctx, tx, g, ownerChanged)
 	})
 }
 

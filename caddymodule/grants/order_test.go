@@ -19,14 +19,14 @@ func TestR12_SameMillisecond(t *testing.T) {
 		before := connected(t, s, "alice", "1", "old")
 		connected(t, s, "alice", "1", "new")
 		alter(t, s, fmt.Sprintf("UPDATE grants SET changed = %d", millis(before.Changed)))
-		if done, err := s.Suspend(t.Context(), before); done || err != nil {
+		if done, err := s.Suspend(t.Context(), before, "refused"); done || err != nil {
 			t.Errorf("suspended for what was before: %v %v", done, err)
 		}
 		now, err := s.Find(t.Context(), owner("alice"))
 		if err != nil || now.State != Active {
 			t.Fatalf("%+v %v", now, err)
 		}
-		if done, err := s.Suspend(t.Context(), now); !done || err != nil {
+		if done, err := s.Suspend(t.Context(), now, "refused"); !done || err != nil {
 			t.Errorf("%v %v", done, err)
 		}
 		alter(t, s, fmt.Sprintf("UPDATE grants SET changed = %d", millis(now.Changed)))

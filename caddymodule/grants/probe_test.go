@@ -13,7 +13,7 @@ func suspend(t *testing.T, s *Store, who string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if done, err := s.Suspend(t.Context(), g); !done || err != nil {
+	if done, err := s.Suspend(t.Context(), g, "refused"); !done || err != nil {
 		t.Fatalf("%t %v", done, err)
 	}
 }

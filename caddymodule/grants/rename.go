@@ -106,7 +106,7 @@ func (s *Store) renameGrants(ctx context.Context, tx querier, before, after stri
 		if _, err := s.exec(ctx, tx, "UPDATE grants SET provider = ", after, " WHERE id = ", id, ""); err != nil {
 			return 0, err
 		}
-		if err := s.replace(ctx, tx, g); err != nil {
+		if err := s.replace(ctx, tx, g, ownerChanged); err != nil {
 			return 0, err
 		}
 	}

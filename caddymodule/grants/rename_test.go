@@ -78,7 +78,7 @@ func TestO10_RenameGoesOn(t *testing.T) {
 		}
 		// The second one fails in the middle: nothing of it is.
 		stop := errors.New("stop")
-		if err := s.transact(t.Context(), func(ctx context.Context, tx querier) error {
+		if err := s.transact(t.Context(), s.dialect.lockWriters, func(ctx context.Context, tx querier) error {
 			if _, err := s.renameGrants(ctx, tx, "mydex", "renamed"); err != nil {
 				return err
 			}

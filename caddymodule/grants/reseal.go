@@ -62,7 +62,7 @@ func (s *Store) resealGrants(ctx context.Context, tx querier) (int, error) {
 		if err != nil {
 			return 0, fmt.Errorf("%w: grant %s", err, id)
 		}
-		if err := s.replace(ctx, tx, g); err != nil {
+		if err := s.replace(ctx, tx, g, sealChanged); err != nil {
 			return 0, err
 		}
 	}

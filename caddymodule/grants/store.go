@@ -67,6 +67,8 @@ type Store struct {
 	writeSlot chan struct{} // one writer at a time
 	lastWrite atomic.Int64  // when the last one has committed, in Unix nanoseconds
 
+	later *laterCommits // outcomes that the database has not taken yet
+
 	eraseSlot  chan struct{} // one erasure at a time
 	eraserWake chan struct{} // something was deleted
 	stop       context.CancelFunc
@@ -99,6 +101,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	s := &Store{
 		keys: o.Keyset, timeout: o.Timeout, warn: o.Warn,
 		writeSlot: make(chan struct{}, 1), eraseSlot: make(chan struct{}, 1), eraserWake: make(chan struct{}, 1), eraserDone: make(chan struct{}),
+		later: newLaterCommits(),
 	}
 	if s.warn == nil {
 		s.warn = func(string, error) {}
@@ -127,9 +130,11 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	return s, nil
 }
 
-// Close stops the background work and closes the database.
+// Close stops the background work, tries for the last time to store what is in
+// memory only, and closes the database.
 func (s *Store) Close() error {
 	s.stop()
+	s.later.close()
 	<-s.eraserDone
 	return s.db.Close()
 }

@@ -26,6 +26,12 @@ func TestMain(m *testing.M) {
 		write(file)
 		return
 	}
+	if os.Getenv(refreshIssuer) != "" {
+		if err := refreshUntilKilled(); err != nil {
+			fmt.Println("failed:", err)
+		}
+		return
+	}
 	code := m.Run()
 	if started {
 		s, _ := server()

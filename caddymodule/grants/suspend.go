@@ -8,12 +8,16 @@ import (
 )
 
 // Suspend takes a grant out of use whose credential the platform does not accept.
-// done is false if the grant was changed since it was read: it is left as it is.
-// The error is [ErrUnavailable].
-func (s *Store) Suspend(ctx context.Context, g *Grant) (done bool, err error) {
+// cause is why, in a word of the log. done is false if the grant was changed since
+// it was read: it is left as it is. The error is [ErrUnavailable].
+func (s *Store) Suspend(ctx context.Context, g *Grant, cause string) (done bool, err error) {
 	err = s.write(ctx, "suspending a grant", func(ctx context.Context, tx querier) error {
-		n, err := s.exec(ctx, tx, "UPDATE grants SET state = 'suspended', version = version + 1, changed = ", millis(time.Now()),
-			" WHERE id = ", g.ID, " AND state = 'active' AND version = ", g.Version, "")
+		now, err := s.now(ctx, tx)
+		if err != nil {
+			return err
+		}
+		n, err := s.exec(ctx, tx, "UPDATE grants SET state = 'suspended', suspend_cause = ", cause, ", suspend_count = suspend_count + 1, changed = ", millis(now),
+			string(ownerChanged)+" WHERE id = ", g.ID, " AND state = 'active' AND version = ", g.Version, "")
 		done = n == 1
 		return err
 	})
@@ -21,17 +25,21 @@ func (s *Store) Suspend(ctx context.Context, g *Grant) (done bool, err error) {
 }
 
 // Resume notes how probing a suspended grant has ended. With accepted it is active
-// again, and returned as it is now; without, only the time of the probe is noted.
-// The error is [ErrNotFound] if it was not accepted or was changed since it was
-// read, or [ErrUnavailable].
+// again, and returned as it is now; without, the time of the probe is noted, and one
+// more in SuspendCount. The error is [ErrNotFound] if it was not accepted or was
+// changed since it was read, or [ErrUnavailable].
 func (s *Store) Resume(ctx context.Context, g *Grant, accepted bool) (now *Grant, err error) {
-	state := Suspended
+	set := ", suspend_count = suspend_count + 1"
 	if accepted {
-		state = Active
+		set = ", state = 'active', suspend_cause = '', suspend_count = 0"
 	}
 	err = s.write(ctx, "trying a grant again", func(ctx context.Context, tx querier) error {
-		n, err := s.exec(ctx, tx, "UPDATE grants SET state = ", string(state), ", version = version + 1, changed = ", millis(time.Now()),
-			" WHERE id = ", g.ID, " AND state = 'suspended' AND version = ", g.Version, "")
+		at, err := s.now(ctx, tx)
+		if err != nil {
+			return err
+		}
+		n, err := s.exec(ctx, tx, "UPDATE grants SET changed = ", millis(at), set+string(ownerChanged)+" WHERE id = ", g.ID,
+			" AND state = 'suspended' AND version = ", g.Version, "")
 		if err == nil && n == 1 && accepted {
 			now, err = s.byOwner(ctx, tx, g.Owner)
 		}
@@ -41,4 +49,44 @@ func (s *Store) Resume(ctx context.Context, g *Grant, accepted bool) (now *Grant
 		err = ErrNotFound
 	}
 	return now, err
+}
+
+// resume is the grant's state when the platform has accepted its credential.
+func (g *Grant) resume() {
+	if g.State == Suspended {
+		g.State = Active
+	}
+	g.SuspendCause, g.SuspendCount = "", 0
+}
+
+// useInterval is how often the use of a grant is noted.
+const useInterval = time.Hour
+
+// NoteUse notes that the credential of a grant has just worked, at most once an
+// hour, so that a grant in use can be told from one that nobody uses. It is to be
+// called once for each reading of the grant, not for each request. The error is
+// [ErrUnavailable].
+func (s *Store) NoteUse(ctx context.Context, g *Grant) error {
+	if time.Since(g.LastUsed) < useInterval { // not by the database's clock: nothing depends on it
+		return nil
+	}
+	return s.update(ctx, "noting the use of a grant", func(ctx context.Context, db querier) error {
+		now, err := s.now(ctx, db)
+		if err == nil {
+			_, err = s.exec(ctx, db, "UPDATE grants SET last_used = ", millis(now), " WHERE id = ", g.ID, " AND last_used <= ", millis(now.Add(-useInterval)), "")
+		}
+		return err
+	})
+}
+
+// SetEnds sets when a grant ends by itself; the zero time for never. It writes
+// nothing if the grant has it so. The error is [ErrUnavailable].
+func (s *Store) SetEnds(ctx context.Context, g *Grant, ends time.Time) error {
+	if optionalMillis(ends) == optionalMillis(g.Ends) {
+		return nil
+	}
+	return s.update(ctx, "noting the end of a grant", func(ctx context.Context, db querier) error {
+		_, err := s.exec(ctx, db, "UPDATE grants SET ends = ", optionalMillis(ends), " WHERE id = ", g.ID, "")
+		return err
+	})
 }

@@ -4,6 +4,8 @@ package grants
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
@@ -33,7 +35,7 @@ func (s *Store) write(ctx context.Context, operation string, f func(ctx context.
 	defer func() { <-s.writeSlot }()
 	ctx, cancel := context.WithTimeout(delegation.Detach(ctx), s.timeout)
 	defer cancel()
-	err := s.unavailable(operation, s.transact(ctx, f))
+	err := s.unavailable(operation, s.transact(ctx, s.dialect.lockWriters, f))
 	if err == nil {
 		s.lastWrite.Store(time.Now().UnixNano())
 		s.wakeEraser()
@@ -57,15 +59,58 @@ func (s *Store) acquireWriteSlot() bool {
 	return false
 }
 
-// transact runs f in a transaction.
-func (s *Store) transact(ctx context.Context, f func(ctx context.Context, tx querier) error) (err error) {
+// errChanged is that a row was changed between reading and writing it, each time
+// that it was tried.
+var errChanged = fmt.Errorf("%w: others change the same grant again and again", ErrUnavailable)
+
+// writeRow is [Store.write] for one grant and its row key. In PostgreSQL it does not
+// wait for the writers of other grants: it makes and ends none, so that their turn
+// is not needed.
+func (s *Store) writeRow(ctx context.Context, operation string, f func(ctx context.Context, tx querier) error) error {
+	if s.dialect.lockWriters == "" {
+		return s.write(ctx, operation, f) // SQLite has one writer at a time
+	}
+	ctx, cancel := context.WithTimeout(delegation.Detach(ctx), s.timeout)
+	defer cancel()
+	err := s.unavailable(operation, s.transact(ctx, "", f))
+	if err == nil {
+		s.wakeEraser()
+	}
+	return err
+}
+
+// update is [Store.writeRow] for one statement that changes no sealed column; f may
+// read before it.
+func (s *Store) update(ctx context.Context, operation string, f func(ctx context.Context, db querier) error) error {
+	if s.dialect.lockWriters == "" {
+		return s.write(ctx, operation, f)
+	}
+	ctx, cancel := context.WithTimeout(delegation.Detach(ctx), s.timeout)
+	defer cancel()
+	return s.unavailable(operation, f(ctx, s.db))
+}
+
+// transact runs f in a transaction, after a statement that has it wait its turn;
+// may be empty. What [Store.writeRow] does is not in turn: if the error of f is
+// errChanged it is run again, in a new transaction.
+func (s *Store) transact(ctx context.Context, lock string, f func(ctx context.Context, tx querier) error) (err error) {
+	for range maxRereads {
+		if err = s.transactOnce(ctx, lock, f); !errors.Is(err, errChanged) {
+			break
+		}
+	}
+	return err
+}
+
+// transactOnce is [Store.transact] without another attempt.
+func (s *Store) transactOnce(ctx context.Context, lock string, f func(ctx context.Context, tx querier) error) error {
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }() // no effect after a commit
-	if s.dialect.lockWriters != "" {
-		if _, err := tx.ExecContext(ctx, s.dialect.lockWriters); err != nil {
+	if lock != "" {
+		if _, err := tx.ExecContext(ctx, lock); err != nil {
 			return err
 		}
 	}

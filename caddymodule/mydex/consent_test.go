@@ -139,7 +139,7 @@ func TestSuspendedIsNotedOnce(t *testing.T) {
 // once, and each question the same answer.
 func TestManyAskAtOnce(t *testing.T) {
 	r := newRig(t)
-	if _, err := r.store.Suspend(t.Context(), r.connect("alice", "1")); err != nil {
+	if _, err := r.store.Suspend(t.Context(), r.connect("alice", "1"), "refused"); err != nil {
 		t.Fatal(err)
 	}
 	r.resumable()

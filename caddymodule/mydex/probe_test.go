@@ -54,7 +54,7 @@ func TestProbeSuspended(t *testing.T) {
 		{"refusedAgain", 401, false, byStatus},
 	} {
 		r.status.Store(c.status)
-		if _, err := r.store.Suspend(t.Context(), r.connect(c.what, c.what)); err != nil {
+		if _, err := r.store.Suspend(t.Context(), r.connect(c.what, c.what), "refused"); err != nil {
 			t.Fatal(err)
 		}
 		before := r.probes.Load()
@@ -71,7 +71,7 @@ func TestProbeSuspended(t *testing.T) {
 		}
 	}
 	r.status.Store(200)
-	if _, err := r.store.Suspend(t.Context(), r.connect("carol", "7")); err != nil {
+	if _, err := r.store.Suspend(t.Context(), r.connect("carol", "7"), "refused"); err != nil {
 		t.Fatal(err)
 	}
 	r.resumable()
