@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/caddy-delegate/caddy-delegate/integration/stack"
@@ -96,4 +98,16 @@ func handover(specialToken string) string { return `{"specialToken":"` + special
 func (w *widgetRig) redeemIn(b *browser, specialToken string) answer {
 	w.t.Helper()
 	return b.do(http.MethodPost, "/connect/widget/redeem", handover(specialToken), "Content-Type", "application/json")
+}
+
+// consents is how often an event was counted; the counters are the process's.
+func (w *widgetRig) consents(b *browser, event string) (n int) {
+	w.t.Helper()
+	name := `caddy_delegate_consents_total{event="` + event + `",provider="widget"} `
+	for line := range strings.Lines(b.do(http.MethodGet, "/metrics", "").body) {
+		if value, ok := strings.CutPrefix(line, name); ok {
+			n, _ = strconv.Atoi(strings.TrimSpace(value))
+		}
+	}
+	return n
 }

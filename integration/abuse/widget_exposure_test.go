@@ -23,7 +23,7 @@ func TestT43_WidgetSecretsStayInside(t *testing.T) {
 	t.Cleanup(func() { caddy.ConfigAutosavePath = before })
 	caddy.ConfigAutosavePath = filepath.Join(t.TempDir(), "autosave.json")
 	w := startWidget(t, func(text string) string {
-		text = strings.Replace(text, "{\n", "{\n\tmetrics\n\tlog {\n\t\toutput file [[.Dir]]/caddy.log\n\t\tlevel DEBUG\n\t}\n", 1)
+		text = strings.Replace(text, "{\n", "{\n\tmetrics\n\tlog {\n\t\toutput file [[.Dir]]/caddy.log\n\t\tlevel INFO\n\t}\n", 1)
 		// One directive has an authenticator before it that nobody has told of tickets.
 		text += `
 http://strict.localhost:[[.Port]] {
