@@ -115,13 +115,19 @@ func TestHealthExchangeIsOfOnePerson(t *testing.T) {
 	token := alice.connectHealth(account)
 	alice.send(http.MethodGet, profilePath, nil)
 	bob.finishWidget(account)
-	for _, from := range []string{"another", "carol"} {
+	for from, want := range map[string]struct {
+		status int
+		code   string
+	}{
+		"another": {http.StatusUnprocessableEntity, `"token_rejected"`}, // it has been used
+		"carol":   {http.StatusConflict, `"account_conflict"`},          // the platform's reply names her
+	} {
 		var stolen struct{ User, Token string }
 		_, body := bob.send(http.MethodPost, "/demo/health/steal/"+from, nil)
 		if err := json.Unmarshal([]byte(body), &stolen); err != nil || stolen.Token == "" || (stolen.Token == token) != (from == "another") {
 			t.Fatalf("%s: %v, %s", from, err, body)
 		}
-		if status, body := bob.redeem(stolen.Token); status != http.StatusUnprocessableEntity || !strings.Contains(body, `"token_rejected"`) {
+		if status, body := bob.redeem(stolen.Token); status != want.status || !strings.Contains(body, want.code) {
 			t.Errorf("%s: %d %s", from, status, body)
 		}
 		// Who has somebody's token is not shown what became of it.

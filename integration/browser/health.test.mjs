@@ -120,7 +120,7 @@ test('a second person gets nothing by the first one\'s special token, nor by an 
 	assert.equal(await text(bob, 'attack-outcome'), 'Erin\'s token, used by Erin: 422 Unprocessable Entity. Refused by Caddy, code token_rejected.')
 	assert.match(await text(bob, 'attack-asked'), /did not even ask the platform/)
 	await click(bob, 'attack-carol')
-	assert.equal(await text(bob, 'attack-outcome'), 'Carol\'s token, never used: 422 Unprocessable Entity. Refused by Caddy, code token_rejected.')
+	assert.equal(await text(bob, 'attack-outcome'), 'Carol\'s token, never used: 409 Conflict. Refused by Caddy, code account_conflict.')
 	assert.match(await text(bob, 'attack-asked'), /somebody else's, and kept nothing/)
 	await check(bob, 'refused')
 	await picture(bob, 'health-refused')

@@ -27,7 +27,7 @@ const meanings = {
 
 const failures = {
 	account_conflict: 'This account is connected by another user of the app.',
-	token_rejected: 'The platform does not say that this token is yours.',
+	token_rejected: 'The platform does not take this token.',
 	too_many_requests: 'You have begun too often: wait ten seconds.',
 	widget_failed: 'The widget would not open or go on. If you were connected, disconnect and connect again.',
 }
