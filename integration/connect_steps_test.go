@@ -113,7 +113,7 @@ func TestConnectSteps(t *testing.T) {
 	isCode(t, console.browser("bob").do(http.MethodGet, "/data/v1/human/activities", ""), http.StatusForbidden, "consent_required")
 
 	received.lack(t, map[string]string{"clientSecret": application.ClientSecret, "accessToken": accessToken})
-	for _, name := range []string{"clientSecret", "accessToken", "UserCode"} {
+	for _, name := range []string{"clientSecret", "accessToken"} {
 		if strings.Contains(received.all.String(), name) {
 			t.Errorf("the client is told of the name %s", name)
 		}
