@@ -230,7 +230,9 @@ func TestExternalConsent(t *testing.T) {
 	// Somebody who does not agree, and then agrees with another's account.
 	bob.returns(strings.Replace(j.agree(t, bob.starts(), "account-8"), "&code=", "&error=access_denied&x=", 1), "consent_denied")
 	bob.returns(j.agree(t, bob.starts(), "account-7"), "account_conflict")
-	bob.wants(http.MethodGet, "/connect/status", http.StatusOK, `{"status":"none"}`)
+	bob.wants(http.MethodGet, "/data/entries/1", http.StatusConflict, "account_conflict")
+	bob.returns(j.agree(t, bob.starts(), "account-8"), "connected")
+	bob.wants(http.MethodGet, "/data/entries/1", http.StatusOK, "/entries/1 of account-8")
 
 	// A consent that has ended at the platform, and the next one.
 	j.withdraw()
