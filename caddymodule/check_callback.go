@@ -46,6 +46,9 @@ func (l *checkedConfig) checkCallback(ctx context.Context, p *placedHandler) del
 		return delegation.Finding{Detail: err.Error()}
 	}
 	c := module.(*Connect)
+	if !c.provider.canReadCallbacks() {
+		return delegation.Finding{Detail: "this platform's server does not call: the page or app brings the consent", Skipped: true}
+	}
 	segment := c.callbackSegment.Reveal()
 	if segment == "" {
 		return delegation.Finding{Detail: "it has none: the platform cannot tell that anybody has consented; add callback"}

@@ -69,7 +69,7 @@ func (p *provider) try(ctx context.Context, c *command.CheckRequest, policies []
 			return
 		}
 		q.Delegation.Scopes = verdict.Scopes
-		tell(delegation.Finding{Step: "route", Detail: "allowed, with " + strings.Join(verdict.Scopes, " "), OK: true})
+		tell(delegation.Finding{Step: "route", Detail: strings.TrimSuffix("allowed, with "+strings.Join(verdict.Scopes, " "), ", with "), OK: true})
 	}
 	if err := p.check(ctx, q, tell); err != nil {
 		tell(delegation.Finding{Step: "check", Detail: err.Error()})
