@@ -26,6 +26,8 @@ func init() { caddy.RegisterModule(brittle{}) }
 type brittle struct {
 	URL   string `json:"url,omitempty"`
 	Fault string `json:"fault,omitempty"`
+
+	grants delegation.Grants
 }
 
 // at panics where the fault is.
@@ -60,15 +62,21 @@ func (p *brittle) Traits() delegation.Traits {
 	}
 }
 
-func (p *brittle) Open(delegation.Host) error {
+func (p *brittle) Open(host delegation.Host) error {
 	at("open", p.Fault)
+	p.grants = host.(delegation.GrantsHost).Grants()
 	return nil
 }
 
-func (p *brittle) Authorize(_ context.Context, d *delegation.Delegation) (delegation.Credential, error) {
+func (p *brittle) Authorize(ctx context.Context, d *delegation.Delegation) (delegation.Credential, error) {
 	if d.Subject == "nil refusal" {
 		var refusal *delegation.Refusal // a mistake that is easily made
 		return nil, refusal
+	}
+	if d.Subject == "decode" {
+		if _, err := p.grants.Get(ctx, d.Person); err != nil {
+			return nil, err
+		}
 	}
 	return brittleCredential(d.Subject), nil
 }
@@ -88,40 +96,6 @@ func (p *brittle) Upstream(d *delegation.Delegation) delegation.Upstream {
 func (p *brittle) Forget(delegation.Selection)      {}
 func (p *brittle) Release(delegation.Person)        { panic(panicText) }
 func (p *brittle) Lookups(delegation.Selection) int { panic(panicText) }
-
-func (p *brittle) StartConsent(_ context.Context, flow *delegation.ConsentStart) (*delegation.ConsentPage, error) {
-	at("start", flow.Subject)
-	if flow.Subject == "neither page nor error" {
-		return nil, nil
-	}
-	return &delegation.ConsentPage{Widget: map[string]string{"clientId": "c"}}, nil
-}
-
-func (p *brittle) ReadCallback(context.Context, *http.Request) (*delegation.Callback, error) {
-	panic(panicText)
-}
-
-func (p *brittle) OneTimeToken(handed url.Values) (delegation.Secret, error) {
-	at(handed.Get("fault"), "token")
-	return delegation.NewSecret(handed.Get("token")), nil
-}
-
-func (p *brittle) Redeem(_ context.Context, r *delegation.Redemption) (*delegation.ConsentResult, error) {
-	at(r.Handed.Get("fault"), "redeem")
-	if r.Handed.Get("fault") == "neither result nor error" {
-		return nil, nil
-	}
-	return &delegation.ConsentResult{Account: "account of " + r.Subject}, nil
-}
-
-func (p *brittle) DecodeGrant(g *delegation.Grant) (any, error) {
-	at("decode", g.Subject)
-	return nil, nil
-}
-
-func (p *brittle) ProbeGrant(context.Context, *delegation.Grant) delegation.ProbeResult {
-	panic(panicText)
-}
 
 // brittleCredential is whose it is.
 type brittleCredential string

@@ -171,3 +171,34 @@ func TestOutcomeShared(t *testing.T) {
 		holds(t, s, "alice", "1", "key")
 	})
 }
+
+// TestT70_DeletedWhileRedeemed protects who has had their data deleted while a
+// machine was redeeming for them: what it comes back with does not connect them
+// again, and it is told.
+func TestT70_DeletedWhileRedeemed(t *testing.T) {
+	each(t, func(t *testing.T, at Options) {
+		s := opened(t, at)
+		for what, end := range map[string]func(f *ClaimedFlow) error{
+			"a grant": func(f *ClaimedFlow) error {
+				_, _, err := s.FinishClaim(t.Context(), f, pendingResult("1", "key"), nil)
+				return err
+			},
+			"staged":    func(f *ClaimedFlow) error { return s.StageClaim(t.Context(), f, pendingResult("1", "key")) },
+			"refused":   func(f *ClaimedFlow) error { return s.RefuseClaim(t.Context(), f, "token_rejected") },
+			"uncertain": func(f *ClaimedFlow) error { return s.LeaveClaim(t.Context(), f) },
+		} {
+			j := newFlow("alice")
+			j.Mode = FlowRedirect
+			begun(t, s, j)
+			f := claimed(t, s, j.code(what))
+			want(t, "deleting", s.DeleteByOwner(t.Context(), owner("alice")), nil)
+			wantErr := ErrNotFound
+			if what == "refused" || what == "uncertain" {
+				wantErr = nil
+			}
+			want(t, what, end(f), wantErr)
+			holds(t, s, "alice", "", "")
+			want(t, "nothing is under way", s.Pending(t.Context(), owner("alice")), ErrNotFound)
+		}
+	})
+}

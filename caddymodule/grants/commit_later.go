@@ -63,7 +63,7 @@ func (c *laterCommits) close() {
 // or the store is closed: then once more.
 func (s *Store) commitLater(id string, commit func(ctx context.Context) error) {
 	if s.later.add(id, 1) == 1 {
-		s.warn("what a platform has answered cannot be written to the grants' database: it is in memory, and written when the database is back; until then do not stop this process", ErrUnavailable)
+		s.warn("the answer of a platform cannot be written to the grants' database: it is kept in memory and tried again; do not stop this process before the database is back", ErrUnavailable)
 	}
 	background.GoIn(&s.later.group, "storing what a platform has answered", func() {
 		defer s.later.add(id, -1)
@@ -81,7 +81,7 @@ func (s *Store) commitLater(id string, commit func(ctx context.Context) error) {
 				return
 			}
 			if last {
-				s.warn("what a platform has answered could not be written to the grants' database, and is lost: the person may have to consent anew", err)
+				s.warn("the answer of a platform was not written to the grants' database before the end, and is lost: the person may have to consent anew", err)
 			}
 		}
 	})

@@ -24,6 +24,7 @@ type platform struct {
 	mu     sync.Mutex
 	starts []*delegation.ConsentStart // as they came
 	answer func(*delegation.Redemption) error
+	tokens delegation.GrantTokens // that redeeming leads to
 
 	redeemed, probes, events atomic.Int64
 	verdict                  atomic.Int64 // of probes
@@ -71,7 +72,7 @@ func (p *platform) Redeem(_ context.Context, r *delegation.Redemption) (*delegat
 		}
 	}
 	account, _, _ := strings.Cut(r.Token.Reveal(), "-")
-	return &delegation.ConsentResult{Account: account, Secret: delegation.NewSecret("key-" + account), Reply: map[string]string{"public": account}}, nil
+	return &delegation.ConsentResult{Account: account, Secret: delegation.NewSecret("key-" + account), Tokens: p.tokens, Reply: map[string]string{"public": account}}, nil
 }
 
 func (*platform) DecodeGrant(g *delegation.Grant) (any, error) {

@@ -2,7 +2,10 @@
 
 package grants
 
-import "errors"
+import (
+	"errors"
+	"slices"
+)
 
 // The errors by which callers decide. Any other means that the database cannot be
 // used now, see [ErrUnavailable].
@@ -51,12 +54,16 @@ func (s *Store) unavailable(operation string, err error) error {
 	return &unavailableError{operation, reason, needsOperator}
 }
 
+// decisive are the errors by which callers decide, as far as a transaction returns
+// them.
+var decisive = []error{ErrNotFound, ErrPending, ErrForeignFlow, ErrConflict, ErrLeased, ErrReplaced, ErrDamaged, ErrUnavailable}
+
 // isStoreError tells whether an error is one of this package's.
 func isStoreError(err error) bool {
 	if _, ok := errors.AsType[*EndedError](err); ok {
 		return true
 	}
-	return errors.Is(err, ErrNotFound) || errors.Is(err, ErrPending) || errors.Is(err, ErrForeignFlow) || errors.Is(err, ErrConflict) || errors.Is(err, ErrLeased) || errors.Is(err, ErrReplaced) || errors.Is(err, ErrDamaged) || errors.Is(err, ErrUnavailable)
+	return slices.ContainsFunc(decisive, func(known error) bool { return errors.Is(err, known) })
 }
 
 // The errors of consent flows, besides those of grants.

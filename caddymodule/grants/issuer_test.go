@@ -22,22 +22,20 @@ type issuer struct {
 	grace bool
 
 	mu       sync.Mutex
-	consents map[string]*issuedTokens
+	consents map[string]*issued
 	calls    int
 	reused   int
 }
 
-// issuedTokens are one person's at an issuer. The n-th refresh token is "who/n", the
+// issued is what an issuer has given one person. The n-th refresh token is "who/n", the
 // access token issued with it "who/access/n".
-type issuedTokens struct {
+type issued struct {
 	n     int
 	ended bool
 	late  map[int]int // how often each spent token has come again
 }
 
-func newIssuer(grace bool) *issuer {
-	return &issuer{grace: grace, consents: make(map[string]*issuedTokens)}
-}
+func newIssuer(grace bool) *issuer { return &issuer{grace: grace, consents: make(map[string]*issued)} }
 
 func (i *issuer) tokens(who string, n int) *delegation.GrantTokens {
 	return &delegation.GrantTokens{
@@ -76,9 +74,9 @@ func (i *issuer) refresh(token string) (*delegation.GrantTokens, error) {
 	return nil, delegation.Refuse(delegation.DelegationRefused, errInvalidGrant)
 }
 
-func (i *issuer) of(who string) *issuedTokens {
+func (i *issuer) of(who string) *issued {
 	if i.consents[who] == nil {
-		i.consents[who] = &issuedTokens{late: make(map[int]int)}
+		i.consents[who] = &issued{late: make(map[int]int)}
 	}
 	return i.consents[who]
 }

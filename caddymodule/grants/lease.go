@@ -107,7 +107,7 @@ func (l *Lease) take(ctx context.Context, db querier, id string, term time.Durat
 	}, "UPDATE grants SET lease_holder = ", l.holder, ", lease_until = ", millis(now.Add(term)), intent+" WHERE id = ", id,
 		" AND lease_until <= ", millis(now), usable+" RETURNING attempts, "+grantColumns)
 	if errors.Is(err, ErrNotFound) {
-		return nil, l.store.whyNotLeased(ctx, db, id, now)
+		return nil, l.store.whyNotLeased(ctx, db, id)
 	}
 	if l.spends {
 		l.Uncertain-- // this attempt
@@ -126,8 +126,12 @@ func (s scannerAfter) Scan(into ...any) error {
 }
 
 // whyNotLeased is the error of a lease that could not be taken.
-func (s *Store) whyNotLeased(ctx context.Context, db querier, id string, now time.Time) error {
+func (s *Store) whyNotLeased(ctx context.Context, db querier, id string) error {
 	until, _, err := s.leasedUntil(ctx, db, id)
+	if err != nil {
+		return err
+	}
+	now, err := s.now(ctx, db) // it may have waited for the row
 	if err == nil && until.After(now) {
 		return &LeasedError{For: until.Sub(now)}
 	}

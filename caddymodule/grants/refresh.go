@@ -178,8 +178,11 @@ func newLeaseWait(most time.Duration) *leaseWait {
 // changed. The error is [ErrUnavailable] if that takes too long, or ctx ends.
 func (s *Store) awaitLease(ctx context.Context, g *Grant, w *leaseWait) error {
 	for {
+		if time.Now().After(w.deadline) {
+			return &unavailableError{refreshing, "other machines have been at it for too long", false}
+		}
 		// Not all at the same moment.
-		timer := time.NewTimer(w.pause/2 + rand.N(w.pause/2))
+		timer := time.NewTimer(w.pause/2 + rand.N(w.pause/2)) //nolint:gosec // a pause, not a secret
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
@@ -202,9 +205,6 @@ func (s *Store) awaitLease(ctx context.Context, g *Grant, w *leaseWait) error {
 		})
 		if err != nil || free {
 			return err
-		}
-		if time.Now().After(w.deadline) {
-			return &unavailableError{refreshing, "another machine has been at it for too long", false}
 		}
 	}
 }

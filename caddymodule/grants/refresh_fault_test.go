@@ -31,11 +31,11 @@ func eventually(t *testing.T, what string, f func() bool) {
 func TestCommitFails(t *testing.T) {
 	each(t, func(t *testing.T, at Options) {
 		other := opened(t, at)
-		at.Timeout = 300 * time.Millisecond
+		at.Timeout = 2 * time.Second // a slow disk takes less
 		var warned atomic.Int64
 		at.Warn = func(string, error) { warned.Add(1) }
 		s, i := opened(t, at), newIssuer(false)
-		g := oauthGrant(t, s, i, "alice")
+		g := oauthGrant(t, other, i, "alice")
 		var tx *sql.Tx
 		_, err := s.RefreshGrant(t.Context(), g.Owner, g.Tokens.Access, callTimeout, func(ctx context.Context, g *delegation.Grant, uncertain bool) (*delegation.GrantTokens, error) {
 			// Another program holds the row from here on.

@@ -17,7 +17,7 @@ const (
 	// is as before.
 	ownerChanged rowChange = ", version = version + 1, intent = CASE intent WHEN 0 THEN 0 ELSE version + 1 END"
 	// credentialChanged ends the lease and the intent, which are of the former one.
-	credentialChanged rowChange = ", version = version + 1, intent = 0, attempts = 0, lease_until = 0, lease_holder = ''"
+	credentialChanged rowChange = ", version = version + 1, intent = 0, attempts = 0, lease_until = 0, lease_holder = ''" //nolint:gosec // not a credential: a part of a statement
 )
 
 // replace writes a grant that is in the database, sealed by a new row key and by
