@@ -149,8 +149,10 @@ func (p *healthPlatform) hold(user, token string) bool {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if slices.ContainsFunc(p.held, func(t heldToken) bool { return t.token == token }) {
-		return false
+	for _, known := range p.held {
+		if known.token == token {
+			return known.user == user
+		}
 	}
 	p.held = append(p.held, t)
 	return true

@@ -52,7 +52,10 @@ function receivedParts(sent, received, secrets) {
 function count({ query: asked, headers }, platform) {
 	const all = [...asked, ...headers].filter((p) => p.secret)
 	const unseen = all.filter((p) => p.unseen)
-	return `${platform} received ${all.length} secret${all.length === 1 ? '' : 's'}. Of these your browser sent ${unseen.length === all.length ? 'none' : all.length - unseen.length}: the demo has looked for them in its request.`
+	const theirs = unseen.length === all.length ? 'none' : all.length - unseen.length
+	return all.length === 1
+		? `${platform} received 1 secret. Your browser ${theirs === 'none' ? 'did not send it' : 'sent it'}: the demo has looked for it in its request.`
+		: `${platform} received ${all.length} secrets. Of these your browser sent ${theirs}: the demo has looked for them in its request.`
 }
 
 const values = (list) => Object.fromEntries(list.map((p) => [p.name, p.value]))
