@@ -131,9 +131,17 @@ func TestClientWeb(t *testing.T) {
 	c.reads(page, accounts()[0])
 
 	// The sample's server answers 422 to whatever fails; so does Caddy to a token that
-	// was used.
-	c.opensWidget(page, "")
-	isCode(t, c.handsOver(page, object(sessionTokenObject)), http.StatusUnprocessableEntity, "token_rejected")
+	// was used, but to a page that posts it twice by mistake.
+	before := c.platform.Counts().Exchanges
+	if twice := c.handsOver(page, object(sessionTokenObject)); twice.StatusCode != a.StatusCode || twice.body != a.body {
+		t.Errorf("twice: %d %s", twice.StatusCode, twice.body)
+	}
+	laptop := c.browser("alice")
+	c.opensWidget(laptop, "")
+	isCode(t, c.handsOver(laptop, object(sessionTokenObject)), http.StatusUnprocessableEntity, "token_rejected")
+	if n := c.platform.Counts().Exchanges; n != before {
+		t.Errorf("%d exchanges of a token that was used", n-before)
+	}
 }
 
 // TestClientReturns protects people who come back: the widget knows them by the public

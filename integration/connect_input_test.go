@@ -127,6 +127,32 @@ func TestConnectHandedOver(t *testing.T) {
 	c.reads(victim.browser, ben)
 }
 
+// TestConnectUsedTwice protects people who have left from a token that has connected
+// them before: posted again, by their own page, it brings nothing back.
+func TestConnectUsedTwice(t *testing.T) {
+	c := startConsole(t, connect.DeveloperConsole, "")
+	alice := c.begins("alice")
+	handed := c.finishes(alice.opened, accounts()[0])
+	for range 3 { // a page that is impatient has one answer
+		if a := c.handsOver(alice.browser, handed); a.StatusCode != http.StatusCreated {
+			t.Errorf("%d %s", a.StatusCode, a.body)
+		}
+	}
+	alice.do(http.MethodDelete, "/connect/health/", "")
+	for _, what := range []string{"disconnected", "begun anew"} {
+		if a := c.handsOver(alice.browser, handed); a.StatusCode == http.StatusCreated {
+			t.Errorf("%s: %d %s", what, a.StatusCode, a.body)
+		}
+		c.reads(alice.browser, "")
+		c.opensWidget(alice.browser, "")
+	}
+	if n := c.platform.Counts().Exchanges; n != 1 {
+		t.Errorf("%d exchanges", n)
+	}
+	c.connects(alice.browser, accounts()[0])
+	c.reads(alice.browser, accounts()[0])
+}
+
 // TestConnectAtOnce protects people, and the platform, from a page that hands its
 // token over many times: one exchange, one grant, one answer for all.
 func TestConnectAtOnce(t *testing.T) {

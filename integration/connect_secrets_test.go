@@ -101,7 +101,9 @@ func testConnectDoesNotLeak(t *testing.T, name, lines string) {
 			if n.AccessToken != "" {
 				secrets["access token "+n.AccessToken[:8]] = n.AccessToken
 			}
-			secrets["public token "+n.PublicToken[:8]] = n.PublicToken
+			if n.PublicToken != "" {
+				secrets["public token "+n.PublicToken[:8]] = n.PublicToken
+			}
 		}
 	}
 	data := func(b *browser) answer { return b.do(http.MethodGet, "/data/v1/human/profile?tok=x", "") }
