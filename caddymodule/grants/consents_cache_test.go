@@ -188,3 +188,27 @@ func TestGetNewer(t *testing.T) {
 		}
 	})
 }
+
+// TestSuspendEverybody protects people from a platform that for a moment refuses
+// everybody: three of them are asked to consent anew, not all.
+func TestSuspendEverybody(t *testing.T) {
+	each(t, func(t *testing.T, at Options) {
+		d, suspended := newDesk(t, at, "callback"), 0
+		for _, name := range []string{"a", "b", "c", "d", "e", "f"} {
+			connected(t, d.store, name, name, "key")
+			g, err := d.Get(t.Context(), person(name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d.Suspend(t.Context(), g) != nil {
+				suspended++
+			}
+			if inUse := d.account(name) != ""; inUse != (suspended == 3 && name > "c") {
+				t.Errorf("%s is in use: %t", name, inUse)
+			}
+		}
+		if suspended != 3 || d.events.Load() != 3 {
+			t.Errorf("%d suspended, %d events", suspended, d.events.Load())
+		}
+	})
+}

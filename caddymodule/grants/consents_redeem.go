@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/url"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -96,7 +97,7 @@ func (c *Consents) Redeem(ctx context.Context, r RedeemRequest) (*Redeemed, erro
 // not take the token again.
 func (c *Consents) redeemOnce(ctx context.Context, claim Claim, handed url.Values) (*redemption, error) {
 	claim.Timeout = c.o.CallTimeout
-	who := tuple.Encode(claim.Realm, claim.Subject, claim.StateToken, claim.BrowserToken, claim.Ticket)
+	who := tuple.Encode(claim.Realm, claim.Subject, claim.StateToken, claim.BrowserToken, claim.Ticket, strconv.FormatBool(claim.AnyBrowser))
 	key := sha256.Sum256(tuple.Encode(string(who), claim.OneTimeToken.Reveal()))
 	owner := sha256.Sum256(who)
 	return c.o.Cache.redemptions.Do(ctx, hex.EncodeToString(key[:]), hex.EncodeToString(owner[:]), func(ctx context.Context) (*redemption, error) {
