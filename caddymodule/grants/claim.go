@@ -81,10 +81,16 @@ func (s *Store) Claim(ctx context.Context, c Claim) (*ClaimedFlow, error) {
 		return err
 	}
 	// Whoever waits for another's outcome does not have writers wait.
-	if err := s.read(ctx, operation, judge); err != nil || j.action != consent.Claim {
+	err := s.read(ctx, operation, judge)
+	if errors.Is(err, ErrNotFound) || err == nil && j.action == consent.Gone {
+		// Another machine may have ended the flow between the reading of the token
+		// and that of the flow: the token tells now.
+		err = s.read(ctx, operation, judge)
+	}
+	if err != nil || j.action != consent.Claim {
 		return j.answer(c, err)
 	}
-	err := s.write(ctx, operation, func(ctx context.Context, tx querier) error {
+	err = s.write(ctx, operation, func(ctx context.Context, tx querier) error {
 		if err := judge(ctx, tx); err != nil || j.action != consent.Claim {
 			return err
 		}

@@ -121,8 +121,8 @@ func TestErase(t *testing.T) {
 				_, err := connect(s, g.Subject, g.Account, "another key")
 				return err
 			},
-			"released":         func(g *Grant, _ *Flow) error { return s.Release(t.Context(), g.ID, "root") },
-			"a journey undone": func(_ *Grant, open *Flow) error { return s.Abandon(t.Context(), open) },
+			"released":           func(g *Grant, _ *Flow) error { return s.Release(t.Context(), g.ID, "root") },
+			"a journey declined": func(_ *Grant, open *Flow) error { return s.Deny(t.Context(), open.returned(), "consent_denied") },
 			"a journey that is long over": func(*Grant, *Flow) error {
 				alter(t, s, "UPDATE journeys SET expires = 1")
 				return s.sweepFlows(t.Context())

@@ -188,14 +188,6 @@ func (s *Store) Begin(ctx context.Context, flow *Flow) error {
 	})
 }
 
-// Abandon deletes an open flow that the platform does not know of, so that its
-// owner does not count as pending. The error is [ErrUnavailable].
-func (s *Store) Abandon(ctx context.Context, flow *Flow) error {
-	return s.write(ctx, "abandoning a consent flow", func(ctx context.Context, tx querier) error {
-		return s.deleteRows(ctx, tx, "DELETE FROM journeys WHERE state = 'open' AND link = ", s.tokenPseudonym("link", flow.CorrelationID.Reveal()), "")
-	})
-}
-
 // limitOpenFlows deletes expired flows, and of an owner who has maxOpenFlows those
 // that expire first.
 func (s *Store) limitOpenFlows(ctx context.Context, tx querier, o Owner, now time.Time) error {

@@ -145,24 +145,6 @@ func TestAnyBrowser(t *testing.T) {
 	})
 }
 
-// TestAbandon protects somebody whose consent flow the platform does not know of
-// from waiting for it, and one that it has told of from being given up.
-func TestAbandon(t *testing.T) {
-	each(t, func(t *testing.T, at Options) {
-		s := opened(t, at)
-		j := begun(t, s, &Flow{Owner: owner("alice"), Kind: FlowConnect})
-		want(t, "given up", s.Abandon(t.Context(), j), nil)
-		err := s.Pending(t.Context(), owner("alice"))
-		want(t, "nothing is under way", err, ErrNotFound)
-		want(t, "told", s.Stage(t.Context(), "mydex", "", j.CorrelationID.Reveal(), pendingResult("1", "key")), ErrNotFound)
-		j = begun(t, s, &Flow{Owner: owner("alice"), Kind: FlowConnect})
-		want(t, "told", s.Stage(t.Context(), "mydex", "", j.CorrelationID.Reveal(), pendingResult("1", "key")), nil)
-		want(t, "given up too late", s.Abandon(t.Context(), j), nil)
-		_, _, err = s.Complete(t.Context(), Return{Owner: owner("alice"), StateToken: j.StateToken.Reveal(), BrowserToken: j.BrowserToken.Reveal(), AnyBrowser: true})
-		want(t, "back", err, nil)
-	})
-}
-
 // TestUpdate protects a grant from an update of another account, and people
 // who are not connected from one of nothing.
 func TestUpdate(t *testing.T) {
