@@ -26,6 +26,7 @@
 	const me = document.currentScript
 	const base = new URL(".", me.src)
 	const widgets = new Map() // by address: the loading of a script
+	const ending = new Set(["flow_expired", "account_conflict", "consent_denied"]) // codes after which a flow takes no token any more
 	let prepared = null // {flow, ready, failed}: the flow that the next click goes on with
 
 	function failure(code, message) {
@@ -99,7 +100,7 @@
 			try {
 				await ask("redeem", handed !== null && typeof handed === "object" ? handed : { [widget_token]: handed })
 			} catch (error) {
-				if (error.code === "flow_expired") prepared = null
+				if (ending.has(error.code)) prepared = null
 				on.onError?.(error)
 				return
 			}

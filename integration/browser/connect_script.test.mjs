@@ -168,6 +168,7 @@ test('the next click has a flow of its own, and the new public token', async (t)
 for (const [name, answer, code] of [
 	['a refusal', json(422, { code: 'token_rejected', message: 'Begin anew.' }), 'token_rejected'],
 	['an error page', (response) => response.writeHead(410, { 'Content-Type': 'text/html', 'Proxy-Status': 'caddy-delegate; error=http_request_denied; details="flow_expired"' }).end('<h1>Gone</h1>'), 'flow_expired'],
+	['an account of another user', json(409, { code: 'account_conflict', message: 'Linked to another user.' }), 'account_conflict'],
 	['nothing', (response) => response.destroy(), 'network_error'],
 ]) {
 	test(`the page is told of ${name} by its code, and can go on`, async (t) => {
@@ -181,7 +182,7 @@ for (const [name, answer, code] of [
 		answers.redeem = json(201, { connected: true })
 		await click(p)
 		assert.deepEqual((await ends(p, 2))[1], ['finish', { status: 'connected' }])
-		assert.equal(asked('start').length, code === 'flow_expired' ? 3 : 2) // one more is for the click to come
+		assert.equal(asked('start').length, ['flow_expired', 'account_conflict'].includes(code) ? 3 : 2) // one more is for the click to come
 	})
 }
 
