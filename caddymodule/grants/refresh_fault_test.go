@@ -97,6 +97,26 @@ func TestCommitFailsUntilClose(t *testing.T) {
 	})
 }
 
+// TestRefreshGoesOn protects the tokens from a client that leaves while the platform
+// is called.
+func TestRefreshGoesOn(t *testing.T) {
+	each(t, func(t *testing.T, at Options) {
+		s, i := opened(t, at), newIssuer(false)
+		g := oauthGrant(t, s, i, "alice")
+		ctx, leave := context.WithCancel(t.Context())
+		if _, err := s.RefreshGrant(ctx, g.Owner, g.Tokens.Access, callTimeout, func(call context.Context, g *delegation.Grant, uncertain bool) (*delegation.GrantTokens, error) {
+			leave()
+			if deadline, ok := call.Deadline(); call.Err() != nil || !ok || time.Until(deadline) > callTimeout {
+				t.Errorf("the call: %v, until %v", call.Err(), deadline)
+			}
+			return i.spend(call, g, uncertain)
+		}); err != nil {
+			t.Error(err)
+		}
+		hasTokens(t, s, i, "alice", 1)
+	})
+}
+
 // TestRefreshOnFullDisk protects the tokens from a disk that is full.
 func TestRefreshOnFullDisk(t *testing.T) {
 	s, i := opened(t, Options{File: filepath.Join(t.TempDir(), "grants.db"), Keyset: newKeyset(t)}), newIssuer(false)
