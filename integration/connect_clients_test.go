@@ -5,6 +5,7 @@ package integration
 import (
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -23,9 +24,7 @@ const humanConnect = "preset human_connect_v1\npublic_token_url {platform}/v1/co
 func (c *consoleRig) opensHumanConnect(o opened, more url.Values) *popup {
 	c.t.Helper()
 	parameters := url.Values{"clientId": {o.ClientID}, "clientUserId": {o.ClientUserID}, "publicToken": {o.PublicToken}}
-	for name, values := range more {
-		parameters[name] = values
-	}
+	maps.Copy(parameters, more)
 	return c.launches(parameters)
 }
 
