@@ -157,7 +157,7 @@ func TestUnauthorized(t *testing.T) {
 					c.VerifyURL = "/me"
 				}
 			})
-			r.answer = answers(test.status, "application/json", "{}")
+			r.answerWith(answers(test.status, "application/json", "{}"))
 			r.grants.notPaced = test.notPaced
 			r.grants.current = grant(t, "account-1", canaryAccess, "")
 			c, err := r.Authorize(t.Context(), delegated())
@@ -193,7 +193,7 @@ func TestUnauthorized(t *testing.T) {
 func TestProbe(t *testing.T) {
 	for status, want := range map[int]delegation.ProbeResult{200: delegation.ProbeAccepted, 401: delegation.ProbeRefused, 403: delegation.ProbeUnknown, 500: delegation.ProbeUnknown, 302: delegation.ProbeUnknown} {
 		r := newRig(t, func(c *Config) { c.ProbePath = "/v1/profile" })
-		r.answer = answers(status, "application/json", "{}")
+		r.answerWith(answers(status, "application/json", "{}"))
 		if got := r.ProbeGrant(t.Context(), grant(t, "account-1", canaryAccess, "")); got != want {
 			t.Errorf("%d: %v, want %v", status, got, want)
 		}

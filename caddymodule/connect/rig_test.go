@@ -93,10 +93,10 @@ type rig struct {
 	t      *testing.T
 	grants *fakeGrants
 	logs   *observer.ObservedLogs
-	answer http.HandlerFunc // of every address
 
-	mu    sync.Mutex
-	calls []call
+	mu     sync.Mutex
+	answer http.HandlerFunc // of every address
+	calls  []call
 }
 
 // newRig returns a provider with the settings that change makes of the usual ones.
@@ -145,8 +145,16 @@ func (r *rig) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	r.mu.Lock()
 	r.calls = append(r.calls, c)
+	answer := r.answer
 	r.mu.Unlock()
-	r.answer(w, req)
+	answer(w, req)
+}
+
+// answerWith has the platform answer otherwise from now on.
+func (r *rig) answerWith(answer http.HandlerFunc) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.answer = answer
 }
 
 // asked are the platform's calls until now.
