@@ -75,8 +75,10 @@ func (p *healthPlatform) show(t heldToken) (asked, answered []field) {
 		asked = append(asked, posted.shownField(name, sent[name]))
 	}
 	for _, f := range [][2]string{
-		{"UserCode", t.connection.UserCode}, {"accessToken", t.connection.AccessToken},
-		{"clientUserId", t.connection.ClientUserID}, {"publicToken", t.connection.PublicToken},
+		{"UserCode", t.connection.UserCode},
+		{"accessToken", t.connection.AccessToken},
+		{"clientUserId", t.connection.ClientUserID},
+		{"publicToken", t.connection.PublicToken},
 	} {
 		answered = append(answered, posted.shownField(f[0], f[1]))
 	}
