@@ -27,6 +27,7 @@ func TestConnectKilled(t *testing.T) {
 	m := newMachine(t, c.Stack, text)
 	at := func(path string) string { return fmt.Sprintf("http://127.0.0.1:%d%s", m.port, path) }
 	told, kept := 0, 0
+	within := 4 * time.Millisecond // of the platform's answer it is killed; so that half the people are told
 	for round := range killedRounds {
 		account := accounts()[round%4]
 		p := c.browser(fmt.Sprint("user-", round))
@@ -57,9 +58,23 @@ func TestConnectKilled(t *testing.T) {
 		}()
 		eventually(t, "the token is used up", func() bool { return c.platform.Counts().Redeemed > redeemed })
 		c.mode()
-		<-time.After(time.Duration(rand.IntN(5000)) * time.Microsecond) // any moment
+		status := -1 // not yet
+		switch round {
+		case 0: // killed after its answer
+			status = <-answered
+		case 1: // killed at once
+		default: // at any moment
+			<-time.After(rand.N(within))
+		}
 		m.restart()
-		status := <-answered
+		if status < 0 {
+			status = <-answered
+		}
+		if status == http.StatusCreated {
+			within = max(within/2, time.Millisecond)
+		} else {
+			within = min(2*within, time.Second)
+		}
 		data := func() int { return p.do(http.MethodGet, at("/data/v1/human/profile"), "").StatusCode }
 		got := data()
 		switch {
