@@ -32,6 +32,12 @@ func TestMain(m *testing.M) {
 		}
 		return
 	}
+	if os.Getenv(connectPlatform) != "" {
+		if err := connectUntilKilled(); err != nil {
+			fmt.Println("failed:", err)
+		}
+		return
+	}
 	code := m.Run()
 	if started {
 		s, _ := server()
