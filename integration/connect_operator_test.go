@@ -51,21 +51,6 @@ func (c *consoleRig) lists(t *testing.T, subject string) (all []listedGrant) {
 	return all
 }
 
-// reads wants a data call to be answered for an account; empty: to be refused, as
-// the user has not consented.
-func (c *consoleRig) reads(b *browser, account string) {
-	c.t.Helper()
-	a := b.do(http.MethodGet, "/data/v1/human/profile", "")
-	if account == "" {
-		isCode(c.t, a, http.StatusForbidden, "consent_required")
-		return
-	}
-	records := c.platform.Records()
-	if a.StatusCode != http.StatusOK || records[len(records)-1].UserCode != account {
-		c.t.Errorf("data: %d %s, of account %s; want %s", a.StatusCode, a.body, records[len(records)-1].UserCode, account)
-	}
-}
-
 // TestConnectOperatorMoves protects a user whose name in the app has changed: what
 // they have connected works under the new one. The platform knows the account by
 // the former one's identifier, which is not given to anybody else: an answer that
