@@ -78,6 +78,7 @@ func (fakeHost) Retain(_ string, build func() io.Closer) io.Closer       { retur
 func (fakeHost) RetainShared(_ string, build func() io.Closer) io.Closer { return build() }
 func (h fakeHost) Logger() *zap.Logger                                   { return h.logger }
 func (fakeHost) Tokens(delegation.Mint) delegation.Tokens                { panic("a Connect platform mints nothing") }
+
 func (fakeHost) SourceTokens(string, delegation.Mint) delegation.Tokens {
 	panic("a Connect platform mints nothing")
 }
