@@ -28,9 +28,15 @@ type consoleRig struct {
 // platform's address.
 func startConsole(t testing.TB, preset, lines string) *consoleRig {
 	t.Helper()
+	return startConsoleFor(t, preset, lines, connect.SampleAccounts(4))
+}
+
+// startConsoleFor is startConsole with other people at the platform.
+func startConsoleFor(t testing.TB, preset, lines string, accounts []connect.Account) *consoleRig {
+	t.Helper()
 	s := newStack(t)
 	platform := connect.New(connect.Options{
-		Preset: preset, Accounts: connect.SampleAccounts(4),
+		Preset: preset, Accounts: accounts,
 		Applications: []connect.Application{{ClientID: "health", ClientSecret: healthSecret, Name: "Health"}, {ClientID: "other", ClientSecret: "other-secret", Name: "Other"}},
 	})
 	server := httptest.NewServer(platform)

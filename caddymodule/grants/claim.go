@@ -5,6 +5,7 @@ package grants
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/consent"
@@ -90,10 +91,14 @@ func (s *Store) Claim(ctx context.Context, c Claim) (*ClaimedFlow, error) {
 	if err != nil || j.action != consent.Claim {
 		return j.answer(c, err)
 	}
-	err = s.write(ctx, operation, func(ctx context.Context, tx querier) error {
-		if err := judge(ctx, tx); err != nil || j.action != consent.Claim {
-			return err
+	again := false
+	err = s.writeRow(ctx, operation, func(ctx context.Context, tx querier) error {
+		if again {
+			if err := judge(ctx, tx); err != nil || j.action != consent.Claim {
+				return err
+			}
 		}
+		again = true
 		return s.takeClaim(ctx, tx, c, j)
 	})
 	return j.answer(c, err)
@@ -184,7 +189,10 @@ func (s *Store) redeemedPseudonyms(c Claim) []string {
 	return s.keys.Names("one-time token", c.OneTimeToken.Reveal())
 }
 
-// takeClaim writes a claim, and the token's pseudonym.
+// takeClaim writes a claim, and the token's pseudonyms: by all keys of the keyset,
+// because another machine that claims the same token in another flow may have
+// another primary key, and does not wait for this one. The error is errChanged if
+// the flow or the token was claimed after it was read.
 func (s *Store) takeClaim(ctx context.Context, tx querier, c Claim, j *judgedClaim) error {
 	f := j.flow
 	f.claimID, f.claimUntil = newID(), j.now.Add(c.Timeout+claimMargin)
@@ -194,14 +202,28 @@ func (s *Store) takeClaim(ctx context.Context, tx querier, c Claim, j *judgedCla
 	if j.event == consent.ClaimedAgain {
 		return nil
 	}
-	_, err := s.exec(ctx, tx, "INSERT INTO redeemed (token, flow, refused, expires) VALUES (", s.redeemedPseudonyms(c)[0], ", ", f.id, ", '', ", millis(j.now.Add(redeemedLifetime)), ")")
-	return err
+	// In the same order everywhere, or two machines could wait for each other.
+	for _, token := range slices.Sorted(slices.Values(s.redeemedPseudonyms(c))) {
+		n, err := s.exec(ctx, tx, "INSERT INTO redeemed (token, flow, refused, expires) VALUES (", token, ", ", f.id, ", '', ", millis(j.now.Add(redeemedLifetime)), ") ON CONFLICT DO NOTHING")
+		if err == nil && n == 0 {
+			err = errChanged
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// writeClaim writes a flow's state and claim. Nothing of it is sealed.
+// writeClaim writes a flow's state and claim. Nothing of it is sealed. The error is
+// errChanged if it was claimed, or written otherwise, after it was read.
 func (s *Store) writeClaim(ctx context.Context, tx querier, f *storedFlow, state string) error {
 	f.state = state
-	_, err := s.exec(ctx, tx, "UPDATE journeys SET state = ", state, ", claim_id = ", f.claimID, ", claim_until = ", optionalMillis(f.claimUntil), " WHERE id = ", f.id, "")
+	n, err := s.exec(ctx, tx, "UPDATE journeys SET state = ", state, ", claim_id = ", f.claimID, ", claim_until = ", optionalMillis(f.claimUntil),
+		" WHERE id = ", f.id, " AND state = ", f.read.state, " AND claim_id = ", f.read.claimID, "")
+	if err == nil && n == 0 {
+		err = errChanged
+	}
 	return err
 }
 

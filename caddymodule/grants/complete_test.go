@@ -181,7 +181,7 @@ func TestPendingFlows(t *testing.T) {
 		expire(returnGrace - time.Minute)
 		err = s.Pending(t.Context(), owner("dave"))
 		want(t, "nobody is kept from beginning anew", err, ErrNotFound)
-		begun(t, s, newFlow("erin")) // which deletes what is over
+		want(t, "sweeping", s.sweepFlows(t.Context()), nil) // which deletes what is over
 		_, _, err = s.Complete(t.Context(), j.returned())
 		want(t, "within the week", err, nil)
 
@@ -192,6 +192,7 @@ func TestPendingFlows(t *testing.T) {
 		_, _, err = s.Complete(t.Context(), j.returned())
 		want(t, "after it", err, ErrNotFound)
 		begun(t, s, newFlow("erin"))
+		want(t, "sweeping", s.sweepFlows(t.Context()), nil)
 		var left int
 		if err := s.db.QueryRowContext(t.Context(), "SELECT count(*) FROM journeys").Scan(&left); err != nil || left != 1 {
 			t.Errorf("%d journeys are left, %v", left, err)

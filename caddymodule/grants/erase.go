@@ -173,7 +173,7 @@ func (s *Store) eraseLoop(ctx context.Context) {
 	}
 }
 
-// sweepFlows deletes expired flows also where no other flow is begun.
+// sweepFlows deletes expired flows. Whoever begins one does not wait for that.
 func (s *Store) sweepFlows(ctx context.Context) error {
 	return s.write(ctx, "deleting expired consent flows", func(ctx context.Context, tx querier) error {
 		now, err := s.now(ctx, tx)

@@ -165,7 +165,9 @@ func (s *Store) Begin(ctx context.Context, flow *Flow) error {
 	if !flow.AnyBrowser {
 		browser = s.tokenPseudonym("browser", flow.BrowserToken.Reveal())
 	}
-	return s.write(ctx, "beginning a consent flow", func(ctx context.Context, tx querier) error {
+	// Not in turn: no other row has these tokens, and who begins two flows at once may
+	// have one more of them than there are to be.
+	return s.writeRow(ctx, "beginning a consent flow", func(ctx context.Context, tx querier) error {
 		if flow.Kind == FlowUpdate {
 			if _, err := s.byOwner(ctx, tx, flow.Owner); err != nil {
 				return err
@@ -175,7 +177,7 @@ func (s *Store) Begin(ctx context.Context, flow *Flow) error {
 		if err != nil {
 			return err
 		}
-		if err := s.limitOpenFlows(ctx, tx, flow.Owner, now); err != nil {
+		if err := s.limitOpenFlows(ctx, tx, flow.Owner); err != nil {
 			return err
 		}
 		f := &storedFlow{
@@ -188,14 +190,11 @@ func (s *Store) Begin(ctx context.Context, flow *Flow) error {
 	})
 }
 
-// limitOpenFlows deletes expired flows, and of an owner who has maxOpenFlows those
-// that expire first. The flows of a page's widget give way before all others: a page
-// begins one whenever it is opened, and the next one will do as well, while a ticket
-// or a letter has been given out.
-func (s *Store) limitOpenFlows(ctx context.Context, tx querier, o Owner, now time.Time) error {
-	if err := s.deleteExpiredFlows(ctx, tx, now); err != nil {
-		return err
-	}
+// limitOpenFlows deletes, of an owner who has maxOpenFlows, those that expire first.
+// The flows of a page's widget give way before all others: a page begins one whenever
+// it is opened, and the next one will do as well, while a ticket or a letter has been
+// given out.
+func (s *Store) limitOpenFlows(ctx context.Context, tx querier, o Owner) error {
 	return s.deleteRows(ctx, tx, "DELETE FROM journeys WHERE id IN (SELECT id FROM journeys WHERE provider = ", o.Provider, " AND source = ", o.Source,
 		" AND state = 'open' AND person IN ", s.ownerPseudonyms(o), " ORDER BY CASE WHEN mode = 'page' AND browser <> '' THEN 1 ELSE 0 END, expires DESC LIMIT 1000000 OFFSET ", maxOpenFlows-1, ")")
 }

@@ -23,7 +23,12 @@ type storedFlow struct {
 	secret               storedSecret // empty when the flow has ended
 	result               storedResult // empty while the flow is open
 	created, expires     time.Time
+	read                 claimMark // state and claim as they were read
 }
+
+// claimMark is what a claim changes of a flow, outside of the writers' turn: who
+// writes a flow says of which state and claim it was read.
+type claimMark struct{ state, claimID string }
 
 const flowColumns = "id, provider, source, link, back, browser, state, mode, owner, staged, secret, claim_id, claim_until, row_key, created, expires"
 
@@ -54,6 +59,7 @@ func (s *Store) queryFlow(ctx context.Context, db querier, pieces ...any) (*stor
 		}, pieces...); err != nil {
 			return nil, err
 		}
+		f.read = claimMark{f.state, f.claimID}
 		f.claimUntil, f.created, f.expires = optionalTime(claimUntil), time.UnixMilli(created), time.UnixMilli(expires)
 		k, err := s.rowKey(ctx, db, f.rowKey)
 		if errors.Is(err, errNoRowKey) {
@@ -132,7 +138,8 @@ func (s *Store) insertFlow(ctx context.Context, tx querier, f *storedFlow) error
 }
 
 // replaceFlow writes a flow that is in the database, sealed by a new row key and by
-// the primary key of the keyset. Its former columns do not open any more.
+// the primary key of the keyset. Its former columns do not open any more. The error
+// is errChanged if it was claimed after it was read.
 func (s *Store) replaceFlow(ctx context.Context, tx querier, f *storedFlow) error {
 	before := f.rowKey
 	if f.state == flowDone {
@@ -142,9 +149,14 @@ func (s *Store) replaceFlow(ctx context.Context, tx querier, f *storedFlow) erro
 	if err != nil {
 		return err
 	}
-	if _, err := s.exec(ctx, tx, "UPDATE journeys SET state = ", f.state, ", person = ", s.ownerPseudonym(f.owner),
+	n, err := s.exec(ctx, tx, "UPDATE journeys SET state = ", f.state, ", person = ", s.ownerPseudonym(f.owner),
 		", owner = ", sealed.owner, ", staged = ", sealed.staged, ", secret = ", sealed.secret, ", claim_id = ", f.claimID, ", claim_until = ", optionalMillis(f.claimUntil),
-		", row_key = ", f.rowKey, ", sealed_by = ", s.primaryKeyName(), " WHERE id = ", f.id, ""); err != nil {
+		", row_key = ", f.rowKey, ", sealed_by = ", s.primaryKeyName(),
+		" WHERE id = ", f.id, " AND state = ", f.read.state, " AND claim_id = ", f.read.claimID, "")
+	if err == nil && n == 0 {
+		err = errChanged
+	}
+	if err != nil {
 		return err
 	}
 	return s.deleteRowKeys(ctx, tx, before)

@@ -47,6 +47,7 @@ func (s *server) cpu() (sum time.Duration, err error) {
 type caddyfile struct {
 	options string // more global options
 	site    string // behind prefix, with who is signed in
+	consent string // behind consentsPath, with who is signed in; may be empty
 	program string // that plays the role; "" is this one
 }
 
@@ -61,6 +62,9 @@ func (b *bench) caddy(ctx context.Context, name string, c caddyfile) (*server, e
 		return nil, err
 	}
 	file := filepath.Join(dir, "Caddyfile")
+	if c.consent != "" {
+		c.consent = "\thandle_path " + consentsPath + "/* {\n\t\tbench_session\n" + c.consent + "\n\t}\n"
+	}
 	text := fmt.Sprintf(`{
 	admin off
 	default_bind 127.0.0.1
@@ -82,8 +86,8 @@ http://127.0.0.1:%d {
 		bench_session
 %s
 	}
-}
-`, dir, c.options, port, prefix, c.site)
+%s}
+`, dir, c.options, port, prefix, c.site, c.consent)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, err
 	}

@@ -18,8 +18,18 @@ const (
 	warmUp = time.Second
 )
 
-// compare measures the contenders side by side.
+// compare measures this module beside others.
 func (b *bench) compare(ctx context.Context) error {
+	return b.compareAll(ctx, contenders(b.before))
+}
+
+// compareConnect measures calls to a Connect platform beside those to MyDataHelps.
+func (b *bench) compareConnect(ctx context.Context) error {
+	return b.compareAll(ctx, connectContenders())
+}
+
+// compareAll measures the contenders side by side.
+func (b *bench) compareAll(ctx context.Context, all []*contender) error {
 	_, addr, err := b.start("upstream")
 	if err != nil {
 		return err
@@ -29,7 +39,6 @@ func (b *bench) compare(ctx context.Context) error {
 		return err
 	}
 	up := &upstreams{platform: "http://" + addr, addr: addr, key: key}
-	all := contenders(b.before)
 	for _, c := range all {
 		if c.server, err = c.start(ctx, b, up); err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)

@@ -109,6 +109,7 @@ type part struct {
 var parts = []part{
 	{"micro", (*bench).micro},
 	{"compare", (*bench).compare},
+	{"compare-connect", (*bench).compareConnect},
 	{"stampede-one", (*bench).stampedeOne},
 	{"stampede-many", (*bench).stampedeMany},
 	{"stampede-lookup", (*bench).stampedeLookup},

@@ -32,6 +32,7 @@ func playUpstream([]string) error {
 		w.Header().Set("Content-Type", "application/json")
 		fmt.Fprintf(w, `{"access_token":"%s","expires_in":3600,"token_type":"Bearer"}`, hex.EncodeToString(token))
 	})
+	mux.HandleFunc("POST "+exchangePath, exchangeToken)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		if !strings.HasPrefix(r.Header.Get("Authorization"), "Bearer ") {
 			w.WriteHeader(http.StatusUnauthorized)
