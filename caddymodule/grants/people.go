@@ -5,7 +5,6 @@ package grants
 import (
 	"context"
 	"errors"
-	"fmt"
 )
 
 // storedPerson is the identifier by which a platform knows somebody.
@@ -137,14 +136,23 @@ func (s *Store) resealPeople(ctx context.Context, tx querier) (int, error) {
 	}
 	for _, id := range ids {
 		p, err := s.queryPerson(ctx, tx, "SELECT "+personColumns+" FROM people WHERE id = ", id, "")
-		if err == nil {
+		switch {
+		case err == nil:
 			err = s.replacePerson(ctx, tx, p)
+		case errors.Is(err, ErrDamaged):
+			err = s.dropPerson(ctx, tx, id)
 		}
 		if err != nil {
-			return 0, fmt.Errorf("%w: row %s of people", err, id)
+			return 0, err
 		}
 	}
 	return len(ids), nil
+}
+
+// dropPerson deletes an identifier that does not open. Its person could not begin a
+// consent flow with it, and gets another one.
+func (s *Store) dropPerson(ctx context.Context, tx querier, id string) error {
+	return s.deleteRows(ctx, tx, "DELETE FROM people WHERE id = ", id, "")
 }
 
 // renamePeople renames the provider of up to renameBatch identifiers, and returns
@@ -157,8 +165,14 @@ func (s *Store) renamePeople(ctx context.Context, tx querier, before, after stri
 	}
 	for _, id := range ids {
 		p, err := s.queryPerson(ctx, tx, "SELECT "+personColumns+" FROM people WHERE id = ", id, "")
+		if errors.Is(err, ErrDamaged) {
+			if err := s.dropPerson(ctx, tx, id); err != nil {
+				return 0, err
+			}
+			continue
+		}
 		if err != nil {
-			return 0, fmt.Errorf("%w: row %s of people", err, id)
+			return 0, err
 		}
 		p.provider, p.owner.Provider = after, after
 		if err := s.deletePerson(ctx, tx, after, p.source, s.ownerPseudonyms(p.owner)); err != nil {

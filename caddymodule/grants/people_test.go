@@ -108,3 +108,39 @@ func TestPairwiseIDExchanged(t *testing.T) {
 		want(t, "another's identifier", err, ErrDamaged)
 	})
 }
+
+// TestPairwiseIDDamaged protects everybody else from one identifier that does not
+// open: keys can be rotated and a provider renamed, and its person gets another.
+func TestPairwiseIDDamaged(t *testing.T) {
+	each(t, func(t *testing.T, at Options) {
+		s := opened(t, at)
+		alice, bob := pairwiseID(t, s, owner("alice")), pairwiseID(t, s, owner("bob"))
+		damage := func(person string) {
+			alter(t, s, fmt.Sprintf("UPDATE people SET owner = sealed FROM (SELECT owner AS sealed FROM people WHERE person <> '%[1]s') AS other WHERE person = '%[1]s'", person))
+		}
+		damage(s.ownerPseudonym(owner("alice")))
+		if n, err := s.Rename(t.Context(), "mydex", "renamed", "root"); n != 2 || err != nil {
+			t.Fatalf("%d were renamed, %v", n, err)
+		}
+		if got := pairwiseID(t, s, ownerOf("renamed", "bob")); got != bob {
+			t.Errorf("another person has %q now, not %q", got, bob)
+		}
+		if got := pairwiseID(t, s, ownerOf("renamed", "alice")); got == alice {
+			t.Error("what does not open is used")
+		}
+
+		damage(s.ownerPseudonym(ownerOf("renamed", "alice")))
+		k := copyOf(t, at.Keyset.(*keyset.Keyset))
+		for _, change := range []func() error{k.Stage, k.Promote} {
+			want(t, "rotating", change(), nil)
+		}
+		at.Keyset = k
+		s = opened(t, at)
+		if _, err := s.Reseal(t.Context(), "root"); err != nil {
+			t.Errorf("sealing anew: %v", err)
+		}
+		if n, err := s.CountOutdated(t.Context()); n != 0 || err != nil {
+			t.Errorf("%d are left, %v", n, err)
+		}
+	})
+}
