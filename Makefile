@@ -9,7 +9,7 @@ MODULES  := $(BROWSER)/node_modules/.package-lock.json $(PRODUCTS)/node_modules/
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
 
-demo: ## run a simulated platform, Caddy and a small app on this machine
+demo: ## run simulated platforms, Caddy and a small app on this machine
 	go run ./cmd/demo
 
 test: $(MODULES) chromium redis postgres pgbouncer sqlite ## run all tests; installs the browser, Redis, PostgreSQL, PgBouncer, SQLite and the npm packages they need

@@ -15,6 +15,9 @@
 //		                             // network_error, widget_unavailable, widget_failed
 //	})
 //
+// A page that stays while another person signs in calls DelegateConnect.reset() then:
+// the widget would be opened for the first one otherwise, as whom it is known.
+//
 // The page needs no other script, and loads this one once somebody is signed in: it
 // begins a flow for them, so that a click opens the widget at once. A
 // Content-Security-Policy needs the app's origin and the widget's in script-src, and
@@ -73,10 +76,10 @@
 
 	// prepare begins a flow and loads the widget, so that a click opens it at once:
 	// browsers let a page open a popup only in the click itself.
-	function prepare() {
+	function prepare(body = {}) {
 		const next = { flow: null }
 		next.ready = (async () => {
-			const flow = await ask("start", {})
+			const flow = await ask("start", body)
 			flow.ends = Date.now() + flow.expires_in * 1000
 			await load(flow.widget_url)
 			next.flow = flow
@@ -99,7 +102,9 @@
 			try {
 				await ask("redeem", handed !== null && typeof handed === "object" ? handed : { [widget_token]: handed })
 			} catch (error) {
-				if (error.code === "flow_expired") prepared = null
+				// After a refusal of the token the flow takes another one. After all else it
+				// has ended, or is kept for this token, whose outcome nobody knows.
+				if (error.code !== "token_rejected") prepared = null
 				on.onError?.(error)
 				return
 			}
@@ -108,7 +113,13 @@
 		}
 		const close = () => on.onClose?.()
 		// What the widget says goes to nobody: it is the platform's text.
-		const fail = () => on.onError?.(failure("widget_failed", "The platform's widget has failed."))
+		const fail = () => {
+			// Perhaps it does not know the person's public token any more, which
+			// another's attempt to use their token replaces as well: the next click
+			// has another one.
+			if (options.publicToken) prepare({ recover: "publicToken" })
+			on.onError?.(failure("widget_failed", "The platform's widget has failed."))
+		}
 		try {
 			window[widget_global].open({
 				...options,
@@ -130,6 +141,6 @@
 		ready.ready.then(() => show(ready.flow, on), (error) => on.onError?.(error))
 	}
 
-	window.DelegateConnect = Object.freeze({ open })
+	window.DelegateConnect = Object.freeze({ open, reset: () => { prepare() } })
 	prepare()
 })()

@@ -3,6 +3,7 @@
 package caddymodule
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -39,6 +40,37 @@ const (
 func checkCrossDevice(d caddy.Duration) error {
 	if d != 0 && (time.Duration(d) < minCrossDevice || time.Duration(d) > maxCrossDevice) {
 		return fmt.Errorf("cross_device %s: from 1m to 24h: whoever sees the code first can connect an account of their own", time.Duration(d))
+	}
+	return nil
+}
+
+// errCrossDeviceWidget says why a provider has no consent on another device.
+func errCrossDeviceWidget(provider string) error {
+	return fmt.Errorf("cross_device: the widget of provider %s ends in the page that has begun: remove the line; a native app begins by POST /start with {\"client\":\"native\"}", provider)
+}
+
+// endsInPage reports whether what a module's people consent in is a widget: it hands
+// something over to the page that has opened it, which alone has the flow's browser
+// token. A flow of another device would have nobody who can end it.
+func endsInPage(module any) bool {
+	_, redeems := module.(delegation.Redeemer)
+	_, isCalled := module.(delegation.CallbackReader)
+	return redeems && !isCalled
+}
+
+// checkCrossDeviceOption refuses cross_device for a provider with a widget, by the
+// kind that the global options of a Caddyfile name. What they do not tell is checked
+// when it is provisioned.
+func (c *Connect) checkCrossDeviceOption(app App) error {
+	var provider struct {
+		Kind string `json:"kind"`
+	}
+	if c.CrossDevice == 0 || json.Unmarshal(app.ProvidersRaw[c.Provider], &provider) != nil {
+		return nil
+	}
+	module, err := caddy.GetModule("delegate.providers." + provider.Kind)
+	if err == nil && endsInPage(module.New()) {
+		return errCrossDeviceWidget(c.Provider)
 	}
 	return nil
 }

@@ -116,6 +116,19 @@ func (l *ticketLimiter) checkAddress(r *http.Request, ticket string) error {
 	return nil
 }
 
+// beginUnknown is [ticketLimiter.checkAddress] once the body is there: who sends many
+// bodies to their end at the same moment has passed that before any has failed. end
+// is to be called at the end.
+func (l *ticketLimiter) beginUnknown(r *http.Request, ticket string) (end func(), err error) {
+	if _, ok := l.issued.Peek(delegation.Person{Subject: ticket}, ticket); ok {
+		return func() {}, nil
+	}
+	if end, ok := l.addresses.Begin(clientAddress(r)); ok {
+		return end, nil
+	}
+	return nil, tooOften()
+}
+
 // recordUnknown counts a ticket that there is not.
 func (l *ticketLimiter) recordUnknown(r *http.Request) { l.addresses.Record(clientAddress(r)) }
 

@@ -95,6 +95,32 @@ func TestTicketLimiter(t *testing.T) {
 	}
 }
 
+// TestTicketsAtOnce protects the database, and those who redeem, from a stranger who
+// sends the ends of many requests at the same moment: all had passed the check of
+// their address before one of them was known to have guessed.
+func TestTicketsAtOnce(t *testing.T) {
+	l := newTicketLimiter()
+	l.recordIssued("GIVENOUT", time.Now().Add(time.Minute))
+	r := httptest.NewRequest(http.MethodPost, "/redeem/X", nil)
+	r = r.WithContext(context.WithValue(r.Context(), caddyhttp.VarsCtxKey, map[string]any{caddyhttp.ClientIPVarKey: "192.0.2.1"}))
+	passed := 0
+	for range 1000 {
+		if l.checkAddress(r, "GUESS") != nil {
+			t.Fatal("nothing has failed yet")
+		}
+		if end, err := l.beginUnknown(r, "GUESS"); err == nil {
+			defer end()
+			passed++
+		}
+	}
+	if passed > 200 {
+		t.Errorf("%d guesses at once", passed)
+	}
+	if _, err := l.beginUnknown(r, "GIVENOUT"); err != nil {
+		t.Error("a ticket that was given out is stopped with the guesses of others")
+	}
+}
+
 // TestNoBrowserUsesATicket protects visitors of other pages: whatever by which a
 // browser shows itself, it may not end a flow by a ticket.
 func TestNoBrowserUsesATicket(t *testing.T) {

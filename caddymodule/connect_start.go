@@ -3,7 +3,7 @@
 package caddymodule
 
 import (
-	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
@@ -24,7 +24,7 @@ func (v *connectRequest) startFlow(update bool) error {
 	if err != nil {
 		return err
 	}
-	native, err := v.isNative()
+	asked, err := v.readStart()
 	if err != nil {
 		return err
 	}
@@ -34,13 +34,14 @@ func (v *connectRequest) startFlow(update bool) error {
 	}
 	cookie := v.readCookie() // so that another tab's flow can be completed as well
 	started, err := v.startConsent(v.r.Context(), grants.StartRequest{
-		Person: v.owner, Claim: v.participantClaim(v.repl, v.user, v.owner), Update: update, Native: native,
+		Person: v.owner, Claim: v.participantClaim(v.repl, v.user, v.owner), Update: update,
+		Native: asked.native, Recover: asked.recover,
 		BrowserToken: delegation.NewSecret(cookie.BrowserToken), AnyBrowser: other,
 	}, actorUser)
 	if err != nil {
 		return err
 	}
-	if token := started.BrowserToken.Reveal(); token != "" && !native {
+	if token := started.BrowserToken.Reveal(); token != "" && !asked.native {
 		cookie.BrowserToken = token
 		if started.Page.URL != "" { // who comes back from a page brings the state
 			cookie.AddOwn(v.owner, started.State.Reveal())
@@ -51,24 +52,34 @@ func (v *connectRequest) startFlow(update bool) error {
 	return writeJSON(v.w, http.StatusOK, v.startResponse(started))
 }
 
-// isNative tells whether a native app begins, as the member client of the body
-// says. The body of a provider whose people always go to a page of the platform is
-// not read, and one of another shape says nothing. The error is route_denied for
-// another client, body_too_large or body_incomplete.
-func (v *connectRequest) isNative() (bool, error) {
+// recoverPublicToken is the value of recover, in the body of POST /start, of a page
+// whose widget has not taken the public token that it was given.
+const recoverPublicToken = "publicToken"
+
+// startBody is what the body of POST /start asks for.
+type startBody struct {
+	native  bool // client: a native app begins
+	recover bool // recover: the widget needs another public token
+}
+
+// readStart reads the body. That of a provider whose people always go to a page of
+// the platform is not read, and one of another shape asks for nothing. The error is
+// route_denied for another value of a member, body_too_large or body_incomplete.
+func (v *connectRequest) readStart() (asked startBody, err error) {
 	if !v.provider.canRedeem() || v.r.ContentLength == 0 {
-		return false, nil
+		return asked, nil
 	}
 	body, err := readHanded(v.w, v.r)
 	if err != nil && delegation.AsRefusal(err).Code != delegation.TokenRejected {
-		return false, err
+		return asked, err
 	}
-	switch client := body.Get("client"); {
-	case !body.Has("client"):
-		return false, nil
-	case client != nativeClient:
-		return false, delegation.Refuse(delegation.RouteDenied, errors.New("the member client is "+nativeClient+", or left out"))
-	default:
-		return true, nil
+	for name, member := range map[string]struct {
+		value string
+		to    *bool
+	}{"client": {nativeClient, &asked.native}, "recover": {recoverPublicToken, &asked.recover}} {
+		if *member.to = body.Get(name) == member.value; !*member.to && body.Has(name) {
+			return asked, delegation.Refuse(delegation.RouteDenied, fmt.Errorf("the member %s is %s, or left out", name, member.value))
+		}
 	}
+	return asked, nil
 }

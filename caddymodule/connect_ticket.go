@@ -25,7 +25,8 @@ func (v *connectRequest) redeemTicket(ticket string) error {
 		return nil
 	}
 	requestsTotal.WithLabelValues(v.Provider, outcomeAnswered).Inc()
-	return v.writeRedeemed(redeemed)
+	_ = v.writeRedeemed(redeemed) // an error is a client that has left
+	return nil
 }
 
 func (v *connectRequest) exchangeTicket(ticket string) (*grants.Redeemed, error) {
@@ -52,6 +53,11 @@ func (v *connectRequest) exchangeTicket(ticket string) (*grants.Redeemed, error)
 	if err != nil {
 		return nil, err
 	}
+	endUnknown, err := limiter.beginUnknown(v.r, ticket)
+	if err != nil {
+		return nil, err
+	}
+	defer endUnknown()
 	end, err := limiter.begin(ticket, handed)
 	if err != nil {
 		return nil, err

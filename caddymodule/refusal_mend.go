@@ -18,7 +18,7 @@ var mends = map[delegation.Code]string{
 	delegation.ConsentRequired:      "nobody has a grant: if the provider was renamed, `caddy delegate grants list` shows those left behind; otherwise see with `caddy delegate check` that the platform can call the callback",
 	delegation.AccountConflict:      "see `caddy delegate grants list --state conflict`",
 	delegation.DelegationRefused:    "the platform gives no participant's token: see that the service account may obtain participant tokens in the project",
-	delegation.CredentialsRejected:  "run `caddy delegate check`: it tells clock and project apart, and the SHA-256 of the key, to compare with the public key at the platform (Troubleshooting: Is it the right key?)",
+	delegation.CredentialsRejected:  "run `caddy delegate check`. MyDataHelps: it tells clock and project apart, and the SHA-256 of the key, to compare with the public key at the platform (Troubleshooting: Is it the right key?); Mydex: compare client_id and client_secret, connection_nid and connection_token with what the platform has given; a Connect platform: compare client_id and client_secret with its console, and names and binding with its documentation: see cause",
 	delegation.ScopeRejected:        "run `caddy delegate check`: it tries each scope by itself",
 	delegation.NotDelegated:         "see cause: a rewrite between the handlers, or a fault in a provider",
 	delegation.GrantsUnavailable:    "the database of the grants cannot be used: see the log, and the database step of `caddy delegate check`",

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -144,5 +145,23 @@ func TestO11_EveryCodeHasAMend(t *testing.T) {
 	}
 	if mendOf("unknown") == "" {
 		t.Error("none")
+	}
+}
+
+// TestMendOfCredentialsRejected protects operators of each platform: the warning
+// names the settings that theirs has, and not only another platform's.
+func TestMendOfCredentialsRejected(t *testing.T) {
+	for kind, settings := range map[string][]string{
+		"MyDataHelps":        {"clock", "project", "SHA-256"},
+		"Mydex":              {"client_id", "client_secret", "connection_nid", "connection_token"},
+		"a Connect platform": {"client_id", "client_secret", "names", "binding"},
+	} {
+		_, own, ok := strings.Cut(mendOf(delegation.CredentialsRejected), kind+": ")
+		own, _, _ = strings.Cut(own, ";")
+		for _, setting := range settings {
+			if !ok || !strings.Contains(own, setting) {
+				t.Errorf("%s: %q does not name %s", kind, own, setting)
+			}
+		}
 	}
 }

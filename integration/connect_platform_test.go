@@ -33,7 +33,7 @@ func TestConnectPlatform(t *testing.T) {
 			if o.WidgetURL != c.url+"/connect.js" || o.ClientID != "health" || o.PublicToken != "" || len(o.ClientUserID) < 26 || strings.Contains(o.ClientUserID, "alice") {
 				t.Errorf("the page gets %+v", o)
 			}
-			c.isStatus(alice, "pending")
+			c.isStatus(alice, "none") // an open page is no consent under way
 			a := c.handsOver(alice, c.finishes(o, people[0]))
 			if a.StatusCode != http.StatusCreated || !strings.Contains(a.body, `"connected":true`) || !strings.Contains(a.body, `"publicToken":"`) || strings.Contains(a.body, "access") {
 				t.Fatalf("redeem: %d %s", a.StatusCode, a.body)
@@ -59,6 +59,28 @@ func TestConnectPlatform(t *testing.T) {
 	}
 }
 
+// TestConnectPlatformRecovery protects a connected person from whoever hands over a
+// token of theirs in vain: the platform has replaced their public token by then, and
+// the widget, which does not take the one that is kept, gets the new one.
+func TestConnectPlatformRecovery(t *testing.T) {
+	c := startConsole(t, connect.DeveloperConsole, "public_token_url {platform}/v1/connect/publictokens")
+	alice, bob, account := c.browser("alice"), c.browser("bob"), accounts()[0]
+	c.connects(alice, account)
+	c.opensWidget(bob, "")
+	isCode(t, c.handsOver(bob, c.finishes(c.opensWidget(alice, ""), account)), http.StatusConflict, "account_conflict")
+	current := c.platform.Connections()[0].PublicToken
+	if o := c.opensWidget(alice, ""); o.PublicToken == current || c.platform.Counts().Recoveries > 0 {
+		t.Fatalf("the public token was not replaced, or asked for without need: %+v", o)
+	}
+	if o := c.opensWidget(alice, `{"recover":"publicToken"}`); o.PublicToken != current {
+		t.Errorf("the page gets %+v, not %s", o, current)
+	}
+	isCode(t, alice.do(http.MethodPost, "/connect/health/start", `{"recover":"all"}`), http.StatusForbidden, "route_denied")
+	if a := alice.do(http.MethodGet, "/data/v1/human/profile", ""); a.StatusCode != http.StatusOK {
+		t.Errorf("her data: %d %s", a.StatusCode, a.body)
+	}
+}
+
 // TestConnectPlatformOtherPerson protects people from whoever has their one-time
 // token: it is refused, and connects neither of the two.
 func TestConnectPlatformOtherPerson(t *testing.T) {
@@ -67,7 +89,7 @@ func TestConnectPlatformOtherPerson(t *testing.T) {
 	handed := c.finishes(c.opensWidget(alice, ""), accounts()[0])
 	c.opensWidget(bob, "")
 	isCode(t, c.handsOver(bob, handed), http.StatusConflict, "account_conflict")
-	c.isStatus(bob, "pending") // for a token of his own
+	c.isStatus(bob, "none")
 	isCode(t, bob.do(http.MethodGet, "/data/v1/human/profile", ""), http.StatusForbidden, "consent_required")
 	// It is spent, wherever it was tried.
 	isCode(t, c.handsOver(alice, handed), http.StatusUnprocessableEntity, "token_rejected")

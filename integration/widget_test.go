@@ -35,7 +35,7 @@ func TestWidget(t *testing.T) {
 	status("none")
 	data("before", "consent_required")
 	s := w.startIn(alice, "")
-	status("pending")
+	status("none") // an open page is no consent under way
 	a := w.redeemIn(alice, w.platform.Consent(s.ClientUserID, "account 1"))
 	if a.StatusCode != http.StatusCreated || !strings.Contains(a.body, `"connected":true`) || !strings.Contains(a.body, `"publicToken":"public-`) {
 		t.Fatalf("redeem: %d %s", a.StatusCode, a.body)

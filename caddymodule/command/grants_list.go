@@ -40,8 +40,11 @@ type shownGrant struct {
 	Subject  string       `json:"subject"`
 	Slot     string       `json:"slot,omitempty"`
 	Account  string       `json:"account"`
+	Label    string       `json:"label,omitempty"`  // how the account is shown to its owner
+	Scopes   []string     `json:"scopes,omitempty"` // that were granted, if the platform says
 	Created  time.Time    `json:"created"`
 	Changed  time.Time    `json:"changed"`
+	LastUsed *time.Time   `json:"last_used,omitempty"` // to an hour
 
 	// Unconfigured says that the configuration has no provider of this name:
 	// nobody can use the grant.
@@ -49,10 +52,15 @@ type shownGrant struct {
 }
 
 func (c *grantsConfig) show(g *grants.Grant) shownGrant {
-	return shownGrant{
-		g.ID, g.Provider, g.Source, g.State, g.Realm, g.Subject, g.Slot, g.Account, g.Created.UTC(), g.Changed.UTC(),
+	shown := shownGrant{
+		g.ID, g.Provider, g.Source, g.State, g.Realm, g.Subject, g.Slot, g.Account, g.Label, g.Scopes, g.Created.UTC(), g.Changed.UTC(), nil,
 		!c.configured(g.Provider),
 	}
+	if !g.LastUsed.IsZero() {
+		used := g.LastUsed.UTC()
+		shown.LastUsed = &used
+	}
+	return shown
 }
 
 // configured is whether the configuration has a provider of that name. One that
@@ -76,7 +84,7 @@ Lists whose accounts at which platform are connected. The states are
              with release and move
   retired    it was released, or another one took its place
 
-Where the configuration has no provider of that name, its grants are marked, and
+USED is when a request last used it, to an hour. Where the configuration has no provider of that name, its grants are marked, and
 nobody can use them; see rename. It warns if some are sealed by an older key; see
 reseal.`,
 	}
@@ -122,7 +130,7 @@ func eachGrant(ctx context.Context, s *grants.Store, filter *grantFilter, tell f
 	return n, mendRow(err)
 }
 
-const listLine = "%-26s  %-12s  %-9s  %-20s  %-20s  %-10s  %-24s  %s\n"
+const listLine = "%-26s  %-12s  %-9s  %-20s  %-20s  %-20s  %-10s  %-24s  %s\n"
 
 func (c *grantsConfig) listGrants(ctx context.Context, s *grants.Store, filter *grantFilter, out io.Writer) error {
 	begun := false
@@ -130,7 +138,7 @@ func (c *grantsConfig) listGrants(ctx context.Context, s *grants.Store, filter *
 	n, err := eachGrant(ctx, s, filter, func(g *grants.Grant) error {
 		if !begun {
 			begun = true
-			if _, err := fmt.Fprintf(out, listLine, "ID", "PROVIDER", "STATE", "CREATED", "CHANGED", "REALM", "SUBJECT", "ACCOUNT"); err != nil {
+			if _, err := fmt.Fprintf(out, listLine, "ID", "PROVIDER", "STATE", "CREATED", "CHANGED", "USED", "REALM", "SUBJECT", "ACCOUNT"); err != nil {
 				return err
 			}
 		}
@@ -139,7 +147,11 @@ func (c *grantsConfig) listGrants(ctx context.Context, s *grants.Store, filter *
 			left[g.Provider]++
 			provider += " !"
 		}
-		_, err := fmt.Fprintf(out, listLine, g.ID, provider, g.State, g.Created.UTC().Format(time.RFC3339), g.Changed.UTC().Format(time.RFC3339),
+		used := "-"
+		if !g.LastUsed.IsZero() {
+			used = g.LastUsed.UTC().Format(time.RFC3339)
+		}
+		_, err := fmt.Fprintf(out, listLine, g.ID, provider, g.State, g.Created.UTC().Format(time.RFC3339), g.Changed.UTC().Format(time.RFC3339), used,
 			QuoteForTerminal(g.Realm), QuoteForTerminal(g.Subject), QuoteForTerminal(g.Account))
 		return err
 	})
@@ -186,7 +198,7 @@ func (c *grantsConfig) exportCommand() *cobra.Command {
 		Long: `
 Writes one line of JSON for each grant: for somebody who asks what is kept of
 them, or for your own records. It holds whose grant it is, which account at the
-platform, its state, and when it was made and changed. Without --subject it
+platform, its state, what was consented to, and when it was made, changed and used. Without --subject it
 writes everybody's.`,
 	}
 	flags := cmd.Flags()

@@ -38,14 +38,14 @@ func TestCheck(t *testing.T) {
 	exchange := answers(422, "application/json", `{"message":"`+canarySecret+`"}`)
 	status := http.StatusOK
 	r := newRig(t, nil)
-	r.answer = func(w http.ResponseWriter, req *http.Request) {
+	r.answerWith(func(w http.ResponseWriter, req *http.Request) {
 		if req.URL.Path == "/tokens" {
 			exchange(w, req)
 			return
 		}
 		w.WriteHeader(status)
 		_, _ = io.WriteString(w, canaryAccess)
-	}
+	})
 	q := delegation.CheckRequest{Delegation: delegated(), Send: true}
 	contains := func(text string, want ...string) {
 		t.Helper()

@@ -15,6 +15,7 @@ import (
 type Credential struct {
 	token *accessToken
 	place TokenPlace
+	path  string // of the request that it was put on last; it is of one request
 }
 
 // bearerParameter is the query parameter of RFC 6750 section 2.3. A platform that
@@ -29,6 +30,7 @@ func (c *Credential) Apply(out *http.Request) error {
 	if c.token == nil || c.token.access.Reveal() == "" {
 		return errors.New("the credential has no token")
 	}
+	c.path = out.URL.Path
 	query, err := dropParameter(out.URL.RawQuery, bearerParameter)
 	if err != nil {
 		return err
@@ -74,11 +76,14 @@ func readAsHeader(name string) string {
 }
 
 // Stale implements [delegation.Credential]: it reports whether the answer is a 401.
-// An answer that is a success is remembered, because a later 401 is about its route
-// then, and not about the token.
+// Where the last success was is remembered: a later 401 of another route may be about
+// that route, and not about the token.
 func (c *Credential) Stale(res *http.Response) bool {
 	if res.StatusCode/100 == 2 {
-		c.token.accepted.Store(true)
+		if at := c.token.acceptedAt.Load(); at == nil || *at != c.path {
+			path := c.path
+			c.token.acceptedAt.Store(&path)
+		}
 	}
 	return res.StatusCode == http.StatusUnauthorized
 }

@@ -39,9 +39,9 @@ type accessToken struct {
 	grant  *delegation.Grant
 	access delegation.Secret
 	public string
-	// accepted reports that a data call has succeeded with it, so that a 401 is
-	// about the route.
-	accepted atomic.Bool
+	// acceptedAt is the path of the data call that has succeeded with it last, nil
+	// if none: a 401 of another one may be about the route.
+	acceptedAt atomic.Pointer[string]
 }
 
 var errGrant = errors.New("the grant is not one of a Connect platform")

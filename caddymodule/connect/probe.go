@@ -60,7 +60,7 @@ func (p *Provider) DiagnoseUnauthorized(ctx context.Context, _ *delegation.Deleg
 		if p.probe(ctx, c.token) != delegation.ProbeRefused {
 			return nil
 		}
-	} else if c.token.accepted.Load() {
+	} else if at := c.token.acceptedAt.Load(); at != nil && *at != c.path {
 		return nil
 	}
 	return p.grants.Suspend(ctx, c.token.grant)

@@ -5,6 +5,7 @@ package connect
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -132,21 +133,23 @@ func TestUnauthorized(t *testing.T) {
 		by        string
 		status    int
 		accepted  bool // by another route, before
+		here      bool // and then by this one
 		notPaced  bool
 		suspended bool
 	}{
-		"probe refused":      {by: probed, status: 401, suspended: true},
-		"verify refused":     {by: verified, status: 401, suspended: true},
-		"probe accepted":     {by: probed, status: 200},
-		"probe forbidden":    {by: probed, status: 403},
-		"probe down":         {by: probed, status: 500},
-		"probe elsewhere":    {by: probed, status: 302},
-		"probe after use":    {by: probed, status: 401, accepted: true, suspended: true},
-		"others just now":    {by: probed, status: 401, notPaced: true},
-		"no probe":           {by: neither, status: 200, suspended: true},
-		"no probe, used":     {by: neither, status: 401, accepted: true},
-		"no probe, no pace":  {by: neither, status: 401, notPaced: true},
-		"probe without help": {by: verified, status: 200},
+		"probe refused":       {by: probed, status: 401, suspended: true},
+		"verify refused":      {by: verified, status: 401, suspended: true},
+		"probe accepted":      {by: probed, status: 200},
+		"probe forbidden":     {by: probed, status: 403},
+		"probe down":          {by: probed, status: 500},
+		"probe elsewhere":     {by: probed, status: 302},
+		"probe after use":     {by: probed, status: 401, accepted: true, suspended: true},
+		"others just now":     {by: probed, status: 401, notPaced: true},
+		"no probe":            {by: neither, status: 200, suspended: true},
+		"no probe, used":      {by: neither, status: 401, accepted: true},
+		"no probe, used here": {by: neither, status: 401, accepted: true, here: true, suspended: true},
+		"no probe, no pace":   {by: neither, status: 401, notPaced: true},
+		"probe without help":  {by: verified, status: 200},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, func(c *Config) {
@@ -157,15 +160,30 @@ func TestUnauthorized(t *testing.T) {
 					c.VerifyURL = "/me"
 				}
 			})
-			r.answer = answers(test.status, "application/json", "{}")
+			r.answerWith(answers(test.status, "application/json", "{}"))
 			r.grants.notPaced = test.notPaced
 			r.grants.current = grant(t, "account-1", canaryAccess, "")
 			c, err := r.Authorize(t.Context(), delegated())
 			if err != nil {
 				t.Fatal(err)
 			}
-			if test.accepted && c.Stale(&http.Response{StatusCode: http.StatusOK}) {
+			answered := func(path string, status int) bool {
+				of := c
+				if path != "/here" {
+					if of, err = r.Authorize(t.Context(), delegated()); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := of.Apply(httptest.NewRequest(http.MethodGet, path, nil)); err != nil {
+					t.Fatal(err)
+				}
+				return of.Stale(&http.Response{StatusCode: status})
+			}
+			if test.accepted && answered("/elsewhere", http.StatusOK) || test.here && answered("/here", http.StatusOK) {
 				t.Error("a success is stale")
+			}
+			if !answered("/here", http.StatusUnauthorized) {
+				t.Error("a 401 is not stale")
 			}
 			if !c.Stale(&http.Response{StatusCode: http.StatusUnauthorized}) || c.Stale(&http.Response{StatusCode: http.StatusForbidden}) {
 				t.Error("401 alone is stale")
@@ -193,7 +211,7 @@ func TestUnauthorized(t *testing.T) {
 func TestProbe(t *testing.T) {
 	for status, want := range map[int]delegation.ProbeResult{200: delegation.ProbeAccepted, 401: delegation.ProbeRefused, 403: delegation.ProbeUnknown, 500: delegation.ProbeUnknown, 302: delegation.ProbeUnknown} {
 		r := newRig(t, func(c *Config) { c.ProbePath = "/v1/profile" })
-		r.answer = answers(status, "application/json", "{}")
+		r.answerWith(answers(status, "application/json", "{}"))
 		if got := r.ProbeGrant(t.Context(), grant(t, "account-1", canaryAccess, "")); got != want {
 			t.Errorf("%d: %v, want %v", status, got, want)
 		}

@@ -40,7 +40,7 @@ func TestRedeem(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, test.change)
-			r.answer = replies(map[string]any{r.config.Names.Account: "account-1", r.config.Names.Client: "app"})
+			r.answerWith(replies(map[string]any{r.config.Names.Account: "account-1", r.config.Names.Client: "app"}))
 			result, err := r.redeemHanded(url.Values{
 				test.token: {canarySpecial}, "humanId": {"of-the-page"}, "clientId": {"of-the-page"}, "clientUserId": {"of-the-page"}, "clientSecret": {"of-the-page"}, "admin": {"1"},
 			})
@@ -151,11 +151,11 @@ func TestOutcomes(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%d %s", test.status, test.words), func(t *testing.T) {
 			r := newRig(t, nil)
-			r.answer = func(w http.ResponseWriter, req *http.Request) {
+			r.answerWith(func(w http.ResponseWriter, req *http.Request) {
 				w.Header().Set("Retry-After", "7")
 				w.Header().Set("Location", "/elsewhere")
 				answers(test.status, test.contentType, test.body)(w, req)
-			}
+			})
 			_, err := r.redeem()
 			refused(t, err, test.code, test.words)
 			if after := delegation.AsRefusal(err).RetryAfter; test.status/100 != 2 && after.Seconds() != 7 {
@@ -172,16 +172,16 @@ func TestOutcomes(t *testing.T) {
 // who tries again: what was not sent is told from what may have been.
 func TestNoAnswer(t *testing.T) {
 	r := newRig(t, nil)
-	r.answer = func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+	r.answerWith(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	_, err := r.redeem()
 	refused(t, err, delegation.IssuerUnavailable, "exchange_url: it closed the connection")
 	if strings.Contains(delegation.Explain(err), delegation.ErrNotSent.Error()) {
 		t.Error("it was sent")
 	}
-	r.answer = func(w http.ResponseWriter, _ *http.Request) {
+	r.answerWith(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", "100")
 		_, _ = io.WriteString(w, `{"UserCode":`)
-	}
+	})
 	_, err = r.redeem()
 	refused(t, err, delegation.IssuerUnavailable, "exchange_url: ")
 	server := httptest.NewServer(http.NotFoundHandler())

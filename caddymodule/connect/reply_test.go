@@ -34,7 +34,7 @@ func TestReplyTypes(t *testing.T) {
 		for kind, value := range values {
 			t.Run(member+" "+kind, func(t *testing.T) {
 				r := newRig(t, nil)
-				r.answer = replies(map[string]any{member: value})
+				r.answerWith(replies(map[string]any{member: value}))
 				result, err := r.redeem()
 				want, ok := accepted[member+" "+kind]
 				code := codes[member]
@@ -80,14 +80,14 @@ func TestReplyValues(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, nil)
-			r.answer = replies(test.changed)
+			r.answerWith(replies(test.changed))
 			_, err := r.redeem()
 			refused(t, err, delegation.IssuerUnavailable, test.words)
 		})
 	}
 	for _, account := range []string{"a", strings.Repeat("a", maxAccount), "ä 1/2"} {
 		r := newRig(t, nil)
-		r.answer = replies(map[string]any{"UserCode": account, "error": nil, "errors": []string{}})
+		r.answerWith(replies(map[string]any{"UserCode": account, "error": nil, "errors": []string{}}))
 		if result, err := r.redeem(); err != nil || result.Account != account {
 			t.Errorf("%q: %+v, %v", account, result, err)
 		}
@@ -99,7 +99,7 @@ func TestReplyValues(t *testing.T) {
 func TestPublicTokenIsPublic(t *testing.T) {
 	for _, public := range []string{canarySecret, canaryAccess, "x" + canaryAccess + "x", "a b", strings.Repeat("a", maxToken+1)} {
 		r := newRig(t, nil)
-		r.answer = replies(map[string]any{"publicToken": public})
+		r.answerWith(replies(map[string]any{"publicToken": public}))
 		result, err := r.redeem()
 		if err != nil || len(result.Reply) > 0 {
 			t.Errorf("%.40q: %+v, %v", public, result, err)
@@ -124,7 +124,7 @@ func TestBinding(t *testing.T) {
 		for name, changed := range said {
 			t.Run(string(binding)+", "+name, func(t *testing.T) {
 				r := newRig(t, func(c *Config) { c.Binding, c.VerifyURL = binding, "/me" })
-				r.answer = replies(changed)
+				r.answerWith(replies(changed))
 				result, err := r.redeem()
 				conflict := name == otherUser || name == otherClient || name == "a prefix"
 				switch {
@@ -168,13 +168,13 @@ func TestVerify(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, func(c *Config) { c.Binding, c.VerifyURL = BindingVerify, "/me" })
-			r.answer = func(w http.ResponseWriter, req *http.Request) {
+			r.answerWith(func(w http.ResponseWriter, req *http.Request) {
 				if req.URL.Path == "/me" {
 					test.answer(w, req)
 				} else {
 					exchanged(w, req)
 				}
-			}
+			})
 			_, err := r.redeem()
 			if test.code == "" {
 				if err != nil {

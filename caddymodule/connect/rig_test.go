@@ -78,6 +78,7 @@ func (fakeHost) Retain(_ string, build func() io.Closer) io.Closer       { retur
 func (fakeHost) RetainShared(_ string, build func() io.Closer) io.Closer { return build() }
 func (h fakeHost) Logger() *zap.Logger                                   { return h.logger }
 func (fakeHost) Tokens(delegation.Mint) delegation.Tokens                { panic("a Connect platform mints nothing") }
+
 func (fakeHost) SourceTokens(string, delegation.Mint) delegation.Tokens {
 	panic("a Connect platform mints nothing")
 }
@@ -96,10 +97,10 @@ type rig struct {
 	t      *testing.T
 	grants *fakeGrants
 	logs   *observer.ObservedLogs
-	answer http.HandlerFunc // of every address
 
-	mu    sync.Mutex
-	calls []call
+	mu     sync.Mutex
+	answer http.HandlerFunc // of every address
+	calls  []call
 }
 
 // newRig returns a provider with the settings that change makes of the usual ones.
@@ -148,8 +149,16 @@ func (r *rig) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	r.mu.Lock()
 	r.calls = append(r.calls, c)
+	answer := r.answer
 	r.mu.Unlock()
-	r.answer(w, req)
+	answer(w, req)
+}
+
+// answerWith has the platform answer otherwise from now on.
+func (r *rig) answerWith(answer http.HandlerFunc) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.answer = answer
 }
 
 // asked are the platform's calls until now.

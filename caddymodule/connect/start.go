@@ -36,7 +36,7 @@ func (p *Provider) StartConsent(ctx context.Context, flow *delegation.ConsentSta
 	if err != nil {
 		return nil, err
 	}
-	public, err := p.publicToken(ctx, flow.Grant)
+	public, err := p.publicToken(ctx, flow.Grant, flow.Recover)
 	if err != nil {
 		return nil, err
 	}
@@ -67,8 +67,10 @@ func (p *Provider) clientUserID(ctx context.Context, flow *delegation.ConsentSta
 // publicToken returns the token by which the widget knows a returning person; empty
 // for a new one. If it is not in the grant the platform is asked for it: without,
 // the widget would take the person for a new one, with another account. A platform
-// that does not know the account any more does take them for a new one.
-func (p *Provider) publicToken(ctx context.Context, g *delegation.Grant) (string, error) {
+// that does not know the account any more does take them for a new one. refused
+// is for a widget that has not taken the one of the grant: each exchange replaces it,
+// also one that was refused here because somebody else had handed the token over.
+func (p *Provider) publicToken(ctx context.Context, g *delegation.Grant, refused bool) (string, error) {
 	if g == nil {
 		return "", nil
 	}
@@ -76,7 +78,7 @@ func (p *Provider) publicToken(ctx context.Context, g *delegation.Grant) (string
 	switch {
 	case err != nil:
 		token = new(accessToken) // the next consent replaces what cannot be read
-	case token.public != "":
+	case token.public != "" && !refused:
 		return token.public, nil
 	}
 	if p.config.PublicTokenURL == "" {

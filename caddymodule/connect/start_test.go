@@ -63,7 +63,7 @@ func TestClientUserID(t *testing.T) {
 		t.Fatalf("%v, %v", page, err)
 	}
 	for value, code := range map[string]delegation.Code{"study-7": "", "pairwise-of-alice": delegation.AccountConflict, "study-8": delegation.AccountConflict} {
-		r.answer = replies(map[string]any{"clientUserId": value})
+		r.answerWith(replies(map[string]any{"clientUserId": value}))
 		_, err = r.Redeem(t.Context(), &delegation.Redemption{Person: alice, Token: delegation.NewSecret(canarySpecial), Secret: page.Secret})
 		if code != "" {
 			refused(t, err, code, "")
@@ -103,7 +103,7 @@ func TestPublicTokenRecovered(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t, func(c *Config) { c.PublicTokenURL = "/publictokens" })
-			r.answer = answers(test.status, "application/json", test.body)
+			r.answerWith(answers(test.status, "application/json", test.body))
 			page, err := r.StartConsent(t.Context(), &delegation.ConsentStart{Person: alice, Grant: grant(t, "account-1", canaryAccess, "")})
 			if test.want.code != "" {
 				refused(t, err, test.want.code, test.want.words)

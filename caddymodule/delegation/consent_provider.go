@@ -42,6 +42,9 @@ type ConsentStart struct {
 	// Native reports that a native app begins, whose library hands over what it
 	// has got with neither session nor cookie.
 	Native bool
+	// Recover reports that the platform's widget has not taken what an earlier
+	// [ConsentPage] had of the person's grant, such as a public token.
+	Recover bool
 	// ReturnURL is where the browser is to come back to: an absolute URL with the
 	// query parameter state (RFC 6749 section 10.12).
 	ReturnURL string

@@ -30,6 +30,7 @@ type cachedGrant struct {
 	grant       *delegation.Grant
 	readAt      time.Time // when reading it began
 	refreshedAt time.Time // the same, or when it was to be read again
+	notedAt     time.Time // when its use was written to the database; zero if not yet
 }
 
 // Cache has the grants of one provider and source that people have in use, up to
@@ -40,6 +41,9 @@ type Cache struct {
 	store   *lru.Cache[delegation.Person, *cachedGrant]
 	flights *singleflight.Group[delegation.Person, *delegation.Grant]
 	pace    pace
+
+	// noting bounds how many uses are being written to the database.
+	noting chan struct{}
 
 	redemptions *singleflight.Group[string, *redemption]
 	refreshes   *singleflight.Group[delegation.Person, *delegation.Grant]
@@ -57,6 +61,7 @@ func NewCache() *Cache {
 		flights: singleflight.New[delegation.Person, *delegation.Grant](singleflight.Limits{
 			Timeout: 2 * DefaultTimeout, Waiting: 10_000, PerOwner: 100,
 		}),
+		noting:      make(chan struct{}, maxNoting),
 		redemptions: newRedemptions(),
 		refreshes:   newRefreshes(),
 		seed:        maphash.MakeSeed(),

@@ -183,10 +183,10 @@ func (s *Store) latestPageFlow(ctx context.Context, db querier, c Claim, now tim
 }
 
 // redeemedPseudonyms name a one-time token in the database, by all keys of the
-// keyset, the primary's first. Another provider's token of the same text is not the
-// same.
+// keyset, the primary's first. The provider is no part of it: a token counts once
+// also where two providers are of the same platform, or one was renamed.
 func (s *Store) redeemedPseudonyms(c Claim) []string {
-	return s.keys.Names("one-time token", c.Provider, c.Source, c.OneTimeToken.Reveal())
+	return s.keys.Names("one-time token", c.OneTimeToken.Reveal())
 }
 
 // takeClaim writes a claim, and the token's pseudonyms: by all keys of the keyset,

@@ -249,3 +249,41 @@ func TestClaimExpired(t *testing.T) {
 		}
 	})
 }
+
+// TestClaimRace protects who brings the same token at the same moment by two
+// machines from being told to begin anew: one of them redeems it, and ends the flow
+// perhaps between two reads of the other.
+func TestClaimRace(t *testing.T) {
+	each(t, func(t *testing.T, at Options) {
+		stores := []*Store{opened(t, at), opened(t, at)}
+		for round := range 30 {
+			j := newFlow(fmt.Sprint("user ", round))
+			j.Mode = FlowPage
+			claim := j.post
+			if round%2 == 1 {
+				j.Mode, claim = FlowRedirect, j.code
+			}
+			begun(t, stores[0], j)
+			text := fmt.Sprint("token ", round)
+			var redeemed atomic.Int32
+			crowd(2, func(i int) {
+				for {
+					f, err := stores[i].Claim(context.Background(), claim(text))
+					if errors.Is(err, ErrClaimed) {
+						continue
+					}
+					if err != nil {
+						t.Errorf("%d: %v", round, err)
+					} else if !f.Done {
+						redeemed.Add(1)
+						finished(t, stores[i], f, text, "key")
+					}
+					return
+				}
+			})
+			if redeemed.Load() != 1 {
+				t.Errorf("%d: %d have redeemed", round, redeemed.Load())
+			}
+		}
+	})
+}

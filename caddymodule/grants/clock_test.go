@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
 // TestR12_ReplicaClock protects everybody whose way leads over a machine with a
@@ -69,5 +71,41 @@ func TestR12_ReplicaClock(t *testing.T) {
 	want(t, "claimed here", err, ErrClaimed)
 	for account, who := range map[string]string{"1": "staged there", "4": "page there", "5": "lapsed there", "6": "open here", "7": "page here"} {
 		holds(t, right, who, account, "key")
+	}
+}
+
+// TestSuspendedByAnotherClock protects somebody whose grant was suspended, on a
+// machine whose clock is ten minutes slow or fast: the database's tells when it is
+// probed, neither at once, as by the fast one, nor ten minutes late.
+func TestSuspendedByAnotherClock(t *testing.T) {
+	address, err := postgresServer(t).Database(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := Options{Postgres: address, Keyset: newKeyset(t)}
+	right := opened(t, at)
+	for off, names := range map[time.Duration][2]string{-10 * time.Minute: {"just now, slow", "ago, slow"}, 10 * time.Minute: {"just now, fast", "ago, fast"}} {
+		for i, name := range names {
+			g := connected(t, right, name, name, "key")
+			if done, err := right.Suspend(t.Context(), g, causeRefused); !done || err != nil {
+				t.Fatal(done, err)
+			}
+			if i == 1 {
+				alter(t, right, "UPDATE grants SET changed = changed - $1 WHERE id = $2", probeSuspendedAfter.Milliseconds(), g.ID)
+			}
+		}
+		clock := time.Now().Add(off)
+		synctest.Test(t, func(t *testing.T) {
+			time.Sleep(time.Until(clock))
+			d := newDesk(t, at, "callback")
+			defer func() { _ = d.o.Store.Close() }()
+			d.verdict.Store(int64(delegation.ProbeAccepted))
+			if got := d.account(names[0]); got != "" || d.probes.Load() != 0 {
+				t.Errorf("%s: used as %q, %d probes", names[0], got, d.probes.Load())
+			}
+			if got := d.account(names[1]); got != names[1] || d.probes.Load() != 1 {
+				t.Errorf("%s: used as %q, %d probes", names[1], got, d.probes.Load())
+			}
+		})
 	}
 }

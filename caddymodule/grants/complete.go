@@ -127,8 +127,8 @@ func (s *Store) endedWith(ctx context.Context, db querier, f *storedFlow) (g *Gr
 // platform has answered must not keep writers waiting.
 func (s *Store) probe(ctx context.Context, probe Probe, find flowFinder) (ProbeResult, error) {
 	var ask func() ProbeResult
-	err := s.read(ctx, "looking for a consent flow", func(_ context.Context, db querier) error {
-		f, action, err := find(ctx, db)
+	err := s.read(ctx, "looking for a consent flow", func(reading context.Context, db querier) error {
+		f, action, err := find(reading, db)
 		switch {
 		case err != nil:
 			return err
@@ -139,7 +139,7 @@ func (s *Store) probe(ctx context.Context, probe Probe, find flowFinder) (ProbeR
 		case action != consent.Finish || probe == nil:
 			return nil
 		}
-		g, inUse, err := s.resultAndInUse(ctx, db, f)
+		g, inUse, err := s.resultAndInUse(reading, db, f)
 		if err == nil && f.completions(g, inUse).NeedsProbe() {
 			ask = func() ProbeResult { return probe(ctx, g, inUse != nil && inUse.State == Active) }
 		}

@@ -59,7 +59,11 @@ func (c *Consents) load(ctx context.Context, person delegation.Person, since uin
 	if err == nil && g.State != Active {
 		g, err = c.probeSuspended(ctx, store, g)
 	}
-	return c.keep(person, g, err, began, since)
+	decoded, err := c.keep(person, g, err, began, since)
+	if err == nil {
+		c.noteUse(store, person, since)
+	}
+	return decoded, err
 }
 
 // keep keeps a grant in memory whose reading began when the person's dropCount was
@@ -75,14 +79,23 @@ func (c *Consents) keep(person delegation.Person, g *Grant, err error, began tim
 	if err != nil {
 		return nil, delegation.Refuse(delegation.GrantsUnavailable, err)
 	}
-	c.o.Cache.putUnlessDropped(person, &cachedGrant{grant: decoded, readAt: began, refreshedAt: began}, since)
+	cached := &cachedGrant{grant: decoded, readAt: began, refreshedAt: began}
+	if known, ok := c.o.Cache.get(person); ok && known.grant.ID == decoded.ID {
+		cached.notedAt = known.notedAt
+	}
+	c.o.Cache.putUnlessDropped(person, cached, since)
 	return decoded, nil
 }
 
 // probeSuspended probes a suspended grant, and returns it if it is accepted.
 // Otherwise the error is [ErrNotFound].
 func (c *Consents) probeSuspended(ctx context.Context, store *Store, g *Grant) (*Grant, error) {
-	if c.o.Prober == nil || time.Since(g.Changed) < probeSuspendedAfter {
+	if c.o.Prober == nil {
+		return nil, ErrNotFound
+	}
+	if age, err := store.UnchangedFor(ctx, g); err != nil {
+		return nil, err
+	} else if age < probeSuspendedAfter {
 		return nil, ErrNotFound
 	}
 	decoded, err := c.decode(g)

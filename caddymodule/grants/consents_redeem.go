@@ -152,7 +152,7 @@ const claimPollInterval = 200 * time.Millisecond
 // outcome. The error is a refusal, for a flow that is done beside it.
 func (c *Consents) claim(ctx context.Context, store *Store, claim Claim) (*ClaimedFlow, error) {
 	deadline := time.Now().Add(2 * (c.o.CallTimeout + DefaultTimeout))
-	for asked := 0; ; asked++ {
+	for {
 		claimed, err := store.Claim(ctx, claim)
 		switch {
 		case err == nil:
@@ -162,9 +162,6 @@ func (c *Consents) claim(ctx context.Context, store *Store, claim Claim) (*Claim
 			return nil, delegation.Refuse(delegation.IssuerUnavailable, errors.New("another machine redeems in this consent flow, and has not come back"))
 		case errors.Is(err, ErrSpent):
 			return nil, delegation.Refuse(delegation.TokenRejected, errors.New("another consent flow has redeemed the one-time token"))
-		case errors.Is(err, ErrNotFound) && claimed == nil && asked == 0:
-			// Another machine may have ended the flow while it was read: the token tells.
-			continue
 		case errors.Is(err, ErrNotFound) && claimed == nil:
 			return nil, delegation.Refuse(delegation.FlowExpired, errors.New("there is no consent flow to end: it has expired, has ended, or was begun in another browser"))
 		default:

@@ -35,6 +35,9 @@ type StartRequest struct {
 	// Native is for a native app, which ends the flow by a ticket, and has neither
 	// cookie nor session then.
 	Native bool
+	// Recover is for a widget that has not taken what it was given of the person's
+	// grant, see [delegation.ConsentStart].
+	Recover bool
 }
 
 // Started is a consent flow that has begun.
@@ -76,13 +79,13 @@ func (c *Consents) Start(ctx context.Context, r StartRequest) (*Started, error) 
 	if r.Update {
 		flow.Kind = FlowUpdate
 	}
-	if r.Native && flow.Lifetime == 0 {
-		flow.Lifetime = ticketLifetime
+	if r.Native && (flow.Lifetime <= 0 || flow.Lifetime > ticketLifetime) {
+		flow.Lifetime = ticketLifetime // whoever has the ticket needs neither session nor cookie
 	}
 	PrepareFlow(flow)
 	flow.ReturnURL = returnURL(r.ReturnURL, flow.StateToken)
-	page, err := c.startConsent(ctx, &delegation.ConsentStart{
-		Person: r.Person, Source: c.o.Source, Scopes: r.Scopes, Grant: grant, Update: r.Update, Claim: r.Claim, Native: r.Native,
+	page, err := c.startConsent(ctx, r, &delegation.ConsentStart{
+		Person: r.Person, Source: c.o.Source, Scopes: r.Scopes, Grant: grant, Update: r.Update, Claim: r.Claim, Native: r.Native, Recover: r.Recover,
 		ReturnURL: flow.ReturnURL, State: flow.StateToken, CorrelationID: flow.CorrelationID, Verifier: flow.Verifier,
 	})
 	if err != nil {
@@ -107,7 +110,7 @@ func newStarted(page *delegation.ConsentPage, flow *Flow) *Started {
 	return started
 }
 
-// ticketLifetime is how long a native app's flow may take.
+// ticketLifetime is how long a native app's flow may take at most.
 const ticketLifetime = 10 * time.Minute
 
 // mode returns how the outcome of a flow with a page comes.
@@ -137,7 +140,7 @@ func (c *Consents) startingGrant(ctx context.Context, store *Store, r StartReque
 }
 
 // startConsent has the provider prepare the page.
-func (c *Consents) startConsent(ctx context.Context, start *delegation.ConsentStart) (*delegation.ConsentPage, error) {
+func (c *Consents) startConsent(ctx context.Context, r StartRequest, start *delegation.ConsentStart) (*delegation.ConsentPage, error) {
 	ctx, cancel := c.hookContext(ctx)
 	defer cancel()
 	page, err := c.o.Starter.StartConsent(ctx, start)
@@ -150,10 +153,16 @@ func (c *Consents) startConsent(ctx context.Context, start *delegation.ConsentSt
 		return nil, c.faultOf("has no address where the person consents, and takes nothing from the app's page")
 	case page.URL != "" && start.Native:
 		return nil, errNoNative
+	case page.URL == "" && r.AnyBrowser && !r.Native:
+		return nil, errNoOtherDevice
 	default:
 		return page, nil
 	}
 }
+
+// errNoOtherDevice is the refusal of another device where the widget is in the app's
+// page: what it hands over counts in the browser that began alone.
+var errNoOtherDevice = delegation.Refuse(delegation.RouteDenied, errors.New("the platform's widget is in the app's page, which the other device has to open and begin in: leave out device, and cross_device"))
 
 // errNoNative is the refusal of a native app at a provider whose people consent at
 // the platform's page, whose outcome no app hands over.

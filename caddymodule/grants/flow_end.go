@@ -121,7 +121,9 @@ func ownershipOf(result, inUse *Grant) consent.Ownership {
 
 // Pending returns nil if the owner has a consent flow under way, [ErrNotFound] if
 // not. A flow that the platform has answered counts for an hour after it has
-// expired: later the page should offer to begin anew.
+// expired: later the page should offer to begin anew. One that a page has begun for
+// its widget does not count until there is something to redeem: the page begins it
+// as soon as it is opened, in case the person uses it.
 func (s *Store) Pending(ctx context.Context, o Owner) error {
 	return s.read(ctx, "looking for a consent flow", func(ctx context.Context, db querier) error {
 		now, err := s.now(ctx, db)
@@ -131,6 +133,6 @@ func (s *Store) Pending(ctx context.Context, o Owner) error {
 		var id string
 		return s.queryRow(ctx, db, func(row scanner) error { return row.Scan(&id) },
 			"SELECT id FROM journeys WHERE provider = ", o.Provider, " AND source = ", o.Source, " AND person IN ", s.ownerPseudonyms(o),
-			" AND (state = 'open' AND expires > ", millis(now), " OR state = 'redeeming' AND claim_until > ", millis(now), " OR state = 'staged' AND expires > ", millis(now.Add(-returnGraceAnyBrowser)), ") LIMIT 1")
+			" AND (state = 'open' AND expires > ", millis(now), " OR state = 'redeeming' AND claim_until > ", millis(now), " OR state = 'staged' AND expires > ", millis(now.Add(-returnGraceAnyBrowser)), ") AND (state <> 'open' OR mode <> 'page' OR browser = '') LIMIT 1")
 	})
 }

@@ -63,9 +63,8 @@ type Grant struct {
 	SuspendCause string
 	SuspendCount int
 	// Created and Changed are times by the database's clock, in milliseconds.
-	// LastUsed is when the credential last worked, as far as was noted, and Ends
-	// when the grant ends by itself; zero if not.
-	Created, Changed, LastUsed, Ends time.Time
+	// LastUsed is when the grant was in use last, to an hour; zero if it never was.
+	Created, Changed, LastUsed time.Time
 	// Version is another one after each change of the row; 1 for a new grant.
 	Version int64
 
@@ -76,7 +75,7 @@ type Grant struct {
 	rowKey string
 }
 
-const grantColumns = "id, provider, source, state, owner, secret, tokens, row_key, version, suspend_cause, suspend_count, last_used, ends, created, changed"
+const grantColumns = "id, provider, source, state, owner, secret, tokens, row_key, version, suspend_cause, suspend_count, last_used, created, changed"
 
 // Find returns the grant that an owner has in use, active or suspended. The error
 // is [ErrNotFound]; [ErrConflict] if all that they have is an account which belongs
@@ -236,10 +235,10 @@ func (s *Store) insert(ctx context.Context, tx querier, g *Grant) error {
 		return err
 	}
 	g.Version = 1
-	_, err = s.exec(ctx, tx, "INSERT INTO grants (id, provider, source, person, account, state, owner, secret, tokens, row_key, sealed_by, version, suspend_cause, suspend_count, last_used, ends, created, changed) VALUES (",
+	_, err = s.exec(ctx, tx, "INSERT INTO grants (id, provider, source, person, account, state, owner, secret, tokens, row_key, sealed_by, version, suspend_cause, suspend_count, last_used, created, changed) VALUES (",
 		g.ID, ", ", g.Provider, ", ", g.Source, ", ", s.ownerPseudonym(g.Owner), ", ", s.accountPseudonym(g.Provider, g.Source, g.Account), ", ", string(g.State), ", ",
 		sealed.owner, ", ", sealed.secret, ", ", sealed.tokens, ", ", g.rowKey, ", ", s.primaryKeyName(), ", ", g.Version, ", ",
-		g.SuspendCause, ", ", g.SuspendCount, ", ", optionalMillis(g.LastUsed), ", ", optionalMillis(g.Ends), ", ", millis(g.Created), ", ", millis(g.Changed), ")")
+		g.SuspendCause, ", ", g.SuspendCount, ", ", optionalMillis(g.LastUsed), ", ", millis(g.Created), ", ", millis(g.Changed), ")")
 	return err
 }
 

@@ -85,25 +85,6 @@ func (s *Store) RefreshGrant(ctx context.Context, o Owner, refused delegation.Se
 	}
 }
 
-// RetryGrant spends the refresh token of a suspended grant, to find out whether the
-// platform accepts it again. It returns the grant, active; otherwise the error is
-// spend's, an [ErrLeased] while somebody else tries, [ErrNotFound] if the grant was
-// changed since it was read, or those of [Lease.Rotate].
-func (s *Store) RetryGrant(ctx context.Context, g *Grant, callTimeout time.Duration, spend delegation.Spend) (*Grant, error) {
-	l, err := s.Lease(ctx, g, LeaseRefresh, callTimeout)
-	if err != nil {
-		return nil, err
-	}
-	if l.Grant.Version != g.Version {
-		return nil, errors.Join(ErrNotFound, l.Cancel(ctx))
-	}
-	now, err := l.spend(ctx, callTimeout, spend)
-	if err != nil {
-		return nil, err
-	}
-	return now, nil
-}
-
 // forProvider returns the grant as the contract has it, without a decoded value.
 func (g *Grant) forProvider() *delegation.Grant {
 	return &delegation.Grant{

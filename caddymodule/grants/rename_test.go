@@ -120,3 +120,33 @@ func TestO10_RenameConflict(t *testing.T) {
 		}
 	})
 }
+
+// TestRenameKeepsTokensSpent protects people from a one-time token that was redeemed
+// before the provider was renamed: under the new name it does not count again, and
+// who has brought it is told the same.
+func TestRenameKeepsTokensSpent(t *testing.T) {
+	each(t, func(t *testing.T, at Options) {
+		s := opened(t, at)
+		alice := pageFlow(t, s, "alice")
+		id, err := s.PairwiseID(t.Context(), alice.Owner)
+		if err != nil {
+			t.Fatal(err)
+		}
+		finished(t, s, claimed(t, s, alice.post("alices")), "1", "key")
+		if _, err := s.Rename(t.Context(), "mydex", "renamed", "root"); err != nil {
+			t.Fatal(err)
+		}
+		mallory := newFlow("mallory")
+		mallory.Mode, mallory.Provider = FlowPage, "renamed"
+		begun(t, s, mallory)
+		_, err = s.Claim(t.Context(), mallory.post("alices"))
+		want(t, "hers", err, ErrSpent)
+		alice.Provider = "renamed"
+		if f, err := s.Claim(t.Context(), alice.post("alices")); err != nil || !f.Done || f.Reply["publicToken"] != "public-1" {
+			t.Errorf("her own: %+v, %v", f, err)
+		}
+		if now, err := s.PairwiseID(t.Context(), alice.Owner); err != nil || now != id {
+			t.Errorf("the platform knows her by another identifier: %v", err)
+		}
+	})
+}

@@ -22,7 +22,7 @@ const (
 
 // replace writes a grant that is in the database, sealed by a new row key and by
 // the primary key of the keyset. Its former columns do not open any more. When it
-// ends and was last used is not part of that. The error is errChanged if the row is
+// was last used is not part of that. The error is errChanged if the row is
 // not as it was read any more: what was read must not be written back, such as a
 // refresh token that is spent by now.
 func (s *Store) replace(ctx context.Context, tx querier, g *Grant, change rowChange) error {

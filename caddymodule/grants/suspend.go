@@ -51,6 +51,18 @@ func (s *Store) Resume(ctx context.Context, g *Grant, accepted bool) (now *Grant
 	return now, err
 }
 
+// UnchangedFor returns how long ago a grant was changed last, when it was read. It is
+// told by the database's clock, which has written the time of the change. The error
+// is [ErrUnavailable].
+func (s *Store) UnchangedFor(ctx context.Context, g *Grant) (age time.Duration, err error) {
+	err = s.read(ctx, "asking for the time", func(ctx context.Context, db querier) error {
+		now, err := s.now(ctx, db)
+		age = now.Sub(g.Changed)
+		return err
+	})
+	return age, err
+}
+
 // resume is the grant's state when the platform has accepted its credential.
 func (g *Grant) resume() {
 	if g.State == Suspended {
@@ -62,31 +74,14 @@ func (g *Grant) resume() {
 // useInterval is how often the use of a grant is noted.
 const useInterval = time.Hour
 
-// NoteUse notes that the credential of a grant has just worked, at most once an
-// hour, so that a grant in use can be told from one that nobody uses. It is to be
-// called once for each reading of the grant, not for each request. The error is
-// [ErrUnavailable].
-func (s *Store) NoteUse(ctx context.Context, g *Grant) error {
-	if time.Since(g.LastUsed) < useInterval { // not by the database's clock: nothing depends on it
-		return nil
-	}
+// NoteUse notes that a grant is in use, at most once an hour, so that it can be told
+// from one that nobody uses. The error is [ErrUnavailable].
+func (s *Store) NoteUse(ctx context.Context, id string) error {
 	return s.update(ctx, "noting the use of a grant", func(ctx context.Context, db querier) error {
 		now, err := s.now(ctx, db)
 		if err == nil {
-			_, err = s.exec(ctx, db, "UPDATE grants SET last_used = ", millis(now), " WHERE id = ", g.ID, " AND last_used <= ", millis(now.Add(-useInterval)), "")
+			_, err = s.exec(ctx, db, "UPDATE grants SET last_used = ", millis(now), " WHERE id = ", id, " AND state = 'active' AND last_used <= ", millis(now.Add(-useInterval)), "")
 		}
-		return err
-	})
-}
-
-// SetEnds sets when a grant ends by itself; the zero time for never. It writes
-// nothing if the grant has it so. The error is [ErrUnavailable].
-func (s *Store) SetEnds(ctx context.Context, g *Grant, ends time.Time) error {
-	if optionalMillis(ends) == optionalMillis(g.Ends) {
-		return nil
-	}
-	return s.update(ctx, "noting the end of a grant", func(ctx context.Context, db querier) error {
-		_, err := s.exec(ctx, db, "UPDATE grants SET ends = ", optionalMillis(ends), " WHERE id = ", g.ID, "")
 		return err
 	})
 }

@@ -34,3 +34,33 @@ func TestPerAddress(t *testing.T) {
 		}
 	})
 }
+
+// TestPerAddressAtOnce protects what is tried from those who try it many times at
+// once, before the first attempt has failed.
+func TestPerAddressAtOnce(t *testing.T) {
+	l := NewPerAddress()
+	var ends []func()
+	for range 2 * maxTrying {
+		if end, ok := l.Begin("2001:db8::1"); ok {
+			ends = append(ends, end)
+		}
+	}
+	if len(ends) != maxTrying {
+		t.Errorf("%d at once", len(ends))
+	}
+	if _, ok := l.Begin("192.0.2.1"); !ok {
+		t.Error("somebody else is stopped")
+	}
+	for n, end := range ends {
+		if n < burst {
+			l.Record("2001:db8::2")
+		}
+		end()
+	}
+	if _, ok := l.Begin("2001:db8::3"); ok {
+		t.Error("too much has failed")
+	}
+	if len(l.trying) != 1 { // that of 192.0.2.1
+		t.Errorf("left: %v", l.trying)
+	}
+}

@@ -23,6 +23,7 @@ type demo struct {
 	caddyfile string // in use
 	exchanges exchanges
 	mydex     *mydexPlatform
+	health    *healthPlatform
 
 	admin  *admin
 	issuer *issuer
@@ -50,6 +51,10 @@ func start(dir string, port int) (*demo, error) {
 		d.Close()
 		return nil, fmt.Errorf("starting Mydex: %w", err)
 	}
+	if d.health, err = newHealthPlatform(s); err != nil {
+		d.Close()
+		return nil, fmt.Errorf("starting the data platform: %w", err)
+	}
 	if d.caddyfile, err = s.Render(template); err != nil {
 		d.Close()
 		return nil, fmt.Errorf("writing the Caddyfile: %w", err)
@@ -70,6 +75,9 @@ func (d *demo) Close() {
 	d.stack.Close()
 	if d.mydex != nil {
 		d.mydex.server.Close()
+	}
+	if d.health != nil {
+		d.health.server.Close()
 	}
 }
 

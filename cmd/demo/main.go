@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command demo runs the whole way of a request on this machine: a simulated
-// MyDataHelps and Mydex, Caddy with the delegate modules, and a small app to
-// sign in to. It prints the address of a page on which it can be watched, and the
+// MyDataHelps, Mydex and data platform with a Connect widget, Caddy with the
+// delegate modules, and a small app to sign in to. It prints the address of a page on which it can be watched, and the
 // Caddyfile in use.
 package main
 

@@ -20,6 +20,7 @@ type browserRequest struct {
 	method string
 	uri    string
 	header http.Header
+	body   string // if it is known: forward_auth does not tell it
 }
 
 func browserRequestOf(r *http.Request) browserRequest {
@@ -27,12 +28,12 @@ func browserRequestOf(r *http.Request) browserRequest {
 	// Caddy's way of telling the app about the browser.
 	maps.DeleteFunc(h, func(name string, _ []string) bool { return strings.HasPrefix(name, "X-Forwarded-") || name == "Via" })
 	h.Set("Host", r.Host)
-	return browserRequest{time.Now(), r.Header.Get("X-Forwarded-Method"), r.Header.Get("X-Forwarded-Uri"), h}
+	return browserRequest{at: time.Now(), method: r.Header.Get("X-Forwarded-Method"), uri: r.Header.Get("X-Forwarded-Uri"), header: h}
 }
 
 // contains tells whether something occurs in the request.
 func (s browserRequest) contains(text string) bool {
-	if strings.Contains(s.uri, text) || strings.Contains(s.uri, url.QueryEscape(text)) {
+	if strings.Contains(s.uri, text) || strings.Contains(s.body, text) || strings.Contains(s.uri, url.QueryEscape(text)) {
 		return true
 	}
 	for _, values := range s.header {
@@ -51,7 +52,8 @@ type field struct {
 	Unseen bool   `json:"unseen,omitempty"` // the secret was looked for in what the browser sent, and is not there
 }
 
-// shownRequest is a request as the page about Mydex shows it.
+// shownRequest is a request as the pages about Mydex and about the data platform
+// show it.
 type shownRequest struct {
 	Method  string  `json:"method"`
 	Path    string  `json:"path"`
@@ -147,7 +149,7 @@ func unescape(text string) string {
 func (s browserRequest) shownField(name, value string) field {
 	p := field{Name: name, Value: value}
 	switch strings.ToLower(name) {
-	case "key", "connection-token", "authentication", "connection_token_hash", "linking_token", "state":
+	case "key", "connection-token", "authentication", "connection_token_hash", "linking_token", "state", "clientsecret", "accesstoken":
 		p.Value = mask(value)
 	case "authorization":
 		scheme, secret, _ := strings.Cut(value, " ")

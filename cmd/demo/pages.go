@@ -31,29 +31,39 @@ func (d *demo) serve() {
 		panic(err) // the name is no path
 	}
 	app.Handle("/", guarded(http.FileServerFS(files)))
+	app.Handle("/health.html", guarded(d.health.withWidget(http.FileServerFS(files))))
 	app.Handle("/demo/state", guarded(http.HandlerFunc(d.state)))
 	app.Handle("/demo/exchange", guarded(http.HandlerFunc(d.exchange)))
 	app.Handle("/demo/caddyfile", guarded(http.HandlerFunc(d.showCaddyfile)))
 	app.Handle("POST /demo/revoke", guarded(http.HandlerFunc(d.revoke)))
 	d.serveSwitches()
 	d.serveMydex()
+	d.serveHealth()
 }
 
 // watch notes what forward_auth asks about, for the page that shows it.
 func (d *demo) watch(session string, r *http.Request) {
-	if path := r.Header.Get("X-Forwarded-Uri"); strings.HasPrefix(path, proxyPath) || strings.HasPrefix(path, connectPath) {
-		_, user := d.stack.App.Session(r)
+	_, user := d.stack.App.Session(r)
+	switch path := r.Header.Get("X-Forwarded-Uri"); {
+	case strings.HasPrefix(path, proxyPath), strings.HasPrefix(path, connectPath):
 		d.mydex.watch(session, user, r)
-		return
+	case strings.HasPrefix(path, healthPath), strings.HasPrefix(path, healthConnectPath):
+		d.health.watch(session, user, r)
+	default:
+		d.exchanges.watch(session, r)
 	}
-	d.exchanges.watch(session, r)
 }
 
-// guarded keeps other sites from framing the page or posting to it, and
-// anything but its own files out of it. The QR code is an image in a data URL.
+// contentPolicy keeps other sites from framing the page, and anything but its own
+// files out of it. The QR code is an image in a data URL.
+const contentPolicy = "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// guarded keeps other sites from framing the page, posting to it or holding on to
+// its window.
 func guarded(h http.Handler) http.Handler {
 	return http.NewCrossOriginProtection().Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Security-Policy", "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+		w.Header().Set("Content-Security-Policy", contentPolicy)
+		w.Header().Set("Cross-Origin-Opener-Policy", "same-origin")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cache-Control", "no-store")
 		h.ServeHTTP(w, r)

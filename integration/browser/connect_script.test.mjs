@@ -168,6 +168,8 @@ test('the next click has a flow of its own, and the new public token', async (t)
 for (const [name, answer, code] of [
 	['a refusal', json(422, { code: 'token_rejected', message: 'Begin anew.' }), 'token_rejected'],
 	['an error page', (response) => response.writeHead(410, { 'Content-Type': 'text/html', 'Proxy-Status': 'caddy-delegate; error=http_request_denied; details="flow_expired"' }).end('<h1>Gone</h1>'), 'flow_expired'],
+	['an account of another user', json(409, { code: 'account_conflict', message: 'Linked to another user.' }), 'account_conflict'],
+	['an outcome that nobody knows', json(503, { code: 'issuer_unavailable', message: 'Try again later.' }), 'issuer_unavailable'],
 	['nothing', (response) => response.destroy(), 'network_error'],
 ]) {
 	test(`the page is told of ${name} by its code, and can go on`, async (t) => {
@@ -181,9 +183,20 @@ for (const [name, answer, code] of [
 		answers.redeem = json(201, { connected: true })
 		await click(p)
 		assert.deepEqual((await ends(p, 2))[1], ['finish', { status: 'connected' }])
-		assert.equal(asked('start').length, code === 'flow_expired' ? 3 : 2) // one more is for the click to come
+		assert.equal(asked('start').length, code === 'token_rejected' ? 2 : 3) // one more is for the click to come
 	})
 }
+
+test('who signs in after another gets nothing of theirs, without a reload', async (t) => {
+	answers.start = started({ clientUserId: 'user-1', publicToken: 'public-1' })
+	const p = await open(t, () => { window.act = (o) => o.finish(null, { specialToken: 'once' }) })
+	await preloaded(p)
+	answers.start = started({ clientUserId: 'user-2', publicToken: '' })
+	await p.evaluate(() => window.DelegateConnect.reset())
+	await click(p)
+	await ends(p)
+	assert.deepEqual(await p.evaluate(() => { const { clientUserId, publicToken } = window.opened.options; return [clientUserId, publicToken] }), ['user-2', ''])
+})
 
 test('who was not signed in when the page was loaded is, at the click', async (t) => {
 	answers.start = json(401, { code: 'session_required', message: 'Sign in and try again.' })

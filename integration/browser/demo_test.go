@@ -35,7 +35,7 @@ func TestDemo(t *testing.T) {
 	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "../../cmd/demo").CombinedOutput(); err != nil {
 		t.Fatalf("building the demo: %v\n%s", err, out)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 12*time.Minute)
 	defer cancel()
 
 	var stderr bytes.Buffer
@@ -61,7 +61,7 @@ func TestDemo(t *testing.T) {
 		t.Fatalf("the demo printed no address: %v; stderr: %s", demo.Wait(), stderr.String())
 	}
 
-	page := exec.CommandContext(ctx, "node", "--test", "--test-concurrency=1", "--test-reporter=spec", "demo.test.mjs", "mydex.test.mjs", "engine.test.mjs")
+	page := exec.CommandContext(ctx, "node", "--test", "--test-concurrency=1", "--test-reporter=spec", "demo.test.mjs", "mydex.test.mjs", "health.test.mjs", "engine.test.mjs")
 	page.Env = append(os.Environ(), "DEMO_URL="+address, "SCREENSHOT_DIR="+os.Getenv("SCREENSHOT_DIR"))
 	if out, err := page.CombinedOutput(); err != nil {
 		t.Errorf("the page: %v (`make test` installs what it needs)\n%s", err, out)

@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { check, click, fits, open, parts, picture, reach, says, signIn, text, url } from './page.mjs'
+import { check, click, enter, fits, open, parts, picture, reach, says, signIn, text, url } from './page.mjs'
 
 const platform = /^http:\/\/localhost:\d+\/ftc\/|^data:(,$|image\/png;)/
 
@@ -32,13 +32,6 @@ async function connect(p, member) {
 	await picture(p, 'mydex-agreement')
 	await p.getByRole('button', { name: 'Agree' }).click()
 	await says(p, 'connect-outcome', 'You are back')
-}
-
-// enter signs in as somebody whom no button is for: how often a user may begin
-// is bounded.
-async function enter(p, user) {
-	await p.evaluate((name) => fetch('/login', { method: 'POST', body: new URLSearchParams({ user: name }) }), user.toLowerCase())
-	await says(p, 'user', `Signed in as ${user}.`)
 }
 
 // opens has another device open the link beside the code, and agree.

@@ -47,6 +47,7 @@ type Stack struct {
 	Platform    *simulator.MyDataHelps
 	PlatformURL string
 	MydexURL    string // of a simulated Mydex; empty unless the caller serves one
+	HealthURL   string // of a simulated data platform with a Connect widget; empty unless the caller serves one
 	App         *App
 	AppAddr     string // host:port
 	KeyFile     string

@@ -4,7 +4,7 @@
 // device.js, wait(): fetches of its own origin. All the rest shows what happened.
 
 import { hide, offer } from './device.js'
-import { compare } from './requests.js'
+import { exchangeOf, latest, parts } from './requests.js'
 import { openPage, refused, send, showCaddyfile, showUser } from './session.js'
 import { byId, parse, say, show } from './show.js'
 
@@ -31,6 +31,12 @@ const outcomes = {
 	account_conflict: 'This member is connected by another user of the app.',
 	consent_required: 'That journey was begun in another browser, or by another user.',
 	session_required: 'You came back signed out: sign in as the same user, and you are connected.',
+}
+
+const secrets = {
+	key: 'the member\'s key',
+	'Connection-Token': 'the member\'s key',
+	Authorization: 'the operator\'s token',
 }
 
 let shownUser // undefined: not known yet
@@ -136,6 +142,21 @@ async function call(what) {
 	say('call-outcome', `${what.method} ${what.path}: ${response.status} ${response.statusText}, ${took} ms. ${verdict}`, !response.ok)
 	show('call-answer', shown)
 	await compare(true)
+}
+
+// compare shows how the member was connected and, if asked to, the latest call.
+async function compare(call) {
+	const exchange = await exchangeOf('mydex')
+	if (exchange.callback) {
+		byId('journey-empty').hidden = true
+		byId('journey').hidden = false
+		const note = (part) => (part.unseen ? ['added', 'never in your browser'] : part.secret && ['', 'carried by your browser'])
+		byId('setup').replaceChildren(parts(exchange.setup, note))
+		byId('callback').replaceChildren(parts(exchange.callback, note))
+	}
+	if (call && exchange.sent) {
+		latest(exchange, 'Mydex', secrets)
+	}
 }
 
 function event(title) {

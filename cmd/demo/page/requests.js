@@ -1,28 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Shows requests of both sides of Caddy side by side, for the page about Mydex.
+// Shows requests of both sides of Caddy side by side, for the pages about Mydex and
+// about the Connect platform.
 
 import { byId, make } from './show.js'
 
-// compare shows how the member was connected and, if asked to, the latest call.
-export async function compare(call) {
-	const exchange = await (await fetch('/demo/mydex/exchange')).json()
-	if (exchange.callback) {
-		byId('journey-empty').hidden = true
-		byId('journey').hidden = false
-		const note = (part) => (part.unseen ? ['added', 'never in your browser'] : part.secret && ['', 'carried by your browser'])
-		byId('setup').replaceChildren(parts(exchange.setup, note))
-		byId('callback').replaceChildren(parts(exchange.callback, note))
-	}
-	if (call && exchange.sent) {
-		latest(exchange)
-	}
-}
+// exchangeOf returns the latest call of the session at a platform, and how its user
+// was connected.
+export const exchangeOf = async (platform) => (await fetch(`/demo/${platform}/exchange`)).json()
 
-function latest({ sent, steps, received }) {
+// latest shows the latest call. secrets says by name what the platform's secrets are.
+export function latest({ sent, steps, received }, platform, secrets) {
 	byId('steps-empty').hidden = true
 	byId('comparison').hidden = false
-	byId('secrets').textContent = received ? count(received) : ''
+	byId('secrets').textContent = received ? count(received, platform) : ''
 	const there = received ? values(received.headers) : {}
 	byId('sent').replaceChildren(line(sent, []),
 		...query(sent, () => ['', received ? 'passed on' : '']),
@@ -33,13 +24,13 @@ function latest({ sent, steps, received }) {
 			if (there[name] === value) return ['', 'passed on']
 			return ['stays', name in there ? 'changed by Caddy' : 'stays here']
 		}))
-	byId('received').replaceChildren(...(received ? receivedParts(sent, received) : [make('p', {}, 'No call of yours: none was passed on.')]))
+	byId('received').replaceChildren(...(received ? receivedParts(sent, received, secrets) : [make('p', {}, 'No call of yours: none was passed on.')]))
 	byId('steps').replaceChildren(...steps.map((s) =>
 		make('li', {}, make('strong', {}, s.what), ` ${s.status}`, make('br'), make('code', {}, `${s.method} ${s.uri}`))))
 	byId('steps-none').hidden = steps.length > 0
 }
 
-function receivedParts(sent, received) {
+function receivedParts(sent, received, secrets) {
 	const here = values(sent.headers)
 	const asked = values(sent.query)
 	const place = sent.path.includes('/me.json') && !received.path.includes('/me.json') ? ['added', 'prefix removed, and the member\'s uid in place of me'] : ['added', 'prefix removed by Caddy']
@@ -58,16 +49,13 @@ function receivedParts(sent, received) {
 	]
 }
 
-const secrets = {
-	key: 'the member\'s key',
-	'Connection-Token': 'the member\'s key',
-	Authorization: 'the operator\'s token',
-}
-
-function count({ query: asked, headers }) {
+function count({ query: asked, headers }, platform) {
 	const all = [...asked, ...headers].filter((p) => p.secret)
 	const unseen = all.filter((p) => p.unseen)
-	return `Mydex received ${all.length} secrets. Of these your browser sent ${unseen.length === all.length ? 'none' : all.length - unseen.length}: the demo has looked for them in its request.`
+	const theirs = unseen.length === all.length ? 'none' : all.length - unseen.length
+	return all.length === 1
+		? `${platform} received 1 secret. Your browser ${theirs === 'none' ? 'did not send it' : 'sent it'}: the demo has looked for it in its request.`
+		: `${platform} received ${all.length} secrets. Of these your browser sent ${theirs}: the demo has looked for them in its request.`
 }
 
 const values = (list) => Object.fromEntries(list.map((p) => [p.name, p.value]))
@@ -79,7 +67,7 @@ function line(request, [kind, note]) {
 const query = (request, judge) => (request.query.length ? [make('h4', {}, 'Query'), parts(request.query, judge)] : [])
 
 // parts lists headers or parameters, those first that open something.
-function parts(list, judge) {
+export function parts(list, judge) {
 	const sorted = list.toSorted((a, b) => Boolean(b.secret) - Boolean(a.secret))
 	return make('ul', { className: 'headers' }, ...sorted.map((part) => {
 		const [kind, note] = judge(part) || ['', '']

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// What both pages do with the app: signing in and out, and calls.
+// What all pages do with the app: signing in and out, and calls.
 
 import { queue } from './queue.js'
 import { byId, parse, say } from './show.js'
