@@ -193,9 +193,9 @@ func (s *Store) Begin(ctx context.Context, flow *Flow) error {
 // limitOpenFlows deletes, of an owner who has maxOpenFlows, those that expire first.
 // The flows of a page's widget give way before all others: a page begins one whenever
 // it is opened, and the next one will do as well, while a ticket or a letter has been
-// given out.
+// given out. One that is claimed meanwhile stays.
 func (s *Store) limitOpenFlows(ctx context.Context, tx querier, o Owner) error {
-	return s.deleteRows(ctx, tx, "DELETE FROM journeys WHERE id IN (SELECT id FROM journeys WHERE provider = ", o.Provider, " AND source = ", o.Source,
+	return s.deleteRows(ctx, tx, "DELETE FROM journeys WHERE state = 'open' AND id IN (SELECT id FROM journeys WHERE provider = ", o.Provider, " AND source = ", o.Source,
 		" AND state = 'open' AND person IN ", s.ownerPseudonyms(o), " ORDER BY CASE WHEN mode = 'page' AND browser <> '' THEN 1 ELSE 0 END, expires DESC LIMIT 1000000 OFFSET ", maxOpenFlows-1, ")")
 }
 
