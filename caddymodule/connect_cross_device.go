@@ -23,6 +23,8 @@ func (v *connectRequest) otherDevice() (bool, error) {
 		return false, nil
 	case device != "other" || len(query["device"]) != 1:
 		return false, delegation.Refuse(delegation.RouteDenied, errors.New("the query parameter device is other, or left out"))
+	case endsInPage(v.provider.guest):
+		return false, delegation.Refuse(delegation.RouteDenied, errCrossDeviceWidget(v.Provider))
 	case v.CrossDevice == 0:
 		return false, delegation.Refuse(delegation.RouteDenied, errors.New("consent on another device is not allowed: add cross_device to delegate_connect"))
 	default:

@@ -14,7 +14,7 @@ const script = readFileSync(new URL('../../caddymodule/connect.js', import.meta.
 
 // The widget notes how it was opened, and ends as act says.
 const widget = (global) => `window.${global} = { open(options) {
-	window.opened = { options: JSON.parse(JSON.stringify(options)), inClick: window.clicking === true }
+	window.opened = { options: JSON.parse(JSON.stringify(options)), byClick: navigator.userActivation.isActive }
 	window.act(options)
 } }`
 
@@ -22,13 +22,11 @@ const page = `<!doctype html><title>app</title><button id="connect">Connect</but
 <script src="/connect/health/connect.js"></script><script src="/app.js"></script>`
 const app = `window.ends = []
 document.getElementById('connect').onclick = () => {
-	window.clicking = true
 	DelegateConnect.open({
 		onFinish: (end) => window.ends.push(['finish', end]),
 		onClose: () => window.ends.push(['close']),
 		onError: (error) => window.ends.push(['error', error.code, error.message, error instanceof Error]),
 	})
-	window.clicking = false
 }`
 
 let browser, appServer, platform, appURL, widgetURL
@@ -119,19 +117,20 @@ const ends = async (p, n = 1) => {
 }
 const asked = (endpoint) => posts.filter((post) => post.endpoint === endpoint)
 
-test('the widget opens within the click, and what it hands over is posted', async (t) => {
+test('the widget opens while the click counts, and what it hands over is posted', async (t) => {
 	const p = await open(t, () => { window.act = (o) => o.finish(null, { humanId: 'h', clientId: 'c', sessionToken: 'once' }) })
 	await preloaded(p)
 	assert.equal(asked('start').length, 1, 'it was not loaded ahead')
+	assert.equal(await p.evaluate(() => window.opened), undefined)
 	await click(p)
 	assert.deepEqual(await ends(p), [['finish', { status: 'connected' }]])
 	const opened = await p.evaluate(() => window.opened)
-	assert.deepEqual(opened, { options: { clientId: 'client-1', clientUserId: 'pairwise-1', publicToken: '' }, inClick: true })
+	assert.deepEqual(opened, { options: { clientId: 'client-1', clientUserId: 'pairwise-1', publicToken: '' }, byClick: true })
 	const [redeem] = asked('redeem')
 	assert.equal(redeem.method, 'POST')
 	assert.equal(redeem.type, 'application/json')
 	assert.equal(redeem.cookie, 'session=alice')
-	assert.deepEqual(redeem.body, { humanId: 'h', clientId: 'c', sessionToken: 'once' })
+	assert.deepEqual(redeem.body, { humanId: 'h', clientId: 'c', sessionToken: 'once', opened_for: 'pairwise-1' })
 })
 
 test('a bare token is posted by its name, from a widget with the other words too', async (t) => {
@@ -140,7 +139,7 @@ test('a bare token is posted by its name, from a widget with the other words too
 	await preloaded(p)
 	await click(p)
 	assert.deepEqual(await ends(p), [['finish', { status: 'connected' }]])
-	assert.deepEqual(asked('redeem')[0].body, { code: 'once' })
+	assert.deepEqual(asked('redeem')[0].body, { code: 'once', opened_for: 'pairwise-1' })
 })
 
 test('a widget that ends twice ends once', async (t) => {
@@ -181,7 +180,7 @@ for (const [name, answer, code] of [
 		answers.redeem = json(201, { connected: true })
 		await click(p)
 		assert.deepEqual((await ends(p, 2))[1], ['finish', { status: 'connected' }])
-		assert.equal(asked('start').length, code === 'flow_expired' ? 3 : 2) // one more is for the click to come
+		assert.equal(asked('start').length, 3) // one to load the widget ahead, and one for each click
 	})
 }
 
@@ -195,14 +194,34 @@ test('who was not signed in when the page was loaded is, at the click', async (t
 	assert.deepEqual((await ends(p, 2))[1], ['finish', { status: 'connected' }])
 })
 
-test('a flow that has expired is begun anew', async (t) => {
-	answers.start = started({ expires_in: 0 })
-	const p = await open(t, () => { window.act = (o) => o.finish(null, { specialToken: 'once' }) })
+test('the widget opens for who is signed in at the click, whoever was when it was loaded', async (t) => {
+	const p = await open(t, () => { window.act = (o) => o.close() })
 	await preloaded(p)
-	answers.start = started()
+	answers.start = started({ clientUserId: 'pairwise-2', publicToken: 'of-2' }) // somebody else has signed in, in this page or another tab
 	await click(p)
-	assert.deepEqual(await ends(p), [['finish', { status: 'connected' }]])
-	assert.equal((await p.evaluate(() => window.opened)).options.clientUserId, 'pairwise-1')
+	await ends(p)
+	assert.deepEqual((await p.evaluate(() => window.opened)).options, { clientId: 'client-1', clientUserId: 'pairwise-2', publicToken: 'of-2' })
+	answers.start = json(401, { code: 'session_required', message: 'Sign in and try again.' })
+	await p.evaluate(() => { window.opened = undefined })
+	await click(p)
+	assert.deepEqual((await ends(p, 2))[1].slice(0, 2), ['error', 'session_required'])
+	assert.equal(await p.evaluate(() => window.opened), undefined)
+})
+
+test('two clicks open one widget', async (t) => {
+	const p = await open(t, () => { window.times = 0; window.act = (o) => { window.times++; o.close() } })
+	await preloaded(p)
+	let release
+	const held = new Promise((done) => { release = done })
+	answers.start = async (response) => { await held; started()(response) }
+	await click(p)
+	await click(p)
+	release()
+	await ends(p)
+	await click(p)
+	await ends(p, 2)
+	assert.equal(await p.evaluate(() => window.times), 2)
+	assert.equal(asked('start').length, 3)
 })
 
 test('a widget that is not there, or fails, is told of', async (t) => {
