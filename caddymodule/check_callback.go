@@ -37,15 +37,10 @@ func (l *checkedConfig) checkCallbacks(ctx context.Context, provider string, tel
 }
 
 func (l *checkedConfig) checkCallback(ctx context.Context, p *placedHandler) delegation.Finding {
-	raw, err := p.settings()
+	c, err := l.loadConnect(p)
 	if err != nil {
 		return delegation.Finding{Detail: err.Error()}
 	}
-	module, err := l.ctx.LoadModuleByID("http.handlers.delegate_connect", raw)
-	if err != nil {
-		return delegation.Finding{Detail: err.Error()}
-	}
-	c := module.(*Connect)
 	if !c.provider.canReadCallbacks() {
 		return delegation.Finding{Detail: "this platform's server does not call: the page or app brings the consent", Skipped: true}
 	}
@@ -53,22 +48,47 @@ func (l *checkedConfig) checkCallback(ctx context.Context, p *placedHandler) del
 	if segment == "" {
 		return delegation.Finding{Detail: "it has none: the platform cannot tell that anybody has consented; add callback"}
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.baseURL.String()+"/callback/"+segment, strings.NewReader("{}"))
+	where := c.baseURL.String() + "/callback/…"
+	res, unreachable := c.postUnknown(ctx, callbackPath+"/"+segment, where)
+	if res == nil {
+		return unreachable
+	}
+	return c.judgeCallback(res, where, p)
+}
+
+// loadConnect loads a delegate_connect of the configuration, without running it.
+func (l *checkedConfig) loadConnect(p *placedHandler) (*Connect, error) {
+	raw, err := p.settings()
 	if err != nil {
-		return delegation.Finding{Detail: "its url makes no address"}
+		return nil, err
+	}
+	module, err := l.ctx.LoadModuleByID("http.handlers.delegate_connect", raw)
+	if err != nil {
+		return nil, err
+	}
+	return module.(*Connect), nil
+}
+
+// postUnknown posts to a path of delegate_connect, by the address that others call
+// it at, with nothing that a session or a platform would show itself by. where is
+// the address for findings. Without a response it returns why; the body of one is
+// closed.
+func (c *Connect) postUnknown(ctx context.Context, path, where string) (*http.Response, delegation.Finding) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.baseURL.String()+path, strings.NewReader("{}"))
+	if err != nil {
+		return nil, delegation.Finding{Detail: "its url makes no address"}
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", checkUserAgent)
 	res, err := probeClient().Do(req)
-	where := c.baseURL.String() + "/callback/…"
-	if err != nil {
-		if errors.Is(err, syscall.ECONNREFUSED) {
-			return delegation.Finding{Detail: "nothing listens at " + c.baseURL.Host + ": start Caddy, and check again", Skipped: true}
-		}
-		return delegation.Finding{Detail: fmt.Sprintf("%s cannot be reached from here: %s", where, neterror.Cause(err))}
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return nil, delegation.Finding{Detail: "nothing listens at " + c.baseURL.Host + ": start Caddy, and check again", Skipped: true}
+	case err != nil:
+		return nil, delegation.Finding{Detail: fmt.Sprintf("%s cannot be reached from here: %s", where, neterror.Cause(err))}
 	}
-	defer func() { _ = res.Body.Close() }()
-	return c.judgeCallback(res, where, p)
+	_ = res.Body.Close()
+	return res, delegation.Finding{}
 }
 
 // checkUserAgent marks the callback that check posts: what it is refused for stands
@@ -86,10 +106,7 @@ func (c *Connect) judgeCallback(res *http.Response, where string, p *placedHandl
 	case own && res.StatusCode == http.StatusNotFound:
 		return delegation.Finding{Detail: where + " is answered by a delegate_connect that has another callback: reload the Caddy that runs there"}
 	}
-	said := fmt.Sprintf("%s is not answered by delegate_connect, but with status %d", where, res.StatusCode)
-	if location, err := url.Parse(res.Header.Get("Location")); err == nil && location.Host != "" {
-		said += " and a redirect to " + location.Host
-	}
+	said := answeredElsewhere(res, where)
 	before := authenticatorsOf(p.before)
 	switch {
 	case len(before) > 0 && res.StatusCode != http.StatusNotFound:
@@ -98,6 +115,15 @@ func (c *Connect) judgeCallback(res *http.Response, where string, p *placedHandl
 	default:
 		return delegation.Finding{Detail: said + ": see that url is where delegate_connect stands, and that nothing in front of Caddy answers"}
 	}
+}
+
+// answeredElsewhere says what answers in place of delegate_connect.
+func answeredElsewhere(res *http.Response, where string) string {
+	said := fmt.Sprintf("%s is not answered by delegate_connect, but with status %d", where, res.StatusCode)
+	if location, err := url.Parse(res.Header.Get("Location")); err == nil && location.Host != "" {
+		said += " and a redirect to " + location.Host
+	}
+	return said
 }
 
 // authenticatorsIn are those among a route's handlers.

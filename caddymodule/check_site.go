@@ -23,6 +23,7 @@ func (l *checkedConfig) checkSurroundings(ctx context.Context, provider string, 
 	l.checkRedis(ctx, tell)
 	l.checkDatabase(ctx, tell)
 	l.checkCallbacks(ctx, provider, tell)
+	l.checkTickets(ctx, provider, tell)
 }
 
 // checkSessions has each app_session's keys fetched, or asks the one whom it

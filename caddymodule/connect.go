@@ -144,7 +144,7 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 		return err
 	}
 	if c.CrossDevice > 0 {
-		if endsInPage(c.provider.guest) {
+		if c.provider.endsInPage() {
 			return errCrossDeviceWidget(c.Provider)
 		}
 		c.provider.connectHandlers = append(c.provider.connectHandlers, c)

@@ -15,21 +15,18 @@
 //		                             // network_error, widget_unavailable, widget_failed
 //	})
 //
-// A page that stays while another person signs in calls DelegateConnect.reset() then:
-// the widget would be opened for the first one otherwise, as whom it is known.
-//
-// The page needs no other script, and loads this one once somebody is signed in: it
-// begins a flow for them, so that a click opens the widget at once. A
-// Content-Security-Policy needs the app's origin and the widget's in script-src, and
-// the app's in connect-src. The script knows of a popup only what the
-// widget's own calls say: under Cross-Origin-Opener-Policy a window seems to be
-// closed, and has no opener, while a person is still in it.
+// The page needs no other script, and loads this one once: each click opens the widget
+// for whoever is signed in then. A Content-Security-Policy needs the app's origin and
+// the widget's in script-src, and the app's in connect-src. The script knows of a popup
+// only what the widget's own calls say: under Cross-Origin-Opener-Policy a window
+// seems to be closed, and has no opener, while a person is still in it.
 (() => {
 	"use strict"
 	const me = document.currentScript
 	const base = new URL(".", me.src)
 	const widgets = new Map() // by address: the loading of a script
-	let prepared = null // {flow, ready, failed}: the flow that the next click goes on with
+	let opening = false // a click is on its way to the widget
+	let refused = false // the widget has failed for somebody with a public token
 
 	function failure(code, message) {
 		return Object.assign(new Error(message), { code })
@@ -74,24 +71,17 @@
 		return widgets.get(address)
 	}
 
-	// prepare begins a flow and loads the widget, so that a click opens it at once:
-	// browsers let a page open a popup only in the click itself.
-	function prepare(body = {}) {
-		const next = { flow: null }
-		next.ready = (async () => {
-			const flow = await ask("start", body)
-			flow.ends = Date.now() + flow.expires_in * 1000
-			await load(flow.widget_url)
-			next.flow = flow
-		})()
-		next.ready.catch(() => { if (prepared === next) prepared = null }) // the next click tells why
-		prepared = next
-		return next
+	// begin begins a flow for whoever is signed in, and has the widget's script loaded.
+	async function begin() {
+		const flow = await ask("start", refused ? { recover: "publicToken" } : {})
+		refused = false
+		await load(flow.widget_url)
+		return flow
 	}
 
 	// show opens the widget, and ends as it does, once.
 	function show(flow, on) {
-		const { widget_url, widget_global = "Connect", widget_token = "specialToken", redeem_url, expires_in, ends, ...options } = flow
+		const { widget_url, widget_global = "Connect", widget_token = "specialToken", redeem_url, expires_in, ...options } = flow
 		let over = false
 		const end = (f) => (...args) => {
 			if (over) return
@@ -100,24 +90,21 @@
 		}
 		const finish = async (handed) => {
 			try {
-				await ask("redeem", handed !== null && typeof handed === "object" ? handed : { [widget_token]: handed })
+				// Somebody else may have signed in meanwhile, in another tab: the server
+				// is told as whom the widget was opened, and refuses.
+				await ask("redeem", { ...(handed !== null && typeof handed === "object" ? handed : { [widget_token]: handed }), opened_for: options.clientUserId })
 			} catch (error) {
-				// After a refusal of the token the flow takes another one. After all else it
-				// has ended, or is kept for this token, whose outcome nobody knows.
-				if (error.code !== "token_rejected") prepared = null
 				on.onError?.(error)
 				return
 			}
-			prepare() // a returning person's public token is another one by now
 			on.onFinish?.({ status: "connected" })
 		}
 		const close = () => on.onClose?.()
 		// What the widget says goes to nobody: it is the platform's text.
 		const fail = () => {
-			// Perhaps it does not know the person's public token any more, which
-			// another's attempt to use their token replaces as well: the next click
-			// has another one.
-			if (options.publicToken) prepare({ recover: "publicToken" })
+			// Perhaps it does not know the person's public token any more, which another's
+			// attempt to use their token replaces as well: the next click has another one.
+			refused = Boolean(options.publicToken)
 			on.onError?.(failure("widget_failed", "The platform's widget has failed."))
 		}
 		try {
@@ -131,16 +118,21 @@
 		}
 	}
 
-	function open(on = {}) {
-		const next = prepared ?? prepare()
-		if (next.flow && Date.now() < next.flow.ends) {
-			show(next.flow, on)
-			return
+	// open begins the flow in the click, and never goes on with an earlier one: somebody
+	// else may be signed in by now, and the widget would show them the account of the
+	// person before. A popup may still open after the answer: browsers let a click count
+	// for some seconds.
+	async function open(on = {}) {
+		if (opening) return // the second click of two
+		opening = true
+		try {
+			show(await begin(), on)
+		} catch (error) {
+			on.onError?.(error)
+		} finally {
+			opening = false
 		}
-		const ready = next.flow ? prepare() : next
-		ready.ready.then(() => show(ready.flow, on), (error) => on.onError?.(error))
 	}
 
-	window.DelegateConnect = Object.freeze({ open, reset: () => { prepare() } })
-	prepare()
+	window.DelegateConnect = Object.freeze({ open })
 })()

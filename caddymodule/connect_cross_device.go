@@ -23,6 +23,8 @@ func (v *connectRequest) otherDevice() (bool, error) {
 		return false, nil
 	case device != "other" || len(query["device"]) != 1:
 		return false, delegation.Refuse(delegation.RouteDenied, errors.New("the query parameter device is other, or left out"))
+	case v.provider.endsInPage():
+		return false, delegation.Refuse(delegation.RouteDenied, errCrossDeviceWidget(v.Provider))
 	case v.CrossDevice == 0:
 		return false, delegation.Refuse(delegation.RouteDenied, errors.New("consent on another device is not allowed: add cross_device to delegate_connect"))
 	default:
@@ -49,15 +51,6 @@ func errCrossDeviceWidget(provider string) error {
 	return fmt.Errorf("cross_device: the widget of provider %s ends in the page that has begun: remove the line; a native app begins by POST /start with {\"client\":\"native\"}", provider)
 }
 
-// endsInPage reports whether what a module's people consent in is a widget: it hands
-// something over to the page that has opened it, which alone has the flow's browser
-// token. A flow of another device would have nobody who can end it.
-func endsInPage(module any) bool {
-	_, redeems := module.(delegation.Redeemer)
-	_, isCalled := module.(delegation.CallbackReader)
-	return redeems && !isCalled
-}
-
 // checkCrossDeviceOption refuses cross_device for a provider with a widget, by the
 // kind that the global options of a Caddyfile name. What they do not tell is checked
 // when it is provisioned.
@@ -69,7 +62,11 @@ func (c *Connect) checkCrossDeviceOption(app App) error {
 		return nil
 	}
 	module, err := caddy.GetModule("delegate.providers." + provider.Kind)
-	if err == nil && endsInPage(module.New()) {
+	if err != nil {
+		return nil // the option's own error
+	}
+	guest, ok := module.New().(delegation.Provider)
+	if g := newGuestModule(c.Provider, guest); ok && g.endsInPage() {
 		return errCrossDeviceWidget(c.Provider)
 	}
 	return nil

@@ -32,6 +32,11 @@ func (g *guestConsent) canRedeem() bool { return g.redeemer != nil }
 // canReadCallbacks reports whether the module is a [delegation.CallbackReader].
 func (g *guestConsent) canReadCallbacks() bool { return g.callbackReader != nil }
 
+// endsInPage reports whether what people consent in is a widget: it hands something
+// over to the page that has opened it, which alone has the flow's browser token. A
+// flow of another device would have nobody who can end it.
+func (g *guestConsent) endsInPage() bool { return g.canRedeem() && !g.canReadCallbacks() }
+
 // setHooks sets those hooks of consent flows that the module implements. Each is
 // called as [guestModule] describes; a panic becomes the refusal not_delegated.
 func (g *guestConsent) setHooks(o *grants.ConsentsOptions) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
@@ -47,15 +48,24 @@ func rejected(why string) *delegation.Refusal {
 	return r
 }
 
+// openedFor is the field in which connect.js says for whom the widget was opened, by
+// the flow's clientUserId.
+const openedFor = "opened_for"
+
 // Redeem implements [delegation.Redeemer]. Of what the browser has brought, the
 // one-time token goes to the platform, and the fields that the operator allows; its
-// client and its user are ignored. An answer without what is needed leaves the
+// client and its user are ignored. If connect.js says for whom the widget was opened,
+// that has to be the flow's user, or the token is rejected before the platform is
+// asked: somebody else has signed in since. An answer without what is needed leaves the
 // outcome open: if the same token is tried again, the platform's next answer says
 // whether it is spent.
 func (p *Provider) Redeem(ctx context.Context, r *delegation.Redemption) (*delegation.ConsentResult, error) {
 	user, err := p.expectedUser(ctx, r)
 	if err != nil {
 		return nil, err
+	}
+	if opened, ok := r.Handed[openedFor]; ok && !slices.Equal(opened, []string{user}) {
+		return nil, rejected("the widget was opened for another user than the one who is signed in now")
 	}
 	fields := make([]field, 0, 8)
 	for _, name := range p.config.Redeem {

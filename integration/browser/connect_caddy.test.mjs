@@ -87,3 +87,11 @@ test('a person cancels, connects, reads, and returns; another one has an account
 	assert.notEqual((await data(other))[0], 200)
 	assert.deepEqual(await data(p), [200, undefined])
 })
+
+test("the documentation's page opens the widget, and tells how it ended", async (t) => {
+	const p = await visit(t, bob)
+	await p.goto(`${app}/app/docs`)
+	await p.locator('#connect').click()
+	await (await frame(p, '.account, #finish')).getByRole('button', { name: 'Cancel' }).click()
+	await p.getByText('Not connected.').waitFor()
+})

@@ -3,6 +3,8 @@
 package browser
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -83,6 +85,24 @@ http://127.0.0.1:[[.Port]] {
 			_, _ = w.Write([]byte(text))
 		})
 	}
+	// The example of the documentation, whose inline script the policy allows by its hash.
+	docs, err := os.ReadFile("../../caddymodule/docs/connect.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, _ := strings.Cut(string(docs), "```html\n")
+	example, _, _ = strings.Cut(example, "```")
+	_, inline, ok := strings.Cut(example, `<script type="module">`)
+	inline, _, _ = strings.Cut(inline, "</script>")
+	if !ok {
+		t.Fatal("connect.md has no example page")
+	}
+	sum := sha256.Sum256([]byte(inline))
+	s.App.Handle("/app/docs", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Header().Set("Content-Security-Policy", "default-src 'none'; connect-src 'self'; script-src 'self' 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"' "+platform.URL+"; frame-src "+platform.URL+"; img-src 'self'")
+		_, _ = w.Write([]byte(example))
+	}))
 	s.App.Handle("/app/{$}", serve("text/html; charset=utf-8", connectPage))
 	s.App.Handle("/app/page.js", serve("text/javascript", connectPageScript))
 	node(t, s, []string{"connect_caddy.test.mjs"}, "APP_URL="+s.URL(), "PLATFORM_URL="+platform.URL)

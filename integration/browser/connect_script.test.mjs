@@ -14,7 +14,7 @@ const script = readFileSync(new URL('../../caddymodule/connect.js', import.meta.
 
 // The widget notes how it was opened, and ends as act says.
 const widget = (global) => `window.${global} = { open(options) {
-	window.opened = { options: JSON.parse(JSON.stringify(options)), inClick: window.clicking === true }
+	window.opened = { options: JSON.parse(JSON.stringify(options)), byClick: navigator.userActivation.isActive }
 	window.act(options)
 } }`
 
@@ -22,13 +22,11 @@ const page = `<!doctype html><title>app</title><button id="connect">Connect</but
 <script src="/connect/health/connect.js"></script><script src="/app.js"></script>`
 const app = `window.ends = []
 document.getElementById('connect').onclick = () => {
-	window.clicking = true
 	DelegateConnect.open({
 		onFinish: (end) => window.ends.push(['finish', end]),
 		onClose: () => window.ends.push(['close']),
 		onError: (error) => window.ends.push(['error', error.code, error.message, error instanceof Error]),
 	})
-	window.clicking = false
 }`
 
 let browser, appServer, platform, appURL, widgetURL
@@ -111,7 +109,6 @@ async function open(t, act) {
 	return p
 }
 
-const preloaded = (p) => p.waitForFunction(() => window.Vendor !== undefined).then(() => p.evaluate(() => new Promise((done) => setTimeout(done))))
 const click = (p) => p.locator('#connect').click()
 const ends = async (p, n = 1) => {
 	await p.waitForFunction((wanted) => window.ends.length >= wanted, n)
@@ -119,35 +116,32 @@ const ends = async (p, n = 1) => {
 }
 const asked = (endpoint) => posts.filter((post) => post.endpoint === endpoint)
 
-test('the widget opens within the click, and what it hands over is posted', async (t) => {
+test('the widget opens while the click counts, and what it hands over is posted', async (t) => {
 	const p = await open(t, () => { window.act = (o) => o.finish(null, { humanId: 'h', clientId: 'c', sessionToken: 'once' }) })
-	await preloaded(p)
-	assert.equal(asked('start').length, 1, 'it was not loaded ahead')
+	assert.equal(asked('start').length, 0, 'a page that is opened begins a flow')
 	await click(p)
 	assert.deepEqual(await ends(p), [['finish', { status: 'connected' }]])
 	const opened = await p.evaluate(() => window.opened)
-	assert.deepEqual(opened, { options: { clientId: 'client-1', clientUserId: 'pairwise-1', publicToken: '' }, inClick: true })
+	assert.deepEqual(opened, { options: { clientId: 'client-1', clientUserId: 'pairwise-1', publicToken: '' }, byClick: true })
 	const [redeem] = asked('redeem')
 	assert.equal(redeem.method, 'POST')
 	assert.equal(redeem.type, 'application/json')
 	assert.equal(redeem.cookie, 'session=alice')
-	assert.deepEqual(redeem.body, { humanId: 'h', clientId: 'c', sessionToken: 'once' })
+	assert.deepEqual(redeem.body, { humanId: 'h', clientId: 'c', sessionToken: 'once', opened_for: 'pairwise-1' })
 })
 
 test('a bare token is posted by its name, from a widget with the other words too', async (t) => {
 	answers.start = started({ widget_token: 'code' })
 	const p = await open(t, () => { window.act = (o) => o.onFinish('once') })
-	await preloaded(p)
 	await click(p)
 	assert.deepEqual(await ends(p), [['finish', { status: 'connected' }]])
-	assert.deepEqual(asked('redeem')[0].body, { code: 'once' })
+	assert.deepEqual(asked('redeem')[0].body, { code: 'once', opened_for: 'pairwise-1' })
 })
 
 test('a widget that ends twice ends once', async (t) => {
 	const p = await open(t, () => {
 		window.act = (o) => { o.close(); o.finish(null, { specialToken: 'once' }); o.onError(); o.onClose() }
 	})
-	await preloaded(p)
 	await click(p)
 	await p.evaluate(() => new Promise((done) => setTimeout(done)))
 	assert.deepEqual(await ends(p), [['close']])
@@ -156,7 +150,6 @@ test('a widget that ends twice ends once', async (t) => {
 
 test('the next click has a flow of its own, and the new public token', async (t) => {
 	const p = await open(t, () => { window.act = (o) => o.finish(null, { specialToken: 'once' }) })
-	await preloaded(p)
 	answers.start = started({ publicToken: 'public-2' })
 	await click(p)
 	await ends(p)
@@ -174,7 +167,6 @@ for (const [name, answer, code] of [
 ]) {
 	test(`the page is told of ${name} by its code, and can go on`, async (t) => {
 		const p = await open(t, () => { window.act = (o) => o.finish(null, { specialToken: 'once' }) })
-		await preloaded(p)
 		answers.redeem = answer
 		await click(p)
 		const [[what, got, message, isError]] = await ends(p)
@@ -183,20 +175,9 @@ for (const [name, answer, code] of [
 		answers.redeem = json(201, { connected: true })
 		await click(p)
 		assert.deepEqual((await ends(p, 2))[1], ['finish', { status: 'connected' }])
-		assert.equal(asked('start').length, code === 'token_rejected' ? 2 : 3) // one more is for the click to come
+		assert.equal(asked('start').length, 2) // a flow for each click
 	})
 }
-
-test('who signs in after another gets nothing of theirs, without a reload', async (t) => {
-	answers.start = started({ clientUserId: 'user-1', publicToken: 'public-1' })
-	const p = await open(t, () => { window.act = (o) => o.finish(null, { specialToken: 'once' }) })
-	await preloaded(p)
-	answers.start = started({ clientUserId: 'user-2', publicToken: '' })
-	await p.evaluate(() => window.DelegateConnect.reset())
-	await click(p)
-	await ends(p)
-	assert.deepEqual(await p.evaluate(() => { const { clientUserId, publicToken } = window.opened.options; return [clientUserId, publicToken] }), ['user-2', ''])
-})
 
 test('who was not signed in when the page was loaded is, at the click', async (t) => {
 	answers.start = json(401, { code: 'session_required', message: 'Sign in and try again.' })
@@ -208,14 +189,34 @@ test('who was not signed in when the page was loaded is, at the click', async (t
 	assert.deepEqual((await ends(p, 2))[1], ['finish', { status: 'connected' }])
 })
 
-test('a flow that has expired is begun anew', async (t) => {
-	answers.start = started({ expires_in: 0 })
-	const p = await open(t, () => { window.act = (o) => o.finish(null, { specialToken: 'once' }) })
-	await preloaded(p)
-	answers.start = started()
+test('the widget opens for who is signed in at the click, whoever was at the click before', async (t) => {
+	const p = await open(t, () => { window.act = (o) => o.close() })
 	await click(p)
-	assert.deepEqual(await ends(p), [['finish', { status: 'connected' }]])
-	assert.equal((await p.evaluate(() => window.opened)).options.clientUserId, 'pairwise-1')
+	await ends(p)
+	answers.start = started({ clientUserId: 'pairwise-2', publicToken: 'of-2' }) // somebody else has signed in, in this page or another tab
+	await click(p)
+	await ends(p, 2)
+	assert.deepEqual((await p.evaluate(() => window.opened)).options, { clientId: 'client-1', clientUserId: 'pairwise-2', publicToken: 'of-2' })
+	answers.start = json(401, { code: 'session_required', message: 'Sign in and try again.' })
+	await p.evaluate(() => { window.opened = undefined })
+	await click(p)
+	assert.deepEqual((await ends(p, 3))[2].slice(0, 2), ['error', 'session_required'])
+	assert.equal(await p.evaluate(() => window.opened), undefined)
+})
+
+test('two clicks open one widget', async (t) => {
+	const p = await open(t, () => { window.times = 0; window.act = (o) => { window.times++; o.close() } })
+	let release
+	const held = new Promise((done) => { release = done })
+	answers.start = async (response) => { await held; started()(response) }
+	await click(p)
+	await click(p)
+	release()
+	await ends(p)
+	await click(p)
+	await ends(p, 2)
+	assert.equal(await p.evaluate(() => window.times), 2)
+	assert.equal(asked('start').length, 2)
 })
 
 test('a widget that is not there, or fails, is told of', async (t) => {
@@ -228,4 +229,17 @@ test('a widget that is not there, or fails, is told of', async (t) => {
 	const [, [what, code, message]] = await ends(p, 2)
 	assert.deepEqual([what, code], ['error', 'widget_failed'])
 	assert.doesNotMatch(message, /says so/)
+})
+
+test('a widget that fails for a returning person gets another public token at the next click', async (t) => {
+	answers.start = started({ publicToken: 'public-1' })
+	const p = await open(t, () => { window.act = (o) => o.error({ code: 'public_token_invalid' }) })
+	await click(p)
+	assert.equal((await ends(p))[0][1], 'widget_failed')
+	await p.evaluate(() => { window.act = (o) => o.close() })
+	for (const n of [2, 3]) {
+		await click(p)
+		await ends(p, n)
+	}
+	assert.deepEqual(asked('start').map((post) => post.body), [{}, { recover: 'publicToken' }, {}])
 })
