@@ -45,7 +45,7 @@ func TestR12_ReplicaClock(t *testing.T) {
 		want(t, "open there", wrong.Stage(t.Context(), "mydex", "", open.CorrelationID.Reveal(), pendingResult("2", "key")), nil)
 		want(t, "late there", wrong.Stage(t.Context(), "mydex", "", late.CorrelationID.Reveal(), pendingResult("3", "key")), ErrNotFound)
 		want(t, "late there", wrong.Pending(t.Context(), late.Owner), ErrNotFound)
-		want(t, "open there", wrong.Pending(t.Context(), page.Owner), nil)
+		want(t, "busy there", wrong.Pending(t.Context(), busy.Owner), nil)
 		finished(t, wrong, claimed(t, wrong, page.post("page")), "4", "key")
 		_, err = wrong.Claim(t.Context(), latePage.post("late page"))
 		want(t, "late page", err, ErrNotFound)

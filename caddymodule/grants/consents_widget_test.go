@@ -13,7 +13,7 @@ import (
 )
 
 // TestSuspendedBesideAnOpenWidget protects a person whose credential was revoked from
-// a page that begins a flow for its widget whenever it is opened: they are told to
+// a page that has begun a flow for its widget: they are told to
 // connect again, and not that something is under way.
 func TestSuspendedBesideAnOpenWidget(t *testing.T) {
 	each(t, func(t *testing.T, at Options) {

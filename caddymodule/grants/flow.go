@@ -191,8 +191,8 @@ func (s *Store) Begin(ctx context.Context, flow *Flow) error {
 }
 
 // limitOpenFlows deletes, of an owner who has maxOpenFlows, those that expire first.
-// The flows of a page's widget give way before all others: a page begins one whenever
-// it is opened, and the next one will do as well, while a ticket or a letter has been
+// The flows of a page's widget give way before all others: a page begins one with
+// each click, and the next one will do as well, while a ticket or a letter has been
 // given out. One that is claimed meanwhile stays.
 func (s *Store) limitOpenFlows(ctx context.Context, tx querier, o Owner) error {
 	return s.deleteRows(ctx, tx, "DELETE FROM journeys WHERE state = 'open' AND id IN (SELECT id FROM journeys WHERE provider = ", o.Provider, " AND source = ", o.Source,

@@ -122,8 +122,8 @@ func ownershipOf(result, inUse *Grant) consent.Ownership {
 // Pending returns nil if the owner has a consent flow under way, [ErrNotFound] if
 // not. A flow that the platform has answered counts for an hour after it has
 // expired: later the page should offer to begin anew. One that a page has begun for
-// its widget does not count until there is something to redeem: the page begins it
-// as soon as it is opened, in case the person uses it.
+// its widget does not count until there is something to redeem: nobody
+// learns whether the person has closed the widget.
 func (s *Store) Pending(ctx context.Context, o Owner) error {
 	return s.read(ctx, "looking for a consent flow", func(ctx context.Context, db querier) error {
 		now, err := s.now(ctx, db)
