@@ -110,11 +110,16 @@ func (s *Store) finish(ctx context.Context, probed ProbeResult, find flowFinder)
 }
 
 // endedWith returns the grant that the owner of an ended flow has in use; with the
-// reason if the flow has ended without a result, and perhaps without a grant then.
+// outcome if the flow's result is not used and they have connected nothing since, or
+// with the reason if the flow has ended without a result, and perhaps without a grant
+// then.
 func (s *Store) endedWith(ctx context.Context, db querier, f *storedFlow) (g *Grant, outcome, err error) {
 	g, err = s.find(ctx, db, f.owner)
 	if f.result.Reason == "" {
-		return g, nil, err
+		if err == nil && g.sequence < f.result.Sequence {
+			outcome = f.result.outcome()
+		}
+		return g, outcome, err
 	}
 	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrConflict) {
 		err = nil

@@ -135,9 +135,15 @@ func TestAnyBrowserReplacesNothing(t *testing.T) {
 		if got := states(t, s); got != "1 active, 0 suspended, 0 conflict, 0 retired" {
 			t.Error(got)
 		}
+		_, first, err = s.Complete(t.Context(), j.returned())
+		if want(t, "another account, looked at again", err, ErrOtherAccount); first {
+			t.Error("it has ended twice")
+		}
 		_, _, err = s.Complete(t.Context(), letter("1", "key-3").returned())
 		want(t, "the same account", err, nil)
 		holds(t, s, "alice", "1", "key-3")
+		_, _, err = s.Complete(t.Context(), j.returned())
+		want(t, "another account, now that one has been connected since", err, nil)
 	})
 }
 
