@@ -71,9 +71,8 @@ func (l *checkedConfig) loadConnect(p *placedHandler) (*Connect, error) {
 
 // postUnknown posts to a path of delegate_connect, by the address that others call
 // it at, with nothing that a session or a platform would show itself by. where is
-// the address for findings. Without a response it returns why; the body of one is
-// closed.
-func (c *Connect) postUnknown(ctx context.Context, path, where string) (*http.Response, delegation.Finding) {
+// the address for findings. Without an answer it returns why.
+func (c *Connect) postUnknown(ctx context.Context, path, where string) (*unknownAnswer, delegation.Finding) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.baseURL.String()+path, strings.NewReader("{}"))
 	if err != nil {
 		return nil, delegation.Finding{Detail: "its url makes no address"}
@@ -88,7 +87,13 @@ func (c *Connect) postUnknown(ctx context.Context, path, where string) (*http.Re
 		return nil, delegation.Finding{Detail: fmt.Sprintf("%s cannot be reached from here: %s", where, neterror.Cause(err))}
 	}
 	_ = res.Body.Close()
-	return res, delegation.Finding{}
+	return &unknownAnswer{res.StatusCode, res.Header}, delegation.Finding{}
+}
+
+// unknownAnswer is an answer to [Connect.postUnknown], without its body.
+type unknownAnswer struct {
+	status int
+	header http.Header
 }
 
 // checkUserAgent marks the callback that check posts: what it is refused for stands
@@ -96,20 +101,20 @@ func (c *Connect) postUnknown(ctx context.Context, path, where string) (*http.Re
 const checkUserAgent = "caddy-delegate check"
 
 // judgeCallback tells whether it was delegate_connect that answered.
-func (c *Connect) judgeCallback(res *http.Response, where string, p *placedHandler) delegation.Finding {
-	own := strings.HasSuffix(res.Header.Get("Proxy-Status"), callbackDetails)
+func (c *Connect) judgeCallback(res *unknownAnswer, where string, p *placedHandler) delegation.Finding {
+	own := strings.HasSuffix(res.header.Get("Proxy-Status"), callbackDetails)
 	switch {
-	case own && res.StatusCode == http.StatusForbidden:
+	case own && res.status == http.StatusForbidden:
 		return delegation.Finding{Detail: where + " is answered by delegate_connect, which asks for the platform's credential", OK: true}
-	case own && res.StatusCode == http.StatusNotFound && len(c.CallbackFrom) > 0:
+	case own && res.status == http.StatusNotFound && len(c.CallbackFrom) > 0:
 		return delegation.Finding{Detail: where + " is for callback_from alone, which may leave out this machine; behind a proxy it is compared with that one's address, unless trusted_proxies of Caddy's servers names it", Skipped: true}
-	case own && res.StatusCode == http.StatusNotFound:
+	case own && res.status == http.StatusNotFound:
 		return delegation.Finding{Detail: where + " is answered by a delegate_connect that has another callback: reload the Caddy that runs there"}
 	}
 	said := answeredElsewhere(res, where)
 	before := authenticatorsOf(p.before)
 	switch {
-	case len(before) > 0 && res.StatusCode != http.StatusNotFound:
+	case len(before) > 0 && res.status != http.StatusNotFound:
 		return delegation.Finding{Detail: said + ": the platform has no session, so " + strings.Join(before, " and ") +
 			" has to let it pass; write `not path /callback/*` in the matcher (within handle_path the path is the one that is left, without the prefix)"}
 	default:
@@ -118,9 +123,9 @@ func (c *Connect) judgeCallback(res *http.Response, where string, p *placedHandl
 }
 
 // answeredElsewhere says what answers in place of delegate_connect.
-func answeredElsewhere(res *http.Response, where string) string {
-	said := fmt.Sprintf("%s is not answered by delegate_connect, but with status %d", where, res.StatusCode)
-	if location, err := url.Parse(res.Header.Get("Location")); err == nil && location.Host != "" {
+func answeredElsewhere(res *unknownAnswer, where string) string {
+	said := fmt.Sprintf("%s is not answered by delegate_connect, but with status %d", where, res.status)
+	if location, err := url.Parse(res.header.Get("Location")); err == nil && location.Host != "" {
 		said += " and a redirect to " + location.Host
 	}
 	return said

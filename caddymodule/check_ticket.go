@@ -39,15 +39,15 @@ const checkTicket = "check"
 
 // judgeTicket tells whether it was delegate_connect that answered, and who stands in
 // front of it if not.
-func judgeTicket(res *http.Response, where string, p *placedHandler) delegation.Finding {
-	details := res.Header.Get("Proxy-Status")
+func judgeTicket(res *unknownAnswer, where string, p *placedHandler) delegation.Finding {
+	details := res.header.Get("Proxy-Status")
 	for _, code := range []delegation.Code{delegation.TokenRejected, delegation.TooManyRequests} {
 		if strings.HasSuffix(details, `; details="`+string(code)+`"`) {
 			return delegation.Finding{Detail: where + " is answered by delegate_connect, so native apps can hand over what they get", OK: true}
 		}
 	}
 	f := delegation.Finding{Detail: answeredElsewhere(res, where), OK: true, Warning: true}
-	if before := authenticatorsOf(p.before); len(before) > 0 && res.StatusCode != http.StatusNotFound {
+	if before := authenticatorsOf(p.before); len(before) > 0 && res.status != http.StatusNotFound {
 		f.Detail += ": a native app's library has no session, so " + strings.Join(before, " and ") +
 			" has to let it pass; write `not path /redeem/*` in the matcher (within handle_path the path is the one that is left, without the prefix); app_session with optional lets it pass as well. Without native apps it may stay"
 		return f

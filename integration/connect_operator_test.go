@@ -74,7 +74,7 @@ func TestConnectOperatorMoves(t *testing.T) {
 	c.isStatus(bob, "connected")
 	c.reads(bob, people[0])
 	o := c.opensWidget(bob, "")
-	if o.ClientUserID == before.ClientUserID || o.PublicToken == "" {
+	if o.ClientUserID == before.ClientUserID || o.PublicToken != "" {
 		t.Errorf("bob's page gets %+v", o)
 	}
 	theirs := o

@@ -22,6 +22,7 @@ const (
 type grantSecret struct {
 	Access string `json:"access"`
 	Public string `json:"public,omitempty"`
+	User   string `json:"user"`
 }
 
 // seal returns the text for a grant's Secret.
@@ -39,6 +40,7 @@ type accessToken struct {
 	grant  *delegation.Grant
 	access delegation.Secret
 	public string
+	user   string // the identifier that the widget was opened with
 	// acceptedAt is the path of the data call that has succeeded with it last, nil
 	// if none: a 401 of another one may be about the route.
 	acceptedAt atomic.Pointer[string]
@@ -58,10 +60,11 @@ func decodeGrant(g *delegation.Grant) (*accessToken, error) {
 	}
 	access, _ := all["access"].(string)
 	public, _ := all["public"].(string)
+	user, _ := all["user"].(string)
 	if err := checkAccessToken("access", access); err != nil || !isLine(g.Account, maxAccount) {
 		return nil, errGrant
 	}
-	return &accessToken{grant: g, access: delegation.NewSecret(access), public: public}, nil
+	return &accessToken{grant: g, access: delegation.NewSecret(access), public: public, user: user}, nil
 }
 
 // of returns the grant as requests use it.

@@ -94,7 +94,7 @@ func (p *Provider) Redeem(ctx context.Context, r *delegation.Redemption) (*deleg
 	if err := p.bind(ctx, reply, user); err != nil {
 		return nil, err
 	}
-	sealed, err := grantSecret{Access: reply.access.Reveal(), Public: reply.public}.seal()
+	sealed, err := grantSecret{Access: reply.access.Reveal(), Public: reply.public, User: user}.seal()
 	if err != nil {
 		return nil, err
 	}

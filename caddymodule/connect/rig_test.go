@@ -245,7 +245,7 @@ func clean(t *testing.T, text string) {
 // grant returns a grant as the database has it.
 func grant(t *testing.T, account, access, public string) *delegation.Grant {
 	t.Helper()
-	secret, err := grantSecret{Access: access, Public: public}.seal()
+	secret, err := grantSecret{Access: access, Public: public, User: "pairwise-of-alice"}.seal()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,7 +36,7 @@ func (p *Provider) StartConsent(ctx context.Context, flow *delegation.ConsentSta
 	if err != nil {
 		return nil, err
 	}
-	public, err := p.publicToken(ctx, flow.Grant, flow.Recover)
+	public, err := p.publicToken(ctx, flow.Grant, user, flow.Recover)
 	if err != nil {
 		return nil, err
 	}
@@ -69,8 +69,10 @@ func (p *Provider) clientUserID(ctx context.Context, flow *delegation.ConsentSta
 // the widget would take the person for a new one, with another account. A platform
 // that does not know the account any more does take them for a new one. refused
 // is for a widget that has not taken the one of the grant: each exchange replaces it,
-// also one that was refused here because somebody else had handed the token over.
-func (p *Provider) publicToken(ctx context.Context, g *delegation.Grant, refused bool) (string, error) {
+// also one that was refused here because somebody else had handed the token over. A
+// grant that an operator has moved here from another user has that user's, to whom the
+// platform's answer would belong.
+func (p *Provider) publicToken(ctx context.Context, g *delegation.Grant, user string, refused bool) (string, error) {
 	if g == nil {
 		return "", nil
 	}
@@ -78,6 +80,8 @@ func (p *Provider) publicToken(ctx context.Context, g *delegation.Grant, refused
 	switch {
 	case err != nil:
 		token = new(accessToken) // the next consent replaces what cannot be read
+	case token.user != user:
+		return "", nil
 	case token.public != "" && !refused:
 		return token.public, nil
 	}

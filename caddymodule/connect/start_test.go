@@ -31,6 +31,12 @@ func TestStart(t *testing.T) {
 	if err != nil || page.Widget["publicToken"] != "public" {
 		t.Errorf("a returning user gets %v, %v", page, err)
 	}
+	moved := grant(t, "account-1", canaryAccess, "public")
+	moved.Person.Subject = "bob" // an operator has made it his
+	page, err = r.StartConsent(t.Context(), &delegation.ConsentStart{Person: moved.Person, Grant: moved})
+	if err != nil || page.Widget["clientUserId"] == "pairwise-of-alice" || page.Widget["publicToken"] != "" {
+		t.Errorf("who has got another's grant gets %v, %v", page, err)
+	}
 	if len(r.asked()) > 0 {
 		t.Error("the platform was asked")
 	}
