@@ -108,7 +108,7 @@
 			on.onError?.(failure("widget_failed", "The platform's widget has failed."))
 		}
 		try {
-			window[widget_global].open({
+			widget_global.split(".").reduce((object, name) => object[name], window).open({
 				...options,
 				finish: end((error, handed) => error ? fail() : finish(handed)), close: end(close), error: end(fail),
 				onFinish: end(finish), onClose: end(close), onError: end(fail),

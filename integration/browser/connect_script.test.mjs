@@ -138,6 +138,16 @@ test('a bare token is posted by its name, from a widget with the other words too
 	assert.deepEqual(asked('redeem')[0].body, { code: 'once', opened_for: 'pairwise-1' })
 })
 
+test('a widget may be part of a larger object', async (t) => {
+	answers.start = started({ widget_global: 'Platform.Vendor' })
+	const p = await open(t, () => {
+		window.act = (o) => o.close()
+		window.Platform = { get Vendor() { return window.Vendor } }
+	})
+	await click(p)
+	assert.deepEqual(await ends(p), [['close']])
+})
+
 test('a widget that ends twice ends once', async (t) => {
 	const p = await open(t, () => {
 		window.act = (o) => { o.close(); o.finish(null, { specialToken: 'once' }); o.onError(); o.onClose() }
