@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// What an app does with a Connect platform is in load(), connect(), disconnect()
-// and call(). All the rest shows what happened.
+// What an app does with a Connect platform is in connect(), disconnect() and call(),
+// with connect.js of delegate_connect, which the page loads before this script. All
+// the rest shows what happened.
 
 import { attack } from './attack.js'
 import { exchangeOf, latest, parts } from './requests.js'
@@ -20,7 +21,7 @@ const calls = {
 
 const meanings = {
 	none: 'No account is connected.',
-	pending: 'The widget is ready, and has not been finished.',
+	pending: 'Caddy exchanges what the widget has given.',
 	connected: 'Caddy keeps the account\'s access token.',
 	update_required: 'The platform does not accept the access token any more: connect again.',
 }
@@ -29,12 +30,11 @@ const failures = {
 	account_conflict: 'This account is connected by another user of the app.',
 	token_rejected: 'The platform does not take this token.',
 	too_many_requests: 'You have begun too often: wait ten seconds.',
-	widget_failed: 'The widget would not open or go on. If you were connected, disconnect and connect again.',
+	widget_failed: 'The widget would not open or go on. Try once more: with the next click Caddy asks the platform for another public token.',
 }
 
 let shownUser // undefined: not known yet
 let shownStatus
-let loaded // connect.js, for the user who is signed in
 
 const { on, later } = openPage(refresh, () => { shownUser = undefined })
 
@@ -48,6 +48,8 @@ for (const from of ['again', 'another', 'carol']) {
 	on(`attack-${from}`, async () => {
 		const { user } = await (await fetch('/demo/state')).json()
 		if (user !== shownUser) return refresh()
+		// A token is handed over by who has begun to connect.
+		if (from !== 'again') await fetch(`${base}start`, { method: 'POST' })
 		await attack(from, `${base}redeem`)
 		await refresh()
 	})
@@ -59,30 +61,11 @@ later(async () => {
 	await showCaddyfile()
 })
 
-// load runs connect.js for the user who has signed in: it begins a flow, and is
-// ready when they click.
-function load() {
-	delete window.DelegateConnect // that of the user before
-	const script = document.createElement('script')
-	script.src = `${base}connect.js`
-	loaded = new Promise((done, failed) => {
-		script.onload = done
-		script.onerror = failed
-	})
-	document.head.append(script)
-}
-
 function connect() {
 	if (!shownUser) {
 		say('connect-outcome', 'Sign in first.', true)
-	} else if (window.DelegateConnect) {
-		open()
-	} else {
-		loaded.then(open, () => say('connect-outcome', 'connect.js cannot be loaded.', true))
+		return
 	}
-}
-
-function open() {
 	say('connect-outcome', '')
 	window.DelegateConnect.open({
 		onFinish: () => {
@@ -101,7 +84,6 @@ async function disconnect() {
 	const response = await fetch(base, { method: 'DELETE' })
 	if (response.ok) {
 		forget()
-		load() // the flow that is ready would bring the account back that was left
 		say('connect-outcome', 'Disconnected: Caddy has forgotten the access token.')
 	} else {
 		say('connect-outcome', refused(response, parse(await response.text())), true)
@@ -167,8 +149,6 @@ async function refresh() {
 		shownUser = user
 		shownStatus = undefined
 		showUser(user)
-		delete window.DelegateConnect
-		if (user) load()
 	}
 	let status = user ? 'unknown' : 'none'
 	if (user) {
