@@ -37,7 +37,7 @@ func TestConnectUserChange(t *testing.T) {
 			if n := c.platform.Counts().Redeemed; n != exchanged {
 				t.Errorf("the platform has exchanged %d tokens", n-exchanged)
 			}
-			c.isStatus(b, "pending")
+			c.isStatus(b, "none")
 			isCode(t, b.do(http.MethodGet, "/data/v1/human/profile", ""), http.StatusForbidden, "consent_required")
 
 			own := strings.TrimSuffix(c.finishes(ofBob, people[1]), "}") + `,"opened_for":"` + ofBob.ClientUserID + `"}`
@@ -46,7 +46,7 @@ func TestConnectUserChange(t *testing.T) {
 			}
 			c.isStatus(b, "connected")
 			b.signIn("alice")
-			c.isStatus(b, "pending")
+			c.isStatus(b, "none")
 			isCode(t, b.do(http.MethodGet, "/data/v1/human/profile", ""), http.StatusForbidden, "consent_required")
 		})
 	}

@@ -67,10 +67,16 @@ func (r *redisServer) kill() {
 // eventually waits for something that other processes do.
 func eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	within(t, 30*time.Second, what, done)
+}
+
+// within is eventually with another bound.
+func within(t testing.TB, bound time.Duration, what string, done func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(bound)
 	for !done() {
 		if time.Now().After(deadline) {
-			t.Fatalf("not within 30 s: %s", what)
+			t.Fatalf("not within %s: %s", bound, what)
 		}
 		<-time.After(20 * time.Millisecond)
 	}

@@ -24,8 +24,9 @@ import (
 const wholeFile = "file"
 
 const (
-	// eraseEvery is how often entries of other processes are looked for.
-	eraseEvery = time.Minute
+	// eraseEvery is how often entries of other processes, and expired consent flows,
+	// are looked for.
+	eraseEvery = 20 * time.Second
 	// eraseWait bounds how long a deletion waits for its erasure.
 	eraseWait = 2 * time.Second
 	// eraseLockTimeout bounds, in milliseconds, how long readers of a table may
@@ -166,7 +167,7 @@ func (s *Store) eraseLoop(ctx context.Context) {
 		select {
 		case <-s.eraserWake:
 		case <-every.C:
-			_ = background.Do("deleting expired consent flows", func() error { return s.sweepFlows(ctx) }) // if it fails, again in a minute
+			_ = background.Do("deleting expired consent flows", func() error { return s.sweepFlows(ctx) }) // if it fails, again at the next tick
 		case <-ctx.Done():
 			return
 		}
