@@ -22,7 +22,7 @@ import (
 // everybody: each has a grant, and reads the data of their own account with it.
 // CONNECTS=10000 has it be as many.
 func TestConnectCrowd(t *testing.T) {
-	people := 300
+	people := 100
 	if text := os.Getenv("CONNECTS"); text != "" {
 		var err error
 		if people, err = strconv.Atoi(text); err != nil {

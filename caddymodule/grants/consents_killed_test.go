@@ -152,7 +152,7 @@ func (p *redeeming) hasRedeemed(token string) bool {
 // they are connected is, everybody else is connected or has nothing, and can connect,
 // in the same flow or in a new one. CONNECT_KILLS=200 has it do as many rounds.
 func TestKilledDuringConnect(t *testing.T) {
-	rounds := 20
+	rounds := 8
 	if text := os.Getenv("CONNECT_KILLS"); text != "" {
 		var err error
 		if rounds, err = strconv.Atoi(text); err != nil {

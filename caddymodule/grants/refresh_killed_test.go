@@ -96,7 +96,7 @@ func spendByHTTP(ctx context.Context, g *delegation.Grant, _ bool) (*delegation.
 // more, and whoever is lost is suspended and so asked to consent anew; and nobody is
 // lost whose refresh was acknowledged. REFRESH_KILLS=200 has it do as many rounds.
 func TestKilledDuringRefresh(t *testing.T) {
-	rounds := 25
+	rounds := 10
 	if text := os.Getenv("REFRESH_KILLS"); text != "" {
 		var err error
 		if rounds, err = strconv.Atoi(text); err != nil {

@@ -20,7 +20,7 @@ import (
 // a refresh token comes twice: one call for each person, and all machines have what
 // it has led to. REFRESHES=10000 has it do as many.
 func TestT62_RefreshTokenUsedTwice(t *testing.T) {
-	people := 300
+	people := 100
 	if text := os.Getenv("REFRESHES"); text != "" {
 		var err error
 		if people, err = strconv.Atoi(text); err != nil {
