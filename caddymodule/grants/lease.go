@@ -165,7 +165,7 @@ func (l *Lease) Cancel(ctx context.Context) error {
 }
 
 func (l *Lease) cancel(ctx context.Context) error {
-	return l.store.update(ctx, "ending a lease", func(ctx context.Context, db querier) error {
+	return l.store.update(ctx, "releasing a lease", func(ctx context.Context, db querier) error {
 		// A later version has the same intent if its credential is the same, and
 		// this lease if that has not lapsed.
 		_, err := l.store.exec(ctx, db, "UPDATE grants SET intent = CASE WHEN attempts <= 1 THEN 0 ELSE intent END"+
@@ -179,7 +179,7 @@ func (l *Lease) cancel(ctx context.Context) error {
 // Release ends a lease. After [LeaseRefresh] the intent stays: whether the refresh
 // token is spent is not known. The error is [ErrUnavailable]; the lease lapses then.
 func (l *Lease) Release(ctx context.Context) error {
-	return l.store.update(ctx, "ending a lease", func(ctx context.Context, db querier) error {
+	return l.store.update(ctx, "releasing a lease", func(ctx context.Context, db querier) error {
 		_, err := l.store.exec(ctx, db, "UPDATE grants SET lease_until = 0, lease_holder = '' WHERE id = ", l.Grant.ID, " AND lease_holder = ", l.holder, "")
 		return err
 	})
