@@ -15,8 +15,10 @@ demo: ## run simulated platforms, Caddy and a small app on this machine
 test: $(MODULES) chromium redis postgres pgbouncer sqlite ## run all tests; installs the browser, Redis, PostgreSQL, PgBouncer, SQLite and the npm packages they need
 	go test -timeout 20m ./...
 
-race: $(MODULES) chromium redis postgres pgbouncer sqlite ## run all tests with the race detector
-	go test -race -timeout 30m ./...
+# Those in the browser are about pages, and the servers that they call are tested with
+# the race detector in package integration.
+race: $(MODULES) chromium redis postgres pgbouncer sqlite ## run the tests with the race detector
+	go test -race -timeout 30m $$(go list ./... | grep -v /$(BROWSER)$$)
 
 lint: ## run the linter
 	$(TOOL) golangci-lint run ./...

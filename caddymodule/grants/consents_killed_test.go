@@ -3,22 +3,18 @@
 package grants
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -117,10 +113,9 @@ func connectUntilKilled() error {
 // redeeming is a platform that redeems each token once, and has a child killed after
 // some answers.
 type redeeming struct {
+	victims
 	mu     sync.Mutex
 	tokens map[string]bool // that were redeemed
-	fatal  atomic.Int64    // so many answers from now the child is killed
-	victim atomic.Pointer[exec.Cmd]
 }
 
 func (p *redeeming) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -133,10 +128,7 @@ func (p *redeeming) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
-	if p.fatal.Add(-1) == 0 {
-		child := p.victim.Load()
-		time.AfterFunc(time.Duration(rand.IntN(4000))*time.Microsecond, func() { _ = child.Process.Kill() })
-	}
+	p.answered()
 	account, _, _ := strings.Cut(token, "-")
 	_, _ = io.WriteString(w, account)
 }
@@ -152,13 +144,7 @@ func (p *redeeming) hasRedeemed(token string) bool {
 // they are connected is, everybody else is connected or has nothing, and can connect,
 // in the same flow or in a new one. CONNECT_KILLS=200 has it do as many rounds.
 func TestKilledDuringConnect(t *testing.T) {
-	rounds := 8
-	if text := os.Getenv("CONNECT_KILLS"); text != "" {
-		var err error
-		if rounds, err = strconv.Atoi(text); err != nil {
-			t.Fatal(err)
-		}
-	}
+	rounds := roundsOf(t, "CONNECT_KILLS", 8)
 	each(t, func(t *testing.T, at Options) {
 		keys := filepath.Join(t.TempDir(), "keys")
 		if err := at.Keyset.(*keyset.Keyset).Create(keys); err != nil {
@@ -170,24 +156,9 @@ func TestKilledDuringConnect(t *testing.T) {
 		s := opened(t, at)
 		acknowledged := make(map[string]bool)
 		for round := range rounds {
-			child := exec.Command(os.Args[0])
-			child.Env = append(os.Environ(), connectPlatform+"="+server.URL, connectDatabase+"="+at.File+at.Postgres, connectKeyset+"="+keys, connectRound+"="+strconv.Itoa(round))
-			out, err := child.StdoutPipe()
-			if err != nil {
-				t.Fatal(err)
+			for _, who := range p.run(t, connectPlatform+"="+server.URL, connectDatabase+"="+at.File+at.Postgres, connectKeyset+"="+keys, connectRound+"="+strconv.Itoa(round)) {
+				acknowledged[who] = true
 			}
-			p.victim.Store(child)
-			p.fatal.Store(1 + rand.Int64N(peopleOfRound-1))
-			if err := child.Start(); err != nil {
-				t.Fatal(err)
-			}
-			for lines := bufio.NewScanner(out); lines.Scan(); {
-				if strings.HasPrefix(lines.Text(), "failed") {
-					t.Error(lines.Text())
-				}
-				acknowledged[lines.Text()] = true
-			}
-			_ = child.Wait()
 		}
 		alter(t, s, "UPDATE journeys SET claim_until = 1 WHERE claim_until > 0") // time goes by
 		connectAfterKills(t, at, server.URL, p, acknowledged, rounds)

@@ -3,23 +3,18 @@
 package grants
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/keyset"
@@ -96,13 +91,7 @@ func spendByHTTP(ctx context.Context, g *delegation.Grant, _ bool) (*delegation.
 // more, and whoever is lost is suspended and so asked to consent anew; and nobody is
 // lost whose refresh was acknowledged. REFRESH_KILLS=200 has it do as many rounds.
 func TestKilledDuringRefresh(t *testing.T) {
-	rounds := 10
-	if text := os.Getenv("REFRESH_KILLS"); text != "" {
-		var err error
-		if rounds, err = strconv.Atoi(text); err != nil {
-			t.Fatal(err)
-		}
-	}
+	rounds := roundsOf(t, "REFRESH_KILLS", 10)
 	each(t, func(t *testing.T, at Options) {
 		keys := filepath.Join(t.TempDir(), "keys")
 		if err := at.Keyset.(*keyset.Keyset).Create(keys); err != nil {
@@ -116,8 +105,7 @@ func TestKilledDuringRefresh(t *testing.T) {
 				oauthGrants(t, s, issuers[refreshKinds[n%2]], who)
 			}
 		}
-		var victim atomic.Pointer[exec.Cmd]
-		var fatal atomic.Int64 // so many calls from now the child is killed
+		var children victims
 		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			token := r.FormValue("token")
 			kind, _, _ := strings.Cut(token, "-")
@@ -126,33 +114,13 @@ func TestKilledDuringRefresh(t *testing.T) {
 				w.WriteHeader(http.StatusBadRequest)
 				return
 			}
-			if fatal.Add(-1) == 0 {
-				child := victim.Load()
-				time.AfterFunc(time.Duration(rand.IntN(4000))*time.Microsecond, func() { _ = child.Process.Kill() })
-			}
+			children.answered()
 			_, _ = io.WriteString(w, tokens.Access.Reveal()+" "+tokens.Refresh.Reveal())
 		}))
 		defer server.Close()
 		var acknowledged []string
 		for round := range rounds {
-			child := exec.Command(os.Args[0])
-			child.Env = append(os.Environ(), refreshIssuer+"="+server.URL, refreshDatabase+"="+at.File+at.Postgres, refreshKeyset+"="+keys, refreshPeople+"="+strconv.Itoa(round))
-			out, err := child.StdoutPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			fatal.Store(1 + rand.Int64N(peopleOfRound-1))
-			if err := child.Start(); err != nil {
-				t.Fatal(err)
-			}
-			victim.Store(child)
-			for lines := bufio.NewScanner(out); lines.Scan(); {
-				if strings.HasPrefix(lines.Text(), "failed") {
-					t.Error(lines.Text())
-				}
-				acknowledged = append(acknowledged, lines.Text())
-			}
-			_ = child.Wait()
+			acknowledged = append(acknowledged, children.run(t, refreshIssuer+"="+server.URL, refreshDatabase+"="+at.File+at.Postgres, refreshKeyset+"="+keys, refreshPeople+"="+strconv.Itoa(round))...)
 		}
 		for _, who := range acknowledged {
 			kind, _, _ := strings.Cut(who, "-")

@@ -20,7 +20,7 @@ after(() => browser?.close())
 // from the app.
 async function visit(t, person) {
 	const context = await browser.newContext()
-	context.setDefaultTimeout(20_000)
+	context.setDefaultTimeout(60_000)
 	const [name, value] = person.cookie.split('=')
 	await context.addCookies([{ name, value, url: app, httpOnly: true }])
 	const page = await context.newPage()

@@ -94,7 +94,7 @@ beforeEach(() => {
 // is closed at the end of the test, and must not have complained.
 async function open(t, act) {
 	const context = await browser.newContext()
-	context.setDefaultTimeout(20_000)
+	context.setDefaultTimeout(60_000)
 	await context.addCookies([{ name: 'session', value: 'alice', url: appURL, httpOnly: true }])
 	const p = await context.newPage()
 	const complaints = []

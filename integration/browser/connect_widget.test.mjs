@@ -28,7 +28,7 @@ after(() => browser?.close())
 beforeEach(async () => {
 	complaints = []
 	context = await browser.newContext({ viewport: { width: 900, height: 800 } })
-	context.setDefaultTimeout(20_000)
+	context.setDefaultTimeout(60_000)
 	page = await context.newPage()
 	page.on('pageerror', (e) => complaints.push(String(e)))
 	page.on('console', (m) => {

@@ -40,7 +40,7 @@ afterEach(async () => {
 // else may be asked for.
 export async function open(options = {}, path = '', elsewhere = /^$/) {
 	const context = await browser.newContext({ viewport: { width: 1100, height: 900 }, ...options })
-	context.setDefaultTimeout(20_000)
+	context.setDefaultTimeout(60_000) // a busy machine is no fault of the page
 	const opened = await context.newPage()
 	opened.on('pageerror', (e) => complaints.push(String(e)))
 	opened.on('console', (m) => {
