@@ -37,6 +37,9 @@ type Source struct {
 	// Scopes are the default of every route of the source and the ceiling of what
 	// its `allow` lines may ask for. Empty: lines may have no scopes, or any.
 	Scopes []string
+	// Covered reports whether granted scopes, or Scopes as the ceiling of `allow`
+	// lines, permit what a needed scope names. nil: equal texts do.
+	Covered func(granted []string, needed string) bool
 	// Issuer is the token endpoint, as in [Traits].
 	Issuer string
 	// NoAccount reports that the vendor does not say whose account was connected,
