@@ -17,7 +17,7 @@ type SourceState struct {
 	Account string `json:"account,omitempty"`
 	// MissingScopes are the source's that the person has not granted.
 	MissingScopes []string `json:"missing_scopes,omitempty"`
-	// Actions are what the person can do, each by the endpoint of its name.
+	// Actions are what the person can do.
 	Actions []SourceAction `json:"actions"`
 	// APIBase is the address of the vendor's API: links in its answers begin with it.
 	APIBase string `json:"api_base,omitempty"`
@@ -26,11 +26,11 @@ type SourceState struct {
 // SourceAction is something that a person can do with a data source.
 type SourceAction string
 
-// The actions, which are the names of endpoints.
+// The actions.
 const (
-	CanStart      SourceAction = "start"      // connect, begin anew, or connect again
-	CanUpdate     SourceAction = "update"     // grant what is missing
-	CanDisconnect SourceAction = "disconnect" // take the consent, or the flow under way, back
+	CanConnect    SourceAction = "connect"    // POST /start: connect, begin anew, or connect again
+	CanUpdate     SourceAction = "update"     // POST /update: grant what is missing
+	CanDisconnect SourceAction = "disconnect" // POST /disconnect, DELETE: take the consent, or the flow under way, back
 )
 
 // NewSourceState returns the state of a source. grant is the person's, in use or
@@ -54,7 +54,7 @@ func NewSourceState(status delegation.ConsentStatus, grant *delegation.Grant, en
 			s.Actions = append(s.Actions, CanUpdate)
 		}
 	default:
-		s.Actions = append(s.Actions, CanStart)
+		s.Actions = append(s.Actions, CanConnect)
 	}
 	if status != delegation.ConsentNone {
 		s.Actions = append(s.Actions, CanDisconnect)
@@ -83,16 +83,16 @@ func Overall(states map[string]SourceState) delegation.ConsentStatus {
 	return delegation.ConsentNone
 }
 
-// MissingScopes returns those of needed that are not among granted. A vendor that
-// does not say what it has granted, for which granted is nil, has granted what it
-// was asked for.
-func MissingScopes(granted, needed []string) []string {
+// MissingScopes returns those of needed that granted do not cover, in their order. A
+// vendor that does not say what it has granted, for which granted is nil, has granted
+// what it was asked for.
+func MissingScopes(granted, needed []string, covers func(granted []string, needed string) bool) []string {
 	if granted == nil {
 		return nil
 	}
 	var missing []string
 	for _, scope := range needed {
-		if !slices.Contains(granted, scope) {
+		if !covers(granted, scope) {
 			missing = append(missing, scope)
 		}
 	}

@@ -4,6 +4,7 @@ package consent
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
@@ -20,12 +21,12 @@ func TestSourceState(t *testing.T) {
 		missing []string
 		want    string
 	}{
-		{delegation.ConsentNone, nil, false, nil, "none  [] [start]"},
-		{delegation.ConsentPending, nil, false, nil, "pending  [] [start disconnect]"},
-		{delegation.ConsentPending, grant, false, []string{"b"}, "pending ada@lab.example [] [start disconnect]"},
+		{delegation.ConsentNone, nil, false, nil, "none  [] [connect]"},
+		{delegation.ConsentPending, nil, false, nil, "pending  [] [connect disconnect]"},
+		{delegation.ConsentPending, grant, false, []string{"b"}, "pending ada@lab.example [] [connect disconnect]"},
 		{delegation.ConsentConnected, grant, false, nil, "connected ada@lab.example [] [disconnect]"},
 		{delegation.ConsentConnected, grant, false, []string{"b"}, "connected ada@lab.example [b] [update disconnect]"},
-		{delegation.ConsentUpdate, grant, false, []string{"b"}, "update_required ada@lab.example [] [start disconnect]"},
+		{delegation.ConsentUpdate, grant, false, []string{"b"}, "update_required ada@lab.example [] [connect disconnect]"},
 		{delegation.ConsentNone, nil, true, nil, "ended  [] []"},
 		{delegation.ConsentPending, nil, true, nil, "ended  [] [disconnect]"},
 		{delegation.ConsentConnected, grant, true, []string{"b"}, "ended ada@lab.example [] [disconnect]"},
@@ -62,7 +63,7 @@ func TestOverall(t *testing.T) {
 func TestMissingScopes(t *testing.T) {
 	needed := []string{"a", "b", "c"}
 	for want, granted := range map[string][]string{"[]": nil, "[a b c]": {}, "[a c]": {"b", "d"}} {
-		if got := fmt.Sprint(MissingScopes(granted, needed)); got != want {
+		if got := fmt.Sprint(MissingScopes(granted, needed, slices.Contains[[]string])); got != want {
 			t.Errorf("granted %v: missing %s; want %s", granted, got, want)
 		}
 	}

@@ -67,11 +67,3 @@ type GrantRevoker interface {
 	// error. The error is a [*Refusal]; one of code issuer_unavailable is tried again.
 	RevokeGrant(ctx context.Context, g *Grant) error
 }
-
-// ScopeCoverer is implemented by the hooks of a source whose vendor has scopes that
-// cover others, such as those of SMART App Launch. Without, a scope covers itself.
-type ScopeCoverer interface {
-	// MissingScopes returns those of needed which granted do not cover, in their
-	// order. It is called with what a page asks for and with what a vendor granted.
-	MissingScopes(granted, needed []string) []string
-}
