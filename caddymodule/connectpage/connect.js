@@ -76,11 +76,11 @@
 			if (!over && !here) timer = setTimeout(f, ms)
 		}
 
-		// finish ends with what is connected; unchanged says how if nothing is new.
+		// finish ends with what is connected, or by unchanged if nothing is new.
 		async function finish(unchanged) {
 			try {
 				const [answer, old] = await Promise.all([ask(), before])
-				if (here && unchanged) return // the person is back
+				if (here) return // the person is back
 				const same = old && JSON.stringify(old.sources) === JSON.stringify(answer.sources)
 				if (same && unchanged) end(unchanged)
 				else end(on.onFinish, answer)
@@ -95,7 +95,7 @@
 			try {
 				const { status } = await ask("?wait=25")
 				if (status === "pending") wait(follow, 1000)
-				else wait(() => finish(() => on.onClose?.()), patience)
+				else wait(() => finish(on.onClose ?? (() => {})), patience)
 			} catch (error) {
 				if (failures + 1 < attempts) wait(() => follow(failures + 1), patience)
 				else if (!here) end(on.onError, error)
@@ -105,9 +105,9 @@
 		channel.onmessage = ({ data }) => {
 			if (data?.popup !== popup || over) return
 			clearTimeout(timer)
-			here = data.type !== "left"
+			here = data.type === "here"
 			if (data.type === "finish") finish()
-			else if (data.type === "close") end(on.onClose)
+			else if (data.type === "close") finish(on.onClose ?? (() => {}))
 			else if (data.type === "left") wait(follow, patience)
 		}
 		if (!window.open(new URL(`?popup=${popup}`, base), "_blank", "popup,width=480,height=760")) {
