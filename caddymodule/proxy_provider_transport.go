@@ -5,6 +5,7 @@ package caddymodule
 import (
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/caddyserver/caddy/v2"
@@ -14,7 +15,71 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// newProviderTransport makes the connections for a provider that is reached
+// providerTransports are the connections for providers, and for sources of
+// providers, with HTTP settings of their own.
+type providerTransports struct {
+	byProvider map[string]*reverseproxy.HTTPTransport
+	bySource   map[*providerSource]*reverseproxy.HTTPTransport
+}
+
+// provision makes them. base are the transport's own settings, not provisioned yet.
+// The error names the provider, and the source.
+func (t *providerTransports) provision(ctx caddy.Context, base reverseproxy.HTTPTransport, providers map[string]*provider) error {
+	t.byProvider = make(map[string]*reverseproxy.HTTPTransport)
+	t.bySource = make(map[*providerSource]*reverseproxy.HTTPTransport)
+	for name, p := range providers {
+		own, err := newOwnTransport(ctx, base, p.traits.HTTP)
+		if err != nil {
+			return fmt.Errorf("provider %s: %w", name, err)
+		}
+		if own != nil {
+			t.byProvider[name] = own
+		}
+		for _, s := range p.sources {
+			own, err := newOwnTransport(ctx, base, s.HTTP)
+			if err != nil {
+				return fmt.Errorf("provider %s: source %s: %w", name, s.Name, err)
+			}
+			if own != nil {
+				t.bySource[s] = own
+			}
+		}
+	}
+	return nil
+}
+
+// find returns the connections for a request's source or else its provider; nil if
+// they have no settings of their own. A source with settings has them in place of
+// the provider's.
+func (t *providerTransports) find(p *proxiedRequest) *reverseproxy.HTTPTransport {
+	if p.source != nil && p.source.HTTP != nil {
+		return t.bySource[p.source]
+	}
+	return t.byProvider[p.provider.name]
+}
+
+// cleanup closes idle connections.
+func (t *providerTransports) cleanup() error {
+	var errs []error
+	for _, own := range t.byProvider {
+		errs = append(errs, own.Cleanup())
+	}
+	for _, own := range t.bySource {
+		errs = append(errs, own.Cleanup())
+	}
+	return errors.Join(errs...)
+}
+
+// newOwnTransport makes the connections by settings; nil if they say nothing of
+// connections.
+func newOwnTransport(ctx caddy.Context, base reverseproxy.HTTPTransport, settings *delegation.HTTP) (*reverseproxy.HTTPTransport, error) {
+	if settings == nil || settings.Proxy == nil && settings.RootCAs == nil {
+		return nil, nil
+	}
+	return newProviderTransport(ctx, base, settings)
+}
+
+// newProviderTransport makes the connections for an upstream that is reached
 // through a proxy or trusts other certificate authorities than the system's.
 // base is a copy of the transport's own settings, not provisioned yet. The
 // error is a setting that HTTP/3 cannot have, or base's.
