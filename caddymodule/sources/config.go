@@ -78,6 +78,9 @@ type Config struct {
 	// CallbackAtAuthorize has OAuth 1.0a's oauth_callback on the vendor's page and
 	// not in the request for a request token.
 	CallbackAtAuthorize bool
+	// SignatureInQuery has the parameters of OAuth 1.0a in the query of every request
+	// and not in the header Authorization, which FatSecret does not read.
+	SignatureInQuery bool
 
 	// AllowPrivate lets the source's hosts be in private networks.
 	AllowPrivate bool
