@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sources
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+// checkScopes refuses a request whose route needs a scope that the person's grant does
+// not cover, as consent_required. A vendor that does not say what it has granted counts
+// as one that has granted what was asked for.
+func (s *source) checkScopes(d *delegation.Delegation, g *delegation.Grant) error {
+	granted := g.Scopes
+	if granted == nil {
+		granted = s.config.Scopes
+	}
+	for _, needed := range d.Scopes {
+		if !slices.Contains(granted, needed) {
+			return delegation.Refuse(delegation.ConsentRequired, errors.New("the user has connected without a scope that the route needs"))
+		}
+	}
+	return nil
+}
