@@ -27,21 +27,25 @@ type Kind int
 
 // The kinds of problems.
 const (
-	Unknown     Kind = iota
-	Time             // timestamp or nonce: the same request, signed anew, may pass
-	ClientFault      // the client, or how it signs: the operator's to mend
-	TokenFault       // the token or the verifier is not accepted
-	Denied           // the person has not allowed it
+	Unknown      Kind = iota
+	Time              // timestamp or nonce: the same request, signed anew, may pass
+	ClientFault       // the client, or how it signs: the operator's to mend
+	RequestFault      // a parameter, such as a return address that the vendor does not know
+	TokenFault        // the token or the verifier is not accepted
+	Denied            // the person has not allowed it
 )
 
 var kinds = map[Problem]Kind{
 	TimestampRefused: Time, NonceUsed: Time,
 	"consumer_key_unknown": ClientFault, "consumer_key_rejected": ClientFault, "consumer_key_refused": ClientFault,
 	"signature_method_rejected": ClientFault, "signature_invalid": ClientFault, "version_rejected": ClientFault,
-	"parameter_absent": ClientFault, "parameter_rejected": ClientFault,
+	"parameter_absent": RequestFault, "parameter_rejected": RequestFault,
 	"token_used": TokenFault, "token_expired": TokenFault, "token_revoked": TokenFault, "token_rejected": TokenFault, "verifier_invalid": TokenFault,
 	"permission_denied": Denied, "user_refused": Denied,
 }
+
+// Error implements error: the problem's word.
+func (p Problem) Error() string { return string(p) }
 
 // Kind returns what the problem is about.
 func (p Problem) Kind() Kind { return kinds[p] }
