@@ -37,6 +37,9 @@ type Source struct {
 	// Scopes are the default of every route of the source and the ceiling of what
 	// its `allow` lines may ask for. Empty: lines may have no scopes, or any.
 	Scopes []string
+	// Covered reports whether granted scopes, or Scopes as the ceiling of `allow`
+	// lines, permit what a needed scope names. nil: equal texts do.
+	Covered func(granted []string, needed string) bool
 	// Issuer is the token endpoint, as in [Traits].
 	Issuer string
 	// NoAccount reports that the vendor does not say whose account was connected,
@@ -66,4 +69,12 @@ type GrantRevoker interface {
 	// the vendor let it be refreshed. What the vendor does not know any more is no
 	// error. The error is a [*Refusal]; one of code issuer_unavailable is tried again.
 	RevokeGrant(ctx context.Context, g *Grant) error
+}
+
+// GrantRefresher is implemented by the hooks of a vendor whose refresh tokens are
+// spent outside of a request as well: to try a suspended grant again, to end one with
+// a fresh access token, and before an unused one would end.
+type GrantRefresher interface {
+	// RefreshGrant is a [Spend]. A grant without refresh token does not come here.
+	RefreshGrant(ctx context.Context, g *Grant, uncertain bool) (*GrantTokens, error)
 }
