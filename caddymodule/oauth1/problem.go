@@ -59,13 +59,8 @@ var challengeRE = regexp.MustCompile(`(?i)[\s,]oauth_problem="?([a-z_]{1,40})`)
 // or among the first 4 KiB of its body, which it puts back. A word that is not among
 // the known ones is none: it may be anything.
 func ProblemOf(res *http.Response) Problem {
-	for _, challenge := range res.Header["Www-Authenticate"] {
-		if found := challengeRE.FindStringSubmatch(challenge); found != nil {
-			return known(found[1])
-		}
-	}
 	if res.Body == nil || res.Body == http.NoBody || res.Header.Get("Content-Encoding") != "" {
-		return ""
+		return ProblemIn(res.Header, nil)
 	}
 	start, err := io.ReadAll(io.LimitReader(res.Body, maxPeek))
 	rest := io.Reader(res.Body)
@@ -73,11 +68,17 @@ func ProblemOf(res *http.Response) Problem {
 		rest = failed{err}
 	}
 	res.Body = readCloser{io.MultiReader(bytes.NewReader(start), rest), res.Body}
-	return ProblemIn(start)
+	return ProblemIn(res.Header, start)
 }
 
-// ProblemIn returns the problem that the body of an answer names as a form.
-func ProblemIn(body []byte) Problem {
+// ProblemIn returns the problem that an answer of this header and body names, as
+// [ProblemOf] does.
+func ProblemIn(header http.Header, body []byte) Problem {
+	for _, challenge := range header["Www-Authenticate"] {
+		if found := challengeRE.FindStringSubmatch(challenge); found != nil {
+			return known(found[1])
+		}
+	}
 	text := strings.TrimSpace(string(body))
 	if !strings.Contains(text, "oauth_problem=") {
 		return ""

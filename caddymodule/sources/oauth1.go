@@ -10,8 +10,6 @@ import (
 	"net/url"
 	"sync/atomic"
 
-	"go.uber.org/zap"
-
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth1"
 )
@@ -20,8 +18,8 @@ import (
 // OAuth 1.0a (RFC 5849 section 2), and whose every request is signed. Its grants have
 // the token in Tokens.Access and the token's secret in Secret.
 type oauth1Protocol struct {
+	sourceHost
 	config *Config
-	host   sourceHost
 	clock  *oauth1.Clock
 	secret atomic.Pointer[delegation.Secret] // of the client, as it was read last
 }
@@ -38,10 +36,15 @@ func newOAuth1(c *Config) (protocol, error) {
 	case len(c.TokenParams)+len(c.RefreshParams) > 0:
 		return nil, errors.New("parameters of the exchange and of the refresh are OAuth 2.0's: remove them, or request_token_url")
 	}
-	for setting, l := range map[string]*Lookup{"account": c.Account, "label": c.Label, "granted": c.Granted} {
-		if err := checkLookup(setting, l); err != nil {
-			return nil, err
+	for _, l := range []*Lookup{c.Account, c.Label, c.Granted} {
+		for ; l != nil; l = l.Or {
+			if l.In == InIDToken || l.In == InAccess {
+				return nil, fmt.Errorf("OAuth 1.0a has no claims of an %s: look in reply, redirect or get", l.In)
+			}
 		}
+	}
+	if err := c.checkLookups(); err != nil {
+		return nil, err
 	}
 	p := &oauth1Protocol{config: c}
 	p.secret.Store(&c.ClientSecret)
@@ -54,13 +57,13 @@ func (p *oauth1Protocol) hooks() delegation.ConsentStarter {
 	if p.config.Revoke == nil {
 		return p
 	}
-	return oauth1Revoker{p}
+	return revokingOAuth1{p}
 }
 
 // open implements [protocol]. All sources with one client at one vendor share a
 // clock, across reloads.
 func (p *oauth1Protocol) open(h sourceHost) {
-	p.host = h
+	p.sourceHost = h
 	key := fmt.Sprintf("oauth1 clock %q %q", hostPort(p.config.TokenURL), p.config.ClientID)
 	p.clock = h.retain(key, func() io.Closer { return new(oauth1.Clock) }).(*oauth1.Clock)
 }
@@ -97,7 +100,7 @@ func (p *oauth1Protocol) readSecret() {
 	}
 	fresh, err := p.config.LoadSecret()
 	if err != nil {
-		p.host.logger.Warn("client_secret cannot be read; the one from before is used: "+err.Error(), zap.String("source", p.config.Name))
+		p.logger.Warn("client_secret of source " + p.config.Name + " cannot be read; the one from before is used: " + err.Error())
 		return
 	}
 	p.secret.Store(&fresh)
@@ -120,17 +123,17 @@ func (p *oauth1Protocol) signed(g *delegation.Grant) (*signedCredential, error) 
 // renew implements [protocol]. A token of OAuth 1.0a has no successor but that of the
 // next consent: if there has been none, the same credential signs the request anew,
 // with another timestamp, and perhaps another secret of the client.
-func (p *oauth1Protocol) renew(ctx context.Context, _ *delegation.Delegation, stale delegation.Credential) (delegation.Credential, error) {
+func (p *oauth1Protocol) renew(ctx context.Context, d *delegation.Delegation, stale delegation.Credential) (delegation.Credential, error) {
 	c, ok := stale.(*signedCredential)
 	if !ok {
 		return nil, delegation.Refuse(delegation.NotDelegated, errors.New("the credential is none of OAuth 1.0a"))
 	}
 	p.readSecret()
-	g, newer, err := p.host.grants.GetNewer(ctx, c.grant)
+	g, newer, err := p.grants.GetNewer(ctx, c.grant)
 	switch {
 	case err != nil:
 		return nil, err
-	case !newer:
+	case !newer || g.Account != d.Participant:
 		return c, nil
 	}
 	return p.signed(g)

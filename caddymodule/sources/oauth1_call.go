@@ -5,29 +5,12 @@ package sources
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
-	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/neterror"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth1"
-)
-
-// maxOAuth1Answer bounds what is read of an answer, in bytes, decompressed.
-const maxOAuth1Answer = 64 << 10
-
-// The bounds of values of a vendor, in bytes.
-const (
-	maxToken   = 4 << 10
-	maxAccount = 1024
-	maxLabel   = 256
 )
 
 // exchange carries out one of the legs that a server does (RFC 5849 sections 2.1 and
@@ -43,55 +26,35 @@ func (p *oauth1Protocol) exchange(ctx context.Context, setting string, address *
 		if err := p.client().Sign(req, t, protocol...); err != nil {
 			return nil, delegation.Refuse(delegation.CredentialsRejected, fmt.Errorf("%s: %w", setting, err))
 		}
-		res, body, err := p.send(req)
+		req.Header["Accept"] = []string{"*/*"} // the answer is a form (RFC 5849 section 2.1)
+		a, err := p.do(req)
 		if err != nil {
-			return nil, delegation.Refuse(delegation.IssuerUnavailable, fmt.Errorf("%s: %w", setting, err))
+			return nil, unreachable(setting, err)
 		}
-		if res.StatusCode/100 == 2 {
-			return readTokenReply(setting, body)
+		if a.status/100 == 2 {
+			return readTokenReply(setting, a)
 		}
-		problem := oauth1.ProblemOf(res)
-		if p.correctClock(res.Header, problem) || problem.Kind() == oauth1.Time {
-			if !last {
-				continue
-			}
+		problem := oauth1.ProblemIn(a.header, a.body)
+		if corrected := p.correctClock(a.header, problem); !last && (corrected || problem.Kind() == oauth1.Time) {
+			continue
 		}
-		refusal := refusalOfProblem(setting, res.StatusCode, problem, t != oauth1.Token{})
-		refusal.RetryAfter = oauth.RetryAfter(res.Header, time.Now())
+		refusal := refusalOfProblem(setting, a.status, problem, t != oauth1.Token{})
+		refusal.RetryAfter = a.retryAfter
 		return nil, refusal
 	}
 }
 
-// send sends a request, once, and reads the answer, whose body can be read again. The
-// error has nothing of the address.
-func (p *oauth1Protocol) send(req *http.Request) (*http.Response, []byte, error) {
-	res, err := p.host.client.Do(req) //nolint:gosec // the operator's own address
-	if err != nil {
-		if neterror.NotSent(err) {
-			return nil, nil, fmt.Errorf("%w: %s", delegation.ErrNotSent, neterror.Cause(err))
-		}
-		return nil, nil, errors.New(neterror.Cause(err))
-	}
-	defer func() { _ = res.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(res.Body, maxOAuth1Answer+1))
-	if err != nil {
-		return nil, nil, errors.New(neterror.Cause(err))
-	}
-	res.Body = io.NopCloser(bytes.NewReader(body))
-	return res, body, nil
-}
-
 // readTokenReply returns the fields of a successful answer. Vendors name any media type
 // for it.
-func readTokenReply(setting string, body []byte) (url.Values, error) {
+func readTokenReply(setting string, a *answer) (url.Values, error) {
 	unreadable := func(why string) (url.Values, error) {
-		return nil, delegation.Refuse(delegation.IssuerUnavailable, fmt.Errorf("%s: the answer %s: check the address", setting, why))
+		return nil, unreachable(setting, fmt.Errorf("the answer %s: check the address", why))
 	}
-	if len(body) > maxOAuth1Answer {
-		return unreadable(fmt.Sprintf("is larger than %d bytes", maxOAuth1Answer))
-	}
-	body = bytes.TrimSpace(body)
-	if bytes.HasPrefix(body, []byte("<")) {
+	body := bytes.TrimSpace(a.body)
+	switch {
+	case a.isTooLarge:
+		return unreadable(fmt.Sprintf("is larger than %d bytes", maxAnswer))
+	case bytes.HasPrefix(body, []byte("<")):
 		return unreadable("is a page")
 	}
 	form, err := url.ParseQuery(string(body))
@@ -141,17 +104,4 @@ func refusalOfProblem(setting string, status int, problem oauth1.Problem, withTo
 	r := delegation.Refuse(code, cause)
 	r.Expected = code == delegation.TokenRejected || code == delegation.ConsentDenied
 	return r
-}
-
-// isLine reports whether a text has 1 to limit bytes and no control character.
-func isLine(text string, limit int) bool {
-	if text == "" || len(text) > limit {
-		return false
-	}
-	for _, r := range text {
-		if unicode.IsControl(r) || r == utf8.RuneError {
-			return false
-		}
-	}
-	return true
 }

@@ -158,7 +158,7 @@ func TestOAuth1Refusals(t *testing.T) {
 		"JSON":              {answer(200, `{"oauth_token":"canary"}`), delegation.IssuerUnavailable, delegation.IssuerUnavailable},
 		"no secret":         {answer(200, "oauth_token=canary"), delegation.IssuerUnavailable, delegation.IssuerUnavailable},
 		"two tokens":        {answer(200, confirmed+"true&oauth_token=b"), delegation.IssuerUnavailable, delegation.IssuerUnavailable},
-		"too large":         {answer(200, confirmed+"true&a="+strings.Repeat("x", maxOAuth1Answer)), delegation.IssuerUnavailable, delegation.IssuerUnavailable},
+		"too large":         {answer(200, confirmed+"true&a="+strings.Repeat("x", maxAnswer)), delegation.IssuerUnavailable, delegation.IssuerUnavailable},
 		"revision before A": {answer(200, confirmed+"false&userid=1"), delegation.CredentialsRejected, ""},
 	} {
 		r.vendor.set(func(v *oauth1Vendor) { v.answer = c.answer })
@@ -178,62 +178,5 @@ func TestOAuth1Refusals(t *testing.T) {
 	_, err = r.start()
 	if code, text := r.code(err); code != delegation.IssuerUnavailable {
 		t.Errorf("a vendor that is down: %s", text)
-	}
-}
-
-// TestOAuth1Account protects people with several sources: whose account it is comes from
-// where the source says, and one without a name gets the same when they connect again.
-func TestOAuth1Account(t *testing.T) {
-	redeem := func(change func(*signedRig, *Config), g *delegation.Grant) (*delegation.ConsentResult, error) {
-		var r *signedRig
-		r = newSignedRig(t, nil)
-		vendor := r
-		r = newSignedRig(t, func(c *Config) { change(vendor, c) })
-		page, err := r.start()
-		if err != nil {
-			t.Fatal(err)
-		}
-		handed := redirected(canaryRequestToken, canaryVerifier)
-		handed.Set("user_nsid", "nsid")
-		result, err := r.redeem(page, handed, g)
-		r.code(err)
-		return result, err
-	}
-	at := func(r *signedRig, path string) *Lookup {
-		return &Lookup{In: InAnswer, URL: r.address("/api/me"), Path: path}
-	}
-	for name, c := range map[string]struct {
-		change               func(*signedRig, *Config)
-		account, label, code string
-	}{
-		"reply":      {func(_ *signedRig, c *Config) { c.Account = &Lookup{In: InReply, Path: "userid"} }, "4711", "", ""},
-		"redirect":   {func(_ *signedRig, c *Config) { c.Account = &Lookup{In: InRedirect, Path: "user_nsid"} }, "nsid", "", ""},
-		"call":       {func(r *signedRig, c *Config) { c.Account, c.Label = at(r, "user.id"), at(r, "user.name") }, "9007199254740993", "Ada", ""},
-		"or":         {func(r *signedRig, c *Config) { c.Account = &Lookup{In: InReply, Path: "no", Or: at(r, "user.id")} }, "9007199254740993", "", ""},
-		"none there": {func(r *signedRig, c *Config) { c.Account = at(r, "user.no") }, "", "", "issuer_unavailable"},
-		"no label":   {func(r *signedRig, c *Config) { c.Label = at(r, "user.no") }, "4711", "", ""},
-	} {
-		result, err := redeem(c.change, nil)
-		if c.code != "" {
-			if code := delegation.AsRefusal(err).Code; string(code) != c.code {
-				t.Errorf("%s: %v", name, err)
-			}
-			continue
-		}
-		if err != nil || result.Account != c.account || result.Label != c.label {
-			t.Errorf("%s: %+v, %v", name, result, err)
-		}
-	}
-	none := func(_ *signedRig, c *Config) { c.Account = nil }
-	first, err := redeem(none, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	second, err := redeem(none, nil)
-	if err != nil || len(first.Account) != 26 || first.Account == second.Account {
-		t.Errorf("two people have the accounts %q and %q, %v", first.Account, second.Account, err)
-	}
-	if again, err := redeem(none, &delegation.Grant{Account: first.Account}); err != nil || again.Account != first.Account {
-		t.Errorf("connected again the account is %q and not %q, %v", again.Account, first.Account, err)
 	}
 }

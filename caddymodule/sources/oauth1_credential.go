@@ -35,10 +35,22 @@ func acceptedOf(g *delegation.Grant) *atomic.Pointer[string] {
 	return new(atomic.Pointer[string])
 }
 
-// token returns the token of a grant.
-func tokenOf(g *delegation.Grant) oauth1.Token {
-	return oauth1.Token{Value: g.Tokens.Access, Secret: g.Secret}
+// signer signs our own requests with a token.
+type signer struct {
+	protocol *oauth1Protocol
+	token    oauth1.Token
 }
+
+// signerOf returns the signer of a grant's requests.
+func (p *oauth1Protocol) signerOf(g *delegation.Grant) *signer {
+	return &signer{p, oauth1.Token{Value: g.Tokens.Access, Secret: g.Secret}}
+}
+
+// Apply implements [delegation.Credential].
+func (s *signer) Apply(out *http.Request) error { return s.protocol.client().Sign(out, s.token) }
+
+// Stale implements [delegation.Credential].
+func (*signer) Stale(res *http.Response) bool { return res.StatusCode == http.StatusUnauthorized }
 
 // Apply implements [delegation.Credential]: it signs the request, each time with a nonce
 // of its own. The error is a [*delegation.Refusal] for a request that cannot be
@@ -48,7 +60,7 @@ func (c *signedCredential) Apply(out *http.Request) error {
 		return err
 	}
 	c.path, c.problem = out.URL.Path, ""
-	return c.protocol.client().Sign(out, tokenOf(c.grant))
+	return c.protocol.signerOf(c.grant).Apply(out)
 }
 
 // The differences between a vendor's date and the timestamp of a request beyond which

@@ -7,44 +7,37 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth1"
 )
 
-// probeURL returns an address that every token may read; nil if none is known.
-func (p *oauth1Protocol) probeURL() *url.URL {
-	for _, l := range []*Lookup{p.config.Account, p.config.Label} {
-		for ; l != nil; l = l.Or {
-			if l.In == InAnswer {
-				return l.URL
-			}
-		}
+// ProbeGrant implements [delegation.ConsentProber]. A grant that is not suspended was
+// issued a moment ago. A suspended one is tried by the address that says whose account it
+// is, and if the source has none, by its next use.
+func (p *oauth1Protocol) ProbeGrant(ctx context.Context, g *delegation.Grant) delegation.ProbeResult {
+	if !g.Suspended || p.config.probeURL() == nil {
+		return delegation.ProbeAccepted
 	}
-	return nil
+	p.readSecret()
+	return p.probe(ctx, g)
 }
 
-// ProbeGrant implements [delegation.ConsentProber]: it reads the address that says whose
-// account it is, if the source has one.
-func (p *oauth1Protocol) ProbeGrant(ctx context.Context, g *delegation.Grant) delegation.ProbeResult {
-	p.readSecret()
-	address := p.probeURL()
-	if address == nil || g.Tokens.Access.Reveal() == "" {
-		return delegation.ProbeUnknown
-	}
+// probe asks the vendor whether it accepts a token, once more if it is the timestamp
+// that it does not.
+func (p *oauth1Protocol) probe(ctx context.Context, g *delegation.Grant) delegation.ProbeResult {
 	for last := false; ; last = true {
-		res, _, err := p.get(ctx, address, tokenOf(g))
+		a, err := p.getAs(ctx, p.config, p.config.probeURL(), p.signerOf(g))
 		if err != nil {
 			return delegation.ProbeUnknown
 		}
-		problem := oauth1.ProblemOf(res)
+		problem := oauth1.ProblemIn(a.header, a.body)
 		switch {
-		case res.StatusCode/100 == 2:
+		case a.status/100 == 2 && !a.isHTML:
 			return delegation.ProbeAccepted
-		case p.correctClock(res.Header, problem) && !last:
-			continue // it says nothing of the token
-		case problem.Kind() == oauth1.TokenFault, res.StatusCode == http.StatusUnauthorized && problem == "":
+		case p.correctClock(a.header, problem) && !last:
+			continue
+		case problem.Kind() == oauth1.TokenFault, a.status == http.StatusUnauthorized && problem == "":
 			return delegation.ProbeRefused
 		default:
 			return delegation.ProbeUnknown
@@ -64,7 +57,7 @@ func (p *oauth1Protocol) diagnose(ctx context.Context, _ *delegation.Delegation,
 	}
 	switch c.problem.Kind() {
 	case oauth1.TokenFault:
-		return p.host.grants.Suspend(ctx, c.grant)
+		return p.grants.Suspend(ctx, c.grant)
 	case oauth1.ClientFault:
 		return delegation.Refuse(delegation.CredentialsRejected, fmt.Errorf("the API does not accept the signature: %s: check client_id, client_secret and signature", c.problem))
 	case oauth1.Unknown:
@@ -73,8 +66,8 @@ func (p *oauth1Protocol) diagnose(ctx context.Context, _ *delegation.Delegation,
 	}
 	ctx, cancel := context.WithTimeout(ctx, delegation.DefaultTimeout)
 	defer cancel()
-	if p.probeURL() != nil {
-		if p.ProbeGrant(ctx, c.grant) != delegation.ProbeRefused {
+	if p.config.probeURL() != nil {
+		if p.probe(ctx, c.grant) != delegation.ProbeRefused {
 			return nil
 		}
 	} else if at := c.accepted.Load(); at != nil && *at != c.path {
@@ -86,7 +79,7 @@ func (p *oauth1Protocol) diagnose(ctx context.Context, _ *delegation.Delegation,
 		}
 		return nil
 	}
-	return p.host.grants.Suspend(ctx, c.grant)
+	return p.grants.Suspend(ctx, c.grant)
 }
 
 // checkClient asks for a request token that nobody will use: the vendor has to accept
@@ -112,12 +105,4 @@ func (p *oauth1Protocol) checks() []delegation.CheckStep {
 		}
 		return "request_token_url answers with a request token", nil
 	}}}
-}
-
-// oauth1Revoker are the hooks of a vendor that can be told that its user has left.
-type oauth1Revoker struct{ *oauth1Protocol }
-
-// RevokeGrant implements [delegation.GrantRevoker].
-func (r oauth1Revoker) RevokeGrant(context.Context, *delegation.Grant) error {
-	return delegation.Refuse(delegation.IssuerUnavailable, errors.New("revoke: not yet"))
 }

@@ -73,9 +73,7 @@ func TestOAuth1Refused(t *testing.T) {
 			return true
 		}
 	}
-	withProbe := func(r *signedRig) func(*Config) {
-		return func(c *Config) { c.Account = &Lookup{In: InAnswer, URL: r.address("/api/me"), Path: "user.id"} }
-	}
+	withProbe := func(c *Config) { c.Account = &Lookup{In: InAnswer, URL: c.API.JoinPath("me"), Path: "user.id"} }
 	for name, c := range map[string]struct {
 		probe             bool
 		data, me, first   func(http.ResponseWriter, *http.Request) bool // of the data call, of the probe, of the first leg; nil: good
@@ -101,19 +99,11 @@ func TestOAuth1Refused(t *testing.T) {
 		"401, probe down":              {probe: true, data: problem(401, "canary"), me: problem(502, "canary"), status: 401},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newSignedRig(t, nil)
+			change := func(*Config) {}
 			if c.probe {
-				vendor := r.vendor
-				with := withProbe(r)
-				r = newSignedRig(t, with)
-				vendor.set(func(v *oauth1Vendor) {
-					v.answer = func(w http.ResponseWriter, req *http.Request) {
-						if c.me == nil || !c.me(w, req) {
-							_, _ = io.WriteString(w, `{"user":{"id":"4711"}}`)
-						}
-					}
-				})
+				change = withProbe
 			}
+			r := newSignedRig(t, change)
 			r.connected()
 			if c.acceptedElsewhere {
 				r.send(r.authorize(delegated("/sleep")), r.outgoing("GET", "/sleep", "", ""))
@@ -121,8 +111,11 @@ func TestOAuth1Refused(t *testing.T) {
 			r.vendor.set(func(v *oauth1Vendor) {
 				v.answer = func(w http.ResponseWriter, req *http.Request) {
 					answer := c.data
-					if req.URL.Path == "/oauth/request_token" {
+					switch req.URL.Path {
+					case "/oauth/request_token":
 						answer = c.first
+					case "/api/me":
+						answer = c.me
 					}
 					if answer == nil || !answer(w, req) {
 						_, _ = io.WriteString(w, "oauth_token=t&oauth_token_secret=s&oauth_callback_confirmed=true")
@@ -169,7 +162,7 @@ func TestOAuth1ClientSecret(t *testing.T) {
 	if _, err := r.start(); err != nil {
 		t.Error(err)
 	}
-	if r.logs.FilterMessageSnippet("client_secret cannot be read").Len() != 1 {
+	if r.logs.FilterMessageSnippet("client_secret of source lab cannot be read").Len() != 1 {
 		t.Errorf("%v", r.logs.All())
 	}
 	fresh, failed = "canary-wrong", nil
@@ -182,9 +175,9 @@ func TestOAuth1ClientSecret(t *testing.T) {
 // TestOAuth1Probe protects a suspended grant: only the vendor's own word resumes or keeps
 // it.
 func TestOAuth1Probe(t *testing.T) {
-	at := newSignedRig(t, nil)
-	r := newSignedRig(t, func(c *Config) { c.Label = &Lookup{In: InAnswer, URL: at.address("/api/me"), Path: "user.name"} })
+	r := newSignedRig(t, func(c *Config) { c.Account = &Lookup{In: InAnswer, URL: c.API.JoinPath("me"), Path: "user.id"} })
 	g := signedGrant(r)
+	g.Suspended = true
 	for name, c := range map[string]struct {
 		status int
 		body   string
@@ -199,7 +192,7 @@ func TestOAuth1Probe(t *testing.T) {
 		"down":            {500, "", 0, delegation.ProbeUnknown},
 		"clock is behind": {200, "{}", 10 * time.Minute, delegation.ProbeAccepted},
 	} {
-		at.vendor.set(func(v *oauth1Vendor) {
+		r.vendor.set(func(v *oauth1Vendor) {
 			v.ahead = c.ahead
 			v.answer = func(w http.ResponseWriter, _ *http.Request) {
 				w.WriteHeader(c.status)
@@ -211,7 +204,7 @@ func TestOAuth1Probe(t *testing.T) {
 		}
 		r.Provider.sources[0].protocol.(*oauth1Protocol).clock.Correct(time.Now(), 0)
 	}
-	if got := at.hooks().ProbeGrant(t.Context(), g); got != delegation.ProbeUnknown {
-		t.Errorf("without an address to ask: %d", got)
+	if got := newSignedRig(t, nil).hooks().ProbeGrant(t.Context(), g); got != delegation.ProbeAccepted {
+		t.Errorf("without an address to ask, so that its next use tells: %d", got)
 	}
 }
