@@ -57,7 +57,7 @@ func (t *Transport) Provision(ctx caddy.Context) error {
 	t.refusals = refuser{statusName: structuredName(app.ProxyStatusName), logger: ctx.Logger()}
 	t.byProvider = make(map[string]*reverseproxy.HTTPTransport)
 	for name, p := range app.providers {
-		if settings := p.traits.HTTP; settings != nil && (settings.Proxy != nil || settings.RootCAs != nil) {
+		if settings := p.traits.HTTP; needsOwnTransport(settings) {
 			own, err := newProviderTransport(ctx, *t.HTTPTransport, settings)
 			if err != nil {
 				return fmt.Errorf("provider %s: %w", name, err)

@@ -138,6 +138,9 @@ type Reply struct {
 	// OK is the path of a member of the answer itself, and OKValue its value in a
 	// reply that succeeded; "": the HTTP status says it.
 	OK, OKValue string
+	// Refused are the values of OK that say what invalid_grant does (RFC 6749
+	// section 5.2): the code or refresh token is not accepted.
+	Refused []string
 
 	Access, Refresh, Scope string // default: access_token, refresh_token, scope
 

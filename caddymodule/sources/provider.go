@@ -133,4 +133,5 @@ func (p *Provider) Forget(delegation.Selection) {}
 var (
 	_ delegation.SourceProvider        = (*Provider)(nil)
 	_ delegation.UnauthorizedDiagnoser = (*Provider)(nil)
+	_ delegation.Checker               = (*Provider)(nil)
 )

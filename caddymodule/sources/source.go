@@ -43,7 +43,7 @@ func (s *source) describe() delegation.Source {
 	}
 	return delegation.Source{
 		Name: c.Name, Title: c.Title, Logo: c.Logo, LogoType: c.LogoType, Ended: c.Ended,
-		Scopes: c.Scopes, Issuer: issuer, NoAccount: c.Account == nil, Hooks: s.protocol.hooks(),
+		Scopes: c.Scopes, Covers: c.Covers.Covered, Issuer: issuer, NoAccount: c.Account == nil, Hooks: s.protocol.hooks(),
 	}
 }
 
