@@ -76,7 +76,7 @@ func (s *Sources) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	s.Provider, err = sources.New("", configs)
+	s.Provider, err = sources.New(configs)
 	return err
 }
 

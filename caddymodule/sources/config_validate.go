@@ -96,7 +96,7 @@ func (c *Config) checkProtocol() error {
 			{"scopes", len(c.Scopes) > 0}, {"scope_separator", c.ScopeSeparator != ""}, {"covers", c.Covers != ""},
 			{"pkce", c.NoPKCE}, {"token_param", len(c.TokenParams) > 0}, {"refresh_param", len(c.RefreshParams) > 0},
 			{"refresh", c.Refresh != ""}, {"refresh_url", c.RefreshURL != nil}, {"refresh_life", c.RefreshLife != 0},
-			{"grace", c.Grace != 0}, {"reply", c.Reply != Reply{}}, {"granted", c.Granted != nil},
+			{"grace", c.Grace != 0}, {"reply", !c.Reply.isZero()}, {"granted", c.Granted != nil},
 		}, "OAuth 2: request_token_url is an address"
 	}
 	for _, s := range others {

@@ -16,8 +16,10 @@ func (s *source) checkScopes(d *delegation.Delegation, g *delegation.Grant) erro
 	if granted == nil {
 		granted = s.config.Scopes
 	}
-	if missing := s.config.Covers.Missing(granted, d.Scopes); len(missing) > 0 {
-		return delegation.Refuse(delegation.ConsentRequired, errors.New("the user has connected without a scope that the route needs"))
+	if len(s.config.Covers.Missing(granted, d.Scopes)) > 0 {
+		r := delegation.Refuse(delegation.ConsentRequired, errors.New("the user has connected without a scope that the route needs"))
+		r.RequiredScopes = d.Scopes
+		return r
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ package sources
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -142,6 +143,9 @@ func (c *Config) scopeList(value any) []string {
 	}
 	return scopes
 }
+
+// isZero reports whether the endpoint answers as in the RFC.
+func (f *Reply) isZero() bool { return reflect.ValueOf(*f).IsZero() }
 
 func or(text, otherwise string) string {
 	if text == "" {
