@@ -42,6 +42,22 @@ test('Finish closes the popup, and the app is told what is connected', async () 
 	await closed(popup)
 })
 
+test('the page of the docs does what it says', async () => {
+	const person = await enter()
+	await person.page.goto(`${app}/example`)
+	const result = person.page.locator('#result')
+	const left = await open(person)
+	await left.locator('[data-end]').click()
+	await result.filter({ hasText: 'Nothing new was connected.' }).waitFor()
+	const popup = await open(person)
+	await connect(popup, 'City lab')
+	await popup.locator('[data-end]').click()
+	await result.filter({ hasText: 'Connected: city_lab.' }).waitFor()
+	await person.page.evaluate(() => { window.open = () => null })
+	await person.page.locator('#connect').click()
+	await person.page.waitForURL(`${app}/connect/`)
+})
+
 test('the page that closes itself does so', async () => {
 	const person = await enter()
 	const popup = await open(person)
