@@ -22,7 +22,8 @@ func TestOAuth1Legs(t *testing.T) {
 		"in the query":     func(c *Config) { c.SignatureInQuery = true },
 		"callback at page": func(c *Config) { c.CallbackAtAuthorize = true },
 		"parameters": func(c *Config) {
-			c.AuthorizeParams = map[string]string{"scope": "read,write", "back": RedirectURI, "oauth_token": "pasted"}
+			c.AuthorizeParams = map[string]string{"scope": "read,write", "back": RedirectURI}
+			c.AuthURL.RawQuery += "&oauth_token=pasted"
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
