@@ -101,6 +101,11 @@ var presets = map[string]preset{
 		s.ClientAuth, s.PKCE, s.MinState, s.Scopes, s.Granted = []string{"body"}, "refused", 0, nil, nil
 		s.AccountIn, s.Revoke = "openId", ""
 	}},
+	"huawei": {"Huawei Health", func(s *Settings) {
+		s.ClientAuth, s.PKCE, s.MinState = []string{"body"}, "optional", 0
+		s.Scopes, s.FirstScope = []string{"openid", "sleep.read", "activity.read"}, "openid"
+		s.Refresh, s.Revoke, s.Paths.Account = "google", "", ""
+	}},
 	"smart": {"St Mary's hospital", func(s *Settings) {
 		s.Protocol = SMART
 		s.Paths = Paths{Authorize: "/auth/authorize", Token: "/auth/token", Revoke: "/auth/revoke", Data: "/R4"}

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/integration/simulator/control"
-	"github.com/go-jose/go-jose/v4"
 )
 
 // tokenError is a refusal of the token endpoint (RFC 6749 section 5.2).
@@ -74,6 +73,9 @@ func (c *call) answerTokens(i issued, first bool) {
 		}
 		put(body, s.AccountIn, idValue(account, s.AccountNumber))
 	}
+	if slices.Contains(i.grant.scopes, "openid") && first {
+		body["id_token"] = c.idToken(&i.grant, i.nonce)
+	}
 	c.w.Header().Set("Cache-Control", "no-store")
 	var answer any = body
 	if s.Envelope == "withings" {
@@ -114,23 +116,4 @@ func put(object map[string]any, path string, value any) {
 		object[name] = inner
 	}
 	put(inner, rest, value)
-}
-
-// accessJWT is an access token that says whose it is and when it ends.
-func (v *Vendor) accessJWT(g *grant, now, expires time.Time) string {
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.HS256, Key: v.key}, nil)
-	if err != nil {
-		panic("sources: " + err.Error())
-	}
-	signed, err := signer.Sign(control.Marshal(map[string]any{
-		"sub": g.account, "user": g.account, "iat": now.Unix(), "exp": expires.Unix(), "jti": secret(""),
-	}))
-	if err != nil {
-		panic("sources: " + err.Error())
-	}
-	text, err := signed.CompactSerialize()
-	if err != nil {
-		panic("sources: " + err.Error())
-	}
-	return text
 }

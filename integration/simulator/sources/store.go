@@ -19,11 +19,11 @@ type grant struct {
 
 // code is a code that was given to a browser.
 type code struct {
-	grant           *grant
-	challenge, base string
-	google          bool // by Google's rule there is a refresh token
-	expires         time.Time
-	used            bool
+	grant            *grant
+	challenge, nonce string
+	google           bool // by Google's rule there is a refresh token
+	expires          time.Time
+	used             bool
 }
 
 // accessToken opens the API. secret is that of OAuth 1.0a.
