@@ -7,6 +7,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"maps"
 	"net/http"
 	"net/url"
 	"testing"
@@ -30,9 +31,7 @@ func TestAssertion(t *testing.T) {
 		claims := map[string]any{
 			"iss": "keyed", "sub": "keyed", "aud": v.base + "/auth/token", "exp": v.now.Unix() + 300, "jti": secret(""),
 		}
-		for name, value := range changes {
-			claims[name] = value
-		}
+		maps.Copy(claims, changes)
 		return signJWT(jose.SigningKey{Algorithm: way, Key: jose.JSONWebKey{Key: key, KeyID: kid}}, claims)
 	}
 	send := func(assertion string, changes ...string) string {

@@ -13,8 +13,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/caddy-delegate/caddy-delegate/integration/simulator/control"
 	"github.com/go-jose/go-jose/v4"
+
+	"github.com/caddy-delegate/caddy-delegate/integration/simulator/control"
 )
 
 const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"

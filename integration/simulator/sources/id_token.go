@@ -8,8 +8,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/caddy-delegate/caddy-delegate/integration/simulator/control"
 	"github.com/go-jose/go-jose/v4"
+
+	"github.com/caddy-delegate/caddy-delegate/integration/simulator/control"
 )
 
 // keys are those with which the vendor signs. They are made when they are needed

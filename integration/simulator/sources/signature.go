@@ -4,7 +4,7 @@ package sources
 
 import (
 	"crypto/hmac"
-	"crypto/sha1" //nolint:gosec // HMAC-SHA1 is what OAuth 1.0a has
+	"crypto/sha1"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
