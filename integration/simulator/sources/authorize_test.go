@@ -136,7 +136,7 @@ func TestCodeExpires(t *testing.T) {
 	}
 	code = v.code()
 	v.pass(30 * time.Second)
-	if r := v.redeem(code); r.json["status"] != 401.0 {
+	if r := v.redeem(code); r.json["status"] != 503.0 {
 		t.Errorf("after 30 s: %s", r.body)
 	}
 }

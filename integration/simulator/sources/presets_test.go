@@ -47,7 +47,7 @@ func TestWithings(t *testing.T) {
 	if q := v.decide(v.authorize("code_challenge="+challenge(verifier), "code_challenge_method=S256"), Decision{}); q.Get("error") != "invalid_request" {
 		t.Errorf("PKCE: %v", q)
 	}
-	if r := v.redeem(v.code(), "action"); r.status != http.StatusOK || r.json["status"] != 503.0 {
+	if r := v.redeem(v.code(), "action"); r.status != http.StatusOK || r.json["status"] != 2554.0 {
 		t.Errorf("without action: %s", r.body)
 	}
 	tokens := v.connect("scope=user.info,user.metrics")
@@ -63,7 +63,7 @@ func TestWithings(t *testing.T) {
 	if r := v.get("/sleep", access); r.status != http.StatusForbidden || !strings.Contains(r.header.Get("WWW-Authenticate"), "insufficient_scope") {
 		t.Errorf("another scope: %s", r.body)
 	}
-	if r := v.refresh("x"); r.status != http.StatusOK || r.json["status"] != 401.0 {
+	if r := v.refresh("x"); r.status != http.StatusOK || r.json["status"] != 503.0 {
 		t.Errorf("unknown refresh token: %s", r.body)
 	}
 }

@@ -29,11 +29,7 @@ func (c *call) refuse(e *tokenError) {
 	c.w.Header().Set("Cache-Control", "no-store")
 	switch c.settings.Envelope {
 	case "withings":
-		status := 503
-		if e.code == "invalid_client" || e.code == "invalid_grant" {
-			status = 401
-		}
-		c.json(http.StatusOK, map[string]any{"status": status, "error": e.code, "body": map[string]any{}})
+		c.json(http.StatusOK, withingsError(e, c.form.Get("grant_type")))
 	case "fitbit":
 		c.json(e.status, map[string]any{"success": false, "errors": []map[string]string{{"errorType": e.code, "message": e.reason}}})
 	default:
@@ -42,6 +38,20 @@ func (c *call) refuse(e *tokenError) {
 		}
 		c.json(e.status, map[string]string{"error": e.code, "error_description": e.reason})
 	}
+}
+
+// withingsError is an error in Withings' words, of which only some are public.
+func withingsError(e *tokenError, grantType string) any {
+	status, text := 2554, "Wrong action or wrong webservice"
+	switch {
+	case e.code == "invalid_client":
+		status, text = 401, "invalid client"
+	case e.code == "invalid_grant" && grantType == "refresh_token":
+		status, text = 503, "Invalid Params: invalid refresh_token"
+	case e.code == "invalid_grant":
+		status, text = 503, "Invalid Params: invalid code"
+	}
+	return map[string]any{"status": status, "error": text, "body": map[string]any{}}
 }
 
 // answerTokens answers with tokens; first tells that a code was redeemed.
