@@ -47,7 +47,8 @@ func (c *call) authenticate() (Client, *tokenError) {
 	if ways > 1 {
 		return Client{}, &tokenError{http.StatusBadRequest, "invalid_request", "the client proves who it is in two ways"}
 	}
-	if !slices.Contains(c.settings.ClientAuth, way) {
+	// Strava's token endpoint takes the body only, and its revocation is by Basic.
+	if revoking := c.area == areaRevoke && (way == "basic" || way == "body"); !revoking && !slices.Contains(c.settings.ClientAuth, way) {
 		return Client{}, wrongClient("the client proves who it is by " + way)
 	}
 	if way == "private_key_jwt" {

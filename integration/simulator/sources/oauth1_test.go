@@ -26,14 +26,32 @@ func (v *vendor) signer(token, tokenSecret string) signing {
 	return signing{way: "HMAC-SHA1", consumer: clientID, secret: clientSecret, token: token, tokenSecret: tokenSecret, realm: "x"}
 }
 
-// signedSend sends a request with Authorization: OAuth.
+// signedSend sends a request with Authorization: OAuth, or all in the query where
+// the vendor wants it there.
 func (v *vendor) signedSend(method, target, body string, s signing) response {
 	v.t.Helper()
 	header := []string{s.header(v, method, target, body)}
+	if v.Settings().OAuth1.NoHeader {
+		target, header = v.inQuery(target, header[0]), nil
+	}
 	if body != "" && body[0] != '{' {
 		header = append(header, "Content-Type: application/x-www-form-urlencoded")
 	}
 	return v.send(method, target, body, header...)
+}
+
+// inQuery is a target with what a header holds.
+func (v *vendor) inQuery(target, header string) string {
+	v.t.Helper()
+	all, err := parseAuthorization(strings.TrimPrefix(header, "Authorization: OAuth "))
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	q := url.Values{}
+	for _, p := range all[1:] { // the realm is the first
+		q.Set(p.name, p.value)
+	}
+	return withQuery(target, q)
 }
 
 func (s signing) header(v *vendor, method, target, body string) string {
@@ -195,17 +213,13 @@ func TestSignedCallPlaces(t *testing.T) {
 		t.Errorf("bearer: %s", r.body)
 	}
 	// In the query alone, they are good.
-	header := strings.TrimPrefix(s.header(v, http.MethodGet, "/v1/notes", ""), "Authorization: OAuth ")
-	all, err := parseAuthorization(header)
-	if err != nil {
-		t.Fatal(err)
-	}
-	q := url.Values{}
-	for _, p := range all[1:] {
-		q.Set(p.name, p.value)
-	}
-	if r := v.send(http.MethodGet, "/v1/notes?"+q.Encode(), ""); r.status != http.StatusOK {
+	header := s.header(v, http.MethodGet, "/v1/notes", "")
+	if r := v.send(http.MethodGet, v.inQuery("/v1/notes", header), ""); r.status != http.StatusOK {
 		t.Errorf("query: %s", r.body)
+	}
+	v.Set(func(s *Settings) { s.OAuth1.NoHeader = true })
+	if r := v.send(http.MethodGet, "/v1/notes", "", s.header(v, http.MethodGet, "/v1/notes", "")); r.form().Get("oauth_problem") != "parameter_absent" {
+		t.Errorf("header, which the vendor does not read: %s", r.body)
 	}
 }
 
@@ -213,11 +227,11 @@ func TestSignedCallPlaces(t *testing.T) {
 func TestReplay(t *testing.T) {
 	v := newVendor(t, "fatsecret")
 	s := v.signer(v.connect1())
-	header := s.header(v, http.MethodGet, "/rest/sleep", "")
-	if r := v.send(http.MethodGet, "/rest/sleep", "", header); r.status != http.StatusOK {
+	target := v.inQuery("/rest/sleep", s.header(v, http.MethodGet, "/rest/sleep", ""))
+	if r := v.send(http.MethodGet, target, ""); r.status != http.StatusOK {
 		t.Fatalf("%s", r.body)
 	}
-	if r := v.send(http.MethodGet, "/rest/sleep", "", header); r.form().Get("oauth_problem") != "nonce_used" || r.status != http.StatusUnauthorized {
+	if r := v.send(http.MethodGet, target, ""); r.form().Get("oauth_problem") != "nonce_used" || r.status != http.StatusUnauthorized {
 		t.Errorf("replay: %s", r.body)
 	}
 	s.stamp = v.now.Add(10 * time.Second)

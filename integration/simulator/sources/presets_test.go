@@ -148,7 +148,7 @@ func TestStrava(t *testing.T) {
 		t.Errorf("redirect: %v", q)
 	}
 	tokens := v.redeem(q.Get("code"))
-	if !strings.Contains(tokens.body, `"athlete":{"id":`+v.accounts[1].ID+`}`) || tokens.text("scope") != "" || tokens.json["expires_at"] != float64(v.now.Add(6*time.Hour).Unix()) {
+	if !strings.Contains(tokens.body, `"athlete":{"firstname":"Ben","id":`+v.accounts[1].ID+`}`) || tokens.text("scope") != "" || tokens.json["expires_at"] != float64(v.now.Add(6*time.Hour).Unix()) {
 		t.Errorf("%s", tokens.body)
 	}
 	again := v.refresh(tokens.text("refresh_token"))
@@ -158,8 +158,8 @@ func TestStrava(t *testing.T) {
 	if r := v.get("/api/v3/activities?limit=2", again.text("access_token")); !strings.Contains(r.text("next"), v.base+"/api/v3/activities?limit=2&offset=2") {
 		t.Errorf("data: %s", r.body)
 	}
-	form := url.Values{"token": {again.text("access_token")}, "token_type_hint": {"access_token"}, "client_id": {clientID}, "client_secret": {clientSecret}}
-	if r := v.send(http.MethodPost, "/oauth/revoke", form.Encode(), "Content-Type: application/x-www-form-urlencoded"); r.status != http.StatusOK || v.Counts().Revoked != 1 {
+	form := url.Values{"token": {again.text("access_token")}, "token_type_hint": {"access_token"}}
+	if r := v.send(http.MethodPost, "/oauth/revoke", form.Encode(), "Content-Type: application/x-www-form-urlencoded", basicHeader(clientID, clientSecret)); r.status != http.StatusOK || v.Counts().Revoked != 1 {
 		t.Errorf("revoke: %s", r.body)
 	}
 }

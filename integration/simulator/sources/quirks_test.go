@@ -100,7 +100,7 @@ func TestScopeQuirks(t *testing.T) {
 		t.Errorf("%s", r.body)
 	}
 	v.Set(func(s *Settings) { s.AccountIn, s.AccountNumber = "user.id", true })
-	if r := v.connect("scope=profile.read"); !strings.Contains(r.body, `"user":{"id":`+v.accounts[0].ID+`}`) {
+	if r := v.connect("scope=profile.read"); !strings.Contains(r.body, `"user":{"firstname":"Ada","id":`+v.accounts[0].ID+`}`) {
 		t.Errorf("%s", r.body)
 	}
 	v.Set(func(s *Settings) { s.Envelope = "fitbit" })

@@ -82,6 +82,10 @@ func (c *call) answerTokens(i issued, first bool) {
 			body["need_patient_banner"] = true
 		}
 		put(body, s.AccountIn, idValue(account, s.AccountNumber))
+		if object, _, below := strings.Cut(s.AccountIn, "."); below {
+			a, _ := c.sim.account(i.grant.account)
+			put(body, object+".firstname", a.Name)
+		}
 	}
 	if slices.Contains(i.grant.scopes, "openid") && first {
 		body["id_token"] = c.idToken(&i.grant, i.nonce)

@@ -101,7 +101,7 @@ func (c *call) readSigned() (s signedCall, all []parameter, p *problem) {
 	if len(headers) > 1 {
 		return s, nil, bad("parameter_rejected", "Authorization is there twice")
 	}
-	if len(headers) == 1 {
+	if len(headers) == 1 && !c.settings.OAuth1.NoHeader {
 		scheme, text, _ := strings.Cut(headers[0], " ")
 		if !strings.EqualFold(scheme, "oauth") {
 			return s, nil, bad("parameter_absent", "Authorization is not OAuth")
