@@ -13,14 +13,29 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 )
 
-// guestConsent are a module's interfaces for consent flows, see
-// consent_provider.go in package delegation; nil where it does not implement one.
+// guestConsent are the interfaces for consent flows of a module, or of the hooks of
+// one of its sources, see consent_provider.go in package delegation; nil where it
+// does not implement one.
 type guestConsent struct {
 	starter        delegation.ConsentStarter
 	callbackReader delegation.CallbackReader
 	redeemer       delegation.Redeemer
 	grantDecoder   delegation.GrantDecoder
 	consentProber  delegation.ConsentProber
+	grantRevoker   delegation.GrantRevoker
+	grantRefresher delegation.GrantRefresher
+}
+
+// newGuestConsent looks up the interfaces of a module or of a source's hooks.
+func newGuestConsent(hooks any) (g guestConsent) {
+	g.starter, _ = hooks.(delegation.ConsentStarter)
+	g.callbackReader, _ = hooks.(delegation.CallbackReader)
+	g.redeemer, _ = hooks.(delegation.Redeemer)
+	g.grantDecoder, _ = hooks.(delegation.GrantDecoder)
+	g.consentProber, _ = hooks.(delegation.ConsentProber)
+	g.grantRevoker, _ = hooks.(delegation.GrantRevoker)
+	g.grantRefresher, _ = hooks.(delegation.GrantRefresher)
+	return g
 }
 
 // needsConsent reports whether the module is a [delegation.ConsentStarter].
@@ -54,6 +69,9 @@ func (g *guestConsent) setHooks(o *grants.ConsentsOptions) {
 	}
 	if g.consentProber != nil {
 		o.Prober = guestProber{g.consentProber}
+	}
+	if g.grantRefresher != nil {
+		o.Refresher = guestRefresher{g.grantRefresher}
 	}
 }
 
@@ -127,6 +145,32 @@ func (g guestProber) ProbeGrant(ctx context.Context, stored *delegation.Grant) d
 		return nil
 	})
 	return result
+}
+
+// guestRefresher is the [delegation.GrantRefresher] of a module.
+type guestRefresher struct{ guest delegation.GrantRefresher }
+
+// RefreshGrant returns tokens or an error, never neither.
+func (g guestRefresher) RefreshGrant(ctx context.Context, stored *delegation.Grant, uncertain bool) (tokens *delegation.GrantTokens, err error) {
+	defer refusePanic(&err)
+	defer background.Recover("refreshing a grant", &err)
+	tokens, err = g.guest.RefreshGrant(delegation.WithoutValues(ctx), stored, uncertain)
+	if err == nil && tokens == nil {
+		err = errNothingReturned
+	}
+	return tokens, err
+}
+
+// canRevoke reports whether the platform can be told that its user has left: by a
+// [delegation.GrantRevoker].
+func (g *guestConsent) canRevoke() bool { return g.grantRevoker != nil }
+
+// revokeGrant calls [delegation.GrantRevoker.RevokeGrant] of hooks that
+// [guestConsent.canRevoke].
+func (g *guestConsent) revokeGrant(ctx context.Context, stored *delegation.Grant) (err error) {
+	defer refusePanic(&err)
+	defer background.Recover("revoking a grant", &err)
+	return g.grantRevoker.RevokeGrant(delegation.WithoutValues(ctx), stored)
 }
 
 // errNothingReturned refuses a call for which a module returned neither a result

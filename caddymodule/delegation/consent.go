@@ -38,6 +38,8 @@ const (
 	// ConsentUpdate is the state of a grant that the platform does not accept any
 	// more: the person has to consent again.
 	ConsentUpdate ConsentStatus = "update_required"
+	// ConsentEnded is the state of a data source whose vendor has ended it.
+	ConsentEnded ConsentStatus = "ended"
 )
 
 var (

@@ -29,6 +29,11 @@ type HTTP struct {
 	// Timeout bounds one call to the issuer. Default: 10 s. It does not apply
 	// to forwarded requests.
 	Timeout time.Duration
+
+	// PublicOnly refuses to connect to an address that is not of the public
+	// internet, whatever host it was looked up for (package publicaddr). Through a
+	// proxy that is the proxy's to do: see [HTTP.UsesProxy].
+	PublicOnly bool
 }
 
 // FingerprintParts returns the settings as parts for [Fingerprint]. Of the
@@ -42,7 +47,7 @@ func (h *HTTP) FingerprintParts() []string {
 	if h.Proxy != nil {
 		proxy = h.Proxy.String()
 	}
-	return []string{proxy, h.Timeout.String(), strconv.FormatBool(h.RootCAs != nil)}
+	return []string{proxy, h.Timeout.String(), strconv.FormatBool(h.RootCAs != nil), strconv.FormatBool(h.PublicOnly)}
 }
 
 // LoadCAs returns the certificate authorities of a PEM file. A file without any is
@@ -66,6 +71,7 @@ func (h *HTTP) Client() *http.Client {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.MaxIdleConnsPerHost = 32
 	timeout := DefaultTimeout
+	var transport http.RoundTripper = t
 	if h != nil {
 		if h.Proxy != nil {
 			t.Proxy = http.ProxyURL(h.Proxy)
@@ -74,9 +80,12 @@ func (h *HTTP) Client() *http.Client {
 		if h.Timeout > 0 {
 			timeout = h.Timeout
 		}
+		if h.PublicOnly && h.Proxy == nil {
+			transport = newPublicTransport(t)
+		}
 	}
 	return &http.Client{
-		Transport: t,
+		Transport: transport,
 		Timeout:   timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse

@@ -196,6 +196,7 @@ func TestClientSettings(t *testing.T) {
 		"none":    nil,
 		"timeout": {RootCAs: pool, Timeout: 2 * time.Second},
 		"no pool": {Timeout: time.Second},
+		"public":  {RootCAs: pool, Timeout: time.Second, PublicOnly: true},
 		"proxy":   {RootCAs: pool, Timeout: time.Second, Proxy: &url.URL{Scheme: "http", Host: "proxy.example"}},
 	} {
 		before := d.client(&delegation.HTTP{RootCAs: pool, Timeout: time.Second})

@@ -46,7 +46,7 @@ func sameHTTP(a, b *delegation.HTTP) bool {
 	if (a.Proxy == nil) != (b.Proxy == nil) || (a.RootCAs == nil) != (b.RootCAs == nil) {
 		return false
 	}
-	return a.Timeout == b.Timeout &&
+	return a.Timeout == b.Timeout && a.PublicOnly == b.PublicOnly &&
 		(a.Proxy == nil || *a.Proxy == *b.Proxy) &&
 		(a.RootCAs == nil || a.RootCAs.Equal(b.RootCAs))
 }

@@ -14,6 +14,8 @@ import (
 	"net"
 	"strconv"
 	"strings"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/publicaddr"
 )
 
 // Cause returns why a call got no answer: one of a dozen texts about the other
@@ -26,8 +28,11 @@ func Cause(err error) string {
 		authority   x509.UnknownAuthorityError
 		certificate *tls.CertificateVerificationError
 		record      tls.RecordHeaderError
+		private     *publicaddr.Error
 	)
 	switch {
+	case errors.As(err, &private):
+		return "its host is at an address that is not public; if it is your own, use allow_private"
 	case errors.Is(err, context.Canceled):
 		return "the call was cancelled"
 	case IsTimeout(err):

@@ -15,6 +15,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/publicaddr"
 )
 
 // TestCause protects logs from what errors quote, and operators from one text
@@ -34,7 +36,8 @@ func TestCause(t *testing.T) {
 		"it does not speak TLS":          tls.RecordHeaderError{Msg: "planted"},
 		"it does not accept connections": dial,
 		"it closed the connection":       io.EOF,
-		"the connection broke":           &net.OpError{Op: "read", Err: errors.New("planted")},
+		"its host is at an address that is not public; if it is your own, use allow_private": &net.OpError{Op: "dial", Err: &publicaddr.Error{Address: "planted"}},
+		"the connection broke": &net.OpError{Op: "read", Err: errors.New("planted")},
 	} {
 		for _, err := range []error{err, &url.Error{Op: "Get", URL: "https://planted.example", Err: err}, fmt.Errorf("planted: %w", err)} {
 			if got := Cause(err); got != want || strings.Contains(got, "planted") {

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sources
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+// fingerprint returns a hash over every setting that calls depend on. The images and
+// titles for people are not among them.
+func (c *Config) fingerprint() string {
+	lists := [][]string{
+		{
+			c.Name, string(c.Protocol), text(c.AuthURL), text(c.TokenURL), text(c.RefreshURL), text(c.RequestTokenURL), text(c.API), c.FHIRBase, c.Issuer,
+			c.ClientID, secretFingerprint(c.ClientSecret), string(c.ClientAuth), secretFingerprint(c.ClientKey),
+			c.ScopeSeparator, strconv.FormatBool(c.NoScope), string(c.Covers), strconv.FormatBool(c.NoPKCE),
+			fmt.Sprintf("%q", c.Reply), string(c.Refresh), c.RefreshLife.String(), c.Grace.String(),
+			c.Signature, strconv.FormatBool(c.CallbackAtAuthorize), strconv.FormatBool(c.SignatureInQuery), strconv.FormatBool(c.AllowPrivate),
+		},
+		c.Scopes, pairs(c.AuthorizeParams), pairs(c.TokenParams), pairs(c.RefreshParams),
+		c.Account.parts(), c.Label.parts(), c.Granted.parts(), c.AfterConnect.parts(), c.Revoke.parts(),
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.APIHeaders)) {
+		lists = append(lists, []string{name, secretFingerprint(c.APIHeaders[name])})
+	}
+	return delegation.Fingerprint(append(lists, c.HTTP.FingerprintParts())...)
+}
+
+// secretFingerprint tells secrets apart without holding them.
+func secretFingerprint(s delegation.Secret) string {
+	sum := sha256.Sum256([]byte("sources\x00" + s.Reveal()))
+	return hex.EncodeToString(sum[:])
+}
+
+func text(u *url.URL) string {
+	if u == nil {
+		return ""
+	}
+	return u.String()
+}
+
+func pairs(m map[string]string) []string {
+	list := make([]string, 0, 2*len(m))
+	for _, name := range slices.Sorted(maps.Keys(m)) {
+		list = append(list, name, m[name])
+	}
+	return list
+}
+
+func (l *Lookup) parts() []string {
+	if l == nil {
+		return nil
+	}
+	return append([]string{string(l.In), text(l.URL), l.Path}, l.Or.parts()...)
+}
+
+func (c *Call) parts() []string {
+	if c == nil {
+		return nil
+	}
+	return append([]string{c.Method, c.URL, c.JSON, c.Auth, fmt.Sprint(c.OK)}, pairs(c.Form)...)
+}

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sources
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+// credential is that of the source's protocol, with the headers that the vendor wants
+// on every data call, such as a subscription's key.
+type credential struct {
+	delegation.Credential
+	headers map[string]delegation.Secret
+}
+
+// Apply implements [delegation.Credential]. What a client has sent by the name of one
+// of the headers is dropped, in the spellings that servers read as that name. The
+// protocol's credential is put on last: it may sign the request.
+func (c *credential) Apply(out *http.Request) error {
+	for name, value := range c.headers {
+		for sent := range out.Header {
+			if readAsHeader(sent) == readAsHeader(name) {
+				delete(out.Header, sent)
+			}
+		}
+		out.Header[http.CanonicalHeaderKey(name)] = []string{value.Reveal()}
+	}
+	return c.Credential.Apply(out)
+}
+
+// Secrets implements [delegation.SecretLister].
+func (c *credential) Secrets() []delegation.Secret {
+	var all []delegation.Secret
+	for _, value := range c.headers {
+		all = append(all, value)
+	}
+	if lister, ok := c.Credential.(delegation.SecretLister); ok {
+		all = append(all, lister.Secrets()...)
+	}
+	return all
+}
+
+// readAsHeader returns a header's name as servers read it that hand headers on as
+// environment variables (CGI, WSGI): X_Key and X.Key are X-Key.
+func readAsHeader(name string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case 'a' <= r && r <= 'z', '0' <= r && r <= '9':
+			return r
+		case 'A' <= r && r <= 'Z':
+			return r | 0x20
+		default:
+			return '-'
+		}
+	}, name)
+}

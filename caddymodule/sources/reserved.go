@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sources
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+// reservedAddress is an address of the vendor's that only this server may call: with
+// the credential of a data call, or the browser's own parameters, an app could
+// otherwise end consents or get tokens.
+type reservedAddress struct {
+	host string // with the port, as in a URL
+	// path is divided at its slashes, as a careless server reads it. A segment "*"
+	// is any one.
+	path []string
+	// readable lets GET and HEAD through: at /users/{id} a vendor may show a person
+	// by GET, whom DELETE removes.
+	readable bool
+}
+
+// reserve returns the reserved address of a URL; ok is false if there is none.
+func reserve(u *url.URL) (a reservedAddress, ok bool) {
+	if u == nil {
+		return a, false
+	}
+	return reservedAddress{host: hostPort(u), path: readAsPath(u.EscapedPath())}, true
+}
+
+// reserveCall returns the reserved address of a call; ok is false if there is none.
+func reserveCall(c *Call) (a reservedAddress, ok bool) {
+	if c == nil {
+		return a, false
+	}
+	address, _, _ := strings.Cut(c.URL, "?")
+	scheme, rest, ok := strings.Cut(address, "://")
+	if !ok {
+		return a, false
+	}
+	host, path, _ := strings.Cut(rest, "/")
+	a = reservedAddress{host: hostPort(&url.URL{Scheme: scheme, Host: host}), readable: c.Method != http.MethodGet}
+	for _, segment := range readAsPath(path) {
+		if strings.Contains(segment, "{") {
+			segment = "*"
+		}
+		a.path = append(a.path, segment)
+	}
+	return a, true
+}
+
+// hostPort returns host and port of a URL, in lower case.
+func hostPort(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[strings.ToLower(u.Scheme)]
+	}
+	return strings.ToLower(u.Hostname()) + ":" + port
+}
+
+// readAsPath returns the segments of an escaped path as the most careless server reads
+// them: unescaped, without case, parameters (;) and empty segments.
+func readAsPath(escaped string) []string {
+	plain := escaped
+	for range 2 { // a gateway may decode once more than the server behind it
+		if once, err := url.PathUnescape(plain); err == nil {
+			plain = once
+		}
+	}
+	var segments []string
+	for segment := range strings.SplitSeq(strings.ReplaceAll(plain, `\`, "/"), "/") {
+		segment, _, _ = strings.Cut(segment, ";")
+		if segment != "" {
+			segments = append(segments, strings.ToLower(segment))
+		}
+	}
+	return segments
+}
+
+// covers reports whether a request is for the address.
+func (a *reservedAddress) covers(method, host string, path []string) bool {
+	if a.host != host || len(a.path) != len(path) || a.readable && (method == http.MethodGet || method == http.MethodHead) {
+		return false
+	}
+	for i, segment := range a.path {
+		if segment != "*" && segment != path[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// checkTarget refuses a request for one of the source's reserved addresses, as
+// route_denied, whatever the route policy says.
+func (s *source) checkTarget(d *delegation.Delegation) error {
+	rest, ok := s.upstream.CutMount(d.Path)
+	if !ok {
+		return delegation.Refuse(delegation.RouteDenied, errors.New("the path names a source and nothing below it"))
+	}
+	host, path := hostPort(s.config.API), readAsPath(s.upstream.Prefix+rest)
+	for _, a := range s.protocol.reserved() {
+		if a.covers(d.Method, host, path) {
+			return delegation.Refuse(delegation.RouteDenied, errors.New("the path is an address of the vendor's that only this server may call: remove it from the `allow` lines"))
+		}
+	}
+	return nil
+}

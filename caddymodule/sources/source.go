@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sources
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+// source is one source of a provider.
+type source struct {
+	config   Config
+	protocol protocol
+	upstream delegation.Upstream
+	grants   delegation.Grants
+	http     *delegation.HTTP
+	client   *http.Client
+}
+
+// newSource returns a source of valid settings.
+func newSource(c Config) (*source, error) {
+	s := &source{config: c, http: new(delegation.HTTP)}
+	if c.HTTP != nil {
+		*s.http = *c.HTTP
+	}
+	// An address of the catalogue, or one that a vendor names, must not reach what only
+	// this machine can.
+	s.http.PublicOnly = !c.AllowPrivate
+	if c.API == nil {
+		return nil, errors.New("api_host_url is missing: give the address that data calls go to")
+	}
+	var err error
+	if s.protocol, err = newProtocol(&s.config); err != nil {
+		return nil, err
+	}
+	s.upstream = delegation.UpstreamAt(c.API)
+	s.upstream.Mount = "/" + c.Name
+	s.upstream.CredentialInURL = c.SignatureInQuery
+	return s, nil
+}
+
+// describe returns the source as the host sees it.
+func (s *source) describe() delegation.Source {
+	c := &s.config
+	issuer := c.FHIRBase // its endpoints are found by discovery
+	if c.TokenURL != nil {
+		issuer = c.TokenURL.String()
+	}
+	return delegation.Source{
+		HTTP: s.http, Name: c.Name, Title: c.Title, Logo: c.Logo, LogoType: c.LogoType, Ended: c.Ended,
+		Scopes: c.Scopes, Covers: c.Covers.Covered, Issuer: issuer, NoAccount: c.Account == nil, Hooks: s.protocol.hooks(),
+	}
+}
+
+func (s *source) open(host delegation.SourcesHost) {
+	s.grants, s.client = host.SourceGrants(s.config.Name), s.http.Client()
+	s.protocol.open(sourceHost{
+		grants: s.grants, logger: host.Logger(), client: s.client,
+		tokens: func(mint delegation.Mint) delegation.Tokens { return host.SourceTokens(s.config.Name, mint) },
+		retain: host.RetainShared,
+	})
+}
+
+func (s *source) close() {
+	if s.client != nil {
+		s.client.CloseIdleConnections()
+	}
+}
+
+// authorize returns the credential of a request.
+func (s *source) authorize(ctx context.Context, d *delegation.Delegation) (delegation.Credential, error) {
+	if err := s.checkTarget(d); err != nil {
+		return nil, err
+	}
+	g, err := s.grants.Get(ctx, d.Person)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.checkScopes(d, g); err != nil {
+		return nil, err
+	}
+	d.Participant = g.Account
+	c, err := s.protocol.credential(ctx, d, g)
+	if err != nil {
+		return nil, err
+	}
+	return &credential{c, s.config.APIHeaders}, nil
+}
+
+// renew returns another credential than stale.
+func (s *source) renew(ctx context.Context, d *delegation.Delegation, stale delegation.Credential) (delegation.Credential, error) {
+	old, ok := stale.(*credential)
+	if !ok || d.Participant == "" {
+		return nil, delegation.Refuse(delegation.NotDelegated, errors.New("there is no credential of this provider to renew"))
+	}
+	c, err := s.protocol.renew(ctx, d, old.Credential)
+	if err != nil {
+		return nil, err
+	}
+	return &credential{c, s.config.APIHeaders}, nil
+}
