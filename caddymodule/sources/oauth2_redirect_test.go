@@ -74,12 +74,18 @@ func TestRedeemRefused(t *testing.T) {
 		"no account":            {answer: says(200, inJSON, `{"access_token":"a"}`), code: delegation.IssuerUnavailable, words: "the account is missing"},
 		"an object as account":  {answer: says(200, inJSON, `{"access_token":"a","user":{"id":"canary"}}`), code: delegation.IssuerUnavailable, words: "the account is missing"},
 		"a secret as account":   {answer: says(200, inJSON, `{"access_token":"canary-a","user":"x canary-a"}`), code: delegation.IssuerUnavailable, words: "the account is missing"},
-		"another client's id token": {answer: says(200, inJSON, `{"access_token":"a","id_token":"`+jwt(`{"sub":"canary","aud":"other"}`)+`"}`),
-			change: func(c *Config) { c.Account = &Lookup{In: InIDToken, Path: "sub"} }, code: delegation.IssuerUnavailable, words: "another client"},
-		"withings, the code": {answer: says(200, inJSON, `{"status":503,"error":"canary"}`),
-			change: func(c *Config) { c.Reply = Reply{Root: "body", OK: "status", OKValue: "0", Refused: []string{"503"}} }, code: delegation.TokenRejected, words: "status says that the code"},
-		"withings, trouble": {answer: says(200, inJSON, `{"status":601,"body":{"access_token":"canary"}}`),
-			change: func(c *Config) { c.Reply = Reply{Root: "body", OK: "status", OKValue: "0", Refused: []string{"503"}} }, code: delegation.IssuerUnavailable, words: "status says that it has failed"},
+		"another client's id token": {
+			answer: says(200, inJSON, `{"access_token":"a","id_token":"`+jwt(`{"sub":"canary","aud":"other"}`)+`"}`),
+			change: func(c *Config) { c.Account = &Lookup{In: InIDToken, Path: "sub"} }, code: delegation.IssuerUnavailable, words: "another client",
+		},
+		"withings, the code": {
+			answer: says(200, inJSON, `{"status":503,"error":"canary"}`),
+			change: func(c *Config) { c.Reply = Reply{Root: "body", OK: "status", OKValue: "0", Refused: []string{"503"}} }, code: delegation.TokenRejected, words: "status says that the code",
+		},
+		"withings, trouble": {
+			answer: says(200, inJSON, `{"status":601,"body":{"access_token":"canary"}}`),
+			change: func(c *Config) { c.Reply = Reply{Root: "body", OK: "status", OKValue: "0", Refused: []string{"503"}} }, code: delegation.IssuerUnavailable, words: "status says that it has failed",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newCodeRig(t, c.change)

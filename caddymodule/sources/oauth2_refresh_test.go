@@ -46,8 +46,10 @@ func TestRefresh(t *testing.T) {
 		"rotates":   {answer: next, refresh: "canary-refresh-2"},
 		"kept":      {change: func(c *Config) { c.Refresh = RefreshKept }, answer: `{"access_token":"canary-next","token_type":"Bearer","expires_in":3600}`, refresh: canaryRefresh},
 		"sometimes": {change: func(c *Config) { c.Refresh = RefreshKept }, answer: next, refresh: "canary-refresh-2"},
-		"its life": {change: func(c *Config) { c.Refresh, c.RefreshLife = RefreshKept, 180*24*time.Hour }, answer: `{"access_token":"canary-next","token_type":"Bearer","expires_in":3600}`,
-			refresh: canaryRefresh, life: 180 * 24 * time.Hour},
+		"its life": {
+			change: func(c *Config) { c.Refresh, c.RefreshLife = RefreshKept, 180*24*time.Hour }, answer: `{"access_token":"canary-next","token_type":"Bearer","expires_in":3600}`,
+			refresh: canaryRefresh, life: 180 * 24 * time.Hour,
+		},
 		"coros": {change: func(c *Config) { c.RefreshURL = at("https://login.lab.example/refresh-token") }, answer: next, path: "/refresh-token", refresh: "canary-refresh-2"},
 		"whoop and dexcom": {change: func(c *Config) {
 			c.RefreshParams = map[string]string{"scope": "offline", "redirect_uri": RedirectURI}

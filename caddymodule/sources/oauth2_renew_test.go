@@ -135,8 +135,11 @@ func TestRevoke(t *testing.T) {
 		want   vendorCall
 	}{
 		"google": {Call{Method: "POST", URL: "https://login.lab.example/revoke?token={access}"}, 200, "", "", vendorCall{query: "token=canary-access%2F"}},
-		"strava": {Call{Method: "POST", URL: "https://login.lab.example/revoke", Form: map[string]string{"token": "{refresh}"}, Auth: "basic"}, 200, "", "",
-			vendorCall{authorization: "Basic YXBwOmNhbmFyeS1jbGllbnQlMjZzZWNyZXQ=", body: "token=canary-refresh"}},
+		"strava": {
+			Call{Method: "POST", URL: "https://login.lab.example/revoke", Form: map[string]string{"token": "{refresh}"}, Auth: "basic"},
+			200, "", "",
+			vendorCall{authorization: "Basic YXBwOmNhbmFyeS1jbGllbnQlMjZzZWNyZXQ=", body: "token=canary-refresh"},
+		},
 		"polar":               {Call{Method: "DELETE", URL: "https://login.lab.example/revoke", Auth: "bearer"}, 204, "", "", vendorCall{authorization: "Bearer canary-access/"}},
 		"not known":           {Call{Method: "DELETE", URL: "https://login.lab.example/revoke", Auth: "bearer"}, 404, "", "", vendorCall{authorization: "Bearer canary-access/"}},
 		"revoked already":     {Call{Method: "DELETE", URL: "https://login.lab.example/revoke", Auth: "bearer"}, 401, "", "", vendorCall{authorization: "Bearer canary-access/"}},

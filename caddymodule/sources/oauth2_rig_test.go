@@ -5,6 +5,7 @@ package sources
 import (
 	"context"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -243,9 +244,7 @@ func (r *codeRig) page(scopes []string, g *delegation.Grant) *url.URL {
 // redeem has ada's browser come back with a code, and more.
 func (r *codeRig) redeem(more url.Values, g *delegation.Grant) (*delegation.ConsentResult, error) {
 	handed := url.Values{"state": {"the state"}, "code": {canaryCode}}
-	for name, values := range more {
-		handed[name] = values
-	}
+	maps.Copy(handed, more)
 	token, err := r.hooks.OneTimeToken(handed)
 	if err != nil {
 		return nil, err
