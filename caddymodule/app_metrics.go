@@ -20,7 +20,8 @@ const (
 // The counters are the process's and not a configuration's: a registry ends with
 // its configuration, and a count must not begin anew with each reload. Their
 // labels have few values and never name a person, a path or a scope. The label
-// source is empty for a provider's own tokens; to Prometheus it is absent then.
+// source is empty for a provider's own tokens and consents; to Prometheus it is
+// absent then.
 var (
 	requestsTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "requests_total",
@@ -50,7 +51,7 @@ var (
 	consentsTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "consents_total",
 		Help: "Events of consents at delegate_connect: begun, told (the platform's callback brought a consent), connected, refused (the platform does not accept that consent or what its widget gave, or there is nothing to update), conflict (the account belongs to another user), forgotten (by the user), suspended and resumed (by the platform). Also other callbacks of the platform: notification and other, which change nothing, and not_taken, which were refused.",
-	}, []string{"provider", "event"})
+	}, []string{"provider", "source", "event"})
 )
 
 // hotCounters are the counters of a request that is forwarded, as most are.

@@ -39,7 +39,9 @@ type provider struct {
 	clients map[string]*engineClient // of all its engines by source; its own is ""
 	host    *providerHost
 
-	consents        *grants.Consents
+	consents        *grants.Consents   // of a provider without sources
+	sources         []*providerSource  // of a [delegation.SourceProvider], in its order
+	allConsents     []*grants.Consents // its own, and those of its sources
 	waitLimiter     consent.WaitLimiter
 	connectLimiter  *ratelimit.PerPerson // of flows that begin
 	redeemLimiter   *redeemLimiter       // of what signed-in people hand over
@@ -83,22 +85,30 @@ func openProvider(name string, guest delegation.Provider, services appServices, 
 			return nil, err
 		}
 	}
-	p.loadState(services)
+	if err := p.loadState(services); err != nil {
+		return nil, errors.Join(err, p.close())
+	}
 	p.host = &providerHost{
 		name: name, guestType: p.guestType(), record: p.providerRecord, refs: &p.refs,
 		client:     func(source string) *engineClient { return p.clientOf(source, services) },
-		grantStore: services.grantStore, consents: p.consents, usesGrants: p.needsConsent(),
+		grantStore: services.grantStore, consents: p.consents, source: p.sourceNamed,
+		usesGrants: p.needsConsent() || p.hasSources(),
 	}
-	if err := p.openGuest(p.host); err != nil {
+	if err := errors.Join(p.openGuest(p.host), p.host.fault); err != nil {
 		return nil, errors.Join(err, p.close())
 	}
 	p.client.attachIfNone()
 	return p, nil
 }
 
-// loadState takes from the pool what the provider keeps over reloads.
-func (p *provider) loadState(services appServices) {
-	p.consents = p.newConsents(services)
+// loadState takes from the pool what the provider keeps over reloads. The error is
+// of its sources.
+func (p *provider) loadState(services appServices) error {
+	p.consents = p.newConsents("", &p.guestConsent, services)
+	p.allConsents = append(p.allConsents, p.consents)
+	if err := p.loadSources(services); err != nil {
+		return err
+	}
 	// The provider's own engine first: it is the first in the fleet as well, so
 	// that a purge reaches the module before the engines of sources.
 	p.client = p.clientOf("", services)
@@ -106,37 +116,46 @@ func (p *provider) loadState(services appServices) {
 	p.state.unauthorized = p.refs.loadOrNew(p.stateKey("unauthorized", p.traits.Fingerprint), func() caddy.Destructor {
 		return unauthorized.New()
 	}).(*unauthorized.RenewalLimiter)
+	return nil
 }
 
-// issuer is what the provider's engines and grants belong to over reloads.
-func (p *provider) issuer() string {
+// issuerOf is what the engine and the grants of a source belong to over reloads, or
+// those of the provider itself for the empty name.
+func (p *provider) issuerOf(source string) string {
+	if s := p.sourceNamed(source); s != nil && s.Issuer != "" {
+		return s.Issuer
+	}
 	if p.traits.Issuer != "" {
 		return p.traits.Issuer
 	}
 	return p.traits.Fingerprint
 }
 
-// newConsents returns the consents to the provider, with the grants in memory from
-// the pool. These are of this account and database alone: a configuration with
-// others, even one that does not load, must neither find these grants nor drop them.
-func (p *provider) newConsents(services appServices) *grants.Consents {
-	account := fmt.Sprintf("%q %q %p", p.issuer(), p.traits.BaseURL, services.grantStore)
+// newConsents returns the consents to a source, or to the provider itself for the
+// empty name, with the grants in memory from the pool. These are of this account and
+// database alone: a configuration with others, even one that does not load, must
+// neither find these grants nor drop them.
+func (p *provider) newConsents(source string, hooks *guestConsent, services appServices) *grants.Consents {
+	account := fmt.Sprintf("%q %q %q %p", source, p.issuerOf(source), p.traits.BaseURL, services.grantStore)
 	o := grants.ConsentsOptions{
-		Provider: p.name, Store: services.grantStore, Note: p.RecordConsentEvent,
+		Provider: p.name, Source: source, Store: services.grantStore,
+		Note: func(what delegation.ConsentEvent, who delegation.Person) {
+			p.recordConsent(what, actorPlatform, source, who)
+		},
 		Cache: p.refs.loadOrNew(p.stateKey("grants", account), func() caddy.Destructor { return guestState{grants.NewCache()} }).(guestState).Closer.(*grants.Cache),
 	}
-	p.setHooks(&o)
+	hooks.setHooks(&o)
 	return grants.NewConsents(o)
 }
 
 // newClient returns a client of the engine of a source, which it takes from the
 // pool.
 func (p *provider) newClient(source string, services appServices) *engineClient {
-	engine := p.refs.loadOrNew(p.stateKey("tokens", fmt.Sprintf("%q %q %s", source, p.issuer(), services.cacheKey)), func() caddy.Destructor {
+	engine := p.refs.loadOrNew(p.stateKey("tokens", fmt.Sprintf("%q %q %s", source, p.issuerOf(source), services.cacheKey)), func() caddy.Destructor {
 		return newPooledEngine(p.name, services)
 	}).(*pooledEngine)
 	return &engineClient{
-		module: &p.guestModule, consents: p.consents, record: p.providerRecord, source: source, engine: engine,
+		module: &p.guestModule, consents: p.allConsents, record: p.providerRecord, source: source, engine: engine,
 		hits:    tokensTotal.WithLabelValues(p.name, source, string(tokens.RequestHit)),
 		options: services.tokenOptions, fingerprint: p.traits.Fingerprint,
 	}

@@ -24,7 +24,7 @@ import (
 // detached.
 type engineClient struct {
 	module      *guestModule
-	consents    *grants.Consents
+	consents    []*grants.Consents // all of the provider
 	record      *providerRecord
 	source      string // "": the provider's own
 	hits        prometheus.Counter
@@ -90,7 +90,9 @@ func (c *engineClient) Mint(ctx context.Context, id delegation.Identity, refused
 // grants and module by the first.
 func (c *engineClient) Forget(s delegation.Selection) {
 	if c.source == "" {
-		c.consents.Forget(s)
+		for _, consents := range c.consents {
+			consents.Forget(s)
+		}
 		c.module.Forget(s)
 	}
 }

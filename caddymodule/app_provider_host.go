@@ -3,6 +3,8 @@
 package caddymodule
 
 import (
+	"errors"
+	"fmt"
 	"io"
 
 	"github.com/caddyserver/caddy/v2"
@@ -14,7 +16,8 @@ import (
 )
 
 // providerHost is this module as a provider's module sees it: the
-// [delegation.GrantsHost] that is handed to its Open, and a [grants.StoreHost].
+// [delegation.GrantsHost] or [delegation.SourcesHost] that is handed to its Open, and
+// a [grants.StoreHost].
 // Nothing else of a provider can be reached through it.
 type providerHost struct {
 	name       string
@@ -23,7 +26,9 @@ type providerHost struct {
 	client     func(source string) *engineClient
 	grantStore *grants.LazyStore
 	consents   *grants.Consents
-	usesGrants bool // the module needs the database: Start opens it
+	source     func(name string) *providerSource
+	fault      error // of the module's Open; refuses the configuration
+	usesGrants bool  // the module needs the database: Start opens it
 	refs       *poolRefs
 }
 
@@ -64,6 +69,15 @@ func (h *providerHost) Grants() delegation.Grants {
 	return h.consents
 }
 
+// SourceGrants implements [delegation.SourcesHost].
+func (h *providerHost) SourceGrants(source string) delegation.Grants {
+	if s := h.source(source); s != nil {
+		return s.consents
+	}
+	h.fault = errors.Join(h.fault, fmt.Errorf("module %s asks for the grants of %q, which is not among its Sources", h.guestType, source))
+	return h.consents // which nobody can have: it is not opened
+}
+
 // GrantStore implements [grants.StoreHost].
 func (h *providerHost) GrantStore() *grants.LazyStore {
 	h.usesGrants = true
@@ -81,6 +95,7 @@ func (guestState) GoString() string { return "delegate state" }
 
 // Interface guards
 var (
-	_ delegation.GrantsHost = (*providerHost)(nil)
-	_ grants.StoreHost      = (*providerHost)(nil)
+	_ delegation.GrantsHost  = (*providerHost)(nil)
+	_ delegation.SourcesHost = (*providerHost)(nil)
+	_ grants.StoreHost       = (*providerHost)(nil)
 )

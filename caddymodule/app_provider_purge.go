@@ -52,6 +52,9 @@ func (p *provider) countSelected(s delegation.Selection) (n purgeCounts) {
 	for _, other := range p.state.otherEngines() {
 		n.Tokens += other.tokens.Count(s)
 	}
-	n.Lookups = p.countLookups(s) + p.consents.Lookups(s)
+	n.Lookups = p.countLookups(s)
+	for _, consents := range p.allConsents {
+		n.Lookups += consents.Lookups(s)
+	}
 	return n
 }

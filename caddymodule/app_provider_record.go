@@ -68,9 +68,7 @@ func (p *providerRecord) beginMint(ctx context.Context, source string, id *deleg
 			zap.String("outcome", delegation.Outcome(err)),
 			zap.Duration("duration", took),
 		}
-		if source != "" {
-			fields = append(fields, zap.String("source", source))
-		}
+		fields = append(fields, sourceField(source))
 		if err != nil {
 			r := delegation.AsRefusal(err)
 			level = zapcore.WarnLevel

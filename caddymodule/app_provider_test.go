@@ -78,12 +78,12 @@ func TestStateIsShared(t *testing.T) {
 }
 
 // TestGuestsReachTheirHostAlone protects people's tokens from a third party's
-// provider: the host that it is given has the methods of its two interfaces and
+// provider: the host that it is given has the methods of its interfaces and
 // no other, so that no type assertion leads to purges or another's credentials.
 func TestGuestsReachTheirHostAlone(t *testing.T) {
 	host := reflect.TypeFor[*providerHost]()
 	allowed := make(map[string]bool)
-	for _, contract := range []reflect.Type{reflect.TypeFor[delegation.GrantsHost](), reflect.TypeFor[grants.StoreHost]()} {
+	for _, contract := range []reflect.Type{reflect.TypeFor[delegation.GrantsHost](), reflect.TypeFor[delegation.SourcesHost](), reflect.TypeFor[grants.StoreHost]()} {
 		for method := range contract.Methods() {
 			allowed[method.Name] = true
 		}

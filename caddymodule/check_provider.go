@@ -55,7 +55,7 @@ func (p *provider) try(ctx context.Context, c *command.CheckOptions, policies []
 	for _, policy := range policies {
 		q.Routes = append(q.Routes, policy.lines...)
 	}
-	if p.needsConsent() && c.Subject != "" && p.host.usesGrants && !p.host.grantStore.Exists() {
+	if (p.needsConsent() || p.hasSources()) && c.Subject != "" && p.host.usesGrants && !p.host.grantStore.Exists() {
 		tell(delegation.Finding{Step: "grants", Detail: "there is no database yet: start Caddy once, and have somebody connect"})
 		return
 	}
@@ -96,6 +96,9 @@ func checkedDelegation(c *command.CheckOptions, p *provider) *delegation.Delegat
 	}
 	if d.Claim == "" {
 		d.Claim = c.Subject
+	}
+	if source := p.sourceOf(d.Path); source != nil {
+		d.Source = source.Name
 	}
 	return d
 }

@@ -67,7 +67,7 @@ func (c *Connect) handleCallback(w http.ResponseWriter, r *http.Request, rest st
 	default:
 		w.WriteHeader(http.StatusBadRequest)
 	}
-	consentsTotal.WithLabelValues(c.Provider, string(consentCallbackRejected)).Inc()
+	consentsTotal.WithLabelValues(c.Provider, "", string(consentCallbackRejected)).Inc()
 	c.provider.logger.Warn("a callback was not taken", zap.NamedError("cause", err))
 	return nil
 }

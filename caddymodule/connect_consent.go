@@ -34,17 +34,20 @@ const (
 )
 
 // recordConsent counts an event of a person's consent, and logs it for the
-// operator's audit.
-func (p *providerRecord) recordConsent(what delegation.ConsentEvent, by string, who delegation.Person) {
-	consentsTotal.WithLabelValues(p.name, string(what)).Inc()
+// operator's audit. source is empty for a provider without sources.
+func (p *providerRecord) recordConsent(what delegation.ConsentEvent, by, source string, who delegation.Person) {
+	consentsTotal.WithLabelValues(p.name, source, string(what)).Inc()
 	p.logger.Info("consent", append([]zap.Field{
-		zap.String("provider", p.name), zap.String("event", string(what)), zap.String("by", by),
+		zap.String("provider", p.name), sourceField(source), zap.String("event", string(what)), zap.String("by", by),
 	}, p.subjectFields.of(who)...)...)
 }
 
-// RecordConsentEvent records an event that no request of the person has caused.
-func (p *providerRecord) RecordConsentEvent(what delegation.ConsentEvent, who delegation.Person) {
-	p.recordConsent(what, actorPlatform, who)
+// sourceField names a source in log lines; nothing for a provider without any.
+func sourceField(source string) zap.Field {
+	if source == "" {
+		return zap.Skip()
+	}
+	return zap.String("source", source)
 }
 
 // recordCallbackKind records a callback. It does not say whose it is: that is known
@@ -57,7 +60,7 @@ func (p *providerRecord) recordCallbackKind(word delegation.CallbackKind) {
 	case delegation.CallbackNotification:
 		event = consentNotification
 	}
-	p.recordConsent(event, actorPlatform, delegation.Person{})
+	p.recordConsent(event, actorPlatform, "", delegation.Person{})
 }
 
 // startConsent begins a consent flow. by is the actor for the log.
@@ -70,7 +73,7 @@ func (c *Connect) startConsent(ctx context.Context, flow grants.StartRequest, by
 	if err != nil {
 		return nil, err
 	}
-	c.provider.recordConsent(consentBegun, by, flow.Person)
+	c.provider.recordConsent(consentBegun, by, "", flow.Person)
 	if ticket := started.Ticket.Reveal(); ticket != "" {
 		c.provider.ticketLimiter.recordIssued(ticket, started.Expires)
 	}

@@ -32,7 +32,7 @@ func (v *connectRequest) deleteConsent() error {
 	if err := v.consents.Disconnect(v.r.Context(), v.owner); err != nil {
 		return err
 	}
-	v.provider.recordConsent(consentDisconnected, actorUser, v.owner)
+	v.provider.recordConsent(consentDisconnected, actorUser, "", v.owner)
 	v.purgePerson(v.owner)
 	return nil
 }

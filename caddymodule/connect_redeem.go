@@ -62,14 +62,14 @@ func (v *connectRequest) recordRedeemed(redeemed *grants.Redeemed, err error, wh
 	if err != nil {
 		switch delegation.AsRefusal(err).Code {
 		case delegation.AccountConflict:
-			v.provider.recordConsent(consentConflict, actorUser, who)
+			v.provider.recordConsent(consentConflict, actorUser, "", who)
 		case delegation.TokenRejected, delegation.ConsentDenied:
-			v.provider.recordConsent(consentRefused, actorUser, who)
+			v.provider.recordConsent(consentRefused, actorUser, "", who)
 		}
 		return
 	}
 	if redeemed.First {
-		v.provider.recordConsent(consentConnected, actorUser, redeemed.Person)
+		v.provider.recordConsent(consentConnected, actorUser, "", redeemed.Person)
 		v.purgePerson(redeemed.Person)
 	}
 }

@@ -97,7 +97,7 @@ func (v *connectRequest) completeFlow(cookie *consent.Cookie, state string, quer
 			event = consentConflict
 		}
 	}
-	v.provider.recordConsent(event, actorUser, v.owner)
+	v.provider.recordConsent(event, actorUser, "", v.owner)
 	v.purgePerson(v.owner)
 	return err
 }

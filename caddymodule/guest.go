@@ -43,6 +43,7 @@ type guestModule struct {
 	releaser           delegation.Releaser
 	unbinder           delegation.Unbinder
 	checker            delegation.Checker
+	sourceProvider     delegation.SourceProvider
 
 	guestConsent
 }
@@ -57,11 +58,8 @@ func newGuestModule(providerName string, guest delegation.Provider) guestModule 
 	g.releaser, _ = guest.(delegation.Releaser)
 	g.unbinder, _ = guest.(delegation.Unbinder)
 	g.checker, _ = guest.(delegation.Checker)
-	g.starter, _ = guest.(delegation.ConsentStarter)
-	g.callbackReader, _ = guest.(delegation.CallbackReader)
-	g.redeemer, _ = guest.(delegation.Redeemer)
-	g.grantDecoder, _ = guest.(delegation.GrantDecoder)
-	g.consentProber, _ = guest.(delegation.ConsentProber)
+	g.sourceProvider, _ = guest.(delegation.SourceProvider)
+	g.guestConsent = newGuestConsent(guest)
 	return g
 }
 

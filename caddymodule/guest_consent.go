@@ -13,14 +13,27 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 )
 
-// guestConsent are a module's interfaces for consent flows, see
-// consent_provider.go in package delegation; nil where it does not implement one.
+// guestConsent are the interfaces for consent flows of a module, or of the hooks of
+// one of its sources, see consent_provider.go in package delegation; nil where it
+// does not implement one.
 type guestConsent struct {
 	starter        delegation.ConsentStarter
 	callbackReader delegation.CallbackReader
 	redeemer       delegation.Redeemer
 	grantDecoder   delegation.GrantDecoder
 	consentProber  delegation.ConsentProber
+	grantRevoker   delegation.GrantRevoker
+}
+
+// newGuestConsent looks up the interfaces of a module or of a source's hooks.
+func newGuestConsent(hooks any) (g guestConsent) {
+	g.starter, _ = hooks.(delegation.ConsentStarter)
+	g.callbackReader, _ = hooks.(delegation.CallbackReader)
+	g.redeemer, _ = hooks.(delegation.Redeemer)
+	g.grantDecoder, _ = hooks.(delegation.GrantDecoder)
+	g.consentProber, _ = hooks.(delegation.ConsentProber)
+	g.grantRevoker, _ = hooks.(delegation.GrantRevoker)
+	return g
 }
 
 // needsConsent reports whether the module is a [delegation.ConsentStarter].
@@ -127,6 +140,18 @@ func (g guestProber) ProbeGrant(ctx context.Context, stored *delegation.Grant) d
 		return nil
 	})
 	return result
+}
+
+// canRevoke reports whether the platform can be told that its user has left: by a
+// [delegation.GrantRevoker].
+func (g *guestConsent) canRevoke() bool { return g.grantRevoker != nil }
+
+// revokeGrant calls [delegation.GrantRevoker.RevokeGrant] of hooks that
+// [guestConsent.canRevoke].
+func (g *guestConsent) revokeGrant(ctx context.Context, stored *delegation.Grant) (err error) {
+	defer refusePanic(&err)
+	defer background.Recover("revoking a grant", &err)
+	return g.grantRevoker.RevokeGrant(delegation.WithoutValues(ctx), stored)
 }
 
 // errNothingReturned refuses a call for which a module returned neither a result

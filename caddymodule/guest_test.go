@@ -47,7 +47,7 @@ func TestH10_OneOwner(t *testing.T) {
 
 // TestGuestInterfacesAreResolvedAtLoad protects the path of a request from
 // looking up again what a provider's module can do: in guest*.go only
-// newGuestModule asserts the interfaces of one. A credential is a new value of
+// newGuestModule and newGuestConsent, which run at load, assert the interfaces of one. A credential is a new value of
 // each request.
 func TestGuestInterfacesAreResolvedAtLoad(t *testing.T) {
 	paths, err := filepath.Glob("guest*.go")
@@ -72,7 +72,7 @@ func TestGuestInterfacesAreResolvedAtLoad(t *testing.T) {
 				case *ast.TypeAssertExpr:
 					switch name := assertedInterface(n); {
 					case name == "" || name == "SecretLister":
-					case f.Name.Name == "newGuestModule":
+					case f.Name.Name == "newGuestModule" || f.Name.Name == "newGuestConsent":
 						resolved++
 					default:
 						t.Errorf("%s: delegation.%s: resolve it in newGuestModule", files.Position(n.Pos()), name)

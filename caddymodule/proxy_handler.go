@@ -90,6 +90,9 @@ func (h *Handler) authorize(w http.ResponseWriter, r *http.Request, repl *caddy.
 	d.Method, d.Upgrade = policy.WireMethod(r)
 	path, match, denied := h.judgePath(r, d.Method, d.Upgrade)
 	d.Path, d.Scopes, d.Public = path, match.Scopes, match.Public
+	if p.source = h.provider.sourceOf(path); p.source != nil {
+		d.Source = p.source.Name
+	}
 	if d.Public {
 		return checkPublicOrigin(h.app.origins, w, r, d.Upgrade)
 	}

@@ -20,7 +20,8 @@ type Allow struct {
 	// `/**` for any number of them.
 	Path string `json:"path"`
 
-	// Scopes replace the provider's for this route; they must be among them.
+	// Scopes replace those of the provider, or of the source that the path names,
+	// for this route; they must be among them.
 	Scopes []string `json:"scopes,omitempty"`
 }
 
@@ -40,7 +41,7 @@ func compilePolicy(lines []Allow, p *provider) (*policy.Table, error) {
 	if len(routes) == 0 {
 		return nil, fmt.Errorf("provider %s: the route policy is empty: add an `allow` line", p.name)
 	}
-	table, err := policy.New(routes, p.traits.Scopes)
+	table, err := p.newTable(routes)
 	if err != nil {
 		return nil, fmt.Errorf("allow: %w", err)
 	}
@@ -48,7 +49,11 @@ func compilePolicy(lines []Allow, p *provider) (*policy.Table, error) {
 		if !table.Upgrades(i) {
 			continue
 		}
-		upstream, err := p.Upstream(&delegation.Delegation{Provider: p.name, Path: route.Pattern, Upgrade: true})
+		d := &delegation.Delegation{Provider: p.name, Path: route.Pattern, Upgrade: true}
+		if source := p.sourceOf(route.Pattern); source != nil {
+			d.Source = source.Name
+		}
+		upstream, err := p.Upstream(d)
 		if err != nil {
 			return nil, err
 		}
@@ -57,4 +62,16 @@ func compilePolicy(lines []Allow, p *provider) (*policy.Table, error) {
 		}
 	}
 	return table, nil
+}
+
+// newTable compiles routes by the scopes of the provider, or of its sources.
+func (p *provider) newTable(routes []delegation.Route) (*policy.Table, error) {
+	if !p.hasSources() {
+		return policy.New(routes, p.traits.Scopes)
+	}
+	sources := make([]policy.Source, len(p.sources))
+	for i, s := range p.sources {
+		sources[i] = policy.Source{Name: s.Name, Scopes: s.Scopes, Covers: s.covers}
+	}
+	return policy.NewOfSources(routes, sources)
 }

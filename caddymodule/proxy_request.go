@@ -30,6 +30,7 @@ type proxiedRequest struct {
 	// The handler's decisions.
 	directive    *ProviderDirective
 	provider     *provider
+	source       *providerSource // that the path names; nil for a provider without sources
 	policy       *policy.Table
 	headerRules  *ForwardedHeaders
 	delegation   delegation.Delegation

@@ -28,6 +28,9 @@ type problem struct {
 	Status  int             `json:"status"`
 	Code    delegation.Code `json:"code"`
 	Message string          `json:"message"`
+
+	// RequiredScopes are in consent_required, where the user has consented to less.
+	RequiredScopes []string `json:"required_scopes,omitempty"`
 }
 
 func problemBody(refusal *delegation.Refusal) []byte {
@@ -37,6 +40,8 @@ func problemBody(refusal *delegation.Refusal) []byte {
 		Status:  refusal.Status(),
 		Code:    refusal.Code,
 		Message: refusal.Message(),
+
+		RequiredScopes: refusal.RequiredScopes,
 	})
 	return body
 }

@@ -185,7 +185,7 @@ func TestMydexConsentLog(t *testing.T) {
 		t.Errorf("%d %s", a.StatusCode, a.body)
 	}
 	counted := func(event string) bool {
-		return strings.Contains(newAdmin(t, c.Stack).send(http.MethodGet, "/metrics", "").body, `caddy_delegate_consents_total{event="`+event+`",provider="mydex"}`)
+		return strings.Contains(newAdmin(t, c.Stack).send(http.MethodGet, "/metrics", "").body, `caddy_delegate_consents_total{event="`+event+`",provider="mydex",source=""}`)
 	}
 	c.browser("").do(http.MethodPost, "/connect/mydex/callback/"+mydexSegment, "{}")
 	for _, event := range []string{"conflict", "suspended", "forgotten", "not_taken"} {

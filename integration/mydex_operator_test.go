@@ -97,7 +97,7 @@ func TestMydexOperatorStart(t *testing.T) {
 
 	metrics := office.send(http.MethodGet, "/metrics", "")
 	for _, event := range []string{"begun", "told", "connected"} {
-		if !strings.Contains(metrics.body, `caddy_delegate_consents_total{event="`+event+`",provider="mydex"}`) {
+		if !strings.Contains(metrics.body, `caddy_delegate_consents_total{event="`+event+`",provider="mydex",source=""}`) {
 			t.Errorf("%s is not counted", event)
 		}
 	}

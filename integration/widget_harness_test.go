@@ -103,7 +103,7 @@ func (w *widgetRig) redeemIn(b *browser, specialToken string) answer {
 // consents is how often an event was counted; the counters are the process's.
 func (w *widgetRig) consents(b *browser, event string) (n int) {
 	w.t.Helper()
-	name := `caddy_delegate_consents_total{event="` + event + `",provider="widget"} `
+	name := `caddy_delegate_consents_total{event="` + event + `",provider="widget",source=""} `
 	for line := range strings.Lines(b.do(http.MethodGet, "/metrics", "").body) {
 		if value, ok := strings.CutPrefix(line, name); ok {
 			n, _ = strconv.Atoi(strings.TrimSpace(value))

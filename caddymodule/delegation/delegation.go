@@ -18,6 +18,10 @@ type Delegation struct {
 	// Provider is the configured name of the provider.
 	Provider string
 
+	// Source is the data source that the first segment of Path names, for a
+	// [SourceProvider]; empty otherwise.
+	Source string
+
 	// Person is the signed-in user. Zero when Public.
 	Person
 

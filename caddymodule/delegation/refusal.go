@@ -123,6 +123,11 @@ type Refusal struct {
 	// Allow lists the allowed methods; only used with method_not_allowed.
 	Allow []string
 
+	// RequiredScopes are the scopes that the request needs, where the person has
+	// consented to less; only used with consent_required. The client is told them,
+	// so that its page can ask for more.
+	RequiredScopes []string
+
 	cause   error
 	message string // replaces the code's, unless empty
 }

@@ -74,14 +74,38 @@ type Match struct {
 // without scopes, and all that a line may ask for. An error names the line by its
 // number, from 1, and says how to correct it.
 func New(routes []delegation.Route, scopes []string) (*Table, error) {
+	c := ceiling{scopes: sorted(scopes), check: func(scope string) error {
+		if !slices.Contains(scopes, scope) {
+			return fmt.Errorf("scope %s is not among the provider's: add it to `scopes` of the provider, or remove it here", scope)
+		}
+		return nil
+	}}
+	return compile(routes, func(delegation.Route) (ceiling, error) { return c, nil })
+}
+
+// ceiling is what a line may ask for.
+type ceiling struct {
+	scopes []string // of lines without scopes, sorted
+	check  func(scope string) error
+}
+
+// compile makes a table of routes, each below a ceiling. ceilingOf is called with
+// routes whose pattern was checked.
+func compile(routes []delegation.Route, ceilingOf func(delegation.Route) (ceiling, error)) (*Table, error) {
 	t := &Table{lines: make([]compiledRoute, len(routes))}
-	ceiling := sorted(scopes)
 	for i, r := range routes {
-		methods, err := compileRoute(r, ceiling)
+		var below ceiling
+		methods, err := compileMethods(r)
+		if err == nil {
+			below, err = ceilingOf(r)
+		}
+		if err == nil {
+			err = checkScopes(r, below)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("line %d (%s): %w", i+1, describeRoute(r), err)
 		}
-		l := compiledRoute{pattern: r.Pattern, methods: methods, scopes: ceiling, public: r.Public}
+		l := compiledRoute{pattern: r.Pattern, methods: methods, scopes: below.scopes, public: r.Public}
 		switch {
 		case r.Public:
 			l.scopes = nil
@@ -108,30 +132,32 @@ func describeRoute(r delegation.Route) string {
 	return strings.TrimSpace(strings.Join(r.Methods, ",") + " " + r.Pattern)
 }
 
-// compileRoute returns the methods of a route, whose parts it checks.
-func compileRoute(r delegation.Route, ceiling []string) (methodSet, error) {
+// compileMethods returns the methods of a route, whose pattern it checks.
+func compileMethods(r delegation.Route) (methodSet, error) {
 	methods, err := parseMethods(r.Methods)
 	if err != nil {
 		return 0, err
 	}
-	if err := checkPattern(r.Pattern); err != nil {
-		return 0, err
-	}
+	return methods, checkPattern(r.Pattern)
+}
+
+// checkScopes checks the scopes of a route.
+func checkScopes(r delegation.Route, below ceiling) error {
 	if r.Public && len(r.Scopes) > 0 {
-		return 0, errors.New("a public route is sent without a token: remove its scopes")
+		return errors.New("a public route is sent without a token: remove its scopes")
 	}
 	for i, scope := range r.Scopes {
 		if err := checkScope(scope); err != nil {
-			return 0, err
+			return err
 		}
 		if slices.Contains(r.Scopes[:i], scope) {
-			return 0, fmt.Errorf("scope %s is listed twice: remove one", scope)
+			return fmt.Errorf("scope %s is listed twice: remove one", scope)
 		}
-		if _, ok := slices.BinarySearch(ceiling, scope); !ok {
-			return 0, fmt.Errorf("scope %s is not among the provider's: add it to `scopes` of the provider, or remove it here", scope)
+		if err := below.check(scope); err != nil {
+			return err
 		}
 	}
-	return methods, nil
+	return nil
 }
 
 // linesOf returns the list of line numbers at a pattern's node.
