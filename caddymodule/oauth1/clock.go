@@ -7,10 +7,8 @@ import (
 	"time"
 )
 
-const (
-	minSkew = 5 * time.Second // below that, two requests may have overtaken each other
-	maxSkew = 24 * time.Hour  // beyond that, the vendor's date is not to be trusted
-)
+// maxSkew is the difference beyond which a vendor's date is not to be trusted.
+const maxSkew = 24 * time.Hour
 
 // Clock gives the timestamps of one client at one vendor, in Unix seconds. They
 // never decrease, because some vendors refuse one that is lower than that of an
@@ -30,18 +28,21 @@ func (c *Clock) Timestamp() int64 {
 	return c.last
 }
 
-// Correct sets the clock by that of a vendor which has refused a timestamp, so that
-// a machine whose clock is wrong can go on. A date that differs by less than 5 s
-// from what it gives, or by more than a day from the machine's, is ignored.
-func (c *Clock) Correct(vendor time.Time) {
+// Correct sets the clock by that of a vendor which has refused a request, so that a
+// machine whose clock is wrong can go on. A date that differs by less than the
+// tolerance from what the clock gives, or by more than a day from the machine's, is
+// ignored; changed reports whether it was not.
+func (c *Clock) Correct(vendor time.Time, tolerance time.Duration) (changed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
 	skew := vendor.Sub(now)
-	if ahead := vendor.Sub(time.Unix(c.last, 0)); skew.Abs() > maxSkew || c.last > 0 && ahead.Abs() < minSkew {
-		return
+	given := time.Unix(max(c.last, now.Add(c.skew).Unix()), 0)
+	if skew.Abs() > maxSkew || vendor.Sub(given).Abs() < tolerance {
+		return false
 	}
 	c.skew, c.last = skew, 0
+	return true
 }
 
 // Close implements [io.Closer]: there is nothing to end.

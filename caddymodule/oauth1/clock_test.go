@@ -26,15 +26,15 @@ func TestClock(t *testing.T) {
 		// The machine was ahead, and is set back.
 		c.last += 100
 		at(110, "after the machine's clock was set back")
-		c.Correct(time.Now().Add(103 * time.Second))
+		c.Correct(time.Now().Add(103*time.Second), 5*time.Second)
 		at(110, "refused by a vendor that is as good as there: a request has overtaken another")
-		c.Correct(time.Now())
+		c.Correct(time.Now(), 5*time.Second)
 		at(10, "refused by a vendor whose clock is the machine's")
-		c.Correct(time.Now().Add(10 * time.Minute))
+		c.Correct(time.Now().Add(10*time.Minute), 5*time.Second)
 		at(610, "refused by a vendor whose clock is 10 minutes ahead")
 		time.Sleep(10 * time.Second)
 		at(620, "later")
-		c.Correct(time.Now().Add(48 * time.Hour))
+		c.Correct(time.Now().Add(48*time.Hour), 5*time.Second)
 		at(620, "refused by a vendor with a date from nowhere")
 	})
 }

@@ -25,6 +25,7 @@ const maxAnswer = 64 << 10
 // text: it may repeat a secret, or name a person.
 type answer struct {
 	status     int
+	header     http.Header
 	retryAfter time.Duration
 	body       []byte
 	isHTML     bool
@@ -34,7 +35,9 @@ type answer struct {
 // do sends a request, once, and reads the answer. The error says why there is none,
 // and wraps [delegation.ErrNotSent] if the vendor cannot have got the request.
 func (h *sourceHost) do(req *http.Request) (*answer, error) {
-	req.Header.Set("Accept", "application/json")
+	if req.Header["Accept"] == nil {
+		req.Header["Accept"] = []string{"application/json"}
+	}
 	res, err := h.client.Do(req) //nolint:gosec // the operator's own address
 	if err != nil {
 		// Of err's own text nothing: it holds the address, and with it a token.
@@ -44,7 +47,7 @@ func (h *sourceHost) do(req *http.Request) (*answer, error) {
 		return nil, errors.New(neterror.Cause(err))
 	}
 	defer func() { _ = res.Body.Close() }()
-	a := &answer{status: res.StatusCode, retryAfter: oauth.RetryAfter(res.Header, time.Now())}
+	a := &answer{status: res.StatusCode, header: res.Header, retryAfter: oauth.RetryAfter(res.Header, time.Now())}
 	if a.body, err = io.ReadAll(io.LimitReader(res.Body, maxAnswer+1)); err != nil {
 		return nil, errors.New(neterror.Cause(err))
 	}

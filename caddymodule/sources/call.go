@@ -82,6 +82,41 @@ func (c *Call) accepts(status int) bool {
 	return slices.Contains(c.OK, status)
 }
 
+// sendCall makes a call with the values, authenticated as a protocol does.
+type sendCall func(ctx context.Context, call *Call, values map[string]string) (*answer, error)
+
+// afterConnect makes the call without which the vendor has no data; nil: there is none.
+func (h *sourceHost) afterConnect(ctx context.Context, call *Call, person delegation.Person, values map[string]string, send sendCall) error {
+	if call == nil {
+		return nil
+	}
+	if call.uses("id") {
+		id, err := h.grants.PairwiseID(ctx, person)
+		if err != nil {
+			return err
+		}
+		values["id"] = id
+	}
+	const what = "the call after connecting"
+	a, err := send(ctx, call, values)
+	if err != nil {
+		return unreachable(what, err)
+	}
+	if !call.accepts(a.status) {
+		return a.refusal(what)
+	}
+	return nil
+}
+
+// setAPIHeaders sets the headers of data calls on a request to the API's host.
+func (c *Config) setAPIHeaders(req *http.Request) {
+	for name, value := range c.APIHeaders {
+		if hostPort(req.URL) == hostPort(c.API) {
+			req.Header.Set(name, value.Reveal())
+		}
+	}
+}
+
 // callValues are the values of a call for a grant.
 func (p *oauth2Source) callValues(tokens *delegation.GrantTokens, account string) map[string]string {
 	return map[string]string{
@@ -102,10 +137,6 @@ func (p *oauth2Source) send(ctx context.Context, call *Call, values map[string]s
 	case "basic":
 		p.setBasic(req)
 	}
-	for name, value := range p.config.APIHeaders {
-		if hostPort(req.URL) == hostPort(p.config.API) {
-			req.Header.Set(name, value.Reveal())
-		}
-	}
+	p.config.setAPIHeaders(req)
 	return p.do(req)
 }

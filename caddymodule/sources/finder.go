@@ -25,6 +25,8 @@ type finder struct {
 	host     *sourceHost
 	reply    *tokenReply
 	redirect url.Values
+	as       delegation.Credential // of the new consent, for calls to the API
+	secrets  []delegation.Secret   // that neither account nor label may repeat
 
 	answers map[string]map[string]any // of the addresses that were asked
 }
@@ -94,9 +96,9 @@ func (f *finder) get(ctx context.Context, u *url.URL) (map[string]any, error) {
 	if all, ok := f.answers[address]; ok {
 		return all, nil
 	}
-	a, err := f.host.getAs(ctx, f.config, u, f.reply.tokens.Access)
+	a, err := f.host.getAs(ctx, f.config, u, f.as)
 	if err != nil || a.status >= http.StatusInternalServerError {
-		a, err = f.host.getAs(ctx, f.config, u, f.reply.tokens.Access)
+		a, err = f.host.getAs(ctx, f.config, u, f.as)
 	}
 	const what = "asking for the account"
 	if err != nil {
@@ -117,13 +119,12 @@ func (f *finder) get(ctx context.Context, u *url.URL) (map[string]any, error) {
 }
 
 // getAs asks one of the API's addresses as a person.
-func (h *sourceHost) getAs(ctx context.Context, c *Config, u *url.URL, access delegation.Secret) (*answer, error) {
+func (h *sourceHost) getAs(ctx context.Context, c *Config, u *url.URL, as delegation.Credential) (*answer, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
 		return nil, errors.New("the request cannot be made")
 	}
-	signed := &credential{delegation.Bearer{Token: &delegation.Token{Access: access}}, c.APIHeaders}
-	if err := signed.Apply(req); err != nil {
+	if err := (&credential{as, c.APIHeaders}).Apply(req); err != nil {
 		return nil, err
 	}
 	return h.do(req)
@@ -172,7 +173,7 @@ func (f *finder) granted(ctx context.Context) ([]string, error) {
 // holdsSecret reports whether a text that browsers and operators are told repeats one
 // of the tokens.
 func (f *finder) holdsSecret(text string) bool {
-	for _, s := range []delegation.Secret{f.reply.tokens.Access, f.reply.tokens.Refresh, f.config.ClientSecret} {
+	for _, s := range f.secrets {
 		if s.Reveal() != "" && strings.Contains(text, s.Reveal()) {
 			return true
 		}

@@ -68,6 +68,11 @@ func (c *Config) checkOAuth2() error {
 	case (c.ClientAuth == ClientAuthBody || c.ClientAuth == ClientAuthBasic || c.ClientAuth == "") && c.ClientSecret.Reveal() == "" && c.LoadSecret == nil:
 		return errors.New("client_secret is missing: give it, or let the client be a public one")
 	}
+	return c.checkLookups()
+}
+
+// checkLookups refuses a look-up that would send a token to a stranger.
+func (c *Config) checkLookups() error {
 	for _, l := range []*Lookup{c.Account, c.Label, c.Granted} {
 		for ; l != nil; l = l.Or {
 			// Its request carries the access token.

@@ -17,6 +17,11 @@ type grantBearer struct {
 	grant *delegation.Grant
 }
 
+// bearer returns the credential of an access token.
+func bearer(access delegation.Secret) delegation.Bearer {
+	return delegation.Bearer{Token: &delegation.Token{Access: access}}
+}
+
 // credential implements [protocol]: the grant's access token, or the next one if it is
 // about to end.
 func (p *oauth2Source) credential(ctx context.Context, d *delegation.Delegation, g *delegation.Grant) (delegation.Credential, error) {
@@ -94,7 +99,7 @@ func (p *oauth2Source) diagnose(ctx context.Context, _ *delegation.Delegation, r
 	if !ok || c.grant.Tokens.Refresh.Reveal() != "" {
 		return nil
 	}
-	if u := p.probeURL(); u != nil {
+	if u := p.config.probeURL(); u != nil {
 		ctx, cancel := context.WithTimeout(ctx, delegation.DefaultTimeout)
 		defer cancel()
 		if p.probe(ctx, c.grant) != delegation.ProbeRefused {

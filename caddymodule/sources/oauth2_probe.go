@@ -11,8 +11,8 @@ import (
 )
 
 // probeURL returns the address that every access token may read; nil if none is known.
-func (p *oauth2Source) probeURL() *url.URL {
-	for l := p.config.Account; l != nil; l = l.Or {
+func (c *Config) probeURL() *url.URL {
+	for l := c.Account; l != nil; l = l.Or {
 		if l.In == InAnswer {
 			return l.URL
 		}
@@ -32,7 +32,7 @@ func (p *oauth2Source) ProbeGrant(ctx context.Context, g *delegation.Grant) dele
 		return delegation.ProbeUnknown
 	case !isUsable(g):
 		return delegation.ProbeRefused
-	case p.probeURL() == nil:
+	case p.config.probeURL() == nil:
 		return delegation.ProbeAccepted
 	default:
 		return p.probe(ctx, g)
@@ -40,7 +40,7 @@ func (p *oauth2Source) ProbeGrant(ctx context.Context, g *delegation.Grant) dele
 }
 
 func (p *oauth2Source) probe(ctx context.Context, g *delegation.Grant) delegation.ProbeResult {
-	a, err := p.getAs(ctx, p.config, p.probeURL(), g.Tokens.Access)
+	a, err := p.getAs(ctx, p.config, p.config.probeURL(), bearer(g.Tokens.Access))
 	switch {
 	case err != nil:
 		return delegation.ProbeUnknown

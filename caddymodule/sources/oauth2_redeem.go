@@ -86,7 +86,10 @@ func (p *oauth2Source) Redeem(ctx context.Context, r *delegation.Redemption) (*d
 	if result.Secret, err = p.sealSecret(redirect); err != nil {
 		return nil, err
 	}
-	f := &finder{config: p.config, host: &p.sourceHost, reply: reply, redirect: r.Handed}
+	f := &finder{
+		config: p.config, host: &p.sourceHost, reply: reply, redirect: r.Handed, as: bearer(reply.tokens.Access),
+		secrets: []delegation.Secret{reply.tokens.Access, reply.tokens.Refresh, p.config.ClientSecret},
+	}
 	if result.Account, err = p.account(ctx, f, r.Grant); err != nil {
 		return nil, err
 	}
@@ -96,7 +99,7 @@ func (p *oauth2Source) Redeem(ctx context.Context, r *delegation.Redemption) (*d
 	if result.Scopes, err = p.granted(ctx, f, r); err != nil {
 		return nil, err
 	}
-	return result, p.afterConnect(ctx, r.Person, result)
+	return result, p.afterConnect(ctx, p.config.AfterConnect, r.Person, p.callValues(&result.Tokens, result.Account), p.send)
 }
 
 // refusalOfCode returns the refusal of a code that was not exchanged.
@@ -133,30 +136,6 @@ func (p *oauth2Source) granted(ctx context.Context, f *finder, r *delegation.Red
 		return nil, nil
 	}
 	return p.config.asked(r.Scopes, r.Grant), nil
-}
-
-// afterConnect makes the call without which the vendor has no data.
-func (p *oauth2Source) afterConnect(ctx context.Context, person delegation.Person, result *delegation.ConsentResult) error {
-	call := p.config.AfterConnect
-	if call == nil {
-		return nil
-	}
-	values := p.callValues(&result.Tokens, result.Account)
-	if call.uses("id") {
-		id, err := p.grants.PairwiseID(ctx, person)
-		if err != nil {
-			return err
-		}
-		values["id"] = id
-	}
-	a, err := p.send(ctx, call, values)
-	if err != nil {
-		return unreachable("the call after connecting", err)
-	}
-	if !call.accepts(a.status) {
-		return a.refusal("the call after connecting")
-	}
-	return nil
 }
 
 // grantSecret is what the Secret of a grant holds, as JSON. Once released the names

@@ -38,6 +38,7 @@ func newSource(c Config) (*source, error) {
 	}
 	s.upstream = delegation.UpstreamAt(c.API)
 	s.upstream.Mount = "/" + c.Name
+	s.upstream.CredentialInURL = c.SignatureInQuery
 	return s, nil
 }
 
@@ -59,6 +60,7 @@ func (s *source) open(host delegation.SourcesHost) {
 	s.protocol.open(sourceHost{
 		grants: s.grants, logger: host.Logger(), client: s.client,
 		tokens: func(mint delegation.Mint) delegation.Tokens { return host.SourceTokens(s.config.Name, mint) },
+		retain: host.RetainShared,
 	})
 }
 
