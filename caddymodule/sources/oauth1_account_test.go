@@ -148,7 +148,7 @@ func TestOAuth1Config(t *testing.T) {
 		c := Config{Name: "lab", Protocol: OAuth1, Signature: "HMAC-SHA1", RequestTokenURL: elsewhere, TokenURL: elsewhere, AuthURL: elsewhere, ClientID: "app", ClientSecret: delegation.NewSecret("s")}
 		c.API, _ = url.Parse("https://api.example")
 		change(&c)
-		if _, err := New("study", []Config{c}); err == nil || !strings.HasPrefix(err.Error(), "source lab: "+want) {
+		if _, err := New([]Config{c}); err == nil || !strings.HasPrefix(err.Error(), "source lab: "+want) {
 			t.Errorf("%v\nwant %s…", err, want)
 		}
 	}

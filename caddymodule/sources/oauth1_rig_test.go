@@ -74,7 +74,7 @@ func newSignedRig(t *testing.T, change func(*Config)) *signedRig {
 	}
 	r.vendor.sha256 = c.Signature == "HMAC-SHA256"
 	var err error
-	if r.Provider, err = New("study", []Config{c}); err != nil {
+	if r.Provider, err = New([]Config{c}); err != nil {
 		t.Fatal(err)
 	}
 	core, logs := observer.New(zapcore.DebugLevel)
