@@ -5,7 +5,6 @@ package sources
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/url"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
@@ -53,9 +52,9 @@ func newOAuth2(c *Config) (protocol, error) {
 		p.find = newSMARTDiscovery(c, &p.sourceHost).find
 	}
 	if c.ClientAuth == ClientAuthKey {
-		key, err := oauth.ParseClientKey(c.ClientKey.Reveal())
+		key, err := c.parseClientKey()
 		if err != nil {
-			return nil, fmt.Errorf("client_key: %w", err)
+			return nil, err
 		}
 		p.assertion = func(audience string) (string, error) {
 			return key.Assertion(c.ClientID, audience, oauth.MaxAssertionLifetime)
