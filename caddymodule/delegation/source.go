@@ -37,8 +37,8 @@ type Source struct {
 	// Scopes are the default of every route of the source and the ceiling of what
 	// its `allow` lines may ask for. Empty: lines may have no scopes, or any.
 	Scopes []string
-	// Covers reports whether a granted scope covers a needed one, such as
-	// patient/*.rs the scope patient/Observation.rs. Nil: only if they are equal.
+	// Covers reports whether granted scopes, or Scopes as the ceiling of `allow`
+	// lines, permit what a needed scope names. Nil: only if it is one of them.
 	Covers func(granted []string, needed string) bool
 	// Issuer is the token endpoint, as in [Traits].
 	Issuer string

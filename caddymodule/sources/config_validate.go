@@ -93,11 +93,21 @@ func (c *Config) checkProtocol() error {
 	}, "OAuth 1.0a: request_token_url is none"
 	if c.Protocol == OAuth1 {
 		others, protocol = []setting{
-			{"client_auth", c.ClientAuth != ""}, {"client_key", c.ClientKey.Reveal() != ""}, {"issuer", c.Issuer != ""},
-			{"scopes", len(c.Scopes) > 0}, {"scope_separator", c.ScopeSeparator != ""}, {"covers", c.Covers != ""},
-			{"pkce", c.NoPKCE}, {"token_param", len(c.TokenParams) > 0}, {"refresh_param", len(c.RefreshParams) > 0},
-			{"refresh", c.Refresh != ""}, {"refresh_url", c.RefreshURL != nil}, {"refresh_life", c.RefreshLife != 0},
-			{"grace", c.Grace != 0}, {"reply", !c.Reply.isZero()}, {"granted", c.Granted != nil},
+			{"client_auth", c.ClientAuth != ""},
+			{"client_key", c.ClientKey.Reveal() != ""},
+			{"issuer", c.Issuer != ""},
+			{"scopes", len(c.Scopes) > 0},
+			{"scope_separator", c.ScopeSeparator != ""},
+			{"covers", c.Covers != ""},
+			{"pkce", c.NoPKCE},
+			{"token_param", len(c.TokenParams) > 0},
+			{"refresh_param", len(c.RefreshParams) > 0},
+			{"refresh", c.Refresh != ""},
+			{"refresh_url", c.RefreshURL != nil},
+			{"refresh_life", c.RefreshLife != 0},
+			{"grace", c.Grace != 0},
+			{"reply", !c.Reply.isZero()},
+			{"granted", c.Granted != nil},
 		}, "OAuth 2: request_token_url is an address"
 	}
 	for _, s := range others {

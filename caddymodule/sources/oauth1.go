@@ -31,17 +31,6 @@ func newOAuth1(c *Config) (protocol, error) {
 		return nil, errors.New("OAuth 1.0a needs request_token_url, auth_url and access_token_url")
 	case c.ClientID == "" || c.ClientSecret.Reveal() == "":
 		return nil, errors.New("OAuth 1.0a needs client_id and client_secret: every request is signed with them")
-	case c.Signature != string(oauth1.HMACSHA1) && c.Signature != string(oauth1.HMACSHA256):
-		return nil, fmt.Errorf("signature is %s or %s, not %q", oauth1.HMACSHA1, oauth1.HMACSHA256, c.Signature)
-	case len(c.TokenParams)+len(c.RefreshParams) > 0:
-		return nil, errors.New("parameters of the exchange and of the refresh are OAuth 2.0's: remove them, or request_token_url")
-	}
-	for _, l := range []*Lookup{c.Account, c.Label, c.Granted} {
-		for ; l != nil; l = l.Or {
-			if l.In == InIDToken || l.In == InAccess {
-				return nil, fmt.Errorf("OAuth 1.0a has no claims of an %s: look in reply, redirect or get", l.In)
-			}
-		}
 	}
 	if err := c.checkLookups(); err != nil {
 		return nil, err

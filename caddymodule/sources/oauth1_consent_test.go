@@ -22,7 +22,8 @@ func TestOAuth1Legs(t *testing.T) {
 		"in the query":     func(c *Config) { c.SignatureInQuery = true },
 		"callback at page": func(c *Config) { c.CallbackAtAuthorize = true },
 		"parameters": func(c *Config) {
-			c.AuthorizeParams = map[string]string{"scope": "read,write", "back": RedirectURI, "oauth_token": "pasted"}
+			c.AuthorizeParams = map[string]string{"perms": "read,write", "back": RedirectURI}
+			c.AuthURL.RawQuery += "&oauth_token=pasted"
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -44,7 +45,7 @@ func TestOAuth1Legs(t *testing.T) {
 			if u.Path != "/oauth/authorize" || q.Get("lang") != "en" || q.Get("oauth_token") != canaryRequestToken || len(q["oauth_token"]) != 1 || (q.Get("oauth_callback") == signedReturn) != c.CallbackAtAuthorize || strings.Contains(page.URL, url.QueryEscape(canaryRequest)) {
 				t.Errorf("the page is %s", page.URL)
 			}
-			if c.AuthorizeParams != nil && (q.Get("scope") != "read,write" || q.Get("back") != signedReturn) {
+			if c.AuthorizeParams != nil && (q.Get("perms") != "read,write" || q.Get("back") != signedReturn) {
 				t.Errorf("the page is %s", page.URL)
 			}
 			result, err := r.redeem(page, redirected(canaryRequestToken, canaryVerifier), nil)
@@ -102,6 +103,17 @@ func TestOAuth1Redirect(t *testing.T) {
 		} else if code, text := r.code(err); code != delegation.TokenRejected {
 			t.Errorf("%s: %s", name, text)
 		}
+	}
+	// A vendor that reports a problem has ended the flow, whatever else it sends (T61).
+	refused := redirected(canaryRequestToken, canaryVerifier)
+	refused.Set("oauth_problem", "permission_denied")
+	if _, err := r.redeem(page, refused, nil); delegation.AsRefusal(err).Code != delegation.ConsentDenied {
+		t.Errorf("permission_denied: %v", err)
+	}
+	refused.Set("oauth_problem", "canary")
+	_, err = r.redeem(page, refused, nil)
+	if code, text := r.code(err); code != delegation.ConsentDenied {
+		t.Errorf("a problem of its own: %s", text)
 	}
 	if calls := r.vendor.seen(); len(calls) != 0 {
 		t.Errorf("the vendor was asked: %+v", calls)

@@ -59,7 +59,7 @@ func (p *oauth1Protocol) diagnose(ctx context.Context, _ *delegation.Delegation,
 	case oauth1.TokenFault:
 		return p.grants.Suspend(ctx, c.grant)
 	case oauth1.ClientFault:
-		return delegation.Refuse(delegation.CredentialsRejected, fmt.Errorf("the API does not accept the signature: %s: check client_id, client_secret and signature", c.problem))
+		return delegation.Refuse(delegation.CredentialsRejected, fmt.Errorf("the API does not accept the signature: %w: check client_id, client_secret and signature", c.problem))
 	case oauth1.Unknown:
 	default:
 		return nil

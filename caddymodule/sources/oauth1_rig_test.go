@@ -65,12 +65,16 @@ func newSignedRig(t *testing.T, change func(*Config)) *signedRig {
 	t.Helper()
 	r := &signedRig{t: t, vendor: newOAuth1Vendor(t), grants: new(signedGrants)}
 	c := Config{
-		Name: "lab", Title: "Old lab", Protocol: OAuth1, Signature: "HMAC-SHA1",
+		Name: "lab", Title: "Old lab", Protocol: OAuth1,
 		RequestTokenURL: r.address("/oauth/request_token"), TokenURL: r.address("/oauth/access_token"), AuthURL: r.address("/oauth/authorize?lang=en"), API: r.address("/api"),
 		ClientID: "app", ClientSecret: delegation.NewSecret(canaryClient), Account: &Lookup{In: InReply, Path: "userid"}, AllowPrivate: true,
 	}
 	if change != nil {
 		change(&c)
+	}
+	c.SetDefaults()
+	if err := c.Validate(); err != nil {
+		t.Fatal(err)
 	}
 	r.vendor.sha256 = c.Signature == "HMAC-SHA256"
 	var err error

@@ -64,8 +64,12 @@ func (p *oauth1Protocol) authorizeURL(token, returnURL string) string {
 
 // OneTimeToken implements [delegation.Redeemer]. Only token and verifier together are
 // one of a kind: a verifier may be a short number. A redirect without verifier is
-// refused, since it proves nothing of who has consented (T67).
+// refused, since it proves nothing of who has consented (T67). One that names a problem
+// ends the flow.
 func (p *oauth1Protocol) OneTimeToken(handed url.Values) (delegation.Secret, error) {
+	if handed.Has("oauth_problem") {
+		return delegation.Secret{}, delegation.Refuse(delegation.ConsentDenied, errors.New("the vendor ended the consent flow with oauth_problem"))
+	}
 	token, verifier, err := verification(handed)
 	if err != nil {
 		return delegation.Secret{}, err
@@ -76,29 +80,16 @@ func (p *oauth1Protocol) OneTimeToken(handed url.Values) (delegation.Secret, err
 // verification returns oauth_token and oauth_verifier of a redirect (RFC 5849 section
 // 2.2).
 func verification(handed url.Values) (token, verifier string, err error) {
-	if token, err = handedOnce(handed, "oauth_token"); err != nil {
+	if token, err = single(handed, "oauth_token"); err != nil {
 		return "", "", err
 	}
-	verifier, err = handedOnce(handed, "oauth_verifier")
-	return token, verifier, err
-}
-
-// handedOnce returns the one value of a parameter that the browser has to bring.
-func handedOnce(handed url.Values, name string) (string, error) {
-	why := ""
-	switch values := handed[name]; {
-	case len(values) == 0 || values[0] == "":
-		why = " is missing"
-	case len(values) > 1:
-		why = " stands more than once"
-	case !isLine(values[0], maxToken):
-		why = " is too long, or holds what no token has"
-	default:
-		return values[0], nil
+	if verifier, err = single(handed, "oauth_verifier"); err != nil {
+		return "", "", err
 	}
-	r := delegation.Refuse(delegation.TokenRejected, errors.New(name+why))
-	r.Expected = true
-	return "", r
+	if token == "" || verifier == "" {
+		return "", "", rejected("the redirect has no oauth_token or no oauth_verifier")
+	}
+	return token, verifier, nil
 }
 
 // Redeem implements [delegation.Redeemer]: it exchanges request token and verifier for
@@ -114,9 +105,7 @@ func (p *oauth1Protocol) Redeem(ctx context.Context, r *delegation.Redemption) (
 		return nil, delegation.Refuse(delegation.FlowExpired, errors.New("the flow has no request token: it was begun with other settings of the source"))
 	}
 	if !delegation.NewSecret(token).Equal(delegation.NewSecret(sent.Token)) {
-		refusal := delegation.Refuse(delegation.TokenRejected, errors.New("oauth_token of the redirect is not that of the flow"))
-		refusal.Expected = true
-		return nil, refusal
+		return nil, rejected("oauth_token of the redirect is not that of the flow")
 	}
 	p.readSecret()
 	temporary := oauth1.Token{Value: delegation.NewSecret(sent.Token), Secret: delegation.NewSecret(sent.Secret)}
