@@ -100,7 +100,7 @@ func (v *connectRequest) servePage() error {
 	if err != nil {
 		return v.refuseRequest(err)
 	}
-	requestsTotal.WithLabelValues(v.Provider, outcomeAnswered).Inc()
+	countRequest(v.Provider, "", outcomeAnswered)
 	return nil
 }
 

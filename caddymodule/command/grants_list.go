@@ -21,12 +21,12 @@ import (
 
 // grantFilter is whose grants are wanted; what is empty is all.
 type grantFilter struct {
-	provider, state string
-	realm, subject  string
+	provider, source, state string
+	realm, subject          string
 }
 
 func (f *grantFilter) covers(g *grants.Grant) bool {
-	return (f.provider == "" || f.provider == g.Provider) && (f.state == "" || f.state == string(g.State)) &&
+	return (f.provider == "" || f.provider == g.Provider) && (f.source == "" || f.source == g.Source) && (f.state == "" || f.state == string(g.State)) &&
 		(f.realm == "" || f.realm == g.Realm) && (f.subject == "" || f.subject == g.Subject)
 }
 
@@ -84,12 +84,14 @@ Lists whose accounts at which platform are connected. The states are
              with release and move
   retired    it was released, or another one took its place
 
-USED is when a request last used it, to an hour. Where the configuration has no provider of that name, its grants are marked, and
+PROVIDER is followed by the source, as in study/withings, for a provider with
+several. USED is when a request last used it, to an hour. Where the configuration has no provider of that name, its grants are marked, and
 nobody can use them; see rename. It warns if some are sealed by an older key; see
 reseal.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&filter.provider, "provider", "", "Those of this provider alone")
+	flags.StringVar(&filter.source, "source", "", "Those of this source of a provider alone")
 	flags.StringVar(&filter.state, "state", "", "Those in this state alone: active, suspended, conflict or retired")
 	flags.BoolVar(&asJSON, "json", false, "Print a JSON array")
 	runGrants(cmd, 0, func(ctx context.Context, _ string) error {
@@ -130,7 +132,7 @@ func eachGrant(ctx context.Context, s *grants.Store, filter *grantFilter, tell f
 	return n, mendRow(err)
 }
 
-const listLine = "%-26s  %-12s  %-9s  %-20s  %-20s  %-20s  %-10s  %-24s  %s\n"
+const listLine = "%-26s  %-20s  %-9s  %-20s  %-20s  %-20s  %-10s  %-24s  %s\n"
 
 func (c *grantsConfig) listGrants(ctx context.Context, s *grants.Store, filter *grantFilter, out io.Writer) error {
 	begun := false
@@ -142,7 +144,7 @@ func (c *grantsConfig) listGrants(ctx context.Context, s *grants.Store, filter *
 				return err
 			}
 		}
-		provider := QuoteForTerminal(g.Provider)
+		provider := placeName(g.Owner)
 		if !c.configured(g.Provider) {
 			left[g.Provider]++
 			provider += " !"
@@ -204,6 +206,8 @@ writes everybody's.`,
 	flags := cmd.Flags()
 	flags.StringVar(&filter.subject, "subject", "", "Those of this user of the app alone, as its sessions name them")
 	flags.StringVar(&filter.realm, "realm", "", "Those of this realm alone")
+	flags.StringVar(&filter.provider, "provider", "", "Those of this provider alone")
+	flags.StringVar(&filter.source, "source", "", "Those of this source of a provider alone")
 	runGrants(cmd, 0, func(ctx context.Context, _ string) error {
 		return c.with(ctx, func(s *grants.Store) error {
 			line := json.NewEncoder(cmd.OutOrStdout())
