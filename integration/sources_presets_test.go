@@ -22,14 +22,18 @@ const (
 	presetSecret = "canary vendor-secret+%/1"
 )
 
-// presetCase is a preset of the catalogue, and how its vendor is called.
+// presetCase is a source, and how its vendor is called.
 type presetCase struct {
-	name    string
+	name    string // of the simulator's preset, and of the catalogue's
+	hand    string // the source's block, where it is by hand; {vendor} is the address
 	allow   string // the route, behind the source's name
 	body    string // of the call; empty: it is a GET
 	patient bool   // the account is a patient's record
 	keeps   bool   // there is nothing to refresh
 }
+
+// smartByHand has no address but the FHIR base: others are found by discovery.
+const smartByHand = "smart {\n\tname \"St Mary's\"\n\tfhir_base {vendor}/R4\n\tclient_auth basic\n"
 
 var presetCases = []presetCase{
 	{name: "dexcom", allow: "GET /v3/users/self/egvs"},
@@ -38,32 +42,31 @@ var presetCases = []presetCase{
 	{name: "google_health", allow: "GET /v4/users/me/sleep https://www.googleapis.com/auth/googlehealth.sleep.readonly"},
 	{name: "oura", allow: "GET /v2/usercollection/sleep daily"},
 	{name: "polar", allow: "GET /v3/exercises", keeps: true},
-	{name: "smart", allow: "GET /Observation patient/Observation.rs", patient: true},
+	{name: "smart", allow: "GET /Observation patient/Observation.rs", patient: true, hand: smartByHand},
 	{name: "strava", allow: "GET /api/v3/activities activity:read_all"},
 	{name: "whoop", allow: "GET /developer/v2/sleep read:sleep"},
 	{name: "withings", allow: "POST /measure user.metrics", body: "action=getmeas"},
 }
 
-// presetRig is a running stack whose provider study has all sources of the catalogue,
-// each of them at a simulated vendor.
+// presetRig is a running stack whose provider study has several sources, each of them
+// at a simulated vendor.
 type presetRig struct {
 	*connection
 	vendors map[string]*sources.Vendor
 }
 
-// startPresets starts a vendor for each preset, and a Caddy in front of them. A source
-// is its preset's own text, but for the hosts.
-func startPresets(t *testing.T) *presetRig {
+// startPresets starts a vendor for each source, and a Caddy in front of them.
+func startPresets(t *testing.T, cases []presetCase) *presetRig {
 	t.Helper()
 	c := &presetRig{&connection{Stack: newStack(t), t: t}, make(map[string]*sources.Vendor)}
 	t.Setenv("VENDOR_SECRET", presetSecret)
 	var blocks, routes strings.Builder
-	for _, p := range presetCases {
+	for _, p := range cases {
 		v := sources.New(sources.Options{
 			Preset: p.name, Accounts: sources.SampleAccounts(3), Clients: []sources.Client{{ID: presetClient, Secret: presetSecret, Name: "Study"}},
 		})
 		c.vendors[p.name] = v
-		blocks.WriteString(presetBlock(t, p.name, v))
+		blocks.WriteString(presetBlock(t, p, v))
 		method, rest, _ := strings.Cut(p.allow, " ")
 		routes.WriteString("\n\t\t\tallow " + method + " /" + p.name + rest)
 	}
@@ -105,22 +108,22 @@ http://127.0.0.1:[[.Port]] {
 // presetHost is a host in a preset's text.
 var presetHost = regexp.MustCompile(`https://[a-z0-9.-]+`)
 
-// presetBlock is a preset's own text, in which each host is one of the vendor's on
-// loopback, with a client.
-func presetBlock(t *testing.T, name string, v *sources.Vendor) string {
+// presetBlock is a source's block: by hand or a preset's own text, in which each host
+// is one of the vendor's on loopback; and a client.
+func presetBlock(t *testing.T, p presetCase, v *sources.Vendor) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("..", "caddymodule", "sources", "presets", name+".caddyfile"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	serve := func() string {
 		server := httptest.NewServer(v)
 		t.Cleanup(server.Close)
 		return server.URL
 	}
 	const client = "\tclient_id " + presetClient + "\n\tclient_secret {env.VENDOR_SECRET}\n\tallow_private\n}\n"
-	if name == "smart" { // all addresses are found by discovery
-		return "source smart smart {\n\tname \"St Mary's\"\n\tfhir_base " + serve() + "/R4\n\tclient_auth basic\n" + client
+	if p.hand != "" {
+		return "source " + p.name + " " + strings.ReplaceAll(p.hand, "{vendor}", serve()) + client
+	}
+	text, err := os.ReadFile(filepath.Join("..", "caddymodule", "sources", "presets", p.name+".caddyfile"))
+	if err != nil {
+		t.Fatal(err)
 	}
 	hosts := make(map[string]string)
 	block := regexp.MustCompile(`scopes +.*|`+presetHost.String()).ReplaceAllStringFunc(string(text), func(found string) string {
@@ -180,8 +183,13 @@ func (c *presetRig) refusals(name string) string {
 // end of an access token, and out again, at a vendor that has the preset's quirks: a
 // name, an address or a parameter that is wrong in its text costs people their data.
 func TestSourcesPresets(t *testing.T) {
-	c := startPresets(t)
-	for _, p := range presetCases {
+	testPresets(t, presetCases)
+}
+
+// testPresets takes a person through each of the sources.
+func testPresets(t *testing.T, cases []presetCase) {
+	c := startPresets(t, cases)
+	for _, p := range cases {
 		t.Run(p.name, func(t *testing.T) {
 			c := &presetRig{&connection{Stack: c.Stack, t: t}, c.vendors}
 			v, b := c.vendors[p.name], c.browser("ada-"+p.name)
