@@ -15,9 +15,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/consent"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/headers"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/policy"
 )
@@ -50,7 +48,20 @@ func init() {
 //	POST   /redeem/<ticket>  the same for a native app, by its redeem_url
 //	GET    /connect.js       the script that does all of it in the app's page
 //
-// All but the callback, the ticket and the script are for whoever is signed in.
+// With a provider of data sources, the name of one stands behind the endpoint:
+//
+//	POST   /start/<source>, /update/<source>       the body may have scopes; a form is
+//	                                               answered by a page that leads to the
+//	                                               vendor
+//	GET    /return/<source>
+//	GET    /status, /status/<source>               besides {"sources": {"<source>": {…}}}
+//	DELETE /, /<source>                            all sources, or one
+//	POST   /disconnect, /disconnect/<source>
+//	GET    /logo/<source>, /connect.js, /page.js, /style.css
+//	GET    /                                       with page: all sources with a button each
+//
+// All but the callback, the ticket, scripts, styles and logos are for whoever is
+// signed in.
 type Connect struct {
 	ProviderDirective
 
@@ -80,17 +91,36 @@ type Connect struct {
 	// widget is in the app's page. Default: neither.
 	CrossDevice caddy.Duration `json:"cross_device,omitempty"`
 
-	consents        *grants.Consents
+	// Page serves the page of data sources at the address of this directive, where
+	// people connect and disconnect them. Only for a provider with sources. Default:
+	// there is none.
+	Page bool `json:"page,omitempty"`
+
+	// Operator is the name of the app or the study as the page's users know it.
+	// Default: none.
+	Operator string `json:"operator,omitempty"`
+
+	// SignIn is where the page sends whoever is not signed in: a path of this site or
+	// a URL on a trusted origin. Default: they are refused.
+	SignIn string `json:"sign_in,omitempty"`
+
+	// User is a placeholder by whose value the page names its user, such as
+	// {http.auth.user.email}, so that whoever sits at somebody else's device notices.
+	// Like Subject it must be one that only an authenticator sets. Default: the
+	// subject.
+	User string `json:"user,omitempty"`
+
+	own             *connectSource   // of a provider without data sources
+	sources         []*connectSource // of one with them
 	baseURL         *url.URL
 	returnPage      *policy.Redirect
-	cookie          http.Cookie // without its value
 	callbackSegment delegation.Secret
 	callbackRanges  []netip.Prefix
 }
 
 // connectParameter is the query parameter of the app's page that has the outcome of
-// a consent flow.
-const connectParameter = "connect"
+// a consent flow, and sourceParameter the one that names its data source.
+const connectParameter, sourceParameter = "connect", "source"
 
 // CaddyModule returns the Caddy module information.
 func (Connect) CaddyModule() caddy.ModuleInfo {
@@ -105,7 +135,7 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 	if err := c.provision(ctx); err != nil {
 		return err
 	}
-	if c.consents = c.provider.consents; !c.provider.needsConsent() {
+	if !c.provider.needsConsent() && !c.provider.hasSources() {
 		return fmt.Errorf("provider %s needs nobody's consent: remove delegate_connect", c.Provider)
 	}
 	repl := caddy.NewReplacer()
@@ -119,7 +149,7 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 	if c.Then == "" {
 		c.Then = "/"
 	}
-	if c.returnPage, err = policy.ParseRedirect(c.Then, connectParameter); err == nil {
+	if c.returnPage, err = policy.ParseRedirect(c.Then, connectParameter, sourceParameter); err == nil {
 		err = c.returnPage.CheckOrigin(c.baseURL, c.app.origins)
 	}
 	if err != nil {
@@ -144,16 +174,18 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 		return err
 	}
 	if c.CrossDevice > 0 {
+		if c.provider.hasSources() {
+			return errCrossDeviceSources(c.Provider)
+		}
 		if c.provider.endsInPage() {
 			return errCrossDeviceWidget(c.Provider)
 		}
 		c.provider.connectHandlers = append(c.provider.connectHandlers, c)
 	}
-	c.cookie = consent.HTTPCookie(c.Provider, c.baseURL.Scheme == "https")
-	if err := c.cookie.Valid(); err != nil {
-		return fmt.Errorf("provider %q: its name is part of a cookie's: take letters, digits, - and _", c.Provider)
+	if err := c.provisionSources(); err != nil {
+		return err
 	}
-	return nil
+	return c.provisionPage()
 }
 
 // ServeHTTP serves a callback, a native app, a browser that comes back, or a request
@@ -170,20 +202,15 @@ func (c *Connect) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 	if slices.Contains(unloggedPaths, endpoint) {
 		leaveOutOfLogs(r.Context())
 	}
-	switch {
-	case endpoint == returnPath && r.Method == http.MethodGet:
-		return v.handleReturn() // a navigation from the platform's site
-	case endpoint == redeemPath && hasTicket:
-		return v.redeemTicket(ticket)
-	case endpoint == scriptPath && c.provider.canRedeem():
-		return c.serveScript(w, r)
+	if serve := v.routeBeforeSession(endpoint, ticket, hasTicket); serve != nil {
+		return serve()
 	}
 	v.user = c.signedInUser(r, repl)
 	switch result := c.checkOrigin(w, r, false, v.user).(type) {
 	case answered:
 		return nil
 	case refused:
-		return c.refuse(w, r, result.cause)
+		return v.refuseRequest(result.cause)
 	}
 	serve, err := v.route(endpoint)
 	if err == nil {
@@ -193,7 +220,7 @@ func (c *Connect) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 		err = serve()
 	}
 	if err != nil {
-		return c.refuse(w, r, err)
+		return v.refuseRequest(err)
 	}
 	requestsTotal.WithLabelValues(c.Provider, outcomeAnswered).Inc()
 	return nil

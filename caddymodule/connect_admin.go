@@ -40,7 +40,7 @@ func (adminAPI) startConsent(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	started, err := c.startConsent(r.Context(), grants.StartRequest{
+	started, err := c.startConsent(r.Context(), c.own, grants.StartRequest{
 		Person: delegation.Person{Realm: body.Realm, Subject: body.Subject}, Update: body.Update, AnyBrowser: true,
 	}, actorOperator)
 	if err != nil {

@@ -3,6 +3,7 @@
 package caddymodule
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -21,6 +22,9 @@ import (
 //	    callback          <segment>
 //	    callback_from     <ranges...>
 //	    cross_device      [<duration>]
+//	    page              [<operator>]
+//	    sign_in           <path or URL>
+//	    user              <placeholder>
 //	    subject           <placeholder>
 //	    realm             <name>
 //	}
@@ -34,20 +38,25 @@ func parseConnect(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	if d.NextArg() {
 		return nil, d.Errf("delegate_connect takes one provider, not %q as well", d.Val())
 	}
-	then, crossDevice := *d, *d // their lines, for errors
+	then, crossDevice, signIn := *d, *d, *d // their lines, for errors
 	for d.NextBlock(0) {
 		switch d.Val() {
 		case "then":
 			then = *d
 		case "cross_device":
 			crossDevice = *d
+		case "sign_in":
+			signIn = *d
 		}
 		if err := c.parseLine(d); err != nil {
 			return nil, err
 		}
 	}
-	if err := c.checkThen(optionOrigins(h)); err != nil {
-		return nil, then.Errf("then %q: %w", c.Then, err)
+	if err := c.checkPage("then", c.Then, optionOrigins(h), connectParameter); err != nil {
+		return nil, then.WrapErr(err)
+	}
+	if err := c.checkPage("sign_in", c.SignIn, optionOrigins(h)); err != nil {
+		return nil, signIn.WrapErr(err)
 	}
 	if err := c.checkCrossDeviceOption(optionApp(h)); err != nil {
 		return nil, crossDevice.WrapErr(err)
@@ -58,26 +67,29 @@ func parseConnect(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	return &c, c.checkCaddyfile(d)
 }
 
-// checkThen checks `then` as far as that is possible while there are a file and a
-// line to name. An address of this directive with a placeholder is known only when
-// it is provisioned.
-func (c *Connect) checkThen(trusted []string) error {
-	if c.Then == "" {
+// checkPage checks the address of one of the app's pages as far as that is possible
+// while there are a file and a line to name. An address of this directive with a
+// placeholder is known only when it is provisioned.
+func (c *Connect) checkPage(word, address string, trusted []string, parameters ...string) error {
+	if address == "" {
 		return nil
 	}
-	page, err := policy.ParseRedirect(c.Then, connectParameter)
-	if err != nil || strings.Contains(c.URL, "{") {
-		return err
+	page, err := policy.ParseRedirect(address, parameters...)
+	if err == nil && !strings.Contains(c.URL, "{") {
+		var origins *policy.Origins
+		if origins, err = policy.NewOrigins(trusted); err != nil {
+			return err
+		}
+		own, parseErr := delegation.ParseBaseURL("url", "", c.URL)
+		if parseErr != nil {
+			own = nil // url is refused by itself
+		}
+		err = page.CheckOrigin(own, origins)
 	}
-	origins, err := policy.NewOrigins(trusted)
 	if err != nil {
-		return err
+		return fmt.Errorf("%s %q: %w", word, address, err)
 	}
-	own, err := delegation.ParseBaseURL("url", "", c.URL)
-	if err != nil {
-		own = nil // url is refused by itself
-	}
-	return page.CheckOrigin(own, origins)
+	return nil
 }
 
 // parseLine reads one subdirective.
@@ -101,6 +113,12 @@ func (c *Connect) parseLine(d *caddyfile.Dispenser) error {
 		return nil
 	case "cross_device":
 		return parseCrossDevice(d, &c.CrossDevice)
+	case "page":
+		return c.parsePage(d)
+	case "sign_in":
+		return parseOnce(d, &c.SignIn)
+	case "user":
+		return parseOnce(d, &c.User)
 	default:
 		ok, err := c.parseCommon(d)
 		if err == nil && !ok {

@@ -51,7 +51,7 @@ func (c *Connect) handleCallback(w http.ResponseWriter, r *http.Request, rest st
 		return nil
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxCallbackBody)
-	kind, err := c.consents.HandleCallback(r.Context(), r)
+	kind, err := c.own.consents.HandleCallback(r.Context(), r)
 	var refusal *delegation.Refusal
 	switch {
 	case err == nil:

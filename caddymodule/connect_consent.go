@@ -63,17 +63,17 @@ func (p *providerRecord) recordCallbackKind(word delegation.CallbackKind) {
 	p.recordConsent(event, actorPlatform, "", delegation.Person{})
 }
 
-// startConsent begins a consent flow. by is the actor for the log.
-func (c *Connect) startConsent(ctx context.Context, flow grants.StartRequest, by string) (*grants.Started, error) {
-	flow.ReturnURL = c.baseURL.String() + returnPath
+// startConsent begins a consent flow for a source. by is the actor for the log.
+func (c *Connect) startConsent(ctx context.Context, source *connectSource, flow grants.StartRequest, by string) (*grants.Started, error) {
+	flow.ReturnURL = c.baseURL.String() + source.endpointPath(returnPath)
 	if flow.AnyBrowser {
 		flow.Lifetime, flow.BrowserToken = time.Duration(c.CrossDevice), delegation.Secret{}
 	}
-	started, err := c.consents.Start(ctx, flow)
+	started, err := source.consents.Start(ctx, flow)
 	if err != nil {
 		return nil, err
 	}
-	c.provider.recordConsent(consentBegun, by, "", flow.Person)
+	c.provider.recordConsent(consentBegun, by, source.name, flow.Person)
 	if ticket := started.Ticket.Reveal(); ticket != "" {
 		c.provider.ticketLimiter.recordIssued(ticket, started.Expires)
 	}
@@ -81,12 +81,15 @@ func (c *Connect) startConsent(ctx context.Context, flow grants.StartRequest, by
 }
 
 // startResponse is the body that answers the start of a flow: the platform's page
-// as a URL and as an image for a QR code, or else what the platform's widget needs;
+// as a URL and, if it has one, as an image for a QR code, or else what the platform's widget needs;
 // where a native app hands over what it gets; and how many seconds there are.
 func (c *Connect) startResponse(started *grants.Started) map[string]any {
 	answer := make(map[string]any)
 	if page := started.Page; page.URL != "" {
-		answer["url"], answer["qr"] = page.URL, page.QR
+		answer["url"] = page.URL
+		if page.QR != "" {
+			answer["qr"] = page.QR
+		}
 	} else {
 		for name, value := range page.Widget {
 			answer[name] = value

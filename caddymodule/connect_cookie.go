@@ -11,7 +11,7 @@ import (
 // readCookie returns the browser's cookie of its consent flows. Two of the name
 // are none: a subdomain may have set one of them.
 func (v *connectRequest) readCookie() *consent.Cookie {
-	cookies := v.r.CookiesNamed(v.cookie.Name)
+	cookies := v.r.CookiesNamed(v.source.cookie.Name)
 	if len(cookies) != 1 {
 		return new(consent.Cookie)
 	}
@@ -26,7 +26,7 @@ func (v *connectRequest) saveCookie(c *consent.Cookie) {
 		return
 	}
 	v.cookieValue = value
-	cookie := v.cookie //nolint:gosec // see consent.HTTPCookie
+	cookie := v.source.cookie //nolint:gosec // see consent.HTTPCookie
 	if cookie.Value, cookie.MaxAge = value, int(consent.CookieLifetime.Seconds()); value == "" {
 		cookie.MaxAge = -1
 	}

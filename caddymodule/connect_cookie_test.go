@@ -16,11 +16,11 @@ import (
 // returns it with the cookies that are set.
 func changedCookie(change func(*consent.Cookie), values ...string) (*consent.Cookie, []*http.Cookie) {
 	r, w := httptest.NewRequest(http.MethodGet, "/", nil), httptest.NewRecorder()
-	c := &Connect{cookie: consent.HTTPCookie("mydex", true)}
+	c := &Connect{own: &connectSource{cookie: consent.HTTPCookie("mydex", true)}}
 	for _, value := range values {
-		r.Header.Add("Cookie", c.cookie.Name+"="+value)
+		r.Header.Add("Cookie", c.own.cookie.Name+"="+value)
 	}
-	v := &connectRequest{Connect: c, r: r, w: w}
+	v := &connectRequest{Connect: c, r: r, w: w, source: c.own}
 	cookie := v.readCookie()
 	if change != nil {
 		change(cookie)

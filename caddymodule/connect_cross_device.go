@@ -51,8 +51,14 @@ func errCrossDeviceWidget(provider string) error {
 	return fmt.Errorf("cross_device: the widget of provider %s ends in the page that has begun: remove the line; a native app begins by POST /start with {\"client\":\"native\"}", provider)
 }
 
-// checkCrossDeviceOption refuses cross_device for a provider with a widget, by the
-// kind that the global options of a Caddyfile name. What they do not tell is checked
+// errCrossDeviceSources says why a provider of data sources has no consent on another
+// device.
+func errCrossDeviceSources(provider string) error {
+	return fmt.Errorf("cross_device: the data sources of provider %s are connected in the browser that has begun: remove the line", provider)
+}
+
+// checkCrossDeviceOption refuses cross_device for a provider with a widget or with
+// data sources, by the kind that the global options of a Caddyfile name. What they do not tell is checked
 // when it is provisioned.
 func (c *Connect) checkCrossDeviceOption(app App) error {
 	var provider struct {
@@ -66,7 +72,13 @@ func (c *Connect) checkCrossDeviceOption(app App) error {
 		return nil // the option's own error
 	}
 	guest, ok := module.New().(delegation.Provider)
-	if g := newGuestModule(c.Provider, guest); ok && g.endsInPage() {
+	if !ok {
+		return nil
+	}
+	switch g := newGuestModule(c.Provider, guest); {
+	case g.hasSources():
+		return errCrossDeviceSources(c.Provider)
+	case g.endsInPage():
 		return errCrossDeviceWidget(c.Provider)
 	}
 	return nil

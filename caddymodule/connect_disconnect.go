@@ -3,14 +3,16 @@
 package caddymodule
 
 import (
+	"errors"
 	"net/http"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// disconnect deletes the person's grant and flows, on all machines.
+// disconnect deletes the person's grant and flows, on all machines: those of one data
+// source, or of all.
 func (v *connectRequest) disconnect() error {
-	if err := v.deleteConsent(); err != nil {
+	if err := v.deleteConsents(); err != nil {
 		return err
 	}
 	v.w.WriteHeader(http.StatusNoContent)
@@ -20,19 +22,40 @@ func (v *connectRequest) disconnect() error {
 // disconnectByForm is disconnect for a page without script: a form cannot send
 // DELETE, and its browser is sent on to the app's page.
 func (v *connectRequest) disconnectByForm() error {
-	if err := v.deleteConsent(); err != nil {
+	if err := v.deleteConsents(); err != nil {
 		return err
 	}
-	v.w.Header().Set("Location", v.returnPage.WithParameter(connectParameter, string(delegation.ConsentNone)))
+	v.w.Header().Set("Location", v.afterFlow(string(delegation.ConsentNone)))
 	v.w.WriteHeader(http.StatusSeeOther)
 	return nil
 }
 
-func (v *connectRequest) deleteConsent() error {
-	if err := v.consents.Disconnect(v.r.Context(), v.owner); err != nil {
+// deleteConsents deletes what the selected sources have of the person. Of several,
+// one that fails does not spare the others.
+func (v *connectRequest) deleteConsents() error {
+	var failed []error
+	for _, s := range v.selected() {
+		if err := v.deleteConsent(s); err != nil {
+			failed = append(failed, err)
+		}
+	}
+	v.purgePerson(v.owner)
+	return errors.Join(failed...)
+}
+
+// deleteConsent deletes what one source has of the person, and records it. Where all
+// sources are meant, those that have nothing are not recorded.
+func (v *connectRequest) deleteConsent(s *connectSource) error {
+	recorded := v.source != nil
+	if !recorded {
+		status, _, err := s.consents.State(v.r.Context(), v.owner)
+		recorded = err != nil || status != delegation.ConsentNone
+	}
+	if err := s.consents.Disconnect(v.r.Context(), v.owner); err != nil {
 		return err
 	}
-	v.provider.recordConsent(consentDisconnected, actorUser, "", v.owner)
-	v.purgePerson(v.owner)
+	if recorded {
+		v.provider.recordConsent(consentDisconnected, actorUser, s.name, v.owner)
+	}
 	return nil
 }

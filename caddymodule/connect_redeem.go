@@ -35,7 +35,7 @@ func (v *connectRequest) redeem() error {
 	if err != nil {
 		return err
 	}
-	redeemed, err := v.consents.Redeem(v.r.Context(), grants.RedeemRequest{Person: v.owner, BrowserToken: browserToken, Handed: handed})
+	redeemed, err := v.source.consents.Redeem(v.r.Context(), grants.RedeemRequest{Person: v.owner, BrowserToken: browserToken, Handed: handed})
 	end(askedPlatform(redeemed, err))
 	v.recordRedeemed(redeemed, err, v.owner)
 	if err != nil {
@@ -80,6 +80,20 @@ func (v *connectRequest) recordRedeemed(redeemed *grants.Redeemed, err error, wh
 // token_rejected for a body of another shape, body_too_large or body_incomplete; it
 // quotes nothing.
 func readHanded(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+	body, err := readBody(w, r)
+	if err != nil {
+		return nil, err
+	}
+	handed, err := parseHanded(r.Header.Get("Content-Type"), body)
+	if err != nil {
+		return nil, delegation.Refuse(delegation.TokenRejected, err)
+	}
+	return handed, nil
+}
+
+// readBody reads what a page or an app has posted. The error is body_too_large or
+// body_incomplete.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxHandedBody))
 	if err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
@@ -87,11 +101,7 @@ func readHanded(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 		}
 		return nil, delegation.Refuse(delegation.BodyIncomplete, errors.New("what is handed over did not arrive whole"))
 	}
-	handed, err := parseHanded(r.Header.Get("Content-Type"), body)
-	if err != nil {
-		return nil, delegation.Refuse(delegation.TokenRejected, err)
-	}
-	return handed, nil
+	return body, nil
 }
 
 // parseHanded parses a body. Any Content-Type but that of a form is read as JSON.

@@ -25,18 +25,49 @@ type connectRequest struct {
 	user  *signedInUser     // see [SubjectSettings.signedInUser]
 	owner delegation.Person // the person who is signed in; empty before that is known
 
+	source *connectSource // what the request is for; nil: all data sources
+
 	cookieValue string // as the browser has sent it, or was told
 }
 
 // split returns the endpoint that a request is for, and the ticket in the address
-// of a native app.
+// of a native app. It sets the source. A path of a source that there is not is no
+// endpoint.
 func (v *connectRequest) split() (endpoint, ticket string, hasTicket bool) {
+	if v.hasSources() {
+		endpoint, name := splitSourcePath(v.r.URL.Path)
+		if v.source = v.sourceNamed(name); v.source == nil && name != "" {
+			return "", "", false
+		}
+		return endpoint, "", false
+	}
+	v.source = v.own
 	if v.provider.canRedeem() {
 		if ticket, hasTicket = strings.CutPrefix(v.r.URL.Path, redeemPath+"/"); hasTicket {
 			return redeemPath, ticket, true
 		}
 	}
 	return v.r.URL.Path, "", false
+}
+
+// routeBeforeSession returns the method that serves an endpoint which judges itself
+// where its requests come from, and whose they are; nil for another one.
+func (v *connectRequest) routeBeforeSession(endpoint, ticket string, hasTicket bool) func() error {
+	get := v.r.Method == http.MethodGet
+	switch {
+	case endpoint == returnPath && get && v.source != nil:
+		return v.handleReturn // a navigation from the platform's site
+	case endpoint == redeemPath && hasTicket:
+		return func() error { return v.redeemTicket(ticket) }
+	case endpoint == scriptPath && v.provider.canRedeem():
+		return func() error { return v.serveScript(v.w, v.r) }
+	case v.hasSources() && v.servesAsset(endpoint):
+		return func() error { return v.serveAsset(endpoint) }
+	case endpoint == pagePath && get && v.Page && v.source == nil:
+		return v.servePage
+	default:
+		return nil
+	}
 }
 
 // route returns the method that serves an endpoint and the request's method. The
@@ -52,6 +83,9 @@ func (v *connectRequest) route(endpoint string) (func() error, error) {
 	}
 	if v.provider.canRedeem() {
 		routes[redeemPath] = map[string]func() error{http.MethodPost: v.redeem}
+	}
+	if v.hasSources() {
+		routes = v.sourceRoutes()
 	}
 	methods, ok := routes[endpoint]
 	if !ok {
@@ -77,7 +111,7 @@ func (v *connectRequest) route(endpoint string) (func() error, error) {
 // query is what the platform has sent the browser back with; nil if it was here
 // before.
 func (v *connectRequest) completeFlow(cookie *consent.Cookie, state string, query url.Values) error {
-	first, err := v.consents.HandleReturn(v.r.Context(), grants.ReturnRequest{
+	first, err := v.source.consents.HandleReturn(v.r.Context(), grants.ReturnRequest{
 		Person: v.owner, State: state, BrowserToken: cookie.BrowserToken, AnyBrowser: v.CrossDevice > 0, Query: query,
 	})
 	if err == nil || first {
@@ -97,7 +131,7 @@ func (v *connectRequest) completeFlow(cookie *consent.Cookie, state string, quer
 			event = consentConflict
 		}
 	}
-	v.provider.recordConsent(event, actorUser, "", v.owner)
+	v.provider.recordConsent(event, actorUser, v.source.name, v.owner)
 	v.purgePerson(v.owner)
 	return err
 }
@@ -142,7 +176,7 @@ func (v *connectRequest) handleReturn() error {
 	default:
 		requestsTotal.WithLabelValues(v.Provider, outcomeAnswered).Inc()
 	}
-	v.w.Header().Set("Location", v.returnPage.WithParameter(connectParameter, outcome))
+	v.w.Header().Set("Location", v.afterFlow(outcome))
 	v.w.Header().Set("Referrer-Policy", "no-referrer") // the address has the state
 	v.w.WriteHeader(http.StatusSeeOther)
 	return nil

@@ -10,9 +10,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/headers"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/policy"
 )
 
 // scriptPath is where connect.js is served.
@@ -31,13 +29,8 @@ var connectScriptTag = func() string {
 // asks each time whether it has changed, so that the script and this server are of
 // one version.
 func (c *Connect) serveScript(w http.ResponseWriter, r *http.Request) error {
-	if refusal := policy.CheckServiceWorker(r); refusal != nil {
-		return c.refuse(w, r, refusal)
-	}
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		refusal := delegation.Refuse(delegation.MethodNotAllowed, nil)
-		refusal.Allow = []string{http.MethodGet, http.MethodHead}
-		return c.refuse(w, r, refusal)
+	if err := checkAssetRequest(r); err != nil {
+		return c.refuse(w, r, err)
 	}
 	h := w.Header()
 	h.Set("Cache-Control", "no-cache")

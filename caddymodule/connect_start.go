@@ -25,6 +25,9 @@ func (v *connectRequest) startFlow(update bool) error {
 		return err
 	}
 	asked, err := v.readStart()
+	if err == nil {
+		asked.scopes, err = v.scopesToAsk(asked.scopes, update)
+	}
 	if err != nil {
 		return err
 	}
@@ -33,9 +36,9 @@ func (v *connectRequest) startFlow(update bool) error {
 		return tooOften()
 	}
 	cookie := v.readCookie() // so that another tab's flow can be completed as well
-	started, err := v.startConsent(v.r.Context(), grants.StartRequest{
+	started, err := v.startConsent(v.r.Context(), v.source, grants.StartRequest{
 		Person: v.owner, Claim: v.participantClaim(v.repl, v.user, v.owner), Update: update,
-		Native: asked.native, Recover: asked.recover,
+		Native: asked.native, Recover: asked.recover, Scopes: asked.scopes,
 		BrowserToken: delegation.NewSecret(cookie.BrowserToken), AnyBrowser: other,
 	}, actorUser)
 	if err != nil {
@@ -49,6 +52,9 @@ func (v *connectRequest) startFlow(update bool) error {
 		v.cookieValue = "" // to be set in any case: it has to last as long as this flow
 		v.saveCookie(cookie)
 	}
+	if v.hasSources() && v.isForm() {
+		return v.writeContinue(started)
+	}
 	return writeJSON(v.w, http.StatusOK, v.startResponse(started))
 }
 
@@ -58,14 +64,22 @@ const recoverPublicToken = "publicToken"
 
 // startBody is what the body of POST /start asks for.
 type startBody struct {
-	native  bool // client: a native app begins
-	recover bool // recover: the widget needs another public token
+	native  bool     // client: a native app begins
+	recover bool     // recover: the widget needs another public token
+	scopes  []string // scopes: those to ask for, of a data source
 }
 
 // readStart reads the body. That of a provider whose people always go to a page of
 // the platform is not read, and one of another shape asks for nothing. The error is
 // route_denied for another value of a member, body_too_large or body_incomplete.
 func (v *connectRequest) readStart() (asked startBody, err error) {
+	if v.hasSources() {
+		if v.source.hasEnded() {
+			return asked, errEnded
+		}
+		asked.scopes, err = v.readScopes()
+		return asked, err
+	}
 	if !v.provider.canRedeem() || v.r.ContentLength == 0 {
 		return asked, nil
 	}

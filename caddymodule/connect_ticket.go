@@ -62,7 +62,7 @@ func (v *connectRequest) exchangeTicket(ticket string) (*grants.Redeemed, error)
 	if err != nil {
 		return nil, err
 	}
-	redeemed, err := v.consents.Redeem(v.r.Context(), grants.RedeemRequest{Ticket: ticket, Handed: handed})
+	redeemed, err := v.source.consents.Redeem(v.r.Context(), grants.RedeemRequest{Ticket: ticket, Handed: handed})
 	end(askedPlatform(redeemed, err))
 	if err != nil && delegation.AsRefusal(err).Code == delegation.FlowExpired {
 		limiter.recordUnknown(v.r)

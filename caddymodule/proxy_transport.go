@@ -4,7 +4,6 @@ package caddymodule
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
@@ -31,8 +30,7 @@ func init() {
 type Transport struct {
 	*reverseproxy.HTTPTransport
 
-	// byProvider are the connections for providers with HTTP settings of their own.
-	byProvider map[string]*reverseproxy.HTTPTransport
+	own providerTransports // for providers and sources with HTTP settings of their own
 
 	refusals refuser // of requests that no handler has authorised
 }
@@ -55,26 +53,15 @@ func (t *Transport) Provision(ctx caddy.Context) error {
 		return err
 	}
 	t.refusals = refuser{statusName: structuredName(app.ProxyStatusName), logger: ctx.Logger()}
-	t.byProvider = make(map[string]*reverseproxy.HTTPTransport)
-	for name, p := range app.providers {
-		if settings := p.traits.HTTP; needsOwnTransport(settings) {
-			own, err := newProviderTransport(ctx, *t.HTTPTransport, settings)
-			if err != nil {
-				return fmt.Errorf("provider %s: %w", name, err)
-			}
-			t.byProvider[name] = own
-		}
+	if err := t.own.provision(ctx, *t.HTTPTransport, app.providers); err != nil {
+		return err
 	}
 	return t.HTTPTransport.Provision(ctx)
 }
 
 // Cleanup closes idle connections.
 func (t *Transport) Cleanup() error {
-	var errs []error
-	for _, own := range t.byProvider {
-		errs = append(errs, own.Cleanup())
-	}
-	return errors.Join(append(errs, t.HTTPTransport.Cleanup())...)
+	return errors.Join(t.own.cleanup(), t.HTTPTransport.Cleanup())
 }
 
 // checkSettings refuses settings that would send a participant's token in clear
@@ -121,7 +108,7 @@ func (t *Transport) roundTrip(p *proxiedRequest, req *http.Request) (*http.Respo
 			p.body = body // reverse_proxy comes back after a failed dial
 		}
 	}
-	wire := t.connectionsTo(p.provider.name)
+	wire := t.connectionsTo(p)
 	res, unauthorized, err := p.send(wire, req, body)
 	if err != nil {
 		return p.classifyError(req, body, err)
@@ -133,9 +120,9 @@ func (t *Transport) roundTrip(p *proxiedRequest, req *http.Request) (*http.Respo
 	return p.cleanResponse(req, res), nil
 }
 
-// connectionsTo are the connections to the provider's upstream.
-func (t *Transport) connectionsTo(provider string) *reverseproxy.HTTPTransport {
-	if own, ok := t.byProvider[provider]; ok {
+// connectionsTo are the connections to a request's upstream.
+func (t *Transport) connectionsTo(p *proxiedRequest) *reverseproxy.HTTPTransport {
+	if own := t.own.find(p); own != nil {
 		return own
 	}
 	return t.HTTPTransport

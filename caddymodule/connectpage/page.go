@@ -3,7 +3,8 @@
 package connectpage
 
 import (
-	"net/http"
+	"errors"
+	"net/url"
 )
 
 // State is how a person stands with a source, in the words of GET /status.
@@ -102,6 +103,8 @@ type ErrorPage struct {
 type Page interface {
 	// template returns the name of the page's template.
 	template() string
+	// fill sets what the template renders besides the page itself.
+	fill(v *view) error
 }
 
 func (*SourcesPage) template() string  { return "sources" }
@@ -109,24 +112,31 @@ func (*ContinuePage) template() string { return "continue" }
 func (*ClosingPage) template() string  { return "closing" }
 func (*ErrorPage) template() string    { return "error" }
 
-// Write answers the request with the page, in the language that fits its
-// Accept-Language. It sets all headers but those of headers.SetOwnHeaders. Nothing is
-// written if it returns an error, which is a fault of the page's fields.
-func Write(w http.ResponseWriter, r *http.Request, status int, page Page) error {
-	_, _, _, _ = w, r, status, page.template()
+func (p *SourcesPage) fill(v *view) error {
+	v.Site, v.Notice, v.title = p.Site, p.Outcome.notice(), "title"
+	if p.Operator != "" {
+		v.title, v.titleValues = "title_operator", []string{"operator", p.Operator}
+	}
 	return nil
 }
 
-// ServeAsset answers GET and HEAD of /connect.js, /page.js and /style.css, and
-// reports whether path is one of them. There is nothing secret in them: they are for
-// whoever asks.
-func ServeAsset(w http.ResponseWriter, r *http.Request, path string) bool {
-	_, _, _ = w, r, path
-	return false
+// fill refuses an address that is no page on the web, such as one of a script. The
+// template would defuse it, but leave the person with a dead link.
+func (p *ContinuePage) fill(v *view) error {
+	u, err := url.Parse(p.URL)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		return errors.New("connectpage: the vendor's page is no http or https URL") // not which: it has the flow's state
+	}
+	v.Site, v.Host, v.title, v.titleValues = p.Site, u.Host, "continue_title", []string{"source", p.Title}
+	return nil
 }
 
-// ServeLogo answers GET and HEAD of /logo/<source>. kind is image/svg+xml,
-// image/png, image/jpeg or image/webp.
-func ServeLogo(w http.ResponseWriter, r *http.Request, logo []byte, kind string) {
-	_, _, _, _ = w, r, logo, kind
+func (p *ClosingPage) fill(v *view) error {
+	v.Site, v.Notice, v.title = p.Site, p.Outcome.notice(), "close_window"
+	return nil
+}
+
+func (p *ErrorPage) fill(v *view) error {
+	v.Site, v.Notice, v.title = p.Site, p.Outcome.notice(), "error_title"
+	return nil
 }

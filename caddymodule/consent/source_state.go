@@ -15,6 +15,9 @@ type SourceState struct {
 	// Account is the label of the connected account, such as an address; empty if
 	// there is none, or the vendor does not say.
 	Account string `json:"account,omitempty"`
+	// Code is why the person's last attempt counts for nothing, such as
+	// account_conflict; empty otherwise.
+	Code delegation.Code `json:"code,omitempty"`
 	// MissingScopes are the source's that the person has not granted.
 	MissingScopes []string `json:"missing_scopes,omitempty"`
 	// Actions are what the person can do.

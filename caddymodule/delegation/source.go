@@ -37,8 +37,8 @@ type Source struct {
 	// Scopes are the default of every route of the source and the ceiling of what
 	// its `allow` lines may ask for. Empty: lines may have no scopes, or any.
 	Scopes []string
-	// Covers reports whether a granted scope covers a needed one, such as
-	// patient/*.rs the scope patient/Observation.rs. Nil: only if they are equal.
+	// Covers reports whether granted scopes, or Scopes as the ceiling of `allow`
+	// lines, permit what a needed scope names. Nil: only if it is one of them.
 	Covers func(granted []string, needed string) bool
 	// Issuer is the token endpoint, as in [Traits].
 	Issuer string
@@ -73,12 +73,4 @@ type GrantRevoker interface {
 	// the vendor let it be refreshed. What the vendor does not know any more is no
 	// error. The error is a [*Refusal]; one of code issuer_unavailable is tried again.
 	RevokeGrant(ctx context.Context, g *Grant) error
-}
-
-// GrantRefresher is implemented by the hooks of a vendor whose refresh tokens are
-// spent outside of a request as well: to try a suspended grant again, to end one with
-// a fresh access token, and before an unused one would end.
-type GrantRefresher interface {
-	// RefreshGrant is a [Spend]. A grant without refresh token does not come here.
-	RefreshGrant(ctx context.Context, g *Grant, uncertain bool) (*GrantTokens, error)
 }

@@ -19,9 +19,9 @@ type Redirect struct {
 // that [Redirect.CheckOrigin] has to allow, with query and fragment. An address
 // that browsers and servers may read in two ways is an error, because open
 // redirects are what phishing is made of: backslashes, blanks, control characters,
-// and hosts that are not written as browsers send them. parameter is the query
-// parameter that [Redirect.WithParameter] is to add; the address must not have it.
-func ParseRedirect(address, parameter string) (*Redirect, error) {
+// and hosts that are not written as browsers send them. parameters are the query
+// parameters that [Redirect.WithParameters] is to add; the address must not have them.
+func ParseRedirect(address string, parameters ...string) (*Redirect, error) {
 	if strings.ContainsFunc(address, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`\{}<>"^|`+"`", r) }) {
 		return nil, errors.New("it holds a blank, a backslash, a brace or another sign that no address has, or a letter beyond ASCII: escape it with %")
 	}
@@ -33,8 +33,10 @@ func ParseRedirect(address, parameter string) (*Redirect, error) {
 	if err != nil {
 		return nil, errors.New("its query is none: write it like ?tab=connect")
 	}
-	if query.Has(parameter) {
-		return nil, fmt.Errorf("its query has the parameter %s, which is added: remove it, or put it behind the #", parameter)
+	for _, parameter := range parameters {
+		if query.Has(parameter) {
+			return nil, fmt.Errorf("its query has the parameter %s, which is added: remove it, or put it behind the #", parameter)
+		}
 	}
 	switch {
 	case u.Scheme == "" && (!strings.HasPrefix(address, "/") || strings.HasPrefix(address, "//")):
@@ -66,10 +68,15 @@ func (p *Redirect) CheckOrigin(own *url.URL, o *Origins) error {
 // WithParameter returns the address with one more parameter in its query, before the
 // fragment: behind the # it would belong to the app's router.
 func (p *Redirect) WithParameter(parameter, value string) string {
+	return p.WithParameters(url.Values{parameter: {value}})
+}
+
+// WithParameters is [Redirect.WithParameter] for several, in the order of their names.
+func (p *Redirect) WithParameters(parameters url.Values) string {
 	u := p.url
-	if u.RawQuery != "" {
+	if u.RawQuery != "" && len(parameters) > 0 {
 		u.RawQuery += "&"
 	}
-	u.RawQuery += url.Values{parameter: {value}}.Encode()
+	u.RawQuery += parameters.Encode()
 	return u.String()
 }

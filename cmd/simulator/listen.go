@@ -20,6 +20,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -56,6 +57,22 @@ func (l *listener) check() error {
 	}
 	l.publicURL = u.Scheme + "://" + u.Host
 	return nil
+}
+
+// above is a listener whose port is so many higher; port 0 stays.
+func (l listener) above(n int) (listener, error) {
+	host, port, err := net.SplitHostPort(l.address)
+	if err != nil {
+		return l, err
+	}
+	number, err := net.LookupPort("tcp", port)
+	if err != nil {
+		return l, err
+	}
+	if number > 0 {
+		l.address = net.JoinHostPort(host, strconv.Itoa(number+n))
+	}
+	return l, nil
 }
 
 // serve serves until ctx ends. welcome is told where, before the first request.

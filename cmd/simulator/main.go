@@ -21,6 +21,7 @@ platforms:
   connect        Developer Console: applications, Connect widget, token exchange and a data API
   mydatahelps    token endpoint, administrative and delegated API
   mydex          OAuth 2.0 server, Personal Data eXchange, and the pages by which members connect
+  sources        vendors of data sources, by OAuth 2.0, SMART App Launch and OAuth 1.0a
 
 simulator <platform> -h lists the flags.
 `
@@ -30,6 +31,7 @@ var platforms = map[string]func(ctx context.Context, args []string, out, errOut 
 	"connect":     connectCommand,
 	"mydatahelps": myDataHelps,
 	"mydex":       mydexCommand,
+	"sources":     sourcesCommand,
 }
 
 func main() {
