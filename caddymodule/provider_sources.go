@@ -10,8 +10,10 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/sources"
@@ -45,7 +47,7 @@ type SourceClient struct {
 	ClientSecret string `json:"client_secret,omitempty"`
 
 	// ClientKey is the PEM text of the private key for `private_key_jwt`. Give
-	// {file.*}. Default: the source's.
+	// {file.*}.
 	ClientKey string `json:"client_key,omitempty"`
 }
 
@@ -76,8 +78,28 @@ func (s *Sources) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	s.Provider, err = sources.New(configs)
-	return err
+	if s.Provider, err = sources.New(configs); err != nil {
+		return err
+	}
+	warnSources(ctx.Logger(), configs)
+	return nil
+}
+
+// warnSources logs what an operator should know of the sources, which load all the
+// same.
+func warnSources(logger *zap.Logger, configs []sources.Config) {
+	var proxied []string
+	for _, c := range configs {
+		if !c.Ended.IsZero() && !c.Ended.After(time.Now()) {
+			logger.Warn("the vendor has ended a source: nobody can begin to connect it", zap.String("source", c.Name), zap.Time("ended", c.Ended))
+		}
+		if !c.AllowPrivate && c.HTTP.UsesProxy(c.API) {
+			proxied = append(proxied, c.Name)
+		}
+	}
+	if len(proxied) > 0 {
+		logger.Warn("sources are reached through a proxy: that they are no private addresses is the proxy's to see to", zap.Strings("sources", proxied))
+	}
 }
 
 // configs returns the settings of the sources that the application offers, by title.

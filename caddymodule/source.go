@@ -181,6 +181,10 @@ type SourceReply struct {
 	OK      string `json:"ok,omitempty"`
 	OKValue string `json:"ok_value,omitempty"`
 
+	// Refused are the values of OK by which the vendor says that it does not accept
+	// the code or refresh token.
+	Refused []string `json:"refused,omitempty"`
+
 	// Access is the access token. Default: `access_token`.
 	Access string `json:"access,omitempty"`
 

@@ -3,6 +3,7 @@
 package caddymodule
 
 import (
+	"reflect"
 	"strconv"
 
 	"github.com/caddyserver/caddy/v2"
@@ -33,20 +34,27 @@ func (s *Source) parseReply(d *caddyfile.Dispenser) error {
 				return d.Err("ok takes a member and its value in an answer that succeeded, and stands once")
 			}
 			r.OK, r.OKValue = args[0], args[1]
+		case word == "refused":
+			if err := parseList(d, &r.Refused); err != nil {
+				return err
+			}
 		case word == "expires_in":
 			if err := r.parseExpiresIn(d); err != nil {
 				return err
 			}
 		case !ok:
-			return d.Errf("unrecognized subdirective %q of reply: expected root, ok, access, refresh, scope, expires_in, expires_at or expires_claim", word)
+			return d.Errf("unrecognized subdirective %q of reply: expected root, ok, refused, access, refresh, scope, expires_in, expires_at or expires_claim", word)
 		default:
 			if err := parseOnce(d, to); err != nil {
 				return err
 			}
 		}
 	}
-	if *r == (SourceReply{}) {
+	if reflect.ValueOf(r).Elem().IsZero() {
 		return d.Err("reply is empty: say where something is, or remove the block")
+	}
+	if len(r.Refused) > 0 && r.OK == "" {
+		return d.Err("refused are values of the member that ok names: add ok")
 	}
 	s.Reply = r
 	return nil

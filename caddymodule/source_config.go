@@ -82,10 +82,7 @@ func (s *Source) useClient(client *SourceClient) {
 	if client == nil || client.ClientID == "" {
 		return
 	}
-	s.ClientID, s.ClientSecret = client.ClientID, client.ClientSecret
-	if client.ClientKey != "" {
-		s.ClientKey = client.ClientKey
-	}
+	s.ClientID, s.ClientSecret, s.ClientKey = client.ClientID, client.ClientSecret, client.ClientKey
 }
 
 // expand replaces the placeholders in all that is no secret and no part of a call.
@@ -187,14 +184,15 @@ func (s *Source) addresses() sources.Addresses {
 	}
 }
 
-// checkAddresses checks those addresses in which no placeholder stands.
+// checkAddresses checks the addresses, unless a placeholder stands in one.
 func (s *Source) checkAddresses() error {
-	for _, to := range s.words() {
-		if strings.Contains(*to, "{") {
-			return nil // one of the addresses may be it: Provision checks them
+	a := s.addresses()
+	for _, address := range []string{a.AuthHost, a.APIHost, a.Auth, a.RequestToken, a.AccessToken, a.FullAuth, a.Refresh, a.FHIRBase} {
+		if strings.Contains(address, "{") {
+			return nil // Provision checks them
 		}
 	}
-	return s.addresses().Resolve(&sources.Config{AllowPrivate: s.AllowPrivate})
+	return a.Resolve(&sources.Config{AllowPrivate: s.AllowPrivate})
 }
 
 // call returns the call as package sources has it.
@@ -205,7 +203,7 @@ func (c *SourceCall) call() *sources.Call {
 // reply returns the reply as package sources has it.
 func (r *SourceReply) reply() sources.Reply {
 	return sources.Reply{
-		Root: r.Root, OK: r.OK, OKValue: r.OKValue, Access: r.Access, Refresh: r.Refresh, Scope: r.Scope,
+		Root: r.Root, OK: r.OK, OKValue: r.OKValue, Refused: r.Refused, Access: r.Access, Refresh: r.Refresh, Scope: r.Scope,
 		ExpiresIn: r.ExpiresIn, ExpiresUnit: time.Duration(r.ExpiresUnit), ExpiresAt: r.ExpiresAt, ExpiresClaim: r.ExpiresClaim,
 	}
 }

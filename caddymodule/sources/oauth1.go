@@ -58,7 +58,7 @@ func (p *oauth1Protocol) open(h sourceHost) {
 }
 
 // reserved implements [protocol].
-func (p *oauth1Protocol) reserved() []reservedAddress {
+func (p *oauth1Protocol) reserved(context.Context) ([]reservedAddress, error) {
 	var all []reservedAddress
 	for _, u := range []*url.URL{p.config.RequestTokenURL, p.config.AuthURL, p.config.TokenURL} {
 		if a, ok := reserve(u); ok {
@@ -70,7 +70,7 @@ func (p *oauth1Protocol) reserved() []reservedAddress {
 			all = append(all, a)
 		}
 	}
-	return all
+	return all, nil
 }
 
 // client returns the client as it signs now.

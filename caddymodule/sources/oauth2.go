@@ -8,6 +8,7 @@ import (
 	"net/url"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
 )
 
 // oauth2Source is a source whose people consent by an authorization code (RFC 6749
@@ -18,8 +19,6 @@ type oauth2Source struct {
 	config *Config
 	// find returns the vendor's addresses. For SMART it may have to ask for them.
 	find func(context.Context) (*endpoints, error)
-	// known returns those that are known without asking; nil if none are.
-	known func() *endpoints
 	// assertion signs a JWT by which the client proves to the token endpoint who it
 	// is (RFC 7523 section 2.2); nil without [ClientAuthKey].
 	assertion func(audience string) (string, error)
@@ -33,7 +32,9 @@ type endpoints struct {
 	authorize, token, refresh *url.URL
 	// issuer is the expected iss of a redirect that has one; "": any.
 	issuer string
-	revoke *Call // nil: it offers nothing
+	revoke *Call // nil: there is none
+	// revocation is the endpoint of RFC 7009; nil: there is none.
+	revocation *url.URL
 }
 
 // newOAuth2 returns the protocol of an OAuth 2.0 source, with or without SMART.
@@ -47,12 +48,17 @@ func newOAuth2(c *Config) (protocol, error) {
 		fixed.refresh = fixed.token
 	}
 	p.find = func(context.Context) (*endpoints, error) { return fixed, nil }
-	p.known = func() *endpoints { return fixed }
 	if c.FHIRBase != "" {
-		return nil, errors.New("this build has no SMART: remove the source")
+		p.find = newSMARTDiscovery(c, &p.sourceHost).find
 	}
 	if c.ClientAuth == ClientAuthKey {
-		return nil, errors.New("this build has no private_key_jwt: use basic")
+		key, err := c.parseClientKey()
+		if err != nil {
+			return nil, err
+		}
+		p.assertion = func(audience string) (string, error) {
+			return key.Assertion(c.ClientID, audience, oauth.MaxAssertionLifetime)
+		}
 	}
 	return p, nil
 }
@@ -99,13 +105,13 @@ func (p *oauth2Source) hooks() delegation.ConsentStarter {
 }
 
 // reserved implements [protocol].
-func (p *oauth2Source) reserved() []reservedAddress {
-	e := p.known()
-	if e == nil {
-		return nil
+func (p *oauth2Source) reserved(ctx context.Context) ([]reservedAddress, error) {
+	e, err := p.find(ctx)
+	if err != nil {
+		return nil, err
 	}
-	list := make([]reservedAddress, 0, 5)
-	for _, u := range []*url.URL{e.authorize, e.token, e.refresh} {
+	list := make([]reservedAddress, 0, 6)
+	for _, u := range []*url.URL{e.authorize, e.token, e.refresh, e.revocation} {
 		if a, ok := reserve(u); ok {
 			list = append(list, a)
 		}
@@ -115,7 +121,7 @@ func (p *oauth2Source) reserved() []reservedAddress {
 			list = append(list, a)
 		}
 	}
-	return list
+	return list, nil
 }
 
 // clientSecret returns the client secret as it is now.

@@ -21,12 +21,8 @@ func (p *oauth2Source) OneTimeToken(handed url.Values) (delegation.Secret, error
 	if err != nil {
 		return delegation.Secret{}, err
 	}
-	expected := p.config.Issuer
-	if e := p.known(); e != nil && expected == "" {
-		expected = e.issuer
-	}
-	if expected != "" && issuer != expected && (issuer != "" || p.config.Issuer != "") {
-		return delegation.Secret{}, delegation.Refuse(delegation.ConsentDenied, errors.New("the redirect has another iss than the source's issuer"))
+	if p.config.Issuer != "" && issuer != p.config.Issuer {
+		return delegation.Secret{}, errIssuer()
 	}
 	code, err := single(handed, "code")
 	switch {
@@ -36,6 +32,10 @@ func (p *oauth2Source) OneTimeToken(handed url.Values) (delegation.Secret, error
 		return delegation.Secret{}, rejected("the redirect has no code")
 	}
 	return delegation.NewSecret(code), nil
+}
+
+func errIssuer() error {
+	return delegation.Refuse(delegation.ConsentDenied, errors.New("the redirect has another iss than the source's issuer"))
 }
 
 // single returns the one value of a parameter of the redirect; empty if there is none.
@@ -65,6 +65,9 @@ func (p *oauth2Source) Redeem(ctx context.Context, r *delegation.Redemption) (*d
 	e, err := p.find(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if issuer := r.Handed.Get("iss"); issuer != "" && e.issuer != "" && issuer != e.issuer {
+		return nil, errIssuer() // of a server whose issuer is found by discovery
 	}
 	redirect, err := redirectURI(r.ReturnURL)
 	if err != nil {
