@@ -107,7 +107,7 @@ func (v *connectRequest) servePage() error {
 		if v.SignIn == "" || delegation.AsRefusal(err).Code != delegation.SessionRequired {
 			return v.refuseRequest(err)
 		}
-		v.recordRefusal(v.r, err)
+		_ = v.recordRefusal(v.r, err)
 		v.w.Header().Set("Location", v.SignIn)
 		v.w.WriteHeader(http.StatusSeeOther)
 		return nil

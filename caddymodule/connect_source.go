@@ -32,7 +32,8 @@ type connectSource struct {
 
 // provisionSources sets what people can connect.
 func (c *Connect) provisionSources() error {
-	cookie := consent.HTTPCookie(c.Provider, c.baseURL.Scheme == "https")
+	secure := c.baseURL.Scheme == "https"
+	cookie := consent.HTTPCookie(c.Provider, secure)
 	if err := cookie.Valid(); err != nil {
 		return fmt.Errorf("provider %q: its name is part of a cookie's: take letters, digits, - and _", c.Provider)
 	}
@@ -44,9 +45,10 @@ func (c *Connect) provisionSources() error {
 		if slices.Contains(endpointWords, s.Name) {
 			return fmt.Errorf("source %s: delegate_connect has an endpoint of that name: name the source otherwise", s.Name)
 		}
-		source := &connectSource{providerSource: s, name: s.Name, consents: s.consents, apiBase: c.apiBaseOf(s.Name), cookie: cookie}
-		source.cookie.Name += "." + s.Name
-		c.sources = append(c.sources, source)
+		c.sources = append(c.sources, &connectSource{
+			providerSource: s, name: s.Name, consents: s.consents, apiBase: c.apiBaseOf(s.Name),
+			cookie: consent.HTTPCookie(c.Provider+"."+s.Name, secure),
+		})
 	}
 	return nil
 }
