@@ -34,6 +34,10 @@ type App struct {
 	// names its module, delegate.providers.<kind>.
 	ProvidersRaw map[string]json.RawMessage `json:"providers,omitempty" caddy:"namespace=delegate.providers inline_key=kind"`
 
+	// Sources are the integration sources by name: what providers of the kind
+	// `sources` offer to their people.
+	Sources map[string]*Source `json:"sources,omitempty"`
+
 	// TrustedOrigins are the web origins besides this server's own, such as
 	// https://app.example.org, whose pages may call through this server with the
 	// user's session; those of app shells too, such as capacitor://localhost. Each
@@ -67,6 +71,7 @@ type App struct {
 	Grants *Grants `json:"grants,omitempty"`
 
 	providers       map[string]*provider
+	sourceProviders map[string]*Sources // that a Caddyfile has, until all of it was read
 	origins         *policy.Origins
 	logoutLimiter   *ratelimit.PerPerson
 	realmSources    map[string]string // default realm → what names users in it
@@ -109,7 +114,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	a.joinRevocations()
-	mods, err := ctx.LoadModule(a, "ProvidersRaw")
+	mods, err := withCatalogue(ctx, a.Sources).LoadModule(a, "ProvidersRaw")
 	if err != nil {
 		return fmt.Errorf("loading providers: %w", err)
 	}

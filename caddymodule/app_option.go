@@ -4,6 +4,7 @@ package caddymodule
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 
 	"github.com/caddyserver/caddy/v2"
@@ -22,6 +23,9 @@ func init() {
 //
 //	delegate {
 //	    provider <name> [<kind>] {
+//	        ...
+//	    }
+//	    source <name> [<preset>] {
 //	        ...
 //	    }
 //	    trusted_origins <origin...>
@@ -47,6 +51,10 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 		switch word := d.Val(); word {
 		case "provider":
 			if err := app.parseProvider(d); err != nil {
+				return nil, err
+			}
+		case "source":
+			if err := app.parseSource(d); err != nil {
 				return nil, err
 			}
 		case "trusted_origins":
@@ -96,11 +104,16 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 				return nil, d.Errf("log_subject is none, hmac or clear, not %q", app.LogSubject)
 			}
 		default:
-			return nil, d.Errf("unrecognized subdirective %q of delegate: expected provider, trusted_origins, tokens, cache, keyset, grants, log_subject or proxy_status_name", word)
+			return nil, d.Errf("unrecognized subdirective %q of delegate: expected provider, source, trusted_origins, tokens, cache, keyset, grants, log_subject or proxy_status_name", word)
 		}
 	}
 	if len(app.ProvidersRaw) == 0 {
 		return nil, d.Err("delegate has no provider: add `provider <name> { … }`")
+	}
+	for _, name := range slices.Sorted(maps.Keys(app.sourceProviders)) {
+		if err := app.sourceProviders[name].checkSources(name, app.Sources); err != nil {
+			return nil, err
+		}
 	}
 	if _, err := policy.NewOrigins(app.TrustedOrigins); err != nil {
 		return nil, d.Errf("trusted_origins: %v", err)
@@ -132,6 +145,12 @@ func (a *App) parseProvider(d *caddyfile.Dispenser) error {
 	guest, err := caddyfile.UnmarshalModule(d, string(mod.ID))
 	if err != nil {
 		return err
+	}
+	if guest, ok := guest.(*Sources); ok {
+		if a.sourceProviders == nil {
+			a.sourceProviders = make(map[string]*Sources)
+		}
+		a.sourceProviders[name] = guest
 	}
 	a.ProvidersRaw[name] = caddyconfig.JSONModuleObject(guest, "kind", kind, nil)
 	return nil

@@ -23,6 +23,7 @@ type guestConsent struct {
 	grantDecoder   delegation.GrantDecoder
 	consentProber  delegation.ConsentProber
 	grantRevoker   delegation.GrantRevoker
+	grantRefresher delegation.GrantRefresher
 }
 
 // newGuestConsent looks up the interfaces of a module or of a source's hooks.
@@ -33,6 +34,7 @@ func newGuestConsent(hooks any) (g guestConsent) {
 	g.grantDecoder, _ = hooks.(delegation.GrantDecoder)
 	g.consentProber, _ = hooks.(delegation.ConsentProber)
 	g.grantRevoker, _ = hooks.(delegation.GrantRevoker)
+	g.grantRefresher, _ = hooks.(delegation.GrantRefresher)
 	return g
 }
 
@@ -67,6 +69,9 @@ func (g *guestConsent) setHooks(o *grants.ConsentsOptions) {
 	}
 	if g.consentProber != nil {
 		o.Prober = guestProber{g.consentProber}
+	}
+	if g.grantRefresher != nil {
+		o.Refresher = guestRefresher{g.grantRefresher}
 	}
 }
 
@@ -140,6 +145,20 @@ func (g guestProber) ProbeGrant(ctx context.Context, stored *delegation.Grant) d
 		return nil
 	})
 	return result
+}
+
+// guestRefresher is the [delegation.GrantRefresher] of a module.
+type guestRefresher struct{ guest delegation.GrantRefresher }
+
+// RefreshGrant returns tokens or an error, never neither.
+func (g guestRefresher) RefreshGrant(ctx context.Context, stored *delegation.Grant, uncertain bool) (tokens *delegation.GrantTokens, err error) {
+	defer refusePanic(&err)
+	defer background.Recover("refreshing a grant", &err)
+	tokens, err = g.guest.RefreshGrant(delegation.WithoutValues(ctx), stored, uncertain)
+	if err == nil && tokens == nil {
+		err = errNothingReturned
+	}
+	return tokens, err
 }
 
 // canRevoke reports whether the platform can be told that its user has left: by a

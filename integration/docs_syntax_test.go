@@ -234,7 +234,7 @@ func TestDirectivesPage(t *testing.T) {
 	all := syntax(t, text)
 	none := func(string) bool { return false }
 	shared := part(text, "Settings of several directives") + part(text, "`http`")
-	want := []string{"http"}
+	want := []string{"http", "source"}
 
 	global := parserAt{"{\ndelegate {\n", "\n}\n}\n"}
 	for _, call := range sourceCode(t).calls("RegisterGlobalOption", "RegisterDirective", "RegisterHandlerDirective") {
@@ -253,7 +253,7 @@ func TestDirectivesPage(t *testing.T) {
 		theirs := none
 		switch {
 		case call.Fun.(*ast.SelectorExpr).Sel.Name == "RegisterGlobalOption":
-			page, at, described = "global "+name, global, part(text, "Global option `"+name+"`")
+			page, at, described = "global "+name, global, part(text, "Global option `"+name+"`")+part(text, "`source`")+part(text, "`http`")
 		case name == "delegate":
 			described += part(text, "`delegate_proxy`")
 		case name == "delegate_proxy":

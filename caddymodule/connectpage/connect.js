@@ -26,7 +26,8 @@
 (() => {
 	"use strict"
 	const base = new URL(".", document.currentScript.src)
-	const patience = 3000 // ms in which a page of ours is shown after the one before
+	const reload = 3000 // ms in which a page is loaded again
+	const answer = 15000 // ms in which a form, or the way back from the vendor, has its answer
 	const attempts = 3 // at /status, before onError is told
 	let stop = () => {} // ends the watch of the popup before
 
@@ -50,6 +51,11 @@
 		if (response.ok) return answer
 		const [, code] = /details="?(\w+)/.exec(response.headers.get("Proxy-Status")) ?? []
 		throw failure(answer.code ?? code ?? "network_error", answer.message ?? `The server answered with status ${response.status}.`)
+	}
+
+	// connections returns what is connected, to be compared.
+	function connections({ sources = {} }) {
+		return JSON.stringify(Object.entries(sources).filter(([, source]) => source.status === "connected"))
 	}
 
 	// open opens the popup in the click: later, browsers would block it.
@@ -76,28 +82,28 @@
 			if (!over && !here) timer = setTimeout(f, ms)
 		}
 
-		// finish ends with what is connected, or by unchanged if nothing is new.
-		async function finish(unchanged) {
+		// finish ends with what is connected. If nothing else is than before, a person who
+		// has not pressed Finish has left without connecting.
+		async function finish(pressed) {
 			try {
-				const [answer, old] = await Promise.all([ask(), before])
+				const [now, old] = await Promise.all([ask(), before])
 				if (here) return // the person is back
-				const same = old && JSON.stringify(old.sources) === JSON.stringify(answer.sources)
-				if (same && unchanged) end(unchanged)
-				else end(on.onFinish, answer)
+				if (pressed || !old || connections(now) !== connections(old)) end(on.onFinish, now)
+				else end(on.onClose)
 			} catch (error) {
 				end(on.onError, error)
 			}
 		}
 
-		// follow waits for whoever has left our pages: for the vendor's, or by closing
-		// the window. The first come back, or their flow ends at last.
+		// follow waits for whoever is at the vendor: they come back, or their flow ends at
+		// last.
 		async function follow(failures = 0) {
 			try {
 				const { status } = await ask("?wait=25")
 				if (status === "pending") wait(follow, 1000)
-				else wait(() => finish(on.onClose ?? (() => {})), patience)
+				else wait(finish, answer)
 			} catch (error) {
-				if (failures + 1 < attempts) wait(() => follow(failures + 1), patience)
+				if (failures + 1 < attempts) wait(() => follow(failures + 1), reload)
 				else if (!here) end(on.onError, error)
 			}
 		}
@@ -106,9 +112,10 @@
 			if (data?.popup !== popup || over) return
 			clearTimeout(timer)
 			here = data.type === "here"
-			if (data.type === "finish") finish()
-			else if (data.type === "close") finish(on.onClose ?? (() => {}))
-			else if (data.type === "left") wait(follow, patience)
+			if (data.type === "finish") finish(true)
+			else if (data.type === "close") finish()
+			else if (data.type === "left") wait(finish, reload)
+			else if (data.type === "away") wait(follow, reload)
 		}
 		if (!window.open(new URL(`?popup=${popup}`, base), "_blank", "popup,width=480,height=760")) {
 			end(on.onError, failure("popup_blocked", "The browser has blocked the window. Allow popups of this site."))

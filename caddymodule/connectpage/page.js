@@ -22,6 +22,10 @@
 		}
 	}
 
+	// The answer of a form is not loaded again: who goes back from the vendor's page, or
+	// reloads, gets the sources, and not a browser's question about the form.
+	if (/^(start|update)\//.test(location.pathname.slice(path.length))) history.replaceState(null, "", path)
+
 	const id = popup()
 	const channel = new BroadcastChannel(name)
 	const tell = (type) => channel.postMessage({ popup: id, type })
@@ -43,8 +47,11 @@
 		note.focus()
 	}
 
+	// Who goes to the vendor, or waits for a form's answer, may be away for long; else
+	// the person has closed the window, or loads the page again.
+	let away = false
 	function left() {
-		tell("left")
+		tell(away ? "away" : "left")
 	}
 
 	const { ends } = document.querySelector("main").dataset
@@ -59,8 +66,12 @@
 	tell("here")
 	window.addEventListener("pagehide", left)
 	window.addEventListener("pageshow", (event) => {
-		if (event.persisted) tell("here") // back from the vendor
+		if (!event.persisted) return
+		away = false // back from the vendor
+		tell("here")
 	})
+	document.addEventListener("submit", () => { away = true })
+	document.querySelector("a[rel=noreferrer]")?.addEventListener("click", () => { away = true })
 	for (const link of document.querySelectorAll("[data-end]")) {
 		link.addEventListener("click", (event) => {
 			event.preventDefault()

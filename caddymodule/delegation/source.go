@@ -74,3 +74,11 @@ type GrantRevoker interface {
 	// error. The error is a [*Refusal]; one of code issuer_unavailable is tried again.
 	RevokeGrant(ctx context.Context, g *Grant) error
 }
+
+// GrantRefresher is implemented by the hooks of a vendor whose refresh tokens are
+// spent outside of a request as well: to try a suspended grant again, to end one with
+// a fresh access token, and before an unused one would end.
+type GrantRefresher interface {
+	// RefreshGrant is a [Spend]. A grant without refresh token does not come here.
+	RefreshGrant(ctx context.Context, g *Grant, uncertain bool) (*GrantTokens, error)
+}

@@ -27,6 +27,7 @@ type ConsentsOptions struct {
 	Redeemer  delegation.Redeemer
 	Decoder   delegation.GrantDecoder
 	Prober    delegation.ConsentProber
+	Refresher delegation.GrantRefresher
 
 	// Note writes an event of a person's consent to the log, and counts it in the
 	// metrics. Nil: it is not told to anybody.

@@ -87,10 +87,12 @@ func (c *Consents) keep(person delegation.Person, g *Grant, err error, began tim
 	return decoded, nil
 }
 
-// probeSuspended probes a suspended grant, and returns it if it is accepted.
-// Otherwise the error is [ErrNotFound].
+// probeSuspended probes a suspended grant, and returns it if it is accepted. One with a
+// refresh token is tried by spending that, where the provider can. Otherwise the error
+// is [ErrNotFound].
 func (c *Consents) probeSuspended(ctx context.Context, store *Store, g *Grant) (*Grant, error) {
-	if c.o.Prober == nil {
+	refreshes := c.o.Refresher != nil && g.Tokens.Refresh.Reveal() != ""
+	if c.o.Prober == nil && !refreshes {
 		return nil, ErrNotFound
 	}
 	if age, err := store.UnchangedFor(ctx, g); err != nil {
@@ -101,6 +103,9 @@ func (c *Consents) probeSuspended(ctx context.Context, store *Store, g *Grant) (
 	decoded, err := c.decode(g)
 	if err != nil || !c.o.Cache.pace.mayProbe(g.Person) {
 		return nil, ErrNotFound
+	}
+	if refreshes {
+		return c.refreshSuspended(ctx, store, g)
 	}
 	result := c.probeGrant(ctx, decoded)
 	if result == delegation.ProbeUnknown {

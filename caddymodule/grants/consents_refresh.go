@@ -47,6 +47,44 @@ func (c *Consents) Refresh(ctx context.Context, person delegation.Person, refuse
 	})
 }
 
+// refreshSuspended tries a suspended grant by spending its refresh token, and returns it
+// with what the platform has issued. Otherwise the error is [ErrNotFound].
+func (c *Consents) refreshSuspended(ctx context.Context, store *Store, g *Grant) (*Grant, error) {
+	l, err := store.Lease(ctx, g, LeaseRefresh, c.o.CallTimeout)
+	switch {
+	case errors.Is(err, ErrLeased):
+		return nil, ErrNotFound // another machine is trying it
+	case err != nil:
+		return nil, err
+	case l.Grant.Version != g.Version || l.Grant.State != Suspended: // somebody was faster
+		if err := l.Cancel(ctx); err != nil {
+			return nil, err
+		}
+		return activeOnly(store.Find(ctx, g.Owner))
+	}
+	now, err := l.spend(ctx, c.o.CallTimeout, func(ctx context.Context, g *delegation.Grant, uncertain bool) (*delegation.GrantTokens, error) {
+		decoded, err := c.decodeForProvider(g)
+		if err != nil {
+			return nil, errors.Join(delegation.Refuse(delegation.GrantsUnavailable, err), delegation.ErrNotSent)
+		}
+		return c.o.Refresher.RefreshGrant(ctx, decoded, uncertain)
+	})
+	if err == nil {
+		c.o.Note(delegation.ConsentResumed, g.Person)
+		return activeOnly(now, nil)
+	}
+	if errors.Is(err, ErrUnavailable) {
+		return nil, err // what was issued is in memory, and stored once the database is back
+	}
+	if delegation.AsRefusal(err).Code == delegation.DelegationRefused {
+		// Noted, so that it is left alone for as long as at first.
+		if _, err := store.Resume(ctx, g, false); err != nil && !errors.Is(err, ErrNotFound) {
+			return nil, err
+		}
+	}
+	return activeOnly(store.Find(ctx, g.Owner))
+}
+
 // PairwiseID implements [delegation.Grants].
 func (c *Consents) PairwiseID(ctx context.Context, person delegation.Person) (string, error) {
 	store, err := c.store(ctx)

@@ -233,7 +233,7 @@ func TestNumbersInFull(t *testing.T) {
 		"0": "0", "-0": "0", "1.0": "1", "1.50": "1.5", "1e3": "1000", "1E+3": "1000", "1.25e1": "12.5", "125e-2": "1.25", "1e-2": "0.01", "1e0003": "1000", "0.1": "0.1", "-12": "-12",
 		"1e100": "", "1e-100": "", "true": "", "false": "", "{}": "", "[]": "",
 	} {
-		if got, ok := numberText(literal); got != want || ok != (want != "") {
+		if got, ok := NumberText(literal); got != want || ok != (want != "") {
 			t.Errorf("%s: %q, %v; want %q", literal, got, ok, want)
 		}
 	}

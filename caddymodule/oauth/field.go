@@ -39,7 +39,7 @@ func furtherFields(all map[string]json.RawMessage, names []string) (map[string]d
 // with control characters, or what decodes to U+FFFD because it is no character.
 func fieldText(value json.RawMessage) (text string, ok bool) {
 	if value[0] != '"' {
-		return numberText(string(value))
+		return NumberText(string(value))
 	}
 	if err := json.Unmarshal(value, &text); err != nil || len(text) > maxField {
 		return "", false
@@ -47,12 +47,13 @@ func fieldText(value json.RawMessage) (text string, ok bool) {
 	return text, !strings.ContainsFunc(text, func(r rune) bool { return r == unicode.ReplacementChar || unicode.IsControl(r) })
 }
 
-// numberText returns a JSON number in full, without an exponent and without zeros
+// NumberText returns a JSON number in full, without an exponent and without zeros
 // behind the last digit: the same number has one text, however an issuer writes
-// it, and no digit is lost as in a float. ok is false for an exponent of more
-// than two digits, which a few bytes could have as many digits as they like by.
-func numberText(literal string) (text string, ok bool) {
-	if len(literal) > maxField || strings.ContainsAny(literal[:1], "tf{[") { // true, false, object, list
+// it, and no digit is lost as in a float. ok is false for what is no number, longer
+// than 8 KiB, or has an exponent of more than two digits, by which a few bytes could
+// have as many digits as they like.
+func NumberText(literal string) (text string, ok bool) {
+	if literal == "" || len(literal) > maxField || strings.ContainsAny(literal[:1], "tf{[") { // true, false, object, list
 		return "", false
 	}
 	if _, exponent, has := strings.Cut(strings.ToLower(literal), "e"); has && len(strings.TrimLeft(exponent, "+-0")) > 2 {

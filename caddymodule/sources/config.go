@@ -78,6 +78,9 @@ type Config struct {
 	// CallbackAtAuthorize has OAuth 1.0a's oauth_callback on the vendor's page and
 	// not in the request for a request token.
 	CallbackAtAuthorize bool
+	// SignatureInQuery has the parameters of OAuth 1.0a in the query of every request
+	// and not in the header Authorization, which FatSecret does not read.
+	SignatureInQuery bool
 
 	// AllowPrivate lets the source's hosts be in private networks.
 	AllowPrivate bool
@@ -135,6 +138,9 @@ type Reply struct {
 	// OK is the path of a member of the answer itself, and OKValue its value in a
 	// reply that succeeded; "": the HTTP status says it.
 	OK, OKValue string
+	// Refused are the values of OK that say what invalid_grant does (RFC 6749
+	// section 5.2): the code or refresh token is not accepted.
+	Refused []string
 
 	Access, Refresh, Scope string // default: access_token, refresh_token, scope
 

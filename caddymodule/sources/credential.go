@@ -31,6 +31,18 @@ func (c *credential) Apply(out *http.Request) error {
 	return c.Credential.Apply(out)
 }
 
+// Secrets implements [delegation.SecretLister].
+func (c *credential) Secrets() []delegation.Secret {
+	var all []delegation.Secret
+	for _, value := range c.headers {
+		all = append(all, value)
+	}
+	if lister, ok := c.Credential.(delegation.SecretLister); ok {
+		all = append(all, lister.Secrets()...)
+	}
+	return all
+}
+
 // readAsHeader returns a header's name as servers read it that hand headers on as
 // environment variables (CGI, WSGI): X_Key and X.Key are X-Key.
 func readAsHeader(name string) string {

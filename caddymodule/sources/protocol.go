@@ -4,6 +4,7 @@ package sources
 
 import (
 	"context"
+	"io"
 	"net/http"
 
 	"go.uber.org/zap"
@@ -52,6 +53,8 @@ type sourceHost struct {
 	client *http.Client
 	// tokens returns the source's token engine, see [delegation.Host.SourceTokens].
 	tokens func(delegation.Mint) delegation.Tokens
+	// retain is [delegation.Host.RetainShared].
+	retain func(key string, build func() io.Closer) io.Closer
 }
 
 // newProtocol returns the protocol of a source.

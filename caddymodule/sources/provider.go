@@ -14,20 +14,18 @@ import (
 // Provider is one application with the sources that its people connect. It
 // implements [delegation.SourceProvider]. Make it with [New].
 type Provider struct {
-	name    string
 	sources []*source
 	byName  map[string]*source
 	traits  delegation.Traits
 }
 
-// New returns a provider of the name, with the sources in the order in which people
-// are shown them. It touches neither network nor files. Every error names the source
-// that it is about.
-func New(name string, configs []Config) (*Provider, error) {
+// New returns a provider of sources, in the order in which people are shown them. It
+// touches neither network nor files. Every error names the source that it is about.
+func New(configs []Config) (*Provider, error) {
 	if len(configs) == 0 {
-		return nil, fmt.Errorf("provider %s has no source: define one with `source`", name)
+		return nil, errors.New("there is no source: define one with `source`")
 	}
-	p := &Provider{name: name, byName: make(map[string]*source, len(configs))}
+	p := &Provider{byName: make(map[string]*source, len(configs))}
 	fingerprints := []string{"sources"}
 	for i := range configs {
 		s, err := newSource(configs[i])
@@ -133,4 +131,5 @@ func (p *Provider) Forget(delegation.Selection) {}
 var (
 	_ delegation.SourceProvider        = (*Provider)(nil)
 	_ delegation.UnauthorizedDiagnoser = (*Provider)(nil)
+	_ delegation.Checker               = (*Provider)(nil)
 )

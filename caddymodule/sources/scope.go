@@ -4,7 +4,6 @@ package sources
 
 import (
 	"errors"
-	"slices"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
@@ -17,10 +16,10 @@ func (s *source) checkScopes(d *delegation.Delegation, g *delegation.Grant) erro
 	if granted == nil {
 		granted = s.config.Scopes
 	}
-	for _, needed := range d.Scopes {
-		if !slices.Contains(granted, needed) {
-			return delegation.Refuse(delegation.ConsentRequired, errors.New("the user has connected without a scope that the route needs"))
-		}
+	if len(s.config.Covers.Missing(granted, d.Scopes)) > 0 {
+		r := delegation.Refuse(delegation.ConsentRequired, errors.New("the user has connected without a scope that the route needs"))
+		r.RequiredScopes = d.Scopes
+		return r
 	}
 	return nil
 }

@@ -16,12 +16,19 @@ type source struct {
 	protocol protocol
 	upstream delegation.Upstream
 	grants   delegation.Grants
+	http     *delegation.HTTP
 	client   *http.Client
 }
 
 // newSource returns a source of valid settings.
 func newSource(c Config) (*source, error) {
-	s := &source{config: c}
+	s := &source{config: c, http: new(delegation.HTTP)}
+	if c.HTTP != nil {
+		*s.http = *c.HTTP
+	}
+	// An address of the catalogue, or one that a vendor names, must not reach what only
+	// this machine can.
+	s.http.PublicOnly = !c.AllowPrivate
 	if c.API == nil {
 		return nil, errors.New("api_host_url is missing: give the address that data calls go to")
 	}
@@ -31,6 +38,7 @@ func newSource(c Config) (*source, error) {
 	}
 	s.upstream = delegation.UpstreamAt(c.API)
 	s.upstream.Mount = "/" + c.Name
+	s.upstream.CredentialInURL = c.SignatureInQuery
 	return s, nil
 }
 
@@ -42,16 +50,17 @@ func (s *source) describe() delegation.Source {
 		issuer = c.TokenURL.String()
 	}
 	return delegation.Source{
-		Name: c.Name, Title: c.Title, Logo: c.Logo, LogoType: c.LogoType, Ended: c.Ended,
-		Scopes: c.Scopes, Issuer: issuer, NoAccount: c.Account == nil, Hooks: s.protocol.hooks(),
+		HTTP: s.http, Name: c.Name, Title: c.Title, Logo: c.Logo, LogoType: c.LogoType, Ended: c.Ended,
+		Scopes: c.Scopes, Covers: c.Covers.Covered, Issuer: issuer, NoAccount: c.Account == nil, Hooks: s.protocol.hooks(),
 	}
 }
 
 func (s *source) open(host delegation.SourcesHost) {
-	s.grants, s.client = host.SourceGrants(s.config.Name), s.config.HTTP.Client()
+	s.grants, s.client = host.SourceGrants(s.config.Name), s.http.Client()
 	s.protocol.open(sourceHost{
 		grants: s.grants, logger: host.Logger(), client: s.client,
 		tokens: func(mint delegation.Mint) delegation.Tokens { return host.SourceTokens(s.config.Name, mint) },
+		retain: host.RetainShared,
 	})
 }
 

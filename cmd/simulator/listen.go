@@ -65,12 +65,12 @@ func (l listener) above(n int) (listener, error) {
 	if err != nil {
 		return l, err
 	}
-	number, err := net.LookupPort("tcp", port)
+	number, err := strconv.ParseUint(port, 10, 16)
 	if err != nil {
-		return l, err
+		return l, fmt.Errorf("--listen: %s: want a port between 0 and 65535: %w", l.address, err)
 	}
 	if number > 0 {
-		l.address = net.JoinHostPort(host, strconv.Itoa(number+n))
+		l.address = net.JoinHostPort(host, strconv.Itoa(int(number)+n))
 	}
 	return l, nil
 }

@@ -96,7 +96,7 @@ func serveVendors(ctx context.Context, at listener, all []*sources.Vendor, welco
 	end := func(err error) error {
 		stop()
 		for ; running > 0; running-- {
-			<-served
+			<-served //nolint:errcheck // the first one is told
 		}
 		return err
 	}

@@ -35,6 +35,7 @@ const pageLogo = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 44 44"><c
 // a person of their own; "new" begins with nothing, "full" has a source of each state.
 type pageServer struct {
 	vendorURL string
+	example   string // the page of the docs
 	mu        sync.Mutex
 	states    map[string]connectpage.State // by user and source
 	changed   chan struct{}                // closed at a change
@@ -200,6 +201,9 @@ func (s *pageServer) serveApp(w http.ResponseWriter, r *http.Request) {
 	case "/app.js":
 		w.Header().Set("Content-Type", "text/javascript")
 		_, _ = fmt.Fprint(w, pageAppScript)
+	case "/example":
+		w.Header().Set("Cross-Origin-Opener-Policy", "same-origin")
+		_, _ = fmt.Fprint(w, s.example)
 	case "/framing":
 		_, _ = fmt.Fprint(w, `<!doctype html><title>framing</title><iframe src="/connect/"></iframe>`)
 	case "/uploads/evil.js":

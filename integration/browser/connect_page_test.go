@@ -29,7 +29,13 @@ func TestConnectPage(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	docs, err := os.ReadFile("../../caddymodule/docs/connect-page.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	pages := newPageServer()
+	_, pages.example, _ = strings.Cut(string(docs), "```html\n")
+	pages.example, _, _ = strings.Cut(pages.example, "```")
 	vendor := httptest.NewServer(http.HandlerFunc(servePageVendor))
 	defer vendor.Close()
 	pages.vendorURL = strings.Replace(vendor.URL, "127.0.0.1", "localhost", 1) // another site

@@ -42,6 +42,22 @@ test('Finish closes the popup, and the app is told what is connected', async () 
 	await closed(popup)
 })
 
+test('the page of the docs does what it says', async () => {
+	const person = await enter()
+	await person.page.goto(`${app}/example`)
+	const result = person.page.locator('#result')
+	const left = await open(person)
+	await left.locator('[data-end]').click()
+	await result.filter({ hasText: 'Nothing new was connected.' }).waitFor()
+	const popup = await open(person)
+	await connect(popup, 'City lab')
+	await popup.locator('[data-end]').click()
+	await result.filter({ hasText: 'Connected: city_lab.' }).waitFor()
+	await person.page.evaluate(() => { window.open = () => null })
+	await person.page.locator('#connect').click()
+	await person.page.waitForURL(`${app}/connect/`)
+})
+
 test('the page that closes itself does so', async () => {
 	const person = await enter()
 	const popup = await open(person)
@@ -63,12 +79,16 @@ test('who leaves without connecting closes the popup', async () => {
 test('a popup that the person closes is noticed, at our page and at the vendor\'s', async () => {
 	const person = await enter()
 	const first = await open(person)
+	await row(first, 'Ring').getByRole('button').first().click() // a flow that is never ended
+	await first.getByRole('link', { name: 'Back' }).click()
+	await first.locator('li').first().waitFor()
 	await first.close({ runBeforeUnload: true })
 	assert.deepEqual(await ends(person.page), [['close']])
 	const second = await open(person)
 	await connect(second, 'City lab')
 	await second.close({ runBeforeUnload: true })
-	assert.deepEqual((await ends(person.page, 2))[1].slice(0, 2), ['finish', 'connected'])
+	const [what, , sources] = (await ends(person.page, 2))[1]
+	assert.deepEqual([what, sources.city_lab.status], ['finish', 'connected'])
 	const third = await open(person)
 	await row(third, 'Ring').getByRole('button').first().click()
 	await third.getByRole('link', { name: 'Continue' }).click()
@@ -84,7 +104,11 @@ test('a person who thinks for long at the vendor, or goes back, is not taken for
 	await row(popup, 'City lab').getByRole('button').first().click()
 	await popup.getByRole('link', { name: 'Continue' }).click()
 	await popup.locator('#allow').waitFor()
-	await person.page.waitForTimeout(4500) // longer than connect.js waits for a page of ours
+	await person.page.waitForTimeout(4500) // longer than connect.js waits before it asks
+	await popup.goBack()
+	await row(popup, 'City lab').getByText('Started, not finished').waitFor()
+	await person.page.waitForTimeout(4500)
+	await popup.goForward()
 	await popup.locator('#allow').click()
 	await popup.getByRole('status').waitFor()
 	await person.page.waitForTimeout(4500)

@@ -13,8 +13,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/caddy-delegate/caddy-delegate/integration/simulator/control"
 	"github.com/go-jose/go-jose/v4"
+
+	"github.com/caddy-delegate/caddy-delegate/integration/simulator/control"
 )
 
 const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -46,7 +47,8 @@ func (c *call) authenticate() (Client, *tokenError) {
 	if ways > 1 {
 		return Client{}, &tokenError{http.StatusBadRequest, "invalid_request", "the client proves who it is in two ways"}
 	}
-	if !slices.Contains(c.settings.ClientAuth, way) {
+	// Strava's token endpoint takes the body only, and its revocation is by Basic.
+	if revoking := c.area == areaRevoke && (way == "basic" || way == "body"); !revoking && !slices.Contains(c.settings.ClientAuth, way) {
 		return Client{}, wrongClient("the client proves who it is by " + way)
 	}
 	if way == "private_key_jwt" {

@@ -23,6 +23,7 @@ type flow struct {
 	hasState    bool
 	scopes      []string // asked for
 	challenge   string
+	nonce       string
 	offline     bool // access_type
 	prompt      []string
 	base        string        // the address at which the browser reached the page
@@ -83,7 +84,7 @@ func (v *Vendor) beginOAuth2(q url.Values, base string, s *Settings) (*flow, err
 	}
 	f := &flow{
 		id: secret("flow-"), client: client, redirectURI: q.Get("redirect_uri"), state: q.Get("state"), hasState: q.Has("state"),
-		challenge: q.Get("code_challenge"), offline: q.Get("access_type") == "offline", prompt: strings.Fields(q.Get("prompt")), base: base,
+		challenge: q.Get("code_challenge"), nonce: q.Get("nonce"), offline: q.Get("access_type") == "offline", prompt: strings.Fields(q.Get("prompt")),
 	}
 	if !client.mayReturnTo(f.redirectURI) {
 		return nil, fmt.Errorf("redirect_uri %q is none of the client's", f.redirectURI)

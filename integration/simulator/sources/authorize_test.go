@@ -81,7 +81,7 @@ func TestPages(t *testing.T) {
 	form := "Content-Type: application/x-www-form-urlencoded"
 	page = v.send(http.MethodPost, "/vendor/account", url.Values{"flow": {flow}, "account": {v.accounts[1].ID}}.Encode(), form)
 	cookie, _, _ := strings.Cut(page.header.Get("Set-Cookie"), ";")
-	if cookie == "" || !strings.Contains(page.body, `<strong id="account">Ben</strong>`) || strings.Count(page.body, `type="checkbox"`) != 5 {
+	if cookie == "" || !strings.Contains(page.body, `<strong id="account">Ben</strong>`) || strings.Count(page.body, `type="checkbox"`) != 6 {
 		t.Fatalf("cookie %q: %s", cookie, page.body)
 	}
 	decision := url.Values{"flow": {flow}, "decision": {"allow"}, "scope": {"daily", "workout"}}.Encode()
@@ -136,7 +136,7 @@ func TestCodeExpires(t *testing.T) {
 	}
 	code = v.code()
 	v.pass(30 * time.Second)
-	if r := v.redeem(code); r.json["status"] != 401.0 {
+	if r := v.redeem(code); r.json["status"] != 503.0 {
 		t.Errorf("after 30 s: %s", r.body)
 	}
 }

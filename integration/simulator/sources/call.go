@@ -115,7 +115,7 @@ func (c *call) areaOf() string {
 		return areaRefresh
 	case c.path == p.Token:
 		return areaCode
-	case c.settings.Protocol == SMART && c.path == p.Data+"/.well-known/smart-configuration":
+	case c.discovers():
 		return areaDiscovery
 	case p.Register != "" && c.path == p.Register && c.Method == http.MethodPost:
 		return areaRegister

@@ -149,9 +149,6 @@ func (c *call) serveNotes(g *grant) {
 	}
 	key := [2]string{g.client, g.account}
 	c.sim.store.mu.Lock()
-	if c.sim.store.notes == nil {
-		c.sim.store.notes = make(map[[2]string][]string)
-	}
 	if c.Method == http.MethodPost {
 		c.sim.store.notes[key] = append(c.sim.store.notes[key], string(c.body))
 	}

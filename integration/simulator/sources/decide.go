@@ -80,7 +80,7 @@ func (v *Vendor) decide(f *flow, d Decision, s *Settings, now time.Time) (string
 		return v.approveOAuth1(f, g, s), nil
 	}
 	code := v.store.issueCode(&code{
-		grant: g, challenge: f.challenge, base: f.base, google: f.offline && (slices.Contains(f.prompt, "consent") || !v.store.consented(g)),
+		grant: g, challenge: f.challenge, nonce: f.nonce, google: f.offline && (slices.Contains(f.prompt, "consent") || !v.store.consented(g)),
 		expires: now.Add(time.Duration(s.CodeLifetime) * time.Second),
 	})
 	answer := url.Values{"code": {code}}

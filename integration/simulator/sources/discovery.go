@@ -27,10 +27,29 @@ func (s *Settings) fhirBase(base string) string {
 	return base + s.Paths.Data
 }
 
+// keysPath is where the public key of ID tokens is.
+const keysPath = "/.well-known/jwks.json"
+
+// discovers reports whether the request asks for what nobody needs a token for.
+func (c *call) discovers() bool {
+	data := c.settings.Paths.Data
+	return c.path == keysPath ||
+		c.settings.Protocol == SMART && (c.path == data+"/.well-known/smart-configuration" || c.path == data+"/metadata")
+}
+
 // serveDiscovery answers with SMART's configuration (SMART App Launch 2, section
-// Conformance), which nobody needs a token for.
+// Conformance), FHIR's capabilities or the vendor's keys.
 func (c *call) serveDiscovery() {
 	if !c.allow(http.MethodGet, http.MethodHead) {
+		return
+	}
+	c.w.Header().Set("Access-Control-Allow-Origin", "*")
+	switch c.path {
+	case keysPath:
+		c.serveKeys()
+		return
+	case c.settings.Paths.Data + "/metadata":
+		c.capabilities()
 		return
 	}
 	s := c.settings
@@ -48,15 +67,17 @@ func (c *call) serveDiscovery() {
 		methods = append(methods, "plain")
 	}
 	answer := map[string]any{
-		"authorization_endpoint":                           base + s.Paths.Authorize,
-		"token_endpoint":                                   base + s.Paths.Token,
-		"grant_types_supported":                            []string{"authorization_code"},
-		"code_challenge_methods_supported":                 methods,
-		"scopes_supported":                                 s.Scopes,
-		"token_endpoint_auth_methods_supported":            authMethods(s.ClientAuth),
+		"issuer":                                s.fhirBase(control.Base(c.Request)),
+		"jwks_uri":                              control.Base(c.Request) + keysPath,
+		"authorization_endpoint":                base + s.Paths.Authorize,
+		"token_endpoint":                        base + s.Paths.Token,
+		"grant_types_supported":                 []string{"authorization_code"},
+		"code_challenge_methods_supported":      methods,
+		"scopes_supported":                      s.Scopes,
+		"token_endpoint_auth_methods_supported": authMethods(s.ClientAuth),
 		"token_endpoint_auth_signing_alg_values_supported": []string{"RS384", "ES384"},
 		"capabilities": []string{
-			"launch-standalone", "client-public", "client-confidential-symmetric", "client-confidential-asymmetric",
+			"launch-standalone", "sso-openid-connect", "client-public", "client-confidential-symmetric", "client-confidential-asymmetric",
 			"context-standalone-patient", "permission-offline", "permission-patient", "permission-v1", "permission-v2", "authorize-post",
 		},
 	}
@@ -64,7 +85,6 @@ func (c *call) serveDiscovery() {
 		answer["revocation_endpoint"] = base + s.Paths.Revoke
 	}
 	maps.Copy(answer, s.Discovery.Members)
-	c.w.Header().Set("Access-Control-Allow-Origin", "*")
 	c.json(http.StatusOK, answer)
 }
 

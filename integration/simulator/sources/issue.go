@@ -15,7 +15,8 @@ type issued struct {
 	grant           grant // as it is then
 	access, refresh string
 	expires         time.Time
-	graced          bool // the refresh token had been replaced
+	graced          bool   // the refresh token had been replaced
+	nonce           string // of the authorize request
 }
 
 // redeem redeems a code. reason says why not; a code that arrives again ends its
@@ -49,7 +50,9 @@ func (s *store) redeem(text string, client Client, form url.Values, v *Vendor, s
 	if set.OfflineScope != "" && !slices.Contains(c.grant.scopes, set.OfflineScope) {
 		with = false
 	}
-	return s.issue(c.grant, with, v, set, now), false, ""
+	i = s.issue(c.grant, with, v, set, now)
+	i.nonce = c.nonce
+	return i, false, ""
 }
 
 // challenge is the code_challenge of a verifier (RFC 7636 section 4.6).

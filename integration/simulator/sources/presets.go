@@ -72,7 +72,7 @@ var presets = map[string]preset{
 			Account: "/developer/v2/user/profile/basic", Data: "/developer/v2",
 		}
 		s.ClientAuth, s.PKCE = []string{"body"}, "refused"
-		s.Scopes, s.OfflineScope = []string{"offline", "read:sleep", "read:workout", "read:profile", "read:body_measurement"}, "offline"
+		s.Scopes, s.OfflineScope = []string{"offline", "read:sleep", "read:workout", "read:profile", "read:cycles", "read:recovery", "read:body_measurement"}, "offline"
 		s.RefreshParams = map[string]string{"scope": "offline"}
 		s.AccountMember, s.AccountNumber, s.Revoke, s.RevokeAuth = "user_id", true, "delete", false
 		s.ResourceScopes = map[string]string{"sleep": "read:sleep", "activities": "read:workout", "measurements": "read:body_measurement"}
@@ -80,7 +80,7 @@ var presets = map[string]preset{
 	"oura": {"Oura", func(s *Settings) {
 		s.Paths = Paths{Authorize: "/oauth/authorize", Token: "/oauth/token", Revoke: "/oauth/revoke", Account: "/v2/usercollection/personal_info", Data: "/v2/usercollection"}
 		s.PKCE, s.MinState, s.AccessLifetime = "refused", 0, 86400
-		s.Scopes, s.Untick = []string{"personal", "daily", "heartrate", "workout", "session"}, true
+		s.Scopes, s.Untick = []string{"personal", "daily", "heartrate", "workout", "session", "spo2"}, true
 		s.Revoke, s.RevokeAuth = "query", false
 		s.ResourceScopes = map[string]string{"sleep": "daily", "activities": "workout", "personal_info": "personal"}
 	}},
@@ -101,6 +101,11 @@ var presets = map[string]preset{
 		s.ClientAuth, s.PKCE, s.MinState, s.Scopes, s.Granted = []string{"body"}, "refused", 0, nil, nil
 		s.AccountIn, s.Revoke = "openId", ""
 	}},
+	"huawei": {"Huawei Health", func(s *Settings) {
+		s.ClientAuth, s.PKCE, s.MinState = []string{"body"}, "optional", 0
+		s.Scopes, s.FirstScope = []string{"openid", "sleep.read", "activity.read"}, "openid"
+		s.Refresh, s.Revoke, s.Paths.Account = "google", "", ""
+	}},
 	"smart": {"St Mary's hospital", func(s *Settings) {
 		s.Protocol = SMART
 		s.Paths = Paths{Authorize: "/auth/authorize", Token: "/auth/token", Revoke: "/auth/revoke", Data: "/R4"}
@@ -119,6 +124,6 @@ var presets = map[string]preset{
 		s.Protocol = OAuth1
 		s.Paths = Paths{Authorize: "/oauth/authorize", RequestToken: "/oauth/request_token", Token: "/oauth/access_token", Data: "/rest"}
 		s.Scopes, s.Granted, s.Revoke, s.AccountMember = nil, nil, "", ""
-		s.OAuth1.Methods, s.OAuth1.Monotonic = []string{"HMAC-SHA1"}, true
+		s.OAuth1.Methods, s.OAuth1.Monotonic, s.OAuth1.NoHeader = []string{"HMAC-SHA1"}, true, true
 	}},
 }

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/integration/simulator/control"
-	"github.com/go-jose/go-jose/v4"
 )
 
 // tokenError is a refusal of the token endpoint (RFC 6749 section 5.2).
@@ -30,11 +29,7 @@ func (c *call) refuse(e *tokenError) {
 	c.w.Header().Set("Cache-Control", "no-store")
 	switch c.settings.Envelope {
 	case "withings":
-		status := 503
-		if e.code == "invalid_client" || e.code == "invalid_grant" {
-			status = 401
-		}
-		c.json(http.StatusOK, map[string]any{"status": status, "error": e.code, "body": map[string]any{}})
+		c.json(http.StatusOK, withingsError(e, c.form.Get("grant_type")))
 	case "fitbit":
 		c.json(e.status, map[string]any{"success": false, "errors": []map[string]string{{"errorType": e.code, "message": e.reason}}})
 	default:
@@ -43,6 +38,20 @@ func (c *call) refuse(e *tokenError) {
 		}
 		c.json(e.status, map[string]string{"error": e.code, "error_description": e.reason})
 	}
+}
+
+// withingsError is an error in Withings' words, of which only some are public.
+func withingsError(e *tokenError, grantType string) any {
+	status, text := 2554, "Wrong action or wrong webservice"
+	switch {
+	case e.code == "invalid_client":
+		status, text = 401, "invalid client"
+	case e.code == "invalid_grant" && grantType == "refresh_token":
+		status, text = 503, "Invalid Params: invalid refresh_token"
+	case e.code == "invalid_grant":
+		status, text = 503, "Invalid Params: invalid code"
+	}
+	return map[string]any{"status": status, "error": text, "body": map[string]any{}}
 }
 
 // answerTokens answers with tokens; first tells that a code was redeemed.
@@ -73,6 +82,13 @@ func (c *call) answerTokens(i issued, first bool) {
 			body["need_patient_banner"] = true
 		}
 		put(body, s.AccountIn, idValue(account, s.AccountNumber))
+		if object, _, below := strings.Cut(s.AccountIn, "."); below {
+			a, _ := c.sim.account(i.grant.account)
+			put(body, object+".firstname", a.Name)
+		}
+	}
+	if slices.Contains(i.grant.scopes, "openid") && first {
+		body["id_token"] = c.idToken(&i.grant, i.nonce)
 	}
 	c.w.Header().Set("Cache-Control", "no-store")
 	var answer any = body
@@ -114,23 +130,4 @@ func put(object map[string]any, path string, value any) {
 		object[name] = inner
 	}
 	put(inner, rest, value)
-}
-
-// accessJWT is an access token that says whose it is and when it ends.
-func (v *Vendor) accessJWT(g *grant, now, expires time.Time) string {
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.HS256, Key: v.key}, nil)
-	if err != nil {
-		panic("sources: " + err.Error())
-	}
-	signed, err := signer.Sign(control.Marshal(map[string]any{
-		"sub": g.account, "user": g.account, "iat": now.Unix(), "exp": expires.Unix(), "jti": secret(""),
-	}))
-	if err != nil {
-		panic("sources: " + err.Error())
-	}
-	text, err := signed.CompactSerialize()
-	if err != nil {
-		panic("sources: " + err.Error())
-	}
-	return text
 }

@@ -143,9 +143,7 @@ const nonceLifetime = 30 * time.Minute
 func (s *store) giveNonce(clientID string, now time.Time) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.nonces == nil {
-		s.nonces = make(map[string]nonce)
-	}
+	s.ready()
 	text := secret("")
 	s.nonces[text] = nonce{clientID, now.Add(nonceLifetime)}
 	return text

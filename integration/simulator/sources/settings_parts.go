@@ -21,6 +21,8 @@ type OAuth1Settings struct {
 	// CallbackAtAuthorize wants oauth_callback on the page, not with the request for
 	// a request token.
 	CallbackAtAuthorize bool `json:"callbackAtAuthorize"`
+	// NoHeader takes parameters in the query or a form only.
+	NoHeader bool `json:"noHeader"`
 	// Unconfirmed leaves out oauth_callback_confirmed.
 	Unconfirmed bool `json:"unconfirmed"`
 	// NoVerifier gives none in the redirect; what arrives without one is refused.

@@ -44,7 +44,7 @@ type Vendor struct {
 	settings *control.Settings[Settings]
 	clients  []Client
 	accounts []Account
-	key      []byte // of access tokens that are JWTs
+	keys     keys
 	store    store
 	flows    flows
 	signed   signedCalls
@@ -61,7 +61,7 @@ func New(o Options) *Vendor {
 		panic("sources: there is no preset " + o.Preset + "; there are " + strings.Join(Presets(), ", "))
 	}
 	v := &Vendor{
-		name: cmp.Or(o.Name, preset.title), clock: o.Clock, clients: o.Clients, accounts: o.Accounts, key: randomBytes(32),
+		name: cmp.Or(o.Name, preset.title), clock: o.Clock, clients: o.Clients, accounts: o.Accounts, keys: keys{access: randomBytes(32)},
 	}
 	if v.clock == nil {
 		v.clock = time.Now

@@ -19,11 +19,11 @@ type grant struct {
 
 // code is a code that was given to a browser.
 type code struct {
-	grant           *grant
-	challenge, base string
-	google          bool // by Google's rule there is a refresh token
-	expires         time.Time
-	used            bool
+	grant            *grant
+	challenge, nonce string
+	google           bool // by Google's rule there is a refresh token
+	expires          time.Time
+	used             bool
 }
 
 // accessToken opens the API. secret is that of OAuth 1.0a.
@@ -51,6 +51,7 @@ type store struct {
 	registered map[[2]string]bool // client and account
 	nonces     map[string]nonce   // of Withings' signed calls
 	notes      map[[2]string][]string
+	requests   map[string]*requestToken
 }
 
 // Grant is a consent as a test sees it.
@@ -96,15 +97,20 @@ func (v *Vendor) ExpireAccess() {
 	}
 }
 
+// ready makes the maps; the caller holds the lock.
+func (s *store) ready() {
+	if s.codes == nil {
+		s.codes, s.requests = make(map[string]*code), make(map[string]*requestToken)
+		s.access, s.refresh = make(map[string]*accessToken), make(map[string]*refreshToken)
+		s.registered, s.nonces, s.notes = make(map[[2]string]bool), make(map[string]nonce), make(map[[2]string][]string)
+	}
+}
+
 // issueCode remembers a code and returns its text.
 func (s *store) issueCode(c *code) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.codes == nil {
-		s.codes = make(map[string]*code)
-		s.access, s.refresh = make(map[string]*accessToken), make(map[string]*refreshToken)
-		s.registered = make(map[[2]string]bool)
-	}
+	s.ready()
 	text := secret("code-")
 	s.codes[text] = c
 	return text

@@ -234,3 +234,13 @@ func (r response) text(name string) string {
 	s, _ := r.json[name].(string)
 	return s
 }
+
+// serve answers a GET without a server, and returns the status.
+func serve(t *testing.T, h http.Handler, path, token string) int {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
+	r.Header.Set("Authorization", "Bearer "+token)
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w.Code
+}

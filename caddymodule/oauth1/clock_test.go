@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package oauth1
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestClock protects people whose vendor refuses a timestamp that is lower than an
+// earlier one, and those whose server's clock is wrong.
+func TestClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var c Clock
+		start := time.Now().Unix()
+		at := func(want int64, when string) {
+			t.Helper()
+			if got := c.Timestamp() - start; got != want {
+				t.Errorf("%s: %d, want %d", when, got, want)
+			}
+		}
+		at(0, "at first")
+		time.Sleep(10 * time.Second)
+		at(10, "later")
+		// The machine was ahead, and is set back.
+		c.last += 100
+		at(110, "after the machine's clock was set back")
+		c.Correct(time.Now().Add(103*time.Second), 5*time.Second)
+		at(110, "refused by a vendor that is as good as there: a request has overtaken another")
+		c.Correct(time.Now(), 5*time.Second)
+		at(10, "refused by a vendor whose clock is the machine's")
+		c.Correct(time.Now().Add(10*time.Minute), 5*time.Second)
+		at(610, "refused by a vendor whose clock is 10 minutes ahead")
+		time.Sleep(10 * time.Second)
+		at(620, "later")
+		c.Correct(time.Now().Add(48*time.Hour), 5*time.Second)
+		at(620, "refused by a vendor with a date from nowhere")
+	})
+}

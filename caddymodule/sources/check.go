@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sources
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/url"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+// Check implements [delegation.Checker]: it tries the client of each source, or of the
+// one that the request is for, whose person's grant is looked at then. A vendor that is
+// down does not keep the other sources from being tried.
+func (p *Provider) Check(ctx context.Context, q delegation.CheckRequest, tell func(delegation.Finding)) {
+	if q.Delegation == nil || q.Delegation.Path == "" {
+		for _, s := range p.sources {
+			delegation.RunChecks(ctx, s.checks(), tell)
+		}
+		return
+	}
+	d := q.Delegation
+	steps := []delegation.CheckStep{{Name: "source", Run: func(context.Context) (string, error) {
+		s, err := p.sourceOf(d)
+		if err != nil {
+			return "", err
+		}
+		return s.config.Title, s.checkTarget(d)
+	}}}
+	if s, err := p.sourceOf(d); err == nil {
+		steps = append(append(steps, s.checks()...), delegation.CheckStep{Name: s.config.Name + " grant", Run: func(ctx context.Context) (string, error) {
+			g, err := s.grants.Get(ctx, d.Person)
+			if err != nil {
+				return "", err
+			}
+			return "of " + g.Changed.UTC().Format("2006-01-02 15:04"), s.checkScopes(d, g)
+		}})
+	}
+	delegation.RunChecks(ctx, steps, tell)
+}
+
+// checks are the protocol's steps under the name of the source.
+func (s *source) checks() []delegation.CheckStep {
+	steps := s.protocol.checks()
+	for i := range steps {
+		steps[i].Name = s.config.Name + " " + steps[i].Name
+	}
+	return steps
+}
+
+// checks implements [protocol].
+func (p *oauth2Source) checks() []delegation.CheckStep {
+	return []delegation.CheckStep{{Name: "client", Run: p.checkClient}}
+}
+
+// checkClient exchanges a code that nobody has: the vendor has to refuse it, and not
+// the client.
+func (p *oauth2Source) checkClient(ctx context.Context) (string, error) {
+	e, err := p.find(ctx)
+	if err != nil {
+		return "", err
+	}
+	const nowhere = "https://app.invalid/return"
+	form := make(url.Values)
+	setParams(form, p.config.TokenParams, nowhere)
+	form.Set("grant_type", "authorization_code")
+	form.Set("code", "check-"+rand.Text())
+	form.Set("redirect_uri", nowhere)
+	if !p.config.NoPKCE {
+		form.Set("code_verifier", rand.Text()+rand.Text())
+	}
+	_, err = p.requestToken(ctx, e.token, form)
+	failed, answered := errors.AsType[*tokenError](err)
+	switch {
+	case err == nil:
+		return "", errors.New("the token endpoint gives a token for a code that nobody has: check the address")
+	case answered && failed.kind == grantRefused:
+		return fmt.Sprintf("a code that nobody has is refused with status %d, and not the client", failed.status), nil
+	case answered && failed.kind == unknownError:
+		return fmt.Sprintf("the token endpoint answers with status %d and a word of its own; the first person who connects shows whether it accepts the client", failed.status), nil
+	default:
+		return "", err
+	}
+}

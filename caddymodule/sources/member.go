@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sources
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/strictjson"
+)
+
+// maxToken bounds a code or token, in bytes.
+const maxToken = 8 << 10
+
+// memberAt returns the member at a path of names with dots between them. A name that
+// has dots itself, such as a claim that is an address, is found by its whole. ok is
+// false if there is none, or null.
+func memberAt(all map[string]any, path string) (value any, ok bool) {
+	if value, ok = all[path]; ok {
+		return value, value != nil
+	}
+	name, rest, more := strings.Cut(path, ".")
+	value = all[name]
+	if !more {
+		return value, value != nil
+	}
+	below, ok := value.(map[string]any)
+	if !ok {
+		return nil, false
+	}
+	return memberAt(below, rest)
+}
+
+// textAt returns a string or number as text. A number is written in full: 1e3 is
+// 1000, and no digit of an identifier is lost as in a float.
+func textAt(all map[string]any, path string) (text string, ok bool) {
+	switch value, _ := memberAt(all, path); value := value.(type) {
+	case string:
+		return value, true
+	case json.Number:
+		return oauth.NumberText(value.String())
+	default:
+		return "", false
+	}
+}
+
+var errNoJWT = errors.New("it is no JWT")
+
+// jwtClaims returns the claims of a JWT (RFC 7519) that has come from the vendor
+// itself, over TLS: its signature proves no more than that (OpenID Connect Core
+// section 3.1.3.7).
+func jwtClaims(token string) (map[string]any, error) {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return nil, errNoJWT
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(parts[1], "="))
+	if err != nil {
+		return nil, errNoJWT
+	}
+	claims, err := strictjson.Decode(payload)
+	if err != nil {
+		return nil, errNoJWT
+	}
+	return claims, nil
+}
+
+// isLine reports whether a value is 1 to limit bytes of UTF-8 without control
+// characters. U+FFFD is none of them either: parsers write it for whatever they
+// cannot read, so that two identifiers would be one.
+func isLine(value string, limit int) bool {
+	return value != "" && len(value) <= limit && !strings.ContainsFunc(value, func(r rune) bool { return unicode.IsControl(r) || r == utf8.RuneError })
+}
+
+// reportsError reports whether the value of an error member says that there is one.
+func reportsError(value any) bool {
+	switch value := value.(type) {
+	case nil:
+		return false
+	case bool:
+		return value
+	case string:
+		return value != ""
+	case json.Number:
+		return value.String() != "0"
+	case []any:
+		return len(value) > 0
+	case map[string]any:
+		return len(value) > 0
+	default:
+		return true
+	}
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sources
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+// revokingOAuth2 are the hooks of a source whose vendor can be told that its user has
+// left.
+type revokingOAuth2 struct{ *oauth2Source }
+
+// RevokeGrant implements [delegation.GrantRevoker]. A token that the vendor does not
+// know any more is revoked.
+func (p revokingOAuth2) RevokeGrant(ctx context.Context, g *delegation.Grant) error {
+	const what = "ending the consent at the vendor"
+	e, err := p.find(ctx)
+	if err != nil {
+		return err
+	}
+	call := e.revoke
+	if call == nil { // by discovery: this server offers none
+		return nil
+	}
+	a, err := p.send(ctx, call, p.callValues(&g.Tokens, g.Account))
+	if err != nil {
+		return unreachable(what, err)
+	}
+	if call.accepts(a.status) || isUnknownToken(call, a) {
+		return nil
+	}
+	return a.refusal(what)
+}
+
+// isUnknownToken reports whether an answer says that there is nothing to end.
+func isUnknownToken(call *Call, a *answer) bool {
+	switch a.status {
+	case http.StatusNotFound, http.StatusGone:
+		return true
+	case http.StatusUnauthorized:
+		if call.Auth == "bearer" {
+			return true // the token itself is the credential
+		}
+	case http.StatusBadRequest:
+	default:
+		return false
+	}
+	all, err := a.members()
+	if err != nil {
+		return false
+	}
+	switch all["error"] {
+	case "invalid_token", "invalid_grant":
+		return true
+	default:
+		return false
+	}
+}
