@@ -116,7 +116,7 @@ func (v *connectRequest) servePage() error {
 	if err != nil {
 		return v.refuseRequest(err)
 	}
-	requestsTotal.WithLabelValues(v.Provider, outcomeAnswered).Inc()
+	countRequest(v.Provider, "", outcomeAnswered)
 	return connectpage.Write(v.w, v.r, http.StatusOK, v.sourcesPage(states))
 }
 
