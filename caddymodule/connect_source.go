@@ -112,3 +112,29 @@ func (v *connectRequest) selected() []*connectSource {
 	}
 	return v.sources
 }
+
+// sourceName returns the name of the source that a request is for, for logs and
+// metrics; empty for all, and for a provider without sources.
+func (v *connectRequest) sourceName() string {
+	if v.source == nil {
+		return ""
+	}
+	return v.source.name
+}
+
+// refusedRequest is [Directive.refusedRequest] with the source.
+func (v *connectRequest) refusedRequest() refusedRequest {
+	refused := v.Connect.refusedRequest(v.r)
+	refused.source = v.sourceName()
+	return refused
+}
+
+// refuse answers the request with err's refusal.
+func (v *connectRequest) refuse(err error) error {
+	return v.refusals.refuse(v.w, v.refusedRequest(), err)
+}
+
+// recordRefusal counts and logs err's refusal of a request that has another response.
+func (v *connectRequest) recordRefusal(err error) *delegation.Refusal {
+	return v.refusals.record(v.refusedRequest(), err)
+}
