@@ -5,6 +5,7 @@ package integration
 import (
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 
@@ -89,8 +90,8 @@ func TestSourcesT71_LoginCSRF(t *testing.T) {
 }
 
 // TestSourcesSecrets protects people and operators from what must stay here: neither
-// the client's secret nor a token is in any answer to a browser, and no state or code
-// in the address of the app's page.
+// the client's secret nor a token is in any answer to a browser or in Caddy's log, and
+// no state or code in the log or in the address of the app's page.
 func TestSourcesSecrets(t *testing.T) {
 	c := startSources(t, "", "page")
 	b := c.browser("alice")
@@ -110,6 +111,11 @@ func TestSourcesSecrets(t *testing.T) {
 	if len(secrets) < 3 {
 		t.Fatal("the vendor has seen no access token")
 	}
+	log, err := os.ReadFile(c.logFile())
+	if err != nil || !strings.Contains(string(log), "/connect/start/city_lab") || !strings.Contains(string(log), `"event":"connected"`) || !strings.Contains(string(log), `"source":"city_lab"`) {
+		t.Errorf("%v: the log is not what it should be: %s", err, log)
+	}
+	answers = append(answers, string(log))
 	for _, answer := range answers {
 		for _, secret := range append(secrets, query.Query().Get("state"), query.Query().Get("code")) {
 			if strings.Contains(answer, secret) {
