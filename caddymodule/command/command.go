@@ -27,10 +27,14 @@ type Backend struct {
 	Judge func(ctx context.Context, c Config, credential string, r *Report) error
 	// Grants are where a configuration keeps its grants, and the names of its
 	// providers. Nothing is made: neither a database nor a keyset.
-	Grants func(Config) (grants.Options, []string, error)
+	Grants func(Config) (grants.Options, ProviderNames, error)
 	// Sources are the integration sources of a configuration, sorted by name.
 	Sources func(Config) ([]Source, error)
 }
+
+// ProviderNames are the providers of a configuration, each with the names of its
+// sources; nil for one that has none, or whose sources its module alone knows.
+type ProviderNames map[string][]string
 
 // Config names a configuration: a file, or the Caddyfile of the folder if that is
 // empty, and the adapter for what is neither a Caddyfile nor JSON.

@@ -67,8 +67,9 @@ func (c *Config) checkClient() error {
 		return errors.New("client_secret is missing: OAuth 1.0a signs every call with it")
 	case c.Protocol == OAuth1:
 		return nil
-	case c.ClientAuth == ClientAuthKey && !key:
-		return errors.New("client_key is missing: client_auth private_key_jwt needs the PEM text of the private key, such as {file./run/secrets/source.pem}")
+	case c.ClientAuth == ClientAuthKey:
+		_, err := c.parseClientKey()
+		return err
 	case c.ClientAuth != ClientAuthKey && key:
 		return fmt.Errorf("client_key is not used with client_auth %s: remove one of the lines", c.ClientAuth)
 	case (c.ClientAuth == ClientAuthBody || c.ClientAuth == ClientAuthBasic) && !secret:

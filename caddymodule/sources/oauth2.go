@@ -5,8 +5,10 @@ package sources
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/url"
+	"sync/atomic"
+
+	"go.uber.org/zap"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
@@ -26,6 +28,13 @@ type oauth2Source struct {
 
 	engine   delegation.Tokens
 	doubtful *doubtfulGrants
+	ours     atomic.Pointer[ownAddresses] // every data call is compared with them
+}
+
+// ownAddresses are the reserved addresses of endpoints.
+type ownAddresses struct {
+	of   *endpoints
+	list []reservedAddress
 }
 
 // endpoints are the addresses of a vendor's authorization server.
@@ -53,9 +62,9 @@ func newOAuth2(c *Config) (protocol, error) {
 		p.find = newSMARTDiscovery(c, &p.sourceHost).find
 	}
 	if c.ClientAuth == ClientAuthKey {
-		key, err := oauth.ParseClientKey(c.ClientKey.Reveal())
+		key, err := c.parseClientKey()
 		if err != nil {
-			return nil, fmt.Errorf("client_key: %w", err)
+			return nil, err
 		}
 		p.assertion = func(audience string) (string, error) {
 			return key.Assertion(c.ClientID, audience, oauth.MaxAssertionLifetime)
@@ -111,18 +120,22 @@ func (p *oauth2Source) reserved(ctx context.Context) ([]reservedAddress, error) 
 	if err != nil {
 		return nil, err
 	}
-	list := make([]reservedAddress, 0, 6)
+	if ours := p.ours.Load(); ours != nil && ours.of == e {
+		return ours.list, nil
+	}
+	ours := &ownAddresses{of: e}
 	for _, u := range []*url.URL{e.authorize, e.token, e.refresh, e.revocation} {
 		if a, ok := reserve(u); ok {
-			list = append(list, a)
+			ours.list = append(ours.list, a)
 		}
 	}
 	for _, call := range []*Call{e.revoke, p.config.AfterConnect} {
 		if a, ok := reserveCall(call); ok {
-			list = append(list, a)
+			ours.list = append(ours.list, a)
 		}
 	}
-	return list, nil
+	p.ours.Store(ours)
+	return ours.list, nil
 }
 
 // clientSecret returns the client secret as it is now.
@@ -132,7 +145,7 @@ func (c *Config) clientSecret(h *sourceHost) delegation.Secret {
 	}
 	fresh, err := c.LoadSecret()
 	if err != nil {
-		h.logger.Warn("client_secret of source " + c.Name + " cannot be read; the one from before is used: " + err.Error())
+		h.logger.Warn("client_secret cannot be read; the one from before is used: "+err.Error(), zap.String("source", c.Name))
 		return c.ClientSecret
 	}
 	return fresh

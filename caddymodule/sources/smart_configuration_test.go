@@ -4,6 +4,7 @@ package sources
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"strings"
 	"testing"
@@ -70,9 +71,7 @@ func TestSMARTConfiguration(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", row.name, err)
 		}
-		for name, value := range changed {
-			all[name] = value
-		}
+		maps.Copy(all, changed)
 		e, err := fhirSource(t, "https://fhir.stmary.example/R4/").readSMARTConfiguration(all)
 		if err != nil {
 			if !strings.Contains(err.Error(), row.want) || strings.Contains(err.Error(), "planted") {
