@@ -107,14 +107,6 @@ of the account.`,
 	return cmd
 }
 
-// placeName is where a grant is: the provider, and its source if it has several.
-func placeName(o grants.Owner) string {
-	if o.Source == "" {
-		return QuoteForTerminal(o.Provider)
-	}
-	return QuoteForTerminal(o.Provider) + "/" + QuoteForTerminal(o.Source)
-}
-
 func ownerName(o grants.Owner) string {
 	return fmt.Sprintf("subject %s of realm %s", QuoteForTerminal(o.Subject), QuoteForTerminal(o.Realm))
 }

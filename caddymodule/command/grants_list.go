@@ -3,6 +3,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -46,27 +47,21 @@ type shownGrant struct {
 	Changed  time.Time    `json:"changed"`
 	LastUsed *time.Time   `json:"last_used,omitempty"` // to an hour
 
-	// Unconfigured says that the configuration has no provider of this name:
-	// nobody can use the grant.
+	// Unconfigured says that the configuration has no provider, or no source of it,
+	// of this name: nobody can use the grant.
 	Unconfigured bool `json:"unconfigured,omitempty"`
 }
 
 func (c *grantsConfig) show(g *grants.Grant) shownGrant {
 	shown := shownGrant{
 		g.ID, g.Provider, g.Source, g.State, g.Realm, g.Subject, g.Slot, g.Account, g.Label, g.Scopes, g.Created.UTC(), g.Changed.UTC(), nil,
-		!c.configured(g.Provider),
+		!c.configured(g.Owner),
 	}
 	if !g.LastUsed.IsZero() {
 		used := g.LastUsed.UTC()
 		shown.LastUsed = &used
 	}
 	return shown
-}
-
-// configured is whether the configuration has a provider of that name. One that
-// has none at all is for these commands alone, and says nothing.
-func (c *grantsConfig) configured(provider string) bool {
-	return len(c.providers) == 0 || slices.Contains(c.providers, provider)
 }
 
 func (c *grantsConfig) listCommand() *cobra.Command {
@@ -136,7 +131,7 @@ const listLine = "%-26s  %-20s  %-9s  %-20s  %-20s  %-20s  %-10s  %-24s  %s\n"
 
 func (c *grantsConfig) listGrants(ctx context.Context, s *grants.Store, filter *grantFilter, out io.Writer) error {
 	begun := false
-	left := make(map[string]int)
+	left := make(map[grants.Owner]int)
 	n, err := eachGrant(ctx, s, filter, func(g *grants.Grant) error {
 		if !begun {
 			begun = true
@@ -145,8 +140,8 @@ func (c *grantsConfig) listGrants(ctx context.Context, s *grants.Store, filter *
 			}
 		}
 		provider := placeName(g.Owner)
-		if !c.configured(g.Provider) {
-			left[g.Provider]++
+		if !c.configured(g.Owner) {
+			left[c.missing(g.Owner)]++
 			provider += " !"
 		}
 		used := "-"
@@ -160,10 +155,9 @@ func (c *grantsConfig) listGrants(ctx context.Context, s *grants.Store, filter *
 	if err == nil && n == 0 {
 		_, err = fmt.Fprintln(out, "There is no such grant.")
 	}
-	for _, name := range slices.Sorted(maps.Keys(left)) {
+	for _, o := range slices.SortedFunc(maps.Keys(left), func(a, b grants.Owner) int { return cmp.Compare(placeName(a), placeName(b)) }) {
 		if err == nil {
-			_, err = fmt.Fprintf(out, "! %d of provider %s, which is not configured: nobody can use them. If it was renamed: caddy delegate grants rename %s <new>\n",
-				left[name], QuoteForTerminal(name), QuoteForTerminal(name))
+			_, err = fmt.Fprintf(out, "! %d of %s, which is not configured: nobody can use them. If it was renamed: caddy delegate grants rename %s <new>\n", left[o], missingName(o), renameArguments(o))
 		}
 	}
 	return err

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
@@ -37,17 +38,25 @@ one would send its members' keys there.`,
 			return caddy.ExitCodeFailedStartup, errors.New("name two providers, or with --provider two of its sources: caddy delegate grants rename <old> <new>")
 		}
 		before, after := fl.Arg(0), fl.Arg(1)
+		named := func(name string) grants.Owner { // a provider, or a source of the one
+			if provider == "" {
+				return grants.Owner{Provider: name}
+			}
+			return grants.Owner{Provider: provider, Source: name}
+		}
 		err := c.with(cmd.Context(), func(s *grants.Store) error {
 			switch {
 			case len(c.providers) == 0:
 				return errors.New("the configuration has no provider: name the one that Caddy runs with, by --config")
-			case provider != "" && !c.configured(provider):
+			case provider != "" && !c.hasProvider(provider):
 				return fmt.Errorf("provider %s is not configured", QuoteForTerminal(provider))
-			case provider != "": // its sources are known to the provider alone
-			case c.configured(before):
-				return fmt.Errorf("provider %s is configured, and its grants are in use: rename it in the configuration first, and reload", QuoteForTerminal(before))
-			case !c.configured(after):
-				return fmt.Errorf("provider %s is not configured: name the one that takes the place of %s", QuoteForTerminal(after), QuoteForTerminal(before))
+			case provider != "" && strings.Contains(before+after, " "):
+				return errors.New("a source's name has no space: what binds users by participant_field is no source")
+			case provider != "" && c.providers[provider] == nil: // its sources are known to its module alone
+			case provider == "" && c.hasProvider(before), provider != "" && c.configured(named(before)):
+				return fmt.Errorf("%s is configured, and its grants are in use: rename it in the configuration first, and reload", missingName(named(before)))
+			case provider == "" && !c.hasProvider(after), provider != "" && !c.configured(named(after)):
+				return fmt.Errorf("%s is not configured: name the one that takes the place of %s", missingName(named(after)), QuoteForTerminal(before))
 			}
 			rename := s.Rename
 			if provider != "" {
