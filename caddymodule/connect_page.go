@@ -96,10 +96,10 @@ func (v *connectRequest) afterFlow(outcome string) string {
 // shows it.
 func (v *connectRequest) servePage() error {
 	if refusal := policy.CheckServiceWorker(v.r); refusal != nil {
-		return v.refuse(v.w, v.r, refusal)
+		return v.refuse(refusal)
 	}
 	if dest := v.r.Header.Values("Sec-Fetch-Dest"); len(dest) > 0 && !slices.Equal(dest, []string{"document"}) {
-		return v.refuse(v.w, v.r, delegation.Refuse(delegation.CrossOrigin, errors.New("the page of data sources is for navigations only: Sec-Fetch-Dest is not document")))
+		return v.refuse(delegation.Refuse(delegation.CrossOrigin, errors.New("the page of data sources is for navigations only: Sec-Fetch-Dest is not document")))
 	}
 	v.user = v.signedInUser(v.r, v.repl)
 	var err error
@@ -107,7 +107,7 @@ func (v *connectRequest) servePage() error {
 		if v.SignIn == "" || delegation.AsRefusal(err).Code != delegation.SessionRequired {
 			return v.refuseRequest(err)
 		}
-		v.recordRefusal(v.r, err)
+		_ = v.recordRefusal(err)
 		v.w.Header().Set("Location", v.SignIn)
 		v.w.WriteHeader(http.StatusSeeOther)
 		return nil
@@ -116,7 +116,7 @@ func (v *connectRequest) servePage() error {
 	if err != nil {
 		return v.refuseRequest(err)
 	}
-	countRequest(v.Provider, "", outcomeAnswered)
+	countRequest(v.Provider, v.sourceName(), outcomeAnswered)
 	return connectpage.Write(v.w, v.r, http.StatusOK, v.sourcesPage(states))
 }
 
@@ -186,9 +186,9 @@ func (v *connectRequest) writeContinue(started *grants.Started) error {
 func (v *connectRequest) refuseRequest(err error) error {
 	looks := v.r.Method == http.MethodGet && v.r.URL.Path == pagePath || v.r.Method == http.MethodPost && v.isForm()
 	if !v.Page || !looks || hasErrorRoutes(v.r) {
-		return v.refuse(v.w, v.r, err)
+		return v.refuse(err)
 	}
-	refusal := v.recordRefusal(v.r, err)
+	refusal := v.recordRefusal(err)
 	setRefusalHeaders(v.w.Header(), v.refusals.statusName, refusal)
 	page := &connectpage.ErrorPage{Site: v.site(delegation.ConsentNone), Outcome: connectpage.Outcome{Code: string(refusal.Code)}}
 	if v.source != nil {

@@ -58,6 +58,9 @@ func (c *sourcesRig) use(lines, connect string) {
 
 func (c *sourcesRig) caddyfileOf(lines, connect string) string {
 	return administered(`{` + stack.Options + `
+	log {
+		output file ` + c.logFile() + `
+	}
 	delegate {
 		` + labSource("city_lab", "City lab", c.cityURL, lines) + `
 		` + labSource("harbor_lab", "Harbor lab", c.harborURL, lines) + `
@@ -66,6 +69,7 @@ func (c *sourcesRig) caddyfileOf(lines, connect string) string {
 	}
 }
 http://127.0.0.1:[[.Port]] {
+	log
 	handle_path /data/* {` + stack.SignIn + `
 		delegate_proxy study {
 			subject {rp.header.Remote-User}
@@ -114,6 +118,9 @@ func labSource(name, title, address, lines string) string {
 			` + lines + `
 		}`
 }
+
+// logFile is the file of Caddy's log, with all requests.
+func (c *sourcesRig) logFile() string { return filepath.Join(c.Dir, "caddy.log") }
 
 // begins begins a flow and returns the vendor's page.
 func (c *sourcesRig) begins(b *browser, endpoint, body string) string {

@@ -4,6 +4,7 @@ package integration
 
 import (
 	"encoding/json"
+	"maps"
 	"strings"
 	"testing"
 
@@ -59,9 +60,7 @@ func (c *sourcesRig) changedJSON(caddyfile, handler, members string) []byte {
 		case map[string]any:
 			if v["handler"] == handler {
 				found++
-				for name, value := range changes {
-					v[name] = value
-				}
+				maps.Copy(v, changes)
 			}
 			for _, each := range v {
 				walk(each)

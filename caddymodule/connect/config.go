@@ -3,15 +3,11 @@
 package connect
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/url"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
@@ -104,17 +100,11 @@ func (c *Config) fingerprint() string {
 	names := c.Names.all()
 	return delegation.Fingerprint(
 		[]string{
-			"connect", c.Preset, c.ClientID, secretFingerprint(c.ClientSecret), c.ExchangeURL, c.APIURL, c.WidgetURL, c.WidgetGlobal,
+			"connect", c.Preset, c.ClientID, c.ClientSecret.Fingerprint("connect"), c.ExchangeURL, c.APIURL, c.WidgetURL, c.WidgetGlobal,
 			c.PublicTokenURL, c.VerifyURL, c.ProbePath, c.Body, c.TokenIn.In, c.TokenIn.Name, string(c.Binding), c.ClientUserID,
 		},
 		names[:], c.Redeem, c.HTTP.FingerprintParts(),
 	)
-}
-
-// secretFingerprint tells secrets apart without holding them.
-func secretFingerprint(s delegation.Secret) string {
-	sum := sha256.Sum256([]byte("connect\x00" + s.Reveal()))
-	return hex.EncodeToString(sum[:])
 }
 
 // applyPreset sets what is empty to the preset's values, and the defaults.
@@ -200,13 +190,6 @@ func (c *Config) checkProbePath() error {
 		return errors.New("probe_path is no path below api_url: write it like /v1/human/profile")
 	}
 	return nil
-}
-
-// isLine reports whether a value is 1 to limit bytes of UTF-8 without control
-// characters. U+FFFD is none of them either: parsers write it for whatever they
-// cannot read, so that two identifiers would be one.
-func isLine(value string, limit int) bool {
-	return value != "" && len(value) <= limit && !strings.ContainsFunc(value, func(r rune) bool { return unicode.IsControl(r) || r == utf8.RuneError })
 }
 
 // oneOf is the error of a setting that is none of its words.

@@ -6,9 +6,9 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/headers"
 )
 
 // Credential is a person's access token in the place where the platform reads it.
@@ -48,7 +48,7 @@ func (c *Credential) Apply(out *http.Request) error {
 		delete(out.Header, "Authorization")
 	case TokenInHeader:
 		for name := range out.Header {
-			if readAsHeader(name) == readAsHeader(c.place.Name) {
+			if headers.EnvironmentName(name) == headers.EnvironmentName(c.place.Name) {
 				delete(out.Header, name)
 			}
 		}
@@ -58,21 +58,6 @@ func (c *Credential) Apply(out *http.Request) error {
 		return delegation.Bearer{Token: &delegation.Token{Access: c.token.access}}.Apply(out)
 	}
 	return nil
-}
-
-// readAsHeader returns a header's name as servers read it that hand headers on as
-// environment variables (CGI, WSGI): X_Token and X.Token are X-Token.
-func readAsHeader(name string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case 'a' <= r && r <= 'z', '0' <= r && r <= '9':
-			return r
-		case 'A' <= r && r <= 'Z':
-			return r | 0x20
-		default:
-			return '-'
-		}
-	}, name)
 }
 
 // Stale implements [delegation.Credential]: it reports whether the answer is a 401.

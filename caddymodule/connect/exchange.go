@@ -132,29 +132,9 @@ func (a *answer) members() (map[string]any, error) {
 		return nil, fmt.Errorf("the answer: %w", err)
 	}
 	for _, name := range []string{"error", "errors"} {
-		if reportsError(all[name]) {
+		if strictjson.ReportsError(all[name]) {
 			return nil, fmt.Errorf("a successful answer has the member %s", name)
 		}
 	}
 	return all, nil
-}
-
-// reportsError reports whether the value of an error member says that there is one.
-func reportsError(value any) bool {
-	switch value := value.(type) {
-	case nil:
-		return false
-	case bool:
-		return value
-	case string:
-		return value != ""
-	case json.Number:
-		return value.String() != "0"
-	case []any:
-		return len(value) > 0
-	case map[string]any:
-		return len(value) > 0
-	default:
-		return true
-	}
 }

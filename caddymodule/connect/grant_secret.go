@@ -61,7 +61,7 @@ func decodeGrant(g *delegation.Grant) (*accessToken, error) {
 	access, _ := all["access"].(string)
 	public, _ := all["public"].(string)
 	user, _ := all["user"].(string)
-	if err := checkAccessToken("access", access); err != nil || !isLine(g.Account, maxAccount) {
+	if err := checkAccessToken("access", access); err != nil || !delegation.IsLine(g.Account, maxAccount) {
 		return nil, errGrant
 	}
 	return &accessToken{grant: g, access: delegation.NewSecret(access), public: public, user: user}, nil

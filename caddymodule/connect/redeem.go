@@ -34,7 +34,7 @@ func single(handed url.Values, name string, limit int) (string, error) {
 		return "", rejected(name + " stands more than once")
 	case values[0] == "":
 		return "", nil
-	case !isLine(values[0], limit):
+	case !delegation.IsLine(values[0], limit):
 		return "", rejected(fmt.Sprintf("%s is longer than %d bytes, or holds what no token has", name, limit))
 	default:
 		return values[0], nil

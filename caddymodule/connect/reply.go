@@ -49,7 +49,7 @@ func (p *Provider) readReply(a *answer, secret delegation.Secret) (*reply, error
 func identifier(value any) (string, bool) {
 	switch value := value.(type) {
 	case string:
-		return value, isLine(value, maxAccount)
+		return value, delegation.IsLine(value, maxAccount)
 	case json.Number:
 		return value.String(), len(value) <= maxAccount && strings.Trim(value.String(), "0123456789") == ""
 	default:

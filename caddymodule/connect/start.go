@@ -58,7 +58,7 @@ func (p *Provider) clientUserID(ctx context.Context, flow *delegation.ConsentSta
 	if p.config.ClientUserID == "" {
 		return p.grants.PairwiseID(ctx, flow.Person)
 	}
-	if !isLine(flow.Claim, maxClientUserID) {
+	if !delegation.IsLine(flow.Claim, maxClientUserID) {
 		return "", delegation.Refuse(delegation.ParticipantUnknown, fmt.Errorf("client_user_id %s is empty for this session, or not 1 to %d bytes without control characters", p.config.ClientUserID, maxClientUserID))
 	}
 	return flow.Claim, nil

@@ -3,7 +3,9 @@
 package delegation
 
 import (
+	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"log/slog"
@@ -37,6 +39,13 @@ func (s Secret) Reveal() string {
 // their values.
 func (s Secret) Equal(other Secret) bool {
 	return subtle.ConstantTimeCompare([]byte(s.Reveal()), []byte(other.Reveal())) == 1
+}
+
+// Fingerprint tells secrets of one purpose apart without holding them: a SHA-256 in
+// hexadecimal.
+func (s Secret) Fingerprint(purpose string) string {
+	sum := sha256.Sum256([]byte(purpose + "\x00" + s.Reveal()))
+	return hex.EncodeToString(sum[:])
 }
 
 // String returns REDACTED.

@@ -3,7 +3,6 @@
 package mydex
 
 import (
-	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/hex"
 	"errors"
@@ -130,7 +129,7 @@ func (c *Config) clientName() string { return c.ClientID + " " + c.ConnectionNID
 // fingerprint is a hash over every setting.
 func (c *Config) fingerprint() string {
 	settings := [][]string{
-		{"mydex", c.APIURL, c.TokenURL, c.IdentityURL, c.ClientID, secretFingerprint(c.ClientSecret), c.ConnectionNID, secretFingerprint(c.ConnectionToken)},
+		{"mydex", c.APIURL, c.TokenURL, c.IdentityURL, c.ClientID, c.ClientSecret.Fingerprint("mydex"), c.ConnectionNID, c.ConnectionToken.Fingerprint("mydex")},
 		c.Scopes,
 	}
 	for _, r := range c.Rules {
@@ -138,10 +137,4 @@ func (c *Config) fingerprint() string {
 	}
 	settings = append(settings, c.HTTP.FingerprintParts())
 	return delegation.Fingerprint(settings...)
-}
-
-// secretFingerprint tells secrets apart without holding them.
-func secretFingerprint(s delegation.Secret) string {
-	sum := sha256.Sum256([]byte("mydex\x00" + s.Reveal()))
-	return hex.EncodeToString(sum[:])
 }

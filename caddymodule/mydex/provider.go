@@ -74,7 +74,7 @@ func (p *Provider) Open(host delegation.Host) error {
 	p.host, p.grants = host, keeper.Grants()
 	account := delegation.Fingerprint([]string{"account", p.config.TokenURL, p.config.clientName()})
 	p.keys = host.Retain(account, func() io.Closer { return new(delegation.KeyRotation) }).(*delegation.KeyRotation)
-	p.key = p.keys.NameOf(secretFingerprint(p.config.ClientSecret))
+	p.key = p.keys.NameOf(p.config.ClientSecret.Fingerprint("mydex"))
 	p.client = p.config.HTTP.Client()
 	p.tokens = host.Tokens(p.mint)
 	return nil

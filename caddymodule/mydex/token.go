@@ -42,7 +42,7 @@ func (p *Provider) mint(ctx context.Context, id delegation.Identity, _ *delegati
 	if p.config.LoadSecret != nil {
 		if fresh, err := p.config.LoadSecret(); err == nil {
 			secret = fresh
-			p.keys.Replace(p.key, secretFingerprint(fresh))
+			p.keys.Replace(p.key, fresh.Fingerprint("mydex"))
 		} else {
 			p.host.Logger().Warn("client_secret cannot be read; the one from before is used: " + err.Error())
 		}

@@ -3,8 +3,6 @@
 package sources
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"maps"
 	"net/url"
@@ -20,7 +18,7 @@ func (c *Config) fingerprint() string {
 	lists := [][]string{
 		{
 			c.Name, string(c.Protocol), text(c.AuthURL), text(c.TokenURL), text(c.RefreshURL), text(c.RequestTokenURL), text(c.API), c.FHIRBase, c.Issuer,
-			c.ClientID, secretFingerprint(c.ClientSecret), string(c.ClientAuth), secretFingerprint(c.ClientKey),
+			c.ClientID, c.ClientSecret.Fingerprint("sources"), string(c.ClientAuth), c.ClientKey.Fingerprint("sources"),
 			c.ScopeSeparator, strconv.FormatBool(c.NoScope), string(c.Covers), strconv.FormatBool(c.NoPKCE),
 			fmt.Sprintf("%q", c.Reply), string(c.Refresh), c.RefreshLife.String(), c.Grace.String(),
 			c.Signature, strconv.FormatBool(c.CallbackAtAuthorize), strconv.FormatBool(c.SignatureInQuery), strconv.FormatBool(c.AllowPrivate),
@@ -29,15 +27,9 @@ func (c *Config) fingerprint() string {
 		c.Account.parts(), c.Label.parts(), c.Granted.parts(), c.AfterConnect.parts(), c.Revoke.parts(),
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.APIHeaders)) {
-		lists = append(lists, []string{name, secretFingerprint(c.APIHeaders[name])})
+		lists = append(lists, []string{name, c.APIHeaders[name].Fingerprint("sources")})
 	}
 	return delegation.Fingerprint(append(lists, c.HTTP.FingerprintParts())...)
-}
-
-// secretFingerprint tells secrets apart without holding them.
-func secretFingerprint(s delegation.Secret) string {
-	sum := sha256.Sum256([]byte("sources\x00" + s.Reveal()))
-	return hex.EncodeToString(sum[:])
 }
 
 func text(u *url.URL) string {

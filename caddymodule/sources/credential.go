@@ -4,9 +4,9 @@ package sources
 
 import (
 	"net/http"
-	"strings"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/headers"
 )
 
 // credential is that of the source's protocol, with the headers that the vendor wants
@@ -22,7 +22,7 @@ type credential struct {
 func (c *credential) Apply(out *http.Request) error {
 	for name, value := range c.headers {
 		for sent := range out.Header {
-			if readAsHeader(sent) == readAsHeader(name) {
+			if headers.EnvironmentName(sent) == headers.EnvironmentName(name) {
 				delete(out.Header, sent)
 			}
 		}
@@ -41,19 +41,4 @@ func (c *credential) Secrets() []delegation.Secret {
 		all = append(all, lister.Secrets()...)
 	}
 	return all
-}
-
-// readAsHeader returns a header's name as servers read it that hand headers on as
-// environment variables (CGI, WSGI): X_Key and X.Key are X-Key.
-func readAsHeader(name string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case 'a' <= r && r <= 'z', '0' <= r && r <= '9':
-			return r
-		case 'A' <= r && r <= 'Z':
-			return r | 0x20
-		default:
-			return '-'
-		}
-	}, name)
 }

@@ -137,7 +137,7 @@ func (f *finder) account(ctx context.Context) (string, error) {
 		return "", err
 	}
 	account, ok := textAt(map[string]any{"": value}, "")
-	if !ok || !isLine(account, maxAccount) || f.holdsSecret(account) {
+	if !ok || !delegation.IsLine(account, maxAccount) || f.holdsSecret(account) {
 		return "", delegation.Refuse(delegation.IssuerUnavailable,
 			fmt.Errorf("the account is missing, or no number or text of 1 to %d bytes without control characters: check where the source looks for it", maxAccount))
 	}
@@ -152,7 +152,7 @@ func (f *finder) label(ctx context.Context) (string, error) {
 		return "", err
 	}
 	label, ok := textAt(map[string]any{"": value}, "")
-	if !ok || !isLine(label, maxLabel) || f.holdsSecret(label) {
+	if !ok || !delegation.IsLine(label, maxLabel) || f.holdsSecret(label) {
 		return "", nil
 	}
 	return label, nil

@@ -7,8 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/strictjson"
@@ -68,31 +66,4 @@ func jwtClaims(token string) (map[string]any, error) {
 		return nil, errNoJWT
 	}
 	return claims, nil
-}
-
-// isLine reports whether a value is 1 to limit bytes of UTF-8 without control
-// characters. U+FFFD is none of them either: parsers write it for whatever they
-// cannot read, so that two identifiers would be one.
-func isLine(value string, limit int) bool {
-	return value != "" && len(value) <= limit && !strings.ContainsFunc(value, func(r rune) bool { return unicode.IsControl(r) || r == utf8.RuneError })
-}
-
-// reportsError reports whether the value of an error member says that there is one.
-func reportsError(value any) bool {
-	switch value := value.(type) {
-	case nil:
-		return false
-	case bool:
-		return value
-	case string:
-		return value != ""
-	case json.Number:
-		return value.String() != "0"
-	case []any:
-		return len(value) > 0
-	case map[string]any:
-		return len(value) > 0
-	default:
-		return true
-	}
 }

@@ -62,7 +62,7 @@ func readTokenReply(setting string, a *answer) (url.Values, error) {
 		return unreadable("is no form")
 	}
 	for _, name := range []string{"oauth_token", "oauth_token_secret"} {
-		if values := form[name]; len(values) != 1 || !isLine(values[0], maxToken) {
+		if values := form[name]; len(values) != 1 || !delegation.IsLine(values[0], maxToken) {
 			return unreadable(fmt.Sprintf("has not one %s of 1 to %d bytes", name, maxToken))
 		}
 	}

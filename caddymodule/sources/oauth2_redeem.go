@@ -47,7 +47,7 @@ func single(handed url.Values, name string) (string, error) {
 		return "", nil
 	case len(values) > 1:
 		return "", rejected("the redirect has " + name + " more than once")
-	case values[0] != "" && !isLine(values[0], maxToken):
+	case values[0] != "" && !delegation.IsLine(values[0], maxToken):
 		return "", rejected(fmt.Sprintf("the redirect's %s is longer than %d bytes, or holds what none has", name, maxToken))
 	default:
 		return values[0], nil

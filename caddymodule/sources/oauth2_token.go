@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/strictjson"
 )
 
 // tokenReply is the successful answer of a token endpoint, read by [Config.Reply].
@@ -199,7 +200,7 @@ func (c *Config) readFailure(status int, all map[string]any) *tokenError {
 		return &tokenError{kind: clientRefused, what: "the client is not accepted: check client_id and client_secret"}
 	case status/100 != 2:
 		return &tokenError{kind: unknownError, what: "an error of its own"}
-	case reportsError(all["error"]):
+	case strictjson.ReportsError(all["error"]):
 		return &tokenError{what: "a successful answer has the member error"}
 	default:
 		return nil
