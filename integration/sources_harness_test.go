@@ -43,7 +43,7 @@ func startSources(t testing.TB, lines, connect string) *sourcesRig {
 
 func newLab(t testing.TB, name string) (vendor *sources.Vendor, address string) {
 	vendor = sources.New(sources.Options{
-		Name: name, Accounts: sources.SampleAccounts(4), Clients: []sources.Client{{ID: labClient, Secret: labSecret, Name: "Study"}},
+		Name: name, Accounts: sources.SampleAccounts(60), Clients: []sources.Client{{ID: labClient, Secret: labSecret, Name: "Study"}},
 	})
 	server := httptest.NewServer(vendor)
 	t.Cleanup(server.Close)

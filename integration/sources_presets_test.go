@@ -70,17 +70,23 @@ func startPresets(t *testing.T, cases []presetCase) *presetRig {
 		method, rest, _ := strings.Cut(p.allow, " ")
 		routes.WriteString("\n\t\t\tallow " + method + " /" + p.name + rest)
 	}
-	load(t, c.Stack, administered(`{`+stack.Options+`
+	load(t, c.Stack, c.site(blocks.String(), routes.String()))
+	return c
+}
+
+// site is a Caddyfile with these sources, and the routes of their data.
+func (c *connection) site(blocks, routes string) string {
+	return administered(`{` + stack.Options + `
 	delegate {
-		`+blocks.String()+`
+		` + blocks + `
 		provider study sources
-		grants sqlite `+filepath.Join(c.Dir, "grants", "grants.db")+`
+		grants sqlite ` + filepath.Join(c.Dir, "grants", "grants.db") + `
 	}
 }
 http://127.0.0.1:[[.Port]] {
-	handle_path /data/* {`+stack.SignIn+`
+	handle_path /data/* {` + stack.SignIn + `
 		delegate_proxy study {
-			subject {rp.header.Remote-User}`+routes.String()+`
+			subject {rp.header.Remote-User}` + routes + `
 		}
 	}
 	handle_path /connect/* {
@@ -101,8 +107,7 @@ http://127.0.0.1:[[.Port]] {
 		reverse_proxy [[.AppAddr]]
 	}
 }
-`))
-	return c
+`)
 }
 
 // presetHost is a host in a preset's text.
