@@ -92,7 +92,7 @@ func (l *checkedConfig) checkDatabase(ctx context.Context, tell func(delegation.
 		return
 	}
 	if left := l.app.orphanedGrants(counts); len(left) > 0 {
-		f.Detail = orphanedGrantsMessage(left)
+		f.Detail = l.app.orphanedGrantsMessage(left)
 		return
 	}
 	f.OK, f.Detail = true, "opens, with the keyset; "+describeCounts(counts)

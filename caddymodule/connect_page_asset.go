@@ -33,7 +33,7 @@ func (v *connectRequest) serveAsset(endpoint string) error {
 	} else {
 		connectpage.ServeAsset(v.w, v.r, endpoint)
 	}
-	requestsTotal.WithLabelValues(v.Provider, outcomeAnswered).Inc()
+	countRequest(v.Provider, "", outcomeAnswered)
 	return nil
 }
 

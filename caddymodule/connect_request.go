@@ -174,7 +174,7 @@ func (v *connectRequest) handleReturn() error {
 	case err != nil:
 		outcome = string(v.recordRefusal(v.r, err).Code)
 	default:
-		requestsTotal.WithLabelValues(v.Provider, outcomeAnswered).Inc()
+		countRequest(v.Provider, "", outcomeAnswered)
 	}
 	v.w.Header().Set("Location", v.afterFlow(outcome))
 	v.w.Header().Set("Referrer-Policy", "no-referrer") // the address has the state

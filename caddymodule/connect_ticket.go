@@ -24,7 +24,7 @@ func (v *connectRequest) redeemTicket(ticket string) error {
 		_ = writeBody(v.w, refusal.Status(), "application/problem+json", problemBody(refusal)) // an error is a client that has left
 		return nil
 	}
-	requestsTotal.WithLabelValues(v.Provider, outcomeAnswered).Inc()
+	countRequest(v.Provider, "", outcomeAnswered)
 	_ = v.writeRedeemed(redeemed) // an error is a client that has left
 	return nil
 }

@@ -20,7 +20,7 @@ func outcomes(t *testing.T, a *admin) map[string]float64 {
 	t.Helper()
 	counts := make(map[string]float64)
 	for name, value := range scrape(t, a.send(http.MethodGet, "/metrics", "").body) {
-		if rest, ok := strings.CutPrefix(name, `requests_total{outcome="`); ok && strings.HasSuffix(rest, `",provider="mydatahelps"}`) {
+		if rest, ok := strings.CutPrefix(name, `requests_total{outcome="`); ok && strings.HasSuffix(rest, `",provider="mydatahelps",source=""}`) {
 			outcome, _, _ := strings.Cut(rest, `"`)
 			counts[outcome] = value
 		}

@@ -80,7 +80,7 @@ func TestMetrics(t *testing.T) {
 		}
 	}
 	const (
-		forwarded = `requests_total{outcome="forwarded",provider="mydatahelps"}`
+		forwarded = `requests_total{outcome="forwarded",provider="mydatahelps",source=""}`
 		hits      = `tokens_total{provider="mydatahelps",result="hit"}`
 		mints     = `mints_total{outcome="ok",provider="mydatahelps",reason="first",token="delegated"}`
 		services  = `mints_total{outcome="ok",provider="mydatahelps",reason="first",token="service"}`
@@ -107,10 +107,10 @@ func TestMetrics(t *testing.T) {
 	s.Platform.Set(func(set *simulator.Settings) { set.Unauthorized = nil })
 	want(start, 6, map[string]float64{
 		forwarded: 2, again: 2, mints: 0, durations: 2, purges: 0,
-		`requests_total{outcome="answered",provider="mydatahelps"}`:              1,
-		`requests_total{outcome="route_denied",provider="mydatahelps"}`:          1,
-		`requests_total{outcome="participant_unknown",provider="mydatahelps"}`:   1,
-		`requests_total{outcome="upstream_unauthorized",provider="mydatahelps"}`: 1,
+		`requests_total{outcome="answered",provider="mydatahelps",source=""}`:              1,
+		`requests_total{outcome="route_denied",provider="mydatahelps",source=""}`:          1,
+		`requests_total{outcome="participant_unknown",provider="mydatahelps",source=""}`:   1,
+		`requests_total{outcome="upstream_unauthorized",provider="mydatahelps",source=""}`: 1,
 	})
 
 	for range 3 {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"sync/atomic"
 
 	"go.uber.org/zap"
 
@@ -27,6 +28,13 @@ type oauth2Source struct {
 
 	engine   delegation.Tokens
 	doubtful *doubtfulGrants
+	ours     atomic.Pointer[ownAddresses] // every data call is compared with them
+}
+
+// ownAddresses are the reserved addresses of endpoints.
+type ownAddresses struct {
+	of   *endpoints
+	list []reservedAddress
 }
 
 // endpoints are the addresses of a vendor's authorization server.
@@ -112,18 +120,22 @@ func (p *oauth2Source) reserved(ctx context.Context) ([]reservedAddress, error) 
 	if err != nil {
 		return nil, err
 	}
-	list := make([]reservedAddress, 0, 6)
+	if ours := p.ours.Load(); ours != nil && ours.of == e {
+		return ours.list, nil
+	}
+	ours := &ownAddresses{of: e}
 	for _, u := range []*url.URL{e.authorize, e.token, e.refresh, e.revocation} {
 		if a, ok := reserve(u); ok {
-			list = append(list, a)
+			ours.list = append(ours.list, a)
 		}
 	}
 	for _, call := range []*Call{e.revoke, p.config.AfterConnect} {
 		if a, ok := reserveCall(call); ok {
-			list = append(list, a)
+			ours.list = append(ours.list, a)
 		}
 	}
-	return list, nil
+	p.ours.Store(ours)
+	return ours.list, nil
 }
 
 // clientSecret returns the client secret as it is now.
