@@ -137,6 +137,10 @@ type Source struct {
 	// APIHeaders are added to every data call. Values accept {env.*} and {file.*}.
 	APIHeaders map[string]string `json:"api_headers,omitempty"`
 
+	// APIRefused is how the API says, with a status of success, that it does not accept
+	// the token. Default: by the status 401 alone.
+	APIRefused *SourceRefused `json:"api_refused,omitempty"`
+
 	// Signature is that of OAuth 1.0a: `HMAC-SHA1` or `HMAC-SHA256`. Default:
 	// `HMAC-SHA1`.
 	Signature string `json:"signature,omitempty"`
@@ -168,6 +172,16 @@ type SourceRegion struct {
 
 	// APIHostURL is the base of data calls.
 	APIHostURL string `json:"api_host_url,omitempty"`
+}
+
+// SourceRefused is what an answer of the API in JSON says of a token that is not
+// accepted.
+type SourceRefused struct {
+	// Member is the path of a member, with dots between names.
+	Member string `json:"member"`
+
+	// Values are those of the member.
+	Values []string `json:"values"`
 }
 
 // SourceReply is where a token endpoint's answer departs from RFC 6749. Values are

@@ -106,6 +106,8 @@ func (s *Source) parseBlock(d *caddyfile.Dispenser) error {
 			err = parsePair(d, &s.RefreshParams)
 		case "api_header":
 			err = parsePair(d, &s.APIHeaders)
+		case "api_refused":
+			err = s.parseRefused(d)
 		case "reply":
 			err = s.parseReply(d)
 		case "refresh_life":

@@ -12,6 +12,16 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/sources"
 )
 
+// parseRefused parses the word api_refused.
+func (s *Source) parseRefused(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if s.APIRefused != nil || len(args) < 2 {
+		return d.Err("api_refused takes a member and its values in an answer that does not accept the token, and stands once")
+	}
+	s.APIRefused = &SourceRefused{Member: args[0], Values: args[1:]}
+	return nil
+}
+
 // parseReply reads the block reply.
 func (s *Source) parseReply(d *caddyfile.Dispenser) error {
 	if s.Reply != nil {

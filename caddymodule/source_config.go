@@ -56,6 +56,9 @@ func (s *Source) config(name string, client *SourceClient) (*sources.Config, err
 	if all.Reply != nil {
 		c.Reply = all.Reply.reply()
 	}
+	if r := all.APIRefused; r != nil {
+		c.APIRefused = &sources.APIRefused{Member: r.Member, Values: r.Values}
+	}
 	if err := all.addresses().Resolve(c); err != nil {
 		return nil, err
 	}

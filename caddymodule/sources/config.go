@@ -72,6 +72,9 @@ type Config struct {
 
 	// APIHeaders are added to every data call.
 	APIHeaders map[string]delegation.Secret
+	// APIRefused is how an answer of the API says, with a status of success, that it
+	// does not accept the token; nil: by the status 401 alone.
+	APIRefused *APIRefused
 
 	// Signature is HMAC-SHA1 or HMAC-SHA256, for OAuth 1.0a.
 	Signature string

@@ -26,6 +26,9 @@ func (c *Config) fingerprint() string {
 		c.Scopes, pairs(c.AuthorizeParams), pairs(c.TokenParams), pairs(c.RefreshParams),
 		c.Account.parts(), c.Label.parts(), c.Granted.parts(), c.AfterConnect.parts(), c.Revoke.parts(),
 	}
+	if c.APIRefused != nil {
+		lists = append(lists, append([]string{"refused", c.APIRefused.Member}, c.APIRefused.Values...))
+	}
 	for _, name := range slices.Sorted(maps.Keys(c.APIHeaders)) {
 		lists = append(lists, []string{name, c.APIHeaders[name].Fingerprint("sources")})
 	}

@@ -53,6 +53,8 @@ func setSomething(t *testing.T, v reflect.Value) {
 		v.Set(reflect.ValueOf(&Call{Method: "GET", URL: "a"}))
 	case **delegation.HTTP:
 		v.Set(reflect.ValueOf(&delegation.HTTP{Timeout: time.Second}))
+	case **APIRefused:
+		v.Set(reflect.ValueOf(&APIRefused{Member: "a"}))
 	case *Reply:
 		v.Set(reflect.ValueOf(Reply{Refused: []string{"1"}}))
 	case *time.Duration:

@@ -117,8 +117,11 @@ var ownHeaders = []string{
 	"Authorization", "Cookie", "Host", "Connection", "Content-Length", "Transfer-Encoding", "Te", "Trailer", "Upgrade", "Proxy-Authorization",
 }
 
-// checkHeaders checks the headers of data calls.
+// checkHeaders checks the headers of data calls, and what their answers say.
 func (c *Config) checkHeaders() error {
+	if r := c.APIRefused; r != nil && (!memberPath.MatchString(r.Member) || len(r.Values) == 0) {
+		return errors.New("api_refused: write the names of members with dots between them, and the values that say that the token is not accepted")
+	}
 	for name, value := range c.APIHeaders {
 		switch {
 		case !httpguts.ValidHeaderFieldName(name):

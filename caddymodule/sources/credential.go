@@ -14,6 +14,7 @@ import (
 type credential struct {
 	delegation.Credential
 	headers map[string]delegation.Secret
+	refused *APIRefused
 }
 
 // Apply implements [delegation.Credential]. What a client has sent by the name of one
@@ -28,7 +29,17 @@ func (c *credential) Apply(out *http.Request) error {
 		}
 		out.Header[http.CanonicalHeaderKey(name)] = []string{value.Reveal()}
 	}
+	if c.refused != nil {
+		// A compressed answer cannot be looked at.
+		out.Header["Accept-Encoding"] = []string{"identity"}
+	}
 	return c.Credential.Apply(out)
+}
+
+// Stale implements [delegation.Credential]: it reports whether the answer refuses the
+// token by its status or, where the vendor has another way, in its body.
+func (c *credential) Stale(res *http.Response) bool {
+	return c.refused.in(res) || c.Credential.Stale(res)
 }
 
 // Secrets implements [delegation.SecretLister].

@@ -124,7 +124,7 @@ func (h *sourceHost) getAs(ctx context.Context, c *Config, u *url.URL, as delega
 	if err != nil {
 		return nil, errors.New("the request cannot be made")
 	}
-	if err := (&credential{as, c.APIHeaders}).Apply(req); err != nil {
+	if err := (&credential{as, c.APIHeaders, c.APIRefused}).Apply(req); err != nil {
 		return nil, err
 	}
 	return h.do(req)

@@ -33,6 +33,8 @@ func (p *oauth1Protocol) probe(ctx context.Context, g *delegation.Grant) delegat
 		}
 		problem := oauth1.ProblemIn(a.header, a.body)
 		switch {
+		case a.status/100 == 2 && p.config.APIRefused.matches(a.body):
+			return delegation.ProbeRefused
 		case a.status/100 == 2 && !a.isHTML:
 			return delegation.ProbeAccepted
 		case p.correctClock(a.header, problem) && !last:

@@ -68,12 +68,16 @@ func TestOAuth1Clock(t *testing.T) {
 func TestOAuth1Refused(t *testing.T) {
 	problem := func(status int, text string) func(http.ResponseWriter, *http.Request) bool {
 		return func(w http.ResponseWriter, _ *http.Request) bool {
+			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(status)
 			_, _ = io.WriteString(w, text)
 			return true
 		}
 	}
-	withProbe := func(c *Config) { c.Account = &Lookup{In: InAnswer, URL: c.API.JoinPath("me"), Path: "user.id"} }
+	withProbe := func(c *Config) {
+		c.APIRefused = &APIRefused{Member: "error.code", Values: []string{"8", "9"}}
+		c.Account = &Lookup{In: InAnswer, URL: c.API.JoinPath("me"), Path: "user.id"}
+	}
 	for name, c := range map[string]struct {
 		probe             bool
 		data, me, first   func(http.ResponseWriter, *http.Request) bool // of the data call, of the probe, of the first leg; nil: good
@@ -96,10 +100,14 @@ func TestOAuth1Refused(t *testing.T) {
 		"401, oob is not taken":        {data: problem(401, "canary"), first: problem(400, "oauth_problem=parameter_rejected"), status: 401, code: delegation.ConsentRequired, suspended: true},
 		"401, probe accepted":          {probe: true, data: problem(401, "canary"), status: 401},
 		"401, probe refused":           {probe: true, data: problem(401, "canary"), me: problem(401, "canary"), acceptedElsewhere: true, status: 401, code: delegation.ConsentRequired, suspended: true},
+		"refused in the body":          {data: problem(200, `{"error":{"code":9,"message":"canary"}}`), status: 200, code: delegation.ConsentRequired, suspended: true},
+		"another code in the body":     {data: problem(200, `{"error":{"code":12,"message":"canary"}}`), status: 200},
+		"in the body, probe as well":   {probe: true, data: problem(200, `{"error":{"code":9}}`), me: problem(200, `{"error":{"code":"8"}}`), status: 200, code: delegation.ConsentRequired, suspended: true},
+		"in the body, probe accepted":  {probe: true, data: problem(200, `{"error":{"code":9}}`), status: 200},
 		"401, probe down":              {probe: true, data: problem(401, "canary"), me: problem(502, "canary"), status: 401},
 	} {
 		t.Run(name, func(t *testing.T) {
-			change := func(*Config) {}
+			change := func(c *Config) { c.APIRefused = &APIRefused{Member: "error.code", Values: []string{"8", "9"}} }
 			if c.probe {
 				change = withProbe
 			}

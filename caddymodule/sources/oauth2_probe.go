@@ -44,6 +44,8 @@ func (p *oauth2Source) probe(ctx context.Context, g *delegation.Grant) delegatio
 	switch {
 	case err != nil:
 		return delegation.ProbeUnknown
+	case a.status/100 == 2 && p.config.APIRefused.matches(a.body):
+		return delegation.ProbeRefused
 	case a.status/100 == 2 && !a.isHTML:
 		return delegation.ProbeAccepted
 	case a.status == http.StatusUnauthorized:

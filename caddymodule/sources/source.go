@@ -87,7 +87,7 @@ func (s *source) authorize(ctx context.Context, d *delegation.Delegation) (deleg
 	if err != nil {
 		return nil, err
 	}
-	return &credential{c, s.config.APIHeaders}, nil
+	return &credential{c, s.config.APIHeaders, s.config.APIRefused}, nil
 }
 
 // renew returns another credential than stale.
@@ -100,5 +100,5 @@ func (s *source) renew(ctx context.Context, d *delegation.Delegation, stale dele
 	if err != nil {
 		return nil, err
 	}
-	return &credential{c, s.config.APIHeaders}, nil
+	return &credential{c, s.config.APIHeaders, s.config.APIRefused}, nil
 }
