@@ -42,7 +42,9 @@ type endpoints struct {
 	authorize, token, refresh *url.URL
 	// issuer is the expected iss of a redirect that has one; "": any.
 	issuer string
-	revoke *Call // nil: there is none
+	// sendsIssuer reports that each redirect has iss.
+	sendsIssuer bool
+	revoke      *Call // nil: there is none
 	// revocation is the endpoint of RFC 7009; nil: there is none.
 	revocation *url.URL
 }

@@ -68,7 +68,7 @@ func (p *oauth2Source) Redeem(ctx context.Context, r *delegation.Redemption) (*d
 	if err != nil {
 		return nil, err
 	}
-	if issuer := r.Handed.Get("iss"); issuer != "" && e.issuer != "" && issuer != e.issuer {
+	if issuer := r.Handed.Get("iss"); e.issuer != "" && issuer != e.issuer && (issuer != "" || e.sendsIssuer) {
 		return nil, errIssuer() // of a server whose issuer is found by discovery
 	}
 	redirect, err := redirectURI(r.ReturnURL)
