@@ -92,8 +92,8 @@ func checkChoice(word, value string) error {
 func (s *Source) parseBlock(d *caddyfile.Dispenser) error {
 	words := s.words()
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		word, err := d.Val(), error(nil)
-		switch word {
+		var err error
+		switch word := d.Val(); word {
 		case "region":
 			err = s.parseRegion(d)
 		case "scopes":
