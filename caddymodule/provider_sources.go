@@ -47,7 +47,7 @@ type SourceClient struct {
 	ClientSecret string `json:"client_secret,omitempty"`
 
 	// ClientKey is the PEM text of the private key for `private_key_jwt`. Give
-	// {file.*}. Default: the source's.
+	// {file.*}.
 	ClientKey string `json:"client_key,omitempty"`
 }
 

@@ -31,6 +31,11 @@ func (s *Source) config(name string, client *SourceClient) (*sources.Config, err
 	if err := all.checkComplete(); err != nil {
 		return nil, err
 	}
+	for word, value := range all.words() {
+		if err := checkChoice(word, *value); err != nil {
+			return nil, err
+		}
+	}
 	all.useClient(client)
 	repl := caddy.NewReplacer()
 	if err := all.expand(repl); err != nil {
@@ -82,10 +87,7 @@ func (s *Source) useClient(client *SourceClient) {
 	if client == nil || client.ClientID == "" {
 		return
 	}
-	s.ClientID, s.ClientSecret = client.ClientID, client.ClientSecret
-	if client.ClientKey != "" {
-		s.ClientKey = client.ClientKey
-	}
+	s.ClientID, s.ClientSecret, s.ClientKey = client.ClientID, client.ClientSecret, client.ClientKey
 }
 
 // expand replaces the placeholders in all that is no secret and no part of a call.
@@ -187,14 +189,15 @@ func (s *Source) addresses() sources.Addresses {
 	}
 }
 
-// checkAddresses checks those addresses in which no placeholder stands.
+// checkAddresses checks the addresses, unless a placeholder stands in one.
 func (s *Source) checkAddresses() error {
-	for _, to := range s.words() {
-		if strings.Contains(*to, "{") {
-			return nil // one of the addresses may be it: Provision checks them
+	a := s.addresses()
+	for _, address := range []string{a.AuthHost, a.APIHost, a.Auth, a.RequestToken, a.AccessToken, a.FullAuth, a.Refresh, a.FHIRBase} {
+		if strings.Contains(address, "{") {
+			return nil // Provision checks them
 		}
 	}
-	return s.addresses().Resolve(&sources.Config{AllowPrivate: s.AllowPrivate})
+	return a.Resolve(&sources.Config{AllowPrivate: s.AllowPrivate})
 }
 
 // call returns the call as package sources has it.

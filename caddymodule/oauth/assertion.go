@@ -23,10 +23,16 @@ const MaxAssertionLifetime = 200 * time.Second
 // Assertion returns a JWT by which a client authenticates itself (RFC 7523 section
 // 3), signed with RS256 and without a key ID. It can be used once, by its jti:
 // send a new one with every request.
-//
-// It has neither iat nor nbf: a server whose clock is ahead of the issuer's would
-// be refused for them, and exp alone bounds the assertion.
 func Assertion(key *rsa.PrivateKey, account, audience string, lifetime time.Duration) (string, error) {
+	return signAssertion(jose.SigningKey{Algorithm: jose.RS256, Key: key}, account, audience, lifetime)
+}
+
+// signAssertion returns an assertion signed by a key, whose ID, if it has one, is in
+// the header.
+//
+// The assertion has neither iat nor nbf: a server whose clock is ahead of the
+// issuer's would be refused for them, and exp alone bounds it.
+func signAssertion(key jose.SigningKey, account, audience string, lifetime time.Duration) (string, error) {
 	if lifetime < time.Second || lifetime > MaxAssertionLifetime {
 		return "", fmt.Errorf("an assertion lives from 1 s to %v", MaxAssertionLifetime)
 	}
@@ -44,7 +50,7 @@ func Assertion(key *rsa.PrivateKey, account, audience string, lifetime time.Dura
 	if err != nil {
 		return "", fmt.Errorf("writing the assertion: %w", err)
 	}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: key}, new(jose.SignerOptions).WithType("JWT"))
+	signer, err := jose.NewSigner(key, new(jose.SignerOptions).WithType("JWT"))
 	if err != nil {
 		return "", errors.New("the assertion cannot be signed with this key")
 	}

@@ -26,34 +26,62 @@ const minKeyBits = 2048
 // form that [delegation.NormalizePEM] reads. Errors say what is wrong and repeat
 // nothing of the text.
 func ParseKey(text string) (*rsa.PrivateKey, error) {
-	pemText := delegation.NormalizePEM(text)
-	if len(bytes.TrimSpace(pemText)) == 0 {
-		return nil, errors.New("the key is empty: give the PEM text of an RSA private key")
-	}
-	block, rest := pem.Decode(pemText)
-	if block == nil {
-		if strings.Contains(text, "-----BEGIN ") {
-			return nil, errors.New("the PEM text is damaged: keep it whole, from the BEGIN line to the END line, and keep its line breaks or write them as \\n")
-		}
-		return nil, errors.New("this is no PEM text: give the key from its BEGIN line to its END line, not only what is between them, and not the name of a file")
+	block, rest, err := decodePEM(text)
+	if err != nil {
+		return nil, err
 	}
 	if block.Type == "EC PARAMETERS" {
 		return nil, errors.New("this is an elliptic-curve key: the platform takes RSA; make one with openssl genrsa -traditional 2048")
 	}
-	if len(bytes.TrimSpace(rest)) > 0 {
-		return nil, errors.New("there is more than one PEM block or other text after it: leave the private key alone in it")
+	if err := checkAlone(rest); err != nil {
+		return nil, err
 	}
 	key, err := parsePEMBlock(block)
 	if err != nil {
 		return nil, err
 	}
+	rsaKey, ok := key.(*rsa.PrivateKey)
+	if !ok {
+		return nil, errEllipticCurve
+	}
+	if err := checkRSA(rsaKey); err != nil {
+		return nil, err
+	}
+	return rsaKey, nil
+}
+
+// decodePEM returns the first block of a PEM text, and what follows it.
+func decodePEM(text string) (block *pem.Block, rest []byte, err error) {
+	pemText := delegation.NormalizePEM(text)
+	if len(bytes.TrimSpace(pemText)) == 0 {
+		return nil, nil, errors.New("the key is empty: give the PEM text of a private key")
+	}
+	if block, rest = pem.Decode(pemText); block != nil {
+		return block, rest, nil
+	}
+	if strings.Contains(text, "-----BEGIN ") {
+		return nil, nil, errors.New("the PEM text is damaged: keep it whole, from the BEGIN line to the END line, and keep its line breaks or write them as \\n")
+	}
+	return nil, nil, errors.New("this is no PEM text: give the key from its BEGIN line to its END line, not only what is between them, and not the name of a file")
+}
+
+// checkAlone refuses what follows a key: of two keys it would not be said which counts.
+func checkAlone(rest []byte) error {
+	if len(bytes.TrimSpace(rest)) > 0 {
+		return errors.New("there is more than one PEM block or other text after it: leave the private key alone in it")
+	}
+	return nil
+}
+
+// checkRSA refuses an RSA key that is too small, or damaged.
+func checkRSA(key *rsa.PrivateKey) error {
 	if bits := key.N.BitLen(); bits < minKeyBits {
-		return nil, fmt.Errorf("the RSA key has %d bits: make one of at least %d", bits, minKeyBits)
+		return fmt.Errorf("the RSA key has %d bits: make one of at least %d", bits, minKeyBits)
 	}
 	if key.Validate() != nil {
-		return nil, errors.New("the numbers of the RSA key do not belong together: copy the key again or make a new one")
+		return errors.New("the numbers of the RSA key do not belong together: copy the key again or make a new one")
 	}
-	return key, nil
+	return nil
 }
 
 // PublicFingerprint returns the SHA-256 of a key's public half, in hexadecimal: of
@@ -69,41 +97,31 @@ func PublicFingerprint(key *rsa.PrivateKey) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// parsePEMBlock returns the key of a PEM block. It never wraps an error of
-// crypto/x509: some of them print parts of the key.
-func parsePEMBlock(block *pem.Block) (*rsa.PrivateKey, error) {
+// parsePEMBlock returns the key of a PEM block, of type *rsa.PrivateKey or
+// *ecdsa.PrivateKey. It never wraps an error of crypto/x509: some of them print parts
+// of the key.
+func parsePEMBlock(block *pem.Block) (any, error) {
 	errDamaged := errors.New("the contents of the PEM block are damaged: copy the key again or make a new one")
+	var key any
+	var err error
 	switch block.Type {
-	case "RSA PRIVATE KEY":
-		if strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED") || block.Headers["DEK-Info"] != "" {
+	case "RSA PRIVATE KEY", "EC PRIVATE KEY":
+		switch {
+		case strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED") || block.Headers["DEK-Info"] != "":
 			return nil, errEncrypted
-		}
-		key, err := x509.ParsePKCS1PrivateKey(block.Bytes)
-		if err != nil {
-			return nil, errDamaged
-		}
-		return key, nil
-	case "PRIVATE KEY":
-		parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
-		if err != nil {
-			return nil, errDamaged
-		}
-		switch key := parsed.(type) {
-		case *rsa.PrivateKey:
-			return key, nil
-		case *ecdsa.PrivateKey:
-			return nil, errEllipticCurve
-		case ed25519.PrivateKey:
-			return nil, errors.New("this is an Ed25519 key: the platform takes RSA keys only")
+		case block.Type == "RSA PRIVATE KEY":
+			key, err = x509.ParsePKCS1PrivateKey(block.Bytes)
 		default:
-			return nil, errors.New("this is not an RSA key: the platform takes RSA keys only")
+			key, err = x509.ParseECPrivateKey(block.Bytes)
 		}
+	case "PRIVATE KEY":
+		key, err = x509.ParsePKCS8PrivateKey(block.Bytes)
 	case "ENCRYPTED PRIVATE KEY":
 		return nil, errEncrypted
-	case "EC PRIVATE KEY", "EC PARAMETERS":
-		return nil, errEllipticCurve
+	case "EC PARAMETERS":
+		return nil, errors.New("these are the parameters of an elliptic curve: give the private key")
 	case "PUBLIC KEY", "RSA PUBLIC KEY":
-		return nil, errors.New("this is a public key: it belongs into the platform's service account; give its private key here")
+		return nil, errors.New("this is a public key, which belongs to the platform: give its private key here")
 	case "CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE", "CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST":
 		return nil, errors.New("this is a certificate: give its private key")
 	case "OPENSSH PRIVATE KEY":
@@ -111,9 +129,20 @@ func parsePEMBlock(block *pem.Block) (*rsa.PrivateKey, error) {
 	default:
 		return nil, errors.New("the PEM block is no private key: it has to begin with BEGIN RSA PRIVATE KEY or BEGIN PRIVATE KEY")
 	}
+	if err != nil {
+		return nil, errDamaged
+	}
+	switch key.(type) {
+	case *rsa.PrivateKey, *ecdsa.PrivateKey:
+		return key, nil
+	case ed25519.PrivateKey:
+		return nil, errors.New("this is an Ed25519 key, which the platform does not take: make an RSA key with openssl genrsa 2048")
+	default:
+		return nil, errors.New("this is a key of a kind that the platform does not take: make an RSA key with openssl genrsa 2048")
+	}
 }
 
 var (
-	errEncrypted     = errors.New("the key is encrypted: decrypt it with `openssl rsa`, and let only this server read the result")
+	errEncrypted     = errors.New("the key is encrypted: decrypt it with `openssl pkey`, and let only this server read the result")
 	errEllipticCurve = errors.New("this is an elliptic-curve key: the platform takes RSA keys only")
 )

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/publicaddr"
 )
 
 // Words that stand where an address could.
@@ -140,9 +141,6 @@ func checkHost(setting string, u *url.URL, allowPrivate bool) error {
 	return nil
 }
 
-// sharedAddresses are those of carriers' networks (RFC 6598).
-var sharedAddresses = netip.MustParsePrefix("100.64.0.0/10")
-
 // isPrivate reports whether a host is by its form not on the public Internet.
 func isPrivate(host string) bool {
 	host = strings.ToLower(strings.TrimSuffix(host, "."))
@@ -153,6 +151,5 @@ func isPrivate(host string) bool {
 	if err != nil {
 		return false
 	}
-	ip = ip.Unmap()
-	return !ip.IsGlobalUnicast() || ip.IsPrivate() || sharedAddresses.Contains(ip)
+	return !publicaddr.IsPublic(ip)
 }

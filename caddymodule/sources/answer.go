@@ -34,7 +34,10 @@ type answer struct {
 
 // do sends a request, once, and reads the answer. The error says why there is none,
 // and wraps [delegation.ErrNotSent] if the vendor cannot have got the request.
-func (h *sourceHost) do(req *http.Request) (*answer, error) {
+func (h *sourceHost) do(req *http.Request) (*answer, error) { return h.doUpTo(req, maxAnswer) }
+
+// doUpTo is do for an answer of up to limit bytes.
+func (h *sourceHost) doUpTo(req *http.Request, limit int) (*answer, error) {
 	if req.Header["Accept"] == nil {
 		req.Header["Accept"] = []string{"application/json"}
 	}
@@ -48,12 +51,12 @@ func (h *sourceHost) do(req *http.Request) (*answer, error) {
 	}
 	defer func() { _ = res.Body.Close() }()
 	a := &answer{status: res.StatusCode, header: res.Header, retryAfter: oauth.RetryAfter(res.Header, time.Now())}
-	if a.body, err = io.ReadAll(io.LimitReader(res.Body, maxAnswer+1)); err != nil {
+	if a.body, err = io.ReadAll(io.LimitReader(res.Body, int64(limit)+1)); err != nil {
 		return nil, errors.New(neterror.Cause(err))
 	}
 	kind, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
 	a.isHTML = strings.Contains(kind, "html") || bytes.HasPrefix(bytes.TrimSpace(a.body), []byte("<"))
-	a.isTooLarge = len(a.body) > maxAnswer
+	a.isTooLarge = len(a.body) > limit
 	return a, nil
 }
 
@@ -66,7 +69,7 @@ func unreachable(what string, err error) *delegation.Refusal {
 func (a *answer) members() (map[string]any, error) {
 	switch {
 	case a.isTooLarge:
-		return nil, fmt.Errorf("the answer is larger than %d bytes", maxAnswer)
+		return nil, errors.New("the answer is too large")
 	case a.isHTML:
 		return nil, errors.New("the answer is a page, not JSON: check the address")
 	}

@@ -23,12 +23,12 @@ func (p *Provider) Check(ctx context.Context, q delegation.CheckRequest, tell fu
 		return
 	}
 	d := q.Delegation
-	steps := []delegation.CheckStep{{Name: "source", Run: func(context.Context) (string, error) {
+	steps := []delegation.CheckStep{{Name: "source", Run: func(ctx context.Context) (string, error) {
 		s, err := p.sourceOf(d)
 		if err != nil {
 			return "", err
 		}
-		return s.config.Title, s.checkTarget(d)
+		return s.config.Title, s.checkTarget(ctx, d)
 	}}}
 	if s, err := p.sourceOf(d); err == nil {
 		steps = append(append(steps, s.checks()...), delegation.CheckStep{Name: s.config.Name + " grant", Run: func(ctx context.Context) (string, error) {

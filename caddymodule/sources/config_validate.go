@@ -67,8 +67,9 @@ func (c *Config) checkClient() error {
 		return errors.New("client_secret is missing: OAuth 1.0a signs every call with it")
 	case c.Protocol == OAuth1:
 		return nil
-	case c.ClientAuth == ClientAuthKey && !key:
-		return errors.New("client_key is missing: client_auth private_key_jwt needs the PEM text of the private key, such as {file./run/secrets/source.pem}")
+	case c.ClientAuth == ClientAuthKey:
+		_, err := c.parseClientKey()
+		return err
 	case c.ClientAuth != ClientAuthKey && key:
 		return fmt.Errorf("client_key is not used with client_auth %s: remove one of the lines", c.ClientAuth)
 	case (c.ClientAuth == ClientAuthBody || c.ClientAuth == ClientAuthBasic) && !secret:
@@ -92,11 +93,21 @@ func (c *Config) checkProtocol() error {
 	}, "OAuth 1.0a: request_token_url is none"
 	if c.Protocol == OAuth1 {
 		others, protocol = []setting{
-			{"client_auth", c.ClientAuth != ""}, {"client_key", c.ClientKey.Reveal() != ""}, {"issuer", c.Issuer != ""},
-			{"scopes", len(c.Scopes) > 0}, {"scope_separator", c.ScopeSeparator != ""}, {"covers", c.Covers != ""},
-			{"pkce", c.NoPKCE}, {"token_param", len(c.TokenParams) > 0}, {"refresh_param", len(c.RefreshParams) > 0},
-			{"refresh", c.Refresh != ""}, {"refresh_url", c.RefreshURL != nil}, {"refresh_life", c.RefreshLife != 0},
-			{"grace", c.Grace != 0}, {"reply", !c.Reply.isZero()}, {"granted", c.Granted != nil},
+			{"client_auth", c.ClientAuth != ""},
+			{"client_key", c.ClientKey.Reveal() != ""},
+			{"issuer", c.Issuer != ""},
+			{"scopes", len(c.Scopes) > 0},
+			{"scope_separator", c.ScopeSeparator != ""},
+			{"covers", c.Covers != ""},
+			{"pkce", c.NoPKCE},
+			{"token_param", len(c.TokenParams) > 0},
+			{"refresh_param", len(c.RefreshParams) > 0},
+			{"refresh", c.Refresh != ""},
+			{"refresh_url", c.RefreshURL != nil},
+			{"refresh_life", c.RefreshLife != 0},
+			{"grace", c.Grace != 0},
+			{"reply", !c.Reply.isZero()},
+			{"granted", c.Granted != nil},
 		}, "OAuth 2: request_token_url is an address"
 	}
 	for _, s := range others {

@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"sync/atomic"
 
+	"go.uber.org/zap"
+
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth1"
 )
@@ -58,7 +60,7 @@ func (p *oauth1Protocol) open(h sourceHost) {
 }
 
 // reserved implements [protocol].
-func (p *oauth1Protocol) reserved() []reservedAddress {
+func (p *oauth1Protocol) reserved(context.Context) ([]reservedAddress, error) {
 	var all []reservedAddress
 	for _, u := range []*url.URL{p.config.RequestTokenURL, p.config.AuthURL, p.config.TokenURL} {
 		if a, ok := reserve(u); ok {
@@ -70,7 +72,7 @@ func (p *oauth1Protocol) reserved() []reservedAddress {
 			all = append(all, a)
 		}
 	}
-	return all
+	return all, nil
 }
 
 // client returns the client as it signs now.
@@ -89,7 +91,7 @@ func (p *oauth1Protocol) readSecret() {
 	}
 	fresh, err := p.config.LoadSecret()
 	if err != nil {
-		p.logger.Warn("client_secret of source " + p.config.Name + " cannot be read; the one from before is used: " + err.Error())
+		p.logger.Warn("client_secret cannot be read; the one from before is used: "+err.Error(), zap.String("source", p.config.Name))
 		return
 	}
 	p.secret.Store(&fresh)

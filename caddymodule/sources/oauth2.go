@@ -6,8 +6,12 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"sync/atomic"
+
+	"go.uber.org/zap"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
 )
 
 // oauth2Source is a source whose people consent by an authorization code (RFC 6749
@@ -18,14 +22,19 @@ type oauth2Source struct {
 	config *Config
 	// find returns the vendor's addresses. For SMART it may have to ask for them.
 	find func(context.Context) (*endpoints, error)
-	// known returns those that are known without asking; nil if none are.
-	known func() *endpoints
 	// assertion signs a JWT by which the client proves to the token endpoint who it
 	// is (RFC 7523 section 2.2); nil without [ClientAuthKey].
 	assertion func(audience string) (string, error)
 
 	engine   delegation.Tokens
 	doubtful *doubtfulGrants
+	ours     atomic.Pointer[ownAddresses] // every data call is compared with them
+}
+
+// ownAddresses are the reserved addresses of endpoints.
+type ownAddresses struct {
+	of   *endpoints
+	list []reservedAddress
 }
 
 // endpoints are the addresses of a vendor's authorization server.
@@ -33,7 +42,11 @@ type endpoints struct {
 	authorize, token, refresh *url.URL
 	// issuer is the expected iss of a redirect that has one; "": any.
 	issuer string
-	revoke *Call // nil: it offers nothing
+	// sendsIssuer reports that each redirect has iss.
+	sendsIssuer bool
+	revoke      *Call // nil: there is none
+	// revocation is the endpoint of RFC 7009; nil: there is none.
+	revocation *url.URL
 }
 
 // newOAuth2 returns the protocol of an OAuth 2.0 source, with or without SMART.
@@ -47,12 +60,17 @@ func newOAuth2(c *Config) (protocol, error) {
 		fixed.refresh = fixed.token
 	}
 	p.find = func(context.Context) (*endpoints, error) { return fixed, nil }
-	p.known = func() *endpoints { return fixed }
 	if c.FHIRBase != "" {
-		return nil, errors.New("this build has no SMART: remove the source")
+		p.find = newSMARTDiscovery(c, &p.sourceHost).find
 	}
 	if c.ClientAuth == ClientAuthKey {
-		return nil, errors.New("this build has no private_key_jwt: use basic")
+		key, err := c.parseClientKey()
+		if err != nil {
+			return nil, err
+		}
+		p.assertion = func(audience string) (string, error) {
+			return key.Assertion(c.ClientID, audience, oauth.MaxAssertionLifetime)
+		}
 	}
 	return p, nil
 }
@@ -99,23 +117,27 @@ func (p *oauth2Source) hooks() delegation.ConsentStarter {
 }
 
 // reserved implements [protocol].
-func (p *oauth2Source) reserved() []reservedAddress {
-	e := p.known()
-	if e == nil {
-		return nil
+func (p *oauth2Source) reserved(ctx context.Context) ([]reservedAddress, error) {
+	e, err := p.find(ctx)
+	if err != nil {
+		return nil, err
 	}
-	list := make([]reservedAddress, 0, 5)
-	for _, u := range []*url.URL{e.authorize, e.token, e.refresh} {
+	if ours := p.ours.Load(); ours != nil && ours.of == e {
+		return ours.list, nil
+	}
+	ours := &ownAddresses{of: e}
+	for _, u := range []*url.URL{e.authorize, e.token, e.refresh, e.revocation} {
 		if a, ok := reserve(u); ok {
-			list = append(list, a)
+			ours.list = append(ours.list, a)
 		}
 	}
 	for _, call := range []*Call{e.revoke, p.config.AfterConnect} {
 		if a, ok := reserveCall(call); ok {
-			list = append(list, a)
+			ours.list = append(ours.list, a)
 		}
 	}
-	return list
+	p.ours.Store(ours)
+	return ours.list, nil
 }
 
 // clientSecret returns the client secret as it is now.
@@ -125,7 +147,7 @@ func (c *Config) clientSecret(h *sourceHost) delegation.Secret {
 	}
 	fresh, err := c.LoadSecret()
 	if err != nil {
-		h.logger.Warn("client_secret of source " + c.Name + " cannot be read; the one from before is used: " + err.Error())
+		h.logger.Warn("client_secret cannot be read; the one from before is used: "+err.Error(), zap.String("source", c.Name))
 		return c.ClientSecret
 	}
 	return fresh

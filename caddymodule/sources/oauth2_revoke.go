@@ -5,6 +5,7 @@ package sources
 import (
 	"context"
 	"net/http"
+	"net/url"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
@@ -22,8 +23,11 @@ func (p revokingOAuth2) RevokeGrant(ctx context.Context, g *delegation.Grant) er
 		return err
 	}
 	call := e.revoke
-	if call == nil { // by discovery: this server offers none
+	switch {
+	case call == nil && e.revocation == nil: // by discovery: this server offers none
 		return nil
+	case call == nil:
+		return p.revokeAt(ctx, e.revocation, g)
 	}
 	a, err := p.send(ctx, call, p.callValues(&g.Tokens, g.Account))
 	if err != nil {
@@ -33,6 +37,30 @@ func (p revokingOAuth2) RevokeGrant(ctx context.Context, g *delegation.Grant) er
 		return nil
 	}
 	return a.refusal(what)
+}
+
+// revokeAt revokes a grant's refresh token, or its access token if it has no other, at
+// the endpoint of RFC 7009, as the client. The server answers 200 for a token that it
+// does not know as well (section 2.2).
+func (p revokingOAuth2) revokeAt(ctx context.Context, revocation *url.URL, g *delegation.Grant) error {
+	const what = "revoking the token"
+	form := url.Values{"token": {g.Tokens.Refresh.Reveal()}, "token_type_hint": {"refresh_token"}}
+	if form.Get("token") == "" {
+		form = url.Values{"token": {g.Tokens.Access.Reveal()}, "token_type_hint": {"access_token"}}
+	}
+	req, err := p.tokenRequest(ctx, revocation, form)
+	if err != nil {
+		return unreachable(what, err)
+	}
+	a, err := p.do(req)
+	switch {
+	case err != nil:
+		return unreachable(what, err)
+	case a.status == http.StatusOK, a.status == http.StatusNoContent:
+		return nil
+	default:
+		return a.refusal(what)
+	}
 }
 
 // isUnknownToken reports whether an answer says that there is nothing to end.

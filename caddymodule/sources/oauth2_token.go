@@ -55,7 +55,12 @@ func (p *oauth2Source) tokenRequest(ctx context.Context, to *url.URL, form url.V
 	case ClientAuthNone:
 		form.Set("client_id", c.ClientID)
 	case ClientAuthKey:
-		assertion, err := p.assertion(to.String())
+		e, err := p.find(ctx)
+		if err != nil {
+			return nil, err
+		}
+		// Of the token endpoint wherever it goes: that is what the server goes by.
+		assertion, err := p.assertion(e.token.String())
 		if err != nil {
 			return nil, err
 		}

@@ -37,8 +37,8 @@ type protocol interface {
 	diagnose(ctx context.Context, d *delegation.Delegation, refused delegation.Credential) *delegation.Refusal
 
 	// reserved returns the addresses that are ours alone, such as the token
-	// endpoint: no request of an app may go there.
-	reserved() []reservedAddress
+	// endpoint: no request of an app may go there. They may have to be asked for.
+	reserved(ctx context.Context) ([]reservedAddress, error)
 
 	// checks are the steps of `caddy delegate check`, without a person.
 	checks() []delegation.CheckStep

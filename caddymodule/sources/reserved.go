@@ -3,6 +3,7 @@
 package sources
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -96,13 +97,17 @@ func (a *reservedAddress) covers(method, host string, path []string) bool {
 
 // checkTarget refuses a request for one of the source's reserved addresses, as
 // route_denied, whatever the route policy says.
-func (s *source) checkTarget(d *delegation.Delegation) error {
+func (s *source) checkTarget(ctx context.Context, d *delegation.Delegation) error {
 	rest, ok := s.upstream.CutMount(d.Path)
 	if !ok {
 		return delegation.Refuse(delegation.RouteDenied, errors.New("the path names a source and nothing below it"))
 	}
 	host, path := hostPort(s.config.API), readAsPath(s.upstream.Prefix+rest)
-	for _, a := range s.protocol.reserved() {
+	reserved, err := s.protocol.reserved(ctx)
+	if err != nil {
+		return err
+	}
+	for _, a := range reserved {
 		if a.covers(d.Method, host, path) {
 			return delegation.Refuse(delegation.RouteDenied, errors.New("the path is an address of the vendor's that only this server may call: remove it from the `allow` lines"))
 		}

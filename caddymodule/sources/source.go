@@ -72,7 +72,7 @@ func (s *source) close() {
 
 // authorize returns the credential of a request.
 func (s *source) authorize(ctx context.Context, d *delegation.Delegation) (delegation.Credential, error) {
-	if err := s.checkTarget(d); err != nil {
+	if err := s.checkTarget(ctx, d); err != nil {
 		return nil, err
 	}
 	g, err := s.grants.Get(ctx, d.Person)

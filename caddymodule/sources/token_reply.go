@@ -23,7 +23,8 @@ const maxLife = 100 * 365 * 24 * time.Hour
 func (c *Config) readTokens(all map[string]any, received time.Time) (*tokenReply, error) {
 	f := &c.Reply
 	if f.Root != "" {
-		below, ok := memberAt(all, f.Root)
+		below, _ := memberAt(all, f.Root)
+		var ok bool
 		if all, ok = below.(map[string]any); !ok {
 			return nil, fmt.Errorf("the answer has no object %s", f.Root)
 		}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sources
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+// findings are what the operator is told, one a line.
+func (r *codeRig) findings(q delegation.CheckRequest) string {
+	var lines strings.Builder
+	r.Check(r.t.Context(), q, func(f delegation.Finding) {
+		fmt.Fprintf(&lines, "%s %t %t: %s\n", f.Step, f.OK, f.Skipped, f.Detail)
+	})
+	clean(r.t, lines.String())
+	return lines.String()
+}
+
+// TestCheck protects operators from learning of a wrong client by the first person who
+// connects.
+func TestCheck(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"error":"invalid_grant"}`:  "lab client true false: a code that nobody has is refused with status 400, and not the client\n",
+		`{"error":"invalid_client"}`: "lab client false false: credentials_rejected: the token endpoint: invalid_client: check client_id, client_secret",
+		`{"error":"canary"}`:         "lab client true false: the token endpoint answers with status 400 and a word of its own",
+		`<h1>canary</h1>`:            "lab client false false: issuer_unavailable: the token endpoint: the answer is a page, not JSON: check the address",
+	} {
+		r := newCodeRig(t, nil)
+		r.onStatus("/token", 400, body)
+		if got := r.findings(delegation.CheckRequest{}); !strings.HasPrefix(got, want) {
+			t.Errorf("%s\nwant %s", got, want)
+		}
+	}
+	r := newCodeRig(t, nil)
+	if got := r.findings(delegation.CheckRequest{}); !strings.Contains(got, "gives a token for a code that nobody has") {
+		t.Error(got)
+	}
+}
+
+// TestCheckRequest protects operators from a route that its person could not use.
+func TestCheckRequest(t *testing.T) {
+	r := newCodeRig(t, nil)
+	r.connect(nil)
+	r.onStatus("/token", 400, `{"error":"invalid_grant"}`)
+	for path, want := range map[string]string{
+		"/lab/x":   "lab grant true false: of 0001",
+		"/other/x": "source false false: route_denied",
+		"/lab":     "source false false: route_denied: the path names a source and nothing below it\nlab client false true: it needs source",
+	} {
+		d := &delegation.Delegation{Person: ada, Method: http.MethodGet, Path: path}
+		if got := r.findings(delegation.CheckRequest{Delegation: d}); !strings.Contains(got, want) {
+			t.Errorf("%s: %s\nwant %s", path, got, want)
+		}
+	}
+	d := &delegation.Delegation{Person: ada, Method: http.MethodGet, Path: "/lab/x", Scopes: []string{"ecg"}}
+	if got := r.findings(delegation.CheckRequest{Delegation: d}); !strings.Contains(got, "lab grant false false: consent_required") {
+		t.Error(got)
+	}
+}
