@@ -22,8 +22,8 @@ import (
 
 // provisionPage checks the settings of the page of data sources.
 func (c *Connect) provisionPage() error {
-	if !c.hasSources() && (c.Page || c.Operator != "" || c.SignIn != "" || c.User != "") {
-		return fmt.Errorf("page, operator, sign_in, user: provider %s has no data sources to show on a page: remove the line", c.Provider)
+	if c.setsPage() && !c.hasSources() {
+		return c.errNoPage()
 	}
 	if c.SignIn != "" {
 		signIn, err := policy.ParseRedirect(c.SignIn)
@@ -38,6 +38,25 @@ func (c *Connect) provisionPage() error {
 		if err := checkPlaceholder(c.User); err != nil {
 			return fmt.Errorf("user: %w", err)
 		}
+	}
+	return nil
+}
+
+// setsPage reports whether one of the settings of the page is there.
+func (c *Connect) setsPage() bool {
+	return c.Page || c.Operator != "" || c.SignIn != "" || c.User != ""
+}
+
+// errNoPage says why a provider has no page.
+func (c *Connect) errNoPage() error {
+	return fmt.Errorf("page, sign_in, user: provider %s has no data sources to show on a page: remove the line", c.Provider)
+}
+
+// checkPageOption refuses the settings of the page for a provider without data
+// sources, by the kind that the global options of a Caddyfile name.
+func (c *Connect) checkPageOption(app App) error {
+	if g, ok := c.optionGuest(app); ok && c.setsPage() && !g.hasSources() {
+		return c.errNoPage()
 	}
 	return nil
 }
@@ -94,14 +113,11 @@ func (v *connectRequest) servePage() error {
 		return nil
 	}
 	states, err := v.sourceStates(time.Now())
-	if err == nil {
-		err = connectpage.Write(v.w, v.r, http.StatusOK, v.sourcesPage(states))
-	}
 	if err != nil {
 		return v.refuseRequest(err)
 	}
 	countRequest(v.Provider, "", outcomeAnswered)
-	return nil
+	return connectpage.Write(v.w, v.r, http.StatusOK, v.sourcesPage(states))
 }
 
 // sourcesPage returns the page of all sources with their states.

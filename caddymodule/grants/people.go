@@ -33,7 +33,12 @@ func (s *Store) PairwiseID(ctx context.Context, o Owner) (id string, err error) 
 	if err := s.read(ctx, operation, find); !errors.Is(err, ErrNotFound) {
 		return id, err
 	}
-	err = s.write(ctx, operation, func(ctx context.Context, tx querier) error {
+	err = s.writeRow(ctx, operation, func(ctx context.Context, tx querier) error {
+		// Who makes this person's identifier waits for others who do, and for nobody
+		// else.
+		if err := s.lockNames(ctx, tx, s.ownerPseudonyms(o)); err != nil {
+			return err
+		}
 		if err := find(ctx, tx); !errors.Is(err, ErrNotFound) {
 			return err
 		}

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"sync/atomic"
 
+	"go.uber.org/zap"
+
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
 )
@@ -145,7 +147,7 @@ func (c *Config) clientSecret(h *sourceHost) delegation.Secret {
 	}
 	fresh, err := c.LoadSecret()
 	if err != nil {
-		h.logger.Warn("client_secret of source " + c.Name + " cannot be read; the one from before is used: " + err.Error())
+		h.logger.Warn("client_secret cannot be read; the one from before is used: "+err.Error(), zap.String("source", c.Name))
 		return c.ClientSecret
 	}
 	return fresh
