@@ -26,7 +26,7 @@ type oldLab struct {
 }
 
 // startOldLab starts the vendor, and a Caddy in front of it. lines go into the source's
-// block; change may be nil.
+// block, where {lab} stands for the vendor's address; change may be nil.
 func startOldLab(t testing.TB, lines string, change func(*sources.Settings)) *oldLab {
 	t.Helper()
 	s := newStack(t)
@@ -64,7 +64,7 @@ func startOldLab(t testing.TB, lines string, change func(*sources.Settings)) *ol
 			allow_private
 			account           get /v1/me id
 			label             get /v1/me name
-			`+lines+`
+			`+strings.ReplaceAll(lines, "{lab}", l.url)+`
 		}
 		provider study sources
 		grants sqlite `+filepath.Join(s.Dir, "grants", "grants.db")+`

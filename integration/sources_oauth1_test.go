@@ -15,7 +15,7 @@ import (
 // that is theirs, their calls are signed for it, and what ends it at the vendor has them
 // asked again.
 func TestSourcesOAuth1(t *testing.T) {
-	l := startOldLab(t, "", nil)
+	l := startOldLab(t, "revoke DELETE {lab}/v1/registration {\n\t\t\t\tauth signed\n\t\t\t}", nil)
 	people := sources.SampleAccounts(3)
 	ada, ben := l.browser("ada"), l.browser("ben")
 	isCode(t, ada.do(http.MethodGet, "/sources/old_lab/v1/measurements", ""), http.StatusForbidden, "consent_required")
@@ -53,6 +53,15 @@ func TestSourcesOAuth1(t *testing.T) {
 	}
 	isCode(t, ada.do(http.MethodGet, "/sources/old_lab/v1/me", ""), http.StatusForbidden, "consent_required")
 	l.isState(ben, "connected")
+	told := 0
+	for _, r := range l.vendor.Records() {
+		if r.Area == "revoke" && r.Account == people[0].ID && r.Status/100 == 2 {
+			told++
+		}
+	}
+	if told != 1 {
+		t.Errorf("the vendor was told %d times that a user has left", told)
+	}
 	l.leaksNothing(people)
 }
 
