@@ -5,6 +5,8 @@ package caddymodule
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"go.uber.org/zap"
@@ -13,27 +15,42 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 )
 
-// orphanedGrants returns the counts of grants whose provider is not configured.
-// A provider's name is part of what its grants are found and sealed by: after a
-// renaming nobody has theirs.
+// orphanedGrants returns the counts of grants whose provider, or source of a provider
+// with several, is not configured. Both names are part of what grants are found and
+// sealed by: after a renaming nobody has theirs.
 func (a *App) orphanedGrants(counts []grants.ProviderCount) (orphaned []grants.ProviderCount) {
 	for _, c := range counts {
-		if _, ok := a.providers[c.Provider]; !ok {
+		if p, ok := a.providers[c.Provider]; !ok || p.hasSources() && p.sourceNamed(c.Source) == nil {
 			orphaned = append(orphaned, c)
 		}
 	}
 	return orphaned
 }
 
-// orphanedGrantsMessage names orphaned grants by provider, and the two ways to
-// deal with them.
-func orphanedGrantsMessage(orphaned []grants.ProviderCount) string {
-	texts := make([]string, len(orphaned))
-	for i, c := range orphaned {
-		texts[i] = fmt.Sprintf("%d of provider %s", c.Grants, command.QuoteForTerminal(c.Provider))
+// orphanedGrantsMessage names orphaned grants by provider and source, and the two
+// ways to deal with them.
+func (a *App) orphanedGrantsMessage(orphaned []grants.ProviderCount) string {
+	byProvider := make(map[string]int)
+	var providers, sources, messages []string
+	for _, c := range orphaned {
+		if _, ok := a.providers[c.Provider]; ok {
+			sources = append(sources, fmt.Sprintf("%d of source %s of provider %s", c.Grants, command.QuoteForTerminal(c.Source), command.QuoteForTerminal(c.Provider)))
+		} else {
+			byProvider[c.Provider] += c.Grants
+		}
 	}
-	return "there are grants of providers that are not configured: " + strings.Join(texts, ", ") +
-		"; if a provider was renamed, `caddy delegate grants rename <old> <new>` takes them along, otherwise delete them"
+	for _, name := range slices.Sorted(maps.Keys(byProvider)) {
+		providers = append(providers, fmt.Sprintf("%d of provider %s", byProvider[name], command.QuoteForTerminal(name)))
+	}
+	if len(providers) > 0 {
+		messages = append(messages, "there are grants of providers that are not configured: "+strings.Join(providers, ", ")+
+			"; if a provider was renamed, `caddy delegate grants rename <old> <new>` takes them along, otherwise delete them")
+	}
+	if len(sources) > 0 {
+		messages = append(messages, "there are grants of sources that are not configured: "+strings.Join(sources, ", ")+
+			"; if a source was renamed, `caddy delegate grants rename --provider <provider> <old> <new>` takes them along, otherwise delete them")
+	}
+	return strings.Join(messages, "; ")
 }
 
 // warnOrphanedGrants logs orphaned grants, if there are any, at level warn.
@@ -47,6 +64,6 @@ func (a *App) warnOrphanedGrants(ctx context.Context, store *grants.Store) {
 		for _, c := range orphaned {
 			n += c.Grants
 		}
-		a.logger.Warn(orphanedGrantsMessage(orphaned), zap.Int("grants", n))
+		a.logger.Warn(a.orphanedGrantsMessage(orphaned), zap.Int("grants", n))
 	}
 }

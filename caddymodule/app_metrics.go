@@ -20,13 +20,13 @@ const (
 // The counters are the process's and not a configuration's: a registry ends with
 // its configuration, and a count must not begin anew with each reload. Their
 // labels have few values and never name a person, a path or a scope. The label
-// source is empty for a provider's own tokens and consents; to Prometheus it is
-// absent then.
+// source is empty for a provider without sources, and for its own tokens; to
+// Prometheus it is absent then.
 var (
 	requestsTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "requests_total",
 		Help: "Requests at delegate and delegate_token by outcome: forwarded (the platform answered), websocket (it answered with a WebSocket that has ended), broken_off (the platform's answer ended early), answered (by delegate_token, or by another handler behind delegate), client_left (the client left before the answer), or the code of the refusal. Refusals of app_session and delegate_logout have no provider. Preflights are not counted.",
-	}, []string{"provider", "outcome"})
+	}, []string{"provider", "source", "outcome"})
 	tokensTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "tokens_total",
 		Help: "Requests for tokens, the service account's included, by result: hit (in memory), wait (minted or read from Redis while the request waited), remembered (refused by an earlier failure), failed.",
@@ -62,12 +62,18 @@ type hotCounters struct {
 	answered  prometheus.Counter
 }
 
-// newHotCounters finds the counters of the named provider.
-func newHotCounters(provider string) hotCounters {
+// newHotCounters finds the counters of the named provider, or of one of its sources.
+func newHotCounters(provider, source string) hotCounters {
 	return hotCounters{
-		forwarded: requestsTotal.WithLabelValues(provider, outcomeForwarded),
-		answered:  requestsTotal.WithLabelValues(provider, outcomeAnswered),
+		forwarded: requestsTotal.WithLabelValues(provider, source, outcomeForwarded),
+		answered:  requestsTotal.WithLabelValues(provider, source, outcomeAnswered),
 	}
+}
+
+// countRequest counts a request by its outcome. source is empty for a provider
+// without sources, and where no source is asked for.
+func countRequest(provider, source, outcome string) {
+	requestsTotal.WithLabelValues(provider, source, outcome).Inc()
 }
 
 // registerMetrics registers the process's counters and the gauges of a

@@ -32,7 +32,7 @@ type providerRecord struct {
 func newProviderRecord(name string, fields subjectFields, logger *zap.Logger) *providerRecord {
 	return &providerRecord{
 		name: name, logger: logger, subjectFields: fields,
-		counters: newHotCounters(name), refusals: newRefusalStats(logger), callbacks: callbackMonitor{logger: logger},
+		counters: newHotCounters(name, ""), refusals: newRefusalStats(logger), callbacks: callbackMonitor{logger: logger},
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 type providerSource struct {
 	guestSource
 	consents *grants.Consents
+	counters hotCounters
 }
 
 // maxLogoSize is the most bytes that the logo of a source may have.
@@ -47,7 +48,7 @@ func (p *provider) loadSources(services appServices) error {
 		if source.Title == "" {
 			source.Title = source.Name
 		}
-		s := &providerSource{guestSource: newGuestSource(source)}
+		s := &providerSource{guestSource: newGuestSource(source), counters: newHotCounters(p.name, source.Name)}
 		s.consents = p.newConsents(source.Name, &s.guestConsent, services)
 		p.sources = append(p.sources, s)
 		p.allConsents = append(p.allConsents, s.consents)

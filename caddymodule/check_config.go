@@ -19,7 +19,7 @@ import (
 )
 
 func init() {
-	command.Register(command.Backend{Check: checkConfiguration, Judge: judgeCredential, Grants: grantsOptions})
+	command.Register(command.Backend{Check: checkConfiguration, Judge: judgeCredential, Grants: grantsOptions, Sources: configuredSources})
 }
 
 // readConfig reads a configuration file, without running it, and in it the
@@ -43,14 +43,15 @@ func readConfig(c command.Config) (text []byte, settings map[string]json.RawMess
 
 // grantsOptions reads where the grants are. It makes neither a database nor a keyset:
 // a command that is run as another user would begin new ones, and find nobody.
-func grantsOptions(c command.Config) (o grants.Options, providers []string, err error) {
+func grantsOptions(c command.Config) (o grants.Options, providers command.ProviderNames, err error) {
 	_, settings, err := readConfig(c)
 	if err != nil {
 		return o, nil, err
 	}
 	var app App
-	var configured map[string]json.RawMessage
-	for name, to := range map[string]any{"keyset": &app.Keyset, "grants": &app.Grants, "providers": &configured} {
+	var configured map[string]configuredProvider
+	var catalogue map[string]any
+	for name, to := range map[string]any{"keyset": &app.Keyset, "grants": &app.Grants, "providers": &configured, "sources": &catalogue} {
 		if len(settings[name]) == 0 {
 			continue
 		}
@@ -65,7 +66,10 @@ func grantsOptions(c command.Config) (o grants.Options, providers []string, err 
 	if o, err = app.Grants.sealedOptions(keys); err != nil {
 		return o, nil, fmt.Errorf("grants: %w", err)
 	}
-	providers = slices.Sorted(maps.Keys(configured))
+	providers = make(command.ProviderNames)
+	for name, p := range configured {
+		providers[name] = p.sourceNames(catalogue)
+	}
 	if o.Postgres != "" {
 		return o, providers, nil
 	}
@@ -83,4 +87,23 @@ func grantsOptions(c command.Config) (o grants.Options, providers []string, err 
 	}
 	o.Keyset = beside
 	return o, providers, nil
+}
+
+// configuredProvider is as much of a provider's settings as tells its sources.
+type configuredProvider struct {
+	Kind string         `json:"kind"`
+	Use  map[string]any `json:"use"`
+}
+
+// sourceNames returns the names of the sources of a provider of the kind sources: those
+// that it uses, or else all of the catalogue; nil for another kind.
+func (p configuredProvider) sourceNames(catalogue map[string]any) []string {
+	switch {
+	case p.Kind != "sources":
+		return nil
+	case len(p.Use) > 0:
+		return slices.Sorted(maps.Keys(p.Use))
+	default:
+		return slices.AppendSeq([]string{}, maps.Keys(catalogue))
+	}
 }

@@ -92,20 +92,32 @@ func (l *checkedConfig) checkDatabase(ctx context.Context, tell func(delegation.
 		return
 	}
 	if left := l.app.orphanedGrants(counts); len(left) > 0 {
-		f.Detail = orphanedGrantsMessage(left)
+		f.Detail = l.app.orphanedGrantsMessage(left)
 		return
 	}
-	f.OK, f.Detail = true, "opens, with the keyset; "+describeCounts(counts)
+	f.OK, f.Detail = true, "opens, with the keyset; "+l.app.describeCounts(counts)
 }
 
-// describeCounts says how many grants there are of which provider.
-func describeCounts(counts []grants.ProviderCount) string {
+// describeCounts says how many grants there are of which provider, and of which of
+// its sources.
+func (a *App) describeCounts(counts []grants.ProviderCount) string {
 	if len(counts) == 0 {
 		return "nobody has a grant yet"
 	}
-	texts := make([]string, len(counts))
-	for i, c := range counts {
-		texts[i] = fmt.Sprintf("%d of %s", c.Grants, command.QuoteForTerminal(c.Provider))
+	var names, texts []string
+	sums := make(map[string]int)
+	for _, c := range counts {
+		name := command.QuoteForTerminal(c.Provider)
+		if p := a.providers[c.Provider]; p != nil && p.hasSources() {
+			name += "/" + command.QuoteForTerminal(c.Source)
+		}
+		if sums[name] == 0 {
+			names = append(names, name)
+		}
+		sums[name] += c.Grants
+	}
+	for _, name := range names {
+		texts = append(texts, fmt.Sprintf("%d of %s", sums[name], name))
 	}
 	return "grants: " + strings.Join(texts, ", ")
 }

@@ -222,7 +222,7 @@ func (c *Connect) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 	if err != nil {
 		return v.refuseRequest(err)
 	}
-	requestsTotal.WithLabelValues(c.Provider, outcomeAnswered).Inc()
+	countRequest(c.Provider, v.sourceName(), outcomeAnswered)
 	return nil
 }
 

@@ -38,7 +38,7 @@ func parseConnect(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	if d.NextArg() {
 		return nil, d.Errf("delegate_connect takes one provider, not %q as well", d.Val())
 	}
-	then, crossDevice, signIn := *d, *d, *d // their lines, for errors
+	then, crossDevice, signIn, page := *d, *d, *d, *d // their lines, for errors
 	for d.NextBlock(0) {
 		switch d.Val() {
 		case "then":
@@ -46,7 +46,9 @@ func parseConnect(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 		case "cross_device":
 			crossDevice = *d
 		case "sign_in":
-			signIn = *d
+			signIn, page = *d, *d
+		case "page", "user":
+			page = *d
 		}
 		if err := c.parseLine(d); err != nil {
 			return nil, err
@@ -60,6 +62,9 @@ func parseConnect(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	}
 	if err := c.checkCrossDeviceOption(optionApp(h)); err != nil {
 		return nil, crossDevice.WrapErr(err)
+	}
+	if err := c.checkPageOption(optionApp(h)); err != nil {
+		return nil, page.WrapErr(err)
 	}
 	if c.URL == "" {
 		return nil, d.Err("url is missing: the address of this directive as browsers know it, such as https://app.example.org/connect/" + c.Provider)
@@ -118,7 +123,13 @@ func (c *Connect) parseLine(d *caddyfile.Dispenser) error {
 	case "sign_in":
 		return parseOnce(d, &c.SignIn)
 	case "user":
-		return parseOnce(d, &c.User)
+		if err := parseOnce(d, &c.User); err != nil {
+			return err
+		}
+		if err := checkPlaceholder(c.User); err != nil {
+			return d.Errf("user: %w", err)
+		}
+		return nil
 	default:
 		ok, err := c.parseCommon(d)
 		if err == nil && !ok {

@@ -58,30 +58,37 @@ func errCrossDeviceSources(provider string) error {
 }
 
 // checkCrossDeviceOption refuses cross_device for a provider with a widget or with
-// data sources, by the kind that the global options of a Caddyfile name. What they do not tell is checked
-// when it is provisioned.
+// data sources, by the kind that the global options of a Caddyfile name.
 func (c *Connect) checkCrossDeviceOption(app App) error {
-	var provider struct {
-		Kind string `json:"kind"`
-	}
-	if c.CrossDevice == 0 || json.Unmarshal(app.ProvidersRaw[c.Provider], &provider) != nil {
+	g, ok := c.optionGuest(app)
+	switch {
+	case !ok || c.CrossDevice == 0:
 		return nil
-	}
-	module, err := caddy.GetModule("delegate.providers." + provider.Kind)
-	if err != nil {
-		return nil // the option's own error
-	}
-	guest, ok := module.New().(delegation.Provider)
-	if !ok {
-		return nil
-	}
-	switch g := newGuestModule(c.Provider, guest); {
 	case g.hasSources():
 		return errCrossDeviceSources(c.Provider)
 	case g.endsInPage():
 		return errCrossDeviceWidget(c.Provider)
+	default:
+		return nil
 	}
-	return nil
+}
+
+// optionGuest returns a new module of the kind that the global options of a Caddyfile
+// name for the provider. ok is false if they do not tell: what they leave open is
+// checked when it is provisioned.
+func (c *Connect) optionGuest(app App) (g guestModule, ok bool) {
+	var provider struct {
+		Kind string `json:"kind"`
+	}
+	if json.Unmarshal(app.ProvidersRaw[c.Provider], &provider) != nil {
+		return g, false
+	}
+	module, err := caddy.GetModule("delegate.providers." + provider.Kind)
+	if err != nil {
+		return g, false // the option's own error
+	}
+	guest, ok := module.New().(delegation.Provider)
+	return newGuestModule(c.Provider, guest), ok
 }
 
 // parseCrossDevice reads:

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"net/http"
 
+	"go.uber.org/zap"
+
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
@@ -51,8 +53,14 @@ func (v *connectRequest) deleteConsent(s *connectSource) error {
 		status, _, err := s.consents.State(v.r.Context(), v.owner)
 		recorded = err != nil || status != delegation.ConsentNone
 	}
-	if err := s.consents.Disconnect(v.r.Context(), v.owner); err != nil {
+	untold, err := s.consents.Leave(v.r.Context(), v.owner)
+	if err != nil {
 		return err
+	}
+	if untold != nil {
+		v.provider.logger.Warn("a vendor could not be told that a user has left", append([]zap.Field{
+			zap.String("provider", v.provider.name), sourceField(s.name), zap.String("cause", delegation.Explain(untold)),
+		}, v.provider.subjectFields.of(v.owner)...)...)
 	}
 	if recorded {
 		v.provider.recordConsent(consentDisconnected, actorUser, s.name, v.owner)

@@ -22,8 +22,8 @@ import (
 
 // provisionPage checks the settings of the page of data sources.
 func (c *Connect) provisionPage() error {
-	if !c.hasSources() && (c.Page || c.Operator != "" || c.SignIn != "" || c.User != "") {
-		return fmt.Errorf("page, operator, sign_in, user: provider %s has no data sources to show on a page: remove the line", c.Provider)
+	if c.setsPage() && !c.hasSources() {
+		return c.errNoPage()
 	}
 	if c.SignIn != "" {
 		signIn, err := policy.ParseRedirect(c.SignIn)
@@ -38,6 +38,25 @@ func (c *Connect) provisionPage() error {
 		if err := checkPlaceholder(c.User); err != nil {
 			return fmt.Errorf("user: %w", err)
 		}
+	}
+	return nil
+}
+
+// setsPage reports whether one of the settings of the page is there.
+func (c *Connect) setsPage() bool {
+	return c.Page || c.Operator != "" || c.SignIn != "" || c.User != ""
+}
+
+// errNoPage says why a provider has no page.
+func (c *Connect) errNoPage() error {
+	return fmt.Errorf("page, sign_in, user: provider %s has no data sources to show on a page: remove the line", c.Provider)
+}
+
+// checkPageOption refuses the settings of the page for a provider without data
+// sources, by the kind that the global options of a Caddyfile name.
+func (c *Connect) checkPageOption(app App) error {
+	if g, ok := c.optionGuest(app); ok && c.setsPage() && !g.hasSources() {
+		return c.errNoPage()
 	}
 	return nil
 }
@@ -77,10 +96,10 @@ func (v *connectRequest) afterFlow(outcome string) string {
 // shows it.
 func (v *connectRequest) servePage() error {
 	if refusal := policy.CheckServiceWorker(v.r); refusal != nil {
-		return v.refuse(v.w, v.r, refusal)
+		return v.refuse(refusal)
 	}
 	if dest := v.r.Header.Values("Sec-Fetch-Dest"); len(dest) > 0 && !slices.Equal(dest, []string{"document"}) {
-		return v.refuse(v.w, v.r, delegation.Refuse(delegation.CrossOrigin, errors.New("the page of data sources is for navigations only: Sec-Fetch-Dest is not document")))
+		return v.refuse(delegation.Refuse(delegation.CrossOrigin, errors.New("the page of data sources is for navigations only: Sec-Fetch-Dest is not document")))
 	}
 	v.user = v.signedInUser(v.r, v.repl)
 	var err error
@@ -88,20 +107,17 @@ func (v *connectRequest) servePage() error {
 		if v.SignIn == "" || delegation.AsRefusal(err).Code != delegation.SessionRequired {
 			return v.refuseRequest(err)
 		}
-		v.recordRefusal(v.r, err)
+		_ = v.recordRefusal(err)
 		v.w.Header().Set("Location", v.SignIn)
 		v.w.WriteHeader(http.StatusSeeOther)
 		return nil
 	}
 	states, err := v.sourceStates(time.Now())
-	if err == nil {
-		err = connectpage.Write(v.w, v.r, http.StatusOK, v.sourcesPage(states))
-	}
 	if err != nil {
 		return v.refuseRequest(err)
 	}
-	requestsTotal.WithLabelValues(v.Provider, outcomeAnswered).Inc()
-	return nil
+	countRequest(v.Provider, v.sourceName(), outcomeAnswered)
+	return connectpage.Write(v.w, v.r, http.StatusOK, v.sourcesPage(states))
 }
 
 // sourcesPage returns the page of all sources with their states.
@@ -170,9 +186,9 @@ func (v *connectRequest) writeContinue(started *grants.Started) error {
 func (v *connectRequest) refuseRequest(err error) error {
 	looks := v.r.Method == http.MethodGet && v.r.URL.Path == pagePath || v.r.Method == http.MethodPost && v.isForm()
 	if !v.Page || !looks || hasErrorRoutes(v.r) {
-		return v.refuse(v.w, v.r, err)
+		return v.refuse(err)
 	}
-	refusal := v.recordRefusal(v.r, err)
+	refusal := v.recordRefusal(err)
 	setRefusalHeaders(v.w.Header(), v.refusals.statusName, refusal)
 	page := &connectpage.ErrorPage{Site: v.site(delegation.ConsentNone), Outcome: connectpage.Outcome{Code: string(refusal.Code)}}
 	if v.source != nil {

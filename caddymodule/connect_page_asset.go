@@ -26,14 +26,14 @@ func (v *connectRequest) servesAsset(endpoint string) bool {
 // serveAsset serves it to whoever asks: nothing in it is secret.
 func (v *connectRequest) serveAsset(endpoint string) error {
 	if err := checkAssetRequest(v.r); err != nil {
-		return v.refuse(v.w, v.r, err)
+		return v.refuse(err)
 	}
 	if endpoint == logoPath {
 		connectpage.ServeLogo(v.w, v.r, v.source.Logo, v.source.LogoType)
 	} else {
 		connectpage.ServeAsset(v.w, v.r, endpoint)
 	}
-	requestsTotal.WithLabelValues(v.Provider, outcomeAnswered).Inc()
+	countRequest(v.Provider, v.sourceName(), outcomeAnswered)
 	return nil
 }
 

@@ -161,7 +161,7 @@ func (v *connectRequest) purgePerson(who delegation.Person) {
 func (v *connectRequest) handleReturn() error {
 	// Only a navigation comes here, not what a page embeds.
 	if dest := v.r.Header.Values("Sec-Fetch-Dest"); len(dest) > 0 && !slices.Equal(dest, []string{"document"}) {
-		return v.refuse(v.w, v.r, delegation.Refuse(delegation.CrossOrigin, errors.New("/return is for navigations only: Sec-Fetch-Dest is not document")))
+		return v.refuse(delegation.Refuse(delegation.CrossOrigin, errors.New("/return is for navigations only: Sec-Fetch-Dest is not document")))
 	}
 	outcome := string(delegation.ConsentConnected)
 	err := v.completeReturn()
@@ -172,9 +172,9 @@ func (v *connectRequest) handleReturn() error {
 			v.provider.callbacks.recordReturn()
 		}
 	case err != nil:
-		outcome = string(v.recordRefusal(v.r, err).Code)
+		outcome = string(v.recordRefusal(err).Code)
 	default:
-		requestsTotal.WithLabelValues(v.Provider, outcomeAnswered).Inc()
+		countRequest(v.Provider, v.sourceName(), outcomeAnswered)
 	}
 	v.w.Header().Set("Location", v.afterFlow(outcome))
 	v.w.Header().Set("Referrer-Policy", "no-referrer") // the address has the state

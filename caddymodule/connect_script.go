@@ -39,6 +39,6 @@ func (c *Connect) serveScript(w http.ResponseWriter, r *http.Request) error {
 	h.Set("Content-Type", "text/javascript; charset=utf-8")
 	h.Set("ETag", connectScriptTag)
 	http.ServeContent(w, r, "connect.js", time.Time{}, bytes.NewReader(connectScript))
-	requestsTotal.WithLabelValues(c.Provider, outcomeAnswered).Inc()
+	countRequest(c.Provider, "", outcomeAnswered)
 	return nil
 }

@@ -32,7 +32,8 @@ type connectSource struct {
 
 // provisionSources sets what people can connect.
 func (c *Connect) provisionSources() error {
-	cookie := consent.HTTPCookie(c.Provider, c.baseURL.Scheme == "https")
+	secure := c.baseURL.Scheme == "https"
+	cookie := consent.HTTPCookie(c.Provider, secure)
 	if err := cookie.Valid(); err != nil {
 		return fmt.Errorf("provider %q: its name is part of a cookie's: take letters, digits, - and _", c.Provider)
 	}
@@ -44,9 +45,10 @@ func (c *Connect) provisionSources() error {
 		if slices.Contains(endpointWords, s.Name) {
 			return fmt.Errorf("source %s: delegate_connect has an endpoint of that name: name the source otherwise", s.Name)
 		}
-		source := &connectSource{providerSource: s, name: s.Name, consents: s.consents, apiBase: c.apiBaseOf(s.Name), cookie: cookie}
-		source.cookie.Name += "." + s.Name
-		c.sources = append(c.sources, source)
+		c.sources = append(c.sources, &connectSource{
+			providerSource: s, name: s.Name, consents: s.consents, apiBase: c.apiBaseOf(s.Name),
+			cookie: consent.HTTPCookie(c.Provider+"."+s.Name, secure),
+		})
 	}
 	return nil
 }
@@ -109,4 +111,30 @@ func (v *connectRequest) selected() []*connectSource {
 		return []*connectSource{v.source}
 	}
 	return v.sources
+}
+
+// sourceName returns the name of the source that a request is for, for logs and
+// metrics; empty for all, and for a provider without sources.
+func (v *connectRequest) sourceName() string {
+	if v.source == nil {
+		return ""
+	}
+	return v.source.name
+}
+
+// refusedRequest is [Directive.refusedRequest] with the source.
+func (v *connectRequest) refusedRequest() refusedRequest {
+	refused := v.Connect.refusedRequest(v.r)
+	refused.source = v.sourceName()
+	return refused
+}
+
+// refuse answers the request with err's refusal.
+func (v *connectRequest) refuse(err error) error {
+	return v.refusals.refuse(v.w, v.refusedRequest(), err)
+}
+
+// recordRefusal counts and logs err's refusal of a request that has another response.
+func (v *connectRequest) recordRefusal(err error) *delegation.Refusal {
+	return v.refusals.record(v.refusedRequest(), err)
 }

@@ -4,6 +4,7 @@ package caddymodule
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -29,15 +30,11 @@ func splitSourcePath(path string) (endpoint, source string) {
 	switch {
 	case found && first != "" && rest != "":
 		return "/" + first, rest
-	case found || first == "" || strings.Contains(first, "."):
+	case found || first == "" || strings.Contains(first, ".") || slices.Contains(endpointWords, first):
 		return path, ""
+	default:
+		return pagePath, first
 	}
-	for _, word := range endpointWords {
-		if first == word {
-			return path, ""
-		}
-	}
-	return pagePath, first
 }
 
 // sourceRoutes returns the endpoints of a provider with data sources, for the source

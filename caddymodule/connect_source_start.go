@@ -53,21 +53,22 @@ func parseAskedScopes(body []byte, form bool) ([]string, error) {
 	if err != nil {
 		return nil, errStartBody
 	}
-	for name, text := range members {
-		if name != "scopes" {
-			return nil, errStartBody
-		}
-		var list []string
-		if json.Unmarshal(text, &list) == nil {
-			return list, nil
-		}
-		var joined string
-		if json.Unmarshal(text, &joined) != nil {
-			return nil, errStartBody
-		}
-		return strings.Fields(joined), nil
+	text, ok := members["scopes"]
+	switch {
+	case len(members) == 0:
+		return nil, nil
+	case !ok || len(members) > 1:
+		return nil, errStartBody
 	}
-	return nil, nil
+	var list []string
+	if json.Unmarshal(text, &list) == nil {
+		return list, nil
+	}
+	var joined string
+	if json.Unmarshal(text, &joined) != nil {
+		return nil, errStartBody
+	}
+	return strings.Fields(joined), nil
 }
 
 // scopesToAsk returns the scopes of a flow that asks for some. A vendor takes what it

@@ -19,12 +19,12 @@ import (
 func (v *connectRequest) redeemTicket(ticket string) error {
 	redeemed, err := v.exchangeTicket(ticket)
 	if err != nil {
-		refusal := v.recordRefusal(v.r, err)
+		refusal := v.recordRefusal(err)
 		setRefusalHeaders(v.w.Header(), v.refusals.statusName, refusal)
 		_ = writeBody(v.w, refusal.Status(), "application/problem+json", problemBody(refusal)) // an error is a client that has left
 		return nil
 	}
-	requestsTotal.WithLabelValues(v.Provider, outcomeAnswered).Inc()
+	countRequest(v.Provider, "", outcomeAnswered)
 	_ = v.writeRedeemed(redeemed) // an error is a client that has left
 	return nil
 }

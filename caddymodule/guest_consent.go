@@ -73,6 +73,9 @@ func (g *guestConsent) setHooks(o *grants.ConsentsOptions) {
 	if g.grantRefresher != nil {
 		o.Refresher = guestRefresher{g.grantRefresher}
 	}
+	if g.canRevoke() {
+		o.Revoker = guestRevoker{g}
+	}
 }
 
 // guestStarter is the [delegation.ConsentStarter] of a module.
@@ -171,6 +174,14 @@ func (g *guestConsent) revokeGrant(ctx context.Context, stored *delegation.Grant
 	defer refusePanic(&err)
 	defer background.Recover("revoking a grant", &err)
 	return g.grantRevoker.RevokeGrant(delegation.WithoutValues(ctx), stored)
+}
+
+// guestRevoker is the [delegation.GrantRevoker] of a module.
+type guestRevoker struct{ guest *guestConsent }
+
+// RevokeGrant calls the module's.
+func (g guestRevoker) RevokeGrant(ctx context.Context, stored *delegation.Grant) error {
+	return g.guest.revokeGrant(ctx, stored)
 }
 
 // errNothingReturned refuses a call for which a module returned neither a result

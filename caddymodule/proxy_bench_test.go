@@ -84,7 +84,8 @@ func browserRequest(b *testing.B) *http.Request {
 
 // BenchmarkWarmPath is what this module adds to a request whose token is at
 // hand: `delegate` is handler and transport together, `stock` a handler that
-// only passes on, and Caddy's own transport. The platform answers at once.
+// only passes on, and Caddy's own transport; `connect` is `delegate` for a grant of a
+// Connect platform in place of a minted token. The platform answers at once.
 func BenchmarkWarmPath(b *testing.B) {
 	lower := func() *reverseproxy.HTTPTransport {
 		t := new(http.Transport)
@@ -92,11 +93,11 @@ func BenchmarkWarmPath(b *testing.B) {
 		return &reverseproxy.HTTPTransport{Transport: t}
 	}
 	h := warmHandler(b)
-	upstream, err := h.provider.Upstream(nil)
-	if err != nil {
-		b.Fatal(err)
-	}
-	run := func(b *testing.B, h caddyhttp.MiddlewareHandler, transport http.RoundTripper) {
+	run := func(b *testing.B, of *Handler, h caddyhttp.MiddlewareHandler, transport http.RoundTripper) {
+		upstream, err := of.provider.Upstream(nil)
+		if err != nil {
+			b.Fatal(err)
+		}
 		next := caddyhttp.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) error {
 			// As reverse_proxy does it: a request of its own, with the address,
 			// and an ear for 1xx answers.
@@ -121,8 +122,12 @@ func BenchmarkWarmPath(b *testing.B) {
 			}
 		}
 	}
-	b.Run("stock", func(b *testing.B) { run(b, passThrough{}, lower()) })
-	b.Run("delegate", func(b *testing.B) { run(b, h, &Transport{HTTPTransport: lower()}) })
+	b.Run("stock", func(b *testing.B) { run(b, h, passThrough{}, lower()) })
+	b.Run("delegate", func(b *testing.B) { run(b, h, h, &Transport{HTTPTransport: lower()}) })
+	b.Run("connect", func(b *testing.B) {
+		c := connectedHandler(b)
+		run(b, c, c, &Transport{HTTPTransport: lower()})
+	})
 }
 
 type passThrough struct{}

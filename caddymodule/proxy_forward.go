@@ -39,12 +39,12 @@ func (p *proxiedRequest) passOn(w http.ResponseWriter, r *http.Request, next cad
 func (p *proxiedRequest) countOutcome() {
 	switch label := p.outcome.label; label {
 	case outcomeForwarded:
-		p.provider.counters.forwarded.Inc()
+		p.counters().forwarded.Inc()
 		p.recordAdmission()
 	case "":
-		p.provider.counters.answered.Inc()
+		p.counters().answered.Inc()
 	default:
-		requestsTotal.WithLabelValues(p.provider.name, label).Inc()
+		countRequest(p.provider.name, p.delegation.Source, label)
 		switch {
 		case label == outcomeWebSocket:
 			p.recordAdmission()
@@ -53,6 +53,14 @@ func (p *proxiedRequest) countOutcome() {
 			stats.recordRefused(p.refusal, stats.personDigest(p.delegation.Person), zap.String("provider", p.provider.name))
 		}
 	}
+}
+
+// counters are those of the request's source, or of its provider.
+func (p *proxiedRequest) counters() *hotCounters {
+	if p.source != nil {
+		return &p.source.counters
+	}
+	return &p.provider.counters
 }
 
 // recordAdmission notes that somebody was let in. Public routes are open to

@@ -137,7 +137,7 @@ func (p *proxiedRequest) refusalResponse(req *http.Request, err error) *http.Res
 const noMatchingLine = "no line"
 
 func (p *proxiedRequest) refusedRequest(r *http.Request) refusedRequest {
-	refused := refusedRequest{Request: r, method: p.delegation.Method, route: noMatchingLine}
+	refused := refusedRequest{Request: r, method: p.delegation.Method, source: p.delegation.Source, route: noMatchingLine}
 	if pattern, ok := p.policy.Pattern(p.delegation.Method, p.delegation.Path, p.delegation.Upgrade); ok {
 		refused.route = pattern
 	}

@@ -30,6 +30,7 @@ type refusedRequest struct {
 	*http.Request
 
 	method string                   // as it is sent to a platform
+	source string                   // of the provider's, if one is asked for
 	route  string                   // the pattern of the `allow` line; empty for a directive without a policy
 	person func() delegation.Person // who is asking; the zero person if nobody is signed in; nil if nobody can be
 
@@ -85,6 +86,7 @@ func (f *refuser) log(r refusedRequest, refusal *delegation.Refusal) {
 	}
 	fields := []zap.Field{
 		f.providerField(),
+		sourceField(r.source),
 		r.methodField(),
 		r.routeField(),
 		zap.String("code", string(refusal.Code)),
@@ -141,7 +143,7 @@ func (f *refuser) count(r refusedRequest, refusal *delegation.Refusal) {
 		r.deferCount(outcome, refusal)
 		return
 	}
-	requestsTotal.WithLabelValues(f.provider, outcome).Inc()
+	countRequest(f.provider, r.source, outcome)
 	if outcome != outcomeClientLeft {
 		f.stats.recordRefused(refusal, f.digest(r, refusal), f.providerField())
 	}

@@ -3,7 +3,9 @@
 package caddymodule
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -78,12 +80,20 @@ var sourceChoices = map[string][]string{
 	"callback_at":  {callbackAtRequest, callbackAtAuthorize},
 }
 
+// checkChoice returns an error for a value that a setting cannot have.
+func checkChoice(word, value string) error {
+	if choices := sourceChoices[word]; value != "" && choices != nil && !slices.Contains(choices, value) {
+		return fmt.Errorf("%s %q: write one of %s", word, value, strings.Join(choices, ", "))
+	}
+	return nil
+}
+
 // parseBlock reads the block of a source.
 func (s *Source) parseBlock(d *caddyfile.Dispenser) error {
 	words := s.words()
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		word, err := d.Val(), error(nil)
-		switch word {
+		var err error
+		switch word := d.Val(); word {
 		case "region":
 			err = s.parseRegion(d)
 		case "scopes":
@@ -122,8 +132,8 @@ func (s *Source) parseBlock(d *caddyfile.Dispenser) error {
 				return d.Errf("unrecognized subdirective %q of source", word)
 			}
 			err = parseOnce(d, to)
-			if choices := sourceChoices[word]; err == nil && choices != nil && !slices.Contains(choices, *to) {
-				err = d.Errf("%s %q: write one of %v", word, *to, choices)
+			if wrong := checkChoice(word, *to); err == nil && wrong != nil {
+				err = d.WrapErr(wrong)
 			}
 			if err == nil && word == "ended" {
 				if _, wrong := sources.ParseEnd(*to); wrong != nil {

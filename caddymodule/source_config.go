@@ -31,6 +31,11 @@ func (s *Source) config(name string, client *SourceClient) (*sources.Config, err
 	if err := all.checkComplete(); err != nil {
 		return nil, err
 	}
+	for word, value := range all.words() {
+		if err := checkChoice(word, *value); err != nil {
+			return nil, err
+		}
+	}
 	all.useClient(client)
 	repl := caddy.NewReplacer()
 	if err := all.expand(repl); err != nil {

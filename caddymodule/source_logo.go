@@ -15,7 +15,7 @@ func readLogo(file string) (image []byte, mediaType string, err error) {
 	if err != nil {
 		return nil, "", err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it was only read
 	// One byte more, so that a file which is too large shows.
 	if image, err = io.ReadAll(io.LimitReader(f, sources.MaxLogo+1)); err != nil {
 		return nil, "", err

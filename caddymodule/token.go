@@ -116,7 +116,7 @@ func (h *TokenHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddy
 	if err != nil {
 		return h.refuse(w, r, err)
 	}
-	requestsTotal.WithLabelValues(h.Provider, outcomeAnswered).Inc()
+	countRequest(h.Provider, "", outcomeAnswered)
 	if h.Proxy == "" { // with it nobody was looked up
 		h.provider.refusals.recordAdmission()
 	}

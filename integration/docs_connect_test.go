@@ -11,8 +11,9 @@ import (
 )
 
 // TestDocsConnectEndpoints protects frontend developers: the page has every path
-// and method of delegate_connect, and no others, for both kinds of platforms: those
-// with a page of their own, and those whose widget stands in the app's page.
+// and method of delegate_connect, and no others, for all kinds of platforms: those
+// with a page of their own, those whose widget stands in the app's page, and data
+// sources.
 func TestDocsConnectEndpoints(t *testing.T) {
 	table := rows(documents(t)[directivesPage], "## `delegate_connect`")
 	for span := range table {
@@ -25,6 +26,7 @@ func TestDocsConnectEndpoints(t *testing.T) {
 	for at, start := range map[string]func() *connection{
 		"/connect/mydex":  func() *connection { return startMydex(t, "", "") },
 		"/connect/widget": func() *connection { return startWidget(t).connection },
+		"/connect":        func() *connection { return startSources(t, "logo "+newLogo(t), "page").connection },
 	} {
 		b := start().browser("alice")
 		for _, literal := range sourceCode(t).literals {
@@ -32,10 +34,12 @@ func TestDocsConnectEndpoints(t *testing.T) {
 				continue
 			}
 			targets := map[string]string{literal: literal}
-			switch literal {
-			case "/callback":
+			switch {
+			case at == "/connect":
+				targets[strings.TrimSuffix(literal, "/")+"/city_lab"] = strings.TrimSuffix(literal, "/") + "/<source>"
+			case literal == "/callback":
 				targets = map[string]string{literal + "/" + mydexSegment: literal + "/<segment>"}
-			case "/redeem":
+			case literal == "/redeem":
 				targets[literal+"/ticket"] = literal + "/<ticket>"
 			}
 			for target, endpoint := range targets {

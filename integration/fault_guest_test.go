@@ -171,8 +171,8 @@ func TestH10_GuestPanics(t *testing.T) {
 	signIn(t, s, "nil refusal").get("/brittle/x").want(t, http.StatusServiceUnavailable, "issuer_unavailable")
 	metrics := signIn(t, s, "alice").get("/metrics").body
 	for _, want := range []string{
-		`caddy_delegate_requests_total{outcome="answered",provider="brittle"} 0`,
-		`caddy_delegate_requests_total{outcome="not_delegated",provider="brittle"} 6`,
+		`caddy_delegate_requests_total{outcome="answered",provider="brittle",source=""} 0`,
+		`caddy_delegate_requests_total{outcome="not_delegated",provider="brittle",source=""} 6`,
 	} {
 		if !strings.Contains(metrics, want) {
 			t.Errorf("not in the metrics: %s", want)

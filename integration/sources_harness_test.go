@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -52,16 +53,24 @@ func newLab(t testing.TB, name string) (vendor *sources.Vendor, address string) 
 // use has Caddy run with other lines.
 func (c *sourcesRig) use(lines, connect string) {
 	c.t.Helper()
-	load(c.t, c.Stack, administered(`{`+stack.Options+`
+	load(c.t, c.Stack, c.caddyfileOf(lines, connect))
+}
+
+func (c *sourcesRig) caddyfileOf(lines, connect string) string {
+	return administered(`{` + stack.Options + `
+	log {
+		output file ` + c.logFile() + `
+	}
 	delegate {
-		`+labSource("city_lab", "City lab", c.cityURL, lines)+`
-		`+labSource("harbor_lab", "Harbor lab", c.harborURL, lines)+`
+		` + labSource("city_lab", "City lab", c.cityURL, lines) + `
+		` + labSource("harbor_lab", "Harbor lab", c.harborURL, lines) + `
 		provider study sources
-		grants sqlite `+filepath.Join(c.Dir, "grants", "grants.db")+`
+		grants sqlite ` + filepath.Join(c.Dir, "grants", "grants.db") + `
 	}
 }
 http://127.0.0.1:[[.Port]] {
-	handle_path /data/* {`+stack.SignIn+`
+	log
+	handle_path /data/* {` + stack.SignIn + `
 		delegate_proxy study {
 			subject {rp.header.Remote-User}
 			allow GET /city_lab/measurements results.read
@@ -81,14 +90,14 @@ http://127.0.0.1:[[.Port]] {
 			url     http://127.0.0.1:[[.Port]]/connect
 			then    /profile?tab=data
 			subject {rp.header.Remote-User}
-			`+connect+`
+			` + connect + `
 		}
 	}
 	handle {
 		reverse_proxy [[.AppAddr]]
 	}
 }
-`))
+`)
 }
 
 func labSource(name, title, address, lines string) string {
@@ -109,6 +118,9 @@ func labSource(name, title, address, lines string) string {
 			` + lines + `
 		}`
 }
+
+// logFile is the file of Caddy's log, with all requests.
+func (c *sourcesRig) logFile() string { return filepath.Join(c.Dir, "caddy.log") }
 
 // begins begins a flow and returns the vendor's page.
 func (c *sourcesRig) begins(b *browser, endpoint, body string) string {
@@ -185,4 +197,15 @@ func (c *sourcesRig) is(b *browser, source, want string) {
 	if got := strings.Join(append([]string{s.Status, s.Account, strings.Join(s.Missing, ",")}, s.Actions...), " "); got != want {
 		c.t.Errorf("%s: %q; want %q", source, got, want)
 	}
+}
+
+// newLogo is the file of a source's logo.
+func newLogo(t testing.TB) string {
+	t.Helper()
+	logo := filepath.Join(t.TempDir(), "lab.svg")
+	const image = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"><rect width="1" height="1"/></svg>`
+	if err := os.WriteFile(logo, []byte(image), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return logo
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/integration/simulator/sources"
 )
@@ -164,4 +165,26 @@ func TestSourcesPaths(t *testing.T) {
 		isCode(t, nobody.do(method, "/connect"+path, ""), http.StatusUnauthorized, "session_required")
 	}
 	isCode(t, b.do(http.MethodPost, "/connect/start/city_lab", "", "Origin", "https://evil.example", "Sec-Fetch-Site", "cross-site"), http.StatusForbidden, "cross_origin")
+}
+
+// TestSourcesWait protects pages that wait for a popup by /status?wait: the answer
+// comes when no source is pending any more, with all that is connected by then.
+func TestSourcesWait(t *testing.T) {
+	c := startSources(t, "", "")
+	b := c.browser("alice")
+	city, harbor := c.begins(b, "/start/city_lab", ""), c.begins(b, "/start/harbor_lab", "")
+	answered := make(chan answer, 1)
+	began := time.Now()
+	go func() { answered <- b.do(http.MethodGet, "/connect/status?wait=25", "") }()
+	c.comesBack(b, c.decides(c.city, city, sources.Decision{}))
+	select {
+	case a := <-answered:
+		t.Fatalf("while harbor_lab is pending: %d %s", a.StatusCode, a.body)
+	case <-time.After(time.Second): // it looks twice a second
+	}
+	c.comesBack(b, c.decides(c.harbor, harbor, sources.Decision{}))
+	a := <-answered
+	if a.StatusCode != http.StatusOK || strings.Count(a.body, `"status":"connected"`) != 3 || time.Since(began) > 20*time.Second {
+		t.Errorf("after %s: %d %s", time.Since(began), a.StatusCode, a.body)
+	}
 }

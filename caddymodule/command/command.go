@@ -27,8 +27,14 @@ type Backend struct {
 	Judge func(ctx context.Context, c Config, credential string, r *Report) error
 	// Grants are where a configuration keeps its grants, and the names of its
 	// providers. Nothing is made: neither a database nor a keyset.
-	Grants func(Config) (grants.Options, []string, error)
+	Grants func(Config) (grants.Options, ProviderNames, error)
+	// Sources are the integration sources of a configuration, sorted by name.
+	Sources func(Config) ([]Source, error)
 }
+
+// ProviderNames are the providers of a configuration, each with the names of its
+// sources; nil for one that has none, or whose sources its module alone knows.
+type ProviderNames map[string][]string
 
 // Config names a configuration: a file, or the Caddyfile of the folder if that is
 // empty, and the adapter for what is neither a Caddyfile nor JSON.
@@ -44,14 +50,14 @@ func (c *Config) flags(flags *pflag.FlagSet) {
 func Register(b Backend) {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "delegate",
-		Usage: "check|session|init|keyset|grants",
+		Usage: "check|session|init|keyset|grants|sources",
 		Short: "Sets the delegate modules up, makes their keys, and keeps their grants",
 		Long: `
 Sets up an account at a platform, checks it, and makes and rotates the keyset: the keys by
 which the delegate modules seal what they keep outside Caddy, and by which they
 give names to people. Machines that share a cache or a database need the same
 keyset. It also lists, exports and changes the grants: what people have
-consented to at a platform.`,
+consented to at a platform; and shows the sources that people can connect.`,
 		CobraFunc: func(cmd *cobra.Command) {
 			requireSubcommand(cmd)
 			start := &cobra.Command{
@@ -60,7 +66,7 @@ consented to at a platform.`,
 			}
 			requireSubcommand(start)
 			start.AddCommand(initCommand())
-			cmd.AddCommand(keysetCommands(), start, withEnvFiles(checkCommand(b)), withEnvFiles(sessionCommand(b)), withEnvFiles(grantsCommand(b)))
+			cmd.AddCommand(keysetCommands(), start, withEnvFiles(checkCommand(b)), withEnvFiles(sessionCommand(b)), withEnvFiles(grantsCommand(b)), withEnvFiles(sourcesCommand(b)))
 		},
 	})
 }

@@ -26,7 +26,7 @@ const operatorTimeout = 30 * time.Second
 type grantsConfig struct {
 	Config
 	backend   Backend
-	providers []string // that are configured, once it was read
+	providers ProviderNames // that are configured, once it was read
 }
 
 func grantsCommand(b Backend) *cobra.Command {

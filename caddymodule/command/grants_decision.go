@@ -75,7 +75,7 @@ func (c *grantsConfig) moveCommand() *cobra.Command {
 		Long: `
 Makes a grant, in whatever state, the active one of a user: because their name at
 the app has changed, or because a conflict was decided for them. Another grant
-that they have at this provider is retired.
+that they have at this provider, or at this source of it, is retired.
 
 Be sure that it is the same person: whoever is named reads and writes the data
 of the account.`,
@@ -100,7 +100,7 @@ of the account.`,
 				return explainMove(ctx, s, g, err)
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Moved grant %s from %s to %s, whose only one at %s it now is.\n%s",
-				id, ownerName(g.Owner), ownerName(to), QuoteForTerminal(g.Provider), inMemory)
+				id, ownerName(g.Owner), ownerName(to), placeName(to), inMemory)
 			return err
 		})
 	})

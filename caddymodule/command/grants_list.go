@@ -3,6 +3,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -21,12 +22,12 @@ import (
 
 // grantFilter is whose grants are wanted; what is empty is all.
 type grantFilter struct {
-	provider, state string
-	realm, subject  string
+	provider, source, state string
+	realm, subject          string
 }
 
 func (f *grantFilter) covers(g *grants.Grant) bool {
-	return (f.provider == "" || f.provider == g.Provider) && (f.state == "" || f.state == string(g.State)) &&
+	return (f.provider == "" || f.provider == g.Provider) && (f.source == "" || f.source == g.Source) && (f.state == "" || f.state == string(g.State)) &&
 		(f.realm == "" || f.realm == g.Realm) && (f.subject == "" || f.subject == g.Subject)
 }
 
@@ -46,27 +47,21 @@ type shownGrant struct {
 	Changed  time.Time    `json:"changed"`
 	LastUsed *time.Time   `json:"last_used,omitempty"` // to an hour
 
-	// Unconfigured says that the configuration has no provider of this name:
-	// nobody can use the grant.
+	// Unconfigured says that the configuration has no provider, or no source of it,
+	// of this name: nobody can use the grant.
 	Unconfigured bool `json:"unconfigured,omitempty"`
 }
 
 func (c *grantsConfig) show(g *grants.Grant) shownGrant {
 	shown := shownGrant{
 		g.ID, g.Provider, g.Source, g.State, g.Realm, g.Subject, g.Slot, g.Account, g.Label, g.Scopes, g.Created.UTC(), g.Changed.UTC(), nil,
-		!c.configured(g.Provider),
+		!c.configured(g.Owner),
 	}
 	if !g.LastUsed.IsZero() {
 		used := g.LastUsed.UTC()
 		shown.LastUsed = &used
 	}
 	return shown
-}
-
-// configured is whether the configuration has a provider of that name. One that
-// has none at all is for these commands alone, and says nothing.
-func (c *grantsConfig) configured(provider string) bool {
-	return len(c.providers) == 0 || slices.Contains(c.providers, provider)
 }
 
 func (c *grantsConfig) listCommand() *cobra.Command {
@@ -84,12 +79,14 @@ Lists whose accounts at which platform are connected. The states are
              with release and move
   retired    it was released, or another one took its place
 
-USED is when a request last used it, to an hour. Where the configuration has no provider of that name, its grants are marked, and
+PROVIDER is followed by the source, as in study/withings, for a provider with
+several. USED is when a request last used it, to an hour. Where the configuration has no provider of that name, its grants are marked, and
 nobody can use them; see rename. It warns if some are sealed by an older key; see
 reseal.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&filter.provider, "provider", "", "Those of this provider alone")
+	flags.StringVar(&filter.source, "source", "", "Those of this source of a provider alone")
 	flags.StringVar(&filter.state, "state", "", "Those in this state alone: active, suspended, conflict or retired")
 	flags.BoolVar(&asJSON, "json", false, "Print a JSON array")
 	runGrants(cmd, 0, func(ctx context.Context, _ string) error {
@@ -130,11 +127,11 @@ func eachGrant(ctx context.Context, s *grants.Store, filter *grantFilter, tell f
 	return n, mendRow(err)
 }
 
-const listLine = "%-26s  %-12s  %-9s  %-20s  %-20s  %-20s  %-10s  %-24s  %s\n"
+const listLine = "%-26s  %-20s  %-9s  %-20s  %-20s  %-20s  %-10s  %-24s  %s\n"
 
 func (c *grantsConfig) listGrants(ctx context.Context, s *grants.Store, filter *grantFilter, out io.Writer) error {
 	begun := false
-	left := make(map[string]int)
+	left := make(map[grants.Owner]int)
 	n, err := eachGrant(ctx, s, filter, func(g *grants.Grant) error {
 		if !begun {
 			begun = true
@@ -142,9 +139,9 @@ func (c *grantsConfig) listGrants(ctx context.Context, s *grants.Store, filter *
 				return err
 			}
 		}
-		provider := QuoteForTerminal(g.Provider)
-		if !c.configured(g.Provider) {
-			left[g.Provider]++
+		provider := placeName(g.Owner)
+		if !c.configured(g.Owner) {
+			left[c.missing(g.Owner)]++
 			provider += " !"
 		}
 		used := "-"
@@ -158,10 +155,9 @@ func (c *grantsConfig) listGrants(ctx context.Context, s *grants.Store, filter *
 	if err == nil && n == 0 {
 		_, err = fmt.Fprintln(out, "There is no such grant.")
 	}
-	for _, name := range slices.Sorted(maps.Keys(left)) {
+	for _, o := range slices.SortedFunc(maps.Keys(left), func(a, b grants.Owner) int { return cmp.Compare(placeName(a), placeName(b)) }) {
 		if err == nil {
-			_, err = fmt.Fprintf(out, "! %d of provider %s, which is not configured: nobody can use them. If it was renamed: caddy delegate grants rename %s <new>\n",
-				left[name], QuoteForTerminal(name), QuoteForTerminal(name))
+			_, err = fmt.Fprintf(out, "! %d of %s, which is not configured: nobody can use them. If it was renamed: caddy delegate grants rename %s <new>\n", left[o], missingName(o), renameArguments(o))
 		}
 	}
 	return err
@@ -204,6 +200,8 @@ writes everybody's.`,
 	flags := cmd.Flags()
 	flags.StringVar(&filter.subject, "subject", "", "Those of this user of the app alone, as its sessions name them")
 	flags.StringVar(&filter.realm, "realm", "", "Those of this realm alone")
+	flags.StringVar(&filter.provider, "provider", "", "Those of this provider alone")
+	flags.StringVar(&filter.source, "source", "", "Those of this source of a provider alone")
 	runGrants(cmd, 0, func(ctx context.Context, _ string) error {
 		return c.with(ctx, func(s *grants.Store) error {
 			line := json.NewEncoder(cmd.OutOrStdout())

@@ -20,7 +20,7 @@ func contentPolicy(nonce string) string {
 
 // Write answers the request with the page, in the language that fits its
 // Accept-Language. It sets all headers but those of headers.SetOwnHeaders. Nothing is
-// written if it returns an error that is a fault of the page's fields.
+// written if it returns an error, which is a fault of the page's fields.
 func Write(w http.ResponseWriter, r *http.Request, status int, page Page) error {
 	v := &view{Language: chooseLanguage(r), Nonce: rand.Text(), Page: page}
 	if err := page.fill(v); err != nil {
@@ -39,6 +39,6 @@ func Write(w http.ResponseWriter, r *http.Request, status int, page Page) error 
 	// Under no-referrer the Origin of a form is null, and the form is refused.
 	h.Set("Referrer-Policy", "same-origin")
 	w.WriteHeader(status)
-	_, err := w.Write(body.Bytes())
-	return err
+	_, _ = w.Write(body.Bytes()) // an error is a client that has left
+	return nil
 }

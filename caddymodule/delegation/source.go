@@ -71,7 +71,7 @@ type SourcesHost interface {
 type GrantRevoker interface {
 	// RevokeGrant has the vendor end the grant, whose access token is fresh where
 	// the vendor let it be refreshed. What the vendor does not know any more is no
-	// error. The error is a [*Refusal]; one of code issuer_unavailable is tried again.
+	// error. The error is a [*Refusal]; the grant is deleted here all the same.
 	RevokeGrant(ctx context.Context, g *Grant) error
 }
 

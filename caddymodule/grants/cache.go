@@ -6,6 +6,7 @@ import (
 	"hash/maphash"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -41,17 +42,18 @@ type Cache struct {
 	store   *lru.Cache[delegation.Person, *cachedGrant]
 	flights *singleflight.Group[delegation.Person, *delegation.Grant]
 	pace    pace
-
-	// noting bounds how many uses are being written to the database.
-	noting chan struct{}
+	uses    uses
 
 	redemptions *singleflight.Group[string, *redemption]
 	refreshes   *singleflight.Group[delegation.Person, *delegation.Grant]
 
+	// mu is held while something is dropped, or kept that was read.
 	mu   sync.Mutex
 	seed maphash.Seed
-	// dropCounts count how often something was dropped of the people in a shard.
-	dropCounts [256]uint64
+	// dropCounts count how often something was dropped of the people in a shard. They
+	// are read without the lock, so each is raised after the grants are gone: who
+	// still has one of them has a count of before.
+	dropCounts [256]atomic.Uint64
 }
 
 // NewCache returns an empty cache.
@@ -61,7 +63,6 @@ func NewCache() *Cache {
 		flights: singleflight.New[delegation.Person, *delegation.Grant](singleflight.Limits{
 			Timeout: 2 * DefaultTimeout, Waiting: 10_000, PerOwner: 100,
 		}),
-		noting:      make(chan struct{}, maxNoting),
 		redemptions: newRedemptions(),
 		refreshes:   newRefreshes(),
 		seed:        maphash.MakeSeed(),
@@ -90,10 +91,10 @@ func (c *Cache) dropSelected(s delegation.Selection) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for i := range c.dropCounts {
-		c.dropCounts[i]++
-	}
 	c.store.DeleteFunc(func(cached *cachedGrant) bool { return cached.coveredBy(s) })
+	for i := range c.dropCounts {
+		c.dropCounts[i].Add(1)
+	}
 }
 
 // count returns how many grants of a selection are in memory.
@@ -109,8 +110,8 @@ func (cached *cachedGrant) coveredBy(s delegation.Selection) bool {
 func (c *Cache) drop(person delegation.Person) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.dropCounts[c.shard(person)]++
 	c.store.Delete(person, cacheKey(person))
+	c.dropCounts[c.shard(person)].Add(1)
 }
 
 // shard is by which drops of a person are counted.
@@ -121,9 +122,7 @@ func (c *Cache) shard(person delegation.Person) uint8 {
 // dropCount tells how often a person's grant, or one of the same shard, was
 // dropped.
 func (c *Cache) dropCount(person delegation.Person) uint64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.dropCounts[c.shard(person)]
+	return c.dropCounts[c.shard(person)].Load()
 }
 
 // putUnlessDropped keeps a grant that was read when the dropCount was since. After
@@ -135,7 +134,7 @@ func (c *Cache) putUnlessDropped(person delegation.Person, cached *cachedGrant, 
 	if known, ok := c.get(person); ok && known.readAt.After(cached.readAt) {
 		return
 	}
-	if life := time.Until(cached.readAt.Add(keptFor)); c.dropCounts[c.shard(person)] == since && life > 0 {
+	if life := time.Until(cached.readAt.Add(keptFor)); c.dropCount(person) == since && life > 0 {
 		c.store.Set(person, cacheKey(person), cached, life, false)
 	}
 }

@@ -156,8 +156,8 @@ func (s *Store) probe(ctx context.Context, probe Probe, find flowFinder) (ProbeR
 	return ask(), nil
 }
 
-// resultAndInUse returns the grant that a flow leads to, and that which its owner
-// has in use; nil if none.
+// resultAndInUse returns the grant that a flow leads to, which [storedFlow.next] has
+// judged, and that which its owner has in use; nil if none.
 func (s *Store) resultAndInUse(ctx context.Context, db querier, f *storedFlow) (result, inUse *Grant, err error) {
 	inUse, err = s.byOwner(ctx, db, f.owner)
 	if errors.Is(err, ErrNotFound) {
@@ -166,13 +166,12 @@ func (s *Store) resultAndInUse(ctx context.Context, db querier, f *storedFlow) (
 	if err != nil {
 		return nil, nil, err
 	}
-	now, err := s.now(ctx, db)
 	r := f.result
 	return &Grant{
 		ID: newID(), Owner: f.owner, Account: r.Account, Label: r.Label, Scopes: r.Scopes, State: Active,
 		Secret: delegation.NewSecret(string(r.Secret)), Tokens: r.Tokens.tokens(),
-		Created: now, Changed: now, sequence: r.Sequence,
-	}, inUse, err
+		Created: f.judged, Changed: f.judged, sequence: r.Sequence,
+	}, inUse, nil
 }
 
 // applyResult carries out the [consent.Completion] of a flow's result. outcome

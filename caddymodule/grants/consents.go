@@ -28,6 +28,7 @@ type ConsentsOptions struct {
 	Decoder   delegation.GrantDecoder
 	Prober    delegation.ConsentProber
 	Refresher delegation.GrantRefresher
+	Revoker   delegation.GrantRevoker
 
 	// Note writes an event of a person's consent to the log, and counts it in the
 	// metrics. Nil: it is not told to anybody.

@@ -3,7 +3,6 @@
 package grants
 
 import (
-	"os"
 	"strconv"
 	"testing"
 	"time"
@@ -11,26 +10,11 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// connectingPeople is how many people connect in a test: some, or as many as the
-// variable CONNECTS says.
-func connectingPeople(t *testing.T) int {
-	t.Helper()
-	text := os.Getenv("CONNECTS")
-	if text == "" {
-		return 100
-	}
-	people, err := strconv.Atoi(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return people
-}
-
 // TestCrowd protects people who connect all at once, as after a letter to everybody:
 // each has a grant, of their own account, and nobody is sent away because the others
 // are there. CONNECTS=10000 has it be as many.
 func TestCrowd(t *testing.T) {
-	people := connectingPeople(t)
+	people := numberOf(t, "CONNECTS", 100)
 	each(t, func(t *testing.T, at Options) {
 		d := newDesk(t, at, "page")
 		names := make([]string, people)

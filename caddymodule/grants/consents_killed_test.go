@@ -144,7 +144,7 @@ func (p *redeeming) hasRedeemed(token string) bool {
 // they are connected is, everybody else is connected or has nothing, and can connect,
 // in the same flow or in a new one. CONNECT_KILLS=200 has it do as many rounds.
 func TestKilledDuringConnect(t *testing.T) {
-	rounds := roundsOf(t, "CONNECT_KILLS", 8)
+	rounds := numberOf(t, "CONNECT_KILLS", 8)
 	each(t, func(t *testing.T, at Options) {
 		keys := filepath.Join(t.TempDir(), "keys")
 		if err := at.Keyset.(*keyset.Keyset).Create(keys); err != nil {

@@ -62,13 +62,7 @@ func (c *Consents) refreshSuspended(ctx context.Context, store *Store, g *Grant)
 		}
 		return activeOnly(store.Find(ctx, g.Owner))
 	}
-	now, err := l.spend(ctx, c.o.CallTimeout, func(ctx context.Context, g *delegation.Grant, uncertain bool) (*delegation.GrantTokens, error) {
-		decoded, err := c.decodeForProvider(g)
-		if err != nil {
-			return nil, errors.Join(delegation.Refuse(delegation.GrantsUnavailable, err), delegation.ErrNotSent)
-		}
-		return c.o.Refresher.RefreshGrant(ctx, decoded, uncertain)
-	})
+	now, err := l.spend(ctx, c.o.CallTimeout, c.refresh)
 	if err == nil {
 		c.o.Note(delegation.ConsentResumed, g.Person)
 		return activeOnly(now, nil)
@@ -83,6 +77,15 @@ func (c *Consents) refreshSuspended(ctx context.Context, store *Store, g *Grant)
 		}
 	}
 	return activeOnly(store.Find(ctx, g.Owner))
+}
+
+// refresh implements [delegation.Spend] by the provider's hook.
+func (c *Consents) refresh(ctx context.Context, g *delegation.Grant, uncertain bool) (*delegation.GrantTokens, error) {
+	decoded, err := c.decodeForProvider(g)
+	if err != nil {
+		return nil, errors.Join(delegation.Refuse(delegation.GrantsUnavailable, err), delegation.ErrNotSent)
+	}
+	return c.o.Refresher.RefreshGrant(ctx, decoded, uncertain)
 }
 
 // PairwiseID implements [delegation.Grants].

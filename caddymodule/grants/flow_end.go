@@ -13,6 +13,7 @@ import (
 
 // next returns the action for an event at a time of the database's clock.
 func (f *storedFlow) next(now time.Time, e consent.Event) consent.Action {
+	f.judged = now
 	mode := consent.ByCallback
 	switch f.mode {
 	case FlowRedirect:

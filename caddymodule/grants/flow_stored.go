@@ -23,6 +23,7 @@ type storedFlow struct {
 	secret               storedSecret // empty when the flow has ended
 	result               storedResult // empty while the flow is open
 	created, expires     time.Time
+	judged               time.Time // when [storedFlow.next] was asked last, by the database's clock
 	read                 claimMark // state and claim as they were read
 }
 

@@ -33,7 +33,12 @@ func (s *Store) PairwiseID(ctx context.Context, o Owner) (id string, err error) 
 	if err := s.read(ctx, operation, find); !errors.Is(err, ErrNotFound) {
 		return id, err
 	}
-	err = s.write(ctx, operation, func(ctx context.Context, tx querier) error {
+	err = s.writeRow(ctx, operation, func(ctx context.Context, tx querier) error {
+		// Who makes this person's identifier waits for others who do, and for nobody
+		// else.
+		if err := s.lockNames(ctx, tx, s.ownerPseudonyms(o)); err != nil {
+			return err
+		}
 		if err := find(ctx, tx); !errors.Is(err, ErrNotFound) {
 			return err
 		}
@@ -121,7 +126,7 @@ func (s *Store) replacePerson(ctx context.Context, tx querier, p *storedPerson) 
 	if err != nil {
 		return err
 	}
-	if _, err := s.exec(ctx, tx, "UPDATE people SET provider = ", p.provider, ", person = ", s.ownerPseudonym(p.owner), ", owner = ", sealed,
+	if _, err := s.exec(ctx, tx, "UPDATE people SET provider = ", p.provider, ", source = ", p.source, ", person = ", s.ownerPseudonym(p.owner), ", owner = ", sealed,
 		", row_key = ", p.rowKey, ", sealed_by = ", s.primaryKeyName(), " WHERE id = ", p.id, ""); err != nil {
 		return err
 	}
@@ -155,11 +160,10 @@ func (s *Store) dropPerson(ctx context.Context, tx querier, id string) error {
 	return s.deleteRows(ctx, tx, "DELETE FROM people WHERE id = ", id, "")
 }
 
-// renamePeople renames the provider of up to renameBatch identifiers, and returns
-// of how many. One that a person has under the new name already gives way: the
+// renamePeople renames up to renameBatch identifiers, and returns how many. One that a person has under the new name already gives way: the
 // grants that are renamed were consented to with this one.
-func (s *Store) renamePeople(ctx context.Context, tx querier, before, after string) (int, error) {
-	ids, err := s.idsOfProvider(ctx, tx, "people", before)
+func (s *Store) renamePeople(ctx context.Context, tx querier, to renaming) (int, error) {
+	ids, err := s.idsToRename(ctx, tx, "people", to)
 	if err != nil {
 		return 0, err
 	}
@@ -174,8 +178,9 @@ func (s *Store) renamePeople(ctx context.Context, tx querier, before, after stri
 		if err != nil {
 			return 0, err
 		}
-		p.provider, p.owner.Provider = after, after
-		if err := s.deletePerson(ctx, tx, after, p.source, s.ownerPseudonyms(p.owner)); err != nil {
+		to.apply(&p.owner)
+		p.provider, p.source = p.owner.Provider, p.owner.Source
+		if err := s.deletePerson(ctx, tx, p.provider, p.source, s.ownerPseudonyms(p.owner)); err != nil {
 			return 0, err
 		}
 		if err := s.replacePerson(ctx, tx, p); err != nil {

@@ -24,6 +24,9 @@ import (
 // unique index could hold together.
 const writersLockID = 0x64656c6567617465 // "delegate"
 
+// namesLockID is the class of the advisory locks that [Store.lockNames] takes.
+const namesLockID = 0x64656c65 // "dele"
+
 // openPostgres sets the database up; connections are made when it is first used.
 // The error quotes nothing of the address, which has a password.
 func (s *Store) openPostgres(address string) error {
@@ -46,6 +49,8 @@ func (s *Store) openPostgres(address string) error {
 		goose:       "postgres",
 		placeholder: func(n int) string { return "$" + strconv.Itoa(n) },
 		lockWriters: fmt.Sprintf("SELECT pg_advisory_xact_lock(%d)", int64(writersLockID)),
+		lockName:    fmt.Sprintf("SELECT pg_advisory_xact_lock(%d, hashtext(", namesLockID),
+		skipLocked:  " FOR UPDATE SKIP LOCKED",
 		nowQuery:    "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint",
 		reason:      postgresReason,
 		erase:       erasePostgres, truncateLog: truncateLogPostgres,

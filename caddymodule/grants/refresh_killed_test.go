@@ -91,7 +91,7 @@ func spendByHTTP(ctx context.Context, g *delegation.Grant, _ bool) (*delegation.
 // more, and whoever is lost is suspended and so asked to consent anew; and nobody is
 // lost whose refresh was acknowledged. REFRESH_KILLS=200 has it do as many rounds.
 func TestKilledDuringRefresh(t *testing.T) {
-	rounds := roundsOf(t, "REFRESH_KILLS", 10)
+	rounds := numberOf(t, "REFRESH_KILLS", 10)
 	each(t, func(t *testing.T, at Options) {
 		keys := filepath.Join(t.TempDir(), "keys")
 		if err := at.Keyset.(*keyset.Keyset).Create(keys); err != nil {

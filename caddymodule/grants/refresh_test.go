@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
 	"sync/atomic"
 	"testing"
@@ -20,13 +19,7 @@ import (
 // a refresh token comes twice: one call for each person, and all machines have what
 // it has led to. REFRESHES=10000 has it do as many.
 func TestT62_RefreshTokenUsedTwice(t *testing.T) {
-	people := 100
-	if text := os.Getenv("REFRESHES"); text != "" {
-		var err error
-		if people, err = strconv.Atoi(text); err != nil {
-			t.Fatal(err)
-		}
-	}
+	people := numberOf(t, "REFRESHES", 100)
 	each(t, func(t *testing.T, at Options) {
 		at.Timeout = time.Minute
 		const machines = 4

@@ -8,28 +8,30 @@ import (
 	"fmt"
 )
 
-// actionRename is a decision about all grants of a provider.
+// actionRename is a decision about all grants of a provider, or of one of its sources.
 const actionRename = "rename"
 
-// ProviderCount is how many grants, in whatever state, a provider has.
+// ProviderCount is how many grants, in whatever state, a provider has of a source.
+// The source is empty for a provider without sources, and names the project for one
+// that binds people.
 type ProviderCount struct {
-	Provider string
-	Grants   int
+	Provider, Source string
+	Grants           int
 }
 
-// CountByProvider counts the grants of each provider, sorted by name. The error is
-// [ErrUnavailable].
+// CountByProvider counts the grants of each provider and source, sorted by name. The
+// error is [ErrUnavailable].
 func (s *Store) CountByProvider(ctx context.Context) (all []ProviderCount, err error) {
 	err = s.read(ctx, "counting grants", func(ctx context.Context, db querier) error {
 		all = nil
-		rows, err := db.QueryContext(ctx, "SELECT provider, count(*) FROM grants GROUP BY provider ORDER BY provider")
+		rows, err := db.QueryContext(ctx, "SELECT provider, source, count(*) FROM grants GROUP BY provider, source ORDER BY provider, source")
 		if err != nil {
 			return err
 		}
 		defer func() { _ = rows.Close() }()
 		for rows.Next() {
 			var c ProviderCount
-			if err := rows.Scan(&c.Provider, &c.Grants); err != nil {
+			if err := rows.Scan(&c.Provider, &c.Source, &c.Grants); err != nil {
 				return err
 			}
 			all = append(all, c)
@@ -41,6 +43,31 @@ func (s *Store) CountByProvider(ctx context.Context) (all []ProviderCount, err e
 
 // renameBatch is how many rows change their provider in one transaction.
 const renameBatch = 100
+
+// renaming is a change of the name of a provider, or of one of its sources.
+type renaming struct {
+	provider string
+	source   string // the source's name before; only if ofSource
+	ofSource bool
+	to       string
+}
+
+// where are the pieces of a condition for the rows that have the name.
+func (r renaming) where() []any {
+	if r.ofSource {
+		return []any{" WHERE provider = ", r.provider, " AND source = ", r.source}
+	}
+	return []any{" WHERE provider = ", r.provider}
+}
+
+// apply gives an owner the new name.
+func (r renaming) apply(o *Owner) {
+	if r.ofSource {
+		o.Source = r.to
+	} else {
+		o.Provider = r.to
+	}
+}
 
 // Rename gives all grants, flows and pairwise identifiers of a provider to another
 // name of it, and returns how many there were. The provider's name is part of the pseudonyms that
@@ -56,14 +83,26 @@ func (s *Store) Rename(ctx context.Context, before, after, by string) (n int, er
 	if before == after || before == "" || after == "" {
 		return 0, errors.New("name two different providers")
 	}
-	for _, table := range []func(ctx context.Context, tx querier, before, after string) (int, error){s.renameGrants, s.renameFlows, s.renamePeople} {
+	return s.rename(ctx, renaming{provider: before, to: after}, by)
+}
+
+// RenameSource is [Store.Rename] for one source of a provider.
+func (s *Store) RenameSource(ctx context.Context, provider, before, after, by string) (n int, err error) {
+	if before == after || before == "" || after == "" {
+		return 0, errors.New("name two different sources")
+	}
+	return s.rename(ctx, renaming{provider: provider, source: before, ofSource: true, to: after}, by)
+}
+
+func (s *Store) rename(ctx context.Context, to renaming, by string) (n int, err error) {
+	for _, table := range []func(ctx context.Context, tx querier, to renaming) (int, error){s.renameGrants, s.renameFlows, s.renamePeople} {
 		for more := true; more; {
 			if err := ctx.Err(); err != nil {
 				return n, err
 			}
 			some := 0
 			if err := s.write(ctx, "renaming a provider", func(ctx context.Context, tx querier) (err error) {
-				some, err = table(ctx, tx, before, after)
+				some, err = table(ctx, tx, to)
 				return err
 			}); err != nil {
 				return n, err
@@ -79,16 +118,17 @@ func (s *Store) Rename(ctx context.Context, before, after, by string) (n int, er
 	return n, nil
 }
 
-// idsOfProvider returns the ids of up to renameBatch rows of a provider.
-func (s *Store) idsOfProvider(ctx context.Context, tx querier, table, provider string) ([]string, error) {
-	text, args := s.buildQuery("SELECT id FROM "+table+" WHERE provider = ", provider, fmt.Sprintf(" ORDER BY id LIMIT %d", renameBatch))
+// idsToRename returns the ids of up to renameBatch rows that have the old name.
+func (s *Store) idsToRename(ctx context.Context, tx querier, table string, to renaming) ([]string, error) {
+	pieces := to.where()
+	pieces[0] = "SELECT id FROM " + table + pieces[0].(string)
+	text, args := s.buildQuery(append(pieces, fmt.Sprintf(" ORDER BY id LIMIT %d", renameBatch))...)
 	return scanStrings(tx.QueryContext(ctx, text, args...))
 }
 
-// renameGrants renames the provider of up to renameBatch grants, and returns of how
-// many.
-func (s *Store) renameGrants(ctx context.Context, tx querier, before, after string) (int, error) {
-	ids, err := s.idsOfProvider(ctx, tx, "grants", before)
+// renameGrants renames up to renameBatch grants, and returns how many.
+func (s *Store) renameGrants(ctx context.Context, tx querier, to renaming) (int, error) {
+	ids, err := s.idsToRename(ctx, tx, "grants", to)
 	if err != nil {
 		return 0, err
 	}
@@ -97,13 +137,13 @@ func (s *Store) renameGrants(ctx context.Context, tx querier, before, after stri
 		if err != nil {
 			return 0, fmt.Errorf("%w: grant %s", err, id)
 		}
-		g.Provider = after
+		to.apply(&g.Owner)
 		if g.State == Active || g.State == Suspended {
 			if err := s.checkUnbound(ctx, tx, g); err != nil {
 				return 0, fmt.Errorf("%w: grant %s", err, id)
 			}
 		}
-		if _, err := s.exec(ctx, tx, "UPDATE grants SET provider = ", after, " WHERE id = ", id, ""); err != nil {
+		if _, err := s.exec(ctx, tx, "UPDATE grants SET provider = ", g.Provider, ", source = ", g.Source, " WHERE id = ", id, ""); err != nil {
 			return 0, err
 		}
 		if err := s.replace(ctx, tx, g, ownerChanged); err != nil {
@@ -129,10 +169,9 @@ func (s *Store) checkUnbound(ctx context.Context, tx querier, g *Grant) error {
 	return nil
 }
 
-// renameFlows renames the provider of up to renameBatch flows, and returns of how
-// many.
-func (s *Store) renameFlows(ctx context.Context, tx querier, before, after string) (int, error) {
-	ids, err := s.idsOfProvider(ctx, tx, "journeys", before)
+// renameFlows renames up to renameBatch flows, and returns how many.
+func (s *Store) renameFlows(ctx context.Context, tx querier, to renaming) (int, error) {
+	ids, err := s.idsToRename(ctx, tx, "journeys", to)
 	if err != nil {
 		return 0, err
 	}
@@ -147,8 +186,9 @@ func (s *Store) renameFlows(ctx context.Context, tx querier, before, after strin
 		if err != nil {
 			return 0, err
 		}
-		f.provider, f.owner.Provider = after, after
-		if _, err := s.exec(ctx, tx, "UPDATE journeys SET provider = ", after, " WHERE id = ", id, ""); err != nil {
+		to.apply(&f.owner)
+		f.provider, f.source = f.owner.Provider, f.owner.Source
+		if _, err := s.exec(ctx, tx, "UPDATE journeys SET provider = ", f.provider, ", source = ", f.source, " WHERE id = ", id, ""); err != nil {
 			return 0, err
 		}
 		if err := s.replaceFlow(ctx, tx, f); err != nil {

@@ -50,7 +50,7 @@ func TestO10_Rename(t *testing.T) {
 			t.Error(err)
 		}
 		counts, err := s.CountByProvider(t.Context())
-		if err != nil || len(counts) != 1 || counts[0] != (ProviderCount{"renamed", people + 1}) {
+		if err != nil || len(counts) != 1 || counts[0] != (ProviderCount{"renamed", "", people + 1}) {
 			t.Errorf("%v, %v", counts, err)
 		}
 		last := ""
@@ -71,7 +71,7 @@ func TestO10_RenameGoesOn(t *testing.T) {
 		}
 		// The first transaction is done when it ends.
 		if err := s.write(t.Context(), "renaming", func(ctx context.Context, tx querier) error {
-			_, err := s.renameGrants(ctx, tx, "mydex", "renamed")
+			_, err := s.renameGrants(ctx, tx, renaming{provider: "mydex", to: "renamed"})
 			return err
 		}); err != nil {
 			t.Fatal(err)
@@ -79,7 +79,7 @@ func TestO10_RenameGoesOn(t *testing.T) {
 		// The second one fails in the middle: nothing of it is.
 		stop := errors.New("stop")
 		if err := s.transact(t.Context(), s.dialect.lockWriters, func(ctx context.Context, tx querier) error {
-			if _, err := s.renameGrants(ctx, tx, "mydex", "renamed"); err != nil {
+			if _, err := s.renameGrants(ctx, tx, renaming{provider: "mydex", to: "renamed"}); err != nil {
 				return err
 			}
 			return stop
@@ -99,6 +99,62 @@ func TestO10_RenameGoesOn(t *testing.T) {
 			if err != nil || g.Secret.Reveal() != fmt.Sprint("key-", i) {
 				t.Fatalf("user %d: %v", i, err)
 			}
+		}
+	})
+}
+
+// TestRenameSource protects people's grants of a source that was renamed, and leaves
+// those of the provider's other sources, and of other providers' source of that name,
+// as they are.
+func TestRenameSource(t *testing.T) {
+	each(t, func(t *testing.T, at Options) {
+		s := opened(t, at)
+		of := func(provider, source, subject string) Owner {
+			o := ownerOf(provider, subject)
+			o.Source = source
+			return o
+		}
+		before := []Owner{of("study", "fitbit", "alice"), of("study", "oura", "alice"), of("other", "fitbit", "alice"), of("study", "fitbit", "bob")}
+		ids := make([]string, len(before))
+		for i, o := range before {
+			if err := s.BindIf(t.Context(), o, fmt.Sprint("account-", i), always); err != nil {
+				t.Fatal(err)
+			}
+			var err error
+			if ids[i], err = s.PairwiseID(t.Context(), o); err != nil {
+				t.Fatal(err)
+			}
+		}
+		pending := &Flow{Owner: of("study", "fitbit", "carol"), Kind: FlowConnect}
+		if err := s.Begin(t.Context(), pending); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := s.RenameSource(t.Context(), "study", "fitbit", "google_health", "root"); err != nil || n != 5 {
+			t.Fatalf("%d, %v", n, err)
+		}
+		for i, o := range before {
+			if o.Provider == "study" && o.Source == "fitbit" {
+				_, err := s.Find(t.Context(), o)
+				want(t, "the old name", err, ErrNotFound)
+				o.Source = "google_health"
+			}
+			g, err := s.Find(t.Context(), o)
+			if err != nil || g.Account != fmt.Sprint("account-", i) || g.Owner != o {
+				t.Errorf("%+v: %+v, %v", o, g, err)
+			}
+			if id, err := s.PairwiseID(t.Context(), o); err != nil || id != ids[i] {
+				t.Errorf("%+v is known by another identifier: %v", o, err)
+			}
+		}
+		if err := s.Stage(t.Context(), "study", "google_health", pending.CorrelationID.Reveal(), pendingResult("carols", "key")); err != nil {
+			t.Errorf("what was under way: %v", err)
+		}
+		if _, err := s.RenameSource(t.Context(), "study", "oura", "oura", "root"); err == nil {
+			t.Error("to itself")
+		}
+		counts, err := s.CountByProvider(t.Context())
+		if err != nil || fmt.Sprint(counts) != "[{other fitbit 1} {study google_health 2} {study oura 1}]" {
+			t.Errorf("%v, %v", counts, err)
 		}
 	})
 }

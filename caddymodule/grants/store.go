@@ -80,6 +80,8 @@ type dialect struct {
 	goose       string             // its name in goose, which runs the migrations
 	placeholder func(n int) string // the n-th parameter of a statement
 	lockWriters string             // a statement by which writers wait for each other; may be empty
+	lockName    string             // begins a statement by which those wait for each other that lock the same name, which follows; empty where writers wait anyway
+	skipLocked  string             // ends a query by which rows are locked that nobody else has locked; empty where writers wait for each other anyway
 	nowQuery    string             // asks for the time in milliseconds; empty: this machine's
 	// reason says why an operation has failed, in words that hold no values, and
 	// whether an operator has to change something.

@@ -74,13 +74,15 @@ func (g *Grant) resume() {
 // useInterval is how often the use of a grant is noted.
 const useInterval = time.Hour
 
-// NoteUse notes that a grant is in use, at most once an hour, so that it can be told
-// from one that nobody uses. The error is [ErrUnavailable].
-func (s *Store) NoteUse(ctx context.Context, id string) error {
-	return s.update(ctx, "noting the use of a grant", func(ctx context.Context, db querier) error {
+// NoteUses notes that grants are in use, at most once an hour each, so that they can
+// be told from those that nobody uses. One that somebody else is changing is left
+// out. The error is [ErrUnavailable].
+func (s *Store) NoteUses(ctx context.Context, ids []string) error {
+	return s.update(ctx, "noting the use of grants", func(ctx context.Context, db querier) error {
 		now, err := s.now(ctx, db)
 		if err == nil {
-			_, err = s.exec(ctx, db, "UPDATE grants SET last_used = ", millis(now), " WHERE id = ", id, " AND state = 'active' AND last_used <= ", millis(now.Add(-useInterval)), "")
+			_, err = s.exec(ctx, db, "UPDATE grants SET last_used = ", millis(now), " WHERE id IN (SELECT id FROM grants WHERE id IN ", ids,
+				" AND state = 'active' AND last_used <= ", millis(now.Add(-useInterval)), s.dialect.skipLocked+")")
 		}
 		return err
 	})

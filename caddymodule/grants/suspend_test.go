@@ -41,17 +41,17 @@ func TestUse(t *testing.T) {
 	each(t, func(t *testing.T, at Options) {
 		s, i := opened(t, at), newIssuer(false)
 		before := oauthGrant(t, s, i, "alice")
-		want(t, "use", s.NoteUse(t.Context(), before.ID), nil)
+		want(t, "use", s.NoteUses(t.Context(), []string{before.ID}), nil)
 		g := found(t, s, "alice")
 		if time.Since(g.LastUsed).Abs() > time.Minute || g.Version != before.Version || !g.Changed.Equal(before.Changed) {
 			t.Fatalf("used %v, changed %v, version %d", g.LastUsed, g.Changed, g.Version)
 		}
-		want(t, "use, by another machine", s.NoteUse(t.Context(), g.ID), nil)
+		want(t, "use, by another machine", s.NoteUses(t.Context(), []string{g.ID}), nil)
 		if again := found(t, s, "alice"); !again.LastUsed.Equal(g.LastUsed) {
 			t.Error("noted twice in an hour")
 		}
 		alter(t, s, "UPDATE grants SET last_used = 1")
-		want(t, "use an hour later", s.NoteUse(t.Context(), g.ID), nil)
+		want(t, "use an hour later", s.NoteUses(t.Context(), []string{g.ID}), nil)
 		if _, err := refreshed(s, i, "alice"); err != nil {
 			t.Fatal(err)
 		}
@@ -59,10 +59,10 @@ func TestUse(t *testing.T) {
 			t.Errorf("after a refresh: used %v", g.LastUsed)
 		}
 		alter(t, s, "UPDATE grants SET last_used = 1, state = 'suspended'")
-		want(t, "use of what was suspended meanwhile", s.NoteUse(t.Context(), g.ID), nil)
+		want(t, "use of what was suspended meanwhile", s.NoteUses(t.Context(), []string{g.ID}), nil)
 		if g = found(t, s, "alice"); g.LastUsed.UnixMilli() != 1 {
 			t.Errorf("suspended: used %v", g.LastUsed)
 		}
-		want(t, "use of what is gone", s.NoteUse(t.Context(), "none"), nil)
+		want(t, "use of what is gone", s.NoteUses(t.Context(), []string{"none"}), nil)
 	})
 }

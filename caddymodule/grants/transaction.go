@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
@@ -118,4 +119,19 @@ func (s *Store) transactOnce(ctx context.Context, lock string, f func(ctx contex
 		return err
 	}
 	return tx.Commit()
+}
+
+// lockNames has a transaction of [Store.writeRow] wait for others that lock one of
+// the names, which are those of one thing by all keys of the keyset: a machine with
+// another primary key locks the same.
+func (s *Store) lockNames(ctx context.Context, tx querier, names []string) error {
+	if s.dialect.lockName == "" {
+		return nil
+	}
+	for _, name := range slices.Sorted(slices.Values(names)) {
+		if _, err := s.exec(ctx, tx, s.dialect.lockName, name, "))"); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -14,18 +14,19 @@ import (
 	"time"
 )
 
-// roundsOf is how many children are killed: the variable's, or the usual number.
-func roundsOf(t *testing.T, variable string, usual int) int {
+// numberOf is how many a test takes of something: as many as the variable says, or
+// the usual number.
+func numberOf(t *testing.T, variable string, usual int) int {
 	t.Helper()
 	text := os.Getenv(variable)
 	if text == "" {
 		return usual
 	}
-	rounds, err := strconv.Atoi(text)
+	number, err := strconv.Atoi(text)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return rounds
+	return number
 }
 
 // victims are children of a test, one after the other, each of which is killed

@@ -93,7 +93,6 @@ func TestT62_WritersBesideRotation(t *testing.T) {
 				}
 				return nil
 			}, 1, Active},
-			"use": {func(g *Grant) error { return writers.NoteUse(t.Context(), g.ID) }, 1, Active},
 			"connect anew": {func(*Grant) error {
 				f := stagedTokens(t, writers, "alice", *i.tokens("anew", 7))
 				_, _, err := writers.Complete(t.Context(), f.returned())

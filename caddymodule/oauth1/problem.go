@@ -3,8 +3,6 @@
 package oauth1
 
 import (
-	"bytes"
-	"io"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -50,29 +48,11 @@ func (p Problem) Error() string { return string(p) }
 // Kind returns what the problem is about.
 func (p Problem) Kind() Kind { return kinds[p] }
 
-// maxPeek bounds what is read of an answer's body, in bytes.
-const maxPeek = 4 << 10
-
 var challengeRE = regexp.MustCompile(`(?i)[\s,]oauth_problem="?([a-z_]{1,40})`)
 
-// ProblemOf returns the problem that an answer names, in its header WWW-Authenticate
-// or among the first 4 KiB of its body, which it puts back. A word that is not among
-// the known ones is none: it may be anything.
-func ProblemOf(res *http.Response) Problem {
-	if res.Body == nil || res.Body == http.NoBody || res.Header.Get("Content-Encoding") != "" {
-		return ProblemIn(res.Header, nil)
-	}
-	start, err := io.ReadAll(io.LimitReader(res.Body, maxPeek))
-	rest := io.Reader(res.Body)
-	if err != nil {
-		rest = failed{err}
-	}
-	res.Body = readCloser{io.MultiReader(bytes.NewReader(start), rest), res.Body}
-	return ProblemIn(res.Header, start)
-}
-
-// ProblemIn returns the problem that an answer of this header and body names, as
-// [ProblemOf] does.
+// ProblemIn returns the problem that an answer names, in its header WWW-Authenticate or
+// in what is known of its body, as a form. A word that is not among the known ones is
+// none: it may be anything.
 func ProblemIn(header http.Header, body []byte) Problem {
 	for _, challenge := range header["Www-Authenticate"] {
 		if found := challengeRE.FindStringSubmatch(challenge); found != nil {
@@ -94,13 +74,3 @@ func known(word string) Problem {
 	}
 	return p
 }
-
-type readCloser struct {
-	io.Reader
-	io.Closer
-}
-
-// failed is a reader whose every reading has the error.
-type failed struct{ error }
-
-func (f failed) Read([]byte) (int, error) { return 0, f.error }

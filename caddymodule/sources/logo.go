@@ -78,6 +78,8 @@ func checkSVGElement(e xml.StartElement) error {
 		switch {
 		case strings.HasPrefix(name, "on"):
 			return fmt.Errorf("the SVG has an attribute %s: export it as plain SVG, without script", name)
+		case strings.Contains(value, "javascript:"): // by which an animation sets an address
+			return fmt.Errorf("the SVG has script in its attribute %s: export it as plain SVG", name)
 		case name == "href" && !strings.HasPrefix(value, "#") && !strings.HasPrefix(value, "data:image/"):
 			return errors.New("the SVG has an address elsewhere: embed what it needs")
 		}

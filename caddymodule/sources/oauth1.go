@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"sync/atomic"
 
+	"go.uber.org/zap"
+
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth1"
 )
@@ -89,7 +91,7 @@ func (p *oauth1Protocol) readSecret() {
 	}
 	fresh, err := p.config.LoadSecret()
 	if err != nil {
-		p.logger.Warn("client_secret of source " + p.config.Name + " cannot be read; the one from before is used: " + err.Error())
+		p.logger.Warn("client_secret cannot be read; the one from before is used: "+err.Error(), zap.String("source", p.config.Name))
 		return
 	}
 	p.secret.Store(&fresh)

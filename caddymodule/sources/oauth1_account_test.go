@@ -150,3 +150,25 @@ func TestOAuth1Config(t *testing.T) {
 		}
 	}
 }
+
+// TestOAuth1Check protects the operator, who learns before there is any user whether the
+// vendor accepts the client.
+func TestOAuth1Check(t *testing.T) {
+	r := newSignedRig(t, nil)
+	check := func() string {
+		var b strings.Builder
+		r.Check(t.Context(), delegation.CheckRequest{}, func(f delegation.Finding) { fmt.Fprintf(&b, "%t %s: %s\n", f.OK, f.Step, f.Detail) })
+		r.clean(b.String())
+		return b.String()
+	}
+	if got, want := check(), "true lab client: request_token_url answers with a request token\n"; got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+	if calls := r.vendor.seen(); len(calls) != 1 || calls[0].protocol["oauth_callback"] != "oob" {
+		t.Errorf("%+v", calls)
+	}
+	r.vendor.set(func(v *oauth1Vendor) { v.sha256 = true })
+	if got, want := check(), "false lab client: credentials_rejected: request_token_url: status 401 signature_method_rejected: check client_id, client_secret and signature\n"; got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+}

@@ -76,9 +76,9 @@ func TestOAuth1Legs(t *testing.T) {
 	}
 }
 
-// TestOAuth1Redirect protects accounts from being put under another user: what the
+// TestT67_Redirect protects accounts from being put under another user: what the
 // browser brings has to be the flow's own token, with a verifier (T67).
-func TestOAuth1Redirect(t *testing.T) {
+func TestT67_Redirect(t *testing.T) {
 	r := newSignedRig(t, nil)
 	page, err := r.start()
 	if err != nil {

@@ -85,7 +85,8 @@ func (c *signedCredential) Stale(res *http.Response) bool {
 	case status != http.StatusUnauthorized && status != http.StatusBadRequest && status != http.StatusForbidden:
 		return false
 	}
-	c.problem = oauth1.ProblemOf(res)
+	start, _ := peek(res)
+	c.problem = oauth1.ProblemIn(res.Header, start)
 	if res.StatusCode != http.StatusUnauthorized && c.problem.Kind() != oauth1.Time {
 		return false
 	}

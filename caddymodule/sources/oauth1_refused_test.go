@@ -162,7 +162,7 @@ func TestOAuth1ClientSecret(t *testing.T) {
 	if _, err := r.start(); err != nil {
 		t.Error(err)
 	}
-	if r.logs.FilterMessageSnippet("client_secret of source lab cannot be read").Len() != 1 {
+	if r.logs.FilterMessageSnippet("client_secret cannot be read").Len() != 1 {
 		t.Errorf("%v", r.logs.All())
 	}
 	fresh, failed = "canary-wrong", nil

@@ -112,7 +112,7 @@ func (v *oauth1Vendor) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // verify verifies a request (RFC 5849 section 3.2).
 func (v *oauth1Vendor) verify(r *http.Request, body string) (protocol map[string]string, problem string) {
 	protocol = make(map[string]string)
-	var all []string
+	var all [][2]string
 	add := func(name, value string) {
 		if strings.HasPrefix(name, "oauth_") {
 			if _, twice := protocol[name]; twice {
@@ -121,7 +121,7 @@ func (v *oauth1Vendor) verify(r *http.Request, body string) (protocol map[string
 			protocol[name] = value
 		}
 		if name != "oauth_signature" {
-			all = append(all, rfc3986(name)+"="+rfc3986(value))
+			all = append(all, [2]string{rfc3986(name), rfc3986(value)})
 		}
 	}
 	if rest, ok := strings.CutPrefix(r.Header.Get("Authorization"), "OAuth "); ok {
@@ -166,8 +166,12 @@ func (v *oauth1Vendor) verify(r *http.Request, body string) (protocol map[string
 	if protocol["oauth_signature_method"] != method || protocol["oauth_version"] != "1.0" {
 		return nil, "signature_method_rejected"
 	}
-	slices.Sort(all) // no name here is the beginning of another one
-	base := r.Method + "&" + rfc3986("http://"+r.Host+r.URL.EscapedPath()) + "&" + rfc3986(strings.Join(all, "&"))
+	slices.SortFunc(all, func(a, b [2]string) int { return slices.Compare(a[:], b[:]) })
+	var pairs []string
+	for _, p := range all {
+		pairs = append(pairs, p[0]+"="+p[1])
+	}
+	base := r.Method + "&" + rfc3986("http://"+r.Host+r.URL.EscapedPath()) + "&" + rfc3986(strings.Join(pairs, "&"))
 	mac := hmac.New(newHash, []byte(rfc3986(canaryClient)+"&"+rfc3986(secret)))
 	_, _ = io.WriteString(mac, base)
 	if base64.StdEncoding.EncodeToString(mac.Sum(nil)) != protocol["oauth_signature"] {

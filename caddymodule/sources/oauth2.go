@@ -6,6 +6,9 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"sync/atomic"
+
+	"go.uber.org/zap"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
@@ -25,6 +28,13 @@ type oauth2Source struct {
 
 	engine   delegation.Tokens
 	doubtful *doubtfulGrants
+	ours     atomic.Pointer[ownAddresses] // every data call is compared with them
+}
+
+// ownAddresses are the reserved addresses of endpoints.
+type ownAddresses struct {
+	of   *endpoints
+	list []reservedAddress
 }
 
 // endpoints are the addresses of a vendor's authorization server.
@@ -32,7 +42,9 @@ type endpoints struct {
 	authorize, token, refresh *url.URL
 	// issuer is the expected iss of a redirect that has one; "": any.
 	issuer string
-	revoke *Call // nil: there is none
+	// sendsIssuer reports that each redirect has iss.
+	sendsIssuer bool
+	revoke      *Call // nil: there is none
 	// revocation is the endpoint of RFC 7009; nil: there is none.
 	revocation *url.URL
 }
@@ -110,18 +122,22 @@ func (p *oauth2Source) reserved(ctx context.Context) ([]reservedAddress, error) 
 	if err != nil {
 		return nil, err
 	}
-	list := make([]reservedAddress, 0, 6)
+	if ours := p.ours.Load(); ours != nil && ours.of == e {
+		return ours.list, nil
+	}
+	ours := &ownAddresses{of: e}
 	for _, u := range []*url.URL{e.authorize, e.token, e.refresh, e.revocation} {
 		if a, ok := reserve(u); ok {
-			list = append(list, a)
+			ours.list = append(ours.list, a)
 		}
 	}
 	for _, call := range []*Call{e.revoke, p.config.AfterConnect} {
 		if a, ok := reserveCall(call); ok {
-			list = append(list, a)
+			ours.list = append(ours.list, a)
 		}
 	}
-	return list, nil
+	p.ours.Store(ours)
+	return ours.list, nil
 }
 
 // clientSecret returns the client secret as it is now.
@@ -131,7 +147,7 @@ func (c *Config) clientSecret(h *sourceHost) delegation.Secret {
 	}
 	fresh, err := c.LoadSecret()
 	if err != nil {
-		h.logger.Warn("client_secret of source " + c.Name + " cannot be read; the one from before is used: " + err.Error())
+		h.logger.Warn("client_secret cannot be read; the one from before is used: "+err.Error(), zap.String("source", c.Name))
 		return c.ClientSecret
 	}
 	return fresh

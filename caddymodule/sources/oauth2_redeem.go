@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"net/url"
 
+	"go.uber.org/zap"
+
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
@@ -66,7 +68,7 @@ func (p *oauth2Source) Redeem(ctx context.Context, r *delegation.Redemption) (*d
 	if err != nil {
 		return nil, err
 	}
-	if issuer := r.Handed.Get("iss"); issuer != "" && e.issuer != "" && issuer != e.issuer {
+	if issuer := r.Handed.Get("iss"); e.issuer != "" && issuer != e.issuer && (issuer != "" || e.sendsIssuer) {
 		return nil, errIssuer() // of a server whose issuer is found by discovery
 	}
 	redirect, err := redirectURI(r.ReturnURL)
@@ -96,6 +98,7 @@ func (p *oauth2Source) Redeem(ctx context.Context, r *delegation.Redemption) (*d
 	if result.Account, err = p.account(ctx, f, r.Grant); err != nil {
 		return nil, err
 	}
+	p.keepRefreshToken(result, r.Grant)
 	if result.Label, err = f.label(ctx); err != nil {
 		return nil, err
 	}
@@ -103,6 +106,23 @@ func (p *oauth2Source) Redeem(ctx context.Context, r *delegation.Redemption) (*d
 		return nil, err
 	}
 	return result, p.afterConnect(ctx, p.config.AfterConnect, r.Person, p.callValues(&result.Tokens, result.Account), p.send)
+}
+
+// keepRefreshToken has a consent without a refresh token go on with that of the grant
+// which it takes the place of: a vendor that keeps them, such as Google, gives one with
+// the first consent and not with every other. Another account's is not taken.
+func (p *oauth2Source) keepRefreshToken(result *delegation.ConsentResult, g *delegation.Grant) {
+	if result.Tokens.Refresh.Reveal() != "" || p.config.Refresh == RefreshNone {
+		return
+	}
+	if p.config.Refresh == RefreshKept && g != nil && !g.Suspended && g.Account == result.Account && g.Tokens.Refresh.Reveal() != "" {
+		result.Tokens.Refresh, result.Tokens.RefreshExpires = g.Tokens.Refresh, g.Tokens.RefreshExpires
+		return
+	}
+	if !result.Tokens.AccessExpires.IsZero() {
+		p.logger.Warn("the vendor has given no refresh token: the user has to connect again when the access token ends; check the scopes and `authorize_param` of the source, or state `refresh none`",
+			zap.String("source", p.config.Name), zap.Time("ends", result.Tokens.AccessExpires))
+	}
 }
 
 // refusalOfCode returns the refusal of a code that was not exchanged.

@@ -199,3 +199,51 @@ func TestInvalidGrant(t *testing.T) {
 		})
 	}
 }
+
+// TestKeptAtReconnect protects somebody whose vendor gives a refresh token with the first
+// consent only: connecting again does not take it from them. That of another account, or
+// one that was refused, is of no use, and the operator is told that there is none.
+func TestKeptAtReconnect(t *testing.T) {
+	for name, c := range map[string]struct {
+		kind RefreshKind
+		old  delegation.Grant
+		kept bool
+	}{
+		"the same account": {RefreshKept, delegation.Grant{Account: "u-1"}, true},
+		"another account":  {RefreshKept, delegation.Grant{Account: "u-2"}, false},
+		"refused":          {RefreshKept, delegation.Grant{Account: "u-1", Suspended: true}, false},
+		"one that rotates": {RefreshRotates, delegation.Grant{Account: "u-1"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newCodeRig(t, func(cfg *Config) { cfg.Refresh = c.kind })
+			r.on("/token", `{"access_token":"canary-access","expires_in":3600,"user":"u-1"}`)
+			c.old.Tokens.Refresh = delegation.NewSecret(canaryRefresh)
+			result, err := r.redeem(nil, &c.old)
+			if err != nil {
+				t.Fatal(delegation.Explain(err))
+			}
+			if got := result.Tokens.Refresh.Reveal() == canaryRefresh; got != c.kept {
+				t.Errorf("it is kept: %t", got)
+			}
+			if warned := r.logs.FilterMessageSnippet("no refresh token").Len() == 1; warned == c.kept {
+				t.Errorf("warned: %t", warned)
+			}
+		})
+	}
+}
+
+// TestEndsWithoutRefreshToken protects a request from an access token that has ended,
+// where there is nothing to get another one by.
+func TestEndsWithoutRefreshToken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newCodeRig(t, nil)
+		r.on("/token", `{"access_token":"canary-access","expires_in":3600,"user":"u-1"}`)
+		r.connect(nil)
+		time.Sleep(time.Hour)
+		_, err := r.call("/x")
+		refused(t, err, delegation.ConsentRequired, "")
+		if r.grants.suspended != 1 || len(r.asked("/token")) != 1 {
+			t.Errorf("suspended %d times, %d calls", r.grants.suspended, len(r.asked("/token")))
+		}
+	})
+}

@@ -191,11 +191,7 @@ func newCodeRig(t *testing.T, change func(*Config)) *codeRig {
 	t.Helper()
 	r := &codeRig{t: t, codeVendor: &codeVendor{answers: make(map[string]http.HandlerFunc)}, grants: new(codeGrants)}
 	r.on("/token", `{"access_token":"canary-access","token_type":"Bearer","expires_in":3600,"refresh_token":"canary-refresh","user":"u-1"}`)
-	c := Config{
-		Name: "lab", Title: "City lab", Protocol: OAuth2, AuthURL: at("https://login.lab.example/authorize"), TokenURL: at("https://login.lab.example/token"),
-		API: at("https://api.lab.example/v1"), ClientID: "app", ClientSecret: delegation.NewSecret(canaryClient),
-		Scopes: []string{"vitals", "sleep"}, Account: &Lookup{In: InReply, Path: "user"},
-	}
+	c := codeConfig()
 	if change != nil {
 		change(&c)
 	}
@@ -217,6 +213,15 @@ func newCodeRig(t *testing.T, change func(*Config)) *codeRig {
 		}
 	})
 	return r
+}
+
+// codeConfig returns the usual settings, without quirks.
+func codeConfig() Config {
+	return Config{
+		Name: "lab", Title: "City lab", Protocol: OAuth2, AuthURL: at("https://login.lab.example/authorize"), TokenURL: at("https://login.lab.example/token"),
+		API: at("https://api.lab.example/v1"), ClientID: "app", ClientSecret: delegation.NewSecret(canaryClient),
+		Scopes: []string{"vitals", "sleep"}, Account: &Lookup{In: InReply, Path: "user"},
+	}
 }
 
 func at(address string) *url.URL {

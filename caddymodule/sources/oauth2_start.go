@@ -85,19 +85,29 @@ func (c *Config) separator() string {
 
 // asked returns the scopes that a flow asks for: those that it names, or the source's.
 // To those that it names are added the ones of the source that the grant has, which
-// the next one takes the place of.
+// the next one takes the place of, and at a FHIR server those that open no resource:
+// without launch/patient nobody's records would be chosen, and servers do not always say
+// that it is granted.
 func (c *Config) asked(named []string, g *delegation.Grant) []string {
 	if len(named) == 0 {
 		return c.Scopes
 	}
 	var scopes []string
 	for _, scope := range c.Scopes { // in the vendor's order
-		if slices.Contains(named, scope) || g != nil && slices.Contains(g.Scopes, scope) {
+		if slices.Contains(named, scope) || g != nil && c.Covers.Covered(g.Scopes, scope) || c.Covers == CoversSMART && opensNoResource(scope) {
 			scopes = append(scopes, scope)
 		}
 	}
 	for _, scope := range named {
 		if !slices.Contains(scopes, scope) {
+			scopes = append(scopes, scope)
+		}
+	}
+	if g == nil {
+		return scopes
+	}
+	for _, scope := range g.Scopes { // a part of one of the source's, such as one type of patient/*.rs
+		if c.Covers.Covered(c.Scopes, scope) && !c.Covers.Covered(scopes, scope) {
 			scopes = append(scopes, scope)
 		}
 	}

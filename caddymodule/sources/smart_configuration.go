@@ -44,6 +44,7 @@ func (c *Config) readSMARTConfiguration(members map[string]any) (*endpoints, err
 		// Of OpenID Connect, and optional. It is the iss of a redirect too, if that
 		// has one (RFC 9207 section 2.4).
 		e.issuer, _ = members["issuer"].(string)
+		e.sendsIssuer, _ = members["authorization_response_iss_parameter_supported"].(bool)
 	}
 	return e, nil
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/strictjson"
 )
 
@@ -133,4 +134,28 @@ func mustURL(t *testing.T, text string) *url.URL {
 		t.Fatal(err)
 	}
 	return u
+}
+
+// TestSMARTAsksForMore protects what a person has granted from a flow that asks for more
+// (T64): the next grant takes its place, so that all of it is asked for again, in the
+// ceiling of the source, and so is the choice of the patient.
+func TestSMARTAsksForMore(t *testing.T) {
+	c := fhirSource(t, "https://fhir.stmary.example/R4")
+	for _, row := range []struct{ granted, named, want string }{
+		{"", "", "launch/patient patient/*.rs offline_access"},
+		{"", "patient/Condition.rs", "launch/patient offline_access patient/Condition.rs"},
+		{"patient/Observation.rs", "patient/Condition.rs", "launch/patient offline_access patient/Condition.rs patient/Observation.rs"},
+		{"patient/Observation.read patient/Condition.read", "patient/Condition.rs", "launch/patient offline_access patient/Condition.rs patient/Observation.read"},
+		{"patient/*.cruds", "patient/Condition.rs", "launch/patient patient/*.rs offline_access patient/Condition.rs"},
+		{"patient/Observation.cruds", "patient/Condition.rs", "launch/patient offline_access patient/Condition.rs"},
+		{"user/Observation.rs openid", "patient/*.rs", "launch/patient patient/*.rs offline_access"},
+	} {
+		var g *delegation.Grant
+		if row.granted != "" {
+			g = &delegation.Grant{Scopes: strings.Fields(row.granted)}
+		}
+		if got := strings.Join(c.asked(strings.Fields(row.named), g), " "); got != row.want {
+			t.Errorf("%q with %q asks for %q", row.named, row.granted, got)
+		}
+	}
 }

@@ -128,6 +128,13 @@ func TestT61_IssuerByDiscovery(t *testing.T) {
 	if _, err := s.connect(s.source(nil), func(handed url.Values) { handed.Del("iss") }); err != nil {
 		t.Errorf("the control: %v", delegation.Explain(err))
 	}
+	s.iss, s.refresh = true, 0 // from here on its absence is that of another server
+	if _, err := s.connect(s.source(nil), func(handed url.Values) { handed.Del("iss") }); delegation.AsRefusal(err).Code != delegation.ConsentDenied || s.refresh != 0 {
+		t.Errorf("no issuer: %v", err)
+	}
+	if _, err := s.connect(s.source(nil), nil); err != nil {
+		t.Errorf("the control: %v", delegation.Explain(err))
+	}
 }
 
 // TestT66_DiscoveredEndpoints protects a server's own endpoints from an app: the first

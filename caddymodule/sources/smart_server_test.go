@@ -29,6 +29,7 @@ type fhirServer struct {
 	secret string
 	keys   jose.JSONWebKeySet // the client's, as it was registered
 	scope  string             // that is granted
+	iss    bool               // says that each redirect has it
 
 	mu      sync.Mutex
 	jti     map[string]bool
@@ -46,7 +47,7 @@ func newFHIRServer(t *testing.T, auth ClientAuth) *fhirServer {
 	mux.HandleFunc("GET /R4/.well-known/smart-configuration", func(w http.ResponseWriter, _ *http.Request) {
 		s.write(w, map[string]any{
 			"authorization_endpoint": s.URL + "/authorize", "token_endpoint": s.URL + "/R4/auth/token", "revocation_endpoint": "/revoke",
-			"issuer": s.URL, "code_challenge_methods_supported": []string{"S256"}, "capabilities": []string{"launch-standalone", "client-confidential-asymmetric"},
+			"issuer": s.URL, "authorization_response_iss_parameter_supported": s.iss, "code_challenge_methods_supported": []string{"S256"}, "capabilities": []string{"launch-standalone", "client-confidential-asymmetric"},
 		})
 	})
 	mux.HandleFunc("POST /R4/auth/token", s.token)

@@ -108,6 +108,30 @@ func TestUnauthorizedOfOne(t *testing.T) {
 	})
 }
 
+// TestUnauthorizedOfASource protects a person's data of one source from another, whose
+// vendor refuses each new token as well.
+func TestUnauthorizedOfASource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, refused := New(), delegation.Refuse(delegation.UpstreamUnauthorized, nil)
+		at := func(source, path string) *delegation.Delegation {
+			d := delegationOf("a", "/"+source+path)
+			d.Source = source
+			return d
+		}
+		for i := range 10 {
+			if d := at("lab", "/"+strconv.Itoa(i)); mayRenewOnce(s, d) {
+				s.RecordFailure(d, circuit.Permit{}, refused)
+			}
+		}
+		if mayRenewOnce(s, at("lab", "/other")) {
+			t.Error("nothing bounds the renewals at the source")
+		}
+		if !mayRenewOnce(s, at("oura", "/sleep")) {
+			t.Error("another source suffers")
+		}
+	})
+}
+
 // TestUnauthorizedPerPerson protects everybody else from one person's doubts: shards
 // of the memory are shared.
 func TestUnauthorizedPerPerson(t *testing.T) {
