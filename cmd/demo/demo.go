@@ -24,6 +24,7 @@ type demo struct {
 	exchanges exchanges
 	mydex     *mydexPlatform
 	health    *healthPlatform
+	vendors   *vendors
 
 	admin  *admin
 	issuer *issuer
@@ -55,6 +56,10 @@ func start(dir string, port int) (*demo, error) {
 		d.Close()
 		return nil, fmt.Errorf("starting the data platform: %w", err)
 	}
+	if d.vendors, err = newVendors(s); err != nil {
+		d.Close()
+		return nil, fmt.Errorf("starting the vendors of data: %w", err)
+	}
 	if d.caddyfile, err = s.Render(template); err != nil {
 		d.Close()
 		return nil, fmt.Errorf("writing the Caddyfile: %w", err)
@@ -78,6 +83,9 @@ func (d *demo) Close() {
 	}
 	if d.health != nil {
 		d.health.server.Close()
+	}
+	if d.vendors != nil {
+		d.vendors.close()
 	}
 }
 

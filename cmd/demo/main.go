@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command demo runs the whole way of a request on this machine: a simulated
-// MyDataHelps, Mydex and data platform with a Connect widget, Caddy with the
-// delegate modules, and a small app to sign in to. It prints the address of a page on which it can be watched, and the
-// Caddyfile in use.
+// MyDataHelps, Mydex, data platform with a Connect widget and four vendors of data,
+// Caddy with the delegate modules, and a small app to sign in to. It prints the
+// address of a page on which it can be watched, and the Caddyfile in use.
 package main
 
 import (

@@ -52,8 +52,7 @@ type field struct {
 	Unseen bool   `json:"unseen,omitempty"` // the secret was looked for in what the browser sent, and is not there
 }
 
-// shownRequest is a request as the pages about Mydex and about the data platform
-// show it.
+// shownRequest is a request as the pages show it, except that about MyDataHelps.
 type shownRequest struct {
 	Method  string  `json:"method"`
 	Path    string  `json:"path"`
@@ -149,7 +148,8 @@ func unescape(text string) string {
 func (s browserRequest) shownField(name, value string) field {
 	p := field{Name: name, Value: value}
 	switch strings.ToLower(name) {
-	case "key", "connection-token", "authentication", "connection_token_hash", "linking_token", "state", "clientsecret", "accesstoken":
+	case "key", "connection-token", "authentication", "connection_token_hash", "linking_token", "state", "clientsecret", "accesstoken",
+		"client_secret", "code", "code_verifier", "oauth_signature", "oauth_token", "oauth_verifier", "access_token", "refresh_token":
 		p.Value = mask(value)
 	case "authorization":
 		scheme, secret, _ := strings.Cut(value, " ")

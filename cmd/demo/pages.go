@@ -39,6 +39,7 @@ func (d *demo) serve() {
 	d.serveSwitches()
 	d.serveMydex()
 	d.serveHealth()
+	d.serveSources()
 }
 
 // watch notes what forward_auth asks about, for the page that shows it.
@@ -49,6 +50,8 @@ func (d *demo) watch(session string, r *http.Request) {
 		d.mydex.watch(session, user, r)
 	case strings.HasPrefix(path, healthPath), strings.HasPrefix(path, healthConnectPath):
 		d.health.watch(session, user, r)
+	case strings.HasPrefix(path, sourcesPath), strings.HasPrefix(path, sourcesConnectPath):
+		d.vendors.watch(session, user, r)
 	default:
 		d.exchanges.watch(session, r)
 	}

@@ -46,8 +46,9 @@ var (
 type Stack struct {
 	Platform    *simulator.MyDataHelps
 	PlatformURL string
-	MydexURL    string // of a simulated Mydex; empty unless the caller serves one
-	HealthURL   string // of a simulated data platform with a Connect widget; empty unless the caller serves one
+	MydexURL    string            // of a simulated Mydex; empty unless the caller serves one
+	HealthURL   string            // of a simulated data platform with a Connect widget; empty unless the caller serves one
+	VendorURLs  map[string]string // of simulated vendors of data, by source; empty unless the caller serves them
 	App         *App
 	AppAddr     string // host:port
 	KeyFile     string

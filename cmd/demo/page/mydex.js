@@ -155,7 +155,7 @@ async function compare(call) {
 		byId('callback').replaceChildren(parts(exchange.callback, note))
 	}
 	if (call && exchange.sent) {
-		latest(exchange, 'Mydex', secrets)
+		latest(exchange, 'Mydex', secrets, exchange.sent.path.includes('/me.json') && !exchange.received?.path.includes('/me.json') ? 'prefix removed, and the member\'s uid in place of me' : undefined)
 	}
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Shows requests of both sides of Caddy side by side, for the pages about Mydex and
-// about the Connect platform.
+// Shows requests of both sides of Caddy side by side, for the pages about Mydex, about
+// the Connect platform and about data sources.
 
 import { byId, make } from './show.js'
 
@@ -9,8 +9,9 @@ import { byId, make } from './show.js'
 // was connected.
 export const exchangeOf = async (platform) => (await fetch(`/demo/${platform}/exchange`)).json()
 
-// latest shows the latest call. secrets says by name what the platform's secrets are.
-export function latest({ sent, steps, received }, platform, secrets) {
+// latest shows the latest call. secrets says by name what the platform's secrets are,
+// place what Caddy has made of the path.
+export function latest({ sent, steps, received }, platform, secrets, place = 'prefix removed by Caddy') {
 	byId('steps-empty').hidden = true
 	byId('comparison').hidden = false
 	byId('secrets').textContent = received ? count(received, platform) : ''
@@ -30,13 +31,12 @@ export function latest({ sent, steps, received }, platform, secrets) {
 	byId('steps-none').hidden = steps.length > 0
 }
 
-function receivedParts(sent, received, secrets) {
+function receivedParts(sent, received, secrets, place) {
 	const here = values(sent.headers)
 	const asked = values(sent.query)
-	const place = sent.path.includes('/me.json') && !received.path.includes('/me.json') ? ['added', 'prefix removed, and the member\'s uid in place of me'] : ['added', 'prefix removed by Caddy']
 	const theirs = ({ unseen, name }) => (unseen ? `added by Caddy: ${secrets[name] ?? 'a secret'}, never in your browser` : 'added by Caddy')
 	return [
-		line(received, place),
+		line(received, ['added', place]),
 		...query(received, (part) => (asked[part.name] === part.value ? ['', 'from your browser'] : ['added', theirs(part)])),
 		make('h4', {}, 'Headers'),
 		parts(received.headers, (part) => {
