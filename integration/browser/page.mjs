@@ -37,15 +37,16 @@ afterEach(async () => {
 })
 
 // open opens the demo's page, or another one of its pages. elsewhere is what
-// else may be asked for.
-export async function open(options = {}, path = '', elsewhere = /^$/) {
+// else may be asked for, refusals the statuses of calls that are refused.
+export async function open(options = {}, path = '', elsewhere = /^$/, refusals = /^4(0\d|22)$/) {
 	const context = await browser.newContext({ viewport: { width: 1100, height: 900 }, ...options })
 	context.setDefaultTimeout(60_000) // a busy machine is no fault of the page
 	const opened = await context.newPage()
 	opened.on('pageerror', (e) => complaints.push(String(e)))
 	opened.on('console', (m) => {
+		const [, status] = /^Failed to load resource: the server responded with a status of (\d+)/.exec(m.text()) ?? []
 		// A refused call is no fault of the page.
-		if (m.type() === 'error' && !/^Failed to load resource: the server responded with a status of 4(0\d|22)/.test(m.text())) {
+		if (m.type() === 'error' && !refusals.test(status)) {
 			complaints.push(m.text())
 		}
 	})

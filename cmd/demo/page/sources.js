@@ -43,7 +43,7 @@ on('call-values', () => call(sources[chosen.value].values))
 on('call-more', () => call(sources[chosen.value].more))
 on('call-denied', () => call('GET profile'))
 on('expire', () => vendor('expire', 'The access token has expired. Call again: Caddy gets another first.'))
-on('withdraw', () => vendor('withdraw', 'You have withdrawn at the vendor, which tells nobody. Call again: Caddy finds out.'))
+on('withdraw', () => vendor('withdraw', 'You have withdrawn at the vendor, which tells nobody. Call again, and once more after 20 seconds: Caddy finds out.'))
 on('disconnect', disconnect)
 
 later(async () => {
@@ -104,7 +104,8 @@ async function call(line) {
 	if (shownUser !== user || chosen.value !== source) {
 		return // another tab signed in as somebody else: this is not theirs to see
 	}
-	const verdict = response.ok ? 'As your account.' : refused(response, answer)
+	const wait = response.headers.get('Retry-After')
+	const verdict = response.ok ? 'As your account.' : `${refused(response, answer)}${wait ? ` Try again in ${wait} s.` : ''}`
 	say('call-outcome', `${method} ${path}: ${response.status} ${response.statusText}, ${took} ms. ${verdict}`, !response.ok)
 	show('call-answer', shown)
 	await compare(true)
