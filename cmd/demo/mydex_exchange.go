@@ -153,6 +153,11 @@ func (s browserRequest) shownField(name, value string) field {
 		p.Value = mask(value)
 	case "authorization":
 		scheme, secret, _ := strings.Cut(value, " ")
+		for _, m := range oauthParameters(value) {
+			if m[0] == "oauth_signature" { // the rest of them tells nothing
+				secret = m[1]
+			}
+		}
 		p.Value, value = scheme+" "+mask(secret), secret
 	case "cookie":
 		p.Value = eachCookie(value, mask)

@@ -161,14 +161,10 @@ func tokenIn(r sources.Record) string {
 }
 
 // sentFields are the names and values of what a request of Caddy's carries besides
-// its address: of Authorization, where the parameters of OAuth 1.0a are listed one by
-// one, and of the form.
+// its address: in Authorization, and in the form.
 func sentFields(r sources.Record) (fields [][2]string) {
 	authorization := r.Header.Get("Authorization")
-	for _, m := range oauthParameter.FindAllStringSubmatch(authorization, -1) {
-		value, _ := url.PathUnescape(m[2])
-		fields = append(fields, [2]string{m[1], value})
-	}
+	fields = oauthParameters(authorization)
 	if authorization != "" && fields == nil {
 		fields = append(fields, [2]string{"Authorization", authorization})
 	}
@@ -181,4 +177,13 @@ func sentFields(r sources.Record) (fields [][2]string) {
 		}
 	}
 	return fields
+}
+
+// oauthParameters are the names and values that Authorization has with OAuth 1.0a.
+func oauthParameters(authorization string) (parameters [][2]string) {
+	for _, m := range oauthParameter.FindAllStringSubmatch(authorization, -1) {
+		value, _ := url.PathUnescape(m[2])
+		parameters = append(parameters, [2]string{m[1], value})
+	}
+	return parameters
 }

@@ -25,7 +25,7 @@ export function latest({ sent, steps, received }, platform, secrets, place = 'pr
 			if (there[name] === value) return ['', 'passed on']
 			return ['stays', name in there ? 'changed by Caddy' : 'stays here']
 		}))
-	byId('received').replaceChildren(...(received ? receivedParts(sent, received, secrets) : [make('p', {}, 'No call of yours: none was passed on.')]))
+	byId('received').replaceChildren(...(received ? receivedParts(sent, received, secrets, place) : [make('p', {}, 'No call of yours: none was passed on.')]))
 	byId('steps').replaceChildren(...steps.map((s) =>
 		make('li', {}, make('strong', {}, s.what), ` ${s.status}`, make('br'), make('code', {}, `${s.method} ${s.uri}`))))
 	byId('steps-none').hidden = steps.length > 0

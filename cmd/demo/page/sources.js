@@ -43,7 +43,7 @@ on('call-values', () => call(sources[chosen.value].values))
 on('call-more', () => call(sources[chosen.value].more))
 on('call-denied', () => call('GET profile'))
 on('expire', () => vendor('expire', 'The access token has expired. Call again: Caddy gets another first.'))
-on('withdraw', () => vendor('withdraw', 'You have withdrawn at the vendor, which tells nobody. Call again, and once more after 20 seconds: Caddy finds out.'))
+on('withdraw', () => vendor('withdraw', 'You have withdrawn at the vendor, which tells nobody. Call again: Caddy finds out.'))
 on('disconnect', disconnect)
 
 later(async () => {
@@ -154,10 +154,9 @@ async function refresh() {
 	byId('sources').replaceChildren(...Object.entries(sources).map(([name, { title, how }]) => {
 		const state = answer.sources[name]
 		const meaning = state ? `${meanings[state.status] ?? state.status}${state.status === 'connected' && state.account ? ` as ${state.account}` : ''}` : user ? 'unknown' : 'sign in first'
-		return make('tr', { id: `source-${name}` },
-			make('th', { scope: 'row' }, title),
-			make('td', {}, meaning),
-			make('td', {}, how))
+		return make('li', { id: `source-${name}` },
+			make('strong', {}, title), ' ',
+			make('span', { className: 'note' }, how), make('br'), meaning)
 	}))
 	await compare()
 }
