@@ -30,8 +30,23 @@ func (a *App) orphanedGrants(counts []grants.ProviderCount) (orphaned []grants.P
 // orphanedGrantsMessage names orphaned grants by provider and source, and the two
 // ways to deal with them.
 func (a *App) orphanedGrantsMessage(orphaned []grants.ProviderCount) string {
+	var messages []string
+	providers, sources := a.orphanedNames(orphaned)
+	if len(providers) > 0 {
+		messages = append(messages, "there are grants of providers that are not configured: "+strings.Join(providers, ", ")+
+			"; if a provider was renamed, `caddy delegate grants rename <old> <new>` takes them along, otherwise delete them")
+	}
+	if len(sources) > 0 {
+		messages = append(messages, "there are grants of sources that are not configured: "+strings.Join(sources, ", ")+
+			"; if a source was renamed, `caddy delegate grants rename --provider <provider> <old> <new>` takes them along, otherwise delete them")
+	}
+	return strings.Join(messages, "; ")
+}
+
+// orphanedNames are the providers that are not configured, and the sources of
+// providers that are, each with the number of its grants.
+func (a *App) orphanedNames(orphaned []grants.ProviderCount) (providers, sources []string) {
 	byProvider := make(map[string]int)
-	var providers, sources, messages []string
 	for _, c := range orphaned {
 		if _, ok := a.providers[c.Provider]; ok {
 			sources = append(sources, fmt.Sprintf("%d of source %s of provider %s", c.Grants, command.QuoteForTerminal(c.Source), command.QuoteForTerminal(c.Provider)))
@@ -42,15 +57,7 @@ func (a *App) orphanedGrantsMessage(orphaned []grants.ProviderCount) string {
 	for _, name := range slices.Sorted(maps.Keys(byProvider)) {
 		providers = append(providers, fmt.Sprintf("%d of provider %s", byProvider[name], command.QuoteForTerminal(name)))
 	}
-	if len(providers) > 0 {
-		messages = append(messages, "there are grants of providers that are not configured: "+strings.Join(providers, ", ")+
-			"; if a provider was renamed, `caddy delegate grants rename <old> <new>` takes them along, otherwise delete them")
-	}
-	if len(sources) > 0 {
-		messages = append(messages, "there are grants of sources that are not configured: "+strings.Join(sources, ", ")+
-			"; if a source was renamed, `caddy delegate grants rename --provider <provider> <old> <new>` takes them along, otherwise delete them")
-	}
-	return strings.Join(messages, "; ")
+	return providers, sources
 }
 
 // warnOrphanedGrants logs orphaned grants, if there are any, at level warn.
