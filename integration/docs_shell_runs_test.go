@@ -17,6 +17,14 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/integration/stack"
 )
 
+// renamedSource is a source that had another name before.
+const renamedSource = `
+		source google_health {
+			client_id     app
+			client_secret secret
+		}
+		provider study sources`
+
 // shellBlocks are how the pages' blocks are run.
 var shellBlocks = []shellBlock{
 	{"README.md", "make demo", func(sh *shell, text string) { sh.run(text, "make ", "make -C "+sh.root+" -n ") }},
@@ -80,11 +88,11 @@ var shellBlocks = []shellBlock{
 		sh.run("sqlite3 grants.db 'create table t (x)'\n" + text + "test -s grants.backup.db -a -s grants.dump")
 	}},
 	{"grants.md", "grants list", func(sh *shell, text string) {
-		c := startMydex(sh.t, "", "")
+		c := startMydex(sh.t, renamedSource, "")
 		for i, user := range []string{"alice", "bob"} {
 			c.browser(user).connect(c.mydex.Members()[i].UID)
 		}
-		sh.configured(c, "")
+		sh.configured(c, renamedSource)
 		var list []struct{ ID string }
 		if err := json.Unmarshal([]byte(sh.run("caddy delegate grants list --json 2>/dev/null")), &list); err != nil || len(list) != 2 {
 			sh.t.Fatalf("%v %+v", err, list)
@@ -142,9 +150,9 @@ var shellBlocks = []shellBlock{
 		contains(sh.t, sh.run(text, "app:3000", s.AppAddr, "session=…", stack.CookieName+"="+session), " 200 OK", "Remote-User: alice")
 	}},
 	{"troubleshooting.md", "grants rename", func(sh *shell, text string) {
-		c := startMydex(sh.t, "", "")
+		c := startMydex(sh.t, renamedSource, "")
 		c.browser("alice").connect(c.mydex.Members()[0].UID)
-		sh.configured(c, "")
+		sh.configured(c, renamedSource)
 		contains(sh.t, sh.run(text+"caddy delegate grants list", "rename mydex mydex_live", "rename mydex mydex_live --config renamed --adapter caddyfile"), "mydex_live !", "alice")
 	}},
 	{"CONTRIBUTING.md", "go test", testLines},
