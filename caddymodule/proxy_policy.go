@@ -71,7 +71,7 @@ func (p *provider) newTable(routes []delegation.Route) (*policy.Table, error) {
 	}
 	sources := make([]policy.Source, len(p.sources))
 	for i, s := range p.sources {
-		sources[i] = policy.Source{Name: s.Name, Scopes: s.Scopes, Covers: s.covers}
+		sources[i] = policy.Source{Name: s.Name, Scopes: s.Scopes, NoScopes: s.NoScopes, Covers: s.covers}
 	}
 	return policy.NewOfSources(routes, sources)
 }

@@ -55,6 +55,17 @@ var shellBlocks = []shellBlock{
 			contains(sh.t, said, line[1])
 		}
 	}},
+	{"sources.md", "simulator sources", func(sh *shell, text string) {
+		number, err := port.Free()
+		if err != nil {
+			sh.t.Fatal(err)
+		}
+		at := fmt.Sprintf("127.0.0.1:%d", number)
+		said := sh.run(strings.TrimRight(text, "\n")+" --listen "+at+" &\ncurl -fsS --retry 20 --retry-delay 1 --retry-all-errors http://"+at+"/_simulator/modes", "go run ./cmd/simulator", sh.simulator())
+		for _, line := range regexp.MustCompile(`(?m)^\t+(?:client_id|client_secret|scopes) +(simulated\S+|results.read)$`).FindAllStringSubmatch(page(sh.t, "caddymodule/docs/sources.md"), -1) {
+			contains(sh.t, said, line[1])
+		}
+	}},
 	{"connect.md", "delegate check", func(sh *shell, text string) {
 		c := startConsole(sh.t, console.DeveloperConsole, "")
 		c.connects(c.browser("alice"), accounts()[0])

@@ -40,6 +40,9 @@ type Source struct {
 	// Covers reports whether granted scopes, or Scopes as the ceiling of `allow`
 	// lines, permit what a needed scope names. Nil: only if it is one of them.
 	Covers func(granted []string, needed string) bool
+	// NoScopes reports that grants of the source never have scopes, so that its lines
+	// may have none.
+	NoScopes bool
 	// Issuer is the token endpoint, as in [Traits].
 	Issuer string
 	// HTTP are the operator's settings for connections to the source; nil: those of

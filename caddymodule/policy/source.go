@@ -17,6 +17,8 @@ type Source struct {
 	// Scopes are the default of its lines, and the ceiling of what they may ask
 	// for. Empty: a line has no scopes, or any.
 	Scopes []string
+	// NoScopes reports that its lines may have none.
+	NoScopes bool
 	// Covers reports whether granted scopes cover a needed one.
 	Covers func(granted []string, needed string) bool
 }
@@ -57,6 +59,9 @@ func sourceOfPattern(pattern string, sources []Source) (Source, error) {
 // ceiling is what the lines of the source may ask for.
 func (s Source) ceiling() ceiling {
 	return ceiling{scopes: sorted(s.Scopes), check: func(scope string) error {
+		if s.NoScopes {
+			return fmt.Errorf("source %s has no scopes, so nobody's consent covers %s: remove it", s.Name, scope)
+		}
 		if len(s.Scopes) > 0 && !s.Covers(s.Scopes, scope) {
 			return fmt.Errorf("scope %s is not among those of source %s: add it to `scopes` of the source, or remove it here", scope, s.Name)
 		}

@@ -15,6 +15,7 @@ var testSources = []Source{
 		return slices.Contains(granted, needed) || strings.HasPrefix(needed, "patient/") && strings.HasSuffix(needed, ".rs")
 	}},
 	{Name: "garmin", Covers: slices.Contains[[]string]},
+	{Name: "old_lab", NoScopes: true, Covers: slices.Contains[[]string]},
 }
 
 // TestPolicyOfSources protects each source's data: its lines ask for no more than
@@ -22,13 +23,13 @@ var testSources = []Source{
 func TestPolicyOfSources(t *testing.T) {
 	table, err := NewOfSources(parseRoutes(t,
 		"GET /lab/**", "POST /lab/results write", "GET /st_mary/Observation patient/Observation.rs",
-		"GET /garmin/*/days", "GET /garmin/any whatever"), testSources)
+		"GET /garmin/*/days", "GET /garmin/any whatever", "GET /old_lab/x"), testSources)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]string{
 		"GET /lab/x/y": "[read write]", "POST /lab/results": "[write]", "GET /st_mary/Observation": "[patient/Observation.rs]",
-		"GET /garmin/a/days": "[]", "GET /garmin/any": "[whatever]",
+		"GET /garmin/a/days": "[]", "GET /garmin/any": "[whatever]", "GET /old_lab/x": "[]",
 		"GET /lab": "route_denied", "GET /": "route_denied", "GET /st_mary/Patient": "route_denied", "GET /labs/x": "route_denied",
 	} {
 		method, path, _ := strings.Cut(path, " ")
@@ -47,15 +48,16 @@ func TestPolicyOfSources(t *testing.T) {
 // seems to, or nothing.
 func TestPolicyOfSourcesRefuses(t *testing.T) {
 	for line, want := range map[string]string{
-		"GET /**":                         "one of lab, st_mary, garmin",
-		"GET /*/measure":                  "one of lab, st_mary, garmin",
-		"GET /oura/x":                     "one of lab, st_mary, garmin",
-		"GET /Lab/x":                      "one of lab, st_mary, garmin",
-		"GET /":                           "one of lab, st_mary, garmin",
+		"GET /**":                         "one of lab, st_mary, garmin, old_lab",
+		"GET /*/measure":                  "one of lab, st_mary, garmin, old_lab",
+		"GET /oura/x":                     "one of lab, st_mary, garmin, old_lab",
+		"GET /Lab/x":                      "one of lab, st_mary, garmin, old_lab",
+		"GET /":                           "one of lab, st_mary, garmin, old_lab",
 		"GET /lab":                        "write /lab/**",
 		"!GET /lab/x":                     "no public routes",
 		"GET /lab/x delete":               "scope delete is not among those of source lab",
 		"GET /st_mary/x user/Patient.rs":  "not among those of source st_mary",
+		"GET /old_lab/x read":             "source old_lab has no scopes, so nobody's consent covers read: remove it",
 		"GET /lab/x read read":            "listed twice",
 		"GET /lab/../st_mary/Observation": "/st_mary/Observation",
 	} {

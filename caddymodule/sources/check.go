@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
@@ -79,6 +80,8 @@ func (p *oauth2Source) checkClient(ctx context.Context) (string, error) {
 		return "", errors.New("the token endpoint gives a token for a code that nobody has: check the address")
 	case answered && failed.kind == grantRefused:
 		return fmt.Sprintf("a code that nobody has is refused with status %d, and not the client", failed.status), nil
+	case answered && failed.status == http.StatusNotFound, answered && failed.status == http.StatusMethodNotAllowed:
+		return "", fmt.Errorf("there is no token endpoint at %s, which answers with status %d: correct access_token_url", delegation.PrintableOrigin(e.token), failed.status)
 	case answered && failed.kind == unknownError:
 		return fmt.Sprintf("the token endpoint answers with status %d and a word of its own; the first person who connects shows whether it accepts the client", failed.status), nil
 	default:

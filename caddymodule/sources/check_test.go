@@ -37,6 +37,11 @@ func TestCheck(t *testing.T) {
 		}
 	}
 	r := newCodeRig(t, nil)
+	r.onStatus("/token", 404, `{"error":"canary"}`)
+	if got := r.findings(delegation.CheckRequest{}); !strings.HasPrefix(got, "lab client false false: there is no token endpoint at ") || !strings.Contains(got, "status 404: correct access_token_url") {
+		t.Error(got)
+	}
+	r = newCodeRig(t, nil)
 	if got := r.findings(delegation.CheckRequest{}); !strings.Contains(got, "gives a token for a code that nobody has") {
 		t.Error(got)
 	}

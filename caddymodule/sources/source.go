@@ -51,8 +51,14 @@ func (s *source) describe() delegation.Source {
 	}
 	return delegation.Source{
 		HTTP: s.http, Name: c.Name, Title: c.Title, Logo: c.Logo, LogoType: c.LogoType, Ended: c.Ended,
-		Scopes: c.Scopes, Covers: c.Covers.Covered, Issuer: issuer, NoAccount: c.Account == nil, Hooks: s.protocol.hooks(),
+		Scopes: c.Scopes, Covers: c.Covers.Covered, NoScopes: c.hasNoScopes(), Issuer: issuer, NoAccount: c.Account == nil, Hooks: s.protocol.hooks(),
 	}
+}
+
+// hasNoScopes reports whether no grant can have scopes: the vendor is asked for none,
+// and says none.
+func (c *Config) hasNoScopes() bool {
+	return c.Protocol == OAuth1 || c.NoScope && c.Granted == nil
 }
 
 func (s *source) open(host delegation.SourcesHost) {

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"flag"
@@ -141,6 +142,8 @@ func printVendor(out io.Writer, base string, v *sources.Vendor, client sources.C
 		_, _ = fmt.Fprintf(out, "  token endpoint     %s%s\n", base, s.Paths.Token)
 	}
 	_, _ = fmt.Fprintf(out, `  API                %[1]s%[2]s
+  data               %[5]s
+  scopes             %[6]s
   client ID          %[3]s
   client secret      %[4]s
 
@@ -152,5 +155,5 @@ func printVendor(out io.Writer, base string, v *sources.Vendor, client sources.C
   expire all tokens  curl -X POST %[1]s/_simulator/expire
   people withdraw    curl -X POST -d '{}' %[1]s/_simulator/withdraw
 
-`, base, s.Paths.Data, client.ID, client.Secret)
+`, base, s.Paths.Data, client.ID, client.Secret, strings.Join(sources.Resources(), ", "), cmp.Or(strings.Join(s.Scopes, " "), "none"))
 }

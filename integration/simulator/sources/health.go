@@ -5,6 +5,8 @@ package sources
 import (
 	"fmt"
 	"hash/fnv"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -21,6 +23,9 @@ var resources = map[string]func(account string, now time.Time) []item{
 	"egvs":         glucose, // Dexcom's word
 	"exercises":    activities,
 }
+
+// Resources returns the last segments of the paths of a vendor's data, sorted.
+func Resources() []string { return slices.Sorted(maps.Keys(resources)) }
 
 // vary is a number from 0 to n-1 that is the same for the same words.
 func vary(n int, words ...any) int {
