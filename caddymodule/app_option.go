@@ -137,7 +137,7 @@ func (a *App) parseProvider(d *caddyfile.Dispenser) error {
 	}
 	mod, err := caddy.GetModule("delegate.providers." + kind)
 	if err != nil {
-		return d.Errf("unknown kind of provider %q: this build has %v", kind, providerKinds())
+		return d.Errf("unknown kind of provider %q: this build has %v; with another name write the kind behind it, such as `provider %s sources`", kind, providerKinds(), name)
 	}
 	if d.CountRemainingArgs() > 0 {
 		return d.Errf("provider takes a name and a kind, not %q as well", d.RemainingArgs())

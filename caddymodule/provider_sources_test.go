@@ -83,7 +83,7 @@ func TestSourceConfigsRefused(t *testing.T) {
 	labEnvironment(t)
 	for _, c := range []struct{ catalogue, provider, want string }{
 		{`{}`, `{}`, "there is no source"},
-		{`{"a": null}`, `{}`, "source a: name is missing"},
+		{`{"a": null}`, `{}`, "source a: the source has no address, and its name is that of no preset: correct it to one of dexcom"},
 		{`{"a": {"preset": "witings"}}`, `{}`, `source a: there is no preset "witings"`},
 		{`{"withings": {"preset": "withings"}}`, `{}`, "source withings: client_id is missing"},
 		{`{"withings": {"preset": "withings"}}`, `{"use": {"other": {}}}`, "use other: there is no such source"},

@@ -106,7 +106,11 @@ func (s *Source) checkComplete() error {
 	if s.Preset == "smart" {
 		return errors.New("fhir_base is missing: add the base of the FHIR server, such as `fhir_base https://fhir.example.org/R4`")
 	}
-	for _, a := range s.mandatory() {
+	settings := s.mandatory()
+	if s.Preset == "" && !slices.ContainsFunc(settings, func(a mandatorySetting) bool { return a.value != "" }) {
+		return fmt.Errorf("the source has no address, and its name is that of no preset: correct it to one of %s; or name the preset after it; or give the seven settings of a source by hand, from `name` to `full_auth_url`", strings.Join(sources.PresetNames(), ", "))
+	}
+	for _, a := range settings {
 		if a.value == "" {
 			return fmt.Errorf("%s is missing: add `%s %s`, or name a preset after the source's name: %s", a.name, a.name, a.example, strings.Join(sources.PresetNames(), ", "))
 		}

@@ -39,8 +39,41 @@ func (p *Provider) Check(ctx context.Context, q delegation.CheckRequest, tell fu
 			}
 			return "of " + g.Changed.UTC().Format("2006-01-02 15:04"), s.checkScopes(d, g)
 		}})
+		if q.Send {
+			steps = append(steps, delegation.CheckStep{Name: "read", Run: func(ctx context.Context) (string, error) { return s.checkRead(ctx, d) }})
+		}
 	}
 	delegation.RunChecks(ctx, steps, tell)
+}
+
+// checkRead sends the request of the check, and returns the status and the size of the
+// answer, never its content.
+func (s *source) checkRead(ctx context.Context, d *delegation.Delegation) (string, error) {
+	as, err := s.authorize(ctx, d)
+	if err != nil {
+		return "", err
+	}
+	path, _ := s.upstream.CutMount(d.URI)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.config.API.String()+path, nil)
+	if err != nil {
+		return "", errors.New("the request cannot be made: check the path of --route")
+	}
+	if err := as.Apply(req); err != nil {
+		return "", err
+	}
+	host := sourceHost{client: s.client}
+	switch a, err := host.do(req); {
+	case err != nil:
+		return "", unreachable("the API", err)
+	case a.status == http.StatusUnauthorized:
+		return "", errors.New("status 401: the vendor does not accept the access token, or not for this route")
+	case a.status >= http.StatusBadRequest:
+		return "", errors.New(delegation.StatusCause(a.status))
+	case a.isTooLarge:
+		return fmt.Sprintf("status %d, more than %d bytes", a.status, maxAnswer), nil
+	default:
+		return fmt.Sprintf("status %d, %d bytes", a.status, len(a.body)), nil
+	}
 }
 
 // checks are the protocol's steps under the name of the source.

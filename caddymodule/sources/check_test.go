@@ -62,6 +62,16 @@ func TestCheckRequest(t *testing.T) {
 			t.Errorf("%s: %s\nwant %s", path, got, want)
 		}
 	}
+	for status, want := range map[int]string{
+		200: "lab grant true false: of 0001-01-01 00:00\nread true false: status 200, 15 bytes\n",
+		404: "read false false: the platform answers with status 404: there is no such path", 401: "read false false: status 401: the vendor does not accept the access token",
+	} {
+		r.onStatus("/v1/x", status, `{"value":"ada"}`)
+		d := &delegation.Delegation{Person: ada, Method: http.MethodGet, Path: "/lab/x", URI: "/lab/x"}
+		if got := r.findings(delegation.CheckRequest{Delegation: d, Send: true}); !strings.Contains(got, want) || strings.Contains(got, "ada") {
+			t.Errorf("%d: %s\nwant %s", status, got, want)
+		}
+	}
 	d := &delegation.Delegation{Person: ada, Method: http.MethodGet, Path: "/lab/x", Scopes: []string{"ecg"}}
 	if got := r.findings(delegation.CheckRequest{Delegation: d}); !strings.Contains(got, "lab grant false false: consent_required") {
 		t.Error(got)

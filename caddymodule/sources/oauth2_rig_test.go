@@ -207,6 +207,7 @@ func newCodeRig(t *testing.T, change func(*Config)) *codeRig {
 	}
 	r.hooks = r.sources[0].protocol.(*oauth2Source)
 	r.hooks.client = &http.Client{Transport: r.codeVendor, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	r.sources[0].client = r.hooks.client
 	t.Cleanup(func() {
 		for _, entry := range logs.All() {
 			clean(t, entry.Message)
