@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"golang.org/x/net/dns/dnsmessage"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
 )
 
 // Answer has look-ups of a name be answered until the test ends: the first by the
@@ -32,10 +34,10 @@ func Answer(t testing.TB, name string, addresses ...string) (lookups func() int)
 	t.Cleanup(func() { net.DefaultResolver = before })
 	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
 		ours, theirs := net.Pipe()
-		go func() {
+		background.Go("answering look-ups", func() {
 			defer func() { _ = ours.Close() }()
 			_ = z.serve(ours)
-		}()
+		})
 		return theirs, nil
 	}}
 	return z.count
