@@ -64,13 +64,15 @@ func (c *Consents) awaitRefresh(ctx context.Context, store *Store, o Owner) {
 }
 
 // Tell has the platform end what has ended here, where it can be told: also the grants
-// of accounts that were connected before. The error is why it may not know of it.
-// It goes on when the caller leaves.
+// of accounts that were connected before. It takes twice CallTimeout at most, and goes
+// on when the caller leaves. The error is why the platform may not know of it.
 func (d *Departure) Tell(ctx context.Context) error {
 	if d.consents.o.Revoker == nil {
 		return nil
 	}
-	ctx = delegation.Detach(ctx)
+	// With many former accounts the caller does not wait for many calls that hang.
+	ctx, cancel := context.WithTimeout(delegation.Detach(ctx), 2*d.consents.o.CallTimeout)
+	defer cancel()
 	var untold []error
 	for _, e := range d.ended {
 		untold = append(untold, d.consents.revoke(ctx, e))

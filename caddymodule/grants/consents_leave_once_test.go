@@ -106,3 +106,34 @@ func TestLeaveDuringRefresh(t *testing.T) {
 		}
 	})
 }
+
+// TestLeaveHanging protects whoever waits for the answer from a vendor that never gives
+// one, however many accounts it has to be told of.
+func TestLeaveHanging(t *testing.T) {
+	each(t, func(t *testing.T, at Options) {
+		d := newDesk(t, at, "page")
+		vendor := new(hangingVendor)
+		d.o.Revoker = vendor
+		for _, account := range []string{"1", "2", "3", "4", "5", "6"} {
+			d.connects("alice", account)
+		}
+		d.o.CallTimeout = 50 * time.Millisecond
+		if untold, err := d.leaves("alice"); untold == nil || err != nil {
+			t.Errorf("%v, %v", untold, err)
+		}
+		if d.account("alice") != "" || vendor.called == 0 || vendor.called > 3 {
+			t.Errorf("acts as %q; %d calls", d.account("alice"), vendor.called)
+		}
+	})
+}
+
+// hangingVendor counts the calls that it was given time for, and answers none.
+type hangingVendor struct{ called int }
+
+func (v *hangingVendor) RevokeGrant(ctx context.Context, _ *delegation.Grant) error {
+	if ctx.Err() == nil {
+		v.called++
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
