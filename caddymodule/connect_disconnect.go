@@ -5,9 +5,11 @@ package caddymodule
 import (
 	"errors"
 	"net/http"
+	"sync"
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
@@ -33,37 +35,40 @@ func (v *connectRequest) disconnectByForm() error {
 }
 
 // deleteConsents deletes what the selected sources have of the person. Of several,
-// one that fails does not spare the others.
+// one that fails does not spare the others, nor does one whose vendor hangs.
 func (v *connectRequest) deleteConsents() error {
-	var failed []error
-	for _, s := range v.selected() {
-		if err := v.deleteConsent(s); err != nil {
-			failed = append(failed, err)
-		}
+	sources := v.selected()
+	failed := make([]error, len(sources))
+	var all sync.WaitGroup
+	for i, s := range sources {
+		background.GoIn(&all, "disconnecting", func() {
+			failed[i] = background.Do("disconnecting", func() error { return v.deleteConsent(s) })
+		})
 	}
-	v.purgePerson(v.owner)
+	all.Wait()
+	if v.source == nil {
+		v.purgePerson(v.owner) // also if nothing was left: the purge of a first try may have failed
+	}
 	return errors.Join(failed...)
 }
 
-// deleteConsent deletes what one source has of the person, and records it. Where all
-// sources are meant, those that have nothing are not recorded.
+// deleteConsent deletes what one source has of the person, here and in the memory of
+// all machines, and records it; only then its vendor is told. Where all sources are
+// meant, those that have nothing are not recorded.
 func (v *connectRequest) deleteConsent(s *connectSource) error {
-	recorded := v.source != nil
-	if !recorded {
-		status, _, err := s.consents.State(v.r.Context(), v.owner)
-		recorded = err != nil || status != delegation.ConsentNone
-	}
-	untold, err := s.consents.Leave(v.r.Context(), v.owner)
+	left, err := s.consents.Leave(v.r.Context(), v.owner)
 	if err != nil {
+		v.purgePerson(v.owner) // it may be deleted all the same
 		return err
 	}
-	if untold != nil {
-		v.provider.logger.Warn("a vendor could not be told that a user has left", append([]zap.Field{
-			zap.String("provider", v.provider.name), sourceField(s.name), zap.String("cause", delegation.Explain(untold)),
-		}, v.provider.subjectFields.of(v.owner)...)...)
-	}
-	if recorded {
+	if v.source != nil || left.HadConsent {
+		v.purgePerson(v.owner)
 		v.provider.recordConsent(consentDisconnected, actorUser, s.name, v.owner)
+	}
+	if untold := left.Tell(v.r.Context()); untold != nil {
+		// Without the person: they have left.
+		v.provider.logger.Warn("a vendor could not be told that a user has left",
+			zap.String("provider", v.provider.name), sourceField(s.name), zap.String("cause", delegation.Explain(untold)))
 	}
 	return nil
 }

@@ -144,33 +144,3 @@ func TestSourcesSpentRefreshToken(t *testing.T) {
 		})
 	}
 }
-
-// TestSourcesLeave protects people who leave from staying known to their vendor: it is
-// told, with an access token that it takes. One that is away keeps nobody here, and the
-// operator is told.
-func TestSourcesLeave(t *testing.T) {
-	c := startSources(t, `revoke POST /oauth2/revoke {
-				auth basic
-				form token {access}
-			}`, "")
-	for _, away := range []bool{false, true} {
-		b := c.browser("alice")
-		c.connects(b, "city_lab", c.city, 1)
-		c.city.ExpireAccess() // which nobody here has noticed
-		if away {
-			if err := c.city.SetMode("revoke_500"); err != nil {
-				t.Fatal(err)
-			}
-		}
-		before := c.city.Counts()
-		if a := b.do(http.MethodDelete, "/connect/city_lab", ""); a.StatusCode != http.StatusNoContent {
-			t.Errorf("%d %s", a.StatusCode, a.body)
-		}
-		after := c.city.Counts()
-		if after.Revocations != before.Revocations+1 || (after.Revoked > before.Revoked) == away {
-			t.Errorf("away %t: told %d times, ended %d", away, after.Revocations-before.Revocations, after.Revoked-before.Revoked)
-		}
-		c.is(b, "city_lab", "none   connect")
-		isCode(t, b.do(http.MethodGet, cityMeasurements, ""), http.StatusForbidden, "consent_required")
-	}
-}

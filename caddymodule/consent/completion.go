@@ -18,7 +18,9 @@ const (
 	// ConnectHere is to be completed in the browser that began it.
 	ConnectHere Origin = iota
 	// ConnectAnywhere may be completed in any browser: another person may have
-	// opened the link, and consented with an account of their own.
+	// opened the link, and consented with an account of their own. Flows of data
+	// sources count as such: on a shared device the browser may still be signed in at
+	// the vendor as the person before.
 	ConnectAnywhere
 	// Update extends the consent of the account that is connected, in whatever
 	// browser.
@@ -68,7 +70,7 @@ const (
 	// not connected.
 	DropUpdate
 	// DropOtherAccount drops the result, which would replace the connected account
-	// by that of another person who has opened a link.
+	// by one that may be another person's: who means it disconnects first.
 	DropOtherAccount
 )
 
@@ -90,7 +92,7 @@ func Complete(from Origin, owns Ownership) Completions { return completions[from
 // that works, nor a suspended one that may work again; it takes the place of a
 // suspended grant only if it is the same account's later credential. An update
 // never connects another account, and neither does a link that anybody may have
-// opened once an account is connected.
+// opened, or a flow of a data source, once an account is connected.
 var completions = [...][8]Completions{
 	ConnectHere: {
 		//                       accepted          unknown           refused

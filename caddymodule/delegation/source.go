@@ -74,7 +74,7 @@ type SourcesHost interface {
 type GrantRevoker interface {
 	// RevokeGrant has the vendor end the grant, whose access token is fresh where
 	// the vendor let it be refreshed. What the vendor does not know any more is no
-	// error. The error is a [*Refusal]; the grant is deleted here all the same.
+	// error. The error is a [*Refusal]; the grant is deleted here already.
 	RevokeGrant(ctx context.Context, g *Grant) error
 }
 

@@ -147,6 +147,43 @@ func TestAnyBrowserReplacesNothing(t *testing.T) {
 	})
 }
 
+// TestSourceKeepsAccount protects somebody who is connected with a data source on a
+// device that others use: the browser may be signed in at the vendor as one of these.
+// They change accounts by leaving first.
+func TestSourceKeepsAccount(t *testing.T) {
+	each(t, func(t *testing.T, at Options) {
+		s := opened(t, at)
+		alice := owner("alice")
+		alice.Source = "lab"
+		comes := func(what, account string, wantErr error, holds string) {
+			t.Helper()
+			f := begun(t, s, &Flow{Owner: alice, Kind: FlowConnect})
+			want(t, "told", s.Stage(t.Context(), alice.Provider, alice.Source, f.CorrelationID.Reveal(), pendingResult(account, "key-"+account)), nil)
+			_, _, err := s.Complete(t.Context(), f.returned())
+			want(t, what, err, wantErr)
+			if g, err := s.Find(t.Context(), alice); err != nil || g.Account != holds || g.Secret.Reveal() != "key-"+holds {
+				t.Errorf("%s: %+v, %v", what, g, err)
+			}
+		}
+		comes("the first account", "1", nil, "1")
+		comes("the same account", "1", nil, "1")
+		comes("another account", "2", ErrOtherAccount, "1")
+		g, err := s.Find(t.Context(), alice)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if done, err := s.Suspend(t.Context(), g, "refused"); !done || err != nil {
+			t.Fatalf("%t %v", done, err)
+		}
+		comes("another account than the suspended one", "2", ErrOtherAccount, "1")
+		if got := states(t, s); got != "0 active, 1 suspended, 0 conflict, 0 retired" {
+			t.Error(got)
+		}
+		want(t, "leaving", s.DeleteByOwner(t.Context(), alice), nil)
+		comes("another account after leaving", "2", nil, "2")
+	})
+}
+
 // TestAlteredFlow protects a member from somebody who can write to the
 // database, and is a user of the app: what they make their own does not open.
 func TestAlteredFlow(t *testing.T) {

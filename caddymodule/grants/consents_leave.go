@@ -10,83 +10,113 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// Leave has the platform end what a person has consented to, where it can be told, and
-// does what [Consents.Disconnect] does, whatever the platform says: untold is why it
-// may not know that the person has left. It goes on when the caller leaves.
-func (c *Consents) Leave(ctx context.Context, person delegation.Person) (untold, err error) {
+// Departure is what somebody had consented to before they left: it is deleted here,
+// and the platform not yet told.
+type Departure struct {
+	// HadConsent reports that there was a grant, or a flow under way.
+	HadConsent bool
+
+	consents *Consents
+	ended    []EndedGrant
+}
+
+// Leave deletes for good all that a person has consented to, and their flows. Of many
+// calls at the same time one has the grants, for [Departure.Tell]. A refresh that is
+// under way is given refreshWait to end; nothing else of the platform's is waited for,
+// so that one that hangs keeps nobody connected. It goes on when the caller leaves.
+func (c *Consents) Leave(ctx context.Context, person delegation.Person) (*Departure, error) {
 	ctx = delegation.Detach(ctx)
-	if c.o.Revoker != nil {
-		untold = c.revoke(ctx, person)
+	store, err := c.store(ctx)
+	if err != nil {
+		return nil, err
 	}
-	return untold, c.Disconnect(ctx, person)
+	owner := c.owner(person)
+	if c.o.Revoker != nil {
+		c.awaitRefresh(ctx, store, owner)
+	}
+	pending := store.Pending(ctx, owner)
+	ended, deleted, err := store.EndByOwner(ctx, owner)
+	c.o.Cache.drop(person)
+	if err != nil {
+		return nil, refusalOf(err)
+	}
+	return &Departure{HadConsent: deleted > 0 || pending == nil, consents: c, ended: ended}, nil
+}
+
+// refreshWait bounds how long a refresh that is under way is waited for.
+const refreshWait = 2 * time.Second
+
+// awaitRefresh keeps others from refreshing the grant that is about to be deleted, by
+// its lease, which ends with it: the platform could otherwise be told with an access
+// token that it has just replaced. Whatever fails, the grant is deleted.
+func (c *Consents) awaitRefresh(ctx context.Context, store *Store, o Owner) {
+	g, err := store.Find(ctx, o)
+	if err != nil || g.Tokens.Refresh.Reveal() == "" {
+		return
+	}
+	wait := newLeaseWait(refreshWait)
+	for {
+		_, err := store.Lease(ctx, g, LeaseRevoke, refreshWait)
+		if !errors.Is(err, ErrLeased) || store.awaitLease(ctx, g, wait) != nil {
+			return
+		}
+	}
+}
+
+// Tell has the platform end what has ended here, where it can be told: also the grants
+// of accounts that were connected before. It takes twice CallTimeout at most, and goes
+// on when the caller leaves. The error is why the platform may not know of it.
+func (d *Departure) Tell(ctx context.Context) error {
+	if d.consents.o.Revoker == nil {
+		return nil
+	}
+	// With many former accounts the caller does not wait for many calls that hang.
+	ctx, cancel := context.WithTimeout(delegation.Detach(ctx), 2*d.consents.o.CallTimeout)
+	defer cancel()
+	var untold []error
+	for _, e := range d.ended {
+		untold = append(untold, d.consents.revoke(ctx, e))
+	}
+	return errors.Join(untold...)
+}
+
+// revoke has the platform end a grant, with a fresh access token where it gives one.
+// Nobody else can spend the refresh token: the row is deleted.
+func (c *Consents) revoke(ctx context.Context, e EndedGrant) error {
+	if e.Err != nil {
+		return delegation.Refuse(delegation.GrantsUnavailable, e.Err)
+	}
+	call, cancel := c.hookContext(ctx)
+	defer cancel()
+	c.freshen(call, e)
+	decoded, err := c.decode(e.Grant)
+	if err != nil {
+		return delegation.Refuse(delegation.GrantsUnavailable, err)
+	}
+	return c.o.Revoker.RevokeGrant(call, decoded)
 }
 
 // freshEnough is the life that an access token has to have left for a platform to be
 // told with it.
 const freshEnough = time.Minute
 
-// revoke has the platform end the grant that a person has, with a fresh access token
-// where it gives one. Nobody spends the refresh token meanwhile.
-func (c *Consents) revoke(ctx context.Context, person delegation.Person) error {
-	store, err := c.store(ctx)
-	if err != nil {
-		return err
-	}
-	g, err := store.Find(ctx, c.owner(person))
-	switch {
-	case errors.Is(err, ErrNotFound), errors.Is(err, ErrConflict):
-		return nil // there is nothing to tell
-	case err != nil:
-		return refusalOf(err)
-	}
-	g = c.freshen(ctx, store, g)
-	l, err := c.leaseForRevocation(ctx, store, g)
-	switch {
-	case errors.Is(err, ErrNotFound):
-		return nil // somebody else has ended it
-	case err != nil:
-		return refusalOf(err)
-	}
-	defer func() { _ = l.Release(ctx) }() // it is deleted in a moment
-	decoded, err := c.decode(l.Grant)
-	if err != nil {
-		return delegation.Refuse(delegation.GrantsUnavailable, err)
-	}
-	call, cancel := c.hookContext(ctx)
-	defer cancel()
-	return c.o.Revoker.RevokeGrant(call, decoded)
-}
-
-// freshen returns a grant with an access token that lives, or as it is if the platform
-// gives none: what it says to that one decides.
-func (c *Consents) freshen(ctx context.Context, store *Store, g *Grant) *Grant {
+// freshen gives a deleted grant an access token that lives, within half of the time
+// that telling may take. If the platform gives none it stays as it is: what it says to
+// that one decides.
+func (c *Consents) freshen(ctx context.Context, e EndedGrant) {
+	g := e.Grant
 	ends := g.Tokens.AccessExpires
-	if c.o.Refresher == nil || g.Tokens.Refresh.Reveal() == "" || g.State == Active && (ends.IsZero() || time.Until(ends) > freshEnough) {
-		return g
+	if c.o.Refresher == nil || g.Tokens.Refresh.Reveal() == "" || g.State != Suspended && (ends.IsZero() || time.Until(ends) > freshEnough) {
+		return
 	}
-	var fresh *Grant
-	var err error
-	if g.State == Active {
-		fresh, err = store.RefreshGrant(ctx, g.Owner, g.Tokens.Access, c.o.CallTimeout, c.refresh)
-	} else {
-		fresh, err = c.refreshSuspended(ctx, store, g)
+	ctx, cancel := context.WithTimeout(ctx, c.o.CallTimeout/2)
+	defer cancel()
+	tokens, err := c.refresh(ctx, g.forProvider(), e.Uncertain)
+	if err != nil || tokens == nil {
+		return
 	}
-	if err != nil {
-		return g
+	if spent := g.Tokens; tokens.Refresh.Reveal() == "" {
+		tokens.Refresh, tokens.RefreshExpires = spent.Refresh, spent.RefreshExpires
 	}
-	return fresh
-}
-
-// leaseForRevocation leases a grant, once whoever is refreshing it is done.
-func (c *Consents) leaseForRevocation(ctx context.Context, store *Store, g *Grant) (*Lease, error) {
-	wait := newLeaseWait(2 * (c.o.CallTimeout + leaseMargin))
-	for {
-		l, err := store.Lease(ctx, g, LeaseRevoke, c.o.CallTimeout)
-		if !errors.Is(err, ErrLeased) {
-			return l, err
-		}
-		if err := store.awaitLease(ctx, g, wait); err != nil {
-			return nil, err
-		}
-	}
+	g.Tokens = *tokens
 }

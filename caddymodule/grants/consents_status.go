@@ -53,17 +53,3 @@ func (c *Consents) State(ctx context.Context, person delegation.Person) (delegat
 		return delegation.ConsentNone, nil, nil
 	}
 }
-
-// Disconnect deletes for good all that a person has consented to, and their flows.
-func (c *Consents) Disconnect(ctx context.Context, person delegation.Person) error {
-	store, err := c.store(ctx)
-	if err != nil {
-		return err
-	}
-	err = store.DeleteByOwner(ctx, c.owner(person))
-	c.o.Cache.drop(person)
-	if err != nil {
-		return refusalOf(err)
-	}
-	return nil
-}

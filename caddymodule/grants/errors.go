@@ -81,9 +81,9 @@ var (
 	// has handed over.
 	ErrProbeRefused = errors.New("grants: the platform does not accept the credential that it has handed over")
 	// ErrOtherAccount is that another account is connected, which a flow for any
-	// browser does not replace: its account may be that of another person who has
-	// opened the link.
-	ErrOtherAccount = errors.New("grants: another account is connected, which a consent flow from another device does not replace")
+	// browser, or of a data source, does not replace: its account may be that of
+	// another person who has opened the link, or used the device before.
+	ErrOtherAccount = errors.New("grants: another account is connected, which a consent flow of this kind does not replace: disconnect first")
 )
 
 // EndedError is that a flow, or the token that was brought to it, has led to

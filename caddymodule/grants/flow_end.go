@@ -85,7 +85,7 @@ func (f *storedFlow) origin() consent.Origin {
 	switch {
 	case f.kind == FlowUpdate:
 		return consent.Update
-	case f.browser == "":
+	case f.browser == "", f.owner.Source != "":
 		return consent.ConnectAnywhere
 	default:
 		return consent.ConnectHere

@@ -243,22 +243,10 @@ func (s *Store) insert(ctx context.Context, tx querier, g *Grant) error {
 }
 
 // DeleteByOwner deletes all grants and flows of an owner, and their pairwise
-// identifier. They cannot be had back
-// from the platform, nor read from the files of the database: if a backup that is
+// identifier. They cannot be had back from the platform, nor read from the files of the database: if a backup that is
 // being made keeps them in use, they are erased after. The error is
 // [ErrUnavailable].
 func (s *Store) DeleteByOwner(ctx context.Context, o Owner) error {
-	err := s.write(ctx, "forgetting a grant", func(ctx context.Context, tx querier) error {
-		for _, table := range []string{"grants", "journeys", "people"} {
-			if err := s.deleteRows(ctx, tx, "DELETE FROM "+table+" WHERE provider = ", o.Provider, " AND source = ", o.Source,
-				" AND person IN ", s.ownerPseudonyms(o), ""); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err == nil {
-		s.eraseBeforeAnswer(ctx)
-	}
+	_, _, err := s.EndByOwner(ctx, o)
 	return err
 }

@@ -35,10 +35,13 @@ func scanGrant(row scanner) (*sealedGrant, error) {
 
 // scanGrants reads all rows, and closes them: their row keys are read by another
 // query.
-func scanGrants(rows *sql.Rows) (all []*sealedGrant, err error) {
+func scanGrants(rows *sql.Rows) ([]*sealedGrant, error) { return scanEach(rows, scanGrant) }
+
+// scanEach is [scanGrants] for rows that are read by scan.
+func scanEach(rows *sql.Rows, scan func(scanner) (*sealedGrant, error)) (all []*sealedGrant, err error) {
 	defer func() { _ = rows.Close() }()
 	for rows.Next() {
-		r, err := scanGrant(rows)
+		r, err := scan(rows)
 		if err != nil {
 			return nil, err
 		}

@@ -51,6 +51,7 @@ var modes = []Mode{
 	})},
 	{"data_500", "The API answers 500.", area(areaData, control.Outage{Status: http.StatusInternalServerError})},
 	{"revoke_500", "The end of a consent is answered 500.", area(areaRevoke, control.Outage{Status: http.StatusInternalServerError})},
+	{"revoke_slow", "The end of a consent is not answered until the mode ends.", area(areaRevoke, control.Outage{Hold: true})},
 	{"register_500", "The call without which there is no data is answered 500.", area(areaRegister, control.Outage{Status: http.StatusInternalServerError})},
 	{"account_500", "Whose a token is is answered 500.", area(areaAccount, control.Outage{Status: http.StatusInternalServerError})},
 	{"discovery_500", "SMART's configuration is answered 500.", area(areaDiscovery, control.Outage{Status: http.StatusInternalServerError})},
