@@ -16,7 +16,7 @@ import (
 // returns it with the cookies that are set.
 func changedCookie(change func(*consent.Cookie), values ...string) (*consent.Cookie, []*http.Cookie) {
 	r, w := httptest.NewRequest(http.MethodGet, "/", nil), httptest.NewRecorder()
-	c := &Connect{own: &connectSource{cookie: consent.HTTPCookie("mydex", true)}}
+	c := &Connect{own: &connectSource{cookie: consent.HTTPCookie("mydex", "", true)}}
 	for _, value := range values {
 		r.Header.Add("Cookie", c.own.cookie.Name+"="+value)
 	}

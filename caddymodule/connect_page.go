@@ -122,7 +122,7 @@ func (v *connectRequest) servePage() error {
 
 // sourcesPage returns the page of all sources with their states.
 func (v *connectRequest) sourcesPage(states map[string]consent.SourceState) *connectpage.SourcesPage {
-	page := &connectpage.SourcesPage{Site: v.site(consent.Overall(states)), User: v.userName(), Outcome: v.outcomeInQuery()}
+	page := &connectpage.SourcesPage{Site: v.site(consent.Overall(states)), User: v.userName(), Outcome: v.outcomeInQuery(states)}
 	for _, s := range v.sources {
 		state := states[s.name]
 		shown := connectpage.Source{
@@ -138,12 +138,24 @@ func (v *connectRequest) sourcesPage(states map[string]consent.SourceState) *con
 }
 
 // outcomeInQuery returns the outcome that [connectRequest.afterFlow] has put into the
-// page's address. Anybody can write another one: what it names is looked up.
-func (v *connectRequest) outcomeInQuery() connectpage.Outcome {
+// page's address. Anybody can write another one into a link: what it names is looked
+// up, and a state that is not the one found is not shown. Without a source it is that
+// of all together.
+func (v *connectRequest) outcomeInQuery(states map[string]consent.SourceState) connectpage.Outcome {
 	query := v.r.URL.Query()
 	outcome := connectpage.Outcome{Code: query.Get(connectParameter)}
+	found := consent.SourceState{Status: consent.Overall(states)}
 	if s := v.sourceNamed(query.Get(sourceParameter)); s != nil {
-		outcome.Title = s.Title
+		outcome.Title, found = s.Title, states[s.name]
+	}
+	switch told := delegation.ConsentStatus(outcome.Code); told {
+	case found.Status:
+	case delegation.ConsentNone:
+		if found.Status != delegation.ConsentEnded || found.Can(consent.CanDisconnect) { // else the vendor has ended it besides
+			return connectpage.Outcome{}
+		}
+	case delegation.ConsentPending, delegation.ConsentConnected, delegation.ConsentUpdate, delegation.ConsentEnded:
+		return connectpage.Outcome{}
 	}
 	return outcome
 }

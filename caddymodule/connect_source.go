@@ -33,7 +33,7 @@ type connectSource struct {
 // provisionSources sets what people can connect.
 func (c *Connect) provisionSources() error {
 	secure := c.baseURL.Scheme == "https"
-	cookie := consent.HTTPCookie(c.Provider, secure)
+	cookie := consent.HTTPCookie(c.Provider, "", secure)
 	if err := cookie.Valid(); err != nil {
 		return fmt.Errorf("provider %q: its name is part of a cookie's: take letters, digits, - and _", c.Provider)
 	}
@@ -47,7 +47,7 @@ func (c *Connect) provisionSources() error {
 		}
 		c.sources = append(c.sources, &connectSource{
 			providerSource: s, name: s.Name, consents: s.consents, apiBase: c.apiBaseOf(s.Name),
-			cookie: consent.HTTPCookie(c.Provider+"."+s.Name, secure),
+			cookie: consent.HTTPCookie(c.Provider, s.Name, secure),
 		})
 	}
 	return nil

@@ -70,6 +70,13 @@ func (s *Source) describe(name string) (*command.Source, error) {
 	if err != nil {
 		return nil, err
 	}
+	preset := new(Source)
+	if all.Preset != "" {
+		if preset, err = presetSource(all.Preset); err != nil {
+			return nil, err
+		}
+	}
+	all.hideSecrets(preset)
 	shown := &command.Source{Name: name, Title: all.Name, Preset: all.Preset, API: all.APIHostURL, Protocol: sources.OAuth2}
 	switch {
 	case all.FHIRBase != "":
@@ -81,10 +88,6 @@ func (s *Source) describe(name string) (*command.Source, error) {
 		shown.Title = name
 	}
 	shown.Ended, _ = sources.ParseEnd(all.Ended) // zero for none
-	all.ClientSecret, all.ClientKey = hideSecret(all.ClientSecret), hideSecret(all.ClientKey)
-	for header, value := range all.APIHeaders {
-		all.APIHeaders[header] = hideSecret(value)
-	}
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)
@@ -94,14 +97,6 @@ func (s *Source) describe(name string) (*command.Source, error) {
 	}
 	shown.Settings = strings.TrimSpace(text.String())
 	return shown, nil
-}
-
-// hideSecret returns a placeholder as it is, and nothing of a secret written out.
-func hideSecret(setting string) string {
-	if setting == "" || strings.HasPrefix(setting, "{") && strings.HasSuffix(setting, "}") {
-		return setting
-	}
-	return "REDACTED"
 }
 
 // keySet returns the public half of a client's key as a JWK Set; client may be nil.

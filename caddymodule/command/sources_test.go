@@ -75,7 +75,7 @@ func TestSourcesCommand(t *testing.T) {
 			"Presets: dexcom, fatsecret",
 		}},
 		{[]string{"show", "withings"}, []string{
-			"# developer.withings.com", "2026", `"client_id": "{env.NOT_SET}"`, `"client_secret": "REDACTED"`, `"X-Key": "{env.NOT_SET_EITHER}"`, `"root": "body"`,
+			"# developer.withings.com", "2026", `"client_id": "{env.NOT_SET}"`, `"client_secret": "set"`, `"action": "requesttoken"`, `"X-Key": "{env.NOT_SET_EITHER}"`, `"root": "body"`,
 		}},
 		{[]string{"show", "polar"}, []string{"source polar {", "after_connect POST /v3/users {"}},
 		{[]string{"jwks", "st_mary", "--provider", "study"}, []string{`"kty": "EC"`, `"crv": "P-384"`}},

@@ -51,14 +51,19 @@ type Cookie struct {
 	ownFlows []ownFlow
 }
 
-// HTTPCookie returns the cookie of a provider's flows, without its value: HttpOnly;
-// Secure and with the prefix __Host- where the site is https, which keeps
-// subdomains from setting it; SameSite=Lax, because the browser comes back from
+// HTTPCookie returns the cookie of the flows of a provider and source, without its
+// value: HttpOnly; Secure and with the prefix __Host- where the site is https, which
+// keeps subdomains from setting it; SameSite=Lax, because the browser comes back from
 // another site. provider is the configured name; [http.Cookie.Valid] tells whether
-// it can be part of a cookie's.
-func HTTPCookie(provider string, secure bool) http.Cookie {
+// it can be part of a cookie's. source is empty for a provider without sources. No two
+// cookies have the same name, even if a provider's has dots: a source's has none.
+func HTTPCookie(provider, source string, secure bool) http.Cookie {
+	name := "delegate_" + provider
+	if source != "" {
+		name = "delegate-source_" + provider + "." + source
+	}
 	//nolint:gosec // Secure wherever the address is https
-	c := http.Cookie{Name: "delegate_" + provider, Path: "/", HttpOnly: true, Secure: secure, SameSite: http.SameSiteLaxMode}
+	c := http.Cookie{Name: name, Path: "/", HttpOnly: true, Secure: secure, SameSite: http.SameSiteLaxMode}
 	if secure {
 		c.Name = "__Host-" + c.Name
 	}

@@ -44,15 +44,23 @@ func TestCookie(t *testing.T) {
 // TestHTTPCookie protects the browser token from scripts, from networks and from
 // subdomains, and lets it come back from the platform's site.
 func TestHTTPCookie(t *testing.T) {
-	c := HTTPCookie("mydex", true)
+	c := HTTPCookie("mydex", "", true)
 	if !c.HttpOnly || !c.Secure || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.Domain != "" || c.Name != "__Host-delegate_mydex" {
 		t.Errorf("https: %+v", c)
 	}
-	if c = HTTPCookie("mydex", false); !c.HttpOnly || c.Secure || c.Name != "delegate_mydex" {
+	if c = HTTPCookie("mydex", "", false); !c.HttpOnly || c.Secure || c.Name != "delegate_mydex" {
 		t.Errorf("http: %+v", c)
 	}
-	if c = HTTPCookie("my dex", true); c.Valid() == nil {
+	if c = HTTPCookie("my dex", "", true); c.Valid() == nil {
 		t.Error("a name that no cookie can have is valid")
+	}
+	names := make(map[string]bool)
+	for _, of := range [][2]string{{"a", ""}, {"a", "b"}, {"a.b", ""}, {"a.b", "c"}, {"a.b.c", ""}, {"source_a.b", ""}, {"-source_a.b", ""}} {
+		c := HTTPCookie(of[0], of[1], true)
+		if names[c.Name] || c.Valid() != nil {
+			t.Errorf("%v: flows of another have the cookie %s as well", of, c.Name)
+		}
+		names[c.Name] = true
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
@@ -53,8 +54,15 @@ func (s *source) checkRead(ctx context.Context, d *delegation.Delegation) (strin
 	if err != nil {
 		return "", err
 	}
-	path, _ := s.upstream.CutMount(d.URI)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.config.API.String()+path, nil)
+	rest, ok := s.upstream.CutMount(d.Path) // which authorize has judged
+	if !ok {
+		return "", delegation.Refuse(delegation.RouteDenied, errors.New("the path names a source and nothing below it"))
+	}
+	address := s.upstream.Scheme + "://" + s.upstream.Host + s.upstream.Prefix + rest
+	if _, query, _ := strings.Cut(d.URI, "?"); query != "" {
+		address += "?" + query
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
 		return "", errors.New("the request cannot be made: check the path of --route")
 	}

@@ -72,6 +72,15 @@ func TestCheckRequest(t *testing.T) {
 			t.Errorf("%d: %s\nwant %s", status, got, want)
 		}
 	}
+	r.onStatus("/v1/x", 200, "{}")
+	judged := &delegation.Delegation{Person: ada, Method: http.MethodGet, Path: "/lab/x", URI: "/other/token?a=b%20c"}
+	before := len(r.asked("/v1/x"))
+	if got := r.findings(delegation.CheckRequest{Delegation: judged, Send: true}); !strings.Contains(got, "read true") {
+		t.Error(got)
+	}
+	if sent := r.asked("/v1/x"); len(sent) != before+1 || sent[before].query != "a=b%20c" {
+		t.Errorf("what is sent is not what was judged: %+v", sent[before:])
+	}
 	d := &delegation.Delegation{Person: ada, Method: http.MethodGet, Path: "/lab/x", Scopes: []string{"ecg"}}
 	if got := r.findings(delegation.CheckRequest{Delegation: d}); !strings.Contains(got, "lab grant false false: consent_required") {
 		t.Error(got)

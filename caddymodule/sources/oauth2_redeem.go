@@ -87,25 +87,52 @@ func (p *oauth2Source) Redeem(ctx context.Context, r *delegation.Redemption) (*d
 	if err != nil {
 		return nil, refusalOfCode(err)
 	}
-	result := &delegation.ConsentResult{Tokens: reply.tokens}
-	if result.Secret, err = p.sealSecret(redirect); err != nil {
+	result, err := p.result(ctx, r, reply, redirect)
+	if err != nil {
+		p.endUnused(ctx, r, reply.tokens, result.Account)
 		return nil, err
+	}
+	return result, nil
+}
+
+// result returns what the tokens of a reply have led to; as far as it was found beside
+// an error. A label that cannot be found is none: the vendor's data can be read all the
+// same.
+func (p *oauth2Source) result(ctx context.Context, r *delegation.Redemption, reply *tokenReply, redirect string) (*delegation.ConsentResult, error) {
+	result := &delegation.ConsentResult{Tokens: reply.tokens}
+	var err error
+	if result.Secret, err = p.sealSecret(redirect); err != nil {
+		return result, err
 	}
 	f := &finder{
 		config: p.config, host: &p.sourceHost, reply: reply, redirect: r.Handed, as: bearer(reply.tokens.Access),
 		secrets: []delegation.Secret{reply.tokens.Access, reply.tokens.Refresh, p.config.ClientSecret},
 	}
 	if result.Account, err = p.account(ctx, f, r.Grant); err != nil {
-		return nil, err
+		return result, err
 	}
 	p.keepRefreshToken(result, r.Grant)
-	if result.Label, err = f.label(ctx); err != nil {
-		return nil, err
-	}
 	if result.Scopes, err = p.granted(ctx, f, r); err != nil {
-		return nil, err
+		return result, err
 	}
-	return result, p.afterConnect(ctx, p.config.AfterConnect, r.Person, p.callValues(&result.Tokens, result.Account), p.send)
+	if err = p.afterConnect(ctx, p.config.AfterConnect, r.Person, p.callValues(&result.Tokens, result.Account), p.send); err != nil {
+		return result, err
+	}
+	result.Label, _ = f.label(ctx) // last: a vendor that is slow to say it holds up nothing that is needed
+	return result, nil
+}
+
+// endUnused has the vendor end a consent that has led to nothing here, where it can be
+// told: the code is spent, and nobody could end it any more. One that stands beside a
+// grant of the person's stays, which vendors may end with it.
+func (p *oauth2Source) endUnused(ctx context.Context, r *delegation.Redemption, tokens delegation.GrantTokens, account string) {
+	revoker, ok := p.hooks().(delegation.GrantRevoker)
+	if !ok || r.Grant != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(delegation.Detach(ctx), delegation.DefaultTimeout)
+	defer cancel()
+	_ = revoker.RevokeGrant(ctx, &delegation.Grant{Person: r.Person, Source: r.Source, Account: account, Tokens: tokens}) // the refusal is what the person needs
 }
 
 // keepRefreshToken has a consent without a refresh token go on with that of the grant
