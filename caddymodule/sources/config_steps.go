@@ -63,6 +63,10 @@ func (l *Lookup) check(setting string, protocol Protocol) error {
 		return fmt.Errorf("%s %q: write the names of members with dots between them", setting, l.Path)
 	case (l.In == InAnswer) != (l.URL != nil):
 		return fmt.Errorf("%s: an address belongs to get, and to nothing else", setting)
+	case l.In == InRedirect && setting != "granted":
+		// Whoever the browser is of writes there what they like, beside their own
+		// code: somebody else's account would be theirs.
+		return fmt.Errorf("%s: the redirect comes from the browser, which can say anything: take it from reply or get", setting)
 	case l.In == InAnswer, l.In == InReply, l.In == InRedirect:
 		return nil
 	case (l.In == InIDToken || l.In == InAccess) && protocol != OAuth1:

@@ -73,6 +73,7 @@ func TestRedeemRefused(t *testing.T) {
 		"another type":          {answer: says(200, inJSON, `{"access_token":"a","token_type":"mac"}`), code: delegation.IssuerUnavailable, words: "token_type"},
 		"no account":            {answer: says(200, inJSON, `{"access_token":"a"}`), code: delegation.IssuerUnavailable, words: "the account is missing"},
 		"an object as account":  {answer: says(200, inJSON, `{"access_token":"a","user":{"id":"canary"}}`), code: delegation.IssuerUnavailable, words: "the account is missing"},
+		"dots as account":       {answer: says(200, inJSON, `{"access_token":"a","user":".."}`), code: delegation.IssuerUnavailable, words: "dots alone"},
 		"a secret as account":   {answer: says(200, inJSON, `{"access_token":"canary-a","user":"x canary-a"}`), code: delegation.IssuerUnavailable, words: "the account is missing"},
 		"another client's id token": {
 			answer: says(200, inJSON, `{"access_token":"a","id_token":"`+jwt(`{"sub":"canary","aud":"other"}`)+`"}`),
