@@ -54,13 +54,14 @@ func reserveCall(c *Call) (a reservedAddress, ok bool) {
 	return a, true
 }
 
-// hostPort returns host and port of a URL, in lower case.
+// hostPort returns host and port of a URL, in lower case, and without the dot that a name
+// may end with: both spellings are the same host.
 func hostPort(u *url.URL) string {
 	port := u.Port()
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443"}[strings.ToLower(u.Scheme)]
 	}
-	return strings.ToLower(u.Hostname()) + ":" + port
+	return strings.ToLower(strings.TrimSuffix(u.Hostname(), ".")) + ":" + port
 }
 
 // readAsPath returns the segments of an escaped path as the most careless server reads
