@@ -195,9 +195,11 @@ type SourceReply struct {
 	OK      string `json:"ok,omitempty"`
 	OKValue string `json:"ok_value,omitempty"`
 
-	// Refused are the values of OK by which the vendor says that it does not accept
-	// the code or refresh token.
-	Refused []string `json:"refused,omitempty"`
+	// RefusedAt is a member of the answer itself, and Refused are its values, by which
+	// the vendor says, with any status below 500, that it does not accept the code or
+	// refresh token. Default: `invalid_grant` as `error`.
+	RefusedAt string   `json:"refused_at,omitempty"`
+	Refused   []string `json:"refused,omitempty"`
 
 	// Access is the access token. Default: `access_token`.
 	Access string `json:"access,omitempty"`

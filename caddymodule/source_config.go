@@ -211,7 +211,7 @@ func (c *SourceCall) call() *sources.Call {
 // reply returns the reply as package sources has it.
 func (r *SourceReply) reply() sources.Reply {
 	return sources.Reply{
-		Root: r.Root, OK: r.OK, OKValue: r.OKValue, Refused: r.Refused, Access: r.Access, Refresh: r.Refresh, Scope: r.Scope,
+		Root: r.Root, OK: r.OK, OKValue: r.OKValue, RefusedAt: r.RefusedAt, Refused: r.Refused, Access: r.Access, Refresh: r.Refresh, Scope: r.Scope,
 		ExpiresIn: r.ExpiresIn, ExpiresUnit: time.Duration(r.ExpiresUnit), ExpiresAt: r.ExpiresAt, ExpiresClaim: r.ExpiresClaim,
 	}
 }

@@ -141,9 +141,11 @@ type Reply struct {
 	// OK is the path of a member of the answer itself, and OKValue its value in a
 	// reply that succeeded; "": the HTTP status says it.
 	OK, OKValue string
-	// Refused are the values of OK that say what invalid_grant does (RFC 6749
-	// section 5.2): the code or refresh token is not accepted.
-	Refused []string
+	// RefusedAt is the path of a member of the answer itself, and Refused are its
+	// values that say what invalid_grant does (RFC 6749 section 5.2), with any status
+	// below 500: the code or refresh token is not accepted.
+	RefusedAt string
+	Refused   []string
 
 	Access, Refresh, Scope string // default: access_token, refresh_token, scope
 

@@ -42,6 +42,11 @@ func TestRedirect(t *testing.T) {
 	}
 }
 
+// likeStrava has a vendor's own errors read as Strava's preset has it.
+func likeStrava(c *Config) {
+	c.Reply = Reply{RefusedAt: "errors.0.resource", Refused: []string{"RefreshToken", "AuthorizationCode"}}
+}
+
 // TestRedeemRefused protects people from losing a flow by a vendor in trouble, and the
 // log from what it says: its word decides, and only a code that it refuses is spent.
 func TestRedeemRefused(t *testing.T) {
@@ -81,11 +86,31 @@ func TestRedeemRefused(t *testing.T) {
 		},
 		"withings, the code": {
 			answer: says(200, inJSON, `{"status":503,"error":"canary"}`),
-			change: func(c *Config) { c.Reply = Reply{Root: "body", OK: "status", OKValue: "0", Refused: []string{"503"}} }, code: delegation.TokenRejected, words: "status says that the code",
+			change: func(c *Config) {
+				c.Reply = Reply{Root: "body", OK: "status", OKValue: "0", RefusedAt: "status", Refused: []string{"503"}}
+			}, code: delegation.TokenRejected, words: "status says that the code",
 		},
 		"withings, trouble": {
 			answer: says(200, inJSON, `{"status":601,"body":{"access_token":"canary"}}`),
-			change: func(c *Config) { c.Reply = Reply{Root: "body", OK: "status", OKValue: "0", Refused: []string{"503"}} }, code: delegation.IssuerUnavailable, words: "status says that it has failed",
+			change: func(c *Config) {
+				c.Reply = Reply{Root: "body", OK: "status", OKValue: "0", RefusedAt: "status", Refused: []string{"503"}}
+			}, code: delegation.IssuerUnavailable, words: "status says that it has failed",
+		},
+		"strava, the code": {
+			answer: says(400, inJSON, `{"message":"canary","errors":[{"resource":"AuthorizationCode","field":"code","code":"invalid"}]}`),
+			change: likeStrava, code: delegation.TokenRejected, words: "errors.0.resource says that the code",
+		},
+		"strava, the client": {
+			answer: says(400, inJSON, `{"message":"canary","errors":[{"resource":"Application","field":"client_id","code":"invalid"}]}`),
+			change: likeStrava, code: delegation.IssuerUnavailable, words: "an error of its own",
+		},
+		"strava, down": {
+			answer: says(502, inJSON, `{"errors":[{"resource":"RefreshToken"}]}`),
+			change: likeStrava, code: delegation.IssuerUnavailable, words: "fails by itself",
+		},
+		"invalid_request for a code": {
+			answer: says(400, inJSON, `{"error":"invalid_request"}`),
+			change: func(c *Config) { c.Reply = Reply{RefusedAt: "error", Refused: []string{"invalid_request"}} }, code: delegation.TokenRejected, words: "error says that the code",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -154,9 +154,10 @@ func TestInvalidGrant(t *testing.T) {
 		"within its grace": {uncertain: true, change: func(c *Config) { c.Grace = 8 * time.Hour }},
 		"never spent":      {uncertain: true, change: func(c *Config) { c.Refresh = RefreshKept }},
 		"withings": {change: func(c *Config) {
-			c.Reply = Reply{OK: "status", OKValue: "0", Refused: []string{"503"}}
+			c.Reply = Reply{OK: "status", OKValue: "0", RefusedAt: "status", Refused: []string{"503"}}
 		}},
-		"paced": {notPaced: true},
+		"strava": {change: likeStrava},
+		"paced":  {notPaced: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -171,6 +172,9 @@ func TestInvalidGrant(t *testing.T) {
 				r.onStatus("/token", 400, `{"error":"invalid_grant"}`)
 				if name == "withings" {
 					r.on("/token", `{"status":503,"body":{},"error":"canary"}`)
+				}
+				if name == "strava" {
+					r.onStatus("/token", 400, `{"message":"Bad Request","errors":[{"resource":"RefreshToken","field":"refresh_token","code":"invalid"}]}`)
 				}
 				time.Sleep(2 * time.Hour)
 				_, err := r.call("/x")
