@@ -38,6 +38,13 @@ func acceptedOf(g *delegation.Grant) *atomic.Pointer[string] {
 	return new(atomic.Pointer[string])
 }
 
+// noteAccepted keeps the path of a success.
+func noteAccepted(to *atomic.Pointer[string], path string) {
+	if at := to.Load(); at == nil || *at != path {
+		to.Store(&path)
+	}
+}
+
 // signer signs our own requests with a token.
 type signer struct {
 	protocol *oauth1Protocol
@@ -89,10 +96,7 @@ func (c *signedCredential) Stale(res *http.Response) bool {
 			c.protocol.clock.Adopt(c.trial)
 			c.trial = nil
 		}
-		if at := c.accepted.Load(); at == nil || *at != c.path {
-			path := c.path
-			c.accepted.Store(&path)
-		}
+		noteAccepted(c.accepted, c.path)
 		return false
 	case status != http.StatusUnauthorized && status != http.StatusBadRequest && status != http.StatusForbidden:
 		return false

@@ -158,6 +158,7 @@ var (
 	_ protocol                  = (*oauth2Source)(nil)
 	_ delegation.Redeemer       = (*oauth2Source)(nil)
 	_ delegation.ConsentProber  = (*oauth2Source)(nil)
+	_ delegation.GrantDecoder   = (*oauth2Source)(nil)
 	_ delegation.GrantRefresher = (*oauth2Source)(nil)
 	_ delegation.GrantRevoker   = revokingOAuth2{}
 )
