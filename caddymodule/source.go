@@ -134,6 +134,10 @@ type Source struct {
 	// Revoke has the vendor end a grant. Default: none.
 	Revoke *SourceCall `json:"revoke,omitempty"`
 
+	// Reserve are paths at the API's host that no request may go to, nor below them,
+	// such as other addresses of the token endpoint. Default: none.
+	Reserve []string `json:"reserve,omitempty"`
+
 	// APIHeaders are added to every data call. Values accept {env.*} and {file.*}.
 	APIHeaders map[string]string `json:"api_headers,omitempty"`
 

@@ -43,7 +43,7 @@ func (s *Source) config(name string, client *SourceClient) (*sources.Config, err
 	}
 	c := &sources.Config{
 		Name: name, Title: all.Name, FHIRBase: all.FHIRBase, Issuer: all.Issuer, ClientID: all.ClientID,
-		ClientAuth: sources.ClientAuth(all.ClientAuth), Scopes: all.Scopes, ScopeSeparator: all.ScopeSeparator,
+		ClientAuth: sources.ClientAuth(all.ClientAuth), Scopes: all.Scopes, ScopeSeparator: all.ScopeSeparator, Reserve: all.Reserve,
 		Covers: sources.Covers(all.Covers), NoPKCE: all.PKCE == "off",
 		AuthorizeParams: all.AuthorizeParams, TokenParams: all.TokenParams, RefreshParams: all.RefreshParams,
 		Refresh: sources.RefreshKind(all.Refresh), RefreshLife: time.Duration(all.RefreshLife), Grace: time.Duration(all.Grace),

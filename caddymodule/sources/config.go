@@ -69,6 +69,9 @@ type Config struct {
 	AfterConnect *Call
 	// Revoke has the vendor end a grant; nil: it offers nothing.
 	Revoke *Call
+	// Reserve are paths at the API's host that no data call may go to, nor below them,
+	// such as other spellings of the token endpoint.
+	Reserve []string
 
 	// APIHeaders are added to every data call.
 	APIHeaders map[string]delegation.Secret

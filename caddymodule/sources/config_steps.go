@@ -36,6 +36,11 @@ func (c *Config) checkSteps() error {
 			}
 		}
 	}
+	for _, path := range c.Reserve {
+		if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, "?#{") || len(readAsPath(path)) == 0 {
+			return fmt.Errorf("reserve %q: write a path below / at the API's host", path)
+		}
+	}
 	for setting, call := range map[string]*Call{"after_connect": c.AfterConnect, "revoke": c.Revoke} {
 		if call == nil {
 			continue

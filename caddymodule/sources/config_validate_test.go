@@ -88,6 +88,8 @@ func TestConfigRefused(t *testing.T) {
 		"label: the redirect comes from": oauth1(func(c *Config) {
 			c.Label = &Lookup{In: InReply, Path: "id", Or: &Lookup{In: InRedirect, Path: "user_id"}}
 		}),
+		`reserve "oauth": write a path`:         oauth2(func(c *Config) { c.Reserve = []string{"/a", "oauth"} }),
+		`reserve "/": write a path`:             oauth2(func(c *Config) { c.Reserve = []string{"/"} }),
 		"label: an address belongs to get":      oauth2(func(c *Config) { c.Label = &Lookup{In: InAnswer, Path: "id"} }),
 		"account: the source's protocol has no": oauth1(func(c *Config) { c.Account = &Lookup{In: InIDToken, Path: "sub"} }),
 		"revoke: auth signed is not of":         oauth2(func(c *Config) { c.Revoke = &Call{Method: "POST", URL: "https://api.lab.example/me", Auth: "signed"} }),

@@ -23,6 +23,17 @@ type reservedAddress struct {
 	// readable lets GET and HEAD through: at /users/{id} a vendor may show a person
 	// by GET, whom DELETE removes.
 	readable bool
+	// below has everything below the path be part of it.
+	below bool
+}
+
+// reservedPaths returns the addresses of [Config.Reserve].
+func (c *Config) reservedPaths() []reservedAddress {
+	all := make([]reservedAddress, len(c.Reserve))
+	for i, path := range c.Reserve {
+		all[i] = reservedAddress{host: hostPort(c.API), path: readAsPath(path), below: true}
+	}
+	return all
 }
 
 // reserve returns the reserved address of a URL; ok is false if there is none.
@@ -85,7 +96,7 @@ func readAsPath(escaped string) []string {
 
 // covers reports whether a request is for the address.
 func (a *reservedAddress) covers(method, host string, path []string) bool {
-	if a.host != host || len(a.path) != len(path) || a.readable && (method == http.MethodGet || method == http.MethodHead) {
+	if a.host != host || len(a.path) > len(path) || len(a.path) < len(path) && !a.below || a.readable && (method == http.MethodGet || method == http.MethodHead) {
 		return false
 	}
 	for i, segment := range a.path {
