@@ -24,6 +24,7 @@ func TestRedirect(t *testing.T) {
 		"any issuer":      {handed: url.Values{"code": {"c"}, "iss": {issuer}}},
 		"the issuer":      {issuer: issuer, handed: url.Values{"code": {"c"}, "iss": {issuer}}},
 		"another issuer":  {issuer: issuer, handed: url.Values{"code": {"c"}, "iss": {issuer + "/canary"}}, code: delegation.ConsentDenied, words: "another iss"},
+		"another's error": {issuer: issuer, handed: url.Values{"error": {"server_error"}, "iss": {"https://evil.example"}}, code: delegation.ConsentDenied, words: "another iss"},
 		"no issuer":       {issuer: issuer, handed: url.Values{"code": {"c"}}, code: delegation.ConsentDenied, words: "another iss"},
 		"two issuers":     {issuer: issuer, handed: url.Values{"code": {"c"}, "iss": {issuer, "https://evil.example"}}, code: delegation.TokenRejected, words: "iss more than once"},
 		"no code":         {handed: url.Values{"state": {"s"}}, code: delegation.TokenRejected, words: "no code"},
