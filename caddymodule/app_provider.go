@@ -104,7 +104,7 @@ func openProvider(name string, guest delegation.Provider, services appServices, 
 // loadState takes from the pool what the provider keeps over reloads. The error is
 // of its sources.
 func (p *provider) loadState(services appServices) error {
-	p.consents = p.newConsents("", &p.guestConsent, services)
+	p.consents = p.newConsents("", "", &p.guestConsent, services)
 	p.allConsents = append(p.allConsents, p.consents)
 	if err := p.loadSources(services); err != nil {
 		return err
@@ -135,10 +135,10 @@ func (p *provider) issuerOf(source string) string {
 // empty name, with the grants in memory from the pool. These are of this account and
 // database alone: a configuration with others, even one that does not load, must
 // neither find these grants nor drop them.
-func (p *provider) newConsents(source string, hooks *guestConsent, services appServices) *grants.Consents {
-	account := fmt.Sprintf("%q %q %q %p", source, p.issuerOf(source), p.traits.BaseURL, services.grantStore)
+func (p *provider) newConsents(source, vendor string, hooks *guestConsent, services appServices) *grants.Consents {
+	account := fmt.Sprintf("%q %q %q %q %p", source, vendor, p.issuerOf(source), p.traits.BaseURL, services.grantStore)
 	o := grants.ConsentsOptions{
-		Provider: p.name, Source: source, Store: services.grantStore,
+		Provider: p.name, Source: source, Vendor: vendor, Store: services.grantStore,
 		Note: func(what delegation.ConsentEvent, who delegation.Person) {
 			p.recordConsent(what, actorPlatform, source, who)
 		},

@@ -134,6 +134,10 @@ type Source struct {
 	// Revoke has the vendor end a grant. Default: none.
 	Revoke *SourceCall `json:"revoke,omitempty"`
 
+	// Reserve are paths at the API's host that no request may go to, nor below them,
+	// such as other addresses of the token endpoint. Default: none.
+	Reserve []string `json:"reserve,omitempty"`
+
 	// APIHeaders are added to every data call. Values accept {env.*} and {file.*}.
 	APIHeaders map[string]string `json:"api_headers,omitempty"`
 
@@ -195,9 +199,11 @@ type SourceReply struct {
 	OK      string `json:"ok,omitempty"`
 	OKValue string `json:"ok_value,omitempty"`
 
-	// Refused are the values of OK by which the vendor says that it does not accept
-	// the code or refresh token.
-	Refused []string `json:"refused,omitempty"`
+	// RefusedAt is a member of the answer itself, and Refused are its values, by which
+	// the vendor says, with any status below 500, that it does not accept the code or
+	// refresh token. Default: `invalid_grant` as `error`.
+	RefusedAt string   `json:"refused_at,omitempty"`
+	Refused   []string `json:"refused,omitempty"`
 
 	// Access is the access token. Default: `access_token`.
 	Access string `json:"access,omitempty"`

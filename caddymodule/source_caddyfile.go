@@ -98,6 +98,8 @@ func (s *Source) parseBlock(d *caddyfile.Dispenser) error {
 			err = s.parseRegion(d)
 		case "scopes":
 			err = parseScopes(d, &s.Scopes)
+		case "reserve":
+			err = parseList(d, &s.Reserve)
 		case "authorize_param":
 			err = parsePair(d, &s.AuthorizeParams)
 		case "token_param":

@@ -45,9 +45,11 @@ func (s *Source) parseReply(d *caddyfile.Dispenser) error {
 			}
 			r.OK, r.OKValue = args[0], args[1]
 		case word == "refused":
-			if err := parseList(d, &r.Refused); err != nil {
-				return err
+			args := d.RemainingArgs()
+			if r.RefusedAt != "" || len(args) < 2 {
+				return d.Err("refused takes a member and its values in an answer that does not accept the code or refresh token, and stands once")
 			}
+			r.RefusedAt, r.Refused = args[0], args[1:]
 		case word == "expires_in":
 			if err := r.parseExpiresIn(d); err != nil {
 				return err
@@ -62,9 +64,6 @@ func (s *Source) parseReply(d *caddyfile.Dispenser) error {
 	}
 	if reflect.ValueOf(r).Elem().IsZero() {
 		return d.Err("reply is empty: say where something is, or remove the block")
-	}
-	if len(r.Refused) > 0 && r.OK == "" {
-		return d.Err("refused are values of the member that ok names: add ok")
 	}
 	s.Reply = r
 	return nil

@@ -43,7 +43,7 @@ func (s *Source) config(name string, client *SourceClient) (*sources.Config, err
 	}
 	c := &sources.Config{
 		Name: name, Title: all.Name, FHIRBase: all.FHIRBase, Issuer: all.Issuer, ClientID: all.ClientID,
-		ClientAuth: sources.ClientAuth(all.ClientAuth), Scopes: all.Scopes, ScopeSeparator: all.ScopeSeparator,
+		ClientAuth: sources.ClientAuth(all.ClientAuth), Scopes: all.Scopes, ScopeSeparator: all.ScopeSeparator, Reserve: all.Reserve,
 		Covers: sources.Covers(all.Covers), NoPKCE: all.PKCE == "off",
 		AuthorizeParams: all.AuthorizeParams, TokenParams: all.TokenParams, RefreshParams: all.RefreshParams,
 		Refresh: sources.RefreshKind(all.Refresh), RefreshLife: time.Duration(all.RefreshLife), Grace: time.Duration(all.Grace),
@@ -211,7 +211,7 @@ func (c *SourceCall) call() *sources.Call {
 // reply returns the reply as package sources has it.
 func (r *SourceReply) reply() sources.Reply {
 	return sources.Reply{
-		Root: r.Root, OK: r.OK, OKValue: r.OKValue, Refused: r.Refused, Access: r.Access, Refresh: r.Refresh, Scope: r.Scope,
+		Root: r.Root, OK: r.OK, OKValue: r.OKValue, RefusedAt: r.RefusedAt, Refused: r.Refused, Access: r.Access, Refresh: r.Refresh, Scope: r.Scope,
 		ExpiresIn: r.ExpiresIn, ExpiresUnit: time.Duration(r.ExpiresUnit), ExpiresAt: r.ExpiresAt, ExpiresClaim: r.ExpiresClaim,
 	}
 }

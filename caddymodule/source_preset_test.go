@@ -55,7 +55,7 @@ func TestPresetQuirks(t *testing.T) {
 	if a := strava.Account; a.In != sources.InReply || a.Or.In != sources.InAnswer || a.Or.URL.String() != "https://www.strava.com/api/v3/athlete" || a.Or.Or != nil {
 		t.Errorf("strava: account %+v", a)
 	}
-	if strava.Granted.In != sources.InRedirect || strava.Reply.ExpiresAt != "expires_at" || strava.Revoke.Form["token"] != "{access}" {
+	if len(strava.Reserve) != 2 || strava.Granted.In != sources.InRedirect || strava.Reply.ExpiresAt != "expires_at" || strava.Reply.RefusedAt != "errors.0.resource" || strava.Revoke.Form["token"] != "{access}" {
 		t.Errorf("strava: %+v", strava)
 	}
 	polar := presetConfig(t, Source{Preset: "polar"})

@@ -19,7 +19,7 @@ import (
 
 // renamedSource is a source that had another name before.
 const renamedSource = `
-		source google_health {
+		source city_lab google_health {
 			client_id     app
 			client_secret secret
 		}

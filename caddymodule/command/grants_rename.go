@@ -27,7 +27,8 @@ leaves them behind. The new name has to be configured, and the old one must not
 be any more. Each grant is sealed anew. It may be interrupted and run again.
 
 With --provider it is a source of that provider that was renamed: rename
---provider study fitbit google_health.
+--provider study lab city_lab. Its users have to connect again if that is
+another vendor's: nobody's tokens are sent to another one.
 
 Be sure that it is the same account at the same platform: a provider of another
 one would send its members' keys there.`,

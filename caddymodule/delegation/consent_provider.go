@@ -97,7 +97,8 @@ type Redeemer interface {
 	// query of a redirect, or the fields of what a page has posted to /redeem. The
 	// error is a [*Refusal], such as token_rejected if there is none. After
 	// consent_denied the flow has ended: that is for a redirect of another issuer
-	// (iss, RFC 9207 section 2.4). One with the parameter error does not come here.
+	// (iss, RFC 9207 section 2.4). Of one with the parameter error nothing but that
+	// counts.
 	OneTimeToken(handed url.Values) (Secret, error)
 
 	// Redeem exchanges it. It is called by one at a time for each token, on

@@ -21,6 +21,9 @@ type Grant struct {
 	// Source is the data source that was connected, for providers with several;
 	// empty otherwise.
 	Source string
+	// Vendor is the [Source.Vendor] that the source had when the person consented.
+	// A provider meets no grant of another.
+	Vendor string
 
 	// Account is who the person is at the platform.
 	Account string

@@ -45,6 +45,11 @@ type Source struct {
 	NoScopes bool
 	// Issuer is the token endpoint, as in [Traits].
 	Issuer string
+	// Vendor names where the source's tokens may be sent, such as the origins of its
+	// token endpoint and API. Grants keep it: one that was made with another Vendor is
+	// not used, and its person is asked to connect again. Empty for a source whose
+	// hooks send nothing of a grant to an address of the settings.
+	Vendor string
 	// HTTP are the operator's settings for connections to the source; nil: those of
 	// the [Traits].
 	HTTP *HTTP

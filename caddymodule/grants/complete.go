@@ -168,7 +168,7 @@ func (s *Store) resultAndInUse(ctx context.Context, db querier, f *storedFlow) (
 	}
 	r := f.result
 	return &Grant{
-		ID: newID(), Owner: f.owner, Account: r.Account, Label: r.Label, Scopes: r.Scopes, State: Active,
+		ID: newID(), Owner: f.owner, Account: r.Account, Label: r.Label, Scopes: r.Scopes, Vendor: r.Vendor, State: Active,
 		Secret: delegation.NewSecret(string(r.Secret)), Tokens: r.Tokens.tokens(),
 		Created: f.judged, Changed: f.judged, sequence: r.Sequence,
 	}, inUse, nil

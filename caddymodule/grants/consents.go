@@ -17,6 +17,10 @@ type ConsentsOptions struct {
 	// Provider is the provider's configured name, and Source the data source, for
 	// providers with several.
 	Provider, Source string
+	// Vendor is where the tokens of grants may be sent, as the configuration has it
+	// now, see [delegation.Source.Vendor]. A grant of another vendor is not given to the
+	// provider; "" for one without.
+	Vendor string
 	// Store is the database. It is opened when it is first needed.
 	Store *LazyStore
 	// Cache are the grants in memory.
@@ -89,8 +93,26 @@ func (c *Consents) decode(g *Grant) (*delegation.Grant, error) {
 	return c.decodeForProvider(g.forProvider())
 }
 
-// decodeForProvider sets the decoded value of a grant that nobody else has.
+// errOtherVendor is the refusal of a grant whose tokens are those of another vendor than
+// the source has now: its addresses were changed, or its name is another source's. They
+// must not be sent there.
+var errOtherVendor = delegation.Refuse(delegation.ConsentRequired,
+	errors.New("what the user consented to is of another vendor: since then the addresses of the source were changed, or grants of another source were renamed to it; they have to connect again"))
+
+// refusalOfDecoding returns the refusal for a grant that decode does not return.
+func refusalOfDecoding(err error) *delegation.Refusal {
+	if errors.Is(err, errOtherVendor) {
+		return errOtherVendor
+	}
+	return delegation.Refuse(delegation.GrantsUnavailable, err)
+}
+
+// decodeForProvider sets the decoded value of a grant that nobody else has. All grants
+// that a provider meets come from here. The error is errOtherVendor, or the provider's.
 func (c *Consents) decodeForProvider(decoded *delegation.Grant) (*delegation.Grant, error) {
+	if decoded.Vendor != c.o.Vendor {
+		return nil, errOtherVendor
+	}
 	if c.o.Decoder == nil {
 		return decoded, nil
 	}

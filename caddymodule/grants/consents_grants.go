@@ -69,15 +69,17 @@ func (c *Consents) load(ctx context.Context, person delegation.Person, since uin
 // keep keeps a grant in memory whose reading began when the person's dropCount was
 // since, or drops the one in memory if there is none. The error is a refusal.
 func (c *Consents) keep(person delegation.Person, g *Grant, err error, began time.Time, since uint64) (*delegation.Grant, error) {
-	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrConflict) {
+	var decoded *delegation.Grant
+	if err == nil {
+		if decoded, err = c.decode(g); err != nil {
+			err = refusalOfDecoding(err)
+		}
+	}
+	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrConflict) || errors.Is(err, errOtherVendor) {
 		c.o.Cache.store.Delete(person, cacheKey(person))
 	}
 	if err != nil {
 		return nil, refusalOf(err)
-	}
-	decoded, err := c.decode(g)
-	if err != nil {
-		return nil, delegation.Refuse(delegation.GrantsUnavailable, err)
 	}
 	cached := &cachedGrant{grant: decoded, readAt: began, refreshedAt: began}
 	if known, ok := c.o.Cache.get(person); ok && known.grant.ID == decoded.ID {

@@ -148,3 +148,23 @@ func TestDenied(t *testing.T) {
 		}
 	})
 }
+
+// TestDeniedByOtherIssuer protects the operator from what another issuer says of the client
+// and the platform in an error response (RFC 9207 section 2.4).
+func TestDeniedByOtherIssuer(t *testing.T) {
+	each(t, func(t *testing.T, at Options) {
+		d := newDesk(t, at, "redirect")
+		for issuer, want := range map[string]delegation.Code{
+			"": delegation.CredentialsRejected, "https://platform.test": delegation.CredentialsRejected, "https://evil.test": delegation.ConsentDenied,
+		} {
+			query := url.Values{"error": {"unauthorized_client"}}
+			if issuer != "" {
+				query.Set("iss", issuer)
+			}
+			_, err := d.returns("alice", d.begun("alice"), query)
+			if code(err) != want || errors.Is(err, errOtherIssuer) != (want == delegation.ConsentDenied) {
+				t.Errorf("%q: %v", issuer, err)
+			}
+		}
+	})
+}

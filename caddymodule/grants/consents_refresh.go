@@ -36,7 +36,7 @@ func (c *Consents) Refresh(ctx context.Context, person delegation.Person, refuse
 		g, err := store.RefreshGrant(ctx, c.owner(person), refused, c.o.CallTimeout, func(ctx context.Context, g *delegation.Grant, uncertain bool) (*delegation.GrantTokens, error) {
 			decoded, err := c.decodeForProvider(g)
 			if err != nil {
-				return nil, errors.Join(delegation.Refuse(delegation.GrantsUnavailable, err), delegation.ErrNotSent)
+				return nil, errors.Join(refusalOfDecoding(err), delegation.ErrNotSent)
 			}
 			return spend(ctx, decoded, uncertain)
 		})
@@ -83,7 +83,7 @@ func (c *Consents) refreshSuspended(ctx context.Context, store *Store, g *Grant)
 func (c *Consents) refresh(ctx context.Context, g *delegation.Grant, uncertain bool) (*delegation.GrantTokens, error) {
 	decoded, err := c.decodeForProvider(g)
 	if err != nil {
-		return nil, errors.Join(delegation.Refuse(delegation.GrantsUnavailable, err), delegation.ErrNotSent)
+		return nil, errors.Join(refusalOfDecoding(err), delegation.ErrNotSent)
 	}
 	return c.o.Refresher.RefreshGrant(ctx, decoded, uncertain)
 }

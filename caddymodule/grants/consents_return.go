@@ -36,7 +36,7 @@ func (c *Consents) HandleReturn(ctx context.Context, r ReturnRequest) (first boo
 		return c.complete(ctx, r)
 	}
 	if denied := denial(r.Query); denied != nil {
-		return c.deny(ctx, r, denied)
+		return c.deny(ctx, r, c.ofOtherIssuer(r.Query, denied))
 	}
 	if c.o.Redeemer == nil {
 		return c.complete(ctx, r)
@@ -60,6 +60,22 @@ func (c *Consents) HandleReturn(ctx context.Context, r ReturnRequest) (first boo
 	default:
 		return done.isFirst(), done.err
 	}
+}
+
+// ofOtherIssuer returns the refusal for an error response, which may be of another issuer
+// than the platform's: what it says of the client and the platform is not believed then
+// (RFC 9207 section 2.4).
+func (c *Consents) ofOtherIssuer(query url.Values, denied *delegation.Refusal) *delegation.Refusal {
+	if c.o.Redeemer == nil {
+		return denied
+	}
+	if _, err := c.o.Redeemer.OneTimeToken(query); err != nil {
+		// Any other is that there is no code.
+		if refusal := delegation.AsRefusal(err); refusal.Code == delegation.ConsentDenied {
+			return refusal
+		}
+	}
+	return denied
 }
 
 // denial returns the refusal for an error response of the platform's (RFC 6749
@@ -215,5 +231,5 @@ func (c *Consents) pendingResult(r *delegation.ConsentResult) (PendingResult, er
 	if r == nil || r.Account == "" || len(r.Account) > maxAccount {
 		return PendingResult{}, c.faultOf("returned an account of no or more than 1024 bytes")
 	}
-	return PendingResult{Account: r.Account, Label: r.Label, Scopes: r.Scopes, Secret: r.Secret, Tokens: r.Tokens, Reply: r.Reply}, nil
+	return PendingResult{Account: r.Account, Label: r.Label, Scopes: r.Scopes, Vendor: c.o.Vendor, Secret: r.Secret, Tokens: r.Tokens, Reply: r.Reply}, nil
 }

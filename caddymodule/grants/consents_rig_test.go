@@ -54,7 +54,12 @@ func (*platform) ReadCallback(_ context.Context, r *http.Request) (*delegation.C
 	}, nil
 }
 
+var errOtherIssuer = errors.New("another issuer")
+
 func (*platform) OneTimeToken(handed url.Values) (delegation.Secret, error) {
+	if handed.Has("iss") && handed.Get("iss") != "https://platform.test" {
+		return delegation.Secret{}, delegation.Refuse(delegation.ConsentDenied, errOtherIssuer)
+	}
 	if len(handed["code"]) != 1 || handed.Get("code") == "" {
 		return delegation.Secret{}, delegation.Refuse(delegation.TokenRejected, errors.New("there is no code"))
 	}

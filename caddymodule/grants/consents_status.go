@@ -28,7 +28,7 @@ func (c *Consents) State(ctx context.Context, person delegation.Person) (delegat
 	if err == nil {
 		grant = g.forProvider()
 	}
-	suspended := err == nil && g.State != Active
+	suspended := err == nil && (g.State != Active || g.Vendor != c.o.Vendor)
 	if suspended {
 		_, err = c.Get(ctx, person) // joins the calls that probe it
 	}

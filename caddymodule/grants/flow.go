@@ -106,6 +106,8 @@ type PendingResult struct {
 	Account, Label string
 	// Scopes are those that were granted; nil if the platform does not say.
 	Scopes []string
+	// Vendor is that of [ConsentsOptions] of who has redeemed.
+	Vendor string
 	// Secret is the value that the provider keeps, such as a credential.
 	Secret delegation.Secret
 	// Tokens are those of OAuth; may be zero.

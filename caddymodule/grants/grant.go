@@ -51,6 +51,8 @@ type Grant struct {
 	Account, Label string
 	// Scopes are those that were granted; nil if the platform does not say.
 	Scopes []string
+	// Vendor is that of [ConsentsOptions] when the person consented.
+	Vendor string
 	// State says whether the grant is used.
 	State State
 	// Secret is the provider's value, such as a member key with all that belongs to

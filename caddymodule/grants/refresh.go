@@ -88,7 +88,7 @@ func (s *Store) RefreshGrant(ctx context.Context, o Owner, refused delegation.Se
 // forProvider returns the grant as the contract has it, without a decoded value.
 func (g *Grant) forProvider() *delegation.Grant {
 	return &delegation.Grant{
-		ID: g.ID, Version: g.Version, Person: g.Person, Source: g.Source, Account: g.Account, Label: g.Label, Scopes: g.Scopes,
+		ID: g.ID, Version: g.Version, Person: g.Person, Source: g.Source, Vendor: g.Vendor, Account: g.Account, Label: g.Label, Scopes: g.Scopes,
 		Secret: g.Secret, Tokens: g.Tokens, Suspended: g.State != Active, Created: g.Created, Changed: g.Changed,
 	}
 }

@@ -16,6 +16,7 @@ type sealedOwner struct {
 	Account  string   `json:"account,omitempty"`
 	Label    string   `json:"label,omitempty"`  // of a grant: how the account is shown
 	Scopes   []string `json:"scopes,omitzero"`  // of a grant: those that were granted; none is not the same as no word of it
+	Vendor   string   `json:"vendor,omitempty"` // of a grant: see [Grant.Vendor]
 	Sequence int64    `json:"told,omitempty"`   // of a grant: when it was handed over, see [Store.nextSequence]
 	Kind     FlowKind `json:"kind,omitempty"`   // of a flow
 	Mode     FlowMode `json:"mode,omitempty"`   // of a flow; empty: by callback
@@ -39,7 +40,7 @@ func (s *Store) sealGrant(ctx context.Context, tx querier, g *Grant) (*sealedCol
 		return nil, err
 	}
 	owner := newSealedOwner(g.Owner, "")
-	owner.Account, owner.Label, owner.Scopes, owner.Sequence = g.Account, g.Label, g.Scopes, g.sequence
+	owner.Account, owner.Label, owner.Scopes, owner.Vendor, owner.Sequence = g.Account, g.Label, g.Scopes, g.Vendor, g.sequence
 	sealed := &sealedColumns{secret: k.seal([]byte(g.Secret.Reveal()), g.secretAAD()...), tokens: []byte{}} // a driver takes nil for NULL
 	if sealed.owner, err = k.sealJSON(owner, g.ownerAAD()...); err != nil {
 		return nil, err
@@ -63,13 +64,14 @@ func (g *Grant) tokensAAD() []string {
 	return []string{"tokens of grant", g.Provider, g.Source, g.ID, g.Realm, g.Subject, g.Slot, g.Account}
 }
 
-// openOwner opens a grant's column owner into its Owner, Account, Label and Scopes.
+// openOwner opens a grant's column owner into its Owner, Account, Label, Scopes and Vendor.
 func (g *Grant) openOwner(k *rowKey, sealed []byte) error {
 	var who sealedOwner
 	if err := k.openJSON(sealed, &who, g.ownerAAD()...); err != nil {
 		return err
 	}
-	g.Owner, g.Account, g.Label, g.Scopes, g.sequence = who.toOwner(g.Provider, g.Source), who.Account, who.Label, who.Scopes, who.Sequence
+	g.Owner, g.Account, g.Label, g.Scopes = who.toOwner(g.Provider, g.Source), who.Account, who.Label, who.Scopes
+	g.Vendor, g.sequence = who.Vendor, who.Sequence
 	return nil
 }
 

@@ -17,6 +17,7 @@ type storedResult struct {
 	Account  string            `json:"account,omitempty"`
 	Label    string            `json:"label,omitempty"`
 	Scopes   []string          `json:"scopes,omitzero"`
+	Vendor   string            `json:"vendor,omitempty"`
 	Secret   []byte            `json:"secret,omitempty"` // bytes, because JSON replaces what is not UTF-8
 	Tokens   storedTokens      `json:"tokens,omitzero"`
 	Reply    map[string]string `json:"reply,omitempty"`
@@ -48,7 +49,7 @@ func (t storedResult) outcome() error { return outcomeNames[t.Outcome] }
 
 func newStoredResult(r PendingResult) storedResult {
 	return storedResult{
-		Account: r.Account, Label: r.Label, Scopes: r.Scopes, Secret: []byte(r.Secret.Reveal()), Tokens: newStoredTokens(r.Tokens), Reply: r.Reply,
+		Account: r.Account, Label: r.Label, Scopes: r.Scopes, Vendor: r.Vendor, Secret: []byte(r.Secret.Reveal()), Tokens: newStoredTokens(r.Tokens), Reply: r.Reply,
 	}
 }
 

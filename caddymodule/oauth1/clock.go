@@ -33,16 +33,50 @@ func (c *Clock) Timestamp() int64 {
 // tolerance from what the clock gives, or by more than a day from the machine's, is
 // ignored; changed reports whether it was not.
 func (c *Clock) Correct(vendor time.Time, tolerance time.Duration) (changed bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	now := time.Now()
-	skew := vendor.Sub(now)
-	given := time.Unix(max(c.last, now.Add(c.skew).Unix()), 0)
-	if skew.Abs() > maxSkew || vendor.Sub(given).Abs() < tolerance {
+	trial := c.Trial(vendor, tolerance)
+	if trial == nil {
 		return false
 	}
-	c.skew, c.last = skew, 0
+	c.Adopt(trial)
 	return true
+}
+
+// Trial returns a clock that is set as [Clock.Correct] would set this one, which stays
+// as it is; nil for a date that is ignored. One answer with a date that is not the
+// vendor's time must not change everybody's timestamps.
+func (c *Clock) Trial(vendor time.Time, tolerance time.Duration) *Clock {
+	now := time.Now()
+	skew := vendor.Sub(now)
+	if skew.Abs() > maxSkew || vendor.Sub(time.Unix(c.at(now), 0)).Abs() < tolerance {
+		return nil
+	}
+	return &Clock{skew: skew}
+}
+
+// adopted is the difference below which two clocks are the same one.
+const adopted = 5 // seconds
+
+// Adopt sets the clock as a trial that the vendor has accepted. One that shows the same
+// changes nothing, so that many trials at a time do not have timestamps decrease.
+func (c *Clock) Adopt(trial *Clock) {
+	now := time.Now()
+	theirs := trial.at(now)
+	if ours := c.at(now); ours-theirs < adopted && theirs-ours < adopted {
+		return
+	}
+	trial.mu.Lock()
+	skew, last := trial.skew, trial.last
+	trial.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.skew, c.last = skew, last
+}
+
+// at returns the timestamp that the clock gives next.
+func (c *Clock) at(now time.Time) int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return max(c.last, now.Add(c.skew).Unix())
 }
 
 // Close implements [io.Closer]: there is nothing to end.

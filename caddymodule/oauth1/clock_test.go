@@ -36,5 +36,20 @@ func TestClock(t *testing.T) {
 		at(620, "later")
 		c.Correct(time.Now().Add(48*time.Hour), 5*time.Second)
 		at(620, "refused by a vendor with a date from nowhere")
+
+		early, late := c.Trial(time.Now().Add(-time.Hour), 5*time.Second), c.Trial(time.Now().Add(-time.Hour), 5*time.Second)
+		at(620, "while a trial is under way")
+		time.Sleep(3 * time.Second)
+		if got := late.Timestamp() - start; got != 20-3600+3 {
+			t.Errorf("the trial gives %d", got)
+		}
+		c.Adopt(late)
+		at(20-3600+3, "when the vendor has accepted the trial")
+		c.last++
+		c.Adopt(early)
+		at(20-3600+4, "after another trial of the same time: timestamps do not decrease")
+		if c.Trial(time.Now().Add(-time.Hour), 5*time.Second) != nil {
+			t.Error("a date that is the clock's own is tried")
+		}
 	})
 }

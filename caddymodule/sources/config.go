@@ -69,6 +69,9 @@ type Config struct {
 	AfterConnect *Call
 	// Revoke has the vendor end a grant; nil: it offers nothing.
 	Revoke *Call
+	// Reserve are paths at the API's host that no data call may go to, nor below them,
+	// such as other spellings of the token endpoint.
+	Reserve []string
 
 	// APIHeaders are added to every data call.
 	APIHeaders map[string]delegation.Secret
@@ -141,9 +144,11 @@ type Reply struct {
 	// OK is the path of a member of the answer itself, and OKValue its value in a
 	// reply that succeeded; "": the HTTP status says it.
 	OK, OKValue string
-	// Refused are the values of OK that say what invalid_grant does (RFC 6749
-	// section 5.2): the code or refresh token is not accepted.
-	Refused []string
+	// RefusedAt is the path of a member of the answer itself, and Refused are its
+	// values that say what invalid_grant does (RFC 6749 section 5.2), with any status
+	// below 500: the code or refresh token is not accepted.
+	RefusedAt string
+	Refused   []string
 
 	Access, Refresh, Scope string // default: access_token, refresh_token, scope
 

@@ -23,7 +23,7 @@ func (c *Config) fingerprint() string {
 			fmt.Sprintf("%q", c.Reply), string(c.Refresh), c.RefreshLife.String(), c.Grace.String(),
 			c.Signature, strconv.FormatBool(c.CallbackAtAuthorize), strconv.FormatBool(c.SignatureInQuery), strconv.FormatBool(c.AllowPrivate),
 		},
-		c.Scopes, pairs(c.AuthorizeParams), pairs(c.TokenParams), pairs(c.RefreshParams),
+		c.Scopes, c.Reserve, pairs(c.AuthorizeParams), pairs(c.TokenParams), pairs(c.RefreshParams),
 		c.Account.parts(), c.Label.parts(), c.Granted.parts(), c.AfterConnect.parts(), c.Revoke.parts(),
 	}
 	if c.APIRefused != nil {

@@ -36,6 +36,11 @@ func (c *Config) checkSteps() error {
 			}
 		}
 	}
+	for _, path := range c.Reserve {
+		if !strings.HasPrefix(path, "/") || strings.ContainsAny(path, "?#{") || len(readAsPath(path)) == 0 {
+			return fmt.Errorf("reserve %q: write a path below / at the API's host", path)
+		}
+	}
 	for setting, call := range map[string]*Call{"after_connect": c.AfterConnect, "revoke": c.Revoke} {
 		if call == nil {
 			continue
@@ -63,6 +68,10 @@ func (l *Lookup) check(setting string, protocol Protocol) error {
 		return fmt.Errorf("%s %q: write the names of members with dots between them", setting, l.Path)
 	case (l.In == InAnswer) != (l.URL != nil):
 		return fmt.Errorf("%s: an address belongs to get, and to nothing else", setting)
+	case l.In == InRedirect && setting != "granted":
+		// Whoever the browser is of writes there what they like, beside their own
+		// code: somebody else's account would be theirs.
+		return fmt.Errorf("%s: the redirect comes from the browser, which can say anything: take it from reply or get", setting)
 	case l.In == InAnswer, l.In == InReply, l.In == InRedirect:
 		return nil
 	case (l.In == InIDToken || l.In == InAccess) && protocol != OAuth1:

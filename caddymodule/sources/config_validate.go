@@ -176,7 +176,7 @@ func (c *Config) checkParams() error {
 func (c *Config) checkReply() error {
 	r, ends := c.Reply, 0
 	for name, path := range map[string]string{
-		"root": r.Root, "ok": r.OK, "access": r.Access, "refresh": r.Refresh, "scope": r.Scope,
+		"root": r.Root, "ok": r.OK, "refused": r.RefusedAt, "access": r.Access, "refresh": r.Refresh, "scope": r.Scope,
 		"expires_in": r.ExpiresIn, "expires_at": r.ExpiresAt, "expires_claim": r.ExpiresClaim,
 	} {
 		if path != "" && !memberPath.MatchString(path) {
@@ -185,6 +185,9 @@ func (c *Config) checkReply() error {
 		if path != "" && strings.HasPrefix(name, "expires_") {
 			ends++
 		}
+	}
+	if (r.RefusedAt == "") != (len(r.Refused) == 0) {
+		return errors.New("reply refused: name a member, and its values in an answer that does not accept the code or refresh token")
 	}
 	if ends > 1 {
 		return errors.New("reply: write one of expires_in, expires_at and expires_claim")

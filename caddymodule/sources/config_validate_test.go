@@ -84,9 +84,15 @@ func TestConfigRefused(t *testing.T) {
 		"grace is of a refresh token":            oauth2(func(c *Config) { c.Grace, c.Refresh = time.Hour, RefreshKept }),
 		"refresh_life is of a refresh token":     oauth2(func(c *Config) { c.RefreshLife, c.Refresh = time.Hour, RefreshNone }),
 		"account: an address belongs to get":     oauth2(func(c *Config) { c.Account = &Lookup{In: InReply, URL: api, Path: "id"} }),
-		"label: an address belongs to get":       oauth2(func(c *Config) { c.Label = &Lookup{In: InAnswer, Path: "id"} }),
-		"account: the source's protocol has no":  oauth1(func(c *Config) { c.Account = &Lookup{In: InIDToken, Path: "sub"} }),
-		"revoke: auth signed is not of":          oauth2(func(c *Config) { c.Revoke = &Call{Method: "POST", URL: "https://api.lab.example/me", Auth: "signed"} }),
+		"account: the redirect comes from":       oauth2(func(c *Config) { c.Account = &Lookup{In: InRedirect, Path: "user_id"} }),
+		"label: the redirect comes from": oauth1(func(c *Config) {
+			c.Label = &Lookup{In: InReply, Path: "id", Or: &Lookup{In: InRedirect, Path: "user_id"}}
+		}),
+		`reserve "oauth": write a path`:         oauth2(func(c *Config) { c.Reserve = []string{"/a", "oauth"} }),
+		`reserve "/": write a path`:             oauth2(func(c *Config) { c.Reserve = []string{"/"} }),
+		"label: an address belongs to get":      oauth2(func(c *Config) { c.Label = &Lookup{In: InAnswer, Path: "id"} }),
+		"account: the source's protocol has no": oauth1(func(c *Config) { c.Account = &Lookup{In: InIDToken, Path: "sub"} }),
+		"revoke: auth signed is not of":         oauth2(func(c *Config) { c.Revoke = &Call{Method: "POST", URL: "https://api.lab.example/me", Auth: "signed"} }),
 		"after_connect: auth bearer is not of": oauth1(func(c *Config) {
 			c.AfterConnect = &Call{Method: "POST", URL: "https://api.lab.example/me", Auth: "bearer"}
 		}),

@@ -137,9 +137,10 @@ func (f *finder) account(ctx context.Context) (string, error) {
 		return "", err
 	}
 	account, ok := textAt(map[string]any{"": value}, "")
-	if !ok || !delegation.IsLine(account, maxAccount) || f.holdsSecret(account) {
+	// A segment of dots would be another address in a call with {account} in its path.
+	if !ok || account == "." || account == ".." || !delegation.IsLine(account, maxAccount) || f.holdsSecret(account) {
 		return "", delegation.Refuse(delegation.IssuerUnavailable,
-			fmt.Errorf("the account is missing, or no number or text of 1 to %d bytes without control characters: check where the source looks for it", maxAccount))
+			fmt.Errorf("the account is missing, or no number or text of 1 to %d bytes without control characters, or dots alone: check where the source looks for it", maxAccount))
 	}
 	return account, nil
 }

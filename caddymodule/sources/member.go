@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"strconv"
 	"strings"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/oauth"
@@ -15,7 +16,8 @@ import (
 // maxToken bounds a code or token, in bytes.
 const maxToken = 8 << 10
 
-// memberAt returns the member at a path of names with dots between them. A name that
+// memberAt returns the member at a path of names with dots between them; for an item of a
+// list the name is its number, from 0. A name that
 // has dots itself, such as a claim that is an address, is found by its whole. ok is
 // false if there is none, or null.
 func memberAt(all map[string]any, path string) (value any, ok bool) {
@@ -27,11 +29,28 @@ func memberAt(all map[string]any, path string) (value any, ok bool) {
 	if !more {
 		return value, value != nil
 	}
-	below, ok := value.(map[string]any)
-	if !ok {
+	return memberBelow(value, rest)
+}
+
+// memberBelow is [memberAt] for a value that is an object or a list.
+func memberBelow(value any, path string) (any, bool) {
+	switch value := value.(type) {
+	case map[string]any:
+		return memberAt(value, path)
+	case []any:
+		number, rest, more := strings.Cut(path, ".")
+		i, err := strconv.Atoi(number)
+		switch {
+		case err != nil || i < 0 || i >= len(value):
+			return nil, false
+		case more:
+			return memberBelow(value[i], rest)
+		default:
+			return value[i], value[i] != nil
+		}
+	default:
 		return nil, false
 	}
-	return memberAt(below, rest)
 }
 
 // textAt returns a string or number as text. A number is written in full: 1e3 is

@@ -61,7 +61,7 @@ func (p *oauth1Protocol) open(h sourceHost) {
 
 // reserved implements [protocol].
 func (p *oauth1Protocol) reserved(context.Context) ([]reservedAddress, error) {
-	var all []reservedAddress
+	all := p.config.reservedPaths()
 	for _, u := range []*url.URL{p.config.RequestTokenURL, p.config.AuthURL, p.config.TokenURL} {
 		if a, ok := reserve(u); ok {
 			all = append(all, a)

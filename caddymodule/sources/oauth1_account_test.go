@@ -20,7 +20,6 @@ func (r *signedRig) redeemed(g *delegation.Grant) (*delegation.ConsentResult, er
 		r.t.Fatal(err)
 	}
 	handed := redirected(canaryRequestToken, canaryVerifier)
-	handed.Set("user_nsid", "nsid")
 	result, err := r.redeem(page, handed, g)
 	r.code(err)
 	return result, err
@@ -37,7 +36,6 @@ func TestOAuth1Account(t *testing.T) {
 		account, label, code string
 	}{
 		"reply":      {func(c *Config) { c.Account = &Lookup{In: InReply, Path: "userid"} }, "4711", "", ""},
-		"redirect":   {func(c *Config) { c.Account = &Lookup{In: InRedirect, Path: "user_nsid"} }, "nsid", "", ""},
 		"call":       {func(c *Config) { c.Account, c.Label = me(c, "user.id"), me(c, "user.name") }, "9007199254740993", "Ada", ""},
 		"or":         {func(c *Config) { c.Account = &Lookup{In: InReply, Path: "no", Or: me(c, "user.id")} }, "9007199254740993", "", ""},
 		"none there": {func(c *Config) { c.Account = me(c, "user.no") }, "", "", "issuer_unavailable"},

@@ -19,6 +19,9 @@ type signedCredential struct {
 
 	path    string         // of the request that was signed last
 	problem oauth1.Problem // of its answer
+	// trial gives the timestamp for the next request instead of the source's clock, by
+	// the date of an answer that has refused one; nil: none has.
+	trial *oauth1.Clock
 }
 
 // DecodeGrant implements [delegation.GrantDecoder]: what is kept in memory of a grant is
@@ -33,6 +36,13 @@ func acceptedOf(g *delegation.Grant) *atomic.Pointer[string] {
 		return p
 	}
 	return new(atomic.Pointer[string])
+}
+
+// noteAccepted keeps the path of a success.
+func noteAccepted(to *atomic.Pointer[string], path string) {
+	if at := to.Load(); at == nil || *at != path {
+		to.Store(&path)
+	}
 }
 
 // signer signs our own requests with a token.
@@ -60,7 +70,11 @@ func (c *signedCredential) Apply(out *http.Request) error {
 		return err
 	}
 	c.path, c.problem = out.URL.Path, ""
-	return c.protocol.signerOf(c.grant).Apply(out)
+	client := c.protocol.client()
+	if c.trial != nil {
+		client.Clock = c.trial
+	}
+	return client.Sign(out, c.protocol.signerOf(c.grant).token)
 }
 
 // The differences between a vendor's date and the timestamp of a request beyond which
@@ -72,15 +86,17 @@ const (
 )
 
 // Stale implements [delegation.Credential]: it reports whether the answer is a 401, or
-// one that refuses timestamp or nonce with another status. The clock is corrected by
-// a vendor that does not accept the timestamp, so that the next signature passes.
+// one that refuses timestamp or nonce with another status. If it may be the timestamp,
+// the next signature has the time of the answer; everybody's have it from when the vendor
+// has accepted that one. An answer of a route alone may come from anywhere.
 func (c *signedCredential) Stale(res *http.Response) bool {
 	switch status := res.StatusCode; {
 	case status/100 == 2:
-		if at := c.accepted.Load(); at == nil || *at != c.path {
-			path := c.path
-			c.accepted.Store(&path)
+		if c.trial != nil {
+			c.protocol.clock.Adopt(c.trial)
+			c.trial = nil
 		}
+		noteAccepted(c.accepted, c.path)
 		return false
 	case status != http.StatusUnauthorized && status != http.StatusBadRequest && status != http.StatusForbidden:
 		return false
@@ -90,22 +106,36 @@ func (c *signedCredential) Stale(res *http.Response) bool {
 	if res.StatusCode != http.StatusUnauthorized && c.problem.Kind() != oauth1.Time {
 		return false
 	}
-	c.protocol.correctClock(res.Header, c.problem)
+	c.trial = nil
+	if date, tolerance, ok := vendorTime(res.Header, c.problem); ok {
+		c.trial = c.protocol.clock.Trial(date, tolerance)
+	}
 	return true
 }
 
 // correctClock sets the clock by the date of a refusal that is about the timestamp,
 // or may be. It reports whether that has changed anything.
 func (p *oauth1Protocol) correctClock(header http.Header, problem oauth1.Problem) bool {
-	tolerance := skewSilent
+	date, tolerance, ok := vendorTime(header, problem)
+	return ok && p.clock.Correct(date, tolerance)
+}
+
+// vendorTime returns the date of a refusal that is about the timestamp, or may be, and
+// how much it may differ from ours. ok is false for any other, and for an answer that a
+// cache has kept (RFC 9111 section 5.1): its date is of another day.
+func vendorTime(header http.Header, problem oauth1.Problem) (date time.Time, tolerance time.Duration, ok bool) {
+	tolerance = skewSilent
 	switch {
 	case problem == oauth1.TimestampRefused:
 		tolerance = skewRefused
 	case problem != "":
-		return false
+		return date, 0, false
+	}
+	if age := header.Get("Age"); age != "" && age != "0" {
+		return date, 0, false
 	}
 	date, err := http.ParseTime(header.Get("Date"))
-	return err == nil && p.clock.Correct(date, tolerance)
+	return date, tolerance, err == nil
 }
 
 // Secrets implements [delegation.SecretLister]. The token is what is on the wire; its

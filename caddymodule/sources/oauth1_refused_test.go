@@ -63,6 +63,36 @@ func TestOAuth1Clock(t *testing.T) {
 	}
 }
 
+// TestOAuth1WrongDate protects everybody from one answer whose date is not the vendor's
+// time: of a cache, or of a route that is answered from elsewhere. The timestamps of other
+// requests stay as they are.
+func TestOAuth1WrongDate(t *testing.T) {
+	for name, age := range map[string]string{"of a route": "", "of a cache": "72000"} {
+		r := newSignedRig(t, nil)
+		r.connected()
+		clock := r.Provider.sources[0].protocol.(*oauth1Protocol).clock
+		r.vendor.set(func(v *oauth1Vendor) {
+			v.answer = func(w http.ResponseWriter, req *http.Request) {
+				if req.URL.Path != "/api/weights" && age == "" {
+					_, _ = io.WriteString(w, "oauth_token=t&oauth_token_secret=s&oauth_callback_confirmed=true")
+					return
+				}
+				w.Header().Set("Date", time.Now().Add(-20*time.Hour).UTC().Format(http.TimeFormat))
+				if age != "" {
+					w.Header().Set("Age", age)
+				}
+				w.WriteHeader(http.StatusUnauthorized)
+			}
+		})
+		if status, _ := r.refusedTwice(); status != http.StatusUnauthorized {
+			t.Errorf("%s: status %d", name, status)
+		}
+		if off := time.Since(time.Unix(clock.Timestamp(), 0)).Abs(); off > time.Minute {
+			t.Errorf("%s: everybody's timestamps differ by %s", name, off)
+		}
+	}
+}
+
 // TestOAuth1Refused protects consents: a grant is suspended when the vendor says that it
 // does not accept the token, or when all else is found to be in order.
 func TestOAuth1Refused(t *testing.T) {

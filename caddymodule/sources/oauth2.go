@@ -47,6 +47,8 @@ type endpoints struct {
 	revoke      *Call // nil: there is none
 	// revocation is the endpoint of RFC 7009; nil: there is none.
 	revocation *url.URL
+	// others are all that discovery has named, such as for introspection.
+	others []*url.URL
 }
 
 // newOAuth2 returns the protocol of an OAuth 2.0 source, with or without SMART.
@@ -125,8 +127,8 @@ func (p *oauth2Source) reserved(ctx context.Context) ([]reservedAddress, error) 
 	if ours := p.ours.Load(); ours != nil && ours.of == e {
 		return ours.list, nil
 	}
-	ours := &ownAddresses{of: e}
-	for _, u := range []*url.URL{e.authorize, e.token, e.refresh, e.revocation} {
+	ours := &ownAddresses{of: e, list: p.config.reservedPaths()}
+	for _, u := range append([]*url.URL{e.authorize, e.token, e.refresh, e.revocation}, e.others...) {
 		if a, ok := reserve(u); ok {
 			ours.list = append(ours.list, a)
 		}
@@ -158,6 +160,7 @@ var (
 	_ protocol                  = (*oauth2Source)(nil)
 	_ delegation.Redeemer       = (*oauth2Source)(nil)
 	_ delegation.ConsentProber  = (*oauth2Source)(nil)
+	_ delegation.GrantDecoder   = (*oauth2Source)(nil)
 	_ delegation.GrantRefresher = (*oauth2Source)(nil)
 	_ delegation.GrantRevoker   = revokingOAuth2{}
 )

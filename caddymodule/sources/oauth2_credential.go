@@ -6,15 +6,43 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// grantBearer is a bearer token with the grant that it is of.
+// grantBearer is a bearer token with the grant that it is of. It is of one request.
 type grantBearer struct {
 	delegation.Bearer
-	grant *delegation.Grant
+	grant    *delegation.Grant
+	accepted *atomic.Pointer[string]
+
+	path string // of the request that it was put on last
+}
+
+func newGrantBearer(t *delegation.Token, g *delegation.Grant) *grantBearer {
+	return &grantBearer{Bearer: delegation.Bearer{Token: t}, grant: g, accepted: acceptedOf(g)}
+}
+
+// DecodeGrant implements [delegation.GrantDecoder], as that of OAuth 1.0a does.
+func (p *oauth2Source) DecodeGrant(*delegation.Grant) (any, error) {
+	return new(atomic.Pointer[string]), nil
+}
+
+// Apply implements [delegation.Credential].
+func (c *grantBearer) Apply(out *http.Request) error {
+	c.path = out.URL.Path
+	return c.Bearer.Apply(out)
+}
+
+// Stale implements [delegation.Credential]. What is accepted is noted, see
+// [oauth2Source.diagnose].
+func (c *grantBearer) Stale(res *http.Response) bool {
+	if res.StatusCode/100 == 2 {
+		noteAccepted(c.accepted, c.path)
+	}
+	return c.Bearer.Stale(res)
 }
 
 // bearer returns the credential of an access token.
@@ -27,7 +55,7 @@ func bearer(access delegation.Secret) delegation.Bearer {
 func (p *oauth2Source) credential(ctx context.Context, d *delegation.Delegation, g *delegation.Grant) (delegation.Credential, error) {
 	if isUsable(g) {
 		d.Cached = true
-		return &grantBearer{delegation.Bearer{Token: tokenOf(g)}, g}, nil
+		return newGrantBearer(tokenOf(g), g), nil
 	}
 	if g.Tokens.Refresh.Reveal() == "" {
 		return nil, p.ended(ctx, g)
@@ -42,7 +70,7 @@ func (p *oauth2Source) credential(ctx context.Context, d *delegation.Delegation,
 		token, cached = tokenOf(g), true
 	}
 	d.Cached = cached
-	return &grantBearer{delegation.Bearer{Token: token}, g}, nil
+	return newGrantBearer(token, g), nil
 }
 
 // ended takes a grant out of use whose access token has ended, and which has nothing to
@@ -82,18 +110,20 @@ func (p *oauth2Source) renew(ctx context.Context, d *delegation.Delegation, stal
 		case !newer || g.Account != d.Participant:
 			return old, nil
 		}
-		return &grantBearer{delegation.Bearer{Token: tokenOf(g)}, g}, nil
+		return newGrantBearer(tokenOf(g), g), nil
 	}
 	token, err := p.engine.Renew(ctx, p.identity(old.grant), old.Token)
 	if err != nil {
 		return nil, forClient(err)
 	}
-	return &grantBearer{delegation.Bearer{Token: token}, old.grant}, nil
+	return newGrantBearer(token, old.grant), nil
 }
 
 // diagnose implements [protocol]. The vendor has refused an access token that it has
 // just issued, which says nothing of the consent; or one that has no successor, of a
-// person who has probably ended the consent at the vendor.
+// person who has probably ended the consent at the vendor: unless the probe is accepted,
+// or, where there is none, another route has accepted the token a moment ago. Some
+// vendors answer 401 for what is somebody else's.
 func (p *oauth2Source) diagnose(ctx context.Context, _ *delegation.Delegation, refused delegation.Credential) *delegation.Refusal {
 	c, ok := refused.(*grantBearer)
 	if !ok || c.grant.Tokens.Refresh.Reveal() != "" {
@@ -105,6 +135,8 @@ func (p *oauth2Source) diagnose(ctx context.Context, _ *delegation.Delegation, r
 		if p.probe(ctx, c.grant) != delegation.ProbeRefused {
 			return nil // it is about the route
 		}
+	} else if at := c.accepted.Load(); at != nil && *at != c.path {
+		return nil
 	}
 	return p.grants.Suspend(ctx, c.grant)
 }

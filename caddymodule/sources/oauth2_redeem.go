@@ -137,12 +137,15 @@ func (p *oauth2Source) endUnused(ctx context.Context, r *delegation.Redemption, 
 
 // keepRefreshToken has a consent without a refresh token go on with that of the grant
 // which it takes the place of: a vendor that keeps them, such as Google, gives one with
-// the first consent and not with every other. Another account's is not taken.
+// the first consent and not with every other. Another account's is not taken, nor any
+// where the vendor does not say whose account it is: the browser may be signed in there
+// as somebody else.
 func (p *oauth2Source) keepRefreshToken(result *delegation.ConsentResult, g *delegation.Grant) {
 	if result.Tokens.Refresh.Reveal() != "" || p.config.Refresh == RefreshNone {
 		return
 	}
-	if p.config.Refresh == RefreshKept && g != nil && !g.Suspended && g.Account == result.Account && g.Tokens.Refresh.Reveal() != "" {
+	same := g != nil && p.config.Account != nil && g.Account == result.Account
+	if p.config.Refresh == RefreshKept && same && !g.Suspended && g.Tokens.Refresh.Reveal() != "" {
 		result.Tokens.Refresh, result.Tokens.RefreshExpires = g.Tokens.Refresh, g.Tokens.RefreshExpires
 		return
 	}

@@ -24,6 +24,7 @@ func TestRedirect(t *testing.T) {
 		"any issuer":      {handed: url.Values{"code": {"c"}, "iss": {issuer}}},
 		"the issuer":      {issuer: issuer, handed: url.Values{"code": {"c"}, "iss": {issuer}}},
 		"another issuer":  {issuer: issuer, handed: url.Values{"code": {"c"}, "iss": {issuer + "/canary"}}, code: delegation.ConsentDenied, words: "another iss"},
+		"another's error": {issuer: issuer, handed: url.Values{"error": {"server_error"}, "iss": {"https://evil.example"}}, code: delegation.ConsentDenied, words: "another iss"},
 		"no issuer":       {issuer: issuer, handed: url.Values{"code": {"c"}}, code: delegation.ConsentDenied, words: "another iss"},
 		"two issuers":     {issuer: issuer, handed: url.Values{"code": {"c"}, "iss": {issuer, "https://evil.example"}}, code: delegation.TokenRejected, words: "iss more than once"},
 		"no code":         {handed: url.Values{"state": {"s"}}, code: delegation.TokenRejected, words: "no code"},
@@ -40,6 +41,11 @@ func TestRedirect(t *testing.T) {
 			}
 		})
 	}
+}
+
+// likeStrava has a vendor's own errors read as Strava's preset has it.
+func likeStrava(c *Config) {
+	c.Reply = Reply{RefusedAt: "errors.0.resource", Refused: []string{"RefreshToken", "AuthorizationCode"}}
 }
 
 // TestRedeemRefused protects people from losing a flow by a vendor in trouble, and the
@@ -73,6 +79,7 @@ func TestRedeemRefused(t *testing.T) {
 		"another type":          {answer: says(200, inJSON, `{"access_token":"a","token_type":"mac"}`), code: delegation.IssuerUnavailable, words: "token_type"},
 		"no account":            {answer: says(200, inJSON, `{"access_token":"a"}`), code: delegation.IssuerUnavailable, words: "the account is missing"},
 		"an object as account":  {answer: says(200, inJSON, `{"access_token":"a","user":{"id":"canary"}}`), code: delegation.IssuerUnavailable, words: "the account is missing"},
+		"dots as account":       {answer: says(200, inJSON, `{"access_token":"a","user":".."}`), code: delegation.IssuerUnavailable, words: "dots alone"},
 		"a secret as account":   {answer: says(200, inJSON, `{"access_token":"canary-a","user":"x canary-a"}`), code: delegation.IssuerUnavailable, words: "the account is missing"},
 		"another client's id token": {
 			answer: says(200, inJSON, `{"access_token":"a","id_token":"`+jwt(`{"sub":"canary","aud":"other"}`)+`"}`),
@@ -80,11 +87,31 @@ func TestRedeemRefused(t *testing.T) {
 		},
 		"withings, the code": {
 			answer: says(200, inJSON, `{"status":503,"error":"canary"}`),
-			change: func(c *Config) { c.Reply = Reply{Root: "body", OK: "status", OKValue: "0", Refused: []string{"503"}} }, code: delegation.TokenRejected, words: "status says that the code",
+			change: func(c *Config) {
+				c.Reply = Reply{Root: "body", OK: "status", OKValue: "0", RefusedAt: "status", Refused: []string{"503"}}
+			}, code: delegation.TokenRejected, words: "status says that the code",
 		},
 		"withings, trouble": {
 			answer: says(200, inJSON, `{"status":601,"body":{"access_token":"canary"}}`),
-			change: func(c *Config) { c.Reply = Reply{Root: "body", OK: "status", OKValue: "0", Refused: []string{"503"}} }, code: delegation.IssuerUnavailable, words: "status says that it has failed",
+			change: func(c *Config) {
+				c.Reply = Reply{Root: "body", OK: "status", OKValue: "0", RefusedAt: "status", Refused: []string{"503"}}
+			}, code: delegation.IssuerUnavailable, words: "status says that it has failed",
+		},
+		"strava, the code": {
+			answer: says(400, inJSON, `{"message":"canary","errors":[{"resource":"AuthorizationCode","field":"code","code":"invalid"}]}`),
+			change: likeStrava, code: delegation.TokenRejected, words: "errors.0.resource says that the code",
+		},
+		"strava, the client": {
+			answer: says(400, inJSON, `{"message":"canary","errors":[{"resource":"Application","field":"client_id","code":"invalid"}]}`),
+			change: likeStrava, code: delegation.IssuerUnavailable, words: "an error of its own",
+		},
+		"strava, down": {
+			answer: says(502, inJSON, `{"errors":[{"resource":"RefreshToken"}]}`),
+			change: likeStrava, code: delegation.IssuerUnavailable, words: "fails by itself",
+		},
+		"invalid_request for a code": {
+			answer: says(400, inJSON, `{"error":"invalid_request"}`),
+			change: func(c *Config) { c.Reply = Reply{RefusedAt: "error", Refused: []string{"invalid_request"}} }, code: delegation.TokenRejected, words: "error says that the code",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

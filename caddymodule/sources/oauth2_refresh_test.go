@@ -154,9 +154,10 @@ func TestInvalidGrant(t *testing.T) {
 		"within its grace": {uncertain: true, change: func(c *Config) { c.Grace = 8 * time.Hour }},
 		"never spent":      {uncertain: true, change: func(c *Config) { c.Refresh = RefreshKept }},
 		"withings": {change: func(c *Config) {
-			c.Reply = Reply{OK: "status", OKValue: "0", Refused: []string{"503"}}
+			c.Reply = Reply{OK: "status", OKValue: "0", RefusedAt: "status", Refused: []string{"503"}}
 		}},
-		"paced": {notPaced: true},
+		"strava": {change: likeStrava},
+		"paced":  {notPaced: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -171,6 +172,9 @@ func TestInvalidGrant(t *testing.T) {
 				r.onStatus("/token", 400, `{"error":"invalid_grant"}`)
 				if name == "withings" {
 					r.on("/token", `{"status":503,"body":{},"error":"canary"}`)
+				}
+				if name == "strava" {
+					r.onStatus("/token", 400, `{"message":"Bad Request","errors":[{"resource":"RefreshToken","field":"refresh_token","code":"invalid"}]}`)
 				}
 				time.Sleep(2 * time.Hour)
 				_, err := r.call("/x")
@@ -202,20 +206,29 @@ func TestInvalidGrant(t *testing.T) {
 
 // TestKeptAtReconnect protects somebody whose vendor gives a refresh token with the first
 // consent only: connecting again does not take it from them. That of another account, or
-// one that was refused, is of no use, and the operator is told that there is none.
+// one that was refused, is of no use, and the operator is told that there is none. Where
+// the vendor does not say whose account it is, it may be another's: the browser may be
+// signed in there as somebody else.
 func TestKeptAtReconnect(t *testing.T) {
 	for name, c := range map[string]struct {
-		kind RefreshKind
-		old  delegation.Grant
-		kept bool
+		kind    RefreshKind
+		old     delegation.Grant
+		kept    bool
+		unknown bool // whose account it is
 	}{
-		"the same account": {RefreshKept, delegation.Grant{Account: "u-1"}, true},
-		"another account":  {RefreshKept, delegation.Grant{Account: "u-2"}, false},
-		"refused":          {RefreshKept, delegation.Grant{Account: "u-1", Suspended: true}, false},
-		"one that rotates": {RefreshRotates, delegation.Grant{Account: "u-1"}, false},
+		"the same account":   {kind: RefreshKept, old: delegation.Grant{Account: "u-1"}, kept: true},
+		"another account":    {kind: RefreshKept, old: delegation.Grant{Account: "u-2"}},
+		"an unknown account": {kind: RefreshKept, old: delegation.Grant{Account: "u-1"}, unknown: true},
+		"refused":            {kind: RefreshKept, old: delegation.Grant{Account: "u-1", Suspended: true}},
+		"one that rotates":   {kind: RefreshRotates, old: delegation.Grant{Account: "u-1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newCodeRig(t, func(cfg *Config) { cfg.Refresh = c.kind })
+			r := newCodeRig(t, func(cfg *Config) {
+				cfg.Refresh = c.kind
+				if c.unknown {
+					cfg.Account = nil
+				}
+			})
 			r.on("/token", `{"access_token":"canary-access","expires_in":3600,"user":"u-1"}`)
 			c.old.Tokens.Refresh = delegation.NewSecret(canaryRefresh)
 			result, err := r.redeem(nil, &c.old)

@@ -124,6 +124,42 @@ func TestNoRefreshToken(t *testing.T) {
 	}
 }
 
+// TestRefusedRoute protects a grant that has neither refresh token nor an address to ask
+// from a route that its vendor refuses with 401, such as one of somebody else's data,
+// while another route takes the token.
+func TestRefusedRoute(t *testing.T) {
+	for name, c := range map[string]struct {
+		path  string // of the call that was accepted before; empty: none
+		ended bool
+	}{"nothing accepted": {"", true}, "the same route": {"/lab/x", true}, "another route": {"/lab/y", false}} {
+		r := newCodeRig(t, func(cfg *Config) { cfg.Refresh = RefreshNone })
+		r.connect(nil)
+		var err error
+		if r.grants.current.Decoded, err = r.hooks.DecodeGrant(r.grants.current); err != nil {
+			t.Fatal(err)
+		}
+		answered := func(path string, status int) delegation.Credential {
+			d := dataCall()
+			d.Path = path
+			cred := r.credentialOf(d)
+			out, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://api.lab.example"+path, http.NoBody)
+			if err := cred.Apply(out); err != nil {
+				t.Fatal(err)
+			}
+			if stale := cred.Stale(&http.Response{StatusCode: status}); stale != (status == http.StatusUnauthorized) {
+				t.Errorf("%s: stale %t by %d", name, stale, status)
+			}
+			return cred
+		}
+		if c.path != "" {
+			answered(c.path, http.StatusOK)
+		}
+		if found := r.DiagnoseUnauthorized(t.Context(), dataCall(), answered("/lab/x", http.StatusUnauthorized)); (found != nil) != c.ended || (r.grants.suspended == 1) != c.ended {
+			t.Errorf("%s: %v, suspended %d times", name, found, r.grants.suspended)
+		}
+	}
+}
+
 // TestRevoke protects people who have left from staying known to the vendor: it is told
 // as it wants, and again if it is away. What it does not know any more has ended.
 func TestRevoke(t *testing.T) {

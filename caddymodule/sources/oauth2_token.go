@@ -136,7 +136,8 @@ func (e *tokenError) code() delegation.Code {
 
 // errorWords are the error codes of RFC 6749 section 5.2 that decide, whatever the
 // status: vendors send 400, 401, 403 and 200 for the same of them. No other word of
-// an answer is looked at, and only invalid_grant may end a grant.
+// an answer is looked at but what the settings name ([Reply]), and only invalid_grant
+// and that may end a grant.
 var errorWords = map[string]tokenErrorKind{
 	"invalid_grant":          grantRefused,
 	"access_denied":          consentRefused,
@@ -177,6 +178,9 @@ func (c *Config) readReply(a *answer, received time.Time) (*tokenReply, *tokenEr
 
 // readFailure returns the failure that the members of an answer tell; nil if none.
 func (c *Config) readFailure(status int, all map[string]any) *tokenError {
+	if said, ok := textAt(all, c.Reply.RefusedAt); ok && slices.Contains(c.Reply.Refused, said) {
+		return &tokenError{kind: grantRefused, what: "the member " + c.Reply.RefusedAt + " says that the code or refresh token is not accepted"}
+	}
 	word, _ := all["error"].(string)
 	if kind, ok := errorWords[word]; ok {
 		mend := ""
@@ -186,14 +190,10 @@ func (c *Config) readFailure(status int, all map[string]any) *tokenError {
 		return &tokenError{kind: kind, what: word + mend}
 	}
 	if c.Reply.OK != "" && status/100 == 2 {
-		switch said, _ := textAt(all, c.Reply.OK); {
-		case said == c.Reply.OKValue:
+		if said, _ := textAt(all, c.Reply.OK); said == c.Reply.OKValue {
 			return nil
-		case said != "" && slices.Contains(c.Reply.Refused, said):
-			return &tokenError{kind: grantRefused, what: "the member " + c.Reply.OK + " says that the code or refresh token is not accepted"}
-		default:
-			return &tokenError{kind: unknownError, what: "the member " + c.Reply.OK + " says that it has failed"}
 		}
+		return &tokenError{kind: unknownError, what: "the member " + c.Reply.OK + " says that it has failed"}
 	}
 	switch {
 	case status == http.StatusUnauthorized:

@@ -84,9 +84,9 @@ func TestT64_GrantedScopes(t *testing.T) {
 func TestT66_VendorsOwnAddresses(t *testing.T) {
 	r := newCodeRig(t, func(c *Config) {
 		c.API = at("https://api.lab.example/v1")
-		c.TokenURL, c.RefreshURL = at("https://api.lab.example/v1/oauth2/token"), at("https://API.lab.example:443/v1/oauth2/refresh")
+		c.TokenURL, c.RefreshURL = at("https://api.lab.example./v1/oauth2/token"), at("https://API.lab.example:443/v1/oauth2/refresh")
 		c.AuthURL = at("https://api.lab.example/v1/oauth2/login")
-		c.Account = nil
+		c.Account, c.Reserve = nil, []string{"/v1/connect", "/old/token"}
 		c.AfterConnect = &Call{Method: http.MethodPost, URL: "https://api.lab.example/v1/users", JSON: "{}"}
 		c.Revoke = &Call{Method: http.MethodDelete, URL: "https://api.lab.example/v1/users/{account}?token={access}"}
 	})
@@ -95,13 +95,14 @@ func TestT66_VendorsOwnAddresses(t *testing.T) {
 		"POST /oauth2/token", "GET /oauth2/token", "POST /oauth2/token/", "POST /OAuth2/Token", "POST /oauth2/%74oken", "POST /oauth2/%2574oken", "POST //oauth2/token",
 		"POST /oauth2;a=b/token", "POST /oauth2/token;a=b", "POST /oauth2%2Ftoken", "POST /oauth2/refresh", "GET /oauth2/login",
 		"POST /users", "DELETE /users/17", "PATCH /users/17", "POST /users/17/",
+		"GET /connect", "POST /Connect/deauthorize", "POST /connect;x/token.json",
 	} {
 		method, path, _ := strings.Cut(request, " ")
 		if err := r.authorize(method, "/lab"+path); err == nil || delegation.AsRefusal(err).Code != delegation.RouteDenied {
 			t.Errorf("%s is forwarded", request)
 		}
 	}
-	for _, request := range []string{"GET /users/17", "GET /users", "POST /users/17/weights", "GET /oauth2/tokens", "GET /token"} {
+	for _, request := range []string{"GET /users/17", "GET /users", "POST /users/17/weights", "GET /oauth2/tokens", "GET /token", "GET /connected", "GET /old/token"} {
 		method, path, _ := strings.Cut(request, " ")
 		if err := r.authorize(method, "/lab"+path); err != nil {
 			t.Errorf("%s: %v", request, delegation.Explain(err))

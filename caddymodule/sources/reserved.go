@@ -23,6 +23,17 @@ type reservedAddress struct {
 	// readable lets GET and HEAD through: at /users/{id} a vendor may show a person
 	// by GET, whom DELETE removes.
 	readable bool
+	// below has everything below the path be part of it.
+	below bool
+}
+
+// reservedPaths returns the addresses of [Config.Reserve].
+func (c *Config) reservedPaths() []reservedAddress {
+	all := make([]reservedAddress, len(c.Reserve))
+	for i, path := range c.Reserve {
+		all[i] = reservedAddress{host: hostPort(c.API), path: readAsPath(path), below: true}
+	}
+	return all
 }
 
 // reserve returns the reserved address of a URL; ok is false if there is none.
@@ -54,13 +65,14 @@ func reserveCall(c *Call) (a reservedAddress, ok bool) {
 	return a, true
 }
 
-// hostPort returns host and port of a URL, in lower case.
+// hostPort returns host and port of a URL, in lower case, and without the dot that a name
+// may end with: both spellings are the same host.
 func hostPort(u *url.URL) string {
 	port := u.Port()
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443"}[strings.ToLower(u.Scheme)]
 	}
-	return strings.ToLower(u.Hostname()) + ":" + port
+	return strings.ToLower(strings.TrimSuffix(u.Hostname(), ".")) + ":" + port
 }
 
 // readAsPath returns the segments of an escaped path as the most careless server reads
@@ -84,7 +96,7 @@ func readAsPath(escaped string) []string {
 
 // covers reports whether a request is for the address.
 func (a *reservedAddress) covers(method, host string, path []string) bool {
-	if a.host != host || len(a.path) != len(path) || a.readable && (method == http.MethodGet || method == http.MethodHead) {
+	if a.host != host || len(a.path) > len(path) || len(a.path) < len(path) && !a.below || a.readable && (method == http.MethodGet || method == http.MethodHead) {
 		return false
 	}
 	for i, segment := range a.path {

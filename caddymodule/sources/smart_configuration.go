@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 )
 
 // maxEndpoint bounds an address that a server names, in bytes.
@@ -35,6 +36,11 @@ func (c *Config) readSMARTConfiguration(members map[string]any) (*endpoints, err
 		return nil, errors.New("authorization_endpoint or token_endpoint is missing")
 	}
 	e.refresh = e.token
+	for name := range members {
+		if u, err := c.endpoint(members, name); err == nil && u != nil && strings.HasSuffix(name, "_endpoint") {
+			e.others = append(e.others, u) // what is no address is nobody's
+		}
+	}
 	if e.revoke == nil {
 		if e.revocation, err = c.endpoint(members, "revocation_endpoint"); err != nil {
 			return nil, err

@@ -153,7 +153,7 @@ func TestT66_DiscoveredEndpoints(t *testing.T) {
 		source.protocol.open(sourceHost{client: http.DefaultClient, tokens: func(delegation.Mint) delegation.Tokens { return nil }})
 		return source.checkTarget(t.Context(), &delegation.Delegation{Method: http.MethodPost, Path: path})
 	}
-	for _, path := range []string{"/st_mary/auth/token", "/st_mary/AUTH//token", "/st_mary/auth/token;x"} {
+	for _, path := range []string{"/st_mary/auth/token", "/st_mary/AUTH//token", "/st_mary/auth/token;x", "/st_mary/auth/introspect", "/st_mary/auth/manage"} {
 		if err := check(s.URL+"/R4", path); delegation.AsRefusal(err).Code != delegation.RouteDenied {
 			t.Errorf("%s: %v", path, err)
 		}

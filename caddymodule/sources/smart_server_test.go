@@ -47,6 +47,7 @@ func newFHIRServer(t *testing.T, auth ClientAuth) *fhirServer {
 	mux.HandleFunc("GET /R4/.well-known/smart-configuration", func(w http.ResponseWriter, _ *http.Request) {
 		s.write(w, map[string]any{
 			"authorization_endpoint": s.URL + "/authorize", "token_endpoint": s.URL + "/R4/auth/token", "revocation_endpoint": "/revoke",
+			"introspection_endpoint": s.URL + "/R4/auth/introspect", "management_endpoint": "/R4/auth/manage", "registration_endpoint": 1,
 			"issuer": s.URL, "authorization_response_iss_parameter_supported": s.iss, "code_challenge_methods_supported": []string{"S256"}, "capabilities": []string{"launch-standalone", "client-confidential-asymmetric"},
 		})
 	})

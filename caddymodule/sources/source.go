@@ -6,6 +6,9 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
+	"slices"
+	"strings"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
@@ -51,8 +54,27 @@ func (s *source) describe() delegation.Source {
 	}
 	return delegation.Source{
 		HTTP: s.http, Name: c.Name, Title: c.Title, Logo: c.Logo, LogoType: c.LogoType, Ended: c.Ended,
-		Scopes: c.Scopes, Covers: c.Covers.Covered, NoScopes: c.hasNoScopes(), Issuer: issuer, NoAccount: c.Account == nil, Hooks: s.protocol.hooks(),
+		Scopes: c.Scopes, Covers: c.Covers.Covered, NoScopes: c.hasNoScopes(), Issuer: issuer, Vendor: c.vendor(), NoAccount: c.Account == nil, Hooks: s.protocol.hooks(),
 	}
+}
+
+// vendor names where the tokens of the source are sent: the origins of the endpoints that
+// get them, and of the API; for a FHIR server its base, behind which are several at some
+// hosts.
+func (c *Config) vendor() string {
+	if c.FHIRBase != "" {
+		return c.API.Scheme + "://" + hostPort(c.API) + c.API.EscapedPath()
+	}
+	var origins []string
+	for _, u := range []*url.URL{c.TokenURL, c.RefreshURL, c.API} {
+		if u == nil {
+			continue
+		}
+		if origin := strings.ToLower(u.Scheme) + "://" + hostPort(u); !slices.Contains(origins, origin) {
+			origins = append(origins, origin)
+		}
+	}
+	return strings.Join(origins, " ")
 }
 
 // hasNoScopes reports whether no grant can have scopes: the vendor is asked for none,
