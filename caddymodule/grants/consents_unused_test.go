@@ -15,6 +15,8 @@ import (
 // account, and a result that was refused, are not ended.
 func TestLeaveDuringExchange(t *testing.T) {
 	each(t, func(t *testing.T, at Options) {
+		d := newDesk(t, at, "redirect")
+		d.tokens = delegation.GrantTokens{Access: delegation.NewSecret("access-1")}
 		for name, c := range map[string]struct {
 			leaves bool // while the platform is asked
 			taken  bool // the account is somebody else's
@@ -27,11 +29,9 @@ func TestLeaveDuringExchange(t *testing.T) {
 			"stays":                    {},
 			"account taken":            {taken: true},
 		} {
-			d := newDesk(t, at, "redirect")
 			vendor := new(leaver)
 			d.o.Revoker = vendor
 			account := strings.NewReplacer(" ", "", ",", "").Replace(name)
-			d.tokens = delegation.GrantTokens{Access: delegation.NewSecret("access-1")}
 			if c.taken {
 				connected(t, d.store, "holder of "+account, account, "key")
 			}
