@@ -127,6 +127,7 @@ func (c *Consents) redeem(ctx context.Context, store *Store, claim Claim, handed
 	if claim.Ticket == "" && claim.Person != claimed.Person {
 		// Nobody is signed in: it counts when they are.
 		if err := c.retryCommit(ctx, func() error { return store.StageClaim(ctx, claimed, result) }); err != nil {
+			c.endUnused(ctx, store, claimed, result, err)
 			return nil, refusalOf(err)
 		}
 		return nil, delegation.ErrPending
@@ -141,6 +142,7 @@ func (c *Consents) redeem(ctx context.Context, store *Store, claim Claim, handed
 	if done.first {
 		c.o.Cache.drop(claimed.Person)
 	}
+	c.endUnused(ctx, store, claimed, result, err)
 	done.reply, done.err = result.Reply, completionError(g, err)
 	return done, nil
 }
