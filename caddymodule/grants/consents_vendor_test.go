@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/consent"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
@@ -103,4 +104,24 @@ func TestVendorStays(t *testing.T) {
 			t.Errorf("%q is connected", got)
 		}
 	})
+}
+
+// TestOtherVendorOwnsNothing protects somebody whose grant is of another vendor from being
+// kept from connecting by it, and the grant of the vendor that is configured now from what
+// a flow of before leads to.
+func TestOtherVendorOwnsNothing(t *testing.T) {
+	for name, c := range map[string]struct {
+		inUse Grant
+		want  consent.Ownership
+	}{
+		"another account of it":    {Grant{Account: "2", State: Active, Vendor: "one", sequence: 1}, consent.OwnsNothing},
+		"the same account of it":   {Grant{Account: "1", State: Suspended, Vendor: "one", sequence: 1}, consent.OwnsNothing},
+		"later than the result":    {Grant{Account: "1", State: Active, Vendor: "one", sequence: 3}, consent.OwnsActiveOtherNewer},
+		"this vendor's (control)":  {Grant{Account: "2", State: Active, Vendor: "two", sequence: 1}, consent.OwnsActiveOther},
+		"this vendor's same (too)": {Grant{Account: "1", State: Active, Vendor: "two", sequence: 1}, consent.OwnsActiveSame},
+	} {
+		if got := ownershipOf(&Grant{Account: "1", Vendor: "two", sequence: 2}, &c.inUse); got != c.want {
+			t.Errorf("%s: %d, want %d", name, got, c.want)
+		}
+	}
 }

@@ -93,10 +93,14 @@ func (f *storedFlow) origin() consent.Origin {
 }
 
 // ownershipOf compares the grant that an owner has in use with the result of a
-// flow.
+// flow. One of another vendor is of no use any more: it keeps nobody from connecting, as
+// long as it is not the later one.
 func ownershipOf(result, inUse *Grant) consent.Ownership {
-	if inUse == nil {
+	switch {
+	case inUse == nil, inUse.Vendor != result.Vendor && inUse.sequence <= result.sequence:
 		return consent.OwnsNothing
+	case inUse.Vendor != result.Vendor:
+		return consent.OwnsActiveOtherNewer
 	}
 	same, newer := inUse.Account == result.Account, inUse.sequence > result.sequence
 	if inUse.State != Active {
