@@ -42,7 +42,7 @@ func fillStrings(v reflect.Value) {
 func TestShownSource(t *testing.T) {
 	public := strings.Fields(`name auth_host_url api_host_url auth_url request_token_url access_token_url full_auth_url client_id logo regions
 		refresh_url issuer client_auth scopes scope_separator covers pkce reply refresh account label granted api_refused signature
-		signature_in callback_at ended`)
+		signature_in callback_at ended reserve`)
 	for i := range reflect.TypeFor[Source]().NumField() {
 		field := reflect.TypeFor[Source]().Field(i)
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
