@@ -25,8 +25,10 @@ var shownPlaceholder = regexp.MustCompile(`^\{(env\.[^{}:]+|file\.[^{}]+|access|
 func (s *Source) hideSecrets(preset *Source) {
 	s.ClientSecret, s.ClientKey = hideSecret(s.ClientSecret), hideSecret(s.ClientKey)
 	for _, values := range [][2]*map[string]string{
-		{&s.APIHeaders, &preset.APIHeaders}, {&s.AuthorizeParams, &preset.AuthorizeParams},
-		{&s.TokenParams, &preset.TokenParams}, {&s.RefreshParams, &preset.RefreshParams},
+		{&s.APIHeaders, &preset.APIHeaders},
+		{&s.AuthorizeParams, &preset.AuthorizeParams},
+		{&s.TokenParams, &preset.TokenParams},
+		{&s.RefreshParams, &preset.RefreshParams},
 	} {
 		*values[0] = hideValues(*values[0], *values[1])
 	}

@@ -21,8 +21,8 @@ func fillStrings(v reflect.Value) {
 		v.Set(reflect.New(v.Type().Elem()))
 		fillStrings(v.Elem())
 	case reflect.Struct:
-		for i := range v.NumField() {
-			fillStrings(v.Field(i))
+		for _, field := range v.Fields() {
+			fillStrings(field)
 		}
 	case reflect.Slice:
 		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
