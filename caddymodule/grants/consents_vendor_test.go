@@ -73,7 +73,7 @@ func TestOtherVendor(t *testing.T) {
 			}
 			// Back at the first vendor, whose grant is no more.
 			d.o.Vendor, d.o.Cache = c.before, NewCache()
-			if untold, err := d.Leave(t.Context(), person(name)); untold == nil || err != nil || len(vendor.told)+len(vendor.spent) != 0 {
+			if untold, err := d.leaves(name); untold == nil || err != nil || len(vendor.told)+len(vendor.spent) != 0 {
 				t.Errorf("%s: leaving: %v %v, told %q, spent %q", name, untold, err, vendor.told, vendor.spent)
 			}
 			if _, err := d.store.Find(t.Context(), owner(name)); !errors.Is(err, ErrNotFound) {
