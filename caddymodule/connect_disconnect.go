@@ -56,16 +56,16 @@ func (v *connectRequest) deleteConsents() error {
 // all machines, and records it; only then its vendor is told. Where all sources are
 // meant, those that have nothing are not recorded.
 func (v *connectRequest) deleteConsent(s *connectSource) error {
-	left, err := s.consents.Leave(v.r.Context(), v.owner)
+	withdrawn, err := s.consents.Withdraw(v.r.Context(), v.owner)
 	if err != nil {
 		v.purgePerson(v.owner) // it may be deleted all the same
 		return err
 	}
-	if v.source != nil || left.HadConsent {
+	if v.source != nil || withdrawn.HadConsent {
 		v.purgePerson(v.owner)
 		v.provider.recordConsent(consentDisconnected, actorUser, s.name, v.owner)
 	}
-	if untold := left.Tell(v.r.Context()); untold != nil {
+	if untold := withdrawn.RevokeGrants(v.r.Context()); untold != nil {
 		// Without the person: they have left.
 		v.provider.logger.Warn("a vendor could not be told that a user has left",
 			zap.String("provider", v.provider.name), sourceField(s.name), zap.String("cause", delegation.Explain(untold)))

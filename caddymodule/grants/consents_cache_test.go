@@ -70,7 +70,7 @@ func TestForgottenInFlight(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := d.Leave(t.Context(), who); err != nil {
+		if _, err := d.Withdraw(t.Context(), who); err != nil {
 			t.Fatal(err)
 		}
 		cache.putUnlessDropped(who, &cachedGrant{grant: g, readAt: began, refreshedAt: began}, since)
@@ -140,7 +140,7 @@ func TestDatabaseAway(t *testing.T) {
 			"start":      func() error { _, err := d.Start(t.Context(), StartRequest{Person: person("bob")}); return err },
 			"callback":   func() error { return d.callback("x", "1", "key") },
 			"return":     func() error { _, err := d.returns("bob", new(Started), nil); return err },
-			"disconnect": func() error { _, err := d.Leave(t.Context(), person("bob")); return err },
+			"disconnect": func() error { _, err := d.Withdraw(t.Context(), person("bob")); return err },
 		}
 		for what, call := range calls {
 			if got := code(call()); got != delegation.GrantsUnavailable {

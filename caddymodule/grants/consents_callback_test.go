@@ -57,7 +57,7 @@ func TestCallbackFlow(t *testing.T) {
 			t.Errorf("alice is %q", got)
 		}
 		status(delegation.ConsentConnected)
-		if _, err := d.Leave(t.Context(), person("alice")); err != nil || d.account("alice") != "" {
+		if _, err := d.Withdraw(t.Context(), person("alice")); err != nil || d.account("alice") != "" {
 			t.Errorf("after disconnecting: %v", err)
 		}
 		status(delegation.ConsentNone)

@@ -202,7 +202,7 @@ func connectAfterKills(t *testing.T, at Options, address string, p *redeeming, a
 				if _, err := c.Redeem(t.Context(), stolen); err == nil {
 					t.Errorf("another person has redeemed the token of %s", who)
 				}
-				if _, err := c.Leave(t.Context(), person("mallory")); err != nil {
+				if _, err := c.Withdraw(t.Context(), person("mallory")); err != nil {
 					t.Error(err)
 				}
 				if _, err := handsOver(c, who, "first"); code(err) != delegation.TokenRejected {

@@ -68,7 +68,7 @@ func (s *strangers) event(kind string) {
 	r := ReturnRequest{Person: person(signedIn), State: f.State.Reveal(), BrowserToken: cookie.BrowserToken.Reveal()}
 	switch n := s.rand.IntN(10); {
 	case n == 0:
-		_, _ = s.machine().Leave(t.Context(), person(signedIn))
+		_, _ = s.machine().Withdraw(t.Context(), person(signedIn))
 	case n == 1:
 		r.Query = map[string][]string{"error": {"access_denied"}}
 		_, _ = s.machine().HandleReturn(t.Context(), r)
@@ -142,7 +142,7 @@ func TestOwnerProperty(t *testing.T) {
 				if s.account(name) != "" {
 					connectedOnce++
 				}
-				if _, err := s.Leave(t.Context(), person(name)); err != nil {
+				if _, err := s.Withdraw(t.Context(), person(name)); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -67,7 +67,7 @@ func TestConsentsPairwiseID(t *testing.T) {
 		if err := errors.Join(err, errAgain, errBob); err != nil || len(alice) != 26 || again != alice || bob == alice {
 			t.Errorf("%q %q %q %v", alice, again, bob, err)
 		}
-		if _, err := d.Leave(t.Context(), person("alice")); err != nil {
+		if _, err := d.Withdraw(t.Context(), person("alice")); err != nil {
 			t.Fatal(err)
 		}
 		if anew, err := d.PairwiseID(t.Context(), person("alice")); err != nil || anew == alice {

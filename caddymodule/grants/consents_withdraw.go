@@ -10,9 +10,9 @@ import (
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
-// Departure is what somebody had consented to before they left: it is deleted here,
-// and the platform not yet told.
-type Departure struct {
+// Withdrawal is what somebody had consented to before they withdrew it: it is deleted
+// here, and not yet revoked at the platform.
+type Withdrawal struct {
 	// HadConsent reports that there was a grant, or a flow under way.
 	HadConsent bool
 
@@ -20,11 +20,11 @@ type Departure struct {
 	ended    []EndedGrant
 }
 
-// Leave deletes for good all that a person has consented to, and their flows. Of many
-// calls at the same time one has the grants, for [Departure.Tell]. A refresh that is
+// Withdraw deletes for good all that a person has consented to, and their flows. Of many
+// calls at the same time one has the grants, for [Withdrawal.RevokeGrants]. A refresh that is
 // under way is given refreshWait to end; nothing else of the platform's is waited for,
 // so that one that hangs keeps nobody connected. It goes on when the caller leaves.
-func (c *Consents) Leave(ctx context.Context, person delegation.Person) (*Departure, error) {
+func (c *Consents) Withdraw(ctx context.Context, person delegation.Person) (*Withdrawal, error) {
 	ctx = delegation.Detach(ctx)
 	store, err := c.store(ctx)
 	if err != nil {
@@ -40,7 +40,7 @@ func (c *Consents) Leave(ctx context.Context, person delegation.Person) (*Depart
 	if err != nil {
 		return nil, refusalOf(err)
 	}
-	return &Departure{HadConsent: deleted > 0 || pending == nil, consents: c, ended: ended}, nil
+	return &Withdrawal{HadConsent: deleted > 0 || pending == nil, consents: c, ended: ended}, nil
 }
 
 // refreshWait bounds how long a refresh that is under way is waited for.
@@ -63,19 +63,19 @@ func (c *Consents) awaitRefresh(ctx context.Context, store *Store, o Owner) {
 	}
 }
 
-// Tell has the platform end what has ended here, where it can be told: also the grants
+// RevokeGrants has the platform end what has ended here, where it can be told: also the grants
 // of accounts that were connected before. It takes twice CallTimeout at most, and goes
 // on when the caller leaves. The error is why the platform may not know of it.
-func (d *Departure) Tell(ctx context.Context) error {
-	if d.consents.o.Revoker == nil {
+func (w *Withdrawal) RevokeGrants(ctx context.Context) error {
+	if w.consents.o.Revoker == nil {
 		return nil
 	}
 	// With many former accounts the caller does not wait for many calls that hang.
-	ctx, cancel := context.WithTimeout(delegation.Detach(ctx), 2*d.consents.o.CallTimeout)
+	ctx, cancel := context.WithTimeout(delegation.Detach(ctx), 2*w.consents.o.CallTimeout)
 	defer cancel()
 	var untold []error
-	for _, e := range d.ended {
-		untold = append(untold, d.consents.revoke(ctx, e))
+	for _, e := range w.ended {
+		untold = append(untold, w.consents.revoke(ctx, e))
 	}
 	return errors.Join(untold...)
 }

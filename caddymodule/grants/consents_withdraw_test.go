@@ -34,11 +34,11 @@ func (l *leaver) RevokeGrant(_ context.Context, g *delegation.Grant) error {
 
 // leaves has somebody leave, and the vendor told.
 func (d *desk) leaves(name string) (untold, err error) {
-	left, err := d.Leave(d.t.Context(), person(name))
+	withdrawn, err := d.Withdraw(d.t.Context(), person(name))
 	if err != nil {
 		return nil, err
 	}
-	return left.Tell(d.t.Context()), nil
+	return withdrawn.RevokeGrants(d.t.Context()), nil
 }
 
 // TestLeave protects people who have left from staying known to a vendor: it is told
