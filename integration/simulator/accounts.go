@@ -86,7 +86,8 @@ func (c *call) featuredProviders() {
 func (c *call) accounts() []map[string]any {
 	stored := c.sim.stored.find(c.participant.ID)
 	made := c.items("account", func(n int) map[string]any {
-		return c.account(n, c.number("account", n, 1, 1<<30), c.day(n), c.day(n), []string{"fetchComplete", "fetchComplete", "unauthorized"}[n])
+		// Refreshed a day ago at least: the component library refreshes what is older than some hours.
+		return c.account(n, c.number("account", n, 1, 1<<30), c.day(n+1), c.day(n+1), []string{"fetchComplete", "fetchComplete", "unauthorized"}[n])
 	})
 	for n := itemsPerKind; n < len(accountProviders); n++ {
 		if at := stored.time("connected", accountProviders[n].name); !at.IsZero() {
