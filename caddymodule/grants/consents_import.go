@@ -125,7 +125,7 @@ func resultOfBegin(err error) (ImportResult, error) {
 var (
 	errOtherAccount       = errors.New("the vendor says that the token is of another account: the grant is kept, retired and under the account that the vendor says")
 	errOtherAccountBefore = errors.New("an earlier run has found that the token is of another account, and has kept the grant retired")
-	errMaybeSpent         = errors.New("an earlier run had sent it and was ended before the answer was stored: the user has to connect anew")
+	errMaybeSpent         = errors.New("an earlier run had sent it, and no answer to that was stored: if it was spent then, the user has to connect anew")
 )
 
 // tryImport has the vendor judge a leased grant, and stores what that has led to.
