@@ -111,6 +111,16 @@ var shellBlocks = []shellBlock{
 		said := sh.run(text, "rename <old> <new>", "rename mydex mydex_live --config renamed --adapter caddyfile", "<id>", list[0].ID)
 		contains(sh.t, said, `"subject":"alice"`, "release", "move", "delete")
 	}},
+	{"grants.md", "grants doubt", func(sh *shell, text string) {
+		sh.configured(startMydex(sh.t, "", ""), "")
+		contains(sh.t, sh.run(text), "The refresh tokens of 0 grants are in doubt")
+	}},
+	{"grants.md", "grants import", func(sh *shell, text string) {
+		c := startSources(sh.t, "", "")
+		sh.rendered(c.Stack, c.caddyfileOf("", ""))
+		sh.write("tokens.jsonl", importLine("alice", accountID(0), c.teamToken(0)))
+		contains(sh.t, sh.run(text, "study/withings", "study/city_lab"), "line 1: valid", "line 1: imported", "in short: 1 imported")
+	}},
 	{"grants.md", "# once; and wait", func(sh *shell, text string) {
 		sh.run("caddy delegate keyset generate keyset.json")
 		lines := "\n\t\tkeyset {file." + sh.dir + "/keyset.json}\n\t\tgrants sqlite " + filepath.Join(sh.dir, "grants.db")

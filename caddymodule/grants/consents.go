@@ -37,6 +37,7 @@ type ConsentsOptions struct {
 	Prober    delegation.ConsentProber
 	Refresher delegation.GrantRefresher
 	Revoker   delegation.GrantRevoker
+	Importer  delegation.GrantImporter
 
 	// Note writes an event of a person's consent to the log, and counts it in the
 	// metrics. Nil: it is not told to anybody.

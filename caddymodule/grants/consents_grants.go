@@ -100,7 +100,7 @@ func (c *Consents) keep(person delegation.Person, g *Grant, err error, began tim
 // is [ErrNotFound].
 func (c *Consents) probeSuspended(ctx context.Context, store *Store, g *Grant) (*Grant, error) {
 	refreshes := c.o.Refresher != nil && g.Tokens.Refresh.Reveal() != ""
-	if c.o.Prober == nil && !refreshes {
+	if g.isImporting() || c.o.Prober == nil && !refreshes {
 		return nil, ErrNotFound
 	}
 	if age, err := store.UnchangedFor(ctx, g); err != nil {
