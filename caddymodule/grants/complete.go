@@ -4,6 +4,7 @@ package grants
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"math"
 
@@ -18,6 +19,9 @@ type Return struct {
 	// StateToken is the one of the address that the browser comes to, BrowserToken
 	// the one in its cookie; empty if it has none.
 	StateToken, BrowserToken string
+	// Handle stands in place of both for an app, see [Store.IssueHandle]; empty for a
+	// browser.
+	Handle string
 	// AnyBrowser allows a flow to be completed here that was begun with
 	// [Flow.AnyBrowser].
 	AnyBrowser bool
@@ -101,6 +105,9 @@ func (s *Store) finish(ctx context.Context, probed ProbeResult, find flowFinder)
 		}
 		f.state, f.result = flowDone, f.result.digestOnly() // the credential is in the grant now
 		f.result.Outcome = outcomeName(outcome)
+		if f.startsByTicket() {
+			f.link = s.tokenPseudonym("link", rand.Text()) // the handle has been used
+		}
 		return s.replaceFlow(ctx, tx, f)
 	})
 	if err != nil {
