@@ -20,13 +20,18 @@ type EndedGrant struct {
 }
 
 // EndByOwner is [Store.DeleteByOwner] for somebody whose platform is told: it returns
-// the grants that have ended, each to one caller only, and how many rows were deleted.
-// Those of an account that another owner has are not among them: these go on.
+// the grants that have ended, and the results of flows that wait, each to one caller
+// only, and how many grants were deleted. Those of an account that another owner has are not among them: these go on.
 func (s *Store) EndByOwner(ctx context.Context, o Owner) (ended []EndedGrant, deleted int, err error) {
 	err = s.write(ctx, "forgetting a grant", func(ctx context.Context, tx querier) (err error) {
 		if ended, deleted, err = s.endGrants(ctx, tx, o); err != nil {
 			return err
 		}
+		results, err := s.endResults(ctx, tx, o)
+		if err != nil {
+			return err
+		}
+		ended = append(ended, results...)
 		for _, table := range []string{"journeys", "people"} {
 			if err := s.deleteRows(ctx, tx, "DELETE FROM "+table+" WHERE provider = ", o.Provider, " AND source = ", o.Source,
 				" AND person IN ", s.ownerPseudonyms(o), ""); err != nil {

@@ -119,11 +119,13 @@ type PendingResult struct {
 
 const (
 	// The states of a flow, as the database has them: begun; claimed by who redeems
-	// what the browser has brought; handed over by the platform; completed, or
-	// found out to lead to nothing.
+	// what the browser has brought; handed over by the platform; handed over, of another
+	// account than the owner's, who has to decide; completed, or found out to lead to
+	// nothing.
 	flowOpen      = "open"
 	flowRedeeming = "redeeming"
 	flowStaged    = "staged"
+	flowConfirm   = "confirm"
 	flowDone      = "done"
 )
 
