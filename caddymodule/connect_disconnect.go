@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 )
 
 // disconnect deletes the person's grant and flows, on all machines: those of one data
@@ -65,10 +66,15 @@ func (v *connectRequest) deleteConsent(s *connectSource) error {
 		v.purgePerson(v.owner)
 		v.provider.recordConsent(consentDisconnected, actorUser, s.name, v.owner)
 	}
+	v.revokeGrants(s, withdrawn)
+	return nil
+}
+
+// revokeGrants has a source's vendor end what the person has withdrawn.
+func (v *connectRequest) revokeGrants(s *connectSource, withdrawn *grants.Withdrawal) {
 	if untold := withdrawn.RevokeGrants(v.r.Context()); untold != nil {
 		// Without the person: they have left.
 		v.provider.logger.Warn("a vendor could not be told that a user has left",
 			zap.String("provider", v.provider.name), sourceField(s.name), zap.String("cause", delegation.Explain(untold)))
 	}
-	return nil
 }

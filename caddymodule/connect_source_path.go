@@ -54,5 +54,6 @@ func (v *connectRequest) sourceRoutes() map[string]map[string]func() error {
 		returnPath:    {}, // GET comes before the session
 		pagePath:      {http.MethodDelete: v.disconnect},
 		"/disconnect": {http.MethodPost: v.disconnectByForm},
+		"/confirm":    {http.MethodPost: v.confirm},
 	}
 }
