@@ -219,6 +219,7 @@ func (c *Connect) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 		v.owner, err = c.person(r, repl, v.user)
 	}
 	if err == nil {
+		v.noteEnds()
 		err = serve()
 	}
 	if err != nil {

@@ -39,7 +39,7 @@ func (v *connectRequest) confirm() error {
 	ended, err := v.source.consents.Confirm(v.r.Context(), grants.Confirmation{Person: v.owner, BrowserToken: browserToken, Replace: replace})
 	v.purgePerson(v.owner) // it may be decided all the same
 	if ended != nil {
-		v.revokeGrants(v.source, ended)
+		_ = ended.RevokeGrants(v.r.Context()) // is recorded by recordRevocation
 	}
 	if err != nil {
 		return err

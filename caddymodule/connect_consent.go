@@ -17,6 +17,7 @@ const (
 	actorUser     = "user"
 	actorOperator = "operator"
 	actorPlatform = "platform"
+	actorSchedule = "schedule"
 )
 
 // The events of consents that delegate_connect records; providers record further
@@ -31,6 +32,7 @@ const (
 	consentReplaced         delegation.ConsentEvent = "replaced"
 	consentKept             delegation.ConsentEvent = "kept"
 	consentDisconnected     delegation.ConsentEvent = "forgotten"
+	consentEnded            delegation.ConsentEvent = "ended"
 	consentNotification     delegation.ConsentEvent = "notification"
 	consentOther            delegation.ConsentEvent = "other"
 	consentCallbackRejected delegation.ConsentEvent = "not_taken"

@@ -5,6 +5,7 @@ package caddymodule
 import (
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
@@ -26,6 +27,9 @@ func (v *connectRequest) startFlow(update bool) error {
 	}
 	asked, err := v.readStart()
 	if err == nil {
+		asked.ends, err = v.endsOfFlow()
+	}
+	if err == nil {
 		asked.scopes, err = v.scopesToAsk(asked.scopes, update)
 	}
 	if err != nil {
@@ -38,7 +42,7 @@ func (v *connectRequest) startFlow(update bool) error {
 	cookie := v.readCookie() // so that another tab's flow can be completed as well
 	started, err := v.startConsent(v.r.Context(), v.source, grants.StartRequest{
 		Person: v.owner, Claim: v.participantClaim(v.repl, v.user, v.owner), Update: update,
-		Native: asked.native, Recover: asked.recover, Scopes: asked.scopes,
+		Native: asked.native, Recover: asked.recover, Scopes: asked.scopes, Ends: asked.ends,
 		BrowserToken: delegation.NewSecret(cookie.BrowserToken), AnyBrowser: other,
 	}, actorUser)
 	if err != nil {
@@ -64,9 +68,10 @@ const recoverPublicToken = "publicToken"
 
 // startBody is what the body of POST /start asks for.
 type startBody struct {
-	native  bool     // client: a native app begins
-	recover bool     // recover: the widget needs another public token
-	scopes  []string // scopes: those to ask for, of a data source
+	native  bool      // client: a native app begins
+	recover bool      // recover: the widget needs another public token
+	scopes  []string  // scopes: those to ask for, of a data source
+	ends    time.Time // by the session, not by the body
 }
 
 // readStart reads the body. That of a provider whose people always go to a page of

@@ -121,7 +121,7 @@ func (g guestRedeemer) OneTimeToken(handed url.Values) (token delegation.Secret,
 func (g guestRedeemer) Redeem(ctx context.Context, r *delegation.Redemption) (result *delegation.ConsentResult, err error) {
 	defer refusePanic(&err)
 	defer background.Recover("redeeming a one-time token", &err)
-	result, err = g.guest.Redeem(delegation.WithoutValues(ctx), r)
+	result, err = g.guest.Redeem(delegation.WithoutValues(ctx), r) // both: see there
 	if err == nil && result == nil {
 		err = errNothingReturned
 	}

@@ -47,7 +47,7 @@ decisions.`,
 	}
 	requireSubcommand(cmd)
 	c.flags(cmd.PersistentFlags())
-	cmd.AddCommand(c.listCommand(), c.exportCommand(), c.deleteCommand(), c.releaseCommand(), c.moveCommand(), c.renameCommand(), c.resealCommand(), c.decisionsCommand())
+	cmd.AddCommand(c.listCommand(), c.exportCommand(), c.deleteCommand(), c.releaseCommand(), c.moveCommand(), c.renameCommand(), c.resealCommand(), c.revocationsCommand(), c.decisionsCommand())
 	return cmd
 }
 

@@ -174,7 +174,7 @@ func (s *Store) resultAndInUse(ctx context.Context, db querier, f *storedFlow) (
 	}
 	r := f.result
 	return &Grant{
-		ID: newID(), Owner: f.owner, Account: r.Account, Label: r.Label, Scopes: r.Scopes, Vendor: r.Vendor, State: Active,
+		ID: newID(), Owner: f.owner, Account: r.Account, Label: r.Label, Scopes: r.Scopes, Vendor: r.Vendor, Client: r.Client, State: Active, Ends: optionalTime(f.secret.Ends),
 		Secret: delegation.NewSecret(string(r.Secret)), Tokens: r.Tokens.tokens(),
 		Created: f.judged, Changed: f.judged, sequence: r.Sequence,
 	}, inUse, nil
@@ -188,12 +188,13 @@ func (s *Store) applyResult(ctx context.Context, tx querier, f *storedFlow, prob
 		return nil, false, nil, err
 	}
 	switch done := f.completions(result, inUse)[probed]; done {
+	// What is dropped stands at the platform all the same, and nobody could end it any more.
 	case consent.DropOlder:
-		return inUse, false, nil, nil
+		return inUse, false, nil, s.queueRevocation(ctx, tx, result)
 	case consent.DropUpdate:
-		return inUse, true, ErrNotFound, nil
+		return inUse, true, ErrNotFound, s.queueRevocation(ctx, tx, result)
 	case consent.DropOtherAccount:
-		return inUse, true, ErrOtherAccount, nil
+		return inUse, true, ErrOtherAccount, s.queueRevocation(ctx, tx, result)
 	case consent.AskOwner:
 		outcome, err = s.askOwner(ctx, tx, f)
 		return inUse, true, outcome, err

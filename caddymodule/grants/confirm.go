@@ -24,12 +24,12 @@ const (
 // it takes the place of the grant in use, which is deleted; otherwise the result is
 // dropped. ret finds the flow by its StateToken, or without one as that which waits in
 // the browser of BrowserToken. Other results of the owner that wait are dropped too: there is one
-// decision. ended are the grant and the results that have ended by it, for the platform
+// decision. how is as for [Store.EndByOwner]. ended are the grant and the results that have ended by it, for the platform
 // to be told with, also beside an error; what is of an account in use is not among them.
 // The same decision again changes nothing. The error is [ErrNotFound] if nothing waits, or the owner
 // has consented to something later; [ErrConflict] if somebody else has the account by now;
 // [ErrForeignFlow], [ErrDamaged] or [ErrUnavailable].
-func (s *Store) Decide(ctx context.Context, ret Return, replace bool) (ended []EndedGrant, err error) {
+func (s *Store) Decide(ctx context.Context, ret Return, replace bool, how Ending) (ended []EndedGrant, err error) {
 	var outcome error // the transaction is committed with it
 	event, name := consent.Declined, outcomeKept
 	if replace {
@@ -52,7 +52,7 @@ func (s *Store) Decide(ctx context.Context, ret Return, replace bool) (ended []E
 			}
 			return nil
 		case consent.Finish:
-			if ended, outcome, err = s.replaceAccount(ctx, tx, f); err != nil {
+			if ended, outcome, err = s.replaceAccount(ctx, tx, f, how); err != nil {
 				return err
 			}
 			if outcome == nil {
@@ -65,8 +65,10 @@ func (s *Store) Decide(ctx context.Context, ret Return, replace bool) (ended []E
 			return ErrNotFound
 		}
 		dropped, err := s.dropWaiting(ctx, tx, f.owner)
-		ended = append(ended, dropped...)
-		return err
+		if ended = append(ended, dropped...); err != nil || !how.Revocable {
+			return err
+		}
+		return s.queueEnded(ctx, tx, ended, now, how.Term)
 	})
 	if err != nil {
 		return nil, err
@@ -154,7 +156,7 @@ func (s *Store) isForeign(ctx context.Context, db querier, o Owner, account stri
 
 // replaceAccount puts the result of a flow into use that its owner has decided for.
 // outcome is the error for the browser's user, of a result that is not used.
-func (s *Store) replaceAccount(ctx context.Context, tx querier, f *storedFlow) (ended []EndedGrant, outcome, err error) {
+func (s *Store) replaceAccount(ctx context.Context, tx querier, f *storedFlow, how Ending) (ended []EndedGrant, outcome, err error) {
 	result, inUse, err := s.resultAndInUse(ctx, tx, f)
 	if err != nil {
 		return nil, nil, err
@@ -166,7 +168,7 @@ func (s *Store) replaceAccount(ctx context.Context, tx querier, f *storedFlow) (
 	case consent.DropOlder:
 		return nil, ErrNotFound, nil
 	case consent.ReplaceOther:
-		if ended, err = s.endGrant(ctx, tx, inUse); err != nil {
+		if ended, err = s.endGrant(ctx, tx, inUse, how); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -175,7 +177,7 @@ func (s *Store) replaceAccount(ctx context.Context, tx querier, f *storedFlow) (
 
 // endGrant deletes one grant, and returns it for the platform to be told with; nothing
 // if somebody else has its account by now.
-func (s *Store) endGrant(ctx context.Context, tx querier, g *Grant) ([]EndedGrant, error) {
+func (s *Store) endGrant(ctx context.Context, tx querier, g *Grant, how Ending) ([]EndedGrant, error) {
 	uncertain := 0
 	var row *sealedGrant
 	err := s.queryRow(ctx, tx, func(r scanner) (err error) {
@@ -188,12 +190,13 @@ func (s *Store) endGrant(ctx context.Context, tx querier, g *Grant) ([]EndedGran
 	if err != nil {
 		return nil, err
 	}
-	opened, err := s.openEnded(ctx, tx, row, g.Owner)
-	if err != nil && !errors.Is(err, ErrNotFound) {
+	opened, err := s.openEnded(ctx, tx, row, g.Owner, how.Client)
+	spared := errors.Is(err, ErrNotFound)
+	if err != nil && !spared {
 		return nil, err
 	}
-	if err := s.deleteRowKeys(ctx, tx, row.rowKey); err != nil || opened == nil {
+	if err := s.deleteRowKeys(ctx, tx, row.rowKey); err != nil || spared {
 		return nil, err
 	}
-	return []EndedGrant{{Grant: opened, Uncertain: uncertain > 0}}, nil
+	return []EndedGrant{{Revocation: &Revocation{Grant: opened, Uncertain: uncertain > 0}}}, nil
 }

@@ -64,11 +64,11 @@ func (c *Consents) Confirm(ctx context.Context, d Confirmation) (*Withdrawal, er
 			c.awaitRefresh(ctx, store, c.owner(d.Person))
 		}
 	}
-	ended, err := store.Decide(ctx, c.returned(d), d.Replace)
+	ended, err := store.Decide(ctx, c.returned(d), d.Replace, c.revocable())
 	c.o.Cache.drop(d.Person)
 	var withdrawn *Withdrawal
 	if len(ended) > 0 {
-		withdrawn = &Withdrawal{HadConsent: true, consents: c, ended: ended}
+		withdrawn = &Withdrawal{HadConsent: true, consents: c, store: store, ended: ended}
 	}
 	switch {
 	case errors.Is(err, ErrNotFound), errors.Is(err, ErrForeignFlow):
@@ -78,26 +78,4 @@ func (c *Consents) Confirm(ctx context.Context, d Confirmation) (*Withdrawal, er
 	default:
 		return withdrawn, nil
 	}
-}
-
-// EndOverdue drops the accounts that have waited for a decision for too long, and has the platform
-// end the consent that nobody uses. The error is why the platform may not know of one, or the
-// database's.
-func (c *Consents) EndOverdue(ctx context.Context) error {
-	store, err := c.store(ctx)
-	if err != nil {
-		return err
-	}
-	ended, err := store.EndOverdue(ctx, c.o.Provider, c.o.Source)
-	if err != nil {
-		err = refusalOf(err)
-	}
-	for _, e := range ended {
-		if c.o.Revoker == nil {
-			break
-		}
-		one := &Withdrawal{consents: c, ended: []EndedGrant{e}} // each has the time of one
-		err = errors.Join(err, one.RevokeGrants(ctx))
-	}
-	return err
 }

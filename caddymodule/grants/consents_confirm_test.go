@@ -18,7 +18,7 @@ import (
 func newSourceDesk(t *testing.T, at Options) (*desk, *leaver) {
 	t.Helper()
 	d, vendor := newDesk(t, at, "redirect"), new(leaver)
-	d.o.Source, d.o.Refresher, d.o.Revoker = "lab", vendor, vendor
+	d.o.Source, d.o.Client, d.o.Refresher, d.o.Revoker = "lab", "client at the lab", vendor, vendor
 	return d, vendor
 }
 
@@ -143,7 +143,7 @@ func TestConfirmOverdue(t *testing.T) {
 		var all sync.WaitGroup
 		for range 5 {
 			all.Go(func() {
-				if err := d.EndOverdue(t.Context()); err != nil {
+				if _, err := d.keepOnce(t.Context(), newID()); err != nil {
 					t.Error(err)
 				}
 			})

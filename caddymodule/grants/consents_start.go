@@ -32,6 +32,8 @@ type StartRequest struct {
 	// Lifetime is how long the flow may take. Default: an hour; 10 minutes for a
 	// native app.
 	Lifetime time.Duration
+	// Ends is when the grant ends by itself; zero if that is not known.
+	Ends time.Time
 	// Native is for a native app, which ends the flow by a ticket, and has neither
 	// cookie nor session then.
 	Native bool
@@ -74,7 +76,7 @@ func (c *Consents) Start(ctx context.Context, r StartRequest) (*Started, error) 
 	}
 	flow := &Flow{
 		Owner: c.owner(r.Person), Kind: FlowConnect, BrowserToken: r.BrowserToken, AnyBrowser: r.AnyBrowser,
-		Lifetime: r.Lifetime, Ticket: r.Native, Scopes: r.Scopes,
+		Lifetime: r.Lifetime, Ticket: r.Native, Scopes: r.Scopes, Ends: r.Ends,
 	}
 	if r.Update {
 		flow.Kind = FlowUpdate

@@ -22,7 +22,7 @@ const (
 	returnGrace = 7 * 24 * time.Hour
 
 	// returnGraceAnyBrowser is how long a staged result waits in a flow for any
-	// browser. The owner has to sign in by then.
+	// browser, or of a data source. The owner has to sign in by then.
 	returnGraceAnyBrowser = time.Hour
 
 	// maxOpenFlows is how many open flows an owner may have. The oldest give way: a
@@ -78,6 +78,9 @@ type Flow struct {
 	Verifier, Secret delegation.Secret
 	// Lifetime is how long the owner may take to consent. Default: an hour.
 	Lifetime time.Duration
+	// Ends is when the grant ends by itself; zero if that is not known. Not with
+	// [FlowCallback].
+	Ends time.Time
 	// AnyBrowser lets any browser in which the owner is signed in complete the
 	// flow, not just the one that began it: for a code that a phone reads, or a
 	// link in a letter. Another person who opens that first connects their own
@@ -106,8 +109,8 @@ type PendingResult struct {
 	Account, Label string
 	// Scopes are those that were granted; nil if the platform does not say.
 	Scopes []string
-	// Vendor is that of [ConsentsOptions] of who has redeemed.
-	Vendor string
+	// Vendor and Client are those of [ConsentsOptions] of who has redeemed.
+	Vendor, Client string
 	// Secret is the value that the provider keeps, such as a credential.
 	Secret delegation.Secret
 	// Tokens are those of OAuth; may be zero.
@@ -209,7 +212,17 @@ func (s *Store) deleteExpiredFlows(ctx context.Context, tx querier, now time.Tim
 	if _, err := s.exec(ctx, tx, "DELETE FROM redeemed WHERE expires < ", millis(now), ""); err != nil {
 		return err
 	}
-	return s.deleteRows(ctx, tx, "DELETE FROM journeys WHERE expires < ", millis(now.Add(-returnGrace)), "")
+	of := []any{" FROM journeys WHERE expires < ", millis(now.Add(-returnGrace)), ""}
+	unused, err := s.stagedResults(ctx, tx, of)
+	if err != nil {
+		return err
+	}
+	for _, g := range unused { // nobody has come for it, and nobody could end it any more
+		if err := s.queueRevocation(ctx, tx, g); err != nil {
+			return err
+		}
+	}
+	return s.deleteRows(ctx, tx, append([]any{"DELETE" + of[0].(string)}, of[1:]...)...)
 }
 
 // Stage keeps a result that the platform hands over, for the flow with the
