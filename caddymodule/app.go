@@ -85,7 +85,7 @@ type App struct {
 	revocations       *session.Revocations     // the process's
 	sharedRevocations *fleet.SharedRevocations // shares revocations with other machines; nil without a fleet
 	housekeeper       housekeeper
-	stopFleetLog      func()                   // ends logFleetChanges; nil before Start
+	stopFleetLog      func() // ends logFleetChanges; nil before Start
 	realmNames        *realmNames
 
 	logoutRealms *logoutRealms
