@@ -10,7 +10,6 @@ import (
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/tuple"
 )
 
 const (
@@ -64,7 +63,7 @@ func (c *Consents) keepOnce(ctx context.Context, holder string) (time.Duration, 
 	if err != nil || wait > 0 {
 		return max(wait, minHousekeepingPause), err
 	}
-	name := string(tuple.Encode(c.o.Provider, c.o.Source))
+	name := c.o.Provider + "/" + c.o.Source
 	if ok, err := store.takeTurn(ctx, name, holder); err != nil || !ok {
 		return housekeepingEvery, err
 	}
