@@ -60,6 +60,8 @@ func init() {
 //	GET    /status, /status/<source>               besides {"sources": {"<source>": {…}}}
 //	DELETE /, /<source>                            all sources, or one
 //	POST   /disconnect, /disconnect/<source>
+//	POST   /confirm/<source>                       {"replace": true} or false: decides between the
+//	                                               connected account and another one
 //	GET    /logo/<source>, /connect.js, /page.js, /style.css
 //	GET    /                                       with page: all sources with a button each
 //

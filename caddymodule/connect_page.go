@@ -129,7 +129,7 @@ func (v *connectRequest) sourcesPage(states map[string]consent.SourceState) *con
 		state := states[s.name]
 		shown := connectpage.Source{
 			Name: s.name, Title: s.Title, HasLogo: len(s.Logo) > 0,
-			State: connectpage.State(state.Status), Account: state.Account, Partial: len(state.MissingScopes) > 0,
+			State: connectpage.State(state.Status), Account: state.Account, Current: state.CurrentAccount, Partial: len(state.MissingScopes) > 0,
 		}
 		for _, action := range state.Actions {
 			shown.Actions = append(shown.Actions, connectpage.Action(action))
@@ -156,7 +156,7 @@ func (v *connectRequest) outcomeInQuery(states map[string]consent.SourceState) c
 		if found.Status != delegation.ConsentEnded || found.Can(consent.CanDisconnect) { // else the vendor has ended it besides
 			return connectpage.Outcome{}
 		}
-	case delegation.ConsentPending, delegation.ConsentConnected, delegation.ConsentUpdate, delegation.ConsentEnded:
+	case delegation.ConsentPending, delegation.ConsentConnected, delegation.ConsentConfirm, delegation.ConsentUpdate, delegation.ConsentEnded:
 		return connectpage.Outcome{}
 	}
 	return outcome

@@ -140,20 +140,27 @@ func (v *connectRequest) recordCompleted(first bool, err error) {
 		return
 	}
 	event := consentConnected
-	if err != nil {
-		if event = consentRefused; delegation.AsRefusal(err).Code == delegation.AccountConflict {
-			event = consentConflict
-		}
+	switch {
+	case err == nil:
+	case errors.Is(err, delegation.ErrConfirm):
+		event = consentAsked
+	case delegation.AsRefusal(err).Code == delegation.AccountConflict:
+		event = consentConflict
+	default:
+		event = consentRefused
 	}
 	v.provider.recordConsent(event, actorUser, v.source.name, v.owner)
 	v.purgePerson(v.owner)
 }
 
 // endsFlow reports whether an error says that a flow has led, or can lead, to
-// nothing.
+// nothing; or that its browser has nothing more to do in it.
 func endsFlow(err error) bool {
 	if err == nil || errors.Is(err, delegation.ErrPending) {
 		return false
+	}
+	if errors.Is(err, delegation.ErrConfirm) {
+		return true
 	}
 	switch delegation.AsRefusal(err).Code {
 	case delegation.ConsentRequired, delegation.ConsentDenied, delegation.FlowExpired, delegation.TokenRejected:
@@ -191,6 +198,9 @@ func (v *connectRequest) handleReturn() error {
 		if v.provider.canReadCallbacks() {
 			v.provider.callbacks.recordReturn()
 		}
+	case errors.Is(err, delegation.ErrConfirm):
+		outcome = string(delegation.ConsentConfirm)
+		countRequest(v.Provider, v.sourceName(), outcomeAnswered)
 	case err != nil:
 		outcome = string(v.recordRefusal(err).Code)
 	default:

@@ -57,5 +57,6 @@ func (v *connectRequest) sourceRoutes() map[string]map[string]func() error {
 		goPath:        {},
 		pagePath:      {http.MethodDelete: v.disconnect},
 		"/disconnect": {http.MethodPost: v.disconnectByForm},
+		"/confirm":    {http.MethodPost: v.confirm},
 	}
 }

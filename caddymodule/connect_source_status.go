@@ -43,7 +43,7 @@ func (v *connectRequest) sourceStates(deadline time.Time) (map[string]consent.So
 			if err != nil {
 				return nil, err
 			}
-			if states[watch.source.name] = state; state.Status == delegation.ConsentPending {
+			if states[watch.source.name] = state; state.UnderWay() {
 				pending = append(pending, watch)
 			}
 		}
@@ -80,11 +80,14 @@ func (w *sourceWatch) look() (state consent.SourceState, err error) {
 	} else if err != nil {
 		return state, err
 	}
-	var missing []string
+	facts := consent.SourceFacts{Status: status, Grant: grant, Ended: w.source.hasEnded()}
 	if grant != nil {
-		missing = w.source.missingScopes(grant.Scopes)
+		facts.Missing = w.source.missingScopes(grant.Scopes)
+		if facts.Waiting, err = w.waitingAccount(w.cookie); err != nil {
+			return state, err
+		}
 	}
-	state = consent.NewSourceState(status, grant, w.source.hasEnded(), missing)
+	state = consent.NewSourceState(facts)
 	state.APIBase = w.source.apiBase
 	if conflict {
 		state.Code = delegation.AccountConflict

@@ -183,6 +183,8 @@ type sourceStates struct {
 	Status  string
 	Sources map[string]struct {
 		Status, Account, Code string
+		CurrentAccount        string `json:"current_account"`
+		Pending               bool
 		Missing               []string `json:"missing_scopes"`
 		Actions               []string
 		APIBase               string `json:"api_base"`

@@ -5,7 +5,6 @@ package integration
 import (
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 
@@ -87,26 +86,5 @@ func TestSourcesLeaveHanging(t *testing.T) {
 	leaving.Wait()
 	if now := c.city.Counts().Revoked + c.harbor.Counts().Revoked; now != before+2 {
 		t.Errorf("ended %d consents", now-before)
-	}
-}
-
-// TestSourcesKeepAccount protects somebody's data on a device that people share: who
-// comes back with the account of another one disconnects first, or nothing changes.
-func TestSourcesKeepAccount(t *testing.T) {
-	c := startSources(t, "", "")
-	b := c.browser("alice")
-	c.connects(b, "city_lab", c.city, 1)
-	to := c.comesBack(b, c.decides(c.city, c.begins(b, "/start/city_lab", ""), sources.Decision{Account: accountID(2)}))
-	if !strings.Contains(to, "connect=account_conflict") {
-		t.Errorf("with another account: %s", to)
-	}
-	c.is(b, "city_lab", "connected ben@people.example  disconnect")
-	c.connects(b, "city_lab", c.city, 1)
-	if a := b.do(http.MethodDelete, "/connect/city_lab", ""); a.StatusCode != http.StatusNoContent {
-		t.Errorf("%d %s", a.StatusCode, a.body)
-	}
-	c.connects(b, "city_lab", c.city, 2)
-	if s := c.states(b, "/status").Sources["city_lab"]; s.Status != "connected" || s.Account == "ben@people.example" {
-		t.Errorf("%+v", s)
 	}
 }

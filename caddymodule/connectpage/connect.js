@@ -8,7 +8,9 @@
 // and calls, in the click on its Connect button,
 //
 //	DelegateConnect.open({
-//		onFinish: ({ status, sources }) => …, // the answer of GET /status
+//		onFinish: ({ status, sources }) => …, // the answer of GET /status; a source whose
+//		                                      // status is confirm waits for the person to
+//		                                      // decide between two accounts, on our page
 //		onClose: () => …,                     // the person has left without connecting
 //		onError: (error) => …,                // error.code is a code of delegate_connect, or
 //		                                      // one of network_error, popup_blocked

@@ -62,13 +62,13 @@ func shownKeys(t *testing.T) map[string]bool {
 		keys[key] = true
 	}
 	keys[(Outcome{Code: "unheard_of"}).notice().Key] = true
-	for _, s := range []State{StateNone, StatePending, StateConnected, StateUpdate, StateEnded} {
+	for _, s := range []State{StateNone, StatePending, StateConnected, StateUpdate, StateConfirm, StateEnded} {
 		keys["state_"+string(s)] = true
 		for _, a := range []Action{ActionConnect, ActionUpdate} {
 			keys[new(view).Label(Source{State: s}, a)] = true
 		}
 	}
-	keys["state_connected_as"] = true
+	keys["state_connected_as"], keys["confirm_text"], keys["confirm_text_unnamed"] = true, true, true
 	return keys
 }
 

@@ -23,6 +23,7 @@ var outcomeTexts = map[string]string{
 	string(StateConnected): "outcome_connected",
 	string(StateNone):      "outcome_disconnected",
 	string(StatePending):   "outcome_pending",
+	string(StateConfirm):   "outcome_confirm",
 	string(StateUpdate):    "outcome_update_required",
 	string(StateEnded):     "outcome_ended",
 
@@ -61,7 +62,7 @@ func (o Outcome) notice() *notice {
 	switch State(o.Code) {
 	case StateConnected, StateNone:
 		n.Tone = toneGood
-	case StatePending:
+	case StatePending, StateConfirm:
 		n.Tone = toneWait
 	}
 	return n

@@ -17,6 +17,7 @@ const (
 	StatePending   State = "pending"         // a flow is under way
 	StateConnected State = "connected"       // there is a grant
 	StateUpdate    State = "update_required" // the vendor does not accept the grant any more
+	StateConfirm   State = "confirm"         // another account waits for a decision
 	StateEnded     State = "ended"           // the vendor has ended its service
 )
 
@@ -27,6 +28,7 @@ type Action string
 const (
 	ActionConnect    Action = "connect"    // POST /start/<source>
 	ActionUpdate     Action = "update"     // POST /update/<source>
+	ActionConfirm    Action = "confirm"    // POST /confirm/<source>
 	ActionDisconnect Action = "disconnect" // POST /disconnect/<source>
 )
 
@@ -50,8 +52,9 @@ type Source struct {
 	Title   string // as people read it
 	HasLogo bool   // GET /logo/<name> answers with an image
 	State   State
-	// Account is the label of the connected account; may be empty.
-	Account string
+	// Account is the label of the connected account; in [StateConfirm] that of the one
+	// that waits, and Current that of the connected one. May be empty.
+	Account, Current string
 	// Partial reports that the grant covers less than the app needs.
 	Partial bool
 	// Actions are the forms to show. The label of one depends on the state.

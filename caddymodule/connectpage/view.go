@@ -66,6 +66,14 @@ func (v *view) State(s Source) (template.HTML, error) {
 	return v.Say("state_" + string(s.State))
 }
 
+// Decision returns what the person has to decide on.
+func (v *view) Decision(s Source) (template.HTML, error) {
+	if s.Account == "" || s.Current == "" {
+		return v.Say("confirm_text_unnamed")
+	}
+	return v.Say("confirm_text", "account", s.Account, "current", s.Current)
+}
+
 // Endpoint returns the first segment of a form's address.
 func (v *view) Endpoint(a Action) string {
 	if a == ActionUpdate {
@@ -92,7 +100,7 @@ func (v *view) Label(s Source, a Action) string {
 // something to finish.
 func (v *view) Finished() bool {
 	page, ok := v.Page.(*SourcesPage)
-	return ok && slices.ContainsFunc(page.Sources, func(s Source) bool { return s.State == StateConnected })
+	return ok && slices.ContainsFunc(page.Sources, func(s Source) bool { return s.State == StateConnected || s.State == StateConfirm })
 }
 
 // SignInFirst reports whether the person has to sign in, and where is known.

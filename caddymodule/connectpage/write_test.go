@@ -22,10 +22,10 @@ var site = Site{Path: "/connect", Operator: "The Study", Done: "/profile?tab=dat
 func everyPage(text string) []Page {
 	s := site
 	s.Operator = text
-	all := []Action{ActionConnect, ActionUpdate, ActionDisconnect}
+	all := []Action{ActionConnect, ActionUpdate, ActionConfirm, ActionDisconnect}
 	list := &SourcesPage{Site: s, User: text}
-	for _, state := range []State{StateNone, StatePending, StateConnected, StateUpdate, StateEnded} {
-		list.Sources = append(list.Sources, Source{Name: "lab", Title: text, HasLogo: state == StateNone, State: state, Account: text, Partial: true, Actions: all})
+	for _, state := range []State{StateNone, StatePending, StateConnected, StateUpdate, StateConfirm, StateEnded} {
+		list.Sources = append(list.Sources, Source{Name: "lab", Title: text, HasLogo: state == StateNone, State: state, Account: text, Current: text, Partial: true, Actions: all})
 	}
 	pages := []Page{list, &SourcesPage{}, &ContinuePage{Site: s, User: text, Title: text, URL: "https://login.lab.example/authorize?state=1", Back: "/connect/"}}
 	for code := range outcomeTexts {
@@ -97,6 +97,9 @@ func TestPagesAbuse(t *testing.T) {
 	list := get(t, everyPage(hostile)[0], "en").Body.String()
 	if !strings.Contains(list, "Connected as <bdi>&lt;/title&gt;&lt;script&gt;") || !strings.Contains(list, "{user} {{.}}") {
 		t.Errorf("the label is not shown as it is: %s", list)
+	}
+	if strings.Count(list, "<bdi>&lt;/title&gt;&lt;script&gt;") < 8 || !strings.Contains(list, "have now signed in as <bdi>&lt;/title") {
+		t.Errorf("the labels of two accounts are not shown as they are: %s", list)
 	}
 	if text := get(t, &ErrorPage{Outcome: Outcome{hostile, ""}}, "en").Body.String(); strings.Contains(text, "alert") || !strings.Contains(text, "Something went wrong") {
 		t.Errorf("a code that nobody knows is shown: %s", text)
@@ -199,21 +202,25 @@ func TestSourcesPageForms(t *testing.T) {
 		{Name: "a", Title: "A", State: StateNone, Actions: []Action{ActionConnect}},
 		{Name: "b", Title: "B", State: StateConnected, Partial: true, Actions: []Action{ActionUpdate, ActionDisconnect}},
 		{Name: "c", Title: "C", State: StateEnded},
+		{Name: "d", Title: "D", State: StateConfirm, Actions: []Action{ActionConfirm, ActionDisconnect}},
 	}}
 	var forms []string
-	buttons := 0
+	buttons, decisions := 0, ""
 	for _, n := range elements(t, get(t, page, "en").Body.String()) {
 		switch n.Data {
 		case "form":
 			forms = append(forms, attribute(n, "method")+" "+attribute(n, "action"))
 		case "button":
-			buttons++
+			if buttons++; attribute(n, "name") != "" {
+				decisions += attribute(n, "name") + "=" + attribute(n, "value") + " "
+			}
 		}
 	}
-	if got := strings.Join(forms, ", "); got != "post /connect/start/a, post /connect/update/b, post /connect/disconnect/b" || buttons != 3 {
-		t.Errorf("%d buttons, forms %s", buttons, got)
+	if got := strings.Join(forms, ", "); got != "post /connect/start/a, post /connect/update/b, post /connect/disconnect/b, post /connect/confirm/d, post /connect/disconnect/d" ||
+		buttons != 6 || decisions != "replace=false replace=true " {
+		t.Errorf("%d buttons, forms %s, decisions %s", buttons, got, decisions)
 	}
-	for state, end := range map[State]string{StateConnected: `data-end="finish"`, StateNone: `data-end="close"`} {
+	for state, end := range map[State]string{StateConnected: `data-end="finish"`, StateConfirm: `data-end="finish"`, StateNone: `data-end="close"`} {
 		body := get(t, &SourcesPage{Site: site, Sources: []Source{{Name: "a", State: state}}}, "en").Body.String()
 		if !strings.Contains(body, end+` href="/profile?tab=data"`) {
 			t.Errorf("%s: no %s", state, end)

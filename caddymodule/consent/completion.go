@@ -18,13 +18,19 @@ const (
 	// ConnectHere is to be completed in the browser that began it.
 	ConnectHere Origin = iota
 	// ConnectAnywhere may be completed in any browser: another person may have
-	// opened the link, and consented with an account of their own. Flows of data
-	// sources count as such: on a shared device the browser may still be signed in at
-	// the vendor as the person before.
+	// opened the link, and consented with an account of their own.
 	ConnectAnywhere
 	// Update extends the consent of the account that is connected, in whatever
 	// browser.
 	Update
+	// ConnectSource and UpdateSource are of a data source: on a shared device the
+	// browser may still be signed in at the vendor as the person before, so that the
+	// owner decides on another account.
+	ConnectSource
+	UpdateSource
+	// Confirmed is a flow whose owner has decided for the account of its result.
+	Confirmed
+	origins
 )
 
 // Ownership is the grant that the owner of a flow has in use when the flow is
@@ -72,6 +78,13 @@ const (
 	// DropOtherAccount drops the result, which would replace the connected account
 	// by one that may be another person's: who means it disconnects first.
 	DropOtherAccount
+	// AskOwner keeps the result until the owner has decided between its account and the
+	// connected one, and leaves the owner's grant as it is. One whose account belongs to
+	// another owner is dropped.
+	AskOwner
+	// ReplaceOther makes the result the owner's active grant, and ends the former one,
+	// of another account: it is deleted, and the platform told.
+	ReplaceOther
 )
 
 // Completions has the completion for each [delegation.ProbeResult]: accepted,
@@ -92,7 +105,8 @@ func Complete(from Origin, owns Ownership) Completions { return completions[from
 // that works, nor a suspended one that may work again; it takes the place of a
 // suspended grant only if it is the same account's later credential. An update
 // never connects another account, and neither does a link that anybody may have
-// opened, or a flow of a data source, once an account is connected.
+// opened, once an account is connected. At a data source the owner decides; the
+// credential is not probed again then, an hour later at most.
 var completions = [...][8]Completions{
 	ConnectHere: {
 		//                       accepted          unknown           refused
@@ -124,5 +138,35 @@ var completions = [...][8]Completions{
 		OwnsSuspendedSame:      {UseProven, UseUnproven, UseSuspended},
 		OwnsSuspendedSameNewer: {UseProven, UseUnproven, KeepRetired},
 		OwnsSuspendedOther:     {DropUpdate, DropUpdate, DropUpdate},
+	},
+	ConnectSource: {
+		OwnsNothing:            {UseProven, UseUnproven, UseSuspended},
+		OwnsActiveSame:         {UseProven, UseUnproven, KeepRetired},
+		OwnsActiveSameNewer:    {DropOlder, DropOlder, DropOlder},
+		OwnsActiveOther:        {AskOwner, AskOwner, AskOwner},
+		OwnsActiveOtherNewer:   {DropOlder, DropOlder, DropOlder},
+		OwnsSuspendedSame:      {UseProven, UseUnproven, UseSuspended},
+		OwnsSuspendedSameNewer: {UseProven, UseUnproven, KeepRetired},
+		OwnsSuspendedOther:     {AskOwner, AskOwner, AskOwner},
+	},
+	UpdateSource: {
+		OwnsNothing:            {DropUpdate, DropUpdate, DropUpdate},
+		OwnsActiveSame:         {UseProven, UseUnproven, KeepRetired},
+		OwnsActiveSameNewer:    {DropOlder, DropOlder, DropOlder},
+		OwnsActiveOther:        {AskOwner, AskOwner, AskOwner},
+		OwnsActiveOtherNewer:   {DropOlder, DropOlder, DropOlder},
+		OwnsSuspendedSame:      {UseProven, UseUnproven, UseSuspended},
+		OwnsSuspendedSameNewer: {UseProven, UseUnproven, KeepRetired},
+		OwnsSuspendedOther:     {AskOwner, AskOwner, AskOwner},
+	},
+	Confirmed: {
+		OwnsNothing:            {UseUnproven, UseUnproven, UseUnproven},
+		OwnsActiveSame:         {UseUnproven, UseUnproven, UseUnproven},
+		OwnsActiveSameNewer:    {DropOlder, DropOlder, DropOlder},
+		OwnsActiveOther:        {ReplaceOther, ReplaceOther, ReplaceOther},
+		OwnsActiveOtherNewer:   {DropOlder, DropOlder, DropOlder},
+		OwnsSuspendedSame:      {UseUnproven, UseUnproven, UseUnproven},
+		OwnsSuspendedSameNewer: {DropOlder, DropOlder, DropOlder},
+		OwnsSuspendedOther:     {ReplaceOther, ReplaceOther, ReplaceOther},
 	},
 }

@@ -35,13 +35,13 @@ const (
 	Lapsed
 	// Staged flows have a result, which waits for their owner.
 	Staged
-	// Confirm flows have a result that waits for the owner's decision between two
-	// accounts. No flow is in this state yet.
+	// Confirm flows have a result of another account than the connected one: it waits
+	// for the owner's decision between the two, for an hour.
 	Confirm
 	// Done flows have ended: with a grant, or with a reason.
 	Done
-	// Expired flows had not ended when it was too late. They are deleted some time
-	// later.
+	// Expired flows had not ended when it was too late, nor was it decided on their
+	// result. They are deleted some time later.
 	Expired
 	states
 )
@@ -82,6 +82,11 @@ const (
 	// by another they are no events.
 	Refused
 	Left
+
+	// Accepted is the owner's decision for the account of the result, in place of the
+	// connected one. Declined is the one against it, or the end of the time to decide.
+	Accepted
+	Declined
 	events
 )
 
@@ -99,7 +104,8 @@ const (
 	Stage
 	// Wait changes nothing: the outcome is not there yet.
 	Wait
-	// Finish puts the result into use, as [Complete] says, and the flow is done.
+	// Finish puts the result into use, as [Complete] says, and the flow is done; or it
+	// is in confirm, and the result waits.
 	Finish
 	// Again changes nothing: the caller is told what the flow has led to.
 	Again
@@ -118,6 +124,8 @@ const (
 	Fail
 	// Lapse ends the claim: the flow is lapsed.
 	Lapse
+	// Drop ends the flow without its result, of which the platform is told: it is done.
+	Drop
 )
 
 // Next returns the action for an event.

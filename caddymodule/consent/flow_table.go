@@ -17,13 +17,16 @@ var actions = [modes][states][events]Action{
 			CalledAgain: Keep, Returned: Finish, Denied: Keep,
 		},
 		Confirm: {
-			CalledAgain: Keep, Denied: Keep,
+			CalledAgain: Keep, Returned: Again, Denied: Keep,
+			Accepted: Finish, Declined: Drop,
 		},
 		Done: {
 			CalledAgain: Keep, Returned: Again, Denied: Keep,
+			Accepted: Again, Declined: Again,
 		},
 		Expired: {
 			CalledAgain: Keep,
+			Declined:    Drop,
 		},
 	},
 	// A code is redeemed once, whatever browser, person or machine brings it: after an
@@ -48,17 +51,20 @@ var actions = [modes][states][events]Action{
 			Redeemed: Finish, RedeemedAway: Keep, Refused: Keep, Left: Keep,
 		},
 		Confirm: {
-			Denied:  Keep,
+			Returned: Again, Denied: Keep,
 			Claimed: Again, ClaimedAgain: Again, ClaimedRefused: Again, ClaimedForeign: Again,
-			RedeemedAway: Keep, Refused: Keep, Left: Keep,
+			Redeemed: Again, RedeemedAway: Keep, Refused: Keep, Left: Keep,
+			Accepted: Finish, Declined: Drop,
 		},
 		Done: {
 			Returned: Again, Denied: Keep,
 			Claimed: Again, ClaimedAgain: Again, ClaimedRefused: Again, ClaimedForeign: Again,
 			Redeemed: Again, Refused: Keep, Left: Keep,
+			Accepted: Again, Declined: Again,
 		},
 		Expired: {
 			Redeemed: Finish, RedeemedAway: Stage, Refused: Fail, Left: Keep,
+			Declined: Drop,
 		},
 	},
 	// A token that was refused gives way to another. After an outcome that nobody knows
@@ -86,18 +92,21 @@ var actions = [modes][states][events]Action{
 			Redeemed:     Finish, Refused: Keep, Left: Keep,
 		},
 		Confirm: {
-			Denied:       Keep,
+			Returned: Again, Denied: Keep,
 			ClaimedAgain: Again,
-			Refused:      Keep, Left: Keep,
+			Redeemed:     Again, Refused: Keep, Left: Keep,
+			Accepted: Finish, Declined: Drop,
 		},
 		Done: {
 			Returned: Again, Denied: Keep,
 			ClaimedAgain: Again, ClaimedRefused: Rejected, ClaimedForeign: Spent,
 			Redeemed: Again, Refused: Keep, Left: Keep,
+			Accepted: Again, Declined: Again,
 		},
 		Expired: {
 			ClaimedRefused: Rejected, ClaimedForeign: Spent,
 			Redeemed: Finish, Refused: Reopen, Left: Keep,
+			Declined: Drop,
 		},
 	},
 }

@@ -38,6 +38,9 @@ const (
 	// ConsentUpdate is the state of a grant that the platform does not accept any
 	// more: the person has to consent again.
 	ConsentUpdate ConsentStatus = "update_required"
+	// ConsentConfirm is the state of a person who has come back with another account
+	// of a data source than the connected one, and has to decide between the two.
+	ConsentConfirm ConsentStatus = "confirm"
 	// ConsentEnded is the state of a data source whose vendor has ended it.
 	ConsentEnded ConsentStatus = "ended"
 )
@@ -45,6 +48,9 @@ const (
 var (
 	// ErrPending is the error of a flow whose callback has not come yet.
 	ErrPending = errors.New("the platform's callback has not come yet")
+	// ErrConfirm is the error of a flow whose account is another than the connected
+	// one: it waits for the person's decision.
+	ErrConfirm = errors.New("another account is connected: the person has to decide between the two")
 	// ErrForeignFlow is the error for a flow that another person, or another
 	// browser, has begun.
 	ErrForeignFlow = errors.New("the consent flow was begun by another user, or in another browser")

@@ -48,7 +48,7 @@ const (
 // which may be nil with an error. first is true in the one call that ends the flow,
 // also where the error says that its result is not used; false if it had ended
 // before or is older than the grant in use. The error is [ErrNotFound],
-// [ErrPending], [ErrForeignFlow], [ErrConflict], [ErrOtherAccount],
+// [ErrPending], [ErrForeignFlow], [ErrConfirm], [ErrConflict], [ErrOtherAccount],
 // [ErrProbeRefused], an [EndedError], [ErrDamaged] or [ErrUnavailable].
 func (s *Store) Complete(ctx context.Context, ret Return) (g *Grant, first bool, err error) {
 	ctx = delegation.Detach(ctx)
@@ -103,10 +103,12 @@ func (s *Store) finish(ctx context.Context, probed ProbeResult, find flowFinder)
 		if g, first, outcome, err = s.applyResult(ctx, tx, f, probed); err != nil {
 			return err
 		}
-		f.state, f.result = flowDone, f.result.digestOnly() // the credential is in the grant now
-		f.result.Outcome = outcomeName(outcome)
-		if f.startsByTicket() {
-			f.link = s.tokenPseudonym("link", rand.Text()) // the handle has been used
+		if f.state != flowConfirm {
+			f.state, f.result = flowDone, f.result.digestOnly() // the credential is in the grant now
+			f.result.Outcome = outcomeName(outcome)
+			if f.startsByTicket() {
+				f.link = s.tokenPseudonym("link", rand.Text()) // the handle has been used
+			}
 		}
 		return s.replaceFlow(ctx, tx, f)
 	})
@@ -116,12 +118,16 @@ func (s *Store) finish(ctx context.Context, probed ProbeResult, find flowFinder)
 	return g, first, outcome
 }
 
-// endedWith returns the grant that the owner of an ended flow has in use; with the
+// endedWith returns the grant that the owner of an ended flow, or of one whose result
+// waits for them, has in use; with the
 // outcome if the flow's result is not used and they have connected nothing since, or
 // with the reason if the flow has ended without a result, and perhaps without a grant
 // then.
 func (s *Store) endedWith(ctx context.Context, db querier, f *storedFlow) (g *Grant, outcome, err error) {
 	g, err = s.find(ctx, db, f.owner)
+	if f.state == flowConfirm {
+		return g, ErrConfirm, err
+	}
 	if f.result.Reason == "" {
 		if err == nil && g.sequence < f.result.Sequence {
 			outcome = f.result.outcome()
@@ -196,6 +202,9 @@ func (s *Store) applyResult(ctx context.Context, tx querier, f *storedFlow, prob
 		return inUse, true, ErrNotFound, s.queueRevocation(ctx, tx, result)
 	case consent.DropOtherAccount:
 		return inUse, true, ErrOtherAccount, s.queueRevocation(ctx, tx, result)
+	case consent.AskOwner:
+		outcome, err = s.askOwner(ctx, tx, f)
+		return inUse, true, outcome, err
 	case consent.KeepRetired:
 		result.State = Retired
 		return inUse, true, ErrProbeRefused, s.insert(ctx, tx, result)

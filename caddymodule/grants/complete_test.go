@@ -149,7 +149,7 @@ func TestAnyBrowserReplacesNothing(t *testing.T) {
 
 // TestSourceKeepsAccount protects somebody who is connected with a data source on a
 // device that others use: the browser may be signed in at the vendor as one of these.
-// They change accounts by leaving first.
+// Another account waits for their decision.
 func TestSourceKeepsAccount(t *testing.T) {
 	each(t, func(t *testing.T, at Options) {
 		s := opened(t, at)
@@ -167,7 +167,7 @@ func TestSourceKeepsAccount(t *testing.T) {
 		}
 		comes("the first account", "1", nil, "1")
 		comes("the same account", "1", nil, "1")
-		comes("another account", "2", ErrOtherAccount, "1")
+		comes("another account", "2", ErrConfirm, "1")
 		g, err := s.Find(t.Context(), alice)
 		if err != nil {
 			t.Fatal(err)
@@ -175,7 +175,7 @@ func TestSourceKeepsAccount(t *testing.T) {
 		if done, err := s.Suspend(t.Context(), g, "refused"); !done || err != nil {
 			t.Fatalf("%t %v", done, err)
 		}
-		comes("another account than the suspended one", "2", ErrOtherAccount, "1")
+		comes("another account than the suspended one", "2", ErrConfirm, "1")
 		if got := states(t, s); got != "0 active, 1 suspended, 0 conflict, 0 retired" {
 			t.Error(got)
 		}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/tuple"
 )
 
 // ConsentsOptions are what [Consents] work with. Of the provider's hooks those are
@@ -83,7 +82,7 @@ func NewConsents(o ConsentsOptions) *Consents {
 		o.Ended = func(context.Context, delegation.Person) {}
 	}
 	if o.Client == "" && o.Revoker != nil {
-		o.Client = string(tuple.Encode(o.Provider, o.Source))
+		o.Client = o.Provider + "/" + o.Source
 	}
 	return &Consents{o: o, wake: make(chan struct{}, 1)}
 }

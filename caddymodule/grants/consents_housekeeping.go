@@ -10,7 +10,6 @@ import (
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/tuple"
 )
 
 const (
@@ -34,7 +33,7 @@ func (c *Consents) Wake() {
 }
 
 // Keep does the housekeeping of the source until ctx ends: it ends what ends by its date,
-// tells the platform of revocations, and refreshes unused grants before their refresh
+// drops what nobody has decided on or fetched, tells the platform of revocations, and refreshes unused grants before their refresh
 // token ends. Of all processes that share the database one does it at a time.
 func (c *Consents) Keep(ctx context.Context) {
 	holder := newID()
@@ -64,12 +63,12 @@ func (c *Consents) keepOnce(ctx context.Context, holder string) (time.Duration, 
 	if err != nil || wait > 0 {
 		return max(wait, minHousekeepingPause), err
 	}
-	name := string(tuple.Encode(c.o.Provider, c.o.Source))
+	name := c.o.Provider + "/" + c.o.Source
 	if ok, err := store.takeTurn(ctx, name, holder); err != nil || !ok {
 		return housekeepingEvery, err
 	}
 	defer func() { _ = store.endTurn(delegation.Detach(ctx), name, holder) }() // it lapses otherwise
-	return minHousekeepingPause, errors.Join(c.endDue(ctx, store), c.revokeDue(ctx, store), c.renewUnused(ctx, store))
+	return minHousekeepingPause, errors.Join(c.endDue(ctx, store), c.dropOverdue(ctx, store), c.revokeDue(ctx, store), c.renewUnused(ctx, store))
 }
 
 // endDue ends the consents whose date has come, as if their owners had left.
@@ -97,6 +96,13 @@ func (c *Consents) endDue(ctx context.Context, store *Store) error {
 		}
 	}
 	return nil
+}
+
+// dropOverdue drops the results of flows that were not decided on, or not fetched, in
+// time.
+func (c *Consents) dropOverdue(ctx context.Context, store *Store) error {
+	_, err := store.dropOverdue(ctx, c.o.Provider, c.o.Source, housekeepingBatch)
+	return err
 }
 
 // revokeDue tells the platform of what has ended.

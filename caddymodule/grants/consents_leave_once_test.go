@@ -17,7 +17,7 @@ import (
 func (d *desk) connects(name, account string) {
 	d.t.Helper()
 	d.tokens = delegation.GrantTokens{Access: delegation.NewSecret("access-of-" + account), Refresh: delegation.NewSecret("refresh-of-" + account), AccessExpires: time.Now().Add(time.Hour)}
-	if _, err := d.hands(d.Consents, name, d.begun(name).BrowserToken, account+"-"+name); err != nil {
+	if _, err := d.hands(d.Consents, name, d.begun(name).BrowserToken, account+"-"+name+newID()); err != nil {
 		d.t.Fatal(err)
 	}
 }

@@ -29,7 +29,8 @@ type ReturnRequest struct {
 // whether this call has ended it, even if the error says that the person is not
 // connected by it. The error is [delegation.ErrPending] until the platform's
 // callback has come, or the person is signed in; it wraps [delegation.ErrForeignFlow]
-// for a person or browser that may not end the flow. It is consent_denied for a
+// for a person or browser that may not end the flow, and [delegation.ErrConfirm] where the
+// person has to decide, see [Consents.Confirm]. It is consent_denied for a
 // person who has not consented, and flow_expired where they have to begin anew.
 func (c *Consents) HandleReturn(ctx context.Context, r ReturnRequest) (first bool, err error) {
 	if r.Query == nil {
@@ -145,6 +146,8 @@ func completionError(g *Grant, err error) error {
 	switch {
 	case errors.Is(err, ErrPending):
 		return delegation.ErrPending
+	case errors.Is(err, ErrConfirm):
+		return delegation.ErrConfirm
 	case errors.Is(err, ErrProbeRefused):
 		return delegation.Refuse(delegation.ConsentRequired, errors.New("the platform does not accept the key that it gave"))
 	case err != nil:

@@ -37,13 +37,18 @@ func (c *Consents) Withdraw(ctx context.Context, person delegation.Person) (*Wit
 		c.awaitRefresh(ctx, store, owner)
 	}
 	pending := store.Pending(ctx, owner)
-	// The longest that RevokeGrants may take, so that it is told once.
-	ended, deleted, err := store.EndByOwner(ctx, owner, Ending{Revocable: c.o.Revoker != nil, Client: c.o.Client, Term: 2*c.o.CallTimeout + leaseMargin})
+	ended, deleted, err := store.EndByOwner(ctx, owner, c.revocable())
 	c.o.Cache.drop(person)
 	if err != nil {
 		return nil, refusalOf(err)
 	}
 	return &Withdrawal{HadConsent: deleted > 0 || pending == nil, consents: c, store: store, ended: ended}, nil
+}
+
+// revocable is how grants end of which the caller tells the platform, once: it has the
+// longest that [Withdrawal.RevokeGrants] may take.
+func (c *Consents) revocable() Ending {
+	return Ending{Revocable: c.o.Revoker != nil, Client: c.o.Client, Term: 2*c.o.CallTimeout + leaseMargin}
 }
 
 // refreshWait bounds how long a refresh that is under way is waited for.

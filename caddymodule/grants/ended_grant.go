@@ -194,7 +194,7 @@ func (s *Store) stagedResults(ctx context.Context, tx querier, of []any) (all []
 		if err := rows.Scan(&id, &state); err != nil {
 			return nil, err
 		}
-		if state == flowStaged {
+		if state == flowStaged || state == flowConfirm {
 			ids = append(ids, id)
 		}
 	}

@@ -80,9 +80,12 @@ var (
 	// ErrProbeRefused is that the platform does not accept the credential that it
 	// has handed over.
 	ErrProbeRefused = errors.New("grants: the platform does not accept the credential that it has handed over")
+	// ErrConfirm is that another account is connected than that of the result, which
+	// waits for its owner's decision, see [Store.Decide].
+	ErrConfirm = errors.New("grants: another account is connected: the person has to decide between the two")
 	// ErrOtherAccount is that another account is connected, which a flow for any
-	// browser, or of a data source, does not replace: its account may be that of
-	// another person who has opened the link, or used the device before.
+	// browser does not replace: its account may be that of another person who has
+	// opened the link.
 	ErrOtherAccount = errors.New("grants: another account is connected, which a consent flow of this kind does not replace: disconnect first")
 )
 

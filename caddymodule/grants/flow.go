@@ -22,7 +22,7 @@ const (
 	returnGrace = 7 * 24 * time.Hour
 
 	// returnGraceAnyBrowser is how long a staged result waits in a flow for any
-	// browser. The owner has to sign in by then.
+	// browser, or of a data source. The owner has to sign in by then.
 	returnGraceAnyBrowser = time.Hour
 
 	// maxOpenFlows is how many open flows an owner may have. The oldest give way: a
@@ -131,11 +131,13 @@ type PendingResult struct {
 
 const (
 	// The states of a flow, as the database has them: begun; claimed by who redeems
-	// what the browser has brought; handed over by the platform; completed, or
-	// found out to lead to nothing.
+	// what the browser has brought; handed over by the platform; handed over, of another
+	// account than the owner's, who has to decide; completed, or found out to lead to
+	// nothing.
 	flowOpen      = "open"
 	flowRedeeming = "redeeming"
 	flowStaged    = "staged"
+	flowConfirm   = "confirm"
 	flowDone      = "done"
 )
 

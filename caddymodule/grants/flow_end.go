@@ -39,9 +39,11 @@ func (f *storedFlow) at(now time.Time) consent.State {
 		state = consent.Lapsed
 	case flowStaged:
 		state, over = consent.Staged, over.Add(returnGrace)
-		if f.browser == "" || f.then != "" {
+		if f.browser == "" || f.owner.Source != "" {
 			over = f.expires.Add(returnGraceAnyBrowser)
 		}
+	case flowConfirm:
+		state, over = consent.Confirm, f.claimUntil
 	}
 	if now.After(over) {
 		return consent.Expired
@@ -86,10 +88,14 @@ func (f *storedFlow) completions(g, inUse *Grant) consent.Completions {
 
 // origin is how the flow was begun.
 func (f *storedFlow) origin() consent.Origin {
-	switch {
+	switch ofSource := f.owner.Source != ""; {
+	case f.kind == FlowUpdate && ofSource:
+		return consent.UpdateSource
 	case f.kind == FlowUpdate:
 		return consent.Update
-	case f.browser == "", f.owner.Source != "":
+	case ofSource:
+		return consent.ConnectSource
+	case f.browser == "":
 		return consent.ConnectAnywhere
 	default:
 		return consent.ConnectHere

@@ -19,7 +19,7 @@ var (
 	stateNames = []string{"open", "redeeming", "lapsed", "staged", "confirm", "done", "expired"}
 	eventNames = []string{
 		"called", "called again", "called otherwise", "returned", "denied", "claimed", "claimed again", "claimed refused", "claimed foreign",
-		"redeemed", "redeemed away", "refused", "left",
+		"redeemed", "redeemed away", "refused", "left", "accepted", "declined",
 	}
 )
 
@@ -34,17 +34,25 @@ type flowCell struct {
 }
 
 // reachable tells whether the event can happen. A call of the platform is the same
-// as one before only where there was one; and no flow is in the state confirm.
+// as one before only where there was one.
 func (c *flowCell) reachable() bool {
 	switch c.event {
 	case consent.CalledAgain, consent.CalledOtherwise:
-		return c.state == consent.Staged || c.state == consent.Done || c.state == consent.Expired
+		return c.state == consent.Staged || c.state == consent.Confirm || c.state == consent.Done || c.state == consent.Expired
 	case consent.Called:
 		return c.state != consent.Staged && c.state != consent.Confirm && c.state != consent.Done
 	default:
-		return c.state != consent.Confirm
+		return true
 	}
 }
+
+// hasResult tells whether the flow has a result before the event.
+func (c *flowCell) hasResult() bool {
+	return c.state == consent.Staged || c.state == consent.Confirm || c.state == consent.Done ||
+		c.event == consent.CalledAgain || c.event == consent.CalledOtherwise || c.state == consent.Expired && c.decides()
+}
+
+func (c *flowCell) decides() bool { return c.event == consent.Accepted || c.event == consent.Declined }
 
 // prepare writes a flow that is in the state, and the token as the event needs it.
 func (c *flowCell) prepare(t *testing.T, s *Store) *ClaimedFlow {
@@ -52,7 +60,6 @@ func (c *flowCell) prepare(t *testing.T, s *Store) *ClaimedFlow {
 	connected(t, s, c.who, "account of "+c.who, "before")
 	c.token = "token of " + c.who
 	c.flow = begun(t, s, &Flow{Owner: owner(c.who), Kind: FlowConnect, Mode: modeNames[c.mode], Ticket: c.mode == consent.ByPage})
-	hasResult := c.state == consent.Staged || c.state == consent.Done || c.event == consent.CalledAgain || c.event == consent.CalledOtherwise
 	claim := &ClaimedFlow{Owner: c.flow.Owner, claimID: "claim", ownerSeen: true}
 	want(t, "preparing", s.write(t.Context(), "preparing", func(ctx context.Context, tx querier) (err error) {
 		f, err := s.flowByToken(ctx, tx, "mydex", "", "back", c.flow.StateToken.Reveal())
@@ -60,7 +67,7 @@ func (c *flowCell) prepare(t *testing.T, s *Store) *ClaimedFlow {
 			return err
 		}
 		claim.ID, f.claimID = f.id, claim.claimID
-		if hasResult {
+		if c.hasResult() {
 			f.result = newStoredResult(pendingResult("account of "+c.who, "staged"))
 			f.result.Reply = map[string]string{"reply": c.who}
 			if f.result.Sequence, err = s.nextSequence(ctx, tx); err != nil {
@@ -74,11 +81,18 @@ func (c *flowCell) prepare(t *testing.T, s *Store) *ClaimedFlow {
 			f.state = flowRedeeming
 		case consent.Staged:
 			f.state = flowStaged
+		case consent.Confirm:
+			f.state, f.claimUntil = flowConfirm, time.Now().Add(time.Hour)
 		case consent.Done:
 			f.state, f.result = flowDone, f.result.digestOnly()
+			if f.result.Outcome = outcomeKept; c.event == consent.Accepted {
+				f.result.Outcome = outcomeReplaced
+			}
 		case consent.Expired:
 			switch {
-			case hasResult:
+			case c.decides():
+				f.state, f.claimUntil = flowConfirm, time.Now().Add(-time.Second)
+			case c.hasResult():
 				f.state = flowStaged
 			case c.event >= consent.ClaimedAgain:
 				f.state = flowRedeeming
@@ -131,6 +145,10 @@ func (c *flowCell) do(t *testing.T, s *Store, claim *ClaimedFlow) (first, again 
 		err = s.RefuseClaim(t.Context(), claim, "token_rejected")
 	case consent.Left:
 		err = s.LeaveClaim(t.Context(), claim)
+	case consent.Accepted, consent.Declined:
+		_, err = s.Decide(t.Context(), ret, c.event == consent.Accepted, Ending{})
+		first = err == nil && c.state == consent.Confirm && c.event == consent.Accepted
+		again = err == nil && c.state == consent.Done
 	default:
 		q := Claim{Owner: ret.Owner, StateToken: ret.StateToken, BrowserToken: ret.BrowserToken, OneTimeToken: delegation.NewSecret(c.token), Timeout: time.Minute}
 		if c.mode == consent.ByPage {
@@ -198,15 +216,19 @@ func (c *flowCell) run(t *testing.T, s *Store) {
 	case consent.Stage:
 		wantState = flowStaged
 	case consent.Finish:
-		if wantState, wantSecret = flowDone, "redeemed"; c.event == consent.Returned {
+		if wantState, wantSecret = flowDone, "redeemed"; c.event != consent.Redeemed {
 			wantSecret = "staged"
 		}
 	case consent.Claim, consent.Lapse:
 		wantState = flowRedeeming
 	case consent.Reopen:
 		wantState = flowOpen
-	case consent.Fail:
+	case consent.Fail, consent.Drop:
 		wantState = flowDone
+	case consent.Again:
+		if c.state == consent.Confirm && (c.event == consent.Returned || c.event == consent.Redeemed) {
+			wantErr = ErrConfirm
+		}
 	}
 	if _, isEnded := errors.AsType[*EndedError](wantErr); isEnded {
 		ended, ok := errors.AsType[*EndedError](err)
@@ -216,7 +238,7 @@ func (c *flowCell) run(t *testing.T, s *Store) {
 	} else {
 		want(t, "the error", err, wantErr)
 	}
-	if after.state != wantState || first != (action == consent.Finish) || again != (action == consent.Again) {
+	if after.state != wantState || first != (action == consent.Finish) || again != (action == consent.Again && wantErr == nil) {
 		t.Errorf("it is %s, first %t, again %t; want %s", after.state, first, again, wantState)
 	}
 	claimed := after.claimID != before.claimID && after.claimID != "" && time.Until(after.claimUntil) > time.Minute-time.Second

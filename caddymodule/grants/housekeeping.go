@@ -5,6 +5,7 @@ package grants
 import (
 	"context"
 	"database/sql"
+	"strconv"
 	"time"
 )
 
@@ -54,6 +55,8 @@ func (s *Store) untilHousekeeping(ctx context.Context, provider, source string, 
 		if err := s.queryRow(ctx, db, func(row scanner) error { return row.Scan(&next) },
 			"SELECT min(next.at) FROM (SELECT min(ends) AS at FROM grants WHERE ends > 0 AND provider = ", provider, " AND source = ", source,
 			" UNION ALL SELECT min(renew_at) FROM grants WHERE renew_at > 0 AND state = 'active' AND (ends = 0 OR ends > ", millis(now), ")"+renewals+" AND provider = ", provider, " AND source = ", source,
+			" UNION ALL SELECT min(claim_until) FROM journeys WHERE state = 'confirm' AND provider = ", provider, " AND source = ", source,
+			" UNION ALL SELECT min(expires) + "+strconv.FormatInt(returnGraceAnyBrowser.Milliseconds(), 10)+" FROM journeys WHERE state = 'staged' AND source <> '' AND provider = ", provider, " AND source = ", source,
 			" UNION ALL SELECT min(CASE WHEN due > lease_until THEN due ELSE lease_until END) FROM revocations WHERE provider = ", provider, " AND source = ", source, ") AS next"); err != nil {
 			return err
 		}

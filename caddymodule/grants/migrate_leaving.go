@@ -44,6 +44,10 @@ var leavingSchema = []string{
 	"CREATE INDEX grants_ends ON grants (provider, source, ends) WHERE ends > 0",
 	"CREATE INDEX grants_renew_at ON grants (provider, source, renew_at) WHERE renew_at > 0",
 
+	// Results that nobody has decided on, or fetched, in time.
+	"CREATE INDEX journeys_confirm ON journeys (provider, source, claim_until) WHERE state = 'confirm'",
+	"CREATE INDEX journeys_staged ON journeys (provider, source, expires) WHERE state = 'staged'",
+
 	`CREATE TABLE revocations (
 	id          TEXT   NOT NULL PRIMARY KEY, -- that of the grant
 	provider    TEXT   NOT NULL,

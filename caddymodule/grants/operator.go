@@ -192,10 +192,10 @@ func (s *Store) Delete(ctx context.Context, id, by string) error {
 	return err
 }
 
-// deleteAnsweredFlows deletes the staged and the ended flows of a person: they hold
-// the same credential as the grant, and completing one would undo the operator's
+// deleteAnsweredFlows deletes the flows of a person that have a result, and the ended
+// ones: they hold the same credential as the grant, and completing one would undo the operator's
 // decision. Open flows go on.
 func (s *Store) deleteAnsweredFlows(ctx context.Context, tx querier, provider, source string, persons []string) error {
 	return s.deleteRows(ctx, tx, "DELETE FROM journeys WHERE provider = ", provider, " AND source = ", source,
-		" AND state IN ('done', 'staged') AND person IN ", persons, "")
+		" AND state IN ('done', 'staged', 'confirm') AND person IN ", persons, "")
 }
