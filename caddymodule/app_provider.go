@@ -144,6 +144,9 @@ func (p *provider) newConsents(source, vendor string, hooks *guestConsent, servi
 		},
 		Cache: p.refs.loadOrNew(p.stateKey("grants", account), func() caddy.Destructor { return guestState{grants.NewCache()} }).(guestState).Closer.(*grants.Cache),
 	}
+	if source != "" {
+		o.RedeemTimeout = sourceRedeemTimeout
+	}
 	hooks.setHooks(&o)
 	return grants.NewConsents(o)
 }

@@ -112,7 +112,7 @@ func (v *connectRequest) route(endpoint string) (func() error, error) {
 // before.
 func (v *connectRequest) completeFlow(cookie *consent.Cookie, state string, query url.Values) error {
 	first, err := v.source.consents.HandleReturn(v.r.Context(), grants.ReturnRequest{
-		Person: v.owner, State: state, BrowserToken: cookie.BrowserToken, AnyBrowser: v.CrossDevice > 0, Query: query,
+		Person: v.owner, State: state, BrowserToken: cookie.BrowserToken, AnyBrowser: v.CrossDevice > 0, Query: query, Late: v.lateOutcome(),
 	})
 	if err == nil || first {
 		// Only then: the flow may belong to another user of this browser, and
@@ -122,17 +122,10 @@ func (v *connectRequest) completeFlow(cookie *consent.Cookie, state string, quer
 	if endsFlow(err) && !errors.Is(err, delegation.ErrForeignFlow) {
 		cookie.Remove(state) // no such flow, or not any more
 	}
-	if !first {
-		return err
+	if first {
+		v.provider.recordConsent(outcomeEvent(err), actorUser, v.source.name, v.owner)
+		v.purgePerson(v.owner)
 	}
-	event := consentConnected
-	if err != nil {
-		if event = consentRefused; delegation.AsRefusal(err).Code == delegation.AccountConflict {
-			event = consentConflict
-		}
-	}
-	v.provider.recordConsent(event, actorUser, v.source.name, v.owner)
-	v.purgePerson(v.owner)
 	return err
 }
 
