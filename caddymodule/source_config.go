@@ -36,7 +36,9 @@ func (s *Source) config(name string, client *SourceClient) (*sources.Config, err
 			return nil, err
 		}
 	}
-	all.useClient(client)
+	if err := all.useClient(client); err != nil {
+		return nil, err
+	}
 	repl := caddy.NewReplacer()
 	if err := all.expand(repl); err != nil {
 		return nil, err
@@ -83,14 +85,6 @@ func (s *Source) config(name string, client *SourceClient) (*sources.Config, err
 	}
 	c.SetDefaults()
 	return c, c.Validate()
-}
-
-// useClient sets the client of an application, if that has one.
-func (s *Source) useClient(client *SourceClient) {
-	if client == nil || client.ClientID == "" {
-		return
-	}
-	s.ClientID, s.ClientSecret, s.ClientKey = client.ClientID, client.ClientSecret, client.ClientKey
 }
 
 // expand replaces the placeholders in all that is no secret and no part of a call.
