@@ -170,8 +170,10 @@ func (s *Source) setSteps(c *sources.Config) error {
 			continue
 		}
 		made := call.from.call()
-		if strings.HasPrefix(made.URL, "/") {
-			made.URL = c.APIOrigin() + made.URL
+		for _, address := range []*string{&made.URL, &made.NonceURL} {
+			if strings.HasPrefix(*address, "/") {
+				*address = c.APIOrigin() + *address
+			}
 		}
 		*call.to = made
 	}
@@ -199,7 +201,7 @@ func (s *Source) checkAddresses() error {
 
 // call returns the call as package sources has it.
 func (c *SourceCall) call() *sources.Call {
-	return &sources.Call{Method: c.Method, URL: c.URL, Form: c.Form, JSON: c.JSON, Auth: c.Auth, OK: c.OK}
+	return &sources.Call{Method: c.Method, URL: c.URL, Form: c.Form, JSON: c.JSON, Auth: c.Auth, NonceURL: c.NonceURL, OK: c.OK}
 }
 
 // reply returns the reply as package sources has it.

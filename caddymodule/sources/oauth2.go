@@ -5,6 +5,7 @@ package sources
 import (
 	"context"
 	"errors"
+	"net/http"
 	"net/url"
 	"sync/atomic"
 
@@ -146,6 +147,11 @@ func (p *oauth2Source) reserved(ctx context.Context) ([]reservedAddress, error) 
 	for _, call := range []*Call{e.revoke, p.config.AfterConnect} {
 		if a, ok := reserveCall(call); ok {
 			ours.list = append(ours.list, a)
+		}
+		if call != nil && call.NonceURL != "" {
+			if a, ok := reserveCall(&Call{Method: http.MethodPost, URL: call.NonceURL}); ok {
+				ours.list = append(ours.list, a)
+			}
 		}
 	}
 	p.ours.Store(ours)
