@@ -156,6 +156,9 @@ func (p *provider) newConsents(of delegation.Source, hooks *guestConsent, servic
 		},
 		Cache: p.refs.loadOrNew(p.stateKey("grants", account), func() caddy.Destructor { return guestState{grants.NewCache()} }).(guestState).Closer.(*grants.Cache),
 	}
+	if source != "" {
+		o.RedeemTimeout = sourceRedeemTimeout
+	}
 	hooks.setHooks(&o)
 	return grants.NewConsents(o)
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
@@ -55,6 +56,11 @@ func (p *provider) loadSources(services appServices) error {
 	}
 	return nil
 }
+
+// sourceRedeemTimeout bounds the exchange of a source's code, which is spent, and the
+// calls that follow it: whose account it is may take several, and each of them as long
+// as the HTTP client allows.
+const sourceRedeemTimeout = 2 * time.Minute
 
 // checkSource checks the facts that a module tells of a source.
 func checkSource(s *delegation.Source) error {

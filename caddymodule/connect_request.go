@@ -118,7 +118,7 @@ func (v *connectRequest) route(endpoint string) (func() error, error) {
 // before.
 func (v *connectRequest) completeFlow(cookie *consent.Cookie, state string, query url.Values) error {
 	first, err := v.source.consents.HandleReturn(v.r.Context(), grants.ReturnRequest{
-		Person: v.owner, State: state, BrowserToken: cookie.BrowserToken, AnyBrowser: v.CrossDevice > 0, Query: query,
+		Person: v.owner, State: state, BrowserToken: cookie.BrowserToken, AnyBrowser: v.CrossDevice > 0, Query: query, Late: v.lateOutcome(),
 	})
 	if err == nil || first {
 		// Only then: the flow may belong to another user of this browser, and
@@ -139,17 +139,7 @@ func (v *connectRequest) recordCompleted(first bool, err error) {
 	if !first {
 		return
 	}
-	event := consentConnected
-	switch {
-	case err == nil:
-	case errors.Is(err, delegation.ErrConfirm):
-		event = consentAsked
-	case delegation.AsRefusal(err).Code == delegation.AccountConflict:
-		event = consentConflict
-	default:
-		event = consentRefused
-	}
-	v.provider.recordConsent(event, actorUser, v.source.name, v.owner)
+	v.provider.recordConsent(outcomeEvent(err), actorUser, v.source.name, v.owner)
 	v.purgePerson(v.owner)
 }
 

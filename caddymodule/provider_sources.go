@@ -43,7 +43,8 @@ type Sources struct {
 	lines sourceLines // where a Caddyfile has the provider
 }
 
-// SourceClient is the client of one application at a source's vendor.
+// SourceClient is what one application has of its own at a source: the client, and what
+// people are asked for.
 type SourceClient struct {
 	// ClientID is the application's. Accepts {env.*} and {file.*}. Default: the
 	// source's, with its secret and key.
@@ -56,6 +57,10 @@ type SourceClient struct {
 	// ClientKey is the PEM text of the private key for `private_key_jwt`. Give
 	// {file.*}.
 	ClientKey string `json:"client_key,omitempty"`
+
+	// Scopes are those of the source's that this application asks people for, and the
+	// most that an `allow` line of it may name. Default: all of them.
+	Scopes []string `json:"scopes,omitempty"`
 }
 
 // CaddyModule returns the Caddy module information.

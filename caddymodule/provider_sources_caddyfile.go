@@ -23,6 +23,7 @@ type sourceLines struct {
 //	        client_id     <id>
 //	        client_secret <secret>
 //	        client_key    <key>
+//	        scopes        <scopes...>
 //	    }
 //	    ends <placeholder>
 //	}
@@ -67,11 +68,15 @@ func (s *Sources) parseUse(d *caddyfile.Dispenser) error {
 	client := new(SourceClient)
 	words := map[string]*string{"client_id": &client.ClientID, "client_secret": &client.ClientSecret, "client_key": &client.ClientKey}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		to, ok := words[d.Val()]
-		if !ok {
-			return d.Errf("unrecognized subdirective %q of use: expected client_id, client_secret or client_key", d.Val())
+		var err error
+		if to, ok := words[d.Val()]; ok {
+			err = parseOnce(d, to)
+		} else if d.Val() == "scopes" {
+			err = parseScopes(d, &client.Scopes)
+		} else {
+			err = d.Errf("unrecognized subdirective %q of use: expected client_id, client_secret, client_key or scopes", d.Val())
 		}
-		if err := parseOnce(d, to); err != nil {
+		if err != nil {
 			return err
 		}
 	}
@@ -110,7 +115,9 @@ func (s *Sources) checkSources(provider string, catalogue map[string]*Source) er
 		if err != nil {
 			return at.Errf("source %s: %v", name, err)
 		}
-		all.useClient(s.Use[name])
+		if err := all.useClient(s.Use[name]); err != nil {
+			return at.Errf("use %s: %v", name, err)
+		}
 		if all.ClientID == "" {
 			return at.Errf("provider %s has no client at the source %s: register an application there, and add client_id and client_secret to `source %s`, or to `use %s` of this provider", provider, name, name, name)
 		}

@@ -250,9 +250,13 @@ type SourceCall struct {
 	// URL is an address, or a path at APIHostURL.
 	URL string `json:"url,omitempty"`
 
-	// Auth is `bearer` (the access token), `basic` (the client) or `signed` (OAuth
-	// 1.0a). Default: none, the address or body says who it is.
+	// Auth is `bearer` (the access token), `basic` (the client), `signed` (OAuth 1.0a)
+	// or `nonce` (the form is signed with the client's secret, as Withings wants it).
+	// Default: none, the address or body says who it is.
 	Auth string `json:"auth,omitempty"`
+
+	// NonceURL answers with the nonce of `nonce`: an address, or a path at APIHostURL.
+	NonceURL string `json:"nonce_url,omitempty"`
 
 	// Form is the body.
 	Form map[string]string `json:"form,omitempty"`

@@ -118,6 +118,8 @@ func parseCall(d *caddyfile.Dispenser, to **SourceCall) error {
 		switch setting := d.Val(); setting {
 		case "auth":
 			err = parseOnce(d, &c.Auth)
+		case "nonce_url":
+			err = parseOnce(d, &c.NonceURL)
 		case "json":
 			err = parseOnce(d, &c.JSON)
 		case "form":
@@ -125,7 +127,7 @@ func parseCall(d *caddyfile.Dispenser, to **SourceCall) error {
 		case "ok":
 			err = c.parseOK(d)
 		default:
-			return d.Errf("unrecognized subdirective %q of %s: expected auth, form, json or ok", setting, word)
+			return d.Errf("unrecognized subdirective %q of %s: expected auth, nonce_url, form, json or ok", setting, word)
 		}
 		if err != nil {
 			return err

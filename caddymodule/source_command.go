@@ -105,7 +105,9 @@ func (s *Source) keySet(client *SourceClient) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	all.useClient(client)
+	if err := all.useClient(client); err != nil {
+		return "", err
+	}
 	if all.ClientKey == "" {
 		return "", errors.New("the client has no client_key: make a key, such as by openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384, and add `client_key {file.…}`")
 	}

@@ -36,7 +36,9 @@ func (s *Source) config(name string, client *SourceClient) (*sources.Config, err
 			return nil, err
 		}
 	}
-	all.useClient(client)
+	if err := all.useClient(client); err != nil {
+		return nil, err
+	}
 	repl := caddy.NewReplacer()
 	if err := all.expand(repl); err != nil {
 		return nil, err
@@ -83,14 +85,6 @@ func (s *Source) config(name string, client *SourceClient) (*sources.Config, err
 	}
 	c.SetDefaults()
 	return c, c.Validate()
-}
-
-// useClient sets the client of an application, if that has one.
-func (s *Source) useClient(client *SourceClient) {
-	if client == nil || client.ClientID == "" {
-		return
-	}
-	s.ClientID, s.ClientSecret, s.ClientKey = client.ClientID, client.ClientSecret, client.ClientKey
 }
 
 // expand replaces the placeholders in all that is no secret and no part of a call.
@@ -176,8 +170,10 @@ func (s *Source) setSteps(c *sources.Config) error {
 			continue
 		}
 		made := call.from.call()
-		if strings.HasPrefix(made.URL, "/") {
-			made.URL = c.APIOrigin() + made.URL
+		for _, address := range []*string{&made.URL, &made.NonceURL} {
+			if strings.HasPrefix(*address, "/") {
+				*address = c.APIOrigin() + *address
+			}
 		}
 		*call.to = made
 	}
@@ -205,7 +201,7 @@ func (s *Source) checkAddresses() error {
 
 // call returns the call as package sources has it.
 func (c *SourceCall) call() *sources.Call {
-	return &sources.Call{Method: c.Method, URL: c.URL, Form: c.Form, JSON: c.JSON, Auth: c.Auth, OK: c.OK}
+	return &sources.Call{Method: c.Method, URL: c.URL, Form: c.Form, JSON: c.JSON, Auth: c.Auth, NonceURL: c.NonceURL, OK: c.OK}
 }
 
 // reply returns the reply as package sources has it.

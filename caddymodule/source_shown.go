@@ -65,7 +65,7 @@ func (c *SourceCall) hideSecrets(preset *SourceCall) *SourceCall {
 		return c
 	}
 	shown := *c
-	shown.URL, shown.Form, shown.JSON = hideInAddress(c.URL), hideValues(c.Form, nil), hideSecret(c.JSON)
+	shown.URL, shown.NonceURL, shown.Form, shown.JSON = hideInAddress(c.URL), hideInAddress(c.NonceURL), hideValues(c.Form, nil), hideSecret(c.JSON)
 	return &shown
 }
 

@@ -54,10 +54,11 @@ func TestShownSource(t *testing.T) {
 		switch name {
 		case "after_connect":
 			s.AfterConnect.Method = "POST"
-			s.AfterConnect.URL, s.AfterConnect.Auth = "/x?k="+canary, "bearer"
+			s.AfterConnect.URL, s.AfterConnect.Auth, s.AfterConnect.NonceURL = "/x?k="+canary, "bearer", "/n?k="+canary
 		case "revoke":
 			s.Revoke.Method = "POST"
 			s.Revoke.URL, s.Revoke.Auth = "https://"+canary+":"+canary+"@api.lab.example/x?k="+canary+"&"+canary, "bearer"
+			s.Revoke.NonceURL = "https://" + canary + "@api.lab.example/n"
 		case "http":
 			s.HTTP.Proxy, s.HTTP.CAFile = "http://user:"+canary+"@proxy.example:3128", "ca.pem"
 		}

@@ -222,6 +222,10 @@ func testPresets(t *testing.T, cases []presetCase) {
 			if a := c.calls(b, p); a.StatusCode != http.StatusForbidden {
 				t.Errorf("afterwards: %d %s", a.StatusCode, a.body)
 			}
+			told := v.Settings().Revoke != "" && (p.hand == "" || p.patient) // by hand nothing says how, but a FHIR server does
+			if n := v.Counts().Revoked; (n == 1) != told {
+				t.Errorf("the vendor has ended %d consents\n%s", n, c.refusals(p.name))
+			}
 			if n := v.Counts(); n.RefreshReused != 0 || n.CodesReused != 0 || n.WrongSecrets != 0 || n.Redeemed != 1 {
 				t.Errorf("%+v\n%s", n, c.refusals(p.name))
 			}

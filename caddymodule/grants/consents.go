@@ -51,6 +51,11 @@ type ConsentsOptions struct {
 	// CallTimeout bounds one call of a hook. Default: 20 s, which is two calls of
 	// the platform.
 	CallTimeout time.Duration
+	// RedeemTimeout bounds what a provider does with one code or one-time token, which
+	// is spent: its exchange and all calls that follow. Default: CallTimeout.
+	RedeemTimeout time.Duration
+	// Patience is how long a browser that comes back waits for that. Default: 10 s.
+	Patience time.Duration
 }
 
 // Consents are the consents of one provider and source: from the beginning of a
@@ -71,6 +76,12 @@ type Consents struct {
 func NewConsents(o ConsentsOptions) *Consents {
 	if o.CallTimeout <= 0 {
 		o.CallTimeout = 2 * delegation.DefaultTimeout
+	}
+	if o.RedeemTimeout <= 0 {
+		o.RedeemTimeout = o.CallTimeout
+	}
+	if o.Patience <= 0 {
+		o.Patience = defaultPatience
 	}
 	if o.Note == nil {
 		o.Note = func(delegation.ConsentEvent, delegation.Person) {}

@@ -96,7 +96,7 @@ func (c *Consents) Redeem(ctx context.Context, r RedeemRequest) (*Redeemed, erro
 // bring the same at the same time. It goes on when they leave: the platform may
 // not take the token again.
 func (c *Consents) redeemOnce(ctx context.Context, claim Claim, handed url.Values) (*redemption, error) {
-	claim.Timeout = c.o.CallTimeout
+	claim.Timeout = c.o.RedeemTimeout
 	who := tuple.Encode(claim.Realm, claim.Subject, claim.StateToken, claim.BrowserToken, claim.Ticket, strconv.FormatBool(claim.AnyBrowser))
 	key := sha256.Sum256(tuple.Encode(string(who), claim.OneTimeToken.Reveal()))
 	owner := sha256.Sum256(who)
@@ -156,7 +156,7 @@ const claimPollInterval = 200 * time.Millisecond
 // claim claims a flow. While another machine redeems the token it waits for the
 // outcome. The error is a refusal, for a flow that is done beside it.
 func (c *Consents) claim(ctx context.Context, store *Store, claim Claim) (*ClaimedFlow, error) {
-	deadline := time.Now().Add(2 * (c.o.CallTimeout + DefaultTimeout))
+	deadline := time.Now().Add(2 * (c.o.RedeemTimeout + DefaultTimeout))
 	for {
 		claimed, err := store.Claim(ctx, claim)
 		switch {
@@ -185,7 +185,7 @@ func (c *Consents) claim(ctx context.Context, store *Store, claim Claim) (*Claim
 // the same flow may try again. The error is a refusal.
 func (c *Consents) exchange(ctx context.Context, store *Store, claim Claim, claimed *ClaimedFlow, handed url.Values) (PendingResult, error) {
 	grant, _ := c.startingGrant(ctx, store, StartRequest{Person: claimed.Person})
-	call, cancel := c.hookContext(ctx)
+	call, cancel := context.WithTimeout(ctx, c.o.RedeemTimeout)
 	defer cancel()
 	result, err := c.o.Redeemer.Redeem(call, &delegation.Redemption{
 		Person: claimed.Person, Source: c.o.Source, Scopes: claimed.Scopes, ReturnURL: claimed.ReturnURL, Verifier: claimed.Verifier,

@@ -23,14 +23,19 @@ type ReturnRequest struct {
 	// Query is the query of the return URL. Nil: the browser was here already, and
 	// asks whether its flow can be completed by now.
 	Query url.Values
+	// Late is called with what [Consents.HandleReturn] would have returned, where the
+	// platform answers after the browser was sent on. It may be called after the request
+	// has ended. Nil: nobody is told.
+	Late func(first bool, err error)
 }
 
 // HandleReturn ends a consent flow in the browser that comes back. first reports
 // whether this call has ended it, even if the error says that the person is not
 // connected by it. The error is [delegation.ErrPending] until the platform's
-// callback has come, or the person is signed in; it wraps [delegation.ErrForeignFlow]
-// for a person or browser that may not end the flow, and [delegation.ErrConfirm] where the
-// person has to decide, see [Consents.Confirm]. It is consent_denied for a
+// callback has come, the platform has answered, or the person is signed in; it wraps
+// [delegation.ErrForeignFlow] for a person or browser that may not end the flow, and
+// [delegation.ErrConfirm] where the person has to decide, see [Consents.Confirm]. It is
+// consent_denied for a
 // person who has not consented, and flow_expired where they have to begin anew.
 func (c *Consents) HandleReturn(ctx context.Context, r ReturnRequest) (first bool, err error) {
 	if r.Query == nil {
@@ -50,9 +55,9 @@ func (c *Consents) HandleReturn(ctx context.Context, r ReturnRequest) (first boo
 		}
 		return false, err
 	}
-	done, err := c.redeemOnce(ctx, Claim{
+	done, err := c.redeemReturn(ctx, Claim{
 		Owner: c.owner(r.Person), StateToken: r.State, BrowserToken: r.BrowserToken, AnyBrowser: r.AnyBrowser, OneTimeToken: token,
-	}, r.Query)
+	}, r.Query, r.Late)
 	switch {
 	case err != nil:
 		return false, err

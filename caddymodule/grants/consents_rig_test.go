@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
@@ -29,6 +30,7 @@ type platform struct {
 	redeemed, probes, events atomic.Int64
 	verdict                  atomic.Int64 // of probes
 	during                   func()       // while the platform is asked
+	left                     atomic.Int64 // of the time of an exchange when it began, in nanoseconds
 }
 
 func (p *platform) StartConsent(_ context.Context, flow *delegation.ConsentStart) (*delegation.ConsentPage, error) {
@@ -66,8 +68,11 @@ func (*platform) OneTimeToken(handed url.Values) (delegation.Secret, error) {
 	return delegation.NewSecret(handed.Get("code")), nil
 }
 
-func (p *platform) Redeem(_ context.Context, r *delegation.Redemption) (*delegation.ConsentResult, error) {
+func (p *platform) Redeem(ctx context.Context, r *delegation.Redemption) (*delegation.ConsentResult, error) {
 	p.redeemed.Add(1)
+	if end, ok := ctx.Deadline(); ok {
+		p.left.Store(int64(time.Until(end)))
+	}
 	if p.during != nil {
 		p.during()
 	}

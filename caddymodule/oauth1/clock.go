@@ -15,6 +15,11 @@ const maxSkew = 24 * time.Hour
 // earlier request (RFC 5849 section 3.3 allows it), while a machine's clock may be
 // set back. The zero Clock is ready, and safe for concurrent use.
 type Clock struct {
+	// NeverBack has no answer of the vendor set the clock back: of a vendor that refuses
+	// a timestamp which is lower than one that it has seen, an early date would have
+	// every request refused until the clock is as late again. It is set before use.
+	NeverBack bool
+
 	mu   sync.Mutex
 	skew time.Duration // of the vendor's clock: theirs minus ours
 	last int64
@@ -47,10 +52,11 @@ func (c *Clock) Correct(vendor time.Time, tolerance time.Duration) (changed bool
 func (c *Clock) Trial(vendor time.Time, tolerance time.Duration) *Clock {
 	now := time.Now()
 	skew := vendor.Sub(now)
-	if skew.Abs() > maxSkew || vendor.Sub(time.Unix(c.at(now), 0)).Abs() < tolerance {
+	ahead := vendor.Sub(time.Unix(c.at(now), 0))
+	if skew.Abs() > maxSkew || ahead.Abs() < tolerance || c.NeverBack && ahead < 0 {
 		return nil
 	}
-	return &Clock{skew: skew}
+	return &Clock{skew: skew, NeverBack: c.NeverBack}
 }
 
 // adopted is the difference below which two clocks are the same one.
@@ -69,6 +75,9 @@ func (c *Clock) Adopt(trial *Clock) {
 	trial.mu.Unlock()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.NeverBack { // another trial may have been adopted meanwhile
+		skew, last = max(skew, c.skew), max(last, c.last)
+	}
 	c.skew, c.last = skew, last
 }
 

@@ -53,3 +53,36 @@ func TestClock(t *testing.T) {
 		}
 	})
 }
+
+// TestClockNeverBack protects people whose vendor refuses a timestamp lower than one that
+// it has seen: whatever dates its answers have, in whatever order, timestamps do not
+// fall, and a clock that is behind is still set right.
+func TestClockNeverBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := Clock{NeverBack: true}
+		start := time.Now().Unix()
+		at := func(want int64, when string) {
+			t.Helper()
+			if got := c.Timestamp() - start; got != want {
+				t.Errorf("%s: %d, want %d", when, got, want)
+			}
+		}
+		at(0, "at first")
+		if !c.Correct(time.Now().Add(time.Hour), 5*time.Second) {
+			t.Error("a vendor that is ahead is not followed")
+		}
+		at(3600, "by a vendor an hour ahead")
+		if c.Correct(time.Now(), 5*time.Second) || c.Trial(time.Now().Add(-time.Hour), 5*time.Second) != nil {
+			t.Error("a date that is back is taken")
+		}
+		at(3600, "after dates that were earlier")
+		near, far := c.Trial(time.Now().Add(2*time.Hour), 5*time.Second), c.Trial(time.Now().Add(3*time.Hour), 5*time.Second)
+		far.Timestamp()
+		c.Adopt(far)
+		at(3*3600, "by the later of two trials")
+		c.Adopt(near)
+		at(3*3600, "by the earlier one, whose answer came last")
+		time.Sleep(10 * time.Second)
+		at(3*3600+10, "later")
+	})
+}

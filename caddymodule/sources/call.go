@@ -127,6 +127,12 @@ func (p *oauth2Source) callValues(tokens *delegation.GrantTokens, account string
 
 // send makes a call to the vendor.
 func (p *oauth2Source) send(ctx context.Context, call *Call, values map[string]string) (*answer, error) {
+	if call.Auth == AuthNonce {
+		var err error
+		if call, values, err = p.signed(ctx, call, values); err != nil {
+			return nil, err
+		}
+	}
 	req, err := call.request(ctx, values)
 	if err != nil {
 		return nil, err

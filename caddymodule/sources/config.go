@@ -188,8 +188,11 @@ type Call struct {
 	Form map[string]string
 	JSON string
 	// Auth is how the request authenticates: "bearer" with the access token, "basic" as
-	// the client, "signed" by OAuth 1.0a, "" by its address or body.
+	// the client, "signed" by OAuth 1.0a, [AuthNonce] by a signature in its form, "" by
+	// its address or body.
 	Auth string
+	// NonceURL answers with a nonce, for AuthNonce.
+	NonceURL string
 	// OK are the statuses that count as done. Default: every 2xx.
 	OK []int
 }

@@ -61,5 +61,5 @@ func (c *Call) parts() []string {
 	if c == nil {
 		return nil
 	}
-	return append([]string{c.Method, c.URL, c.JSON, c.Auth, fmt.Sprint(c.OK)}, pairs(c.Form)...)
+	return append([]string{c.Method, c.URL, c.JSON, c.Auth, c.NonceURL, fmt.Sprint(c.OK)}, pairs(c.Form)...)
 }

@@ -51,15 +51,29 @@ func (c *Config) checkSteps() error {
 		if signed := call.Auth == "signed"; signed != (c.Protocol == OAuth1) && (signed || call.Auth != "") {
 			return fmt.Errorf("%s: auth %s is not of the source's protocol", setting, call.Auth)
 		}
-		u, err := url.Parse(placeholders.ReplaceAllString(call.URL, "x"))
-		if err != nil {
-			return fmt.Errorf("%s holds no address", setting)
+		if call.Auth == AuthNonce && c.ClientSecret.Reveal() == "" {
+			return fmt.Errorf("%s: auth nonce signs with client_secret, which is missing", setting)
 		}
-		if _, err := parseAddress(setting, u.String(), nil, c.AllowPrivate); err != nil {
+		if err := c.checkCallAddress(setting, call.URL); err != nil {
 			return err
+		}
+		if call.NonceURL != "" {
+			if err := c.checkCallAddress(setting+": nonce_url", call.NonceURL); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// checkCallAddress checks the address of a call, in which values may stand.
+func (c *Config) checkCallAddress(setting, address string) error {
+	u, err := url.Parse(placeholders.ReplaceAllString(address, "x"))
+	if err != nil {
+		return fmt.Errorf("%s holds no address", setting)
+	}
+	_, err = parseAddress(setting, u.String(), nil, c.AllowPrivate)
+	return err
 }
 
 func (l *Lookup) check(setting string, protocol Protocol) error {
@@ -97,10 +111,13 @@ func (c *Call) Check(setting string) error {
 		return fmt.Errorf("%s has no address: write one after the method", setting)
 	case len(c.Form) > 0 && c.JSON != "":
 		return fmt.Errorf("%s: write form or json, not both", setting)
-	case !slices.Contains([]string{"", "bearer", "basic", "signed"}, c.Auth):
-		return fmt.Errorf("%s: auth %q: write bearer, basic or signed", setting, c.Auth)
+	case !slices.Contains([]string{"", "bearer", "basic", "signed", AuthNonce}, c.Auth):
+		return fmt.Errorf("%s: auth %q: write bearer, basic, signed or nonce", setting, c.Auth)
 	case c.JSON != "" && !json.Valid([]byte(c.JSON)):
 		return fmt.Errorf("%s: json is no JSON: write it between backquotes", setting)
+	}
+	if err := c.checkNonce(setting); err != nil {
+		return err
 	}
 	texts := []string{c.URL, c.JSON}
 	for name, value := range c.Form {

@@ -96,6 +96,18 @@ func TestConfigRefused(t *testing.T) {
 		"after_connect: auth bearer is not of": oauth1(func(c *Config) {
 			c.AfterConnect = &Call{Method: "POST", URL: "https://api.lab.example/me", Auth: "bearer"}
 		}),
+		"revoke: auth nonce and nonce_url": oauth2(func(c *Config) {
+			c.Revoke = &Call{Method: "POST", URL: "https://api.lab.example/me", Auth: AuthNonce, Form: map[string]string{"action": "a"}}
+		}),
+		"revoke: auth nonce signs the form": oauth2(func(c *Config) {
+			c.Revoke = &Call{Method: "POST", URL: "https://api.lab.example/me", Auth: AuthNonce, NonceURL: "https://api.lab.example/n"}
+		}),
+		"revoke: form nonce is what": oauth2(func(c *Config) {
+			c.Revoke = &Call{Method: "POST", URL: "https://api.lab.example/me", Auth: AuthNonce, NonceURL: "https://api.lab.example/n", Form: map[string]string{"action": "a", "nonce": "x"}}
+		}),
+		"revoke: nonce_url is http": oauth2(func(c *Config) {
+			c.Revoke = &Call{Method: "POST", URL: "https://api.lab.example/me", Auth: AuthNonce, NonceURL: "http://api.lab.example/n", Form: map[string]string{"action": "a"}}
+		}),
 		"revoke is http":                   oauth2(func(c *Config) { c.Revoke = &Call{Method: "POST", URL: "http://api.lab.example/me"} }),
 		"after_connect is on this machine": oauth2(func(c *Config) { c.AfterConnect = &Call{Method: "POST", URL: "https://127.0.0.1/{account}"} }),
 		"api_header Authorization is this": oauth2(func(c *Config) {

@@ -52,11 +52,13 @@ func (p *oauth1Protocol) hooks() delegation.ConsentStarter {
 }
 
 // open implements [protocol]. All sources with one client at one vendor share a
-// clock, across reloads.
+// clock, across reloads. A vendor that reads the query alone is FatSecret, or one like
+// it: they refuse a timestamp lower than one that they have seen.
 func (p *oauth1Protocol) open(h sourceHost) {
 	p.sourceHost = h
-	key := fmt.Sprintf("oauth1 clock %q %q", hostPort(p.config.TokenURL), p.config.ClientID)
-	p.clock = h.retain(key, func() io.Closer { return new(oauth1.Clock) }).(*oauth1.Clock)
+	neverBack := p.config.SignatureInQuery
+	key := fmt.Sprintf("oauth1 clock %q %q %t", hostPort(p.config.TokenURL), p.config.ClientID, neverBack)
+	p.clock = h.retain(key, func() io.Closer { return &oauth1.Clock{NeverBack: neverBack} }).(*oauth1.Clock)
 }
 
 // reserved implements [protocol].

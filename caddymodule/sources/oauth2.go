@@ -5,6 +5,7 @@ package sources
 import (
 	"context"
 	"errors"
+	"net/http"
 	"net/url"
 	"sync/atomic"
 
@@ -22,6 +23,8 @@ type oauth2Source struct {
 	config *Config
 	// find returns the vendor's addresses. For SMART it may have to ask for them.
 	find func(context.Context) (*endpoints, error)
+	// known returns what find has found, or the settings say, without asking.
+	known func() *endpoints
 	// assertion signs a JWT by which the client proves to the token endpoint who it
 	// is (RFC 7523 section 2.2); nil without [ClientAuthKey].
 	assertion func(audience string) (string, error)
@@ -42,7 +45,7 @@ type endpoints struct {
 	authorize, token, refresh *url.URL
 	// issuer is the expected iss of a redirect that has one; "": any.
 	issuer string
-	// sendsIssuer reports that each redirect has iss.
+	// sendsIssuer reports that each redirect has iss, if there is an issuer.
 	sendsIssuer bool
 	revoke      *Call // nil: there is none
 	// revocation is the endpoint of RFC 7009; nil: there is none.
@@ -57,13 +60,21 @@ func newOAuth2(c *Config) (protocol, error) {
 		return nil, err
 	}
 	p := &oauth2Source{config: c, doubtful: newDoubtfulGrants()}
-	fixed := &endpoints{authorize: c.AuthURL, token: c.TokenURL, refresh: c.RefreshURL, issuer: c.Issuer, revoke: c.Revoke}
+	fixed := &endpoints{authorize: c.AuthURL, token: c.TokenURL, refresh: c.RefreshURL, issuer: c.Issuer, sendsIssuer: true, revoke: c.Revoke}
 	if fixed.refresh == nil {
 		fixed.refresh = fixed.token
 	}
 	p.find = func(context.Context) (*endpoints, error) { return fixed, nil }
+	p.known = func() *endpoints { return fixed }
 	if c.FHIRBase != "" {
-		p.find = newSMARTDiscovery(c, &p.sourceHost).find
+		discovery := newSMARTDiscovery(c, &p.sourceHost)
+		p.find = discovery.find
+		p.known = func() *endpoints {
+			if found := discovery.known(); found != nil {
+				return found
+			}
+			return fixed // with the issuer of the settings
+		}
 	}
 	if c.ClientAuth == ClientAuthKey {
 		key, err := c.parseClientKey()
@@ -136,6 +147,11 @@ func (p *oauth2Source) reserved(ctx context.Context) ([]reservedAddress, error) 
 	for _, call := range []*Call{e.revoke, p.config.AfterConnect} {
 		if a, ok := reserveCall(call); ok {
 			ours.list = append(ours.list, a)
+		}
+		if call != nil && call.NonceURL != "" {
+			if a, ok := reserveCall(&Call{Method: http.MethodPost, URL: call.NonceURL}); ok {
+				ours.list = append(ours.list, a)
+			}
 		}
 	}
 	p.ours.Store(ours)

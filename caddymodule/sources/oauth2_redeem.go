@@ -23,7 +23,7 @@ func (p *oauth2Source) OneTimeToken(handed url.Values) (delegation.Secret, error
 	if err != nil {
 		return delegation.Secret{}, err
 	}
-	if p.config.Issuer != "" && issuer != p.config.Issuer {
+	if !p.known().mayIssue(issuer) {
 		return delegation.Secret{}, errIssuer()
 	}
 	code, err := single(handed, "code")
@@ -34,6 +34,11 @@ func (p *oauth2Source) OneTimeToken(handed url.Values) (delegation.Secret, error
 		return delegation.Secret{}, rejected("the redirect has no code")
 	}
 	return delegation.NewSecret(code), nil
+}
+
+// mayIssue reports whether a redirect with this iss, "" for none, is of the server.
+func (e *endpoints) mayIssue(issuer string) bool {
+	return e.issuer == "" || issuer == e.issuer || issuer == "" && !e.sendsIssuer
 }
 
 func errIssuer() error {
@@ -68,8 +73,8 @@ func (p *oauth2Source) Redeem(ctx context.Context, r *delegation.Redemption) (*d
 	if err != nil {
 		return nil, err
 	}
-	if issuer := r.Handed.Get("iss"); e.issuer != "" && issuer != e.issuer && (issuer != "" || e.sendsIssuer) {
-		return nil, errIssuer() // of a server whose issuer is found by discovery
+	if !e.mayIssue(r.Handed.Get("iss")) {
+		return nil, errIssuer() // of a server whose issuer was not known before
 	}
 	redirect, err := redirectURI(r.ReturnURL)
 	if err != nil {

@@ -33,10 +33,17 @@ func (p revokingOAuth2) RevokeGrant(ctx context.Context, g *delegation.Grant) er
 	if err != nil {
 		return unreachable(what, err)
 	}
-	if call.accepts(a.status) || isUnknownToken(call, a) {
+	switch {
+	case call.Auth == AuthNonce:
+		if _, err := p.config.succeeded(a); err != nil {
+			return unreachable(what, err)
+		}
 		return nil
+	case call.accepts(a.status) || isUnknownToken(call, a):
+		return nil
+	default:
+		return a.refusal(what)
 	}
-	return a.refusal(what)
 }
 
 // revokeAt revokes a grant's refresh token, or its access token if it has no other, at

@@ -24,7 +24,7 @@ func (c *Config) readSMARTConfiguration(members map[string]any) (*endpoints, err
 	if err := c.checkChallengeMethods(members["code_challenge_methods_supported"]); err != nil {
 		return nil, err
 	}
-	e := &endpoints{revoke: c.Revoke, issuer: c.Issuer}
+	e := &endpoints{revoke: c.Revoke, issuer: c.Issuer, sendsIssuer: c.Issuer != ""}
 	var err error
 	if e.authorize, err = c.endpoint(members, "authorization_endpoint"); err != nil {
 		return nil, err

@@ -74,6 +74,13 @@ func (d *smartDiscovery) find(ctx context.Context) (*endpoints, error) {
 	return nil, r
 }
 
+// known returns the addresses that were found last, however long ago; nil if none were.
+func (d *smartDiscovery) known() *endpoints {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.found
+}
+
 // read asks the server, and keeps what it has answered.
 func (d *smartDiscovery) read(ctx context.Context) (*endpoints, error) {
 	found, err := d.ask(ctx)

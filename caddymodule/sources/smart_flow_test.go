@@ -137,6 +137,30 @@ func TestT61_IssuerByDiscovery(t *testing.T) {
 	}
 }
 
+// TestT61_ErrorOfOtherIssuer protects operators and people from the error of another
+// server, such as that the client is wrong: of a server whose issuer was found by
+// discovery it is no word of the server's (RFC 9207 section 2.4).
+func TestT61_ErrorOfOtherIssuer(t *testing.T) {
+	s := newFHIRServer(t, ClientAuthNone)
+	p := s.source(nil)
+	if _, err := p.StartConsent(t.Context(), &delegation.ConsentStart{ReturnURL: fhirReturn + "?state=st"}); err != nil {
+		t.Fatal(err)
+	}
+	for issuer, want := range map[string]delegation.Code{
+		"https://evil.example": delegation.ConsentDenied,
+		p.known().issuer:       delegation.TokenRejected, // the control: that there is no code is all that is wrong
+		"":                     delegation.TokenRejected,
+	} {
+		handed := url.Values{"error": {"unauthorized_client"}, "state": {"st"}}
+		if issuer != "" {
+			handed.Set("iss", issuer)
+		}
+		if _, err := p.OneTimeToken(handed); delegation.AsRefusal(err).Code != want {
+			t.Errorf("of %q: %v", issuer, err)
+		}
+	}
+}
+
 // TestT66_DiscoveredEndpoints protects a server's own endpoints from an app: the first
 // request of a process finds out where they are before it is let through, and while that
 // cannot be found none is. The control is a resource.

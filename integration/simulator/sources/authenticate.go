@@ -54,6 +54,13 @@ func (c *call) authenticate() (Client, *tokenError) {
 	if way == "private_key_jwt" {
 		return c.checkAssertion(proof, id)
 	}
+	if way == "none" && id == "" && c.settings.Protocol == SMART && c.form.Get("grant_type") == "refresh_token" {
+		// A public client does not name itself at a refresh (RFC 6749 section 6, SMART App
+		// Launch): the token says whose it is.
+		if g := c.sim.store.byToken(c.form.Get("refresh_token")); g != nil {
+			id = g.client
+		}
+	}
 	client, ok := c.sim.client(id)
 	switch {
 	case !ok:

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/integration/simulator/control"
 )
@@ -163,9 +164,10 @@ func (c *call) serveNotes(g *grant) {
 
 // serveNonce answers with a nonce for one of Withings' signed calls.
 func (c *call) serveNonce() {
-	client, ok := c.sim.client(c.form.Get("client_id"))
-	if !ok || c.form.Get("action") != "getnonce" {
-		c.refuse(wrongClient("action is not getnonce, or there is no such client"))
+	client, ok := c.signedClient("getnonce", c.form.Get("timestamp"))
+	at, err := strconv.ParseInt(c.form.Get("timestamp"), 10, 64)
+	if !ok || err != nil || c.now.Sub(time.Unix(at, 0)).Abs() > nonceLifetime {
+		c.refuse(wrongClient("action is not getnonce, the timestamp is not of now, or the signature is wrong"))
 		return
 	}
 	c.json(http.StatusOK, map[string]any{"status": 0, "body": map[string]any{"nonce": c.sim.store.giveNonce(client.ID, c.now)}})

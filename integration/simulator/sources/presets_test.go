@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -74,7 +75,15 @@ func TestWithingsRevoke(t *testing.T) {
 	body, _ := v.connect().json["body"].(map[string]any)
 	access, _ := body["access_token"].(string)
 	kind := "Content-Type: application/x-www-form-urlencoded"
-	asked := v.send(http.MethodPost, "/v2/signature", url.Values{"action": {"getnonce"}, "client_id": {clientID}}.Encode(), kind)
+	if r := v.send(http.MethodPost, "/v2/signature", url.Values{"action": {"getnonce"}, "client_id": {clientID}}.Encode(), kind); r.json["status"] != 401.0 {
+		t.Errorf("a nonce without a signature: %s", r.body)
+	}
+	now := strconv.FormatInt(v.clock().Unix(), 10)
+	first := hmac.New(sha256.New, []byte(clientSecret))
+	_, _ = first.Write([]byte("getnonce," + clientID + "," + now))
+	asked := v.send(http.MethodPost, "/v2/signature", url.Values{
+		"action": {"getnonce"}, "client_id": {clientID}, "timestamp": {now}, "signature": {hex.EncodeToString(first.Sum(nil))},
+	}.Encode(), kind)
 	inner, _ := asked.json["body"].(map[string]any)
 	nonce, _ := inner["nonce"].(string)
 	mac := hmac.New(sha256.New, []byte(clientSecret))

@@ -113,11 +113,9 @@ func (s *store) byToken(text string) *grant {
 // signedRevoke is the consent that Withings' action=revoke names: by its userid, with
 // a signature over a nonce that was asked for before.
 func (c *call) signedRevoke() *grant {
-	client, ok := c.sim.client(c.form.Get("client_id"))
 	nonce := c.form.Get("nonce")
-	mac := hmac.New(sha256.New, []byte(client.Secret))
-	_, _ = mac.Write([]byte("revoke," + client.ID + "," + nonce))
-	if !ok || !hmac.Equal([]byte(hex.EncodeToString(mac.Sum(nil))), []byte(c.form.Get("signature"))) {
+	client, ok := c.signedClient("revoke", nonce)
+	if !ok {
 		c.refuse(wrongClient("the signature is wrong"))
 		return nil
 	}
@@ -134,6 +132,16 @@ func (c *call) signedRevoke() *grant {
 	}
 	c.refuse(&tokenError{http.StatusBadRequest, "invalid_request", "there is no such userid"})
 	return nil
+}
+
+// signedClient returns the client that has signed Withings' form for an action, over
+// action, client and what is good once.
+func (c *call) signedClient(action, once string) (Client, bool) {
+	client, ok := c.sim.client(c.form.Get("client_id"))
+	mac := hmac.New(sha256.New, []byte(client.Secret))
+	_, _ = mac.Write([]byte(action + "," + client.ID + "," + once))
+	signed := hmac.Equal([]byte(hex.EncodeToString(mac.Sum(nil))), []byte(c.form.Get("signature")))
+	return client, ok && signed && once != "" && c.form.Get("action") == action
 }
 
 // nonceLifetime is how long Withings' nonces live.
