@@ -21,6 +21,7 @@ import (
 type sourcesFleet struct {
 	*sourcesRig
 	machines []*machine
+	shared   string // the options for what they share
 	database *postgres.Server
 	redis    *redisServer
 }
@@ -28,26 +29,37 @@ type sourcesFleet struct {
 // startSourcesFleet starts n machines. lines go into each source's block.
 func startSourcesFleet(t *testing.T, n int, withRedis bool, lines string) *sourcesFleet {
 	t.Helper()
+	f := newSourcesFleet(t, withRedis)
+	f.start(n, lines)
+	return f
+}
+
+// newSourcesFleet is [startSourcesFleet] without machines.
+func newSourcesFleet(t *testing.T, withRedis bool) *sourcesFleet {
+	t.Helper()
 	f := &sourcesFleet{sourcesRig: newSourcesRig(t)}
-	database, grants := postgresGrants(t)
-	f.database = database
+	f.database, f.shared = postgresGrants(t)
 	if withRedis {
 		f.redis = newRedis(t)
-		grants += "\n\t\tcache redis " + f.redis.url()
+		f.shared += "\n\t\tcache redis " + f.redis.url()
 	}
-	text := f.withGrants(f.caddyfileOf(lines, ""), grants)
+	return f
+}
+
+// start starts n machines, and speaks to the first.
+func (f *sourcesFleet) start(n int, lines string) {
+	f.t.Helper()
+	text := f.withGrants(f.caddyfileOf(lines, ""), f.shared)
 	for range n {
-		f.machines = append(f.machines, newMachine(t, f.Stack, text))
-	}
-	if withRedis {
-		for _, m := range f.machines {
-			eventually(t, "Redis is in use", func() bool {
+		m := newMachine(f.t, f.Stack, text)
+		f.machines = append(f.machines, m)
+		if f.redis != nil {
+			eventually(f.t, "Redis is in use", func() bool {
 				return strings.Contains(m.admin.send(http.MethodGet, "/delegate/status", "").body, `"up":true`)
 			})
 		}
 	}
 	f.on(0)
-	return f
 }
 
 // withGrants has the grants kept as lines say. Each machine has a log of its own.
