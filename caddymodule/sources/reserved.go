@@ -69,8 +69,12 @@ func reserveCall(c *Call) (a reservedAddress, ok bool) {
 // may end with: both spellings are the same host.
 func hostPort(u *url.URL) string {
 	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[strings.ToLower(u.Scheme)]
+	switch {
+	case port != "":
+	case strings.EqualFold(u.Scheme, "http"):
+		port = "80"
+	case strings.EqualFold(u.Scheme, "https"):
+		port = "443"
 	}
 	return strings.ToLower(strings.TrimSuffix(u.Hostname(), ".")) + ":" + port
 }
@@ -84,7 +88,7 @@ func readAsPath(escaped string) []string {
 			plain = once
 		}
 	}
-	var segments []string
+	segments := make([]string, 0, strings.Count(plain, "/")+1)
 	for segment := range strings.SplitSeq(strings.ReplaceAll(plain, `\`, "/"), "/") {
 		segment, _, _ = strings.Cut(segment, ";")
 		if segment != "" {
@@ -114,13 +118,20 @@ func (s *source) checkTarget(ctx context.Context, d *delegation.Delegation) erro
 	if !ok {
 		return delegation.Refuse(delegation.RouteDenied, errors.New("the path names a source and nothing below it"))
 	}
-	host, path := hostPort(s.config.API), readAsPath(s.upstream.Prefix+rest)
 	reserved, err := s.protocol.reserved(ctx)
 	if err != nil {
 		return err
 	}
-	for _, a := range reserved {
-		if a.covers(d.Method, host, path) {
+	var path []string // read once, if the vendor has any such address at its API's host
+	for i := range reserved {
+		a := &reserved[i]
+		if a.host != s.apiHost {
+			continue
+		}
+		if path == nil {
+			path = readAsPath(s.upstream.Prefix + rest)
+		}
+		if a.covers(d.Method, s.apiHost, path) {
 			return delegation.Refuse(delegation.RouteDenied, errors.New("the path is an address of the vendor's that only this server may call: remove it from the `allow` lines"))
 		}
 	}
