@@ -127,7 +127,7 @@ func (s *sourceStage) killedRound(ctx context.Context, b *bench, db *sql.DB, rou
 	if err := s.mode(ctx, ""); err != nil {
 		return err
 	}
-	time.Sleep(rand.N(n.within)) //nolint:gosec // any moment
+	time.Sleep(rand.N(n.within)) // any moment
 	s.servers[0].processes[0].kill()
 	all.Wait()
 	if _, err := db.ExecContext(ctx, "UPDATE grants SET lease_until = 0"); err != nil {
