@@ -188,7 +188,7 @@ func (s *sourceStage) connectAll(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// browsers is the client for what is no load.
+// browsers is the client for what is no load: people who consent, and control calls.
 var browsers = &http.Client{
 	Transport:     &http.Transport{MaxIdleConnsPerHost: 256},
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
