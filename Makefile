@@ -26,7 +26,7 @@ lint: ## run the linter
 build: ## build ./caddy with the modules compiled in
 	go build -o caddy ./cmd/caddy
 
-bench: redis ## measure, and write integration/bench/RESULTS.md; give it a quiet machine for a quarter of an hour
+bench: redis postgres ## measure, and write integration/bench/RESULTS.md; give it a quiet machine for an hour and a half
 	go run ./integration/bench -out integration/bench/RESULTS.md
 
 # Go's fuzzer may end with "context deadline exceeded" when the time is up, which

@@ -18,8 +18,10 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"go.uber.org/zap"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/mydatahelps"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/policy"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/sources"
 )
 
 // upstreamStub answers without a network, so that what is measured is ours.
@@ -84,8 +86,9 @@ func browserRequest(b *testing.B) *http.Request {
 
 // BenchmarkWarmPath is what this module adds to a request whose token is at
 // hand: `delegate` is handler and transport together, `stock` a handler that
-// only passes on, and Caddy's own transport; `connect` is `delegate` for a grant of a
-// Connect platform in place of a minted token. The platform answers at once.
+// only passes on, and Caddy's own transport; `connect` and `source` are `delegate` for a
+// grant of a Connect platform, or at a source, in place of a minted token. The platform
+// answers at once.
 func BenchmarkWarmPath(b *testing.B) {
 	lower := func() *reverseproxy.HTTPTransport {
 		t := new(http.Transport)
@@ -94,7 +97,7 @@ func BenchmarkWarmPath(b *testing.B) {
 	}
 	h := warmHandler(b)
 	run := func(b *testing.B, of *Handler, h caddyhttp.MiddlewareHandler, transport http.RoundTripper) {
-		upstream, err := of.provider.Upstream(nil)
+		upstream, err := of.provider.Upstream(&delegation.Delegation{Path: "/api/v1/delegated/participant"})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -128,6 +131,12 @@ func BenchmarkWarmPath(b *testing.B) {
 		c := connectedHandler(b)
 		run(b, c, c, &Transport{HTTPTransport: lower()})
 	})
+	for name, protocol := range map[string]sources.Protocol{"source": sources.OAuth2, "source-oauth1": sources.OAuth1} {
+		b.Run(name, func(b *testing.B) {
+			s := sourceHandler(b, protocol)
+			run(b, s, s, &Transport{HTTPTransport: lower()})
+		})
+	}
 }
 
 type passThrough struct{}

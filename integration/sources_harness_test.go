@@ -35,11 +35,18 @@ type sourcesRig struct {
 // source's block, connect into delegate_connect.
 func startSources(t testing.TB, lines, connect string) *sourcesRig {
 	t.Helper()
+	c := newSourcesRig(t)
+	c.use(lines, connect)
+	return c
+}
+
+// newSourcesRig is [startSources] without a Caddy.
+func newSourcesRig(t testing.TB) *sourcesRig {
+	t.Helper()
 	c := &sourcesRig{connection: &connection{Stack: newStack(t), t: t}}
 	c.city, c.cityURL = newLab(t, "City lab")
 	c.harbor, c.harborURL = newLab(t, "Harbor lab")
 	t.Setenv("LAB_SECRET", labSecret)
-	c.use(lines, connect)
 	return c
 }
 

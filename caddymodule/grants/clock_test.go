@@ -3,6 +3,7 @@
 package grants
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -107,5 +108,59 @@ func TestSuspendedByAnotherClock(t *testing.T) {
 				t.Errorf("%s: used as %q, %d probes", names[1], got, d.probes.Load())
 			}
 		})
+	}
+}
+
+// TestLeaseByAnotherClock protects a refresh token from being spent twice, or by nobody,
+// because one machine of several is ten minutes slow or fast: whose lease it is, and for
+// how long, is told by the database's clock.
+func TestLeaseByAnotherClock(t *testing.T) {
+	address, err := postgresServer(t).Database(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := Options{Postgres: address, Keyset: newKeyset(t)}
+	right, i := opened(t, at), newIssuer(false)
+	for _, off := range []time.Duration{-10 * time.Minute, 10 * time.Minute} {
+		held, died, other := oauthGrant(t, right, i, "held"+off.String()), oauthGrant(t, right, i, "died"+off.String()), oauthGrant(t, right, i, "other"+off.String())
+		leasedNow := func(t *testing.T, what string, s *Store, g *Grant) {
+			t.Helper()
+			_, err := s.Lease(t.Context(), g, LeaseRefresh, callTimeout)
+			if e, ok := errors.AsType[*LeasedError](err); !ok || e.For <= 0 || e.For > callTimeout+leaseMargin {
+				t.Errorf("%s off, %s: %v", off, what, err)
+			}
+		}
+		mine := leased(t, right, held, LeaseRefresh)
+		leased(t, right, died, LeaseRefresh) // and does not come back
+		alter(t, right, "UPDATE grants SET lease_until = $1 WHERE id = $2", millis(time.Now())-1, died.ID)
+		clock := time.Now().Add(off)
+		synctest.Test(t, func(t *testing.T) {
+			time.Sleep(time.Until(clock))
+			wrong, err := Open(t.Context(), at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = wrong.Close() }()
+			leasedNow(t, "held there", wrong, held)
+			taken := leased(t, wrong, died, LeaseRefresh)
+			if taken.Uncertain != 1 {
+				t.Errorf("%s off: %d attempts at the token of who has died", off, taken.Uncertain)
+			}
+			if _, err := taken.Rotate(t.Context(), *i.tokens(died.Subject, 1), nil); err != nil {
+				t.Error(err)
+			}
+			here := leased(t, wrong, other, LeaseRefresh)
+			leasedNow(t, "held here", right, other)
+			if _, err := here.Rotate(t.Context(), *i.tokens(other.Subject, 1), nil); err != nil {
+				t.Error(err)
+			}
+		})
+		if _, err := mine.Rotate(t.Context(), *i.tokens(held.Subject, 1), nil); err != nil {
+			t.Error(err)
+		}
+		for _, g := range []*Grant{held, died, other} {
+			hasTokens(t, right, i, g.Subject, 1)
+			want(t, "free again", leased(t, right, found(t, right, g.Subject), LeaseRefresh).Cancel(t.Context()), nil)
+		}
 	}
 }

@@ -34,11 +34,13 @@ func encode(text string) string {
 	return b.String()
 }
 
-func isUnreserved(c byte) bool {
-	switch {
-	case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9':
-		return true
-	default:
-		return c == '-' || c == '.' || c == '_' || c == '~'
+func isUnreserved(c byte) bool { return unreserved[c] }
+
+// unreserved are the characters that stay as they are. Each request is signed, and has
+// some hundreds.
+var unreserved = func() (are [256]bool) {
+	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~") {
+		are[c] = true
 	}
-}
+	return are
+}()

@@ -24,6 +24,7 @@ type oauth1Protocol struct {
 	config *Config
 	clock  *oauth1.Clock
 	secret atomic.Pointer[delegation.Secret] // of the client, as it was read last
+	ours   []reservedAddress                 // every data call is compared with them
 }
 
 // newOAuth1 returns the protocol of an OAuth 1.0a source.
@@ -37,7 +38,7 @@ func newOAuth1(c *Config) (protocol, error) {
 	if err := c.checkLookups(); err != nil {
 		return nil, err
 	}
-	p := &oauth1Protocol{config: c}
+	p := &oauth1Protocol{config: c, ours: c.reservedOAuth1()}
 	p.secret.Store(&c.ClientSecret)
 	return p, nil
 }
@@ -62,19 +63,22 @@ func (p *oauth1Protocol) open(h sourceHost) {
 }
 
 // reserved implements [protocol].
-func (p *oauth1Protocol) reserved(context.Context) ([]reservedAddress, error) {
-	all := p.config.reservedPaths()
-	for _, u := range []*url.URL{p.config.RequestTokenURL, p.config.AuthURL, p.config.TokenURL} {
+func (p *oauth1Protocol) reserved(context.Context) ([]reservedAddress, error) { return p.ours, nil }
+
+// reservedOAuth1 returns the addresses that only this server may call.
+func (c *Config) reservedOAuth1() []reservedAddress {
+	all := c.reservedPaths()
+	for _, u := range []*url.URL{c.RequestTokenURL, c.AuthURL, c.TokenURL} {
 		if a, ok := reserve(u); ok {
 			all = append(all, a)
 		}
 	}
-	for _, c := range []*Call{p.config.AfterConnect, p.config.Revoke} {
-		if a, ok := reserveCall(c); ok {
+	for _, call := range []*Call{c.AfterConnect, c.Revoke} {
+		if a, ok := reserveCall(call); ok {
 			all = append(all, a)
 		}
 	}
-	return all, nil
+	return all
 }
 
 // client returns the client as it signs now.

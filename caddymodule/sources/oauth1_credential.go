@@ -41,7 +41,8 @@ func acceptedOf(g *delegation.Grant) *atomic.Pointer[string] {
 // noteAccepted keeps the path of a success.
 func noteAccepted(to *atomic.Pointer[string], path string) {
 	if at := to.Load(); at == nil || *at != path {
-		to.Store(&path)
+		kept := path // so that path stays where it is if nothing is to be kept
+		to.Store(&kept)
 	}
 }
 

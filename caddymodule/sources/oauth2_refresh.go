@@ -122,6 +122,9 @@ func (p *oauth2Source) mint(ctx context.Context, id delegation.Identity, refused
 				return nil, errors.Join(delegation.Refuse(delegation.ConsentRequired, errNoRefreshToken), delegation.ErrNotSent)
 			}
 			tried, uncertain = g, unsure
+			if unsure && p.doubtful.isSpent(g, time.Now()) {
+				return nil, errors.Join(delegation.Refuse(delegation.DelegationRefused, errSpent), delegation.ErrNotSent)
+			}
 			return p.RefreshGrant(ctx, g, unsure)
 		})
 		switch {
@@ -136,6 +139,8 @@ func (p *oauth2Source) mint(ctx context.Context, id delegation.Identity, refused
 	}
 	return tokenOf(g), nil
 }
+
+var errSpent = errors.New("the refresh token was spent by a refresh whose answer is lost, as the vendor has said since; it is not sent again")
 
 var errNoRefreshToken = errors.New("the access token has ended, and the vendor has given no refresh token")
 
@@ -157,8 +162,14 @@ func (p *oauth2Source) refused(ctx context.Context, g *delegation.Grant, uncerta
 	if g == nil || delegation.AsRefusal(err).Code != delegation.DelegationRefused {
 		return err
 	}
+	now := time.Now()
 	isSpent := uncertain && p.config.Refresh != RefreshKept && p.config.Grace == 0
-	if !isSpent && !p.doubtful.isSecond(g, time.Now()) {
+	switch {
+	case isSpent:
+		// Though its suspension may have to wait: vendors end a consent whose spent
+		// token comes again, or the client that sends it.
+		p.doubtful.noteSpent(g, now)
+	case !p.doubtful.isSecond(g, now):
 		return err
 	}
 	if r := p.grants.Suspend(ctx, g); r != nil {
@@ -182,10 +193,27 @@ func newDoubtfulGrants() *doubtfulGrants {
 	return &doubtfulGrants{lru.New[delegation.Person, time.Time](maxDoubtful)}
 }
 
+// noteSpent notes that the refresh token of a grant is spent. The grant is suspended
+// soon, and by then noted in the database.
+func (d *doubtfulGrants) noteSpent(g *delegation.Grant, now time.Time) {
+	d.since.Set(g.Person, spentKey(g), now, doubtfulLife, false)
+}
+
+// isSpent reports whether that was noted within an hour.
+func (d *doubtfulGrants) isSpent(g *delegation.Grant, now time.Time) bool {
+	_, known := d.since.Get(g.Person, spentKey(g), now)
+	return known
+}
+
+func spentKey(g *delegation.Grant) string { return "spent " + versionKey(g) }
+
+// versionKey names a grant with one refresh token: another one is another version.
+func versionKey(g *delegation.Grant) string { return g.ID + " " + strconv.FormatInt(g.Version, 36) }
+
 // isSecond notes that the refresh token of a grant was refused, and reports whether it
 // was refused before, at least secondLook ago.
 func (d *doubtfulGrants) isSecond(g *delegation.Grant, now time.Time) bool {
-	key := g.ID + " " + strconv.FormatInt(g.Version, 36) // another refresh token is another version
+	key := versionKey(g)
 	since, known := d.since.Get(g.Person, key, now)
 	if !known {
 		d.since.Set(g.Person, key, now, doubtfulLife, false)

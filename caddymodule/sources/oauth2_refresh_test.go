@@ -204,6 +204,34 @@ func TestInvalidGrant(t *testing.T) {
 	}
 }
 
+// TestSpentTokenWaits protects people, when a machine has died with the refreshes of
+// many, from what vendors do to a client that sends a spent token again and again: while
+// the pace of suspensions lets somebody wait, theirs is not sent a second time.
+func TestSpentTokenWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newCodeRig(t, nil)
+		r.connect(nil)
+		r.grants.uncertain, r.grants.notPaced = true, true
+		r.onStatus("/token", 400, `{"error":"invalid_grant"}`)
+		before := len(r.asked("/token"))
+		time.Sleep(2 * time.Hour)
+		_, err := r.call("/x")
+		refused(t, err, delegation.IssuerUnavailable, "the token endpoint")
+		for range 10 {
+			time.Sleep(time.Minute)
+			_, err := r.call("/x")
+			refused(t, err, delegation.IssuerUnavailable, "it is not sent again")
+		}
+		r.grants.notPaced = false
+		time.Sleep(time.Minute)
+		_, err = r.call("/x")
+		refused(t, err, delegation.ConsentRequired, "")
+		if n := len(r.asked("/token")) - before; n != 1 {
+			t.Errorf("the spent token was sent %d times", n)
+		}
+	})
+}
+
 // TestKeptAtReconnect protects somebody whose vendor gives a refresh token with the first
 // consent only: connecting again does not take it from them. That of another account, or
 // one that was refused, is of no use, and the operator is told that there is none. Where

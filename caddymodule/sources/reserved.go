@@ -69,29 +69,37 @@ func reserveCall(c *Call) (a reservedAddress, ok bool) {
 // may end with: both spellings are the same host.
 func hostPort(u *url.URL) string {
 	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[strings.ToLower(u.Scheme)]
+	switch {
+	case port != "":
+	case strings.EqualFold(u.Scheme, "http"):
+		port = "80"
+	case strings.EqualFold(u.Scheme, "https"):
+		port = "443"
 	}
 	return strings.ToLower(strings.TrimSuffix(u.Hostname(), ".")) + ":" + port
 }
 
 // readAsPath returns the segments of an escaped path as the most careless server reads
 // them: unescaped, without case, parameters (;) and empty segments.
-func readAsPath(escaped string) []string {
+func readAsPath(escaped string) []string { return appendSegments(nil, escaped) }
+
+// appendSegments is [readAsPath] behind what all has already.
+func appendSegments(all []string, escaped string) []string {
 	plain := escaped
 	for range 2 { // a gateway may decode once more than the server behind it
 		if once, err := url.PathUnescape(plain); err == nil {
 			plain = once
 		}
 	}
-	var segments []string
-	for segment := range strings.SplitSeq(strings.ReplaceAll(plain, `\`, "/"), "/") {
+	rest, more := strings.ReplaceAll(plain, `\`, "/"), true
+	for segment := ""; more; {
+		segment, rest, more = strings.Cut(rest, "/")
 		segment, _, _ = strings.Cut(segment, ";")
 		if segment != "" {
-			segments = append(segments, strings.ToLower(segment))
+			all = append(all, strings.ToLower(segment))
 		}
 	}
-	return segments
+	return all
 }
 
 // covers reports whether a request is for the address.
@@ -114,13 +122,21 @@ func (s *source) checkTarget(ctx context.Context, d *delegation.Delegation) erro
 	if !ok {
 		return delegation.Refuse(delegation.RouteDenied, errors.New("the path names a source and nothing below it"))
 	}
-	host, path := hostPort(s.config.API), readAsPath(s.upstream.Prefix+rest)
 	reserved, err := s.protocol.reserved(ctx)
 	if err != nil {
 		return err
 	}
-	for _, a := range reserved {
-		if a.covers(d.Method, host, path) {
+	var room [16]string // of which each data call has one: not on the heap
+	var path []string   // read once, if the vendor has any such address at its API's host
+	for i := range reserved {
+		a := &reserved[i]
+		if a.host != s.apiHost {
+			continue
+		}
+		if path == nil {
+			path = appendSegments(room[:0], s.upstream.Prefix+rest)
+		}
+		if a.covers(d.Method, s.apiHost, path) {
 			return delegation.Refuse(delegation.RouteDenied, errors.New("the path is an address of the vendor's that only this server may call: remove it from the `allow` lines"))
 		}
 	}

@@ -18,6 +18,7 @@ type source struct {
 	config   Config
 	protocol protocol
 	upstream delegation.Upstream
+	apiHost  string // as hostPort has it
 	grants   delegation.Grants
 	http     *delegation.HTTP
 	client   *http.Client
@@ -39,7 +40,7 @@ func newSource(c Config) (*source, error) {
 	if s.protocol, err = newProtocol(&s.config); err != nil {
 		return nil, err
 	}
-	s.upstream = delegation.UpstreamAt(c.API)
+	s.upstream, s.apiHost = delegation.UpstreamAt(c.API), hostPort(c.API)
 	s.upstream.Mount = "/" + c.Name
 	s.upstream.CredentialInURL = c.SignatureInQuery
 	return s, nil

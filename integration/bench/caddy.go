@@ -48,6 +48,7 @@ type caddyfile struct {
 	options string // more global options
 	site    string // behind prefix, with who is signed in
 	consent string // behind consentsPath, with who is signed in; may be empty
+	admin   string // a socket; "" is none
 	program string // that plays the role; "" is this one
 }
 
@@ -65,8 +66,12 @@ func (b *bench) caddy(ctx context.Context, name string, c caddyfile) (*server, e
 	if c.consent != "" {
 		c.consent = "\thandle_path " + consentsPath + "/* {\n\t\tbench_session\n" + c.consent + "\n\t}\n"
 	}
+	admin := "off"
+	if c.admin != "" {
+		admin = "unix/" + c.admin
+	}
 	text := fmt.Sprintf(`{
-	admin off
+	admin %s
 	default_bind 127.0.0.1
 	persist_config off
 	auto_https off
@@ -87,7 +92,7 @@ http://127.0.0.1:%d {
 %s
 	}
 %s}
-`, dir, c.options, port, prefix, c.site, c.consent)
+`, admin, dir, c.options, port, prefix, c.site, c.consent)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, err
 	}

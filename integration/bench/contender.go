@@ -14,6 +14,7 @@ type contender struct {
 	name  string
 	users int
 	ours  bool
+	least float64 // of the base's requests; 0: as the base has it
 	start func(context.Context, *bench, *upstreams) (*server, error)
 
 	server *server

@@ -58,13 +58,19 @@ type options struct {
 	only     *regexp.Regexp
 	pairs    int
 	duration time.Duration
-	before   string // an earlier build of this program; empty: none
-	out      string // empty: print only
+	people   int           // in the scenarios of sources
+	rounds   int           // of kills
+	outage   time.Duration // of vendors
+	before   string        // an earlier build of this program; empty: none
+	out      string        // empty: print only
 }
 
 func parseFlags(args []string, stderr io.Writer) (o options, err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
+	flags.IntVar(&o.people, "people", crowd, "`number` of people in the scenarios of sources")
+	flags.IntVar(&o.rounds, "rounds", 200, "`number` of times a Caddy is killed during a refresh, for each kind of vendor")
+	flags.DurationVar(&o.outage, "outage", 10*time.Minute, "`time` for which vendors fail")
 	only := flags.String("only", "", "run the parts whose name matches this `expression`: "+strings.Join(partNames(), ", "))
 	flags.IntVar(&o.pairs, "pairs", 7, "`number` of times the contenders are compared")
 	flags.DurationVar(&o.duration, "duration", 3*time.Second, "`time` each contender is measured in each comparison")
@@ -84,6 +90,8 @@ func parseFlags(args []string, stderr io.Writer) (o options, err error) {
 		return o, fmt.Errorf("%q is no flag: run bench -h to see them", flags.Arg(0))
 	case o.pairs < 1 || o.duration < slice:
 		return o, fmt.Errorf("-pairs is at least 1, -duration at least %s", slice)
+	case o.people < 100 || o.rounds < 1 || o.outage <= 0:
+		return o, errors.New("-people is at least 100, -rounds at least 1, -outage more than nothing")
 	}
 	if *only == "" && o.out == "" {
 		o.out = defaultOut
@@ -98,6 +106,7 @@ type bench struct {
 	stdout    io.Writer
 	report    *report
 	processes []*process
+	ends      []func() // of what is no process of ours
 }
 
 // part is a piece of a run that can be chosen by its name.
@@ -121,6 +130,14 @@ var parts = []part{
 	{"memory", (*bench).memory},
 	{"replicas", (*bench).replicas},
 	{"redis-killed", (*bench).replicasAlone},
+	{"compare-sources", (*bench).compareSources},
+	{"source-refresh", (*bench).sourceRefresh},
+	{"source-killed", (*bench).sourceKilled},
+	{"source-code", (*bench).sourceCode},
+	{"source-storm", (*bench).sourceStorm},
+	{"source-crowd", (*bench).sourceCrowd},
+	{"source-memory", (*bench).sourceMemory},
+	{"source-failures", (*bench).sourceFailures},
 }
 
 func partNames() []string {

@@ -33,6 +33,7 @@ type process struct {
 var roles = map[string]func(args []string) error{
 	"upstream":      playUpstream,
 	"platform":      playPlatform,
+	"vendor":        playVendor,
 	"authenticator": playAuthenticator,
 	"handwritten":   playHandwritten,
 	"caddy":         playCaddy,
@@ -145,6 +146,10 @@ func (b *bench) stopAll() {
 		<-p.over
 	}
 	b.processes = nil
+	for _, end := range b.ends {
+		end()
+	}
+	b.ends = nil
 }
 
 // serve is what the roles do: listen somewhere, print where, and answer until

@@ -92,7 +92,11 @@ func (r *report) compared(o options, all []*contender, others []float64) {
 			}
 			s := spreadOf(ratios(c.of(round.rate), base.of(round.rate)))
 			toReach, reached := "", ""
-			if want, ok := least[base.name]; ok {
+			want := least[base.name]
+			if c.least > 0 {
+				want = c.least
+			}
+			if want > 0 {
 				toReach, reached = fmt.Sprintf("≥ %.2f", want), yes(s.median >= want)
 			}
 			used := median(ratios(c.of(round.cpuPerRequest), base.of(round.cpuPerRequest)))

@@ -107,7 +107,7 @@ func (s *stage) control(ctx context.Context, method, path string, body, into any
 	if err != nil {
 		return err
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := browsers.Do(req)
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ const tokenLength = 32
 
 // playUpstream is the upstream of the comparison: it answers as fast as a Go
 // server can, and gives whoever asks a token. It knows nobody and checks
-// nothing but that there is a bearer.
+// nothing but that there is a bearer, or a signature of OAuth 1.0a.
 func playUpstream([]string) error {
 	body := sampleAnswer()
 	length := strconv.Itoa(len(body))
@@ -34,7 +34,7 @@ func playUpstream([]string) error {
 	})
 	mux.HandleFunc("POST "+exchangePath, exchangeToken)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		if !strings.HasPrefix(r.Header.Get("Authorization"), "Bearer ") {
+		if kind, _, _ := strings.Cut(r.Header.Get("Authorization"), " "); kind != "Bearer" && kind != "OAuth" {
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}

@@ -22,7 +22,7 @@ import (
 //	POST  decide            {"url": …, "account": …, "deny": …, "patient": …, "untick": […]}:
 //	                        without the pages; answers with where the browser is led
 //	POST  withdraw          {"account": …}: the person ends all consents; empty: everybody
-//	POST  expire            ends all access tokens
+//	POST  expire            {"accounts": […]}: ends their access tokens; none: all
 //	POST  reset             records and counts
 func (v *Vendor) control(w http.ResponseWriter, r *http.Request, name string) {
 	control.Serve(w, r, func() (any, error) { return v.command(r, r.Method+" "+name) })
@@ -38,7 +38,11 @@ func (v *Vendor) command(r *http.Request, name string) (any, error) {
 	case "GET modes":
 		return Modes(), nil
 	case "POST expire":
-		v.ExpireAccess()
+		var whose struct{ Accounts []string }
+		if err := control.Decode(r, &whose); err != nil {
+			return nil, err
+		}
+		v.ExpireAccess(whose.Accounts...)
 		return nil, nil
 	case "POST reset":
 		v.Reset()

@@ -88,12 +88,15 @@ func (v *Vendor) Withdraw(account string) {
 	}
 }
 
-// ExpireAccess has all access tokens end now, those of OAuth 1.0a too.
-func (v *Vendor) ExpireAccess() {
+// ExpireAccess has the access tokens of these accounts end now, those of OAuth 1.0a
+// too. Without an account, all end.
+func (v *Vendor) ExpireAccess(accounts ...string) {
 	v.store.mu.Lock()
 	defer v.store.mu.Unlock()
 	for _, t := range v.store.access {
-		t.expires = time.Unix(0, 0)
+		if len(accounts) == 0 || slices.Contains(accounts, t.grant.account) {
+			t.expires = time.Unix(0, 0)
+		}
 	}
 }
 

@@ -171,6 +171,14 @@ func TestAccessExpires(t *testing.T) {
 		t.Errorf("expired by hand: %s", r.body)
 	}
 	tokens = v.refresh(tokens.text("refresh_token"))
+	for account, want := range map[string]int{v.accounts[1].ID: http.StatusOK, v.accounts[0].ID: http.StatusUnauthorized} {
+		v.send(http.MethodPost, "/_simulator/expire", `{"accounts":["`+account+`"]}`)
+		if r := v.get("/v1/me", tokens.text("access_token")); r.status != want {
+			t.Errorf("expired by hand for %s: %d %s", account, r.status, r.body)
+		}
+		tokens = v.refresh(tokens.text("refresh_token"))
+	}
+	tokens = v.refresh(tokens.text("refresh_token"))
 	v.Withdraw(v.accounts[0].ID)
 	if r := v.refresh(tokens.text("refresh_token")); r.text("error") != "invalid_grant" {
 		t.Errorf("withdrawn: %s", r.body)
