@@ -4,7 +4,7 @@ BROWSER  := integration/browser
 PRODUCTS := integration/products
 MODULES  := $(BROWSER)/node_modules/.package-lock.json $(PRODUCTS)/node_modules/.package-lock.json
 
-.PHONY: help demo test race lint build bench fuzz fmt clean chromium redis postgres pgbouncer sqlite
+.PHONY: help demo test race lint build release bench fuzz fmt clean chromium redis postgres pgbouncer sqlite
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -24,7 +24,10 @@ lint: ## run the linter
 	$(TOOL) golangci-lint run ./...
 
 build: ## build ./caddy with the modules compiled in
-	go build -o caddy ./cmd/caddy
+	CGO_ENABLED=0 go build -trimpath -tags nobadger,nomysql,nopgx -ldflags '-s -w' -o caddy ./cmd/caddy
+
+release: ## build programs, archives and Debian packages of VERSION (v1.2.3) into ./dist
+	VERSION='$(VERSION)' cmd/caddy/package/release.sh
 
 bench: redis ## measure, and write integration/bench/RESULTS.md; give it a quiet machine for a quarter of an hour
 	go run ./integration/bench -out integration/bench/RESULTS.md
@@ -47,7 +50,7 @@ fmt: ## format the Go files and Caddyfile.example
 	go run ./cmd/caddy fmt --overwrite Caddyfile.example
 
 clean: ## remove what the targets above have made
-	rm -rf caddy demo simulator $(BROWSER)/node_modules $(PRODUCTS)/node_modules
+	rm -rf caddy demo dist simulator $(BROWSER)/node_modules $(PRODUCTS)/node_modules
 
 $(MODULES): %/node_modules/.package-lock.json: %/package.json %/package-lock.json
 	cd $* && npm ci --ignore-scripts
