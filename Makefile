@@ -27,7 +27,7 @@ build: ## build ./caddy with the modules compiled in
 	CGO_ENABLED=0 go build -trimpath -tags nobadger,nomysql,nopgx -ldflags '-s -w' -o caddy ./cmd/caddy
 
 release: ## build programs, archives and Debian packages of VERSION (v1.2.3) into ./dist
-	VERSION='$(VERSION)' cmd/caddy/package/release.sh
+	VERSION='$(VERSION)' cmd/caddy/release/build.sh
 
 bench: redis ## measure, and write integration/bench/RESULTS.md; give it a quiet machine for a quarter of an hour
 	go run ./integration/bench -out integration/bench/RESULTS.md

@@ -2,7 +2,7 @@
 # Builds a release into the folder dist: for each architecture a program, an archive
 # and a Debian package, with a bill of materials, the licences and checksums.
 #
-#	VERSION=v1.2.3 [ARCHS="amd64 arm64"] cmd/caddy/package/release.sh
+#	VERSION=v1.2.3 [ARCHS="amd64 arm64"] cmd/caddy/release/build.sh
 #
 # The same sources, Go and VERSION give the same bytes, in whatever folder. Times are
 # that of the last commit, or SOURCE_DATE_EPOCH where there is no repository.
@@ -44,14 +44,14 @@ for arch in ${ARCHS:-amd64 arm64}; do
 
 	# The archive: one folder with everything that is needed without a package.
 	folder=$scratch/archive/$name
-	mkdir -p "$folder/cmd/caddy/package"
+	mkdir -p "$folder/cmd/caddy/release"
 	cp "$program" "$folder/caddy"
 	cp -r LICENSE README.md Caddyfile.example "$folder"
 	cp "$scratch/licences" "$folder/LICENSES-OF-MODULES"
 	cp "$program.cdx.json" "$folder/sbom.cdx.json"
 	mkdir "$folder/caddymodule"
 	cp -r caddymodule/docs "$folder/caddymodule"
-	cp cmd/caddy/package/caddy.service "$folder/cmd/caddy/package"
+	cp cmd/caddy/release/caddy.service "$folder/cmd/caddy/release"
 	find "$folder" -exec touch -hd "@$SOURCE_DATE_EPOCH" {} +
 	tar -C "$scratch/archive" --sort=name --owner=0 --group=0 --numeric-owner -c "$name" | gzip -9n >"$program.tar.gz"
 
@@ -62,7 +62,7 @@ for arch in ${ARCHS:-amd64 arm64}; do
 	mkdir -p "$tree/usr/bin" "$tree/usr/lib/systemd/system" "$share/man/man8" "$docs/caddymodule"
 	mkdir -p "$share"/{bash-completion/completions,zsh/vendor-completions,fish/vendor_completions.d}
 	install -m 0755 "$program" "$tree/usr/bin/caddy"
-	cp cmd/caddy/package/caddy.service "$tree/usr/lib/systemd/system"
+	cp cmd/caddy/release/caddy.service "$tree/usr/lib/systemd/system"
 	cp "$scratch/man"/* "$share/man/man8"
 	"$scratch/caddy" completion bash >"$share/bash-completion/completions/caddy"
 	"$scratch/caddy" completion zsh >"$share/zsh/vendor-completions/_caddy"
@@ -73,7 +73,7 @@ for arch in ${ARCHS:-amd64 arm64}; do
 	{ cat LICENSE; echo; cat "$scratch/licences"; } >"$docs/copyright"
 	find "$tree" -exec touch -hd "@$SOURCE_DATE_EPOCH" {} +
 	ARCH=$arch TREE=$tree go tool -modfile=.ci/release/go.mod nfpm package \
-		--config cmd/caddy/package/nfpm.yaml --packager deb --target "$program.deb"
+		--config cmd/caddy/release/nfpm.yaml --packager deb --target "$program.deb"
 done
 
 (cd dist && sha256sum -- * >SHA256SUMS)
