@@ -13,8 +13,10 @@ func TestVersionLine(t *testing.T) {
 	caddy := &debug.Module{Path: caddyPath, Version: "v2.11.9"}
 	checkout := &debug.BuildInfo{GoVersion: "go1.26.8", Main: debug.Module{Path: modulePath, Version: "(devel)"}, Deps: []*debug.Module{caddy}}
 	required := &debug.BuildInfo{GoVersion: "go1.26.8", Main: debug.Module{Path: "caddy"}, Deps: []*debug.Module{{Path: modulePath, Version: "v1.2.3"}, caddy}}
-	replaced := &debug.BuildInfo{GoVersion: "go1.26.8", Main: debug.Module{Path: "caddy"},
-		Deps: []*debug.Module{{Path: modulePath, Version: "v0.0.0", Replace: &debug.Module{Path: "/src"}}, caddy}}
+	replaced := &debug.BuildInfo{
+		GoVersion: "go1.26.8", Main: debug.Module{Path: "caddy"},
+		Deps: []*debug.Module{{Path: modulePath, Version: "v0.0.0", Replace: &debug.Module{Path: "/src"}}, caddy},
+	}
 	for _, c := range []struct {
 		name, stamped string
 		info          *debug.BuildInfo

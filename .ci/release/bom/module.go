@@ -4,6 +4,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"encoding/base64"
 	"fmt"
 	"os/exec"
@@ -36,14 +37,11 @@ func (m module) identifiers() []string {
 // modulesOf are the modules of a program but its own, with Go's standard library
 // as the first.
 func modulesOf(info *debug.BuildInfo) ([]module, error) {
-	root, err := goEnv("GOROOT")
+	folders, err := exec.CommandContext(context.Background(), "go", "env", "GOROOT", "GOMODCACHE").Output()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("Go's folders: %w", err)
 	}
-	cache, err := goEnv("GOMODCACHE")
-	if err != nil {
-		return nil, err
-	}
+	root, cache, _ := strings.Cut(strings.TrimSpace(string(folders)), "\n")
 	modules := []module{{path: "std", version: info.GoVersion, folder: root}}
 	for _, dependency := range info.Deps {
 		m := cmp.Or(dependency.Replace, dependency)
@@ -62,9 +60,4 @@ func modulesOf(info *debug.BuildInfo) ([]module, error) {
 		modules = append(modules, module{path: m.Path, version: m.Version, sum: sum, folder: filepath.Join(cache, path+"@"+version)})
 	}
 	return modules, nil
-}
-
-func goEnv(name string) (string, error) {
-	out, err := exec.Command("go", "env", name).Output()
-	return strings.TrimSpace(string(out)), err
 }

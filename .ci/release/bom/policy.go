@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bufio"
 	"fmt"
 	"os"
 	"slices"
@@ -23,14 +22,12 @@ type policy struct {
 // <identifier> …", where # begins a comment.
 func readPolicy(name string) (policy, error) {
 	p := policy{reviewed: make(map[string][]string)}
-	file, err := os.Open(name)
+	content, err := os.ReadFile(name)
 	if err != nil {
 		return p, err
 	}
-	defer file.Close()
-	lines := bufio.NewScanner(file)
-	for number := 1; lines.Scan(); number++ {
-		text, _, _ := strings.Cut(lines.Text(), "#")
+	for i, line := range strings.Split(string(content), "\n") {
+		text, _, _ := strings.Cut(line, "#")
 		switch words := strings.Fields(text); {
 		case len(words) == 0:
 		case words[0] == "allow" && len(words) == 2:
@@ -38,10 +35,10 @@ func readPolicy(name string) (policy, error) {
 		case words[0] == "reviewed" && len(words) > 1 && len(words[1]) == 64:
 			p.reviewed[words[1]] = words[2:]
 		default:
-			return p, fmt.Errorf("%s:%d: neither \"allow <identifier>\" nor \"reviewed <SHA-256> <identifier> …\"", name, number)
+			return p, fmt.Errorf("%s:%d: neither \"allow <identifier>\" nor \"reviewed <SHA-256> <identifier> …\"", name, i+1)
 		}
 	}
-	return p, lines.Err()
+	return p, nil
 }
 
 // judge returns an error that tells which licence of a module is not allowed, or
