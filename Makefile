@@ -4,7 +4,7 @@ BROWSER  := integration/browser
 PRODUCTS := integration/products
 MODULES  := $(BROWSER)/node_modules/.package-lock.json $(PRODUCTS)/node_modules/.package-lock.json
 
-.PHONY: help demo test race lint build bench fuzz fmt clean chromium redis postgres pgbouncer sqlite
+.PHONY: help demo test race lint build release verify bench fuzz fmt clean chromium redis postgres pgbouncer sqlite mmdebstrap
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -24,7 +24,15 @@ lint: ## run the linter
 	$(TOOL) golangci-lint run ./...
 
 build: ## build ./caddy with the modules compiled in
-	go build -o caddy ./cmd/caddy
+	CGO_ENABLED=0 go build -trimpath -tags nobadger,nomysql,nopgx -ldflags '-s -w' -o caddy ./cmd/caddy
+
+export VERSION ARCHS GOCACHE_AGAIN
+
+release: ## build programs, archives and Debian packages of VERSION (v1.2.3) into ./dist
+	cmd/caddy/release/build.sh
+
+verify: mmdebstrap ## build VERSION again elsewhere, compare with ./dist, and install, run, upgrade and remove its package in a fresh Debian
+	cmd/caddy/release/verify.sh
 
 bench: redis postgres ## measure, and write integration/bench/RESULTS.md; give it a quiet machine for an hour and a half
 	go run ./integration/bench -out integration/bench/RESULTS.md
@@ -47,7 +55,7 @@ fmt: ## format the Go files and Caddyfile.example
 	go run ./cmd/caddy fmt --overwrite Caddyfile.example
 
 clean: ## remove what the targets above have made
-	rm -rf caddy demo simulator $(BROWSER)/node_modules $(PRODUCTS)/node_modules
+	rm -rf caddy demo dist simulator $(BROWSER)/node_modules $(PRODUCTS)/node_modules
 
 $(MODULES): %/node_modules/.package-lock.json: %/package.json %/package-lock.json
 	cd $* && npm ci --ignore-scripts
@@ -66,6 +74,9 @@ pgbouncer:
 
 sqlite:
 	@$(call debian,sqlite3,sqlite3)
+
+mmdebstrap:
+	@$(call debian,mmdebstrap,mmdebstrap)
 
 # debian installs packages unless there is the command.
 debian = command -v $(1) >/dev/null || { \

@@ -121,10 +121,11 @@ func withoutComments(text string) string {
 }
 
 // pasted gives a block what a reader has and this machine does not: the files
-// below /run/secrets, the variables of the environment, and a password's hash.
+// below /run/secrets, or among the credentials of systemd, the variables of the
+// environment, and the hash of a password.
 func pasted(t *testing.T, s *stack.Stack, text string) string {
 	t.Helper()
-	for _, name := range regexp.MustCompile(`/run/secrets/[\w.-]+`).FindAllString(text, -1) {
+	for _, name := range regexp.MustCompile(`/run/(secrets|credentials/caddy\.service)/[\w.-]+`).FindAllString(text, -1) {
 		text = strings.ReplaceAll(text, name, secretFile(t, s, filepath.Base(name)))
 	}
 	for _, match := range regexp.MustCompile(`\{env\.(\w+)\}`).FindAllStringSubmatch(text, -1) {

@@ -52,7 +52,7 @@ func (c *Config) flags(flags *pflag.FlagSet) {
 func Register(b Backend) {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "delegate",
-		Usage: "check|session|init|keyset|grants|sources",
+		Usage: "check|session|init|keyset|grants|sources|version",
 		Short: "Sets the delegate modules up, makes their keys, and keeps their grants",
 		Long: `
 Sets up an account at a platform, checks it, and makes and rotates the keyset: the keys by
@@ -68,7 +68,7 @@ consented to at a platform; and shows the sources that people can connect.`,
 			}
 			requireSubcommand(start)
 			start.AddCommand(initCommand())
-			cmd.AddCommand(keysetCommands(), start, withEnvFiles(checkCommand(b)), withEnvFiles(sessionCommand(b)), withEnvFiles(grantsCommand(b)), withEnvFiles(sourcesCommand(b)))
+			cmd.AddCommand(keysetCommands(), start, withEnvFiles(checkCommand(b)), withEnvFiles(sessionCommand(b)), withEnvFiles(grantsCommand(b)), withEnvFiles(sourcesCommand(b)), versionCommand())
 		},
 	})
 }
