@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/refusals"
 	"github.com/caddy-delegate/caddy-delegate/integration/simulator"
 	"github.com/caddy-delegate/caddy-delegate/integration/stack"
 )
@@ -144,5 +146,22 @@ func TestWhyNot(t *testing.T) {
 	}
 	if got := a.send(http.MethodGet, "/delegate/refusals", ""); got.StatusCode != http.StatusBadRequest || !strings.Contains(got.body, "request_id") {
 		t.Errorf("without a question: %d %s", got.StatusCode, got.body)
+	}
+}
+
+// TestWhyOfEveryCode protects operators: each code of the module has a step, which
+// for a code that was forgotten would be that of the wiring.
+func TestWhyOfEveryCode(t *testing.T) {
+	codes := sourceCode(t).constants("Code")
+	if len(codes) < 30 {
+		t.Fatalf("%d codes were found", len(codes))
+	}
+	for _, code := range codes {
+		if wiring := refusals.StepOf(delegation.Code(code)) == refusals.StepWiring; wiring != (code == string(delegation.NotDelegated)) {
+			t.Errorf("%s has the step %s: it needs a line in refusals/step.go", code, refusals.StepOf(delegation.Code(code)))
+		}
+	}
+	for _, step := range sourceCode(t).constants("Step") {
+		contains(t, troubleshooting(t), "`"+step+"`")
 	}
 }
