@@ -98,8 +98,13 @@ func printRefusal(out io.Writer, r *refusals.Record) {
 		asked += " " + r.Route
 	}
 	for _, line := range [][2]string{
-		{"request", r.RequestID}, {"step", string(r.Step)}, {"provider", r.Provider}, {"source", r.Source},
-		{"route", asked}, {"cause", r.Cause}, {"mend", r.Mend},
+		{"request", r.RequestID},
+		{"step", string(r.Step)},
+		{"provider", r.Provider},
+		{"source", r.Source},
+		{"route", asked},
+		{"cause", r.Cause},
+		{"mend", r.Mend},
 	} {
 		if line[1] != "" {
 			fmt.Fprintf(out, "  %-9s %s\n", line[0], QuoteForTerminal(line[1]))

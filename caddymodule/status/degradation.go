@@ -84,12 +84,16 @@ func (p *Provider) degraded(name string, mend func(delegation.Code) string) []De
 		return all
 	}
 	if !p.Shared.Up && p.Shared.Cause != "" {
-		all = append(all, Degradation{name, StepRedis, p.Shared.Cause, p.Shared.Since,
-			"users notice nothing, this machine mints for itself: see that Redis runs and takes this user's commands, by the step redis of `caddy delegate check`"})
+		all = append(all, Degradation{
+			name, StepRedis, p.Shared.Cause, p.Shared.Since,
+			"users notice nothing, this machine mints for itself: see that Redis runs and takes this user's commands, by the step redis of `caddy delegate check`",
+		})
 	}
 	if pending := p.Shared.Pending + p.Shared.PendingLogouts; p.Shared.Up && pending > 0 {
-		all = append(all, Degradation{Part: name, Step: StepRedis, Cause: fmt.Sprintf("the other machines do not know of %d purges and sign-outs yet", pending),
-			Action: "nothing, if it passes within a minute; otherwise see the other machines' status"})
+		all = append(all, Degradation{
+			Part: name, Step: StepRedis, Cause: fmt.Sprintf("the other machines do not know of %d purges and sign-outs yet", pending),
+			Action: "nothing, if it passes within a minute; otherwise see the other machines' status",
+		})
 	}
 	return all
 }

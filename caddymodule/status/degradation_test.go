@@ -68,8 +68,10 @@ func TestJudge(t *testing.T) {
 		}}}, []string{"p redis"}},
 		"the database": {Status{Grants: &Grants{Cause: "it cannot be reached", Since: now}}, []string{"grants database"}},
 		"files": {Status{Files: []File{
-			{Setting: "gone", Cause: "there is no such file any more"}, {Setting: "old", Changed: now.AddDate(-9, 0, 0)},
-			{Setting: "ended", Ends: now.Add(-time.Hour)}, {Setting: "ends", Ends: now.Add(minRemaining - time.Hour)},
+			{Setting: "gone", Cause: "there is no such file any more"},
+			{Setting: "old", Changed: now.AddDate(-9, 0, 0)},
+			{Setting: "ended", Ends: now.Add(-time.Hour)},
+			{Setting: "ends", Ends: now.Add(minRemaining - time.Hour)},
 		}}, []string{"files gone", "files ended", "files ends"}},
 		"certificates": {Status{Certificates: []Certificate{
 			{"ended", now.AddDate(0, -3, 0), now.Add(-time.Hour)},
