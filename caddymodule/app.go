@@ -134,7 +134,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 		}
 		a.providers[name] = p
 	}
-	return registerMetrics(ctx.GetMetricsRegistry(), a.providers)
+	return registerMetrics(ctx.GetMetricsRegistry(), a)
 }
 
 // sharedServices makes what all providers share of the app's settings. Its
