@@ -4,7 +4,7 @@ BROWSER  := integration/browser
 PRODUCTS := integration/products
 MODULES  := $(BROWSER)/node_modules/.package-lock.json $(PRODUCTS)/node_modules/.package-lock.json
 
-.PHONY: help demo test race lint build release verify bench fuzz fmt clean chromium redis postgres pgbouncer sqlite mmdebstrap
+.PHONY: help demo test race lint build release verify bench fuzz fmt clean chromium redis postgres pgbouncer sqlite prometheus mmdebstrap buildah
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -12,12 +12,12 @@ help: ## list the targets
 demo: ## run simulated platforms, Caddy and a small app on this machine
 	go run ./cmd/demo
 
-test: $(MODULES) chromium redis postgres pgbouncer sqlite ## run all tests; installs the browser, Redis, PostgreSQL, PgBouncer, SQLite and the npm packages they need
+test: $(MODULES) chromium redis postgres pgbouncer sqlite prometheus ## run all tests; installs the browser, Redis, PostgreSQL, PgBouncer, SQLite, Prometheus and the npm packages they need
 	go test -timeout 20m ./...
 
 # Those in the browser are about pages, and the servers that they call are tested with
 # the race detector in package integration.
-race: $(MODULES) chromium redis postgres pgbouncer sqlite ## run the tests with the race detector
+race: $(MODULES) chromium redis postgres pgbouncer sqlite prometheus ## run the tests with the race detector
 	go test -race -timeout 30m $$(go list ./... | grep -v /$(BROWSER)$$)
 
 lint: ## run the linter
@@ -77,6 +77,9 @@ sqlite:
 
 mmdebstrap:
 	@$(call debian,mmdebstrap,mmdebstrap)
+
+prometheus:
+	@$(call debian,promtool,prometheus)
 
 # debian installs packages unless there is the command.
 debian = command -v $(1) >/dev/null || { \

@@ -78,6 +78,8 @@ type App struct {
 	cleartextWarned []string          // http addresses that a warning was logged of
 	fleet           *fleet.Fleet      // nil: this machine shares tokens with no other
 	grantStore      *grants.LazyStore
+	grantCounts     *grantCounts
+	files           settingFiles
 	refs            poolRefs
 	logger          *zap.Logger
 
@@ -110,6 +112,8 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	a.logger = ctx.Logger()
 	a.refusals = newRefusalStats(a.logger)
+	a.grantCounts = new(grantCounts)
+	a.findFiles()
 	services, err := a.sharedServices()
 	if err != nil {
 		return err
@@ -131,7 +135,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 		}
 		a.providers[name] = p
 	}
-	return registerMetrics(ctx.GetMetricsRegistry(), a.providers)
+	return registerMetrics(ctx.GetMetricsRegistry(), a)
 }
 
 // sharedServices makes what all providers share of the app's settings. Its

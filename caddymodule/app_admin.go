@@ -22,8 +22,8 @@ func init() {
 const maxAdminBody = 64 << 10
 
 // adminAPI are the routes below /delegate/ of Caddy's admin endpoint: the state
-// of the providers, purges, and consent flows that an operator begins for
-// somebody. It has no state of its own: Caddy makes one for each configuration
+// of the providers, the latest refusals, purges, and consent flows that an
+// operator begins for somebody. It has no state of its own: Caddy makes one for each configuration
 // before the apps, and never cleans it up.
 type adminAPI struct{}
 
@@ -39,6 +39,7 @@ func (adminAPI) CaddyModule() caddy.ModuleInfo {
 func (a adminAPI) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{
 		{Pattern: "/delegate/status", Handler: caddy.AdminHandlerFunc(a.status)},
+		{Pattern: "/delegate/refusals", Handler: caddy.AdminHandlerFunc(a.refusals)},
 		{Pattern: "/delegate/purge", Handler: caddy.AdminHandlerFunc(a.purge)},
 		{Pattern: "/delegate/journeys", Handler: caddy.AdminHandlerFunc(a.startConsent)},
 	}

@@ -81,10 +81,9 @@ func countRequest(provider, source, outcome string) {
 }
 
 // registerMetrics registers the process's counters and the gauges of a
-// configuration's providers with the configuration's registry. Calling it again
-// does nothing.
-func registerMetrics(registry *prometheus.Registry, providers map[string]*provider) error {
-	for _, c := range []prometheus.Collector{requestsTotal, tokensTotal, mintsTotal, mintDuration, purgesTotal, consentsTotal, revocationsTotal, panicsTotal, providerGauges(providers)} {
+// configuration with its registry. Calling it again does nothing.
+func registerMetrics(registry *prometheus.Registry, app *App) error {
+	for _, c := range []prometheus.Collector{requestsTotal, tokensTotal, mintsTotal, mintDuration, purgesTotal, consentsTotal, revocationsTotal, panicsTotal, providerGauges(app.providers), stateGauges{app}} {
 		err := registry.Register(c)
 		if _, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); err != nil && !ok {
 			return fmt.Errorf("registering metrics: %w", err)

@@ -82,10 +82,10 @@ func testRegistry(t *testing.T, providers ...*provider) *prometheus.Registry {
 		all[p.name] = p
 	}
 	registry := prometheus.NewPedanticRegistry()
-	if err := registerMetrics(registry, all); err != nil {
+	if err := registerMetrics(registry, &App{providers: all}); err != nil {
 		t.Fatal(err)
 	}
-	if err := registerMetrics(registry, all); err != nil {
+	if err := registerMetrics(registry, &App{providers: all}); err != nil {
 		t.Errorf("the second time: %v", err)
 	}
 	return registry

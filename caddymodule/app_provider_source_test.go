@@ -134,11 +134,11 @@ func TestSourcesThatDoNotLoad(t *testing.T) {
 // TestRequiredScopes protects pages from having to guess what to ask the person for.
 func TestRequiredScopes(t *testing.T) {
 	refusal := delegation.Refuse(delegation.ConsentRequired, nil)
-	if body := string(problemBody(refusal)); strings.Contains(body, "required_scopes") {
+	if body := string(problemBody(refusal, "")); strings.Contains(body, "required_scopes") {
 		t.Error(body)
 	}
 	refusal.RequiredScopes = []string{"a", "b"}
-	if body := string(problemBody(refusal)); !strings.Contains(body, `"required_scopes":["a","b"]`) {
+	if body := string(problemBody(refusal, "")); !strings.Contains(body, `"required_scopes":["a","b"]`) {
 		t.Error(body)
 	}
 }

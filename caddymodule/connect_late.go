@@ -4,6 +4,7 @@ package caddymodule
 
 import (
 	"errors"
+
 	"go.uber.org/zap"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"

@@ -21,7 +21,7 @@ func (v *connectRequest) redeemTicket(ticket string) error {
 	if err != nil {
 		refusal := v.recordRefusal(err)
 		setRefusalHeaders(v.w.Header(), v.refusals.statusName, refusal)
-		_ = writeBody(v.w, refusal.Status(), "application/problem+json", problemBody(refusal)) // an error is a client that has left
+		_ = writeBody(v.w, refusal.Status(), "application/problem+json", problemBody(refusal, requestID(v.r))) // an error is a client that has left
 		return nil
 	}
 	countRequest(v.Provider, "", outcomeAnswered)

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/refusals"
 )
 
 // refuser is the owner of one directive's refusals: their status, headers, body,
@@ -50,7 +51,7 @@ func (f *refuser) refuse(w http.ResponseWriter, r refusedRequest, err error) err
 		// Only the code: error pages echo the text.
 		return caddyhttp.Error(refusal.Status(), errors.New(string(refusal.Code)))
 	}
-	_ = writeBody(w, refusal.Status(), "application/problem+json", problemBody(refusal)) // an error is a client that has left
+	_ = writeBody(w, refusal.Status(), "application/problem+json", problemBody(refusal, requestID(r.Request))) // an error is a client that has left
 	return nil
 }
 
@@ -60,8 +61,12 @@ func (f *refuser) response(r refusedRequest, err error) *http.Response {
 	return newRefusalResponse(r.Request, f.statusName, f.record(r, err))
 }
 
+// refusalHistory is the process's, over reloads: a reload is what an operator does
+// first.
+var refusalHistory = refusals.NewHistory()
+
 // record makes a refusal of err, sets {http.delegate.code}, writes the log line
-// `refused` and counts it.
+// `refused`, counts it and keeps it for `caddy delegate why`.
 func (f *refuser) record(r refusedRequest, err error) *delegation.Refusal {
 	refusal := delegation.AsRefusal(err)
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
@@ -69,7 +74,24 @@ func (f *refuser) record(r refusedRequest, err error) *delegation.Refusal {
 	}
 	f.count(r, refusal)
 	f.log(r, refusal)
+	f.remember(r, refusal)
 	return refusal
+}
+
+// remember keeps a refusal in the history, unless the client has left, and will
+// never ask about it.
+func (f *refuser) remember(r refusedRequest, refusal *delegation.Refusal) {
+	if r.Context().Err() != nil {
+		return
+	}
+	record := refusals.Record{
+		RequestID: requestID(r.Request), Code: refusal.Code, Status: refusal.Status(), Provider: f.provider, Source: r.source,
+		Method: r.knownMethod(), Route: r.route, Mend: mendOf(refusal.Code),
+	}
+	if cause := refusal.Unwrap(); cause != nil {
+		record.Cause = cause.Error()
+	}
+	refusalHistory.Add(record)
 }
 
 func (f *refuser) log(r refusedRequest, refusal *delegation.Refusal) {
@@ -87,10 +109,11 @@ func (f *refuser) log(r refusedRequest, refusal *delegation.Refusal) {
 	fields := []zap.Field{
 		f.providerField(),
 		sourceField(r.source),
-		r.methodField(),
+		zap.String("method", r.knownMethod()),
 		r.routeField(),
 		zap.String("code", string(refusal.Code)),
 		zap.Int("status", refusal.Status()),
+		zap.String("request_id", requestID(r.Request)),
 		zap.NamedError("cause", refusal.Unwrap()),
 	}
 	if f.subjects != nil && r.person != nil {
@@ -106,14 +129,14 @@ func (f *refuser) providerField() zap.Field {
 	return zap.String("provider", f.provider)
 }
 
-// methodField is the request's method, if it is one of HTTP's: whatever else
+// knownMethod is the request's method, if it is one of HTTP's: whatever else
 // somebody has made up is not the log's business.
-func (r refusedRequest) methodField() zap.Field {
+func (r refusedRequest) knownMethod() string {
 	switch r.method {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
-		return zap.String("method", r.method)
+		return r.method
 	default:
-		return zap.String("method", "other")
+		return "other"
 	}
 }
 

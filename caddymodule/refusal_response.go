@@ -29,11 +29,14 @@ type problem struct {
 	Code    delegation.Code `json:"code"`
 	Message string          `json:"message"`
 
+	// RequestID is what the operator asks `caddy delegate why` with.
+	RequestID string `json:"request_id,omitempty"`
+
 	// RequiredScopes are in consent_required, where the user has consented to less.
 	RequiredScopes []string `json:"required_scopes,omitempty"`
 }
 
-func problemBody(refusal *delegation.Refusal) []byte {
+func problemBody(refusal *delegation.Refusal, requestID string) []byte {
 	body, _ := json.Marshal(problem{
 		Type:    "about:blank",
 		Title:   http.StatusText(refusal.Status()),
@@ -41,6 +44,7 @@ func problemBody(refusal *delegation.Refusal) []byte {
 		Code:    refusal.Code,
 		Message: refusal.Message(),
 
+		RequestID:      requestID,
 		RequiredScopes: refusal.RequiredScopes,
 	})
 	return body
@@ -49,7 +53,7 @@ func problemBody(refusal *delegation.Refusal) []byte {
 // newRefusalResponse returns a refusal as the response of a transport.
 // statusName is this proxy in Proxy-Status.
 func newRefusalResponse(req *http.Request, statusName string, refusal *delegation.Refusal) *http.Response {
-	body := problemBody(refusal)
+	body := problemBody(refusal, requestID(req))
 	res := &http.Response{
 		StatusCode: refusal.Status(),
 		Status:     fmt.Sprintf("%d %s", refusal.Status(), http.StatusText(refusal.Status())),

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/status"
 )
 
 const (
@@ -47,6 +48,7 @@ type refusalStats struct {
 	total       int  // requests that were refused since
 	codes       map[delegation.Code]*refusedPeople
 	warnedCode  delegation.Code // of the last warning; empty once somebody is let in
+	warnedSince time.Time       // when warnedCode was found to be everybody's, in UTC
 	warnedAt    time.Time       // of the last warning; zero: there was none
 	minutes     [statsMinutes]minuteCounts
 }
@@ -136,7 +138,7 @@ func (s *refusalStats) recordRefused(refusal *delegation.Refusal, who uint64, pr
 	if s.warnedCode != "" || len(c.people) < everybodyThreshold && !all {
 		return
 	}
-	s.warnedCode = refusal.Code
+	s.warnedCode, s.warnedSince = refusal.Code, now.UTC()
 	if !s.warnedAt.IsZero() && now.Sub(s.warnedAt) < minWarnInterval {
 		return
 	}
@@ -155,23 +157,26 @@ func (s *refusalStats) count(code delegation.Code, now time.Time) {
 	m.codes[code]++
 }
 
-// status returns the number of refusals of the last ten minutes by code, and the
-// code that everybody is refused with: empty if somebody was let in since.
-func (s *refusalStats) status() (codes map[delegation.Code]int, all delegation.Code) {
+// status returns the refusals of the last ten minutes by code, and the code that
+// everybody is refused with: empty if somebody was let in since.
+func (s *refusalStats) status() (r status.Refusals) {
 	if s == nil {
-		return nil, ""
+		return r
 	}
 	oldest := time.Now().Unix()/60 - statsMinutes
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	codes = make(map[delegation.Code]int)
+	r.Refused = make(map[delegation.Code]int)
 	for _, m := range s.minutes {
 		if m.minute <= oldest {
 			continue
 		}
 		for code, n := range m.codes {
-			codes[code] += n
+			r.Refused[code] += n
 		}
 	}
-	return codes, s.warnedCode
+	if r.EverybodyRefused = s.warnedCode; s.warnedCode != "" {
+		r.EverybodyRefusedSince = s.warnedSince
+	}
+	return r
 }

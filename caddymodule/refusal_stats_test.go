@@ -52,11 +52,11 @@ func TestO11_TwentyPeople(t *testing.T) {
 		if fields["code"] != "participant_unknown" || fields["people"] != int64(everybodyThreshold) || fields["cause"] != "the cause" || fields["mend"] != mends[delegation.ParticipantUnknown] {
 			t.Errorf("%v", fields)
 		}
-		if _, all := s.status(); all != delegation.ParticipantUnknown {
+		if all := s.status().EverybodyRefused; all != delegation.ParticipantUnknown {
 			t.Errorf("the status says %q", all)
 		}
 		s.recordAdmission()
-		if _, all := s.status(); all != "" {
+		if all := s.status().EverybodyRefused; all != "" {
 			t.Errorf("the status says %q", all)
 		}
 		again := func() {
@@ -95,7 +95,7 @@ func TestO11_NobodyYet(t *testing.T) {
 	for range 2 * everybodyThreshold {
 		s.recordRefused(delegation.Refuse(delegation.SessionRequired, nil), s.requestDigest(http.Header{"User-Agent": {"x"}}), zap.Skip())
 	}
-	if codes, _ := s.status(); logs.Len() != 0 || codes[delegation.SessionRequired] != 2*everybodyThreshold {
+	if codes := s.status().Refused; logs.Len() != 0 || codes[delegation.SessionRequired] != 2*everybodyThreshold {
 		t.Errorf("%d warnings, %v", logs.Len(), codes)
 	}
 	// Sessions are told apart by what was sent.
@@ -116,15 +116,15 @@ func TestO11_LastMinutes(t *testing.T) {
 			s.refuse(delegation.RouteDenied, "planted")
 			time.Sleep(time.Minute)
 		}
-		if codes, _ := s.status(); codes[delegation.RouteDenied] != 3 {
+		if codes := s.status().Refused; codes[delegation.RouteDenied] != 3 {
 			t.Errorf("%v", codes)
 		}
 		time.Sleep(7 * time.Minute)
-		if codes, _ := s.status(); codes[delegation.RouteDenied] != 2 {
+		if codes := s.status().Refused; codes[delegation.RouteDenied] != 2 {
 			t.Errorf("%v, of which one is older than ten minutes", codes)
 		}
 		time.Sleep(time.Hour)
-		if codes, _ := s.status(); len(codes) != 0 {
+		if codes := s.status().Refused; len(codes) != 0 {
 			t.Errorf("%v", codes)
 		}
 		for i := range 10_000 {

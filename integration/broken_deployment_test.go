@@ -265,7 +265,7 @@ func TestO11_SessionsOfEverybody(t *testing.T) {
 		req.Header.Set("Authorization", "Bearer "+l.session(fmt.Sprintf("user-%d", i), map[string]any{"aud": "another"}))
 		u.do(req).want(t, http.StatusUnauthorized, "session_required")
 	}
-	contains(t, newAdmin(t, s).send(http.MethodGet, "/delegate/status", "").body, `"sessions":{"refused":{"session_required":20},"everybody_refused":"session_required"}`)
+	contains(t, newAdmin(t, s).send(http.MethodGet, "/delegate/status", "").body, `"sessions":{"refused":{"session_required":20},"everybody_refused":"session_required",`)
 	warned, _ := lines(t, file, "everybody is refused with one code")
 	if len(warned) != 1 || warned[0]["code"] != "session_required" || !strings.Contains(fmt.Sprint(warned[0]["cause"]), "aud") {
 		t.Errorf("%v", warned)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/circuit"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/fleet"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/status"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/tokens"
 )
 
@@ -58,6 +59,13 @@ func TestO14_StatusIsExplained(t *testing.T) {
 				continue
 			}
 			contains(t, text, "`"+prefix+name+"`")
+		}
+	}
+	for _, of := range []any{status.Status{}, status.Provider{}, status.Engine{}, status.Refusals{}, status.Grants{}, status.GrantCount{}, status.File{}, status.Certificate{}, status.Degradation{}} {
+		for field := range reflect.TypeOf(of).Fields() {
+			if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); name != "" && name != "providers" && name != "sessions" && name != "grants" {
+				contains(t, text, "`"+name+"`")
+			}
 		}
 	}
 	contains(t, text, "`kind`", "`ready`", "`reason`", "`refused`", "`everybody_refused`", "`purge_scope`", "`sessions.refused`", "`sessions.everybody_refused`")

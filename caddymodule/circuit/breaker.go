@@ -42,6 +42,7 @@ type Breaker struct {
 	successes uint64                // answered questions, plus one
 	failures  int                   // openings in a row
 	refusal   *delegation.Refusal   // while open or half open; nil: closed
+	since     time.Time             // when it was closed last; only while it is not
 	until     time.Time             // when an owner of probeHealthy may probe
 	retry     time.Time             // when other owners may, at the earliest
 	probes    uint64                // number of the latest probe
@@ -168,6 +169,9 @@ func (b *Breaker) Record(p Permit, o Owner, v Verdict) {
 		// It is about the operator's account, and so for everybody: as long as the
 		// service asks.
 		wait = RetryDelay(v.refusal, b.failures)
+	}
+	if b.refusal == nil {
+		b.since = time.Now()
 	}
 	b.refusal, b.until = v.refusal, time.Now().Add(wait)
 	b.unreachable = 0

@@ -24,6 +24,7 @@ type Status struct {
 	State State           `json:"state"`
 	Code  delegation.Code `json:"code,omitempty"` // why it is not closed
 	Until time.Time       `json:"until,omitzero"` // when the service is asked again
+	Since time.Time       `json:"since,omitzero"` // when it was closed last
 }
 
 // Status returns the state.
@@ -34,9 +35,9 @@ func (b *Breaker) Status() Status {
 	case b.refusal == nil:
 		return Status{State: Closed}
 	case time.Now().Before(b.until):
-		return Status{Open, b.refusal.Code, b.until}
+		return Status{Open, b.refusal.Code, b.until, b.since.UTC()}
 	default:
-		return Status{State: HalfOpen, Code: b.refusal.Code}
+		return Status{State: HalfOpen, Code: b.refusal.Code, Since: b.since.UTC()}
 	}
 }
 

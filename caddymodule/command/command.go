@@ -52,14 +52,15 @@ func (c *Config) flags(flags *pflag.FlagSet) {
 func Register(b Backend) {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "delegate",
-		Usage: "check|session|init|keyset|grants|sources|version",
+		Usage: "check|status|why|session|init|keyset|grants|sources|version",
 		Short: "Sets the delegate modules up, makes their keys, and keeps their grants",
 		Long: `
 Sets up an account at a platform, checks it, and makes and rotates the keyset: the keys by
 which the delegate modules seal what they keep outside Caddy, and by which they
 give names to people. Machines that share a cache or a database need the same
 keyset. It also lists, exports and changes the grants: what people have
-consented to at a platform; and shows the sources that people can connect.`,
+consented to at a platform; and shows the sources that people can connect. It
+tells the state of a running Caddy, and why it has refused a request.`,
 		CobraFunc: func(cmd *cobra.Command) {
 			requireSubcommand(cmd)
 			start := &cobra.Command{
@@ -68,7 +69,7 @@ consented to at a platform; and shows the sources that people can connect.`,
 			}
 			requireSubcommand(start)
 			start.AddCommand(initCommand())
-			cmd.AddCommand(keysetCommands(), start, withEnvFiles(checkCommand(b)), withEnvFiles(sessionCommand(b)), withEnvFiles(grantsCommand(b)), withEnvFiles(sourcesCommand(b)), versionCommand())
+			cmd.AddCommand(keysetCommands(), start, withEnvFiles(checkCommand(b)), withEnvFiles(statusCommand()), withEnvFiles(whyCommand()), withEnvFiles(sessionCommand(b)), withEnvFiles(grantsCommand(b)), withEnvFiles(sourcesCommand(b)), versionCommand())
 		},
 	})
 }

@@ -41,7 +41,8 @@ type health struct {
 
 	mu       sync.Mutex // one change at a time, reported in their order
 	outage   bool
-	cause    string // of the outage
+	cause    string    // of the outage
+	since    time.Time // when the outage was noticed
 	closed   bool
 	onChange []*func(up bool, cause string) // the latest counts
 }
@@ -91,6 +92,7 @@ func (f *Fleet) markDown(ep *epoch, err error) {
 	}
 	if !h.outage {
 		f.failures.Add(1)
+		h.since = time.Now().UTC()
 	}
 	h.outage, h.cause = true, why
 	h.notify(false, why) // once more if another command is found to be missing
@@ -115,7 +117,7 @@ func (f *Fleet) markUp() *epoch {
 	if h.outage {
 		h.notify(true, "")
 	}
-	h.outage, h.cause = false, ""
+	h.outage, h.cause, h.since = false, "", time.Time{}
 	return ep
 }
 

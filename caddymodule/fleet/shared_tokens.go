@@ -43,10 +43,10 @@ func (m *SharedTokens) Status() tokens.SharedStatus {
 	pending := f.purgeOutbox.pending[m.namespace]
 	f.mu.Unlock()
 	f.health.mu.Lock()
-	cause := f.health.cause
+	cause, since := f.health.cause, f.health.since
 	f.health.mu.Unlock()
 	return tokens.SharedStatus{
-		Kind: "redis", Up: f.Up(), Cause: cause, Failures: f.failures.Load(),
+		Kind: "redis", Up: f.Up(), Cause: cause, Since: since, Failures: f.failures.Load(),
 		Pending: pending, PendingLogouts: f.revocationOutbox.size(),
 	}
 }

@@ -44,14 +44,19 @@ func NeedsOperator(err error) bool {
 	return err != nil && !errors.Is(err, ErrUnavailable)
 }
 
-// unavailable hides the database's own text, which may quote values. Errors of this
-// package pass.
+// unavailable hides the database's own text, which may quote values, and records
+// outages. Errors of this package pass.
 func (s *Store) unavailable(operation string, err error) error {
 	if err == nil || isStoreError(err) {
+		if !errors.Is(err, ErrUnavailable) {
+			s.outage.record(err, nil)
+		}
 		return err
 	}
 	reason, needsOperator := s.dialect.reason(err)
-	return &unavailableError{operation, reason, needsOperator}
+	failure := &unavailableError{operation, reason, needsOperator}
+	s.outage.record(err, failure)
+	return failure
 }
 
 // decisive are the errors by which callers decide, as far as a transaction returns

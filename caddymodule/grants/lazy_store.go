@@ -26,6 +26,7 @@ type LazyStore struct {
 	mu           sync.Mutex
 	store        *Store
 	err          error         // the last attempt's
+	failingSince time.Time     // when the first of the attempts failed that have failed in a row, in UTC
 	reported     string        // what was returned or reported last, by [reportKey]
 	firstAttempt chan struct{} // closed after the first attempt; nil before anybody needs the store
 	stopLoop     context.CancelFunc
@@ -135,6 +136,9 @@ func (o *LazyStore) recordAttempt(ctx context.Context, store *Store, err error, 
 		return true
 	}
 	o.store, o.err = store, err
+	if err != nil && o.failingSince.IsZero() {
+		o.failingSince = time.Now().UTC()
+	}
 	news := !first && (err == nil || reportKey(err) != o.reported)
 	if o.reported = ""; err != nil && !first {
 		o.reported = reportKey(err)

@@ -67,6 +67,8 @@ type Store struct {
 	writeSlot chan struct{} // one writer at a time
 	lastWrite atomic.Int64  // when the last one has committed, in Unix nanoseconds
 
+	outage outageRecord
+
 	later *laterCommits // outcomes that the database has not taken yet
 
 	eraseSlot  chan struct{} // one erasure at a time

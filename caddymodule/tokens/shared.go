@@ -4,6 +4,7 @@ package tokens
 
 import (
 	"context"
+	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
@@ -36,6 +37,9 @@ type SharedStatus struct {
 	// Cause is why it is not in use; empty while it is, and before the first
 	// attempt.
 	Cause string `json:"cause,omitempty"`
+	// Since is when it went down; zero while it is in use, and before the first
+	// attempt.
+	Since time.Time `json:"since,omitzero"`
 	// Failures counts how often it went down.
 	Failures int64 `json:"failures"`
 	// Pending counts the purges of which the other machines do not know yet.
