@@ -4,7 +4,7 @@ BROWSER  := integration/browser
 PRODUCTS := integration/products
 MODULES  := $(BROWSER)/node_modules/.package-lock.json $(PRODUCTS)/node_modules/.package-lock.json
 
-.PHONY: help demo test race lint build bench fuzz fmt clean chromium redis postgres pgbouncer sqlite
+.PHONY: help demo test race lint build bench fuzz fmt clean chromium redis postgres pgbouncer sqlite buildah
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -12,8 +12,9 @@ help: ## list the targets
 demo: ## run simulated platforms, Caddy and a small app on this machine
 	go run ./cmd/demo
 
-test: $(MODULES) chromium redis postgres pgbouncer sqlite ## run all tests; installs the browser, Redis, PostgreSQL, PgBouncer, SQLite and the npm packages they need
+test: $(MODULES) chromium redis postgres pgbouncer sqlite buildah ## run all tests; installs the browser, Redis, PostgreSQL, PgBouncer, SQLite, Buildah and the npm packages they need
 	go test -timeout 20m ./...
+	go -C integration/manifests test ./...
 
 # Those in the browser are about pages, and the servers that they call are tested with
 # the race detector in package integration.
@@ -66,6 +67,10 @@ pgbouncer:
 
 sqlite:
 	@$(call debian,sqlite3,sqlite3)
+
+buildah:
+	@$(call debian,buildah,buildah)
+	@$(call debian,busybox,busybox-static)
 
 # debian installs packages unless there is the command.
 debian = command -v $(1) >/dev/null || { \
