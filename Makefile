@@ -12,8 +12,9 @@ help: ## list the targets
 demo: ## run simulated platforms, Caddy and a small app on this machine
 	go run ./cmd/demo
 
-test: $(MODULES) chromium redis postgres pgbouncer sqlite prometheus ## run all tests; installs the browser, Redis, PostgreSQL, PgBouncer, SQLite, Prometheus and the npm packages they need
+test: $(MODULES) chromium redis postgres pgbouncer sqlite prometheus buildah ## run all tests; installs the browser, Redis, PostgreSQL, PgBouncer, SQLite, Prometheus, Buildah and the npm packages they need
 	go test -timeout 20m ./...
+	go -C integration/manifests test ./...
 
 # Those in the browser are about pages, and the servers that they call are tested with
 # the race detector in package integration.
@@ -80,6 +81,10 @@ mmdebstrap:
 
 prometheus:
 	@$(call debian,promtool,prometheus)
+
+buildah:
+	@$(call debian,buildah,buildah)
+	@$(call debian,busybox,busybox-static)
 
 # debian installs packages unless there is the command.
 debian = command -v $(1) >/dev/null || { \
