@@ -121,7 +121,7 @@ func (v *connectRequest) returnToApp() bool {
 	return false
 }
 
-// finish ends the flow of a handle, for the user who is signed in in the app, and
+// finish ends the flow of a handle, for the user whose session the app has, and
 // answers the state of its source as GET /status does.
 func (v *connectRequest) finish() error {
 	handle, err := v.readHandle()

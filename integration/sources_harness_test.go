@@ -165,7 +165,11 @@ func (c *sourcesRig) comesBack(b *browser, to string) string {
 	a := b.navigates(to, "cross-site")
 	if next := goesOn.FindStringSubmatch(a.body); next != nil {
 		isPage(c.t, a, http.StatusOK)
-		a = b.navigates(html.UnescapeString(next[1]), "same-origin")
+		site, err := a.Request.URL.Parse(html.UnescapeString(next[1]))
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		a = b.navigates(site.String(), "same-origin")
 	}
 	if a.StatusCode != http.StatusSeeOther || a.Header.Get("Referrer-Policy") != "no-referrer" {
 		c.t.Errorf("back: %d %v %s", a.StatusCode, a.Header, a.body)

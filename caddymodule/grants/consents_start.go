@@ -43,7 +43,7 @@ type StartRequest struct {
 	Ticket bool
 	// User is how the page of a ticket calls the person. Then is the address of the
 	// app that the browser is sent to at the end, and that ends the flow by
-	// [Consents.Finish]; empty: the person is signed in in the browser.
+	// [Consents.Finish]; empty: it ends in the browser, where they are signed in.
 	User, Then string
 	// Recover is for a widget that has not taken what it was given of the person's
 	// grant, see [delegation.ConsentStart].

@@ -44,7 +44,7 @@ func (c *Consents) AppOfFlow(ctx context.Context, r ReturnRequest) string {
 
 // HandleAppReturn has the platform redeem what the browser of an app's flow brings,
 // and returns the handle with which the app ends the flow, see
-// [Store.IssueHandle]. Whoever is signed in in that browser does not count: the app
+// [Store.IssueHandle]. Whose session that browser has does not count: the app
 // has begun, and its user ends the flow. The error is that of
 // [Consents.HandleReturn], never [delegation.ErrPending].
 func (c *Consents) HandleAppReturn(ctx context.Context, r ReturnRequest) (handle delegation.Secret, err error) {
