@@ -87,6 +87,10 @@ var shellBlocks = []shellBlock{
 		c := startMydex(sh.t, "", "cross_device")
 		contains(sh.t, sh.run(curling(text, c.Admin)), `"url":"`)
 	}},
+	{"connect-page.md", "/delegate/journeys", func(sh *shell, text string) {
+		c := startSources(sh.t, "", "cross_device")
+		contains(sh.t, sh.run(curling(strings.Replace(text, "withings", "city_lab", 1), c.Admin)), `"url":"`+c.URL()+`/connect/go/city_lab.`)
+	}},
 	{"several-machines.md", "keyset generate", func(sh *shell, text string) { sh.run(text + "test -s keyset.json") }},
 	{"several-machines.md", "keyset rotate", func(sh *shell, text string) {
 		sh.run("caddy delegate keyset generate keyset.json")

@@ -4,6 +4,7 @@ package grants
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"math"
 
@@ -18,6 +19,9 @@ type Return struct {
 	// StateToken is the one of the address that the browser comes to, BrowserToken
 	// the one in its cookie; empty if it has none.
 	StateToken, BrowserToken string
+	// Handle stands in place of both for an app, see [Store.IssueHandle]; empty for a
+	// browser.
+	Handle string
 	// AnyBrowser allows a flow to be completed here that was begun with
 	// [Flow.AnyBrowser].
 	AnyBrowser bool
@@ -99,9 +103,13 @@ func (s *Store) finish(ctx context.Context, probed ProbeResult, find flowFinder)
 		if g, first, outcome, err = s.applyResult(ctx, tx, f, probed); err != nil {
 			return err
 		}
-		if f.state != flowConfirm {
-			f.state, f.result = flowDone, f.result.digestOnly() // the credential is in the grant now
-			f.result.Outcome = outcomeName(outcome)
+		if f.state == flowConfirm {
+			return s.replaceFlow(ctx, tx, f) // an app's handle is needed for the decision
+		}
+		f.state, f.result = flowDone, f.result.digestOnly() // the credential is in the grant now
+		f.result.Outcome = outcomeName(outcome)
+		if f.startsByTicket() {
+			f.link = s.tokenPseudonym("link", rand.Text()) // the handle has been used
 		}
 		return s.replaceFlow(ctx, tx, f)
 	})

@@ -65,10 +65,19 @@ type Flow struct {
 	Kind FlowKind
 	// Mode is how its outcome comes. Default: [FlowCallback].
 	Mode FlowMode
-	// Ticket lets whoever has the CorrelationID redeem a one-time token in the
-	// flow, without session and cookie: for an app's SDK. Only with [FlowPage], and
-	// the flow is one for any browser.
+	// Ticket makes the CorrelationID a ticket. With [FlowPage] whoever has it
+	// redeems a one-time token in the flow, without session and cookie: for an app's
+	// SDK. With [FlowRedirect] the first browser that opens it is the one of the flow
+	// from then on, see [Store.OpenTicket]: nobody else can end it.
 	Ticket bool
+	// With a ticket of [FlowRedirect], Page is the platform's page, where the browser
+	// that opens it is to go, and User how the owner is called there. They are kept
+	// sealed until the flow has ended.
+	Page, User string
+	// Then is the address of an app that gets the browser back, with a handle, see
+	// [Store.IssueHandle]: the owner is not signed in in that browser. Empty: the flow
+	// ends in it. Only with a ticket of [FlowRedirect].
+	Then string
 	// Scopes are those that were asked for, ReturnURL is where the browser was to
 	// come back to, Verifier the random value for PKCE, set by PrepareFlow, and
 	// Secret the provider's own. They are kept sealed until the flow has ended, for
@@ -190,7 +199,7 @@ func (s *Store) Begin(ctx context.Context, flow *Flow) error {
 		f := &storedFlow{
 			id: newID(), provider: flow.Provider, source: flow.Source, browser: browser, owner: flow.Owner, kind: flow.Kind,
 			link: s.tokenPseudonym("link", flow.CorrelationID.Reveal()), back: s.tokenPseudonym("back", flow.StateToken.Reveal()),
-			state: flowOpen, mode: flow.Mode, ticket: flow.Ticket, secret: newStoredSecret(flow),
+			state: flowOpen, mode: flow.Mode, ticket: flow.Ticket, then: flow.Then, secret: newStoredSecret(flow),
 			created: now, expires: now.Add(flow.Lifetime),
 		}
 		return s.insertFlow(ctx, tx, f)

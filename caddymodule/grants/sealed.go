@@ -22,6 +22,7 @@ type sealedOwner struct {
 	Kind     FlowKind `json:"kind,omitempty"`   // of a flow
 	Mode     FlowMode `json:"mode,omitempty"`   // of a flow; empty: by callback
 	Ticket   bool     `json:"ticket,omitempty"` // of a flow: see [Flow.Ticket]
+	Then     string   `json:"then,omitempty"`   // of a flow: see [Flow.Then]
 	Pairwise string   `json:"id,omitempty"`     // of a person: see [Store.PairwiseID]
 }
 

@@ -87,6 +87,8 @@ type storedSecret struct {
 	Verifier  []byte   `json:"verifier,omitempty"`
 	Secret    []byte   `json:"secret,omitempty"`
 	Ends      int64    `json:"ends,omitempty"` // of the grant, in milliseconds
+	Page      string   `json:"page,omitempty"` // of a ticket, and the next
+	User      string   `json:"user,omitempty"`
 }
 
 // newStoredSecret is empty for a flow in which nothing is redeemed.
@@ -94,9 +96,13 @@ func newStoredSecret(f *Flow) storedSecret {
 	if f.Mode == FlowCallback {
 		return storedSecret{}
 	}
-	return storedSecret{Scopes: f.Scopes, ReturnURL: f.ReturnURL, Verifier: []byte(f.Verifier.Reveal()), Secret: []byte(f.Secret.Reveal()), Ends: optionalMillis(f.Ends)}
+	stored := storedSecret{Scopes: f.Scopes, ReturnURL: f.ReturnURL, Verifier: []byte(f.Verifier.Reveal()), Secret: []byte(f.Secret.Reveal()), Ends: optionalMillis(f.Ends)}
+	if f.Ticket && f.Mode == FlowRedirect {
+		stored.Page, stored.User = f.Page, f.User
+	}
+	return stored
 }
 
 func (t storedSecret) isZero() bool {
-	return len(t.Scopes)+len(t.ReturnURL)+len(t.Verifier)+len(t.Secret) == 0 && t.Ends == 0
+	return len(t.Scopes)+len(t.ReturnURL)+len(t.Verifier)+len(t.Secret)+len(t.Page)+len(t.User) == 0 && t.Ends == 0
 }
