@@ -135,9 +135,10 @@ func (v *connectRequest) finish() error {
 	}
 	first, err := v.source.consents.Finish(v.r.Context(), v.owner, token)
 	v.recordCompleted(first, err)
-	if err != nil {
+	if err != nil && !errors.Is(err, delegation.ErrConfirm) {
 		return err
 	}
+	v.handle = token // by which an account that waits is found
 	return v.sourcesStatus()
 }
 

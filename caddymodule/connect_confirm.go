@@ -16,27 +16,38 @@ import (
 )
 
 // waitingAccount returns the account of the source that waits for the decision of the
-// person who is signed in, in this browser; nil if none does.
+// person who is signed in, in this browser or the app; nil if none does.
 func (v *connectRequest) waitingAccount(cookie *consent.Cookie) (*delegation.Grant, error) {
-	if cookie.BrowserToken == "" {
+	if cookie.BrowserToken == "" && v.handle == "" {
 		return nil, nil
 	}
-	return v.source.consents.Waiting(v.r.Context(), grants.Confirmation{Person: v.owner, BrowserToken: cookie.BrowserToken})
+	return v.source.consents.Waiting(v.r.Context(), grants.Confirmation{Person: v.owner, BrowserToken: cookie.BrowserToken, Handle: v.handle})
 }
 
 // confirm carries out the person's decision between the account that they have connected
 // and the one that they have come back with, and answers the status of the source; a
 // form is redirected to the page. The vendor is told of the consent that has ended.
 func (v *connectRequest) confirm() error {
-	browserToken := v.readCookie().BrowserToken
-	if browserToken == "" {
-		return delegation.Refuse(delegation.FlowExpired, errors.New("the browser has begun no consent flow, or has lost its cookie"))
-	}
-	replace, err := v.readDecision()
+	body, err := readBody(v.w, v.r)
 	if err != nil {
 		return err
 	}
-	ended, err := v.source.consents.Confirm(v.r.Context(), grants.Confirmation{Person: v.owner, BrowserToken: browserToken, Replace: replace})
+	browserToken := v.readCookie().BrowserToken
+	if browserToken == "" && len(body) == 0 {
+		return delegation.Refuse(delegation.FlowExpired, errors.New("the browser has begun no consent flow, or has lost its cookie"))
+	}
+	replace, handle, err := parseDecision(body, v.isForm())
+	if err != nil {
+		return delegation.Refuse(delegation.RouteDenied, err)
+	}
+	if handle != "" {
+		source, token := splitSourceToken(handle)
+		if source != v.source.name || token == "" {
+			return delegation.Refuse(delegation.FlowExpired, errors.New("this is no handle of the source"))
+		}
+		v.handle, browserToken = token, ""
+	}
+	ended, err := v.source.consents.Confirm(v.r.Context(), grants.Confirmation{Person: v.owner, BrowserToken: browserToken, Handle: v.handle, Replace: replace})
 	v.purgePerson(v.owner) // it may be decided all the same
 	if ended != nil {
 		_ = ended.RevokeGrants(v.r.Context()) // is recorded by recordRevocation
@@ -63,47 +74,36 @@ func (v *connectRequest) confirm() error {
 
 // errDecision refuses a body of POST /confirm that cannot be read: a decision is never
 // guessed.
-var errDecision = errors.New("the body has one member: replace, which is true or false; as a form, a field of that name")
+var errDecision = errors.New("the body has the member replace, which is true or false, and of an app the member handle; as a form, a field replace")
 
-// readDecision reads the body of POST /confirm. The error is route_denied,
-// body_too_large or body_incomplete.
-func (v *connectRequest) readDecision() (replace bool, err error) {
-	body, err := readBody(v.w, v.r)
-	if err != nil {
-		return false, err
-	}
-	if replace, err = parseDecision(body, v.isForm()); err != nil {
-		return false, delegation.Refuse(delegation.RouteDenied, err)
-	}
-	return replace, nil
-}
-
-// parseDecision parses the body of POST /confirm.
-func parseDecision(body []byte, form bool) (replace bool, err error) {
-	var word string
+// parseDecision parses the body of POST /confirm. handle is an app's; empty for a
+// browser.
+func parseDecision(body []byte, form bool) (replace bool, handle string, err error) {
 	if form {
 		fields, err := url.ParseQuery(string(body))
 		if err != nil || len(fields["replace"]) != 1 {
-			return false, errDecision
+			return false, "", errDecision
 		}
-		word = fields.Get("replace")
-	} else {
-		members, err := strictjson.Members(body)
-		if err != nil || len(members) != 1 {
-			return false, errDecision
+		switch fields.Get("replace") {
+		case "true":
+			return true, "", nil
+		case "false":
+			return false, "", nil
+		default:
+			return false, "", errDecision
 		}
-		var said *bool
-		if json.Unmarshal(members["replace"], &said) != nil || said == nil {
-			return false, errDecision
-		}
-		return *said, nil
 	}
-	switch word {
-	case "true":
-		return true, nil
-	case "false":
-		return false, nil
-	default:
-		return false, errDecision
+	members, err := strictjson.Members(body)
+	if err != nil {
+		return false, "", errDecision
 	}
+	var said *bool
+	if json.Unmarshal(members["replace"], &said) != nil || said == nil {
+		return false, "", errDecision
+	}
+	text, hasHandle := members[handleParameter]
+	if hasHandle && (json.Unmarshal(text, &handle) != nil || handle == "") || !hasHandle && len(members) != 1 || len(members) > 2 {
+		return false, "", errDecision
+	}
+	return *said, handle, nil
 }

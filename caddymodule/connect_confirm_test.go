@@ -14,6 +14,11 @@ func TestParseDecision(t *testing.T) {
 	}{
 		"replace":              {`{"replace":true}`, false, "replace"},
 		"keep":                 {`{"replace":false}`, false, "keep"},
+		"an app's":             {`{"replace":true,"handle":"x"}`, false, "replace by x"},
+		"an empty handle":      {`{"replace":true,"handle":""}`, false, ""},
+		"a handle of null":     {`{"replace":true,"handle":null}`, false, ""},
+		"a handle alone":       {`{"handle":"x"}`, false, ""},
+		"a handle and more":    {`{"replace":true,"handle":"x","all":true}`, false, ""},
 		"null":                 {`{"replace":null}`, false, ""},
 		"a string":             {`{"replace":"true"}`, false, ""},
 		"a number":             {`{"replace":1}`, false, ""},
@@ -30,10 +35,12 @@ func TestParseDecision(t *testing.T) {
 		"another word":         {"replace=yes", true, ""},
 		"an empty field":       {"replace=", true, ""},
 	} {
-		replace, err := parseDecision([]byte(c.body), c.form)
+		replace, handle, err := parseDecision([]byte(c.body), c.form)
 		got := map[bool]string{true: "replace", false: "keep"}[replace]
 		if err != nil {
 			got = ""
+		} else if handle != "" {
+			got += " by " + handle
 		}
 		if got != c.want {
 			t.Errorf("%s: %q; want %q", name, got, c.want)

@@ -27,6 +27,8 @@ type connectRequest struct {
 
 	source *connectSource // what the request is for; nil: all data sources
 
+	handle string // of an app, in POST /finish or /confirm
+
 	cookieValue string // as the browser has sent it, or was told
 }
 

@@ -17,8 +17,8 @@ const revokeLines = `revoke POST /oauth2/revoke {
 			}`
 
 // TestSourcesLeave protects people who leave from staying known to their vendor: it is
-// told, with an access token that it takes. One that is away keeps nobody here, and the
-// operator is told.
+// told, with an access token that it takes. One that is away keeps nobody here; the page
+// and the operator are told that it does not know yet.
 func TestSourcesLeave(t *testing.T) {
 	c := startSources(t, revokeLines, "")
 	for _, away := range []bool{false, true} {
@@ -31,8 +31,12 @@ func TestSourcesLeave(t *testing.T) {
 			}
 		}
 		before := c.city.Counts()
-		if a := b.do(http.MethodDelete, "/connect/city_lab", ""); a.StatusCode != http.StatusNoContent {
-			t.Errorf("%d %s", a.StatusCode, a.body)
+		want, body := http.StatusNoContent, ""
+		if away {
+			want, body = http.StatusAccepted, `{"vendor":"pending"}`
+		}
+		if a := b.do(http.MethodDelete, "/connect/city_lab", ""); a.StatusCode != want || strings.TrimSpace(a.body) != body {
+			t.Errorf("away %t: %d %s", away, a.StatusCode, a.body)
 		}
 		after := c.city.Counts()
 		if after.Revocations != before.Revocations+1 || (after.Revoked > before.Revoked) == away {

@@ -69,7 +69,7 @@ func promises(t *testing.T, m Mode, s State, e Event, a Action) {
 // TestCompletionTable protects the table of completions from a row that is missing,
 // which would read as one that uses every credential.
 func TestCompletionTable(t *testing.T) {
-	for from := ConnectHere; from < origins; from++ {
+	for from := range origins {
 		for owns := OwnsNothing; owns <= OwnsSuspendedOther; owns++ {
 			if c := Complete(from, owns); c == (Completions{}) {
 				t.Errorf("origin %d, ownership %d: there is no row", from, owns)

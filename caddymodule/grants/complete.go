@@ -103,12 +103,13 @@ func (s *Store) finish(ctx context.Context, probed ProbeResult, find flowFinder)
 		if g, first, outcome, err = s.applyResult(ctx, tx, f, probed); err != nil {
 			return err
 		}
-		if f.state != flowConfirm {
-			f.state, f.result = flowDone, f.result.digestOnly() // the credential is in the grant now
-			f.result.Outcome = outcomeName(outcome)
-			if f.startsByTicket() {
-				f.link = s.tokenPseudonym("link", rand.Text()) // the handle has been used
-			}
+		if f.state == flowConfirm {
+			return s.replaceFlow(ctx, tx, f) // an app's handle is needed for the decision
+		}
+		f.state, f.result = flowDone, f.result.digestOnly() // the credential is in the grant now
+		f.result.Outcome = outcomeName(outcome)
+		if f.startsByTicket() {
+			f.link = s.tokenPseudonym("link", rand.Text()) // the handle has been used
 		}
 		return s.replaceFlow(ctx, tx, f)
 	})

@@ -22,7 +22,7 @@ const (
 
 // Decide carries out the owner's decision on a result that waits for it: with replace
 // it takes the place of the grant in use, which is deleted; otherwise the result is
-// dropped. ret finds the flow by its StateToken, or without one as that which waits in
+// dropped. ret finds the flow by its StateToken or Handle, or without one as that which waits in
 // the browser of BrowserToken. Other results of the owner that wait are dropped too: there is one
 // decision. how is as for [Store.EndByOwner]. ended are the grant and the results that have ended by it, for the platform
 // to be told with, also beside an error; what is of an account in use is not among them.
@@ -108,13 +108,13 @@ func (s *Store) Waiting(ctx context.Context, ret Return) (g *Grant, err error) {
 }
 
 // flowToDecide returns the flow on which an owner decides, or has decided: the one of
-// ret's StateToken, else that which waits in the browser, else the one that ended
+// ret's StateToken or Handle, else that which waits in the browser, else the one that ended
 // there last.
 func (s *Store) flowToDecide(ctx context.Context, db querier, ret Return) (*storedFlow, error) {
 	if ret.Person == (delegation.Person{}) {
 		return nil, ErrForeignFlow
 	}
-	if ret.StateToken != "" {
+	if ret.StateToken != "" || ret.Handle != "" {
 		return s.flowOfBrowser(ctx, db, ret)
 	}
 	if ret.BrowserToken == "" {

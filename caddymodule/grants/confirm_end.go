@@ -4,6 +4,7 @@ package grants
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"time"
 
@@ -100,5 +101,8 @@ func (s *Store) dropResult(ctx context.Context, tx querier, f *storedFlow, ended
 func (s *Store) endDecided(ctx context.Context, tx querier, f *storedFlow, outcome string) error {
 	f.state, f.result = flowDone, f.result.digestOnly()
 	f.result.Outcome = outcome
+	if f.startsByTicket() {
+		f.link = s.tokenPseudonym("link", rand.Text()) // the handle has been used
+	}
 	return s.replaceFlow(ctx, tx, f)
 }

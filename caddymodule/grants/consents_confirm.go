@@ -14,11 +14,9 @@ import (
 type Confirmation struct {
 	// Person is who is signed in.
 	delegation.Person
-	// BrowserToken is the token that the browser brings. State is the one of
-	// [ReturnRequest], for a flow that is not found by the browser; usually empty.
-	BrowserToken, State string
-	// AnyBrowser allows a flow with [StartRequest.AnyBrowser].
-	AnyBrowser bool
+	// BrowserToken is the token that the browser brings, or Handle that of an app, see
+	// [Consents.Finish].
+	BrowserToken, Handle string
 	// Replace has the new account take the place of the connected one. Otherwise it is
 	// dropped.
 	Replace bool
@@ -26,12 +24,12 @@ type Confirmation struct {
 
 // returned is the browser of the decision.
 func (c *Consents) returned(d Confirmation) Return {
-	return Return{Owner: c.owner(d.Person), StateToken: d.State, BrowserToken: d.BrowserToken, AnyBrowser: d.AnyBrowser}
+	return Return{Owner: c.owner(d.Person), BrowserToken: d.BrowserToken, Handle: d.Handle}
 }
 
 // Waiting returns the account that waits for a person's decision, as the grant that it
-// would become; nil if none does. It is shown in the browser that came back with it
-// alone. Replace is not read.
+// would become; nil if none does. It is shown in the browser that came back with it,
+// or the app, alone. Replace is not read.
 func (c *Consents) Waiting(ctx context.Context, d Confirmation) (*delegation.Grant, error) {
 	store, err := c.store(ctx)
 	if err != nil {

@@ -84,7 +84,7 @@ func (c *Consents) Start(ctx context.Context, r StartRequest) (*Started, error) 
 	}
 	flow := &Flow{
 		Owner: c.owner(r.Person), Kind: FlowConnect, BrowserToken: r.BrowserToken, AnyBrowser: r.AnyBrowser,
-		Lifetime: r.Lifetime, Ticket: r.Native || r.Ticket, Scopes: r.Scopes, Ends: r.Ends, User: r.User, Then: r.Then,
+		Lifetime: r.Lifetime, Ticket: r.Native || r.Ticket, Scopes: r.Scopes, User: r.User, Then: r.Then, Ends: r.Ends,
 	}
 	if r.Update {
 		flow.Kind = FlowUpdate
