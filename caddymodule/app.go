@@ -169,6 +169,7 @@ func (a *App) Start() error {
 		a.fleet.Start()
 	}
 	a.logoutRealms.logUnmatched(a.logger)
+	a.warnConnectPlaces()
 	return a.startGrants()
 }
 
