@@ -174,6 +174,7 @@ func (a *App) Start() error {
 		a.fleet.Start()
 	}
 	a.logoutRealms.logUnmatched(a.logger)
+	a.warnConnectPlaces()
 	if err := a.startGrants(); err != nil {
 		return err
 	}

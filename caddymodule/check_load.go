@@ -94,6 +94,7 @@ type placedHandler struct {
 	before []map[string]any
 	never  []unmatched // what would stand before it, if its matcher ever matched
 	under  string      // the path of the innermost matcher that names one
+	hosts  []string    // those of the innermost matcher that names some
 }
 
 func (p *placedHandler) name() string { return text(p.node, "handler") }
@@ -144,6 +145,7 @@ type handlerWalk struct {
 	found []placedHandler
 	never []unmatched
 	under string
+	hosts []string
 }
 
 // routes returns what a request has met behind the routes. Of a group only one
@@ -158,12 +160,15 @@ func (w *handlerWalk) routes(list any, before []map[string]any) []map[string]any
 			w.never = append(w.never, unmatched{pattern: pattern, prefix: prefix, handlers: route["handle"]})
 			continue
 		}
-		under := w.under
+		under, hosts := w.under, w.hosts
 		if path := onlyPath(route["match"]); path != "" {
 			w.under = path
 		}
+		if named := matchedHosts(route["match"]); len(named) > 0 {
+			w.hosts = named
+		}
 		out := w.handlers(route["handle"], before)
-		w.under = under
+		w.under, w.hosts = under, hosts
 		if terminal, _ := route["terminal"].(bool); !terminal && text(route, "group") == "" {
 			before = out
 		}
@@ -175,7 +180,7 @@ func (w *handlerWalk) handlers(list any, before []map[string]any) []map[string]a
 	handlers, _ := list.([]any)
 	for _, h := range handlers {
 		node, _ := h.(map[string]any)
-		w.found = append(w.found, placedHandler{node, before, slices.Clone(w.never), w.under})
+		w.found = append(w.found, placedHandler{node, before, slices.Clone(w.never), w.under, w.hosts})
 		before = append(slices.Clone(before), node)
 		switch text(node, "handler") {
 		case "subroute":

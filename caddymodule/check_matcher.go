@@ -65,6 +65,34 @@ func onlyPath(match any) string {
 	return path
 }
 
+// matchedHosts are the hosts that a route's matchers name; nil if one of them names none.
+func matchedHosts(match any) (hosts []string) {
+	sets, _ := match.([]any)
+	for _, s := range sets {
+		set, _ := s.(map[string]any)
+		named, _ := set["host"].([]any)
+		if len(named) == 0 {
+			return nil
+		}
+		for _, h := range named {
+			host, _ := h.(string)
+			hosts = append(hosts, host)
+		}
+	}
+	return hosts
+}
+
+// connectPlace is where the handler stands, for a delegate_connect.
+func (p *placedHandler) connectPlace() connectPlace {
+	place := connectPlace{hosts: p.hosts, under: p.under}
+	for _, node := range p.before {
+		if text(node, "handler") == "rewrite" {
+			place.strip(text(node, "strip_path_prefix"), node["uri"] != nil || node["strip_path_suffix"] != nil || node["uri_substring"] != nil || node["path_regexp"] != nil)
+		}
+	}
+	return place
+}
+
 // prefixLeft is the prefix that all paths have which come to a delegate directive,
 // where no line of its policy has it: `handle /api/*` leaves it on, handle_path
 // takes it off. Empty where a rewrite stands before, or a line can cover such paths.

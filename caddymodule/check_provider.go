@@ -75,6 +75,7 @@ func (p *provider) try(ctx context.Context, c *command.CheckOptions, policies []
 		tell(delegation.Finding{Step: "check", Detail: err.Error()})
 		return
 	}
+	p.checkAccounts(q.Delegation, tell)
 	switch {
 	case c.Subject == "":
 		tell(delegation.Finding{Step: "user", Detail: "whether a user is found, and gets a token: add --subject", Skipped: true})
@@ -82,6 +83,17 @@ func (p *provider) try(ctx context.Context, c *command.CheckOptions, policies []
 		tell(delegation.Finding{Step: "route", Detail: "whether it is allowed, and what the platform answers: add --route \"GET /path\" and --read", Skipped: true})
 	case !c.Read:
 		tell(delegation.Finding{Step: "read", Detail: "what the platform answers: add --read", Skipped: true})
+	}
+}
+
+// checkAccounts tells of each source, or of the one that the request is for, whose vendor
+// does not say whose account was connected: what is promised of accounts does not hold.
+func (p *provider) checkAccounts(d *delegation.Delegation, tell func(delegation.Finding)) {
+	for _, s := range p.sources {
+		if s.NoAccount && (d == nil || d.Source == "" || d.Source == s.Name) {
+			tell(delegation.Finding{Step: s.Name + " account", OK: true, Warning: true,
+				Detail: "nothing says whose account was connected: two users may connect the same one, and somebody who connects again may bring another; add a line `account` if the vendor says it anywhere"})
+		}
 	}
 }
 

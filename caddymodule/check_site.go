@@ -20,6 +20,7 @@ func (l *checkedConfig) checkSurroundings(ctx context.Context, provider string, 
 	l.checkSessions(ctx, tell)
 	l.checkSubjects(ctx, provider, tell)
 	l.checkPrefixes(provider, tell)
+	l.checkConnectPlaces(provider, tell)
 	l.checkRedis(ctx, tell)
 	l.checkDatabase(ctx, tell)
 	l.checkCallbacks(ctx, provider, tell)

@@ -178,6 +178,7 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 			return errors.New("callback: take at least 16 letters and digits, so that nobody can guess it")
 		}
 	}
+	c.app.findHTTPApp(ctx)
 	guardLogs(ctx, c.baseURL, c.callbackSegment)
 	if c.callbackRanges, err = parseRanges(c.CallbackFrom); err != nil {
 		return err

@@ -86,6 +86,9 @@ func parseProxy(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 		}
 		rest = append(rest, d.NextSegment()...)
 	}
+	if err := handler.checkAllow(h); err != nil {
+		return nil, err
+	}
 	if err := handler.checkCaddyfile(d); err != nil {
 		return nil, err
 	}

@@ -42,6 +42,9 @@ func parseHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 			return nil, d.Errf("unrecognized subdirective %q of delegate", d.Val())
 		}
 	}
+	if err := handler.checkAllow(h); err != nil {
+		return nil, err
+	}
 	return &handler, handler.checkCaddyfile(d)
 }
 
@@ -57,6 +60,7 @@ func (h *Handler) parse(d *caddyfile.Dispenser) (ok bool, err error) {
 }
 
 func (h *Handler) parseAllow(d *caddyfile.Dispenser) error {
+	line := *d
 	route, err := policy.ParseRoute(d.RemainingArgs())
 	if err != nil {
 		return d.WrapErr(err)
@@ -65,5 +69,6 @@ func (h *Handler) parseAllow(d *caddyfile.Dispenser) error {
 		return d.Err("allow takes no block")
 	}
 	h.Allow = append(h.Allow, Allow{Methods: route.Methods, Path: route.Pattern, Scopes: route.Scopes})
+	h.allowLines = append(h.allowLines, line)
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
@@ -41,7 +42,8 @@ type Handler struct {
 
 	ForwardedHeaders
 
-	table *policy.Table
+	table      *policy.Table
+	allowLines []caddyfile.Dispenser // where a Caddyfile has the lines of Allow
 }
 
 // CaddyModule returns the Caddy module information.

@@ -77,7 +77,7 @@ func (s *Source) describe(name string) (*command.Source, error) {
 		}
 	}
 	all.hideSecrets(preset)
-	shown := &command.Source{Name: name, Title: all.Name, Preset: all.Preset, API: all.APIHostURL, Protocol: sources.OAuth2}
+	shown := &command.Source{Name: name, Title: all.Name, Preset: all.Preset, API: all.APIHostURL, Protocol: sources.OAuth2, NoAccount: len(all.Account) == 0 && all.FHIRBase == ""}
 	switch {
 	case all.FHIRBase != "":
 		shown.Protocol, shown.API = sources.SMART, all.FHIRBase

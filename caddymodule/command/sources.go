@@ -21,6 +21,7 @@ type Source struct {
 	Protocol            sources.Protocol
 	API                 string    // the base of data calls
 	Ended               time.Time // zero: not known
+	NoAccount           bool      // the vendor does not say whose account was connected
 	Providers           []string  // those that offer it
 	// Settings are the source and its preset as one, as JSON, without secrets.
 	Settings string
@@ -74,6 +75,9 @@ func (c *sourcesConfig) list(out io.Writer, _ []string) error {
 				if !s.Ended.After(time.Now()) {
 					api = strings.Replace(api, "(ends", "(ended", 1)
 				}
+			}
+			if s.NoAccount {
+				api += " (no account)"
 			}
 			fmt.Fprintf(out, sourceLine, s.Name, QuoteForTerminal(s.Title), s.Protocol, orDash(s.Preset), orDash(strings.Join(s.Providers, ",")), api)
 		}

@@ -68,6 +68,13 @@ type CheckStep struct {
 	Run func(context.Context) (detail string, err error)
 }
 
+// CheckWarning is the error of a [CheckStep] whose finding is wrong in most deployments
+// and right in some. The steps behind it are run all the same.
+type CheckWarning struct{ Detail string }
+
+// Error implements error.
+func (w *CheckWarning) Error() string { return w.Detail }
+
 // RunChecks runs one step after the other and calls tell with the finding of each.
 // After the first that fails the remaining ones are told as skipped.
 func RunChecks(ctx context.Context, steps []CheckStep, tell func(Finding)) {
@@ -75,6 +82,10 @@ func RunChecks(ctx context.Context, steps []CheckStep, tell func(Finding)) {
 		detail, err := step.Run(ctx)
 		if err == nil {
 			tell(Finding{Step: step.Name, Detail: detail, OK: true})
+			continue
+		}
+		if w, ok := errors.AsType[*CheckWarning](err); ok {
+			tell(Finding{Step: step.Name, Detail: w.Detail, OK: true, Warning: true})
 			continue
 		}
 		tell(Finding{Step: step.Name, Detail: Explain(err)})

@@ -20,7 +20,7 @@ import (
 func (p *Provider) Check(ctx context.Context, q delegation.CheckRequest, tell func(delegation.Finding)) {
 	if q.Delegation == nil || q.Delegation.Path == "" {
 		for _, s := range p.sources {
-			delegation.RunChecks(ctx, s.checks(), tell)
+			delegation.RunChecks(ctx, append(s.checks(), delegation.CheckStep{Name: s.config.Name + " page", Run: s.checkPage}), tell)
 		}
 		return
 	}
@@ -96,6 +96,48 @@ func (s *source) checks() []delegation.CheckStep {
 // checks implements [protocol].
 func (p *oauth2Source) checks() []delegation.CheckStep {
 	return []delegation.CheckStep{{Name: "client", Run: p.checkClient}}
+}
+
+// page implements [protocol].
+func (p *oauth2Source) page(ctx context.Context) (*url.URL, url.Values, error) {
+	e, err := p.find(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	return e.authorize, url.Values{"response_type": {"code"}, "client_id": {p.config.ClientID}, "state": {rand.Text()}}, nil
+}
+
+// checkPage asks for the vendor's page as a browser would that has lost its way: there
+// has to be one. Browsers open it, and this machine need not reach it.
+func (s *source) checkPage(ctx context.Context) (string, error) {
+	page, query, err := s.protocol.page(ctx)
+	if err != nil {
+		return "", err
+	}
+	u := *page
+	all := u.Query()
+	for name, values := range query {
+		all[name] = values
+	}
+	u.RawQuery = all.Encode()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return "", errors.New("the address of auth_url cannot be made")
+	}
+	req.Header["Accept"] = []string{"text/html"}
+	where := delegation.PrintableOrigin(page)
+	host := sourceHost{client: s.client}
+	a, err := host.doUpTo(req, 0)
+	switch {
+	case err != nil:
+		return "", &delegation.CheckWarning{Detail: fmt.Sprintf("%s cannot be reached from here: %v: people's browsers open it, so that only they need to; else correct auth_host_url or auth_url", where, err)}
+	case a.status == http.StatusNotFound, a.status == http.StatusGone:
+		return "", fmt.Errorf("there is no page at %s, which answers with status %d: correct auth_url", where, a.status)
+	case a.status >= http.StatusInternalServerError:
+		return "", &delegation.CheckWarning{Detail: fmt.Sprintf("the page of %s answers with status %d: it fails by itself, or without the parameters of somebody who connects", where, a.status)}
+	default:
+		return fmt.Sprintf("auth_url answers with status %d to nobody's request", a.status), nil
+	}
 }
 
 // checkClient exchanges a code that nobody has: the vendor has to refuse it, and not

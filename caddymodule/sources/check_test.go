@@ -47,6 +47,32 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// TestCheckPage protects operators from an auth_url at which the vendor has no page, and
+// those whose server may not reach a page that is for browsers.
+func TestCheckPage(t *testing.T) {
+	for status, want := range map[int]string{
+		200: "lab page true false: auth_url answers with status 200",
+		302: "lab page true false: auth_url answers with status 302",
+		400: "lab page true false: auth_url answers with status 400",
+		404: "lab page false false: there is no page at https://login.lab.example, which answers with status 404: correct auth_url",
+		500: "lab page true false: the page of https://login.lab.example answers with status 500",
+		0:   "lab page true false: https://login.lab.example cannot be reached from here: ",
+	} {
+		r := newCodeRig(t, nil)
+		r.onStatus("/token", 400, `{"error":"invalid_grant"}`)
+		r.onStatus("/authorize", status, `<h1>canary</h1>`)
+		if status == 0 {
+			r.answers["/authorize"] = breaks
+		}
+		if got := r.findings(delegation.CheckRequest{}); !strings.Contains(got, want) {
+			t.Errorf("%s\nwant %s", got, want)
+		}
+		if asked := r.asked("/authorize"); len(asked) != 1 || !strings.Contains(asked[0].query, "client_id=app") || strings.Contains(asked[0].query, "redirect_uri") {
+			t.Errorf("%+v", asked)
+		}
+	}
+}
+
 // TestCheckRequest protects operators from a route that its person could not use.
 func TestCheckRequest(t *testing.T) {
 	r := newCodeRig(t, nil)

@@ -159,14 +159,35 @@ func TestOAuth1Check(t *testing.T) {
 		r.clean(b.String())
 		return b.String()
 	}
-	if got, want := check(), "true lab client: request_token_url answers with a request token\n"; got != want {
-		t.Errorf("%s\nwant %s", got, want)
+	const sound = "true lab client: request_token_url answers with a request token\n" +
+		"true lab exchange: access_token_url refuses a request token that nobody has, with status 401\n" +
+		"true lab page: auth_url answers with status 401 to nobody's request\n"
+	if got := check(); got != sound {
+		t.Errorf("%s\nwant %s", got, sound)
 	}
 	if calls := r.vendor.seen(); len(calls) != 1 || calls[0].protocol["oauth_callback"] != "oob" {
 		t.Errorf("%+v", calls)
 	}
+	for path, change := range map[string]func(*Config){
+		"correct access_token_url": func(c *Config) { c.TokenURL = at("http://" + c.TokenURL.Host + "/elsewhere") },
+		"correct auth_url":         func(c *Config) { c.AuthURL = at("http://" + c.AuthURL.Host + "/elsewhere") },
+	} {
+		r = newSignedRig(t, change)
+		nowhere := r.vendor.server.Config.Handler
+		r.vendor.server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+			if req.URL.Path == "/elsewhere" {
+				http.NotFound(w, req)
+				return
+			}
+			nowhere.ServeHTTP(w, req)
+		})
+		if got := check(); !strings.Contains(got, "status 404: "+path) {
+			t.Errorf("%s\nwant %s", got, path)
+		}
+	}
+	r = newSignedRig(t, nil)
 	r.vendor.set(func(v *oauth1Vendor) { v.sha256 = true })
-	if got, want := check(), "false lab client: credentials_rejected: request_token_url: status 401 signature_method_rejected: check client_id, client_secret and signature\n"; got != want {
+	if got, want := check(), "false lab client: credentials_rejected: request_token_url: status 401 signature_method_rejected: check client_id, client_secret and signature\n"; !strings.HasPrefix(got, want) {
 		t.Errorf("%s\nwant %s", got, want)
 	}
 }

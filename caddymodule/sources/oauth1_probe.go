@@ -4,7 +4,6 @@ package sources
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 
@@ -82,29 +81,4 @@ func (p *oauth1Protocol) diagnose(ctx context.Context, _ *delegation.Delegation,
 		return nil
 	}
 	return p.grants.Suspend(ctx, c.grant)
-}
-
-// checkClient asks for a request token that nobody will use: the vendor has to accept
-// the client. A vendor that wants another oauth_callback than oob has accepted it.
-func (p *oauth1Protocol) checkClient(ctx context.Context) error {
-	var protocol []oauth1.Parameter
-	if !p.config.CallbackAtAuthorize {
-		protocol = []oauth1.Parameter{{Name: "oauth_callback", Value: "oob"}}
-	}
-	_, err := p.exchange(ctx, "request_token_url", p.config.RequestTokenURL, oauth1.Token{}, protocol...)
-	if problem, ok := errors.AsType[oauth1.Problem](err); ok && problem.Kind() == oauth1.RequestFault {
-		return nil
-	}
-	return err
-}
-
-// checks implements [protocol].
-func (p *oauth1Protocol) checks() []delegation.CheckStep {
-	return []delegation.CheckStep{{Name: "client", Run: func(ctx context.Context) (string, error) {
-		p.readSecret()
-		if err := p.checkClient(ctx); err != nil {
-			return "", err
-		}
-		return "request_token_url answers with a request token", nil
-	}}}
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/url"
 
 	"go.uber.org/zap"
 
@@ -42,6 +43,10 @@ type protocol interface {
 
 	// checks are the steps of `caddy delegate check`, without a person.
 	checks() []delegation.CheckStep
+
+	// page returns the vendor's page where people consent, with the parameters of a
+	// request that leads to nothing.
+	page(ctx context.Context) (*url.URL, url.Values, error)
 }
 
 // sourceHost is what the host provides for one source.
