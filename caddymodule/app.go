@@ -84,7 +84,8 @@ type App struct {
 	refusals          *refusalStats            // of directives without a provider
 	revocations       *session.Revocations     // the process's
 	sharedRevocations *fleet.SharedRevocations // shares revocations with other machines; nil without a fleet
-	stopFleetLog      func()                   // ends logFleetChanges; nil before Start
+	housekeeper       housekeeper
+	stopFleetLog      func() // ends logFleetChanges; nil before Start
 	realmNames        *realmNames
 
 	logoutRealms *logoutRealms
@@ -169,11 +170,19 @@ func (a *App) Start() error {
 		a.fleet.Start()
 	}
 	a.logoutRealms.logUnmatched(a.logger)
-	return a.startGrants()
+	if err := a.startGrants(); err != nil {
+		return err
+	}
+	a.housekeeper.start(a.providers)
+	return nil
 }
 
-// Stop does nothing: requests may still be draining. See Cleanup.
-func (*App) Stop() error { return nil }
+// Stop ends the housekeeping, and nothing else: requests may still be draining. See
+// Cleanup.
+func (a *App) Stop() error {
+	a.housekeeper.close()
+	return nil
+}
 
 // Cleanup releases what this configuration holds in the pool, also after a
 // failed Provision.
@@ -182,6 +191,7 @@ func (a *App) Cleanup() error {
 	for _, p := range a.providers {
 		errs = append(errs, p.close())
 	}
+	a.housekeeper.close()
 	a.leaveRevocations()
 	if a.stopFleetLog != nil {
 		a.stopFleetLog()

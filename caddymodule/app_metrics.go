@@ -50,8 +50,12 @@ var (
 	})
 	consentsTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "consents_total",
-		Help: "Events of consents at delegate_connect: begun, told (the platform's callback brought a consent), connected, refused (the platform does not accept that consent or what its widget gave, or there is nothing to update), conflict (the account belongs to another user), forgotten (by the user), suspended and resumed (by the platform). Also other callbacks of the platform: notification and other, which change nothing, and not_taken, which were refused.",
+		Help: "Events of consents at delegate_connect: begun, told (the platform's callback brought a consent), connected, refused (the platform does not accept that consent or what its widget gave, or there is nothing to update), conflict (the account belongs to another user), forgotten (by the user), ended (by its date), suspended and resumed (by the platform). Also other callbacks of the platform: notification and other, which change nothing, and not_taken, which were refused.",
 	}, []string{"provider", "source", "event"})
+	revocationsTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: metricsNamespace, Subsystem: metricsSubsystem, Name: "revocations_total",
+		Help: "Attempts to tell a platform that a consent has ended, by outcome: done, pending (it could not be told, and is told again) or given_up (after a week).",
+	}, []string{"provider", "source", "outcome"})
 )
 
 // hotCounters are the counters of a request that is forwarded, as most are.
@@ -80,7 +84,7 @@ func countRequest(provider, source, outcome string) {
 // configuration's providers with the configuration's registry. Calling it again
 // does nothing.
 func registerMetrics(registry *prometheus.Registry, providers map[string]*provider) error {
-	for _, c := range []prometheus.Collector{requestsTotal, tokensTotal, mintsTotal, mintDuration, purgesTotal, consentsTotal, panicsTotal, providerGauges(providers)} {
+	for _, c := range []prometheus.Collector{requestsTotal, tokensTotal, mintsTotal, mintDuration, purgesTotal, consentsTotal, revocationsTotal, panicsTotal, providerGauges(providers)} {
 		err := registry.Register(c)
 		if _, ok := errors.AsType[prometheus.AlreadyRegisteredError](err); err != nil && !ok {
 			return fmt.Errorf("registering metrics: %w", err)

@@ -3,6 +3,7 @@
 package caddymodule
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -85,6 +86,11 @@ func openProvider(name string, guest delegation.Provider, services appServices, 
 			return nil, err
 		}
 	}
+	if ends := p.traits.Ends; ends != "" {
+		if err := checkPlaceholder(ends); err != nil {
+			return nil, fmt.Errorf("ends: %w", err)
+		}
+	}
 	if err := p.loadState(services); err != nil {
 		return nil, errors.Join(err, p.close())
 	}
@@ -104,7 +110,7 @@ func openProvider(name string, guest delegation.Provider, services appServices, 
 // loadState takes from the pool what the provider keeps over reloads. The error is
 // of its sources.
 func (p *provider) loadState(services appServices) error {
-	p.consents = p.newConsents("", "", &p.guestConsent, services)
+	p.consents = p.newConsents(delegation.Source{}, &p.guestConsent, services)
 	p.allConsents = append(p.allConsents, p.consents)
 	if err := p.loadSources(services); err != nil {
 		return err
@@ -135,12 +141,18 @@ func (p *provider) issuerOf(source string) string {
 // empty name, with the grants in memory from the pool. These are of this account and
 // database alone: a configuration with others, even one that does not load, must
 // neither find these grants nor drop them.
-func (p *provider) newConsents(source, vendor string, hooks *guestConsent, services appServices) *grants.Consents {
-	account := fmt.Sprintf("%q %q %q %q %p", source, vendor, p.issuerOf(source), p.traits.BaseURL, services.grantStore)
+func (p *provider) newConsents(of delegation.Source, hooks *guestConsent, services appServices) *grants.Consents {
+	source := of.Name
+	account := fmt.Sprintf("%q %q %q %q %p", source, of.Vendor, p.issuerOf(source), p.traits.BaseURL, services.grantStore)
 	o := grants.ConsentsOptions{
-		Provider: p.name, Source: source, Vendor: vendor, Store: services.grantStore,
+		Provider: p.name, Source: source, Vendor: of.Vendor, Client: of.Client, Store: services.grantStore,
 		Note: func(what delegation.ConsentEvent, who delegation.Person) {
 			p.recordConsent(what, actorPlatform, source, who)
+		},
+		Revoked: func(what grants.RevocationOutcome, cause error) { p.recordRevocation(what, source, cause) },
+		Ended: func(ctx context.Context, who delegation.Person) {
+			p.recordConsent(consentEnded, actorSchedule, source, who)
+			_ = p.purge(ctx, delegation.Selection{Realm: who.Realm, Subject: who.Subject}, false, "ends") // other machines read the grant again within 30 s
 		},
 		Cache: p.refs.loadOrNew(p.stateKey("grants", account), func() caddy.Destructor { return guestState{grants.NewCache()} }).(guestState).Closer.(*grants.Cache),
 	}

@@ -50,7 +50,7 @@ func (p *provider) loadSources(services appServices) error {
 			source.Title = source.Name
 		}
 		s := &providerSource{guestSource: newGuestSource(source), counters: newHotCounters(p.name, source.Name)}
-		s.consents = p.newConsents(source.Name, source.Vendor, &s.guestConsent, services)
+		s.consents = p.newConsents(source, &s.guestConsent, services)
 		p.sources = append(p.sources, s)
 		p.allConsents = append(p.allConsents, s.consents)
 	}

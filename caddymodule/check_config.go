@@ -19,7 +19,7 @@ import (
 )
 
 func init() {
-	command.Register(command.Backend{Check: checkConfiguration, Judge: judgeCredential, Grants: grantsOptions, Sources: configuredSources})
+	command.Register(command.Backend{Check: checkConfiguration, Judge: judgeCredential, Grants: grantsOptions, Import: openImportTarget, Sources: configuredSources})
 }
 
 // readConfig reads a configuration file, without running it, and in it the

@@ -48,19 +48,22 @@ func init() {
 //	POST   /redeem/<ticket>  the same for a native app, by its redeem_url
 //	GET    /connect.js       the script that does all of it in the app's page
 //
-// With a provider of data sources, the name of one stands behind the endpoint:
+// With a provider of data sources, the name of one stands behind the endpoint, except
+// where an app begins in a browser without its cookies:
 //
 //	POST   /start/<source>, /update/<source>       the body may have scopes; a form is
 //	                                               answered by a page that leads to the
 //	                                               vendor
 //	GET    /return/<source>
+//	GET    /go/<ticket>       of {"client":"native"} or other_site: the browser's page
+//	POST   /finish            takes the handle that the app has got; answers as /status
 //	GET    /status, /status/<source>               besides {"sources": {"<source>": {…}}}
 //	DELETE /, /<source>                            all sources, or one
 //	POST   /disconnect, /disconnect/<source>
 //	GET    /logo/<source>, /connect.js, /page.js, /style.css
 //	GET    /                                       with page: all sources with a button each
 //
-// All but the callback, the ticket, scripts, styles and logos are for whoever is
+// All but the callback, the tickets, scripts, styles and logos are for whoever is
 // signed in.
 type Connect struct {
 	ProviderDirective
@@ -75,6 +78,12 @@ type Connect struct {
 	// The query parameter connect is added: connected, pending, or a code. Default:
 	// `/`.
 	Then string `json:"then,omitempty"`
+
+	// ThenNative are the addresses of apps that may connect data sources without a
+	// cookie: native ones, by a scheme of their own with a dot or an https URL, and
+	// frontends of other sites, by an https URL. The query parameters connect, source
+	// and handle are added. Only for a provider with sources. Default: none.
+	ThenNative []string `json:"then_native,omitempty"`
 
 	// Callback is a segment behind /callback that nobody can guess, such as
 	// {file./run/secrets/callback}: at least 16 letters and digits. Default: none.
@@ -114,6 +123,7 @@ type Connect struct {
 	sources         []*connectSource // of one with them
 	baseURL         *url.URL
 	returnPage      *policy.Redirect
+	appRedirects    []appRedirect // of ThenNative
 	callbackSegment delegation.Secret
 	callbackRanges  []netip.Prefix
 }
@@ -174,13 +184,16 @@ func (c *Connect) Provision(ctx caddy.Context) error {
 		return err
 	}
 	if c.CrossDevice > 0 {
-		if c.provider.hasSources() {
-			return errCrossDeviceSources(c.Provider)
-		}
 		if c.provider.endsInPage() {
 			return errCrossDeviceWidget(c.Provider)
 		}
 		c.provider.connectHandlers = append(c.provider.connectHandlers, c)
+	}
+	if len(c.ThenNative) > 0 && !c.provider.hasSources() {
+		return errNoAppRedirect(c.Provider)
+	}
+	if c.appRedirects, err = parseAppRedirects(c.ThenNative); err != nil {
+		return err
 	}
 	if err := c.provisionSources(); err != nil {
 		return err
@@ -217,6 +230,7 @@ func (c *Connect) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 		v.owner, err = c.person(r, repl, v.user)
 	}
 	if err == nil {
+		v.noteEnds()
 		err = serve()
 	}
 	if err != nil {

@@ -3,6 +3,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -20,10 +21,12 @@ type consentStartRequest struct {
 	Subject  string `json:"subject"`
 	URL      string `json:"url"`
 	Update   bool   `json:"update"`
+	Source   string `json:"source"`
+	User     string `json:"user"`
 }
 
 // consentStartFields says in errors what the body may have.
-const consentStartFields = "the strings provider, realm and subject, of url, a delegate_connect's, where there are several, and of update, which is true or false"
+const consentStartFields = "the strings provider, realm and subject, of url, a delegate_connect's, where there are several, and of update, which is true or false; with data sources source, and user, how the page calls them"
 
 // startConsent serves POST /delegate/journeys: it begins a consent flow for a
 // person whom the operator names, and who has to sign in to complete it. The answer
@@ -40,8 +43,13 @@ func (adminAPI) startConsent(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	started, err := c.startConsent(r.Context(), c.own, grants.StartRequest{
-		Person: delegation.Person{Realm: body.Realm, Subject: body.Subject}, Update: body.Update, AnyBrowser: true,
+	source, err := body.findSource(c)
+	if err != nil {
+		return err
+	}
+	started, err := c.startConsent(r.Context(), source, grants.StartRequest{
+		Person: delegation.Person{Realm: body.Realm, Subject: body.Subject}, Update: body.Update,
+		AnyBrowser: !c.hasSources(), Ticket: c.hasSources(), User: cmp.Or(body.User, body.Subject),
 	}, actorOperator)
 	if err != nil {
 		refusal := delegation.AsRefusal(err)
@@ -50,7 +58,28 @@ func (adminAPI) startConsent(w http.ResponseWriter, r *http.Request) error {
 		}
 		return caddy.APIError{HTTPStatus: refusal.Status(), Err: err}
 	}
-	return writeJSON(w, http.StatusOK, c.startResponse(started))
+	return writeJSON(w, http.StatusOK, c.startResponse(source, started))
+}
+
+// findSource returns the data source that is to be connected; for a provider without
+// any, its platform.
+func (body *consentStartRequest) findSource(c *Connect) (*connectSource, error) {
+	if !c.hasSources() {
+		if body.Source != "" || body.User != "" {
+			return nil, badRequest(errors.New("source and user are for a provider with data sources: leave them out"))
+		}
+		return c.own, nil
+	}
+	source := c.sourceNamed(body.Source)
+	switch {
+	case body.Source == "":
+		return nil, badRequest(errors.New("source is needed: the name of a data source of the provider"))
+	case source == nil:
+		return nil, caddy.APIError{HTTPStatus: http.StatusNotFound, Err: errors.New("the provider has no such data source")}
+	case source.hasEnded():
+		return nil, badRequest(errors.New("the vendor has ended this data source: nobody can connect it any more"))
+	}
+	return source, nil
 }
 
 // findConnect returns the delegate_connect at which the flow is to be completed. Of

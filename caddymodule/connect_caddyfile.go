@@ -19,6 +19,7 @@ import (
 //	delegate_connect [<matcher>] <provider> {
 //	    url               <url>
 //	    then              <path or URL>
+//	    then_native       <URLs...>
 //	    callback          <segment>
 //	    callback_from     <ranges...>
 //	    cross_device      [<duration>]
@@ -38,11 +39,13 @@ func parseConnect(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	if d.NextArg() {
 		return nil, d.Errf("delegate_connect takes one provider, not %q as well", d.Val())
 	}
-	then, crossDevice, signIn, page := *d, *d, *d, *d // their lines, for errors
+	then, thenNative, crossDevice, signIn, page := *d, *d, *d, *d, *d // their lines, for errors
 	for d.NextBlock(0) {
 		switch d.Val() {
 		case "then":
 			then = *d
+		case "then_native":
+			thenNative = *d
 		case "cross_device":
 			crossDevice = *d
 		case "sign_in":
@@ -62,6 +65,9 @@ func parseConnect(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	}
 	if err := c.checkCrossDeviceOption(optionApp(h)); err != nil {
 		return nil, crossDevice.WrapErr(err)
+	}
+	if err := c.checkAppOption(optionApp(h)); err != nil {
+		return nil, thenNative.WrapErr(err)
 	}
 	if err := c.checkPageOption(optionApp(h)); err != nil {
 		return nil, page.WrapErr(err)
@@ -104,6 +110,8 @@ func (c *Connect) parseLine(d *caddyfile.Dispenser) error {
 		return parseOnce(d, &c.URL)
 	case "then":
 		return parseOnce(d, &c.Then)
+	case "then_native":
+		return c.parseThenNative(d)
 	case "callback":
 		return parseOnce(d, &c.Callback)
 	case "callback_from":

@@ -17,6 +17,7 @@ const (
 	actorUser     = "user"
 	actorOperator = "operator"
 	actorPlatform = "platform"
+	actorSchedule = "schedule"
 )
 
 // The events of consents that delegate_connect records; providers record further
@@ -28,6 +29,7 @@ const (
 	consentRefused          delegation.ConsentEvent = "refused"
 	consentConflict         delegation.ConsentEvent = "conflict"
 	consentDisconnected     delegation.ConsentEvent = "forgotten"
+	consentEnded            delegation.ConsentEvent = "ended"
 	consentNotification     delegation.ConsentEvent = "notification"
 	consentOther            delegation.ConsentEvent = "other"
 	consentCallbackRejected delegation.ConsentEvent = "not_taken"
@@ -66,7 +68,7 @@ func (p *providerRecord) recordCallbackKind(word delegation.CallbackKind) {
 // startConsent begins a consent flow for a source. by is the actor for the log.
 func (c *Connect) startConsent(ctx context.Context, source *connectSource, flow grants.StartRequest, by string) (*grants.Started, error) {
 	flow.ReturnURL = c.baseURL.String() + source.endpointPath(returnPath)
-	if flow.AnyBrowser {
+	if flow.AnyBrowser || flow.Ticket && flow.Then == "" {
 		flow.Lifetime, flow.BrowserToken = time.Duration(c.CrossDevice), delegation.Secret{}
 	}
 	started, err := source.consents.Start(ctx, flow)
@@ -81,11 +83,15 @@ func (c *Connect) startConsent(ctx context.Context, source *connectSource, flow 
 }
 
 // startResponse is the body that answers the start of a flow: the platform's page
-// as a URL and, if it has one, as an image for a QR code, or else what the platform's widget needs;
-// where a native app hands over what it gets; and how many seconds there are.
-func (c *Connect) startResponse(started *grants.Started) map[string]any {
+// as a URL and, if it has one, as an image for a QR code, the address of a ticket, or
+// else what the platform's widget needs; where a native app hands over what it gets;
+// and how many seconds there are.
+func (c *Connect) startResponse(source *connectSource, started *grants.Started) map[string]any {
 	answer := make(map[string]any)
-	if page := started.Page; page.URL != "" {
+	ticket := started.Ticket.Reveal()
+	if page := started.Page; ticket != "" && c.hasSources() {
+		answer["url"] = c.baseURL.String() + goPath + "/" + sourceToken(source.name, ticket)
+	} else if page.URL != "" {
 		answer["url"] = page.URL
 		if page.QR != "" {
 			answer["qr"] = page.QR
@@ -95,7 +101,7 @@ func (c *Connect) startResponse(started *grants.Started) map[string]any {
 			answer[name] = value
 		}
 	}
-	if ticket := started.Ticket.Reveal(); ticket != "" {
+	if ticket != "" && !c.hasSources() {
 		answer["redeem_url"] = c.baseURL.String() + redeemPath + "/" + ticket
 	}
 	answer["expires_in"] = int(time.Until(started.Expires).Seconds())

@@ -51,21 +51,13 @@ func errCrossDeviceWidget(provider string) error {
 	return fmt.Errorf("cross_device: the widget of provider %s ends in the page that has begun: remove the line; a native app begins by POST /start with {\"client\":\"native\"}", provider)
 }
 
-// errCrossDeviceSources says why a provider of data sources has no consent on another
-// device.
-func errCrossDeviceSources(provider string) error {
-	return fmt.Errorf("cross_device: the data sources of provider %s are connected in the browser that has begun: remove the line", provider)
-}
-
-// checkCrossDeviceOption refuses cross_device for a provider with a widget or with
-// data sources, by the kind that the global options of a Caddyfile name.
+// checkCrossDeviceOption refuses cross_device for a provider with a widget, by the
+// kind that the global options of a Caddyfile name.
 func (c *Connect) checkCrossDeviceOption(app App) error {
 	g, ok := c.optionGuest(app)
 	switch {
 	case !ok || c.CrossDevice == 0:
 		return nil
-	case g.hasSources():
-		return errCrossDeviceSources(c.Provider)
 	case g.endsInPage():
 		return errCrossDeviceWidget(c.Provider)
 	default:

@@ -5,9 +5,8 @@ package caddymodule
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"sync"
-
-	"go.uber.org/zap"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
@@ -16,8 +15,12 @@ import (
 // disconnect deletes the person's grant and flows, on all machines: those of one data
 // source, or of all.
 func (v *connectRequest) disconnect() error {
-	if err := v.deleteConsents(); err != nil {
+	pending, err := v.deleteConsents()
+	if err != nil {
 		return err
+	}
+	if pending {
+		return writeJSON(v.w, http.StatusAccepted, map[string]string{"vendor": "pending"})
 	}
 	v.w.WriteHeader(http.StatusNoContent)
 	return nil
@@ -26,7 +29,7 @@ func (v *connectRequest) disconnect() error {
 // disconnectByForm is disconnect for a page without script: a form cannot send
 // DELETE, and its browser is sent on to the app's page.
 func (v *connectRequest) disconnectByForm() error {
-	if err := v.deleteConsents(); err != nil {
+	if _, err := v.deleteConsents(); err != nil {
 		return err
 	}
 	v.w.Header().Set("Location", v.afterFlow(string(delegation.ConsentNone)))
@@ -35,40 +38,38 @@ func (v *connectRequest) disconnectByForm() error {
 }
 
 // deleteConsents deletes what the selected sources have of the person. Of several,
-// one that fails does not spare the others, nor does one whose vendor hangs.
-func (v *connectRequest) deleteConsents() error {
+// one that fails does not spare the others, nor does one whose vendor hangs. pending
+// reports that a vendor is told later, because it could not be told now.
+func (v *connectRequest) deleteConsents() (pending bool, err error) {
 	sources := v.selected()
 	failed := make([]error, len(sources))
+	later := make([]bool, len(sources))
 	var all sync.WaitGroup
 	for i, s := range sources {
 		background.GoIn(&all, "disconnecting", func() {
-			failed[i] = background.Do("disconnecting", func() error { return v.deleteConsent(s) })
+			failed[i] = background.Do("disconnecting", func() (err error) { later[i], err = v.deleteConsent(s); return err })
 		})
 	}
 	all.Wait()
 	if v.source == nil {
 		v.purgePerson(v.owner) // also if nothing was left: the purge of a first try may have failed
 	}
-	return errors.Join(failed...)
+	return slices.Contains(later, true), errors.Join(failed...)
 }
 
 // deleteConsent deletes what one source has of the person, here and in the memory of
 // all machines, and records it; only then its vendor is told. Where all sources are
 // meant, those that have nothing are not recorded.
-func (v *connectRequest) deleteConsent(s *connectSource) error {
+func (v *connectRequest) deleteConsent(s *connectSource) (pending bool, err error) {
 	withdrawn, err := s.consents.Withdraw(v.r.Context(), v.owner)
 	if err != nil {
 		v.purgePerson(v.owner) // it may be deleted all the same
-		return err
+		return false, err
 	}
 	if v.source != nil || withdrawn.HadConsent {
 		v.purgePerson(v.owner)
 		v.provider.recordConsent(consentDisconnected, actorUser, s.name, v.owner)
 	}
-	if untold := withdrawn.RevokeGrants(v.r.Context()); untold != nil {
-		// Without the person: they have left.
-		v.provider.logger.Warn("a vendor could not be told that a user has left",
-			zap.String("provider", v.provider.name), sourceField(s.name), zap.String("cause", delegation.Explain(untold)))
-	}
-	return nil
+	_ = withdrawn.RevokeGrants(v.r.Context()) // is recorded by recordRevocation
+	return withdrawn.IsPending(), nil
 }

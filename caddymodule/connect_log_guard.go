@@ -28,9 +28,9 @@ const (
 // Caddy's logs, with all below them. The address of /return has the state, which
 // nobody but the browser that began the flow may know. The address of /callback has
 // the secret segment, and its headers have the platform's credential, which is the
-// same each time and which Caddy does not know as one. The address of /redeem may
-// have a native app's ticket.
-var unloggedPaths = []string{returnPath, callbackPath, redeemPath}
+// same each time and which Caddy does not know as one. The addresses of /redeem and
+// /go have tickets.
+var unloggedPaths = []string{returnPath, callbackPath, redeemPath, goPath}
 
 // logGuard stands before all routes of a server, and keeps requests to
 // unloggedPaths out of Caddy's logs whatever answers them: an authenticator that

@@ -3,7 +3,6 @@
 package caddymodule
 
 import (
-	"errors"
 	"fmt"
 	"mime"
 	"net/http"
@@ -98,8 +97,11 @@ func (v *connectRequest) servePage() error {
 	if refusal := policy.CheckServiceWorker(v.r); refusal != nil {
 		return v.refuse(refusal)
 	}
-	if dest := v.r.Header.Values("Sec-Fetch-Dest"); len(dest) > 0 && !slices.Equal(dest, []string{"document"}) {
-		return v.refuse(delegation.Refuse(delegation.CrossOrigin, errors.New("the page of data sources is for navigations only: Sec-Fetch-Dest is not document")))
+	if err := checkNavigation(v.r); err != nil {
+		return v.refuse(err)
+	}
+	if v.mayHaveSession() {
+		return v.writeReturn(pagePath)
 	}
 	v.user = v.signedInUser(v.r, v.repl)
 	var err error
@@ -189,8 +191,32 @@ func (v *connectRequest) isForm() bool {
 // would be blocked by the form-action of a Content-Security-Policy.
 func (v *connectRequest) writeContinue(started *grants.Started) error {
 	return connectpage.Write(v.w, v.r, http.StatusOK, &connectpage.ContinuePage{
-		Site: v.site(delegation.ConsentPending), User: v.userName(), Title: v.source.Title, URL: started.Page.URL,
+		Site: v.site(delegation.ConsentPending), User: v.userName(), Title: v.source.Title, URL: started.Page.URL, Back: v.pageAddress(),
 	})
+}
+
+// pageAddress returns the path of the page of data sources.
+func (v *connectRequest) pageAddress() string { return v.baseURL.Path + pagePath }
+
+// mayHaveSession reports whether a browser that has come from another site is nobody's
+// here, perhaps only because it leaves out cookies with SameSite=Strict.
+func (v *connectRequest) mayHaveSession() bool {
+	if site := v.r.Header.Values("Sec-Fetch-Site"); !slices.Equal(site, []string{"cross-site"}) {
+		return false
+	}
+	_, err := v.person(v.r, v.repl, v.signedInUser(v.r, v.repl))
+	return err != nil && delegation.AsRefusal(err).Code == delegation.SessionRequired
+}
+
+// writeReturn has such a browser ask for the same address once more, as from a page of
+// this site: whose it is counts then.
+func (v *connectRequest) writeReturn(endpoint string) error {
+	address := v.baseURL.Path + endpoint
+	if query := v.r.URL.Query().Encode(); query != "" {
+		address += "?" + query
+	}
+	countRequest(v.Provider, v.sourceName(), outcomeAnswered)
+	return connectpage.Write(v.w, v.r, http.StatusOK, &connectpage.ReturnPage{Site: v.site(delegation.ConsentPending), URL: address})
 }
 
 // refuseRequest answers a request with err's refusal: with a page where a person
@@ -202,7 +228,7 @@ func (v *connectRequest) refuseRequest(err error) error {
 	}
 	refusal := v.recordRefusal(err)
 	setRefusalHeaders(v.w.Header(), v.refusals.statusName, refusal)
-	page := &connectpage.ErrorPage{Site: v.site(delegation.ConsentNone), Outcome: connectpage.Outcome{Code: string(refusal.Code)}}
+	page := &connectpage.ErrorPage{Site: v.site(delegation.ConsentNone), Outcome: connectpage.Outcome{Code: string(refusal.Code)}, Back: v.pageAddress()}
 	if v.source != nil {
 		page.Outcome.Title = v.source.Title
 	}

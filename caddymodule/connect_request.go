@@ -30,11 +30,16 @@ type connectRequest struct {
 	cookieValue string // as the browser has sent it, or was told
 }
 
-// split returns the endpoint that a request is for, and the ticket in the address
-// of a native app. It sets the source. A path of a source that there is not is no
+// split returns the endpoint that a request is for, and the ticket in its address.
+// It sets the source. A path of a source that there is not is no
 // endpoint.
 func (v *connectRequest) split() (endpoint, ticket string, hasTicket bool) {
 	if v.hasSources() {
+		if text, ok := strings.CutPrefix(v.r.URL.Path, goPath+"/"); ok {
+			name, ticket := splitSourceToken(text)
+			v.source = v.sourceNamed(name)
+			return goPath, ticket, true
+		}
 		endpoint, name := splitSourcePath(v.r.URL.Path)
 		if v.source = v.sourceNamed(name); v.source == nil && name != "" {
 			return "", "", false
@@ -57,6 +62,8 @@ func (v *connectRequest) routeBeforeSession(endpoint, ticket string, hasTicket b
 	switch {
 	case endpoint == returnPath && get && v.source != nil:
 		return v.handleReturn // a navigation from the platform's site
+	case endpoint == goPath && hasTicket && get:
+		return func() error { return v.openTicket(ticket) } // for whoever has it
 	case endpoint == redeemPath && hasTicket:
 		return func() error { return v.redeemTicket(ticket) }
 	case endpoint == scriptPath && v.provider.canRedeem():
@@ -106,8 +113,7 @@ func (v *connectRequest) route(endpoint string) (func() error, error) {
 }
 
 // completeFlow completes a flow that the browser has come back from, and drops it
-// from the cookie when it has ended. It records the outcome in the log and in the
-// metrics, and has other machines drop what they know of the person.
+// from the cookie when it has ended. It records the outcome.
 // query is what the platform has sent the browser back with; nil if it was here
 // before.
 func (v *connectRequest) completeFlow(cookie *consent.Cookie, state string, query url.Values) error {
@@ -122,11 +128,18 @@ func (v *connectRequest) completeFlow(cookie *consent.Cookie, state string, quer
 	if endsFlow(err) && !errors.Is(err, delegation.ErrForeignFlow) {
 		cookie.Remove(state) // no such flow, or not any more
 	}
+	v.recordCompleted(first, err)
+	return err
+}
+
+// recordCompleted records, in the log and in the metrics, how a flow has ended in this
+// request, and has other machines drop what they know of the person. first reports
+// that it has.
+func (v *connectRequest) recordCompleted(first bool, err error) {
 	if first {
 		v.provider.recordConsent(outcomeEvent(err), actorUser, v.source.name, v.owner)
 		v.purgePerson(v.owner)
 	}
-	return err
 }
 
 // endsFlow reports whether an error says that a flow has led, or can lead, to
@@ -152,9 +165,16 @@ func (v *connectRequest) purgePerson(who delegation.Person) {
 // flow, and redirects to the app's page with the outcome. The address alone
 // completes nothing: the cookie has to fit, and the person.
 func (v *connectRequest) handleReturn() error {
-	// Only a navigation comes here, not what a page embeds.
-	if dest := v.r.Header.Values("Sec-Fetch-Dest"); len(dest) > 0 && !slices.Equal(dest, []string{"document"}) {
-		return v.refuse(delegation.Refuse(delegation.CrossOrigin, errors.New("/return is for navigations only: Sec-Fetch-Dest is not document")))
+	if err := checkNavigation(v.r); err != nil {
+		return v.refuse(err)
+	}
+	if v.hasSources() {
+		if v.returnToApp() {
+			return nil
+		}
+		if v.mayHaveSession() {
+			return v.writeReturn(v.source.endpointPath(returnPath))
+		}
 	}
 	outcome := string(delegation.ConsentConnected)
 	err := v.completeReturn()
@@ -169,9 +189,15 @@ func (v *connectRequest) handleReturn() error {
 	default:
 		countRequest(v.Provider, v.sourceName(), outcomeAnswered)
 	}
-	v.w.Header().Set("Location", v.afterFlow(outcome))
-	v.w.Header().Set("Referrer-Policy", "no-referrer") // the address has the state
-	v.w.WriteHeader(http.StatusSeeOther)
+	v.redirectAfterReturn(v.afterFlow(outcome))
+	return nil
+}
+
+// checkNavigation refuses what a page embeds, where only a navigation comes.
+func checkNavigation(r *http.Request) error {
+	if dest := r.Header.Values("Sec-Fetch-Dest"); len(dest) > 0 && !slices.Equal(dest, []string{"document"}) {
+		return delegation.Refuse(delegation.CrossOrigin, errors.New("this address is for navigations only: Sec-Fetch-Dest is not document"))
+	}
 	return nil
 }
 

@@ -45,6 +45,8 @@ func (v *connectRequest) sourceRoutes() map[string]map[string]func() error {
 			"/status":     {http.MethodGet: v.sourcesStatus},
 			pagePath:      {http.MethodDelete: v.disconnect},
 			"/disconnect": {http.MethodPost: v.disconnectByForm},
+			finishPath:    {http.MethodPost: v.finish},
+			goPath:        {}, // GET comes before the session
 		}
 	}
 	return map[string]map[string]func() error{
@@ -52,6 +54,7 @@ func (v *connectRequest) sourceRoutes() map[string]map[string]func() error {
 		"/update":     {http.MethodPost: v.update},
 		"/status":     {http.MethodGet: v.sourcesStatus},
 		returnPath:    {}, // GET comes before the session
+		goPath:        {},
 		pagePath:      {http.MethodDelete: v.disconnect},
 		"/disconnect": {http.MethodPost: v.disconnectByForm},
 	}

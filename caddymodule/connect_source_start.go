@@ -15,58 +15,85 @@ import (
 )
 
 // errStartBody refuses a body of POST /start or /update that cannot be read.
-var errStartBody = errors.New("the body may have one member: scopes, a list of strings, or one string with blanks between them; as a form, a field of that name")
+var errStartBody = errors.New("the body may have the members scopes, a list of strings, or one string with blanks between them; client, native or other_site; and with that then, an address; as a form, a field scopes")
 
-// readScopes reads the scopes that the body of POST /start or /update asks for; nil:
-// all of the source. The error is route_denied for another body, or a scope beyond
-// the source's, body_too_large or body_incomplete.
-func (v *connectRequest) readScopes() ([]string, error) {
+// readSourceStart reads what the body of POST /start or /update asks for; no scopes:
+// all of the source. The error is route_denied for another body, a scope beyond the
+// source's or an address beyond those of then_native, body_too_large or
+// body_incomplete.
+func (v *connectRequest) readSourceStart() (asked startBody, err error) {
 	body, err := readBody(v.w, v.r)
 	if err != nil {
-		return nil, err
+		return asked, err
 	}
-	scopes, err := parseAskedScopes(body, v.isForm())
-	if err != nil {
-		return nil, delegation.Refuse(delegation.RouteDenied, err)
+	if asked, err = parseSourceStart(body, v.isForm()); err != nil {
+		return asked, delegation.Refuse(delegation.RouteDenied, err)
 	}
-	for _, scope := range scopes {
-		if !delegation.IsScope(scope) || !v.source.covers(v.source.Scopes, scope) {
-			return nil, delegation.Refuse(delegation.RouteDenied, fmt.Errorf("a page asks for a scope that source %s does not have: see the scopes of its block", v.source.name))
+	if asked.client != "" {
+		if asked.then, err = v.appOf(asked.client, asked.then); err != nil {
+			return asked, err
 		}
 	}
-	return scopes, nil
+	for _, scope := range asked.scopes {
+		if !delegation.IsScope(scope) || !v.source.covers(v.source.Scopes, scope) {
+			return asked, delegation.Refuse(delegation.RouteDenied, fmt.Errorf("a page asks for a scope that source %s does not have: see the scopes of its block", v.source.name))
+		}
+	}
+	return asked, nil
 }
 
-// parseAskedScopes parses the body of POST /start or /update.
-func parseAskedScopes(body []byte, form bool) ([]string, error) {
+// parseSourceStart parses the body of POST /start or /update. What is not known is an
+// error: a misread body would ask for everything, or in the wrong browser.
+func parseSourceStart(body []byte, form bool) (asked startBody, err error) {
 	if len(body) == 0 {
-		return nil, nil
+		return asked, nil
 	}
 	if form {
 		fields, err := url.ParseQuery(string(body))
-		if err != nil || len(fields["scopes"]) > 1 {
-			return nil, errStartBody
+		if err != nil || len(fields["scopes"]) > 1 || fields.Has("client") || fields.Has("then") {
+			return asked, errStartBody
 		}
-		return strings.Fields(fields.Get("scopes")), nil
+		asked.scopes = strings.Fields(fields.Get("scopes"))
+		return asked, nil
 	}
 	members, err := strictjson.Members(body)
 	if err != nil {
-		return nil, errStartBody
+		return asked, errStartBody
 	}
-	text, ok := members["scopes"]
-	switch {
-	case len(members) == 0:
-		return nil, nil
-	case !ok || len(members) > 1:
-		return nil, errStartBody
+	for name, text := range members {
+		switch name {
+		case "scopes":
+			asked.scopes, err = parseAskedScopes(text)
+		case "client":
+			if err = json.Unmarshal(text, &asked.client); asked.client != nativeClient && asked.client != otherSiteClient {
+				err = errStartBody
+			}
+		case "then":
+			if err = json.Unmarshal(text, &asked.then); asked.then == "" {
+				err = errStartBody
+			}
+		default:
+			err = errStartBody
+		}
+		if err != nil {
+			return startBody{}, errStartBody
+		}
 	}
+	if asked.then != "" && asked.client == "" {
+		return startBody{}, errStartBody
+	}
+	return asked, nil
+}
+
+// parseAskedScopes parses a list of scopes, or one text with blanks between them.
+func parseAskedScopes(text []byte) ([]string, error) {
 	var list []string
 	if json.Unmarshal(text, &list) == nil {
 		return list, nil
 	}
 	var joined string
-	if json.Unmarshal(text, &joined) != nil {
-		return nil, errStartBody
+	if err := json.Unmarshal(text, &joined); err != nil {
+		return nil, err
 	}
 	return strings.Fields(joined), nil
 }

@@ -3,8 +3,10 @@
 package caddymodule
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
@@ -26,6 +28,9 @@ func (v *connectRequest) startFlow(update bool) error {
 	}
 	asked, err := v.readStart()
 	if err == nil {
+		asked.ends, err = v.endsOfFlow()
+	}
+	if err == nil {
 		asked.scopes, err = v.scopesToAsk(asked.scopes, update)
 	}
 	if err != nil {
@@ -35,12 +40,19 @@ func (v *connectRequest) startFlow(update bool) error {
 		// Each start is a call of the platform, which counts the operator's calls.
 		return tooOften()
 	}
+	if other && asked.client != "" {
+		return delegation.Refuse(delegation.RouteDenied, errors.New("an app begins on this device, with a ticket of its own: leave out device, or client"))
+	}
 	cookie := v.readCookie() // so that another tab's flow can be completed as well
-	started, err := v.startConsent(v.r.Context(), v.source, grants.StartRequest{
+	request := grants.StartRequest{
 		Person: v.owner, Claim: v.participantClaim(v.repl, v.user, v.owner), Update: update,
-		Native: asked.native, Recover: asked.recover, Scopes: asked.scopes,
+		Native: asked.native, Recover: asked.recover, Scopes: asked.scopes, Ends: asked.ends,
 		BrowserToken: delegation.NewSecret(cookie.BrowserToken), AnyBrowser: other,
-	}, actorUser)
+	}
+	if v.hasSources() && (other || asked.client != "") {
+		request.AnyBrowser, request.Ticket, request.User, request.Then = false, true, v.userName(), asked.then
+	}
+	started, err := v.startConsent(v.r.Context(), v.source, request, actorUser)
 	if err != nil {
 		return err
 	}
@@ -52,10 +64,10 @@ func (v *connectRequest) startFlow(update bool) error {
 		v.cookieValue = "" // to be set in any case: it has to last as long as this flow
 		v.saveCookie(cookie)
 	}
-	if v.hasSources() && v.isForm() {
+	if v.hasSources() && v.isForm() && !request.Ticket {
 		return v.writeContinue(started)
 	}
-	return writeJSON(v.w, http.StatusOK, v.startResponse(started))
+	return writeJSON(v.w, http.StatusOK, v.startResponse(v.source, started))
 }
 
 // recoverPublicToken is the value of recover, in the body of POST /start, of a page
@@ -64,9 +76,12 @@ const recoverPublicToken = "publicToken"
 
 // startBody is what the body of POST /start asks for.
 type startBody struct {
-	native  bool     // client: a native app begins
-	recover bool     // recover: the widget needs another public token
-	scopes  []string // scopes: those to ask for, of a data source
+	native  bool      // client: a native app begins
+	recover bool      // recover: the widget needs another public token
+	scopes  []string  // scopes: those to ask for, of a data source
+	client  string    // client, with a data source: native or other_site, for a ticket; empty for this browser
+	then    string    // then, with client: one of the addresses of then_native
+	ends    time.Time // by the session, not by the body
 }
 
 // readStart reads the body. That of a provider whose people always go to a page of
@@ -77,8 +92,7 @@ func (v *connectRequest) readStart() (asked startBody, err error) {
 		if v.source.hasEnded() {
 			return asked, errEnded
 		}
-		asked.scopes, err = v.readScopes()
-		return asked, err
+		return v.readSourceStart()
 	}
 	if !v.provider.canRedeem() || v.r.ContentLength == 0 {
 		return asked, nil

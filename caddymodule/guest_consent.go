@@ -24,6 +24,7 @@ type guestConsent struct {
 	consentProber  delegation.ConsentProber
 	grantRevoker   delegation.GrantRevoker
 	grantRefresher delegation.GrantRefresher
+	grantImporter  delegation.GrantImporter
 }
 
 // newGuestConsent looks up the interfaces of a module or of a source's hooks.
@@ -35,6 +36,7 @@ func newGuestConsent(hooks any) (g guestConsent) {
 	g.consentProber, _ = hooks.(delegation.ConsentProber)
 	g.grantRevoker, _ = hooks.(delegation.GrantRevoker)
 	g.grantRefresher, _ = hooks.(delegation.GrantRefresher)
+	g.grantImporter, _ = hooks.(delegation.GrantImporter)
 	return g
 }
 
@@ -72,6 +74,9 @@ func (g *guestConsent) setHooks(o *grants.ConsentsOptions) {
 	}
 	if g.grantRefresher != nil {
 		o.Refresher = guestRefresher{g.grantRefresher}
+	}
+	if g.grantImporter != nil {
+		o.Importer = guestImporter{g.grantImporter}
 	}
 	if g.canRevoke() {
 		o.Revoker = guestRevoker{g}
@@ -121,7 +126,7 @@ func (g guestRedeemer) OneTimeToken(handed url.Values) (token delegation.Secret,
 func (g guestRedeemer) Redeem(ctx context.Context, r *delegation.Redemption) (result *delegation.ConsentResult, err error) {
 	defer refusePanic(&err)
 	defer background.Recover("redeeming a one-time token", &err)
-	result, err = g.guest.Redeem(delegation.WithoutValues(ctx), r)
+	result, err = g.guest.Redeem(delegation.WithoutValues(ctx), r) // both: see there
 	if err == nil && result == nil {
 		err = errNothingReturned
 	}
@@ -162,6 +167,30 @@ func (g guestRefresher) RefreshGrant(ctx context.Context, stored *delegation.Gra
 		err = errNothingReturned
 	}
 	return tokens, err
+}
+
+// guestImporter is the [delegation.GrantImporter] of a module.
+type guestImporter struct{ guest delegation.GrantImporter }
+
+// ReadImport returns a grant or an error, never neither.
+func (g guestImporter) ReadImport(i *delegation.GrantImport) (result *delegation.ConsentResult, err error) {
+	defer background.Recover("reading an import", &err)
+	result, err = g.guest.ReadImport(i)
+	if err == nil && result == nil {
+		err = errNothingReturned
+	}
+	return result, err
+}
+
+// TryImport returns a result or an error, never neither.
+func (g guestImporter) TryImport(ctx context.Context, stored *delegation.Grant, uncertain bool) (result *delegation.ConsentResult, err error) {
+	defer refusePanic(&err)
+	defer background.Recover("trying an import", &err)
+	result, err = g.guest.TryImport(delegation.WithoutValues(ctx), stored, uncertain)
+	if err == nil && result == nil {
+		err = errNothingReturned
+	}
+	return result, err
 }
 
 // canRevoke reports whether the platform can be told that its user has left: by a

@@ -31,6 +31,13 @@ type Sources struct {
 	// has there. Default: every source, with the client that the source states.
 	Use map[string]*SourceClient `json:"use,omitempty"`
 
+	// Ends is a placeholder whose value says when a user's consents end by themselves, as
+	// if they had left: a time of RFC 3339, or seconds since 1970, such as
+	// {http.auth.user.study_end}. It is read at each request of a signed-in user to
+	// delegate_connect; nobody whose session does not say it can begin to connect. Like
+	// Subject it must be one that only an authenticator sets. Default: they do not end.
+	Ends string `json:"ends,omitempty"`
+
 	*sources.Provider `json:"-"`
 
 	lines sourceLines // where a Caddyfile has the provider
@@ -88,6 +95,13 @@ func (s *Sources) Provision(ctx caddy.Context) error {
 	}
 	warnSources(ctx.Logger(), configs)
 	return nil
+}
+
+// Traits implements [delegation.Provider].
+func (s *Sources) Traits() delegation.Traits {
+	traits := s.Provider.Traits()
+	traits.Ends = s.Ends
+	return traits
 }
 
 // warnSources logs what an operator should know of the sources, which load all the

@@ -4,6 +4,7 @@ package caddymodule
 
 import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/sources"
 )
@@ -24,17 +25,39 @@ type sourceLines struct {
 //	        client_key    <key>
 //	        scopes        <scopes...>
 //	    }
+//	    ends <placeholder>
 //	}
 func (s *Sources) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // name or kind
 	s.lines = sourceLines{head: *d, use: make(map[string]caddyfile.Dispenser)}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
-		if word := d.Val(); word != "use" {
-			return d.Errf("unrecognized subdirective %q of provider sources: expected use", word)
+		var err error
+		switch word := d.Val(); word {
+		case "use":
+			err = s.parseUse(d)
+		case "ends":
+			err = s.parseEnds(d)
+		default:
+			err = d.Errf("unrecognized subdirective %q of provider sources: expected use or ends", word)
 		}
-		if err := s.parseUse(d); err != nil {
+		if err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// parseEnds reads `ends <placeholder>`.
+func (s *Sources) parseEnds(d *caddyfile.Dispenser) error {
+	if err := parseOnce(d, &s.Ends); err != nil {
+		return err
+	}
+	// Caddy expands shorthands such as {rp.header.X} in site blocks only.
+	segment := caddyfile.Segment{d.Token()}
+	httpcaddyfile.NewShorthandReplacer().ApplyToSegment(&segment)
+	s.Ends = segment[0].Text
+	if err := checkPlaceholder(s.Ends); err != nil {
+		return d.Errf("ends: %v", err)
 	}
 	return nil
 }

@@ -35,6 +35,8 @@ func TestDocsConnectEndpoints(t *testing.T) {
 			}
 			targets := map[string]string{literal: literal}
 			switch {
+			case literal == "/go":
+				targets = map[string]string{literal + "/city_lab.ticket": literal + "/<ticket>"}
 			case at == "/connect":
 				targets[strings.TrimSuffix(literal, "/")+"/city_lab"] = strings.TrimSuffix(literal, "/") + "/<source>"
 			case literal == "/callback":

@@ -87,6 +87,10 @@ var shellBlocks = []shellBlock{
 		c := startMydex(sh.t, "", "cross_device")
 		contains(sh.t, sh.run(curling(text, c.Admin)), `"url":"`)
 	}},
+	{"connect-page.md", "/delegate/journeys", func(sh *shell, text string) {
+		c := startSources(sh.t, "", "cross_device")
+		contains(sh.t, sh.run(curling(strings.Replace(text, "withings", "city_lab", 1), c.Admin)), `"url":"`+c.URL()+`/connect/go/city_lab.`)
+	}},
 	{"several-machines.md", "keyset generate", func(sh *shell, text string) { sh.run(text + "test -s keyset.json") }},
 	{"several-machines.md", "keyset rotate", func(sh *shell, text string) {
 		sh.run("caddy delegate keyset generate keyset.json")
@@ -110,6 +114,16 @@ var shellBlocks = []shellBlock{
 		}
 		said := sh.run(text, "rename <old> <new>", "rename mydex mydex_live --config renamed --adapter caddyfile", "<id>", list[0].ID)
 		contains(sh.t, said, `"subject":"alice"`, "release", "move", "delete")
+	}},
+	{"grants.md", "grants doubt", func(sh *shell, text string) {
+		sh.configured(startMydex(sh.t, "", ""), "")
+		contains(sh.t, sh.run(text), "The refresh tokens of 0 grants are in doubt")
+	}},
+	{"grants.md", "grants import", func(sh *shell, text string) {
+		c := startSources(sh.t, "", "")
+		sh.rendered(c.Stack, c.caddyfileOf("", ""))
+		sh.write("tokens.jsonl", importLine("alice", accountID(0), c.teamToken(0)))
+		contains(sh.t, sh.run(text, "study/withings", "study/city_lab"), "line 1: valid", "line 1: imported", "in short: 1 imported")
 	}},
 	{"grants.md", "# once; and wait", func(sh *shell, text string) {
 		sh.run("caddy delegate keyset generate keyset.json")

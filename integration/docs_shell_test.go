@@ -115,7 +115,7 @@ func excused(text string) map[int]bool {
 // that of html is opened by the browser tests.
 var languages = map[string]bool{
 	"caddyfile": true, "json": true, "sh": true, "go": true,
-	"": false, "html": false, "js": false, "python": false, "ruby": false, "swift": false, "text": false, "ts": false, "tsx": false, "yaml": false,
+	"": false, "html": false, "js": false, "kotlin": false, "python": false, "ruby": false, "swift": false, "text": false, "ts": false, "tsx": false, "yaml": false,
 }
 
 // TestDocsBlocksAreRun protects whoever pastes from the pages: each block of a

@@ -20,7 +20,7 @@ func TestSourcesSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	for change, want := range map[string]string{
-		`"cross_device":300000000000`:                    "cross_device: the data sources of provider study",
+		`"then_native":["javascript:alert(1)"]`:          "a scheme of your app's own",
 		`"user":"{http.request.header.X-User}"`:          "is not set by an authenticator alone",
 		`"sign_in":"https://evil.example/"`:              "is not this site",
 		`"then":"/?source=x"`:                            "its query has the parameter source",

@@ -28,6 +28,8 @@ type Backend struct {
 	// Grants are where a configuration keeps its grants, and the names of its
 	// providers. Nothing is made: neither a database nor a keyset.
 	Grants func(Config) (grants.Options, ProviderNames, error)
+	// Import returns a source of a provider, to import grants.
+	Import func(c Config, provider, source string) (*ImportTarget, error)
 	// Sources are the integration sources of a configuration, sorted by name.
 	Sources func(Config) ([]Source, error)
 }

@@ -41,13 +41,13 @@ as, with the same environment: where nothing else is configured, the grants are
 in that user's data directory.
 
 Only the global option delegate of the configuration is used, and of that only
-keyset and grants, and the providers' names. No secret is ever printed. What is deleted, released, moved
-or sealed anew is recorded in the database, with the name of who ran this: see
-decisions.`,
+keyset and grants, and the providers' names; import uses its source as well. No secret is ever
+printed. What is deleted, released, moved, imported, doubted or sealed anew is recorded in
+the database, with the name of who ran this: see decisions.`,
 	}
 	requireSubcommand(cmd)
 	c.flags(cmd.PersistentFlags())
-	cmd.AddCommand(c.listCommand(), c.exportCommand(), c.deleteCommand(), c.releaseCommand(), c.moveCommand(), c.renameCommand(), c.resealCommand(), c.decisionsCommand())
+	cmd.AddCommand(c.listCommand(), c.exportCommand(), c.deleteCommand(), c.releaseCommand(), c.moveCommand(), c.renameCommand(), c.resealCommand(), c.importCommand(), c.doubtCommand(), c.revocationsCommand(), c.decisionsCommand())
 	return cmd
 }
 

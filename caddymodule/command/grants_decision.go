@@ -26,8 +26,10 @@ func (c *grantsConfig) deleteCommand() *cobra.Command {
 		Long: `
 Deletes a grant, in whatever state, and the key it holds. The platform may be
 unable to give that key again: the owner has to consent anew, and some platforms
-then begin another connection. To end its use and keep it, release it. Backups
-that were made before still hold it.`,
+then begin another connection. The vendor of a source that can be told is told by
+a running Caddy, within a minute, unless another grant has the same account there:
+see revocations. To end its use and keep it, release it, of which no vendor is
+told. Backups that were made before still hold it.`,
 	}
 	cmd.Flags().BoolVar(&yes, "yes", false, "Yes, the key may be lost")
 	runGrants(cmd, 1, func(ctx context.Context, id string) error {

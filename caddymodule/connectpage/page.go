@@ -5,6 +5,7 @@ package connectpage
 import (
 	"errors"
 	"net/url"
+	"strings"
 )
 
 // State is how a person stands with a source, in the words of GET /status.
@@ -85,18 +86,26 @@ type ContinuePage struct {
 	Title string // of the source
 	// URL is the vendor's page: https, or http on loopback.
 	URL string
+	// Back is the page that the person has come from; empty if there is none.
+	Back string
 }
 
-// ClosingPage ends a flow in a window of its own, which it closes.
-type ClosingPage struct {
+// ReturnPage goes on at once to a page of the same site, by itself or by its link. A
+// browser that comes from another site brings no cookies with SameSite=Strict, also
+// where it is redirected, and seems to be signed out; on the way from one page of the
+// site to the next it brings them.
+type ReturnPage struct {
 	Site
-	Outcome Outcome
+	// URL is the next page: a path of this site, with its query.
+	URL string
 }
 
 // ErrorPage answers a navigation or a form that was refused.
 type ErrorPage struct {
 	Site
 	Outcome Outcome
+	// Back is the page to begin anew on; empty if there is none.
+	Back string
 }
 
 // Page is one of the pages of this package.
@@ -109,7 +118,7 @@ type Page interface {
 
 func (*SourcesPage) template() string  { return "sources" }
 func (*ContinuePage) template() string { return "continue" }
-func (*ClosingPage) template() string  { return "closing" }
+func (*ReturnPage) template() string   { return "return" }
 func (*ErrorPage) template() string    { return "error" }
 
 func (p *SourcesPage) fill(v *view) error {
@@ -128,11 +137,16 @@ func (p *ContinuePage) fill(v *view) error {
 		return errors.New("connectpage: the vendor's page is no http or https URL") // not which: it has the flow's state
 	}
 	v.Site, v.Host, v.title, v.titleValues = p.Site, u.Host, "continue_title", []string{"source", p.Title}
+	v.referrerPolicy = noReferrer // the address may have a ticket
 	return nil
 }
 
-func (p *ClosingPage) fill(v *view) error {
-	v.Site, v.Notice, v.title = p.Site, p.Outcome.notice(), "close_window"
+// fill refuses an address of another site, which could be anybody's.
+func (p *ReturnPage) fill(v *view) error {
+	if !strings.HasPrefix(p.URL, "/") || strings.HasPrefix(p.URL, "//") || strings.ContainsAny(p.URL, "\\ \t\r\n") {
+		return errors.New("connectpage: the next page is no path of this site") // not which: it has a state
+	}
+	v.Site, v.title, v.referrerPolicy = p.Site, "return_title", noReferrer // the address has the state
 	return nil
 }
 

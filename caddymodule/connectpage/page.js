@@ -54,15 +54,7 @@
 		tell(away ? "away" : "left")
 	}
 
-	const { ends } = document.querySelector("main").dataset
-	if (!id) {
-		if (ends) window.close() // a window that the app has opened itself
-		return
-	}
-	if (ends) {
-		end(ends)
-		return
-	}
+	if (!id) return
 	tell("here")
 	window.addEventListener("pagehide", left)
 	window.addEventListener("pageshow", (event) => {

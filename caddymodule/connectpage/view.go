@@ -35,9 +35,14 @@ type view struct {
 	Notice   *notice // nil: none
 	Host     string  // of the vendor's page
 
-	title       string // of the window: a key of a text
-	titleValues []string
+	title          string // of the window: a key of a text
+	titleValues    []string
+	referrerPolicy string // empty: same-origin
 }
+
+// The policies of Referer. Under no-referrer the Origin of a form is null, and the form
+// is refused: that is for pages without forms.
+const sameOriginReferrer, noReferrer = "same-origin", "no-referrer"
 
 // WindowTitle returns the title of the window. The outcome is its beginning, because
 // screen readers read it first when a page has loaded.

@@ -4,6 +4,7 @@ package connectpage
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"net/http"
 	"strconv"
@@ -36,8 +37,7 @@ func Write(w http.ResponseWriter, r *http.Request, status int, page Page) error 
 	h.Set("Content-Length", strconv.Itoa(body.Len()))
 	h.Set("Content-Security-Policy", contentPolicy(v.Nonce))
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
-	// Under no-referrer the Origin of a form is null, and the form is refused.
-	h.Set("Referrer-Policy", "same-origin")
+	h.Set("Referrer-Policy", cmp.Or(v.referrerPolicy, sameOriginReferrer))
 	w.WriteHeader(status)
 	_, _ = w.Write(body.Bytes()) // an error is a client that has left
 	return nil

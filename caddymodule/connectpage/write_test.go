@@ -4,13 +4,12 @@ package connectpage
 
 import (
 	"net/http/httptest"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
 
 	"golang.org/x/net/html"
-
-	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 )
 
 // hostile is what a catalogue, a vendor or a link could have in place of a name.
@@ -28,11 +27,11 @@ func everyPage(text string) []Page {
 	for _, state := range []State{StateNone, StatePending, StateConnected, StateUpdate, StateEnded} {
 		list.Sources = append(list.Sources, Source{Name: "lab", Title: text, HasLogo: state == StateNone, State: state, Account: text, Partial: true, Actions: all})
 	}
-	pages := []Page{list, &SourcesPage{}, &ContinuePage{Site: s, User: text, Title: text, URL: "https://login.lab.example/authorize?state=1"}}
+	pages := []Page{list, &SourcesPage{}, &ContinuePage{Site: s, User: text, Title: text, URL: "https://login.lab.example/authorize?state=1", Back: "/connect/"}}
 	for code := range outcomeTexts {
-		pages = append(pages, &ClosingPage{Site: s, Outcome: Outcome{code, text}})
+		pages = append(pages, &ErrorPage{Site: s, Outcome: Outcome{code, text}})
 	}
-	return append(pages, &ClosingPage{Site: s}, &ErrorPage{Site: s, Outcome: Outcome{text, text}}, &ErrorPage{Site: s, Outcome: Outcome{string(delegation.SessionRequired), ""}})
+	return append(pages, &ReturnPage{Site: s, URL: "/connect/return/lab?state=1&code=" + url.QueryEscape(text)}, &ErrorPage{Site: s, Outcome: Outcome{text, text}, Back: "/connect/"})
 }
 
 func get(t *testing.T, page Page, language string) *httptest.ResponseRecorder {
@@ -125,9 +124,14 @@ func TestPagesPolicy(t *testing.T) {
 			t.Errorf("%T: nonce %s", page, nonce)
 		}
 		nonces[nonce] = true
+		referrer := "same-origin"
+		switch page.(type) {
+		case *ContinuePage, *ReturnPage: // without forms, and their addresses are nobody else's
+			referrer = "no-referrer"
+		}
 		for name, want := range map[string]string{
 			"Content-Type": "text/html; charset=utf-8", "Content-Language": "fr",
-			"Cross-Origin-Opener-Policy": "same-origin", "Referrer-Policy": "same-origin",
+			"Cross-Origin-Opener-Policy": "same-origin", "Referrer-Policy": referrer,
 		} {
 			if got := w.Header().Get(name); got != want {
 				t.Errorf("%T: %s is %q", page, name, got)
@@ -159,6 +163,32 @@ func TestContinuePageAddress(t *testing.T) {
 	}
 	if !found {
 		t.Error("no link to the vendor")
+	}
+}
+
+// TestReturnPage protects who comes back from a vendor from being led elsewhere: the
+// page goes on by itself and by a link, to this site alone, with what the query has as
+// a text.
+func TestReturnPage(t *testing.T) {
+	for _, address := range []string{"https://evil.example/s3cret", "//evil.example/s3cret", `/\evil.example/s3cret`, "javascript:s3cret", "s3cret", "", "/a\ns3cret"} {
+		w := httptest.NewRecorder()
+		err := Write(w, httptest.NewRequest("GET", "/connect/return/lab", nil), 200, &ReturnPage{Site: site, URL: address})
+		if err == nil || strings.Contains(err.Error(), "s3cret") || w.Body.Len() > 0 {
+			t.Errorf("%s: %v, %q", address, err, w.Body)
+		}
+	}
+	const address = `/connect/return/lab?code="'><script>;url=//evil.example&state=1`
+	var refresh, link string
+	for _, n := range elements(t, get(t, &ReturnPage{Site: site, URL: address}, "en").Body.String()) {
+		switch {
+		case attribute(n, "http-equiv") == "refresh":
+			refresh = attribute(n, "content")
+		case n.Data == "a":
+			link, _ = url.QueryUnescape(attribute(n, "href"))
+		}
+	}
+	if refresh != "0; url="+address || link != address {
+		t.Errorf("%q %q", refresh, link)
 	}
 }
 

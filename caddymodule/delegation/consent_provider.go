@@ -102,8 +102,10 @@ type Redeemer interface {
 	OneTimeToken(handed url.Values) (Secret, error)
 
 	// Redeem exchanges it. It is called by one at a time for each token, on
-	// whatever machine. The error is a [*Refusal]. Its code says what became of the
-	// token: token_rejected, consent_denied and account_conflict are the
+	// whatever machine. A result with an Account beside an error is a consent that
+	// stands at the platform and leads to nothing here: the host has it ended by the
+	// [GrantRevoker], unless a grant in use has the account. The error is a [*Refusal].
+	// Its code says what became of the token: token_rejected, consent_denied and account_conflict are the
 	// platform's last word; after any other the outcome is unknown, and the same
 	// flow may try again.
 	Redeem(ctx context.Context, r *Redemption) (*ConsentResult, error)

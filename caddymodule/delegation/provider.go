@@ -107,6 +107,11 @@ type Traits struct {
 	// {http.auth.user.participant}. Empty means the subject.
 	Claim string
 
+	// Ends is the placeholder whose value says when a person's grants end by themselves,
+	// such as {http.auth.user.study_end}: a time of RFC 3339, or seconds since 1970. Empty:
+	// they do not.
+	Ends string
+
 	// BaseURL is the address of the API as an SDK is told it, ending in a slash.
 	BaseURL string
 

@@ -50,6 +50,11 @@ type Source struct {
 	// not used, and its person is asked to connect again. Empty for a source whose
 	// hooks send nothing of a grant to an address of the settings.
 	Vendor string
+	// Client names the operator's client at the vendor, such as the token endpoint's
+	// origin and the client_id. Where a vendor ends all consents of an account at a client
+	// at once, it is not told that somebody has left while another grant in use has the
+	// same Client and Account, whatever its provider and source. Empty: not known.
+	Client string
 	// HTTP are the operator's settings for connections to the source; nil: those of
 	// the [Traits].
 	HTTP *HTTP

@@ -29,6 +29,7 @@ const (
 // cachedGrant is a person's grant in memory. It is not changed.
 type cachedGrant struct {
 	grant       *delegation.Grant
+	ends        time.Time // see [Grant.Ends]
 	readAt      time.Time // when reading it began
 	refreshedAt time.Time // the same, or when it was to be read again
 	notedAt     time.Time // when its use was written to the database; zero if not yet
@@ -100,6 +101,12 @@ func (c *Cache) dropSelected(s delegation.Selection) {
 // count returns how many grants of a selection are in memory.
 func (c *Cache) count(s delegation.Selection) int {
 	return c.store.CountFunc(func(cached *cachedGrant) bool { return cached.coveredBy(s) })
+}
+
+// hasEnded reports whether the grant has ended by its date, by this machine's clock: the
+// database's decides.
+func (cached *cachedGrant) hasEnded() bool {
+	return !cached.ends.IsZero() && !time.Now().Before(cached.ends)
 }
 
 func (cached *cachedGrant) coveredBy(s delegation.Selection) bool {

@@ -4,6 +4,7 @@ package grants
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"math"
 
@@ -18,6 +19,9 @@ type Return struct {
 	// StateToken is the one of the address that the browser comes to, BrowserToken
 	// the one in its cookie; empty if it has none.
 	StateToken, BrowserToken string
+	// Handle stands in place of both for an app, see [Store.IssueHandle]; empty for a
+	// browser.
+	Handle string
 	// AnyBrowser allows a flow to be completed here that was begun with
 	// [Flow.AnyBrowser].
 	AnyBrowser bool
@@ -101,6 +105,9 @@ func (s *Store) finish(ctx context.Context, probed ProbeResult, find flowFinder)
 		}
 		f.state, f.result = flowDone, f.result.digestOnly() // the credential is in the grant now
 		f.result.Outcome = outcomeName(outcome)
+		if f.startsByTicket() {
+			f.link = s.tokenPseudonym("link", rand.Text()) // the handle has been used
+		}
 		return s.replaceFlow(ctx, tx, f)
 	})
 	if err != nil {
@@ -168,7 +175,7 @@ func (s *Store) resultAndInUse(ctx context.Context, db querier, f *storedFlow) (
 	}
 	r := f.result
 	return &Grant{
-		ID: newID(), Owner: f.owner, Account: r.Account, Label: r.Label, Scopes: r.Scopes, Vendor: r.Vendor, State: Active,
+		ID: newID(), Owner: f.owner, Account: r.Account, Label: r.Label, Scopes: r.Scopes, Vendor: r.Vendor, Client: r.Client, State: Active, Ends: optionalTime(f.secret.Ends),
 		Secret: delegation.NewSecret(string(r.Secret)), Tokens: r.Tokens.tokens(),
 		Created: f.judged, Changed: f.judged, sequence: r.Sequence,
 	}, inUse, nil
@@ -182,12 +189,13 @@ func (s *Store) applyResult(ctx context.Context, tx querier, f *storedFlow, prob
 		return nil, false, nil, err
 	}
 	switch done := f.completions(result, inUse)[probed]; done {
+	// What is dropped stands at the platform all the same, and nobody could end it any more.
 	case consent.DropOlder:
-		return inUse, false, nil, nil
+		return inUse, false, nil, s.queueRevocation(ctx, tx, result)
 	case consent.DropUpdate:
-		return inUse, true, ErrNotFound, nil
+		return inUse, true, ErrNotFound, s.queueRevocation(ctx, tx, result)
 	case consent.DropOtherAccount:
-		return inUse, true, ErrOtherAccount, nil
+		return inUse, true, ErrOtherAccount, s.queueRevocation(ctx, tx, result)
 	case consent.KeepRetired:
 		result.State = Retired
 		return inUse, true, ErrProbeRefused, s.insert(ctx, tx, result)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/tuple"
 )
 
 // ConsentsOptions are what [Consents] work with. Of the provider's hooks those are
@@ -21,6 +22,9 @@ type ConsentsOptions struct {
 	// now, see [delegation.Source.Vendor]. A grant of another vendor is not given to the
 	// provider; "" for one without.
 	Vendor string
+	// Client names the operator's client at the vendor, see [delegation.Source.Client].
+	// Default: the provider and source, if there is a Revoker.
+	Client string
 	// Store is the database. It is opened when it is first needed.
 	Store *LazyStore
 	// Cache are the grants in memory.
@@ -33,10 +37,17 @@ type ConsentsOptions struct {
 	Prober    delegation.ConsentProber
 	Refresher delegation.GrantRefresher
 	Revoker   delegation.GrantRevoker
+	Importer  delegation.GrantImporter
 
 	// Note writes an event of a person's consent to the log, and counts it in the
 	// metrics. Nil: it is not told to anybody.
 	Note func(delegation.ConsentEvent, delegation.Person)
+
+	// Revoked is told how telling the platform of a revocation has gone. Nil: nobody is.
+	Revoked func(RevocationOutcome, error)
+	// Ended is told whose consent has ended by its date, once it is deleted. Nil: nobody
+	// is.
+	Ended func(context.Context, delegation.Person)
 
 	// CallTimeout bounds one call of a hook. Default: 20 s, which is two calls of
 	// the platform.
@@ -54,7 +65,13 @@ type ConsentsOptions struct {
 // in; that a grant is bound to nobody else is decided here, and in the database.
 // Errors are a [*delegation.Refusal], [delegation.ErrPending], or wrap
 // [delegation.ErrForeignFlow] or [delegation.ErrForged]. Safe for concurrent use.
-type Consents struct{ o ConsentsOptions }
+type Consents struct {
+	o ConsentsOptions
+	// wake has the housekeeping look at once for what is due.
+	wake chan struct{}
+	// refused are the grants whose refresh token was refused once by the housekeeping.
+	refused refusedOnce
+}
 
 // NewConsents returns the consents of a provider. It touches no database.
 func NewConsents(o ConsentsOptions) *Consents {
@@ -70,7 +87,16 @@ func NewConsents(o ConsentsOptions) *Consents {
 	if o.Note == nil {
 		o.Note = func(delegation.ConsentEvent, delegation.Person) {}
 	}
-	return &Consents{o}
+	if o.Revoked == nil {
+		o.Revoked = func(RevocationOutcome, error) {}
+	}
+	if o.Ended == nil {
+		o.Ended = func(context.Context, delegation.Person) {}
+	}
+	if o.Client == "" && o.Revoker != nil {
+		o.Client = string(tuple.Encode(o.Provider, o.Source))
+	}
+	return &Consents{o: o, wake: make(chan struct{}, 1)}
 }
 
 // Forget has the grants of a selection read again when they are needed.

@@ -3,6 +3,7 @@
 package grants
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strconv"
@@ -29,7 +30,7 @@ func (c *Consents) Get(ctx context.Context, person delegation.Person) (g *delega
 // lookUp returns the grant in memory, or reads it.
 func (c *Consents) lookUp(ctx context.Context, person delegation.Person, since uint64) (*delegation.Grant, error) {
 	known, ok := c.o.Cache.get(person)
-	if ok && time.Since(known.refreshedAt) < freshFor {
+	if ok = ok && !known.hasEnded(); ok && time.Since(known.refreshedAt) < freshFor {
 		return known.grant, nil
 	}
 	if ok {
@@ -56,6 +57,11 @@ func (c *Consents) load(ctx context.Context, person delegation.Person, since uin
 	}
 	began := time.Now()
 	g, err := store.Find(ctx, c.owner(person))
+	if err == nil {
+		if ended, e := store.hasEnded(ctx, g); e != nil || ended { // the housekeeping deletes it
+			err = cmp.Or(e, ErrNotFound)
+		}
+	}
 	if err == nil && g.State != Active {
 		g, err = c.probeSuspended(ctx, store, g)
 	}
@@ -81,7 +87,7 @@ func (c *Consents) keep(person delegation.Person, g *Grant, err error, began tim
 	if err != nil {
 		return nil, refusalOf(err)
 	}
-	cached := &cachedGrant{grant: decoded, readAt: began, refreshedAt: began}
+	cached := &cachedGrant{grant: decoded, ends: g.Ends, readAt: began, refreshedAt: began}
 	if known, ok := c.o.Cache.get(person); ok && known.grant.ID == decoded.ID {
 		cached.notedAt = known.notedAt
 	}
@@ -94,7 +100,7 @@ func (c *Consents) keep(person delegation.Person, g *Grant, err error, began tim
 // is [ErrNotFound].
 func (c *Consents) probeSuspended(ctx context.Context, store *Store, g *Grant) (*Grant, error) {
 	refreshes := c.o.Refresher != nil && g.Tokens.Refresh.Reveal() != ""
-	if c.o.Prober == nil && !refreshes {
+	if g.isImporting() || c.o.Prober == nil && !refreshes {
 		return nil, ErrNotFound
 	}
 	if age, err := store.UnchangedFor(ctx, g); err != nil {

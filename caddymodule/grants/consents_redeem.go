@@ -142,7 +142,10 @@ func (c *Consents) redeem(ctx context.Context, store *Store, claim Claim, handed
 	if done.first {
 		c.o.Cache.drop(claimed.Person)
 	}
-	c.endUnused(ctx, store, claimed, result, err)
+	if !done.first { // a flow that has ended with a dropped result has queued that
+		c.endUnused(ctx, store, claimed, result, err)
+	}
+	c.Wake()
 	done.reply, done.err = result.Reply, completionError(g, err)
 	return done, nil
 }
@@ -194,6 +197,10 @@ func (c *Consents) exchange(ctx context.Context, store *Store, claim Claim, clai
 	}
 	if err == nil {
 		return pending, nil
+	}
+	// Of an account that is not known nobody can say whether somebody else has it in use.
+	if unused, e := c.unusedResult(result); e == nil {
+		c.revokeUnused(ctx, store, claimed.Person, unused)
 	}
 	refusal := delegation.AsRefusal(err)
 	switch refusal.Code {

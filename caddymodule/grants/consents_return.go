@@ -235,5 +235,5 @@ func (c *Consents) pendingResult(r *delegation.ConsentResult) (PendingResult, er
 	if r == nil || r.Account == "" || len(r.Account) > maxAccount {
 		return PendingResult{}, c.faultOf("returned an account of no or more than 1024 bytes")
 	}
-	return PendingResult{Account: r.Account, Label: r.Label, Scopes: r.Scopes, Vendor: c.o.Vendor, Secret: r.Secret, Tokens: r.Tokens, Reply: r.Reply}, nil
+	return PendingResult{Account: r.Account, Label: r.Label, Scopes: r.Scopes, Vendor: c.o.Vendor, Client: c.o.Client, Secret: r.Secret, Tokens: r.Tokens, Reply: r.Reply}, nil
 }

@@ -29,12 +29,22 @@ type StartRequest struct {
 	// AnyBrowser lets the flow end in any browser in which the person is signed
 	// in, not just in the one that began it.
 	AnyBrowser bool
-	// Lifetime is how long the flow may take. Default: an hour; 10 minutes for a
-	// native app.
+	// Lifetime is how long the flow may take, or how long a ticket can be opened.
+	// Default: an hour; 10 minutes, which is the most for an app, with a ticket.
 	Lifetime time.Duration
-	// Native is for a native app, which ends the flow by a ticket, and has neither
-	// cookie nor session then.
+	// Ends is when the grant ends by itself; zero if that is not known.
+	Ends time.Time
+	// Native is for a native app that ends the flow of a widget by a ticket, and has
+	// neither cookie nor session then.
 	Native bool
+	// Ticket is for a browser that is not known yet: the first one that opens the
+	// ticket has the flow, see [Consents.OpenTicket]. Only where people consent at a
+	// page of the platform's and the browser brings what is redeemed.
+	Ticket bool
+	// User is how the page of a ticket calls the person. Then is the address of the
+	// app that the browser is sent to at the end, and that ends the flow by
+	// [Consents.Finish]; empty: the person is signed in in the browser.
+	User, Then string
 	// Recover is for a widget that has not taken what it was given of the person's
 	// grant, see [delegation.ConsentStart].
 	Recover bool
@@ -50,8 +60,8 @@ type Started struct {
 	// State is the value of the query parameter state of the return URL (RFC 6749
 	// section 10.12). Only the platform is told, not the browser.
 	State delegation.Secret
-	// Ticket ends the flow of a native app, once, see [RedeemRequest]. Empty
-	// otherwise.
+	// Ticket ends the flow of a native app, once, see [RedeemRequest], or is opened by
+	// a browser, see [StartRequest]; Page has no URL then. Empty otherwise.
 	Ticket delegation.Secret
 	// Expires is when the flow ends without consent.
 	Expires time.Time
@@ -61,7 +71,7 @@ type Started struct {
 // refused, as consent_required, and so is every flow while the database is away,
 // before the platform is called.
 func (c *Consents) Start(ctx context.Context, r StartRequest) (*Started, error) {
-	if r.Native && c.o.Redeemer == nil {
+	if (r.Native || r.Ticket) && c.o.Redeemer == nil {
 		return nil, errNoNative
 	}
 	store, err := c.store(ctx)
@@ -74,12 +84,12 @@ func (c *Consents) Start(ctx context.Context, r StartRequest) (*Started, error) 
 	}
 	flow := &Flow{
 		Owner: c.owner(r.Person), Kind: FlowConnect, BrowserToken: r.BrowserToken, AnyBrowser: r.AnyBrowser,
-		Lifetime: r.Lifetime, Ticket: r.Native, Scopes: r.Scopes,
+		Lifetime: r.Lifetime, Ticket: r.Native || r.Ticket, Scopes: r.Scopes, Ends: r.Ends, User: r.User, Then: r.Then,
 	}
 	if r.Update {
 		flow.Kind = FlowUpdate
 	}
-	if r.Native && (flow.Lifetime <= 0 || flow.Lifetime > ticketLifetime) {
+	if flow.Ticket && (flow.Lifetime <= 0 || (r.Native || r.Then != "") && flow.Lifetime > ticketLifetime) {
 		flow.Lifetime = ticketLifetime // whoever has the ticket needs neither session nor cookie
 	}
 	PrepareFlow(flow)
@@ -92,7 +102,7 @@ func (c *Consents) Start(ctx context.Context, r StartRequest) (*Started, error) 
 		return nil, err
 	}
 	// Only now: nobody can be on the way to a page that there is not.
-	flow.Secret, flow.Mode = page.Secret, c.mode(page)
+	flow.Secret, flow.Mode, flow.Page = page.Secret, c.mode(page), page.URL
 	if err := store.Begin(ctx, flow); err != nil {
 		return nil, refusalOf(err)
 	}
@@ -106,11 +116,12 @@ func newStarted(page *delegation.ConsentPage, flow *Flow) *Started {
 	started := &Started{Page: &shown, BrowserToken: flow.BrowserToken, State: flow.StateToken, Expires: flow.Expires}
 	if flow.Ticket {
 		started.Ticket = flow.CorrelationID
+		shown.URL = "" // which has the state: it is for the browser that opens the ticket
 	}
 	return started
 }
 
-// ticketLifetime is how long a native app's flow may take at most.
+// ticketLifetime is how long an app's ticket lives at most.
 const ticketLifetime = 10 * time.Minute
 
 // mode returns how the outcome of a flow with a page comes.
@@ -151,7 +162,7 @@ func (c *Consents) startConsent(ctx context.Context, r StartRequest, start *dele
 		return nil, c.faultOf("returned neither a page nor an error")
 	case page.URL == "" && c.o.Redeemer == nil:
 		return nil, c.faultOf("has no address where the person consents, and takes nothing from the app's page")
-	case page.URL != "" && start.Native:
+	case page.URL != "" && start.Native, page.URL == "" && r.Ticket:
 		return nil, errNoNative
 	case page.URL == "" && r.AnyBrowser && !r.Native:
 		return nil, errNoOtherDevice

@@ -11,27 +11,34 @@ import (
 
 // endUnused has the platform end what redeeming has led to, if the flow was deleted
 // meanwhile: the person has left, and could not end it any more. err is why the result
-// is not used. What the person or somebody else has in use of the same account stays: a
-// platform may end all consents of an account with one.
+// is not used.
 func (c *Consents) endUnused(ctx context.Context, store *Store, claimed *ClaimedFlow, result PendingResult, err error) {
-	if c.o.Revoker == nil || !errors.Is(err, ErrNotFound) {
+	if errors.Is(err, ErrNotFound) {
+		c.revokeUnused(ctx, store, claimed.Person, result)
+	}
+}
+
+// unusedResult returns a result beside an error as the database keeps it.
+func (c *Consents) unusedResult(r *delegation.ConsentResult) (PendingResult, error) {
+	if r == nil || r.Account == "" {
+		return PendingResult{}, ErrNotFound
+	}
+	return c.pendingResult(r)
+}
+
+// revokeUnused has the platform end a consent that has led to nothing here. What the
+// person or somebody else has in use of the same account stays: a platform may end all
+// consents of an account with one.
+func (c *Consents) revokeUnused(ctx context.Context, store *Store, person delegation.Person, result PendingResult) {
+	if c.o.Revoker == nil {
 		return
 	}
 	ctx = delegation.Detach(ctx)
-	if !errors.Is(store.CheckBinding(ctx, c.owner(claimed.Person), result.Account), ErrNotFound) {
-		return
+	r, err := store.queueUnused(ctx, c.owner(person), result, c.o.CallTimeout+leaseMargin)
+	if err != nil || r == nil {
+		return // whoever had begun it is told nothing of that
 	}
-	// Its tokens have just come from the platform.
-	g := &delegation.Grant{
-		Person: claimed.Person, Source: c.o.Source, Account: result.Account, Label: result.Label, Scopes: result.Scopes,
-		Secret: result.Secret, Tokens: result.Tokens,
+	if c.revoke(ctx, store, r) != nil {
+		c.Wake()
 	}
-	if c.o.Decoder != nil {
-		if g.Decoded, err = c.o.Decoder.DecodeGrant(g); err != nil {
-			return
-		}
-	}
-	call, cancel := c.hookContext(ctx)
-	defer cancel()
-	_ = c.o.Revoker.RevokeGrant(call, g) // who has left is told nothing of it
 }

@@ -17,7 +17,9 @@ type Withdrawal struct {
 	HadConsent bool
 
 	consents *Consents
+	store    *Store
 	ended    []EndedGrant
+	pending  bool
 }
 
 // Withdraw deletes for good all that a person has consented to, and their flows. Of many
@@ -35,12 +37,13 @@ func (c *Consents) Withdraw(ctx context.Context, person delegation.Person) (*Wit
 		c.awaitRefresh(ctx, store, owner)
 	}
 	pending := store.Pending(ctx, owner)
-	ended, deleted, err := store.EndByOwner(ctx, owner)
+	// The longest that RevokeGrants may take, so that it is told once.
+	ended, deleted, err := store.EndByOwner(ctx, owner, Ending{Revocable: c.o.Revoker != nil, Client: c.o.Client, Term: 2*c.o.CallTimeout + leaseMargin})
 	c.o.Cache.drop(person)
 	if err != nil {
 		return nil, refusalOf(err)
 	}
-	return &Withdrawal{HadConsent: deleted > 0 || pending == nil, consents: c, ended: ended}, nil
+	return &Withdrawal{HadConsent: deleted > 0 || pending == nil, consents: c, store: store, ended: ended}, nil
 }
 
 // refreshWait bounds how long a refresh that is under way is waited for.
@@ -65,7 +68,8 @@ func (c *Consents) awaitRefresh(ctx context.Context, store *Store, o Owner) {
 
 // RevokeGrants has the platform end what has ended here, where it can be told: also the grants
 // of accounts that were connected before. It takes twice CallTimeout at most, and goes
-// on when the caller leaves. The error is why the platform may not know of it.
+// on when the caller leaves. The error is why the platform may not know of it; see
+// [Withdrawal.IsPending].
 func (w *Withdrawal) RevokeGrants(ctx context.Context) error {
 	if w.consents.o.Revoker == nil {
 		return nil
@@ -75,48 +79,19 @@ func (w *Withdrawal) RevokeGrants(ctx context.Context) error {
 	defer cancel()
 	var untold []error
 	for _, e := range w.ended {
-		untold = append(untold, w.consents.revoke(ctx, e))
+		err := e.Err
+		if err == nil {
+			err = w.consents.revoke(ctx, w.store, e.Revocation)
+			w.pending = w.pending || err != nil
+		}
+		untold = append(untold, err)
+	}
+	if w.pending {
+		w.consents.Wake()
 	}
 	return errors.Join(untold...)
 }
 
-// revoke has the platform end a grant, with a fresh access token where it gives one.
-// Nobody else can spend the refresh token: the row is deleted.
-func (c *Consents) revoke(ctx context.Context, e EndedGrant) error {
-	if e.Err != nil {
-		return delegation.Refuse(delegation.GrantsUnavailable, e.Err)
-	}
-	call, cancel := c.hookContext(ctx)
-	defer cancel()
-	c.freshen(call, e)
-	decoded, err := c.decode(e.Grant)
-	if err != nil {
-		return delegation.Refuse(delegation.GrantsUnavailable, err)
-	}
-	return c.o.Revoker.RevokeGrant(call, decoded)
-}
-
-// freshEnough is the life that an access token has to have left for a platform to be
-// told with it.
-const freshEnough = time.Minute
-
-// freshen gives a deleted grant an access token that lives, within half of the time
-// that telling may take. If the platform gives none it stays as it is: what it says to
-// that one decides.
-func (c *Consents) freshen(ctx context.Context, e EndedGrant) {
-	g := e.Grant
-	ends := g.Tokens.AccessExpires
-	if c.o.Refresher == nil || g.Tokens.Refresh.Reveal() == "" || g.State != Suspended && (ends.IsZero() || time.Until(ends) > freshEnough) {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, c.o.CallTimeout/2)
-	defer cancel()
-	tokens, err := c.refresh(ctx, g.forProvider(), e.Uncertain)
-	if err != nil || tokens == nil {
-		return
-	}
-	if spent := g.Tokens; tokens.Refresh.Reveal() == "" {
-		tokens.Refresh, tokens.RefreshExpires = spent.Refresh, spent.RefreshExpires
-	}
-	g.Tokens = *tokens
-}
+// IsPending reports whether the platform is told by the housekeeping, because
+// [Withdrawal.RevokeGrants] could not.
+func (w *Withdrawal) IsPending() bool { return w.pending }

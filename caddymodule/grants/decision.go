@@ -13,6 +13,8 @@ const (
 	actionMove    = "move"
 	actionDelete  = "delete"
 	actionReseal  = "reseal"
+	actionImport  = "import"
+	actionDoubt   = "doubt"
 )
 
 // Decision is an operator's decision about grants. Its record is written in the
@@ -20,9 +22,9 @@ const (
 type Decision struct {
 	// At is when it was decided, in milliseconds, by the clock of the machine.
 	At time.Time
-	// Action is release, move, delete, reseal or rename.
+	// Action is release, move, delete, reseal, rename, import or doubt.
 	Action string
-	// Grant is the id of the grant; empty for reseal and rename.
+	// Grant is the id of the grant; empty for the actions on many.
 	Grant string
 	// By is the account on the machine where it was decided.
 	By string

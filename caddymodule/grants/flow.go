@@ -65,10 +65,19 @@ type Flow struct {
 	Kind FlowKind
 	// Mode is how its outcome comes. Default: [FlowCallback].
 	Mode FlowMode
-	// Ticket lets whoever has the CorrelationID redeem a one-time token in the
-	// flow, without session and cookie: for an app's SDK. Only with [FlowPage], and
-	// the flow is one for any browser.
+	// Ticket makes the CorrelationID a ticket. With [FlowPage] whoever has it
+	// redeems a one-time token in the flow, without session and cookie: for an app's
+	// SDK. With [FlowRedirect] the first browser that opens it is the one of the flow
+	// from then on, see [Store.OpenTicket]: nobody else can end it.
 	Ticket bool
+	// With a ticket of [FlowRedirect], Page is the platform's page, where the browser
+	// that opens it is to go, and User how the owner is called there. They are kept
+	// sealed until the flow has ended.
+	Page, User string
+	// Then is the address of an app that gets the browser back, with a handle, see
+	// [Store.IssueHandle]: the owner is not signed in in that browser. Empty: the flow
+	// ends in it. Only with a ticket of [FlowRedirect].
+	Then string
 	// Scopes are those that were asked for, ReturnURL is where the browser was to
 	// come back to, Verifier the random value for PKCE, set by PrepareFlow, and
 	// Secret the provider's own. They are kept sealed until the flow has ended, for
@@ -78,6 +87,9 @@ type Flow struct {
 	Verifier, Secret delegation.Secret
 	// Lifetime is how long the owner may take to consent. Default: an hour.
 	Lifetime time.Duration
+	// Ends is when the grant ends by itself; zero if that is not known. Not with
+	// [FlowCallback].
+	Ends time.Time
 	// AnyBrowser lets any browser in which the owner is signed in complete the
 	// flow, not just the one that began it: for a code that a phone reads, or a
 	// link in a letter. Another person who opens that first connects their own
@@ -106,8 +118,8 @@ type PendingResult struct {
 	Account, Label string
 	// Scopes are those that were granted; nil if the platform does not say.
 	Scopes []string
-	// Vendor is that of [ConsentsOptions] of who has redeemed.
-	Vendor string
+	// Vendor and Client are those of [ConsentsOptions] of who has redeemed.
+	Vendor, Client string
 	// Secret is the value that the provider keeps, such as a credential.
 	Secret delegation.Secret
 	// Tokens are those of OAuth; may be zero.
@@ -185,7 +197,7 @@ func (s *Store) Begin(ctx context.Context, flow *Flow) error {
 		f := &storedFlow{
 			id: newID(), provider: flow.Provider, source: flow.Source, browser: browser, owner: flow.Owner, kind: flow.Kind,
 			link: s.tokenPseudonym("link", flow.CorrelationID.Reveal()), back: s.tokenPseudonym("back", flow.StateToken.Reveal()),
-			state: flowOpen, mode: flow.Mode, ticket: flow.Ticket, secret: newStoredSecret(flow),
+			state: flowOpen, mode: flow.Mode, ticket: flow.Ticket, then: flow.Then, secret: newStoredSecret(flow),
 			created: now, expires: now.Add(flow.Lifetime),
 		}
 		return s.insertFlow(ctx, tx, f)
@@ -207,7 +219,17 @@ func (s *Store) deleteExpiredFlows(ctx context.Context, tx querier, now time.Tim
 	if _, err := s.exec(ctx, tx, "DELETE FROM redeemed WHERE expires < ", millis(now), ""); err != nil {
 		return err
 	}
-	return s.deleteRows(ctx, tx, "DELETE FROM journeys WHERE expires < ", millis(now.Add(-returnGrace)), "")
+	of := []any{" FROM journeys WHERE expires < ", millis(now.Add(-returnGrace)), ""}
+	unused, err := s.stagedResults(ctx, tx, of)
+	if err != nil {
+		return err
+	}
+	for _, g := range unused { // nobody has come for it, and nobody could end it any more
+		if err := s.queueRevocation(ctx, tx, g); err != nil {
+			return err
+		}
+	}
+	return s.deleteRows(ctx, tx, append([]any{"DELETE" + of[0].(string)}, of[1:]...)...)
 }
 
 // Stage keeps a result that the platform hands over, for the flow with the

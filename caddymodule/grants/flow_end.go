@@ -39,7 +39,7 @@ func (f *storedFlow) at(now time.Time) consent.State {
 		state = consent.Lapsed
 	case flowStaged:
 		state, over = consent.Staged, over.Add(returnGrace)
-		if f.browser == "" {
+		if f.browser == "" || f.then != "" {
 			over = f.expires.Add(returnGraceAnyBrowser)
 		}
 	}
@@ -49,12 +49,16 @@ func (f *storedFlow) at(now time.Time) consent.State {
 	return state
 }
 
-// flowOfBrowser returns the flow that a browser comes back from. The error is
+// flowOfBrowser returns the flow that a browser comes back from, or that of a
+// handle. The error is
 // [ErrForeignFlow] unless the browser is the one that has begun it, and whoever is
 // signed in there the person (RFC 6749 section 10.12, login CSRF): otherwise an
 // attacker could have a victim consent in the attacker's flow, and read the
 // victim's data. Nobody need be signed in where the browser is the one.
 func (s *Store) flowOfBrowser(ctx context.Context, db querier, ret Return) (*storedFlow, error) {
+	if ret.Handle != "" {
+		return s.flowOfHandle(ctx, db, ret)
+	}
 	f, err := s.flowByToken(ctx, db, ret.Provider, ret.Source, "back", ret.StateToken)
 	if err != nil {
 		return nil, err
@@ -69,7 +73,7 @@ func (s *Store) flowOfBrowser(ctx context.Context, db querier, ret Return) (*sto
 // isBrowser tells whether a browser may end a flow.
 func (s *Store) isBrowser(f *storedFlow, token string, anyBrowser bool) bool {
 	if f.browser == "" {
-		return anyBrowser
+		return anyBrowser && !f.startsByTicket() // whose browser is the first that opens it
 	}
 	return slices.Contains(s.tokenPseudonyms("browser", token), f.browser)
 }

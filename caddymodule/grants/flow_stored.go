@@ -18,18 +18,19 @@ type storedFlow struct {
 	owner                Owner
 	kind                 FlowKind
 	ticket               bool
+	then                 string // see [Flow.Then]
 	claimID              string // who redeems; empty if nobody has claimed it
 	claimUntil           time.Time
 	secret               storedSecret // empty when the flow has ended
 	result               storedResult // empty while the flow is open
 	created, expires     time.Time
 	judged               time.Time // when [storedFlow.next] was asked last, by the database's clock
-	read                 claimMark // state and claim as they were read
+	read                 flowMark  // as it was read
 }
 
-// claimMark is what a claim changes of a flow, outside of the writers' turn: who
-// writes a flow says of which state and claim it was read.
-type claimMark struct{ state, claimID string }
+// flowMark is what others change of a flow: a claim, outside of the writers' turn,
+// and the browser that opens a ticket. Who writes a flow says of which it was read.
+type flowMark struct{ state, claimID, link, browser string }
 
 const flowColumns = "id, provider, source, link, back, browser, state, mode, owner, staged, secret, claim_id, claim_until, row_key, created, expires"
 
@@ -60,7 +61,7 @@ func (s *Store) queryFlow(ctx context.Context, db querier, pieces ...any) (*stor
 		}, pieces...); err != nil {
 			return nil, err
 		}
-		f.read = claimMark{f.state, f.claimID}
+		f.read = flowMark{f.state, f.claimID, f.link, f.browser}
 		f.claimUntil, f.created, f.expires = optionalTime(claimUntil), time.UnixMilli(created), time.UnixMilli(expires)
 		k, err := s.rowKey(ctx, db, f.rowKey)
 		if errors.Is(err, errNoRowKey) {
@@ -86,7 +87,7 @@ func (f *storedFlow) unseal(k *rowKey, sealed sealedFlow) error {
 	if cmp.Or(who.Mode, FlowCallback) != f.mode {
 		return ErrDamaged // or somebody could have a code taken for a one-time token
 	}
-	f.kind, f.ticket, f.owner = who.Kind, who.Ticket, who.toOwner(f.provider, f.source)
+	f.kind, f.ticket, f.then, f.owner = who.Kind, who.Ticket, who.Then, who.toOwner(f.provider, f.source)
 	if len(sealed.secret) > 0 {
 		if err := k.openJSON(sealed.secret, &f.secret, f.secretAAD()...); err != nil {
 			return err
@@ -118,7 +119,7 @@ func (s *Store) sealFlow(ctx context.Context, tx querier, f *storedFlow) (*seale
 		}
 	}
 	owner := newSealedOwner(f.owner, f.kind)
-	owner.Ticket = f.ticket
+	owner.Ticket, owner.Then = f.ticket, f.then
 	if f.mode != FlowCallback { // which older programs have not written
 		owner.Mode = f.mode
 	}
@@ -140,7 +141,7 @@ func (s *Store) insertFlow(ctx context.Context, tx querier, f *storedFlow) error
 
 // replaceFlow writes a flow that is in the database, sealed by a new row key and by
 // the primary key of the keyset. Its former columns do not open any more. The error
-// is errChanged if it was claimed after it was read.
+// is errChanged if it was claimed, or its ticket opened, after it was read.
 func (s *Store) replaceFlow(ctx context.Context, tx querier, f *storedFlow) error {
 	before := f.rowKey
 	if f.state == flowDone {
@@ -152,8 +153,8 @@ func (s *Store) replaceFlow(ctx context.Context, tx querier, f *storedFlow) erro
 	}
 	n, err := s.exec(ctx, tx, "UPDATE journeys SET state = ", f.state, ", person = ", s.ownerPseudonym(f.owner),
 		", owner = ", sealed.owner, ", staged = ", sealed.staged, ", secret = ", sealed.secret, ", claim_id = ", f.claimID, ", claim_until = ", optionalMillis(f.claimUntil),
-		", row_key = ", f.rowKey, ", sealed_by = ", s.primaryKeyName(),
-		" WHERE id = ", f.id, " AND state = ", f.read.state, " AND claim_id = ", f.read.claimID, "")
+		", link = ", f.link, ", browser = ", f.browser, ", expires = ", millis(f.expires), ", row_key = ", f.rowKey, ", sealed_by = ", s.primaryKeyName(),
+		" WHERE id = ", f.id, " AND state = ", f.read.state, " AND claim_id = ", f.read.claimID, " AND link = ", f.read.link, " AND browser = ", f.read.browser, "")
 	if err == nil && n == 0 {
 		err = errChanged
 	}

@@ -51,8 +51,8 @@ type Grant struct {
 	Account, Label string
 	// Scopes are those that were granted; nil if the platform does not say.
 	Scopes []string
-	// Vendor is that of [ConsentsOptions] when the person consented.
-	Vendor string
+	// Vendor and Client are those of [ConsentsOptions] when the person consented.
+	Vendor, Client string
 	// State says whether the grant is used.
 	State State
 	// Secret is the provider's value, such as a member key with all that belongs to
@@ -67,6 +67,8 @@ type Grant struct {
 	// Created and Changed are times by the database's clock, in milliseconds.
 	// LastUsed is when the grant was in use last, to an hour; zero if it never was.
 	Created, Changed, LastUsed time.Time
+	// Ends is when the grant ends by itself; zero if that is not known.
+	Ends time.Time
 	// Version is another one after each change of the row; 1 for a new grant.
 	Version int64
 
@@ -75,9 +77,11 @@ type Grant struct {
 	sequence int64
 	// rowKey is the id of the key that seals the row.
 	rowKey string
+	// inQueue reports that the row is one of revocations.
+	inQueue bool
 }
 
-const grantColumns = "id, provider, source, state, owner, secret, tokens, row_key, version, suspend_cause, suspend_count, last_used, created, changed"
+const grantColumns = "id, provider, source, state, owner, secret, tokens, row_key, version, suspend_cause, suspend_count, last_used, ends, created, changed"
 
 // Find returns the grant that an owner has in use, active or suspended. The error
 // is [ErrNotFound]; [ErrConflict] if all that they have is an account which belongs
@@ -188,7 +192,11 @@ func (s *Store) putInUse(ctx context.Context, tx querier, g *Grant, proven bool)
 	switch {
 	case err == nil && other.Owner == g.Owner && proven:
 		g.ID, g.Created, g.rowKey, g.Version = other.ID, other.Created, other.rowKey, other.Version
-		return s.replace(ctx, tx, g, credentialChanged)
+		if err := s.replace(ctx, tx, g, credentialChanged); err != nil {
+			return err
+		}
+		_, err := s.exec(ctx, tx, "UPDATE grants SET ends = ", optionalMillis(g.Ends), " WHERE id = ", g.ID, "")
+		return err
 	case err == nil && other.Owner != g.Owner:
 		g.State = Conflict
 		if proven {
@@ -232,15 +240,20 @@ func (s *Store) dropConflicts(ctx context.Context, tx querier, g *Grant) error {
 
 // insert writes a grant that is not in the database.
 func (s *Store) insert(ctx context.Context, tx querier, g *Grant) error {
+	if g.State == Active {
+		if err := s.dropRevocations(ctx, tx, g); err != nil {
+			return err
+		}
+	}
 	sealed, err := s.sealGrant(ctx, tx, g)
 	if err != nil {
 		return err
 	}
 	g.Version = 1
-	_, err = s.exec(ctx, tx, "INSERT INTO grants (id, provider, source, person, account, state, owner, secret, tokens, row_key, sealed_by, version, suspend_cause, suspend_count, last_used, created, changed) VALUES (",
+	_, err = s.exec(ctx, tx, "INSERT INTO grants (id, provider, source, person, account, state, owner, secret, tokens, row_key, sealed_by, version, suspend_cause, suspend_count, last_used, ends, shared, renew_at, created, changed) VALUES (",
 		g.ID, ", ", g.Provider, ", ", g.Source, ", ", s.ownerPseudonym(g.Owner), ", ", s.accountPseudonym(g.Provider, g.Source, g.Account), ", ", string(g.State), ", ",
 		sealed.owner, ", ", sealed.secret, ", ", sealed.tokens, ", ", g.rowKey, ", ", s.primaryKeyName(), ", ", g.Version, ", ",
-		g.SuspendCause, ", ", g.SuspendCount, ", ", optionalMillis(g.LastUsed), ", ", millis(g.Created), ", ", millis(g.Changed), ")")
+		g.SuspendCause, ", ", g.SuspendCount, ", ", optionalMillis(g.LastUsed), ", ", optionalMillis(g.Ends), ", ", s.sharedPseudonym(g), ", ", optionalMillis(g.renewAt()), ", ", millis(g.Created), ", ", millis(g.Changed), ")")
 	return err
 }
 
@@ -249,6 +262,6 @@ func (s *Store) insert(ctx context.Context, tx querier, g *Grant) error {
 // being made keeps them in use, they are erased after. The error is
 // [ErrUnavailable].
 func (s *Store) DeleteByOwner(ctx context.Context, o Owner) error {
-	_, _, err := s.EndByOwner(ctx, o)
+	_, _, err := s.EndByOwner(ctx, o, Ending{})
 	return err
 }

@@ -15,7 +15,8 @@ import (
 )
 
 // migrations are versions 1 and 2 of the tables; version 3 is
-// [Store.rowKeysMigration], version 4 [Store.consentMigration].
+// [Store.rowKeysMigration], version 4 [Store.consentMigration], version 5
+// [Store.leavingMigration].
 //
 //go:embed migrations/*.sql
 var migrations embed.FS
@@ -31,7 +32,7 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true), goose.WithTableName("delegate_migrations"), goose.WithGoMigrations(s.rowKeysMigration(), s.consentMigration())}
+	options := []goose.ProviderOption{goose.WithDisableGlobalRegistry(true), goose.WithTableName("delegate_migrations"), goose.WithGoMigrations(s.rowKeysMigration(), s.consentMigration(), s.leavingMigration())}
 	if s.dialect.goose == "postgres" {
 		locker, err := migrationLock()
 		if err != nil {
@@ -81,7 +82,7 @@ func migrationLock() (lock.Locker, error) {
 func (s *Store) checkKeyset(ctx context.Context) error {
 	var by string
 	if err := s.read(ctx, "checking the keyset", func(ctx context.Context, db querier) error {
-		if err := s.checkSealedBy(ctx, db, "keyset", "grants", "journeys", "people"); err != nil {
+		if err := s.checkSealedBy(ctx, db, "keyset", "grants", "journeys", "people", "revocations"); err != nil {
 			return err
 		}
 		return s.queryRow(ctx, db, func(row scanner) error { return row.Scan(&by) }, "SELECT sealed_by FROM keyset")

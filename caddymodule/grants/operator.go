@@ -145,13 +145,17 @@ func (s *Store) Move(ctx context.Context, id string, to Owner, by string) error 
 		if err := s.dropConflicts(ctx, tx, g); err != nil {
 			return err
 		}
+		if err := s.dropRevocations(ctx, tx, g); err != nil {
+			return err
+		}
 		return s.replace(ctx, tx, g, ownerChanged)
 	})
 }
 
 // Delete deletes a grant, also one that does not open any more, and the flows that
 // hold the same credential, which cannot be had back from the platform; with the
-// last grant of a person also their pairwise identifier. The error is [ErrNotFound] or [ErrUnavailable].
+// last grant of a person also their pairwise identifier. The platform is told where that
+// is possible, see [Revocation]. The error is [ErrNotFound] or [ErrUnavailable].
 func (s *Store) Delete(ctx context.Context, id, by string) error {
 	err := s.write(ctx, actionDelete+" of a grant", func(ctx context.Context, tx querier) error {
 		var provider, source, person string
@@ -160,7 +164,8 @@ func (s *Store) Delete(ctx context.Context, id, by string) error {
 			return err
 		}
 		persons := []string{person}
-		if g, err := s.byID(ctx, tx, id); err == nil {
+		g, err := s.byID(ctx, tx, id)
+		if err == nil {
 			persons = s.ownerPseudonyms(g.Owner)
 		} else if !errors.Is(err, ErrDamaged) {
 			return err
@@ -173,6 +178,11 @@ func (s *Store) Delete(ctx context.Context, id, by string) error {
 		}
 		if err := s.deletePersonWithoutGrant(ctx, tx, provider, source, persons); err != nil {
 			return err
+		}
+		if g != nil && g.State != Conflict { // whose account is somebody else's
+			if err := s.queueRevocation(ctx, tx, g); err != nil {
+				return err
+			}
 		}
 		return s.recordDecision(ctx, tx, actionDelete, id, by)
 	})

@@ -95,7 +95,7 @@ func (s *Store) RenameSource(ctx context.Context, provider, before, after, by st
 }
 
 func (s *Store) rename(ctx context.Context, to renaming, by string) (n int, err error) {
-	for _, table := range []func(ctx context.Context, tx querier, to renaming) (int, error){s.renameGrants, s.renameFlows, s.renamePeople} {
+	for _, table := range []func(ctx context.Context, tx querier, to renaming) (int, error){s.renameGrants, s.renameFlows, s.renamePeople, s.renameRevocations} {
 		for more := true; more; {
 			if err := ctx.Err(); err != nil {
 				return n, err
@@ -196,4 +196,15 @@ func (s *Store) renameFlows(ctx context.Context, tx querier, to renaming) (int, 
 		}
 	}
 	return len(ids), nil
+}
+
+// renameRevocations renames up to renameBatch revocations, and returns how many.
+func (s *Store) renameRevocations(ctx context.Context, tx querier, to renaming) (int, error) {
+	ids, err := s.idsToRename(ctx, tx, "revocations", to)
+	if err != nil {
+		return 0, err
+	}
+	return len(ids), s.rewriteRevocations(ctx, tx, ids, func(g *Grant) {
+		to.apply(&g.Owner)
+	})
 }

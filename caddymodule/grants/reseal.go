@@ -15,7 +15,8 @@ func (s *Store) CountOutdated(ctx context.Context) (n int, err error) {
 	err = s.read(ctx, "counting what older keys sealed", func(ctx context.Context, db querier) error {
 		return s.queryRow(ctx, db, func(row scanner) error { return row.Scan(&n) },
 			"SELECT (SELECT count(*) FROM grants WHERE sealed_by <> ", s.primaryKeyName(), ") + (SELECT count(*) FROM journeys WHERE sealed_by <> ", s.primaryKeyName(),
-			") + (SELECT count(*) FROM people WHERE sealed_by <> ", s.primaryKeyName(), ")")
+			") + (SELECT count(*) FROM people WHERE sealed_by <> ", s.primaryKeyName(),
+			") + (SELECT count(*) FROM revocations WHERE sealed_by <> ", s.primaryKeyName(), ")")
 	})
 	return n, err
 }
@@ -25,7 +26,7 @@ func (s *Store) CountOutdated(ctx context.Context) (n int, err error) {
 // by is the operator, for the record. The error is an [ErrDamaged] that names the
 // grant, [ErrUnavailable] or ctx's.
 func (s *Store) Reseal(ctx context.Context, by string) (n int, err error) {
-	for _, table := range []func(context.Context, querier) (int, error){s.resealGrants, s.resealFlows, s.resealPeople} {
+	for _, table := range []func(context.Context, querier) (int, error){s.resealGrants, s.resealFlows, s.resealPeople, s.resealRevocations} {
 		for more := true; more; {
 			if err := ctx.Err(); err != nil {
 				return n, err
@@ -91,4 +92,32 @@ func (s *Store) resealFlows(ctx context.Context, tx querier) (int, error) {
 		}
 	}
 	return len(ids), nil
+}
+
+// resealRevocations seals some revocations anew, and returns how many.
+func (s *Store) resealRevocations(ctx context.Context, tx querier) (int, error) {
+	ids, err := s.outdatedIDs(ctx, tx, "revocations")
+	if err != nil {
+		return 0, err
+	}
+	return len(ids), s.rewriteRevocations(ctx, tx, ids, func(*Grant) {})
+}
+
+// rewriteRevocations changes revocations by f, and seals them anew. One that was altered
+// is deleted: the platform cannot be told with it.
+func (s *Store) rewriteRevocations(ctx context.Context, tx querier, ids []string, f func(*Grant)) error {
+	for _, id := range ids {
+		r, err := s.revocation(ctx, tx, "SELECT "+revocationColumns+" FROM revocations WHERE id = ", id, "")
+		switch {
+		case err == nil:
+			f(r.Grant)
+			err = s.replaceRevocation(ctx, tx, r)
+		case errors.Is(err, ErrDamaged):
+			err = s.deleteRows(ctx, tx, "DELETE FROM revocations WHERE id = ", id, "")
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

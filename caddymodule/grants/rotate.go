@@ -38,11 +38,27 @@ func (l *Lease) Rotate(ctx context.Context, tokens delegation.GrantTokens, scope
 }
 
 func (l *Lease) rotate(ctx context.Context, tokens delegation.GrantTokens, scopes []string) (g *Grant, err error) {
-	err = l.store.writeRow(ctx, "storing a refreshed credential", func(ctx context.Context, tx querier) (err error) {
+	const operation = "storing a refreshed credential"
+	err = l.store.writeRow(ctx, operation, func(ctx context.Context, tx querier) (err error) {
 		g, err = l.rotateIn(ctx, tx, tokens, scopes)
 		return err
 	})
-	return g, err
+	if !errors.Is(err, ErrNotFound) || l.Grant.Client == "" {
+		return g, err
+	}
+	// Its owner has left meanwhile. What the platform has issued for it is not used, and
+	// stands there until the platform is told.
+	if err := l.store.write(ctx, operation, func(ctx context.Context, tx querier) error {
+		ended := *l.Grant
+		if tokens.Refresh.Reveal() == "" {
+			tokens.Refresh, tokens.RefreshExpires = ended.Tokens.Refresh, ended.Tokens.RefreshExpires
+		}
+		ended.Tokens = tokens
+		return l.store.queueRevocation(ctx, tx, &ended)
+	}); err != nil {
+		return nil, err
+	}
+	return nil, ErrNotFound
 }
 
 // rotateIn is [Lease.Rotate] within a transaction.

@@ -22,7 +22,7 @@ const (
 
 // replace writes a grant that is in the database, sealed by a new row key and by
 // the primary key of the keyset. Its former columns do not open any more. When it
-// was last used is not part of that. The error is errChanged if the row is
+// was last used, and when it ends, is not part of that. The error is errChanged if the row is
 // not as it was read any more: what was read must not be written back, such as a
 // refresh token that is spent by now.
 func (s *Store) replace(ctx context.Context, tx querier, g *Grant, change rowChange) error {
@@ -34,8 +34,8 @@ func (s *Store) replace(ctx context.Context, tx querier, g *Grant, change rowCha
 	err = s.queryRow(ctx, tx, func(row scanner) error { return row.Scan(&g.Version) },
 		"UPDATE grants SET person = ", s.ownerPseudonym(g.Owner), ", account = ", s.accountPseudonym(g.Provider, g.Source, g.Account),
 		", state = ", string(g.State), ", owner = ", sealed.owner, ", secret = ", sealed.secret, ", tokens = ", sealed.tokens, ", row_key = ", g.rowKey, ", sealed_by = ", s.primaryKeyName(),
-		", suspend_cause = ", g.SuspendCause, ", suspend_count = ", g.SuspendCount, ", changed = ", millis(g.Changed),
-		string(change)+" WHERE id = ", g.ID, " AND version = ", g.Version, " AND row_key = ", before, " RETURNING version")
+		", suspend_cause = ", g.SuspendCause, ", suspend_count = ", g.SuspendCount, ", shared = ", s.sharedPseudonym(g), ", changed = ", millis(g.Changed),
+		", renew_at = CASE ", string(change), " WHEN ", string(credentialChanged), " THEN ", optionalMillis(g.renewAt()), " ELSE renew_at END"+string(change)+" WHERE id = ", g.ID, " AND version = ", g.Version, " AND row_key = ", before, " RETURNING version")
 	if errors.Is(err, ErrNotFound) {
 		return errChanged
 	}

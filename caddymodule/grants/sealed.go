@@ -17,10 +17,12 @@ type sealedOwner struct {
 	Label    string   `json:"label,omitempty"`  // of a grant: how the account is shown
 	Scopes   []string `json:"scopes,omitzero"`  // of a grant: those that were granted; none is not the same as no word of it
 	Vendor   string   `json:"vendor,omitempty"` // of a grant: see [Grant.Vendor]
+	Client   string   `json:"client,omitempty"` // of a grant: see [Grant.Client]
 	Sequence int64    `json:"told,omitempty"`   // of a grant: when it was handed over, see [Store.nextSequence]
 	Kind     FlowKind `json:"kind,omitempty"`   // of a flow
 	Mode     FlowMode `json:"mode,omitempty"`   // of a flow; empty: by callback
 	Ticket   bool     `json:"ticket,omitempty"` // of a flow: see [Flow.Ticket]
+	Then     string   `json:"then,omitempty"`   // of a flow: see [Flow.Then]
 	Pairwise string   `json:"id,omitempty"`     // of a person: see [Store.PairwiseID]
 }
 
@@ -40,7 +42,7 @@ func (s *Store) sealGrant(ctx context.Context, tx querier, g *Grant) (*sealedCol
 		return nil, err
 	}
 	owner := newSealedOwner(g.Owner, "")
-	owner.Account, owner.Label, owner.Scopes, owner.Vendor, owner.Sequence = g.Account, g.Label, g.Scopes, g.Vendor, g.sequence
+	owner.Account, owner.Label, owner.Scopes, owner.Vendor, owner.Client, owner.Sequence = g.Account, g.Label, g.Scopes, g.Vendor, g.Client, g.sequence
 	sealed := &sealedColumns{secret: k.seal([]byte(g.Secret.Reveal()), g.secretAAD()...), tokens: []byte{}} // a driver takes nil for NULL
 	if sealed.owner, err = k.sealJSON(owner, g.ownerAAD()...); err != nil {
 		return nil, err
@@ -54,14 +56,23 @@ func (s *Store) sealGrant(ctx context.Context, tx querier, g *Grant) (*sealedCol
 	return sealed, nil
 }
 
-func (g *Grant) ownerAAD() []string { return []string{"owner of grant", g.Provider, g.Source, g.ID} }
+// place begins the associated data of a sealed column: what is queued to be revoked does
+// not open as a grant.
+func (g *Grant) place(column string) string {
+	if g.inQueue {
+		return column + " of revocation"
+	}
+	return column + " of grant"
+}
+
+func (g *Grant) ownerAAD() []string { return []string{g.place("owner"), g.Provider, g.Source, g.ID} }
 
 func (g *Grant) secretAAD() []string {
-	return []string{"secret of grant", g.Provider, g.Source, g.ID, g.Realm, g.Subject, g.Slot, g.Account}
+	return []string{g.place("secret"), g.Provider, g.Source, g.ID, g.Realm, g.Subject, g.Slot, g.Account}
 }
 
 func (g *Grant) tokensAAD() []string {
-	return []string{"tokens of grant", g.Provider, g.Source, g.ID, g.Realm, g.Subject, g.Slot, g.Account}
+	return []string{g.place("tokens"), g.Provider, g.Source, g.ID, g.Realm, g.Subject, g.Slot, g.Account}
 }
 
 // openOwner opens a grant's column owner into its Owner, Account, Label, Scopes and Vendor.
@@ -71,7 +82,7 @@ func (g *Grant) openOwner(k *rowKey, sealed []byte) error {
 		return err
 	}
 	g.Owner, g.Account, g.Label, g.Scopes = who.toOwner(g.Provider, g.Source), who.Account, who.Label, who.Scopes
-	g.Vendor, g.sequence = who.Vendor, who.Sequence
+	g.Vendor, g.Client, g.sequence = who.Vendor, who.Client, who.Sequence
 	return nil
 }
 
@@ -103,3 +114,16 @@ func (s *Store) accountPseudonym(provider, source, account string) string {
 func (s *Store) accountPseudonyms(provider, source, account string) []string {
 	return s.keys.Names("account of grant", provider, source, account)
 }
+
+// sharedPseudonym names an account at the operator's client of a vendor, which may have
+// grants of several providers and sources; empty if the client is not known.
+func (s *Store) sharedPseudonym(g *Grant) string {
+	if g.Client == "" {
+		return ""
+	}
+	return s.keys.Name(g.sharedParts()...)
+}
+
+func (s *Store) sharedPseudonyms(g *Grant) []string { return s.keys.Names(g.sharedParts()...) }
+
+func (g *Grant) sharedParts() []string { return []string{"account at client", g.Client, g.Account} }

@@ -23,13 +23,13 @@ type sealedColumns struct{ owner, secret, tokens []byte }
 // scanGrant reads a row of grantColumns.
 func scanGrant(row scanner) (*sealedGrant, error) {
 	r := new(sealedGrant)
-	var lastUsed, created, changed int64
+	var lastUsed, ends, created, changed int64
 	if err := row.Scan(&r.ID, &r.Provider, &r.Source, &r.State, &r.owner, &r.secret, &r.tokens, &r.rowKey, &r.Version,
-		&r.SuspendCause, &r.SuspendCount, &lastUsed, &created, &changed); err != nil {
+		&r.SuspendCause, &r.SuspendCount, &lastUsed, &ends, &created, &changed); err != nil {
 		return nil, err
 	}
 	r.Created, r.Changed = time.UnixMilli(created), time.UnixMilli(changed)
-	r.LastUsed = optionalTime(lastUsed)
+	r.LastUsed, r.Ends = optionalTime(lastUsed), optionalTime(ends)
 	return r, nil
 }
 

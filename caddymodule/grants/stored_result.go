@@ -18,6 +18,7 @@ type storedResult struct {
 	Label    string            `json:"label,omitempty"`
 	Scopes   []string          `json:"scopes,omitzero"`
 	Vendor   string            `json:"vendor,omitempty"`
+	Client   string            `json:"client,omitempty"`
 	Secret   []byte            `json:"secret,omitempty"` // bytes, because JSON replaces what is not UTF-8
 	Tokens   storedTokens      `json:"tokens,omitzero"`
 	Reply    map[string]string `json:"reply,omitempty"`
@@ -49,7 +50,7 @@ func (t storedResult) outcome() error { return outcomeNames[t.Outcome] }
 
 func newStoredResult(r PendingResult) storedResult {
 	return storedResult{
-		Account: r.Account, Label: r.Label, Scopes: r.Scopes, Vendor: r.Vendor, Secret: []byte(r.Secret.Reveal()), Tokens: newStoredTokens(r.Tokens), Reply: r.Reply,
+		Account: r.Account, Label: r.Label, Scopes: r.Scopes, Vendor: r.Vendor, Client: r.Client, Secret: []byte(r.Secret.Reveal()), Tokens: newStoredTokens(r.Tokens), Reply: r.Reply,
 	}
 }
 
@@ -85,6 +86,9 @@ type storedSecret struct {
 	ReturnURL string   `json:"return_url,omitempty"`
 	Verifier  []byte   `json:"verifier,omitempty"`
 	Secret    []byte   `json:"secret,omitempty"`
+	Ends      int64    `json:"ends,omitempty"` // of the grant, in milliseconds
+	Page      string   `json:"page,omitempty"` // of a ticket, and the next
+	User      string   `json:"user,omitempty"`
 }
 
 // newStoredSecret is empty for a flow in which nothing is redeemed.
@@ -92,9 +96,13 @@ func newStoredSecret(f *Flow) storedSecret {
 	if f.Mode == FlowCallback {
 		return storedSecret{}
 	}
-	return storedSecret{Scopes: f.Scopes, ReturnURL: f.ReturnURL, Verifier: []byte(f.Verifier.Reveal()), Secret: []byte(f.Secret.Reveal())}
+	stored := storedSecret{Scopes: f.Scopes, ReturnURL: f.ReturnURL, Verifier: []byte(f.Verifier.Reveal()), Secret: []byte(f.Secret.Reveal()), Ends: optionalMillis(f.Ends)}
+	if f.Ticket && f.Mode == FlowRedirect {
+		stored.Page, stored.User = f.Page, f.User
+	}
+	return stored
 }
 
 func (t storedSecret) isZero() bool {
-	return len(t.Scopes)+len(t.ReturnURL)+len(t.Verifier)+len(t.Secret) == 0
+	return len(t.Scopes)+len(t.ReturnURL)+len(t.Verifier)+len(t.Secret)+len(t.Page)+len(t.User) == 0 && t.Ends == 0
 }

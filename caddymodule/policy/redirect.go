@@ -22,21 +22,15 @@ type Redirect struct {
 // and hosts that are not written as browsers send them. parameters are the query
 // parameters that [Redirect.WithParameters] is to add; the address must not have them.
 func ParseRedirect(address string, parameters ...string) (*Redirect, error) {
-	if strings.ContainsFunc(address, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`\{}<>"^|`+"`", r) }) {
-		return nil, errors.New("it holds a blank, a backslash, a brace or another sign that no address has, or a letter beyond ASCII: escape it with %")
+	if err := checkAddressSigns(address); err != nil {
+		return nil, err
 	}
 	u, err := url.Parse(address)
 	if err != nil {
 		return nil, errors.New("it is no address: write a path such as /profile, or a URL such as https://app.example.org/profile")
 	}
-	query, err := url.ParseQuery(u.RawQuery)
-	if err != nil {
-		return nil, errors.New("its query is none: write it like ?tab=connect")
-	}
-	for _, parameter := range parameters {
-		if query.Has(parameter) {
-			return nil, fmt.Errorf("its query has the parameter %s, which is added: remove it, or put it behind the #", parameter)
-		}
+	if err := checkParameters(u, parameters); err != nil {
+		return nil, err
 	}
 	switch {
 	case u.Scheme == "" && (!strings.HasPrefix(address, "/") || strings.HasPrefix(address, "//")):
@@ -51,6 +45,29 @@ func ParseRedirect(address string, parameters ...string) (*Redirect, error) {
 		u.Path = "/"
 	}
 	return &Redirect{*u}, nil
+}
+
+// checkAddressSigns refuses an address with a sign that readers take in two ways.
+func checkAddressSigns(address string) error {
+	if strings.ContainsFunc(address, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`\{}<>"^|`+"`", r) }) {
+		return errors.New("it holds a blank, a backslash, a brace or another sign that no address has, or a letter beyond ASCII: escape it with %")
+	}
+	return nil
+}
+
+// checkParameters refuses an address whose query has one of the parameters that are
+// added to it.
+func checkParameters(u *url.URL, added []string) error {
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return errors.New("its query is none: write it like ?tab=connect")
+	}
+	for _, parameter := range added {
+		if query.Has(parameter) {
+			return fmt.Errorf("its query has the parameter %s, which is added: remove it, or put it behind the #", parameter)
+		}
+	}
+	return nil
 }
 
 // CheckOrigin returns an error for a page whose origin is neither own nor trusted.

@@ -12,7 +12,8 @@ import (
 )
 
 // result returns what the consent has led to. A vendor that does not say whose account
-// it is gets a name for it that nobody else has, which stays the person's.
+// it is gets a name for it that nobody else has, which stays the person's. It returns
+// what was found beside an error as well.
 func (p *oauth1Protocol) result(ctx context.Context, r *delegation.Redemption, reply url.Values) (*delegation.ConsentResult, error) {
 	res := &delegation.ConsentResult{
 		Secret: delegation.NewSecret(reply.Get("oauth_token_secret")),
@@ -40,13 +41,13 @@ func (p *oauth1Protocol) result(ctx context.Context, r *delegation.Redemption, r
 		res.Account = rand.Text()
 	}
 	if err != nil {
-		return nil, err
+		return res, err
 	}
 	if res.Label, err = f.label(ctx); err != nil {
-		return nil, err
+		return res, err
 	}
 	if res.Scopes, err = f.granted(ctx); err != nil {
-		return nil, err
+		return res, err
 	}
 	return res, p.afterConnect(ctx, p.config.AfterConnect, r.Person, p.callValues(res.Tokens.Access, res.Account), p.sendAs(s))
 }

@@ -92,12 +92,7 @@ func (p *oauth2Source) Redeem(ctx context.Context, r *delegation.Redemption) (*d
 	if err != nil {
 		return nil, refusalOfCode(err)
 	}
-	result, err := p.result(ctx, r, reply, redirect)
-	if err != nil {
-		p.endUnused(ctx, r, reply.tokens, result.Account)
-		return nil, err
-	}
-	return result, nil
+	return p.result(ctx, r, reply, redirect) // beside an error: what the vendor has consented to all the same
 }
 
 // result returns what the tokens of a reply have led to; as far as it was found beside
@@ -125,19 +120,6 @@ func (p *oauth2Source) result(ctx context.Context, r *delegation.Redemption, rep
 	}
 	result.Label, _ = f.label(ctx) // last: a vendor that is slow to say it holds up nothing that is needed
 	return result, nil
-}
-
-// endUnused has the vendor end a consent that has led to nothing here, where it can be
-// told: the code is spent, and nobody could end it any more. One that stands beside a
-// grant of the person's stays, which vendors may end with it.
-func (p *oauth2Source) endUnused(ctx context.Context, r *delegation.Redemption, tokens delegation.GrantTokens, account string) {
-	revoker, ok := p.hooks().(delegation.GrantRevoker)
-	if !ok || r.Grant != nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(delegation.Detach(ctx), delegation.DefaultTimeout)
-	defer cancel()
-	_ = revoker.RevokeGrant(ctx, &delegation.Grant{Person: r.Person, Source: r.Source, Account: account, Tokens: tokens}) // the refusal is what the person needs
 }
 
 // keepRefreshToken has a consent without a refresh token go on with that of the grant

@@ -18,6 +18,15 @@ import (
 // (RFC 6749 section 6). The error is delegation_refused for invalid_grant alone. An
 // answer without refresh token leaves the one that there is.
 func (p *oauth2Source) RefreshGrant(ctx context.Context, g *delegation.Grant, _ bool) (*delegation.GrantTokens, error) {
+	reply, err := p.spend(ctx, g)
+	if err != nil {
+		return nil, err
+	}
+	return &reply.tokens, nil
+}
+
+// spend is [oauth2Source.RefreshGrant] with all that the vendor has answered.
+func (p *oauth2Source) spend(ctx context.Context, g *delegation.Grant) (*tokenReply, error) {
 	e, err := p.find(ctx)
 	if err != nil {
 		return nil, errors.Join(err, delegation.ErrNotSent)
@@ -30,7 +39,7 @@ func (p *oauth2Source) RefreshGrant(ctx context.Context, g *delegation.Grant, _ 
 	if err != nil {
 		return nil, refusalOfRefresh(err)
 	}
-	tokens := reply.tokens
+	tokens := &reply.tokens
 	if tokens.Refresh.Reveal() == "" {
 		// The old one stays, and its unused time begins anew.
 		tokens.Refresh, tokens.RefreshExpires = g.Tokens.Refresh, g.Tokens.RefreshExpires
@@ -38,7 +47,7 @@ func (p *oauth2Source) RefreshGrant(ctx context.Context, g *delegation.Grant, _ 
 			tokens.RefreshExpires = time.Now().Add(p.config.RefreshLife)
 		}
 	}
-	return &tokens, nil
+	return reply, nil
 }
 
 // refusalOfRefresh returns the refusal of a refresh token that was not exchanged. The

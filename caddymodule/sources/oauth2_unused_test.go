@@ -25,28 +25,27 @@ func newUnusedRig(t *testing.T) *codeRig {
 	return r
 }
 
-// TestUnusedConsentIsEnded protects people from a consent that stands at the vendor and
-// led to nothing here, which nobody could end any more. The person's own grant from
-// before stays: a vendor may end it with the new one.
-func TestUnusedConsentIsEnded(t *testing.T) {
-	for _, failing := range []string{"/me", "/users"} {
+// TestUnusedConsentIsHandedOver protects people from a consent that stands at the vendor
+// and led to nothing here, which nobody could end any more: the host gets what has to be
+// ended beside the error. It knows whether somebody has the account in use, so that it
+// decides, and tells the vendor; of an account that was not found it cannot know.
+func TestUnusedConsentIsHandedOver(t *testing.T) {
+	for failing, account := range map[string]string{"/me": "", "/users": "u-1"} {
 		r := newUnusedRig(t)
 		r.onStatus(failing, http.StatusInternalServerError, `{}`)
-		r.onStatus("/consent", http.StatusServiceUnavailable, `{}`) // the first cause is told, whatever the vendor says
-		_, err := r.redeem(nil, nil)
+		unused, err := r.redeem(nil, nil)
 		refused(t, err, delegation.IssuerUnavailable, "status 500")
-		told := r.asked("/consent")
-		if len(told) != 1 || told[0].authorization != "Bearer "+canaryAccess || told[0].form.Get("token") != canaryRefresh {
-			t.Errorf("%s fails: the vendor was told %d times", failing, len(told))
+		if unused == nil || unused.Account != account || unused.Tokens.Access.Reveal() != canaryAccess || unused.Tokens.Refresh.Reveal() != canaryRefresh {
+			t.Errorf("%s fails: handed over %+v", failing, unused)
 		}
-		if _, err = r.redeem(nil, &delegation.Grant{Account: "u-1"}); err == nil || len(r.asked("/consent")) != 1 {
-			t.Errorf("%s fails: %v, a grant from before has ended", failing, err)
+		if told := len(r.asked("/consent")); told != 0 {
+			t.Errorf("%s fails: the vendor was told %d times, whoever has the account", failing, told)
 		}
 	}
 	r := newUnusedRig(t)
 	r.onStatus("/token", http.StatusBadRequest, `{"error":"invalid_grant"}`)
-	if _, err := r.redeem(nil, nil); err == nil || len(r.asked("/consent")) != 0 {
-		t.Errorf("%v: without tokens there is nothing to end", err)
+	if unused, err := r.redeem(nil, nil); err == nil || unused != nil {
+		t.Errorf("%v, %v: without tokens there is nothing to end", unused, err)
 	}
 }
 

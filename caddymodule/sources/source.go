@@ -54,7 +54,7 @@ func (s *source) describe() delegation.Source {
 	}
 	return delegation.Source{
 		HTTP: s.http, Name: c.Name, Title: c.Title, Logo: c.Logo, LogoType: c.LogoType, Ended: c.Ended,
-		Scopes: c.Scopes, Covers: c.Covers.Covered, NoScopes: c.hasNoScopes(), Issuer: issuer, Vendor: c.vendor(), NoAccount: c.Account == nil, Hooks: s.protocol.hooks(),
+		Scopes: c.Scopes, Covers: c.Covers.Covered, NoScopes: c.hasNoScopes(), Issuer: issuer, Vendor: c.vendor(), Client: c.clientAtVendor(), NoAccount: c.Account == nil, Hooks: s.protocol.hooks(),
 	}
 }
 
@@ -75,6 +75,16 @@ func (c *Config) vendor() string {
 		}
 	}
 	return strings.Join(origins, " ")
+}
+
+// clientAtVendor names the application at the vendor: a vendor ends all consents of an
+// account to one with one, whatever the API is that they are for.
+func (c *Config) clientAtVendor() string {
+	server := c.FHIRBase
+	if c.TokenURL != nil {
+		server = strings.ToLower(c.TokenURL.Scheme) + "://" + hostPort(c.TokenURL)
+	}
+	return server + " " + c.ClientID
 }
 
 // hasNoScopes reports whether no grant can have scopes: the vendor is asked for none,

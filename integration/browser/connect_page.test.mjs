@@ -86,7 +86,9 @@ for (const [locale, colorScheme] of [...languages.map((l) => [l, 'light']), ['en
 			denied: () => page.goto(`${app}/connect/?connect=consent_denied&source=st_mary`),
 			error: () => page.goto(`${app}/connect/nowhere`),
 			closable: async () => {
-				await page.goto(`${app}/connect/closing?source=ring`)
+				await page.goto(`${app}/connect/?popup=of-nobody`)
+				await page.locator('[data-end]').click()
+				await page.locator('#closable').waitFor()
 			},
 			continue: async () => {
 				await page.goto(`${app}/connect/`)

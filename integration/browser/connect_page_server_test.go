@@ -126,12 +126,10 @@ func (s *pageServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case endpoint == "" && r.Method == http.MethodGet:
 		all, _ := s.sources(user)
 		write(http.StatusOK, &connectpage.SourcesPage{Site: site, User: user + "@study.example", Sources: all, Outcome: connectpage.Outcome{Code: r.URL.Query().Get("connect"), Title: title}})
-	case endpoint == "closing":
-		write(http.StatusOK, &connectpage.ClosingPage{Site: site, Outcome: connectpage.Outcome{Code: "connected", Title: title}})
 	case (endpoint == "start" || endpoint == "update") && r.Method == http.MethodPost:
 		s.set(user, name, connectpage.StatePending)
 		back := url.Values{"return": {"http://" + r.Host + "/connect/return/" + name}}
-		write(http.StatusOK, &connectpage.ContinuePage{Site: site, User: user + "@study.example", Title: title, URL: s.vendorURL + "/authorize?" + back.Encode()})
+		write(http.StatusOK, &connectpage.ContinuePage{Site: site, User: user + "@study.example", Title: title, URL: s.vendorURL + "/authorize?" + back.Encode(), Back: "/connect/"})
 	case endpoint == "return":
 		state, code := connectpage.StateConnected, "connected"
 		if r.URL.Query().Get("error") != "" {

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package grants
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+// revoke has the platform end a consent that the caller has leased, with a fresh access
+// token where the platform gives one. Nobody else can spend the refresh token: the grant
+// is deleted. The error is why it may not know of it; it is told again then.
+func (c *Consents) revoke(ctx context.Context, store *Store, r *Revocation) error {
+	call, cancel := c.hookContext(ctx)
+	defer cancel()
+	c.freshen(call, store, r)
+	decoded, err := c.decode(r.Grant)
+	if err == nil {
+		err = c.o.Revoker.RevokeGrant(call, decoded)
+	} else {
+		err = refusalOfDecoding(err)
+	}
+	ctx = delegation.Detach(ctx)
+	if err == nil {
+		// If that fails it is told again when the lease lapses, which changes nothing there.
+		_ = store.endRevocation(ctx, r.Grant)
+		c.o.Revoked(RevocationDone, nil)
+		return nil
+	}
+	pause := revocationPause(r.Attempts)
+	pause += rand.N(pause / 8) //nolint:gosec // a pause, not a secret: not all at the same moment
+	_ = store.postponeRevocation(ctx, r, pause)
+	if r.Attempts > 1 {
+		c.o.Revoked(RevocationPending, nil) // the operator was told why
+	} else {
+		c.o.Revoked(RevocationPending, err)
+	}
+	return err
+}
+
+// freshEnough is the life that an access token has to have left for a platform to be
+// told with it.
+const freshEnough = time.Minute
+
+// freshen gives a revocation an access token that lives, within half of the time that
+// telling may take. If the platform gives none it stays as it is: what it says to that
+// one decides.
+func (c *Consents) freshen(ctx context.Context, store *Store, r *Revocation) {
+	g := r.Grant
+	ends := g.Tokens.AccessExpires
+	if c.o.Refresher == nil || g.Tokens.Refresh.Reveal() == "" || g.State != Suspended && (ends.IsZero() || time.Until(ends) > freshEnough) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.o.CallTimeout/2)
+	defer cancel()
+	tokens, err := c.refresh(ctx, g.forProvider(), r.Uncertain)
+	if err != nil || tokens == nil {
+		return
+	}
+	if spent := g.Tokens; tokens.Refresh.Reveal() == "" {
+		tokens.Refresh, tokens.RefreshExpires = spent.Refresh, spent.RefreshExpires
+	}
+	g.Tokens = *tokens
+	_ = store.rotateRevocation(ctx, r, *tokens) // what is told now has them in memory
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package grants
+
+import (
+	"context"
+	"errors"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
+)
+
+// importEnd is what becomes of a grant whose token the platform has accepted.
+type importEnd int
+
+const (
+	importUsed       importEnd = iota // it is in use
+	importUnverified                  // not yet: whose account it is could not be asked
+	importOther                       // never: it is of another account than was said
+)
+
+// reasonOtherAccount is why a token was imported and is not used.
+const reasonOtherAccount = "other_account"
+
+// FinishImport ends a lease of an import with what the platform has answered. A grant of
+// another account than was said is retired: an operator decides whose it is. An account,
+// label and scopes that are empty are those that were there.
+//
+// The error is [ErrReplaced] if the owner has connected meanwhile, [ErrNotFound] if the
+// grant was deleted, [ErrDamaged], or [ErrUnavailable]: then the answer is kept in
+// memory, and stored as soon as the database takes it.
+func (l *Lease) FinishImport(ctx context.Context, r *delegation.ConsentResult, end importEnd) error {
+	finish := func(ctx context.Context) error {
+		return l.store.write(ctx, "storing an imported grant", func(ctx context.Context, tx querier) error { return l.finishImportIn(ctx, tx, r, end) })
+	}
+	err := finish(ctx)
+	if errors.Is(err, ErrUnavailable) {
+		l.store.commitLater(l.Grant.ID, finish)
+	}
+	return err
+}
+
+func (l *Lease) finishImportIn(ctx context.Context, tx querier, r *delegation.ConsentResult, end importEnd) error {
+	s := l.store
+	g, err := s.byID(ctx, tx, l.Grant.ID)
+	switch {
+	case err != nil:
+		return err
+	case g.Version == l.Grant.Version:
+	case g.Tokens.Access.Equal(r.Tokens.Access) && g.Tokens.Refresh.Equal(r.Tokens.Refresh):
+		return nil // it was committed, and the word of that was lost
+	default:
+		return ErrReplaced
+	}
+	g.Tokens = r.Tokens
+	if r.Label != "" {
+		g.Label = r.Label
+	}
+	if r.Scopes != nil {
+		g.Scopes = r.Scopes
+	}
+	switch end {
+	case importUsed:
+		g.resume()
+	case importUnverified:
+	case importOther:
+		g.Account, g.State, g.SuspendCause = r.Account, Retired, ""
+		if err := s.refuseImport(ctx, tx, g.ID, reasonOtherAccount); err != nil {
+			return err
+		}
+	}
+	if g.Changed, err = s.now(ctx, tx); err != nil {
+		return err
+	}
+	return s.replace(ctx, tx, g, credentialChanged)
+}
