@@ -138,11 +138,10 @@ func (v *connectRequest) completeFlow(cookie *consent.Cookie, state string, quer
 // request, and has other machines drop what they know of the person. first reports
 // that it has.
 func (v *connectRequest) recordCompleted(first bool, err error) {
-	if !first {
-		return
+	if first {
+		v.provider.recordConsent(outcomeEvent(err), actorUser, v.source.name, v.owner)
+		v.purgePerson(v.owner)
 	}
-	v.provider.recordConsent(outcomeEvent(err), actorUser, v.source.name, v.owner)
-	v.purgePerson(v.owner)
 }
 
 // endsFlow reports whether an error says that a flow has led, or can lead, to

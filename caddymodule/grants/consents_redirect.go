@@ -5,7 +5,6 @@ package grants
 import (
 	"context"
 	"errors"
-	"net/url"
 	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
@@ -24,24 +23,28 @@ type returned struct {
 
 // redeemReturn redeems the code of a redirect. The error is [delegation.ErrPending] for
 // a vendor that is slower than a browser should wait: the code is spent by then, so
-// the exchange goes on without the browser, and late is called with its outcome. So it is
+// the exchange goes on without the browser, and r.Late is called with its outcome. So it is
 // for a browser that has left, and the error is that of ctx.
-func (c *Consents) redeemReturn(ctx context.Context, claim Claim, query url.Values, late func(first bool, err error)) (*redemption, error) {
+func (c *Consents) redeemReturn(ctx context.Context, claim Claim, r ReturnRequest) (*redemption, error) {
 	came, left := make(chan returned), make(chan struct{})
 	background.Go("redeeming a code", func() {
-		done, err := c.redeemOnce(delegation.Detach(ctx), claim, query)
+		done, err := c.redeemOnce(delegation.Detach(ctx), claim, r.Query)
 		select {
 		case came <- returned{done, err}:
 		case <-left:
-			reportLate(done, err, late)
+			reportLate(done, err, r.Late)
 		}
 	})
-	patience := time.NewTimer(c.o.Patience)
-	defer patience.Stop()
+	var patience <-chan time.Time
+	if !r.untilEnd {
+		timer := time.NewTimer(c.o.Patience)
+		defer timer.Stop()
+		patience = timer.C
+	}
 	select {
-	case r := <-came:
-		return r.done, r.err
-	case <-patience.C:
+	case result := <-came:
+		return result.done, result.err
+	case <-patience:
 		close(left)
 		return nil, delegation.ErrPending
 	case <-ctx.Done():

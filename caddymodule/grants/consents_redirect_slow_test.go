@@ -84,3 +84,23 @@ func TestRedirectSlow(t *testing.T) {
 		}
 	})
 }
+
+// TestRedirectSlowOfApp protects the user of an app whose vendor is slow: without the
+// handle, which there is only at the end, the app could not end the flow.
+func TestRedirectSlowOfApp(t *testing.T) {
+	each(t, func(t *testing.T, at Options) {
+		d := newDesk(t, at, "redirect")
+		d.o.Patience = time.Nanosecond
+		f := d.ticket("alice")
+		if refused := d.opens(f, "the-browser-of-the-app-0123456789"); refused != "" {
+			t.Fatal(refused)
+		}
+		handle, refused := d.handle(f, "the-browser-of-the-app-0123456789", withCode("1-a"))
+		if refused != "" || handle == "" {
+			t.Fatalf("%q %s", handle, refused)
+		}
+		if first, err := d.Finish(t.Context(), person("alice"), handle); !first || err != nil || d.account("alice") != "1" {
+			t.Errorf("%t %v, alice is %q", first, err, d.account("alice"))
+		}
+	})
+}

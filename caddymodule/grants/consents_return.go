@@ -27,6 +27,10 @@ type ReturnRequest struct {
 	// platform answers after the browser was sent on. It may be called after the request
 	// has ended. Nil: nobody is told.
 	Late func(first bool, err error)
+
+	// untilEnd has the browser wait for as long as the exchange takes: at its end it has
+	// something to take along.
+	untilEnd bool
 }
 
 // HandleReturn ends a consent flow in the browser that comes back. first reports
@@ -57,7 +61,7 @@ func (c *Consents) HandleReturn(ctx context.Context, r ReturnRequest) (first boo
 	}
 	done, err := c.redeemReturn(ctx, Claim{
 		Owner: c.owner(r.Person), StateToken: r.State, BrowserToken: r.BrowserToken, AnyBrowser: r.AnyBrowser, OneTimeToken: token,
-	}, r.Query, r.Late)
+	}, r)
 	switch {
 	case err != nil:
 		return false, err

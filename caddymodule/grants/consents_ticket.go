@@ -48,7 +48,7 @@ func (c *Consents) AppOfFlow(ctx context.Context, r ReturnRequest) string {
 // has begun, and its user ends the flow. The error is that of
 // [Consents.HandleReturn], never [delegation.ErrPending].
 func (c *Consents) HandleAppReturn(ctx context.Context, r ReturnRequest) (handle delegation.Secret, err error) {
-	r.Person = delegation.Person{}
+	r.Person, r.untilEnd = delegation.Person{}, true
 	// A page that is loaded again has redeemed before, and completes nothing because
 	// nobody is signed in.
 	if _, err = c.HandleReturn(ctx, r); !errors.Is(err, delegation.ErrPending) && !errors.Is(err, delegation.ErrForeignFlow) {
