@@ -91,8 +91,9 @@ func appendSegments(all []string, escaped string) []string {
 			plain = once
 		}
 	}
-	rest, more := strings.ReplaceAll(plain, `\`, "/"), true
-	for segment := ""; more; {
+	rest := strings.ReplaceAll(plain, `\`, "/")
+	for more := true; more; {
+		var segment string
 		segment, rest, more = strings.Cut(rest, "/")
 		segment, _, _ = strings.Cut(segment, ";")
 		if segment != "" {
