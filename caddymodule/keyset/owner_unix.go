@@ -18,6 +18,12 @@ func keepOwner(f *os.File, old fs.FileInfo) error {
 	if !ok {
 		return nil
 	}
+	// No system call where nothing changes: a service's sandbox may deny it.
+	if created, err := f.Stat(); err == nil {
+		if now, ok := created.Sys().(*syscall.Stat_t); ok && now.Uid == stat.Uid && now.Gid == stat.Gid {
+			return nil
+		}
+	}
 	if err := f.Chown(int(stat.Uid), int(stat.Gid)); err != nil {
 		return fmt.Errorf("keeping the owner, rotate as that user or as root: %w", err)
 	}
