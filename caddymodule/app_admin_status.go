@@ -39,7 +39,7 @@ func (adminAPI) status(w http.ResponseWriter, r *http.Request) error {
 	s := status.Status{
 		Providers:    make(map[string]status.Provider),
 		Grants:       app.grantsStatus(r.Context()),
-		Files:        app.files.status(),
+		Files:        app.filesStatus(),
 		Certificates: app.certificates(),
 	}
 	for name, p := range app.providers {

@@ -76,10 +76,14 @@ func (f *settingFiles) walk(name string, value any) {
 	}
 }
 
-// status looks at the files.
-func (f settingFiles) status() (all []status.File) {
-	for _, of := range f {
+// filesStatus looks at the files, and at the keyset that was made beside the grants'
+// SQLite database: without it nobody's grant opens.
+func (a *App) filesStatus() (all []status.File) {
+	for _, of := range a.files {
 		all = append(all, of.status())
+	}
+	if o, err := a.Grants.options(); a.Keyset == "" && err == nil && o.File != "" && a.grantStore.IsOpen() {
+		all = append(all, settingFile{"keyset", keysetFile(o.File), false}.status())
 	}
 	return all
 }

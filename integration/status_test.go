@@ -102,6 +102,18 @@ func TestStatusOfTheDatabase(t *testing.T) {
 	contains(t, statusOf(t, c.Stack, false), "✗ database ", ", since 20")
 }
 
+// TestStatusOfTheKeyset protects who has no keyset of their own from a backup without
+// the one that was made: it is among the files, and missed when it is gone.
+func TestStatusOfTheKeyset(t *testing.T) {
+	c := startMydex(t, "", "")
+	file := filepath.Join(c.Dir, "grants", "keyset.json")
+	contains(t, statusOf(t, c.Stack, true), "✓ keyset             "+file+", changed 0 hours ago\n")
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, statusOf(t, c.Stack, false), "✗ keyset             there is no such file any more\n")
+}
+
 // TestStatusOfRedis protects operators of several machines: users notice nothing of
 // it, and so the status has to say it.
 func TestStatusOfRedis(t *testing.T) {
