@@ -49,7 +49,7 @@ func (l *checkedConfig) checkCallback(ctx context.Context, p *placedHandler) del
 		return delegation.Finding{Detail: "it has none: the platform cannot tell that anybody has consented; add callback"}
 	}
 	where := c.baseURL.String() + "/callback/…"
-	res, unreachable := c.postUnknown(ctx, callbackPath+"/"+segment, where)
+	res, unreachable := c.sendUnknown(ctx, http.MethodPost, callbackPath+"/"+segment, where)
 	if res == nil {
 		return unreachable
 	}
@@ -69,11 +69,11 @@ func (l *checkedConfig) loadConnect(p *placedHandler) (*Connect, error) {
 	return module.(*Connect), nil
 }
 
-// postUnknown posts to a path of delegate_connect, by the address that others call
-// it at, with nothing that a session or a platform would show itself by. where is
+// sendUnknown sends a request to a path of delegate_connect, by the address that others
+// call it at, with nothing that a session or a platform would show itself by. where is
 // the address for findings. Without an answer it returns why.
-func (c *Connect) postUnknown(ctx context.Context, path, where string) (*unknownAnswer, delegation.Finding) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.baseURL.String()+path, strings.NewReader("{}"))
+func (c *Connect) sendUnknown(ctx context.Context, method, path, where string) (*unknownAnswer, delegation.Finding) {
+	req, err := http.NewRequestWithContext(ctx, method, c.baseURL.String()+path, strings.NewReader("{}"))
 	if err != nil {
 		return nil, delegation.Finding{Detail: "its url makes no address"}
 	}
@@ -90,7 +90,7 @@ func (c *Connect) postUnknown(ctx context.Context, path, where string) (*unknown
 	return &unknownAnswer{res.StatusCode, res.Header}, delegation.Finding{}
 }
 
-// unknownAnswer is an answer to [Connect.postUnknown], without its body.
+// unknownAnswer is an answer to [Connect.sendUnknown], without its body.
 type unknownAnswer struct {
 	status int
 	header http.Header

@@ -221,3 +221,22 @@ func TestSourcesTicketSecrets(t *testing.T) {
 		}
 	}
 }
+
+// TestSourcesTicketCaught protects users of apps from an authenticator that answers the
+// browser in which they open a ticket: check opens one as that does, and says so.
+func TestSourcesTicketCaught(t *testing.T) {
+	c := startSources(t, "", "")
+	for _, setting := range []string{thenNative, "cross_device"} {
+		text := c.caddyfileOf("", setting)
+		load(t, c.Stack, text)
+		contains(t, checks(t, c.Stack, text, true), "✓ go                 study: "+c.URL()+"/connect/go/… is answered by delegate_connect")
+		text = strings.Replace(text, "@none status 401\n\t\t\thandle_response @none {\n\t\t\t}", "", 1)
+		load(t, c.Stack, text)
+		contains(t, checks(t, c.Stack, text, false), "✗ go                 study: "+c.URL()+"/connect/go/… is not answered by delegate_connect, but with status 401", "write `not path /go/*` in the matcher")
+	}
+	text := c.caddyfileOf("", "")
+	load(t, c.Stack, text)
+	if said := checks(t, c.Stack, text, true); strings.Contains(said, "/go/") {
+		t.Errorf("tickets that there are not: %s", said)
+	}
+}

@@ -127,7 +127,7 @@ func (s *Store) IssueHandle(ctx context.Context, ret Return) (delegation.Secret,
 }
 
 // flowOfHandle returns the flow of an app's handle. The error is [ErrForeignFlow]
-// unless the person who is signed in in the app has begun it: an attacker could
+// unless the person whose session the app has, has begun it: an attacker could
 // otherwise have a victim's app end the attacker's flow, or the reverse.
 func (s *Store) flowOfHandle(ctx context.Context, db querier, ret Return) (*storedFlow, error) {
 	f, err := s.queryFlow(ctx, db, "SELECT "+flowColumns+" FROM journeys WHERE provider = ", ret.Provider, " AND source = ", ret.Source,

@@ -58,15 +58,6 @@ test('the page of the docs does what it says', async () => {
 	await person.page.waitForURL(`${app}/connect/`)
 })
 
-test('the page that closes itself does so', async () => {
-	const person = await enter()
-	const popup = await open(person)
-	await connect(popup, 'City lab')
-	await popup.goto(`${app}/connect/closing?source=city_lab`).catch(() => {}) // it is closed before it has loaded
-	assert.equal((await ends(person.page))[0][0], 'finish')
-	await closed(popup)
-})
-
 test('who leaves without connecting closes the popup', async () => {
 	const person = await enter()
 	const popup = await open(person)
