@@ -5,6 +5,7 @@ package integration
 import (
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
