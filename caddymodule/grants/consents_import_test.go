@@ -98,19 +98,23 @@ func (r *importRig) importsAgain(i *delegation.GrantImport, again bool, want Imp
 }
 
 // TestImport protects the refresh tokens of a team's own table: each is spent once,
-// however many import the same lines on several machines, and however often.
+// however many import the same lines on several machines, and however often. IMPORTS=10000
+// has it do as many.
 func TestImport(t *testing.T) {
+	people := numberOf(t, "IMPORTS", 20)
 	each(t, func(t *testing.T, at Options) {
-		const people, machines = 20, 2
+		const machines = 2
 		v := newImporter(false)
 		rigs := []*importRig{newImportRig(t, at, v), newImportRig(t, at, v)}
 		for range 2 {
+			began := time.Now()
 			crowd(people*machines, func(n int) {
 				who := fmt.Sprintf("user-%d", n/machines)
 				if got, err := rigs[n%machines].Import(t.Context(), v.lineOf(who), false); err != nil || got != Imported && got != ImportedBefore {
 					t.Errorf("%s: %q, %v", who, got, err)
 				}
 			})
+			t.Logf("%d lines: %v", people, time.Since(began).Round(time.Millisecond))
 		}
 		for n := range people {
 			who := fmt.Sprintf("user-%d", n)

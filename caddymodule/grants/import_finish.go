@@ -29,8 +29,12 @@ const reasonOtherAccount = "other_account"
 // grant was deleted, [ErrDamaged], or [ErrUnavailable]: then the answer is kept in
 // memory, and stored as soon as the database takes it.
 func (l *Lease) FinishImport(ctx context.Context, r *delegation.ConsentResult, end importEnd) error {
+	write := l.store.writeRow
+	if end == importOther { // the grant is not in use any more
+		write = l.store.write
+	}
 	finish := func(ctx context.Context) error {
-		return l.store.write(ctx, "storing an imported grant", func(ctx context.Context, tx querier) error { return l.finishImportIn(ctx, tx, r, end) })
+		return write(ctx, "storing an imported grant", func(ctx context.Context, tx querier) error { return l.finishImportIn(ctx, tx, r, end) })
 	}
 	err := finish(ctx)
 	if errors.Is(err, ErrUnavailable) {
