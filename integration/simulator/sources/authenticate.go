@@ -114,7 +114,9 @@ func (c *call) checkAssertion(compact, id string) (Client, *tokenError) {
 		return Client{}, wrongClient("the assertion is not signed by the client's key")
 	}
 	exp := time.UnixMilli(int64(1000 * claims.Exp))
-	endpoint := control.Base(c.Request) + c.path
+	// The token endpoint names the server, wherever the client proves who it is: also at
+	// the revocation endpoint (RFC 7523 section 3).
+	endpoint := control.Base(c.Request) + c.settings.Paths.Token
 	switch {
 	case claims.Aud != endpoint:
 		return Client{}, wrongClient("aud is not " + endpoint)
