@@ -91,8 +91,10 @@ func (p *provider) try(ctx context.Context, c *command.CheckOptions, policies []
 func (p *provider) checkAccounts(d *delegation.Delegation, tell func(delegation.Finding)) {
 	for _, s := range p.sources {
 		if s.NoAccount && (d == nil || d.Source == "" || d.Source == s.Name) {
-			tell(delegation.Finding{Step: s.Name + " account", OK: true, Warning: true,
-				Detail: "nothing says whose account was connected: two users may connect the same one, and somebody who connects again may bring another; add a line `account` if the vendor says it anywhere"})
+			tell(delegation.Finding{
+				Step: s.Name + " account", OK: true, Warning: true,
+				Detail: "nothing says whose account was connected: two users may connect the same one, and somebody who connects again may bring another; add a line `account` if the vendor says it anywhere",
+			})
 		}
 	}
 }
