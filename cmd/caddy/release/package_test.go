@@ -51,8 +51,11 @@ func TestPackage(t *testing.T) {
 	t.Cleanup(s.Close)
 	site := fmt.Sprintf("http://127.0.0.1:%d", privilegedPort(t))
 	configuration := strings.NewReplacer(
-		"scopes ", "base_url "+s.PlatformURL+"\n\t\t\tscopes ", "app.internal:3000", s.AppAddr, "app.example.org {", site+" {",
+		"scopes ", "base_url "+s.PlatformURL+"\n\t\t\tscopes ", "app.example.org {", site+" {",
+		"\tdelegate {\n", "\tdelegate {\n"+consentProvider,
+		"\thandle {", consentSite+"\thandle {",
 	).Replace(pageConfiguration(t))
+	configuration = strings.ReplaceAll(configuration, "app.internal:3000", s.AppAddr)
 	caddyfile := filepath.Join(m.root, "etc/caddy/Caddyfile")
 	write(t, caddyfile, configuration)
 	write(t, filepath.Join(m.root, "etc/caddy/credentials/mydatahelps.pem"), read(t, s.KeyFile))
@@ -60,24 +63,26 @@ func TestPackage(t *testing.T) {
 	session := s.App.SignIn(stack.Alice.Identifier, time.Time{})
 
 	stop := m.start(environment...)
-	get(t, site+"/mdh/api/v1/delegated/participant", session, `"participantIdentifier":"alice"`)
+	get(t, site+"/mydex/", session, http.StatusForbidden, `"consent_required"`) // which the database has said
+	get(t, site+"/mdh/api/v1/delegated/participant", session, http.StatusOK, `"participantIdentifier":"alice"`)
 	write(t, caddyfile, strings.Replace(configuration, "\thandle {", "\thandle /reloaded {\n\t\trespond yes\n\t}\n\thandle {", 1))
 	if out, err := m.command("ExecReload").CombinedOutput(); err != nil {
 		t.Errorf("the reload: %v\n%s", err, out)
 	}
-	get(t, site+"/reloaded", session, "yes")
+	get(t, site+"/reloaded", session, http.StatusOK, "yes")
 	stop()
 
-	state := read(t, filepath.Join(m.root, "var/lib/caddy/.config/caddy/autosave.json"))
+	database := filepath.Join(m.root, "var/lib/caddy/.local/share/caddy/delegate/grants.db")
+	state := read(t, database)
 	install(m, later(t, deb))
 	if got := read(t, caddyfile); !strings.Contains(got, "/reloaded") {
 		t.Error("the upgrade has replaced the Caddyfile")
 	}
-	if got := read(t, filepath.Join(m.root, "var/lib/caddy/.config/caddy/autosave.json")); got != state {
+	if read(t, database) != state {
 		t.Error("the upgrade has changed the state")
 	}
 	stop = m.start(environment...)
-	get(t, site+"/mdh/api/v1/delegated/participant", session, `"participantIdentifier":"alice"`)
+	get(t, site+"/mdh/api/v1/delegated/participant", session, http.StatusOK, `"participantIdentifier":"alice"`)
 	stop()
 
 	for _, name := range []string{"filtered", "package.deb"} {
@@ -88,6 +93,32 @@ func TestPackage(t *testing.T) {
 	m.run("dpkg", "--purge", "caddy-delegate")
 	m.left(before, `^/etc/caddy(/credentials.*)?$|^/var/lib/caddy`)
 }
+
+// A provider that keeps grants, by default in a database below the state, and a site
+// that asks for one.
+const (
+	consentProvider = `
+		provider mydex {
+			environment sandbox
+			client_id 1
+			client_secret 0123456789abcdef
+			connection_nid 1
+			connection_token 0123456789abcdef
+			scopes mydex:pdx
+		}
+`
+	consentSite = `
+	handle_path /mydex/* {
+		forward_auth app.internal:3000 {
+			uri /auth
+		}
+		delegate_proxy mydex {
+			subject {rp.header.Remote-User}
+			allow GET /
+		}
+	}
+`
+)
 
 // install installs a package, and the program that TestFilteredProcess is part of.
 func install(m machine, deb string) {
@@ -136,7 +167,8 @@ func pageConfiguration(t *testing.T) string {
 	return block[1]
 }
 
-func get(t *testing.T, url, session, want string) {
+// get fails unless a page has the status and, in its body, the text.
+func get(t *testing.T, url, session string, status int, want string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	if err != nil {
@@ -149,7 +181,7 @@ func get(t *testing.T, url, session, want string) {
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK || !strings.Contains(string(body), want) {
+	if err != nil || resp.StatusCode != status || !strings.Contains(string(body), want) {
 		t.Errorf("%s: %s, %v\n%s", url, resp.Status, err, body)
 	}
 }

@@ -97,6 +97,11 @@ func (m machine) start(environment ...string) (stop func()) {
 	}
 	defer log.Close()
 	cmd.Stdout, cmd.Stderr = log, log
+	m.t.Cleanup(func() {
+		if m.t.Failed() {
+			m.t.Logf("the service's log:\n%s", read(m.t, log.Name()))
+		}
+	})
 	if err := cmd.Start(); err != nil {
 		m.t.Fatal(err)
 	}
