@@ -75,8 +75,8 @@ func (c *Consents) nobodyReturns(r ReturnRequest) Return {
 // errNoHandle is the refusal of a handle, or of a flow that is to give one out.
 var errNoHandle = delegation.Refuse(delegation.FlowExpired, errors.New("there is no consent flow to end: its handle has been used, or it has expired"))
 
-// Finish ends the flow of an app's handle, for the person who is signed in in the
-// app. first and err are those of [Consents.HandleReturn]; the error is flow_expired
+// Finish ends the flow of an app's handle, for the person whose session the
+// app has. first and err are those of [Consents.HandleReturn]; the error is flow_expired
 // for a handle that was used or is too old.
 func (c *Consents) Finish(ctx context.Context, person delegation.Person, handle string) (first bool, err error) {
 	store, err := c.store(ctx)

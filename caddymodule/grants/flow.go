@@ -75,7 +75,7 @@ type Flow struct {
 	// sealed until the flow has ended.
 	Page, User string
 	// Then is the address of an app that gets the browser back, with a handle, see
-	// [Store.IssueHandle]: the owner is not signed in in that browser. Empty: the flow
+	// [Store.IssueHandle]: that browser need not have the owner. Empty: the flow
 	// ends in it. Only with a ticket of [FlowRedirect].
 	Then string
 	// Scopes are those that were asked for, ReturnURL is where the browser was to
