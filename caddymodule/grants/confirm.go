@@ -141,7 +141,7 @@ func (s *Store) askOwner(ctx context.Context, tx querier, f *storedFlow) (outcom
 		return ErrConflict, nil
 	}
 	f.state, f.claimUntil = flowConfirm, f.judged.Add(confirmLifetime)
-	f.secret = storedSecret{} // nobody redeems in it any more
+	f.secret = storedSecret{Ends: f.secret.Ends} // nobody redeems in it any more, but the grant has to end
 	return ErrConfirm, nil
 }
 
