@@ -4,6 +4,7 @@ package grants
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
@@ -95,6 +96,41 @@ func TestWaitingTwice(t *testing.T) {
 		d.housekeeps()
 		if got := vendor.toldWith(); got != "access-of-2" || d.account("alice") != "1" {
 			t.Errorf("not decided on: told with %q, acts as %q", got, d.account("alice"))
+		}
+	})
+}
+
+// TestWaitingDecidedByOperator protects people from staying known to a vendor by an account
+// that waited for them when an operator decided about the one that was connected.
+func TestWaitingDecidedByOperator(t *testing.T) {
+	each(t, func(t *testing.T, at Options) {
+		for name, c := range map[string]struct {
+			decide func(s *Store, id string) error
+			told   string
+		}{
+			"deletes":  {func(s *Store, id string) error { return s.Delete(t.Context(), id, "root") }, "access-of-1 access-of-2"},
+			"releases": {func(s *Store, id string) error { return s.Release(t.Context(), id, "root") }, "access-of-2"},
+		} {
+			d, vendor := newSourceDesk(t, at)
+			if _, err := d.comes("alice", "1"); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := d.comes("alice", "2"); !errors.Is(err, delegation.ErrConfirm) {
+				t.Fatal(err)
+			}
+			g, err := d.store.Find(t.Context(), d.owner(person("alice")))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want(t, name, c.decide(d.store, g.ID), nil)
+			d.housekeeps()
+			slices.Sort(vendor.told)
+			if got := vendor.toldWith(); got != c.told {
+				t.Errorf("%s: told with %q", name, got)
+			}
+			if _, err := d.leaves("alice"); err != nil {
+				t.Error(err)
+			}
 		}
 	})
 }
