@@ -115,7 +115,10 @@ func (c *Consents) revokeDue(ctx context.Context, store *Store) error {
 		}
 	}
 	all, err := store.leaseRevocations(ctx, c.o.Provider, c.o.Source, housekeepingBatch, housekeepingTerm)
-	inParallel(ctx, all, func(r *Revocation) { _ = c.revoke(ctx, store, r) }) // it is told of by c.o.Revoked
+	// What has been begun is finished: a refresh that is broken off has spent the token by
+	// which the platform is told.
+	begun := delegation.Detach(ctx)
+	inParallel(ctx, all, func(r *Revocation) { _ = c.revoke(begun, store, r) }) // it is told of by c.o.Revoked
 	return err
 }
 
