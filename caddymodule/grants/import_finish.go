@@ -33,8 +33,13 @@ func (l *Lease) FinishImport(ctx context.Context, r *delegation.ConsentResult, e
 	if end == importOther { // the grant is not in use any more
 		write = l.store.write
 	}
+	const operation = "storing an imported grant"
 	finish := func(ctx context.Context) error {
-		return write(ctx, "storing an imported grant", func(ctx context.Context, tx querier) error { return l.finishImportIn(ctx, tx, r, end) })
+		err := write(ctx, operation, func(ctx context.Context, tx querier) error { return l.finishImportIn(ctx, tx, r, end) })
+		if errors.Is(err, ErrNotFound) && l.Grant.Client != "" {
+			err = l.queueLate(ctx, operation, r.Tokens)
+		}
+		return err
 	}
 	err := finish(ctx)
 	if errors.Is(err, ErrUnavailable) {

@@ -46,8 +46,13 @@ func (l *Lease) rotate(ctx context.Context, tokens delegation.GrantTokens, scope
 	if !errors.Is(err, ErrNotFound) || l.Grant.Client == "" {
 		return g, err
 	}
-	// Its owner has left meanwhile. What the platform has issued for it is not used, and
-	// stands there until the platform is told.
+	return nil, l.queueLate(ctx, operation, tokens)
+}
+
+// queueLate keeps what the platform has issued for a grant whose owner has left meanwhile:
+// it is not used, and stands there until the platform is told. The error is
+// [ErrNotFound] then.
+func (l *Lease) queueLate(ctx context.Context, operation string, tokens delegation.GrantTokens) error {
 	if err := l.store.write(ctx, operation, func(ctx context.Context, tx querier) error {
 		ended := *l.Grant
 		if tokens.Refresh.Reveal() == "" {
@@ -56,9 +61,9 @@ func (l *Lease) rotate(ctx context.Context, tokens delegation.GrantTokens, scope
 		ended.Tokens = tokens
 		return l.store.queueRevocation(ctx, tx, &ended)
 	}); err != nil {
-		return nil, err
+		return err
 	}
-	return nil, ErrNotFound
+	return ErrNotFound
 }
 
 // rotateIn is [Lease.Rotate] within a transaction.
