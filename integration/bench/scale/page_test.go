@@ -14,7 +14,7 @@ import (
 const page = "../../../caddymodule/docs/scale.md"
 
 // measured are the figures of the page.
-var measured = Cost{Call: 132e-6, First: 500e-6, Token: 1777, Redis: 12, Idle: 4, Slots: 16, Mint: 0.05}
+var measured = Cost{Call: 132e-6, First: 672e-6, Token: 1777, Redis: 12, Idle: 4, Slots: 16, Mint: 0.05}
 
 // app is how people use the app in the page's table.
 func app(people int) Use {
