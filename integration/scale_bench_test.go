@@ -55,7 +55,7 @@ func BenchmarkMachine(b *testing.B) {
 			for n := range b.N {
 				m.want(name, sessions[n%people(b.N)], http.StatusOK)
 			}
-			b.ReportMetric(float64((m.cpu() - before).Microseconds())/float64(b.N), "cpu-µs/op")
+			b.ReportMetric(float64((m.cpu()-before).Microseconds())/float64(b.N), "cpu-µs/op")
 		})
 	}
 }
