@@ -27,7 +27,7 @@ func TestRedisLoad(t *testing.T) {
 	a.shares()
 	b.shares()
 	commands := func() (n int) {
-		for _, line := range strings.Split(redis.do("INFO", "stats"), "\n") {
+		for line := range strings.SplitSeq(redis.do("INFO", "stats"), "\n") {
 			_, _ = fmt.Sscanf(line, "total_commands_processed:%d", &n)
 		}
 		return n
