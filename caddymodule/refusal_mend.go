@@ -10,7 +10,7 @@ var mends = map[delegation.Code]string{
 	delegation.SessionRequired:      "nobody is signed in by what the directive reads: with app_session have a credential judged by `caddy delegate session`; otherwise compare subject with what the authenticator sets, and with the headers that the auth server sends",
 	delegation.SessionUnavailable:   "who vouches for sessions does not answer: see cause, and the app_session steps of `caddy delegate check`",
 	delegation.CrossOrigin:          "pages of another origin call: name it in trusted_origins, if it is yours",
-	delegation.RouteDenied:          "see cause; mostly no allow line covers what is asked for: lines are compared with the path that handle_path leaves",
+	delegation.RouteDenied:          "no allow line covers what is asked for: lines are compared with the path that handle_path leaves; at delegate_connect see cause",
 	delegation.MethodNotAllowed:     "allow lines cover the path, but not the method",
 	delegation.ParticipantUnknown:   "no user is found as a participant: compare the way of finding them (participant_identifier, participant_id, participant_field) with what the subject is",
 	delegation.ParticipantAmbiguous: "more than one participant has each value: participant_field names a field that is no identifier",
