@@ -72,7 +72,7 @@ func (c *Consents) Import(ctx context.Context, i *delegation.GrantImport, again 
 		return "", err
 	}
 	g := &Grant{
-		Owner: c.owner(i.Person), Account: read.Account, Label: read.Label, Scopes: read.Scopes, Vendor: c.o.Vendor, Secret: read.Secret, Tokens: read.Tokens,
+		Owner: c.owner(i.Person), Account: read.Account, Label: read.Label, Scopes: read.Scopes, Vendor: c.o.Vendor, Client: c.o.Client, Secret: read.Secret, Tokens: read.Tokens,
 	}
 	purpose := LeaseProbe
 	if i.Refresh.Reveal() != "" {
