@@ -84,7 +84,7 @@ prometheus:
 
 buildah:
 	@$(call debian,buildah,buildah)
-	@$(call debian,busybox,busybox-static)
+	@test -x /bin/busybox && ! ldd /bin/busybox >/dev/null 2>&1 || { $(call debian,busybox-static,busybox-static) } # it runs without a libc
 
 # debian installs packages unless there is the command.
 debian = command -v $(1) >/dev/null || { \
