@@ -22,7 +22,7 @@ race: $(MODULES) chromium redis postgres pgbouncer sqlite prometheus ## run the 
 	go test -race -timeout 30m $$(go list ./... | grep -v /$(BROWSER)$$)
 
 lint: ## run the linter
-	$(TOOL) golangci-lint run ./...
+	$(TOOL) golangci-lint run --allow-parallel-runners ./...
 
 build: ## build ./caddy with the modules compiled in
 	CGO_ENABLED=0 go build -trimpath -tags nobadger,nomysql,nopgx -ldflags '-s -w' -o caddy ./cmd/caddy
@@ -84,7 +84,7 @@ prometheus:
 
 buildah:
 	@$(call debian,buildah,buildah)
-	@$(call debian,busybox,busybox-static)
+	@test -x /bin/busybox && ! ldd /bin/busybox >/dev/null 2>&1 || { $(call debian,busybox-static,busybox-static) } # it runs without a libc
 
 # debian installs packages unless there is the command.
 debian = command -v $(1) >/dev/null || { \

@@ -106,13 +106,14 @@ func (f settingFile) status() status.File {
 	case err != nil:
 		s.Cause = "it cannot be read any more"
 	case f.authorities:
-		s.Ends = firstEnd(f.file)
+		s.Ends = lastEnd(f.file)
 	}
 	return s
 }
 
-// firstEnd is when the first certificate of a PEM file ends; zero without any.
-func firstEnd(file string) (ends time.Time) {
+// lastEnd is when the last certificate of a PEM file ends; zero without any. An old one
+// that has ended beside its successor does no harm.
+func lastEnd(file string) (ends time.Time) {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return ends
@@ -122,7 +123,7 @@ func firstEnd(file string) (ends time.Time) {
 		if block, rest = pem.Decode(rest); block == nil {
 			return ends
 		}
-		if c, err := x509.ParseCertificate(block.Bytes); err == nil && (ends.IsZero() || c.NotAfter.Before(ends)) {
+		if c, err := x509.ParseCertificate(block.Bytes); err == nil && c.NotAfter.After(ends) {
 			ends = c.NotAfter
 		}
 	}

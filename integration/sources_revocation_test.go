@@ -75,6 +75,11 @@ func TestSourcesEnds(t *testing.T) {
 		study.set(value)
 		isCode(t, b.do(http.MethodPost, "/connect/start/city_lab", ""), want.status, want.code)
 	}
+	if out, err := why(t, c.Stack, "--last", "50"); err != nil {
+		t.Error(err)
+	} else { // an operator is not sent to the policy alone, nor to rewrites
+		contains(t, out, "sessions without the time that `ends` names", "at delegate_connect see cause")
+	}
 	study.set(time.Now().Add(time.Hour).Format(time.RFC3339))
 	c.connects(b, "city_lab", c.city, 1)
 	if a := b.do(http.MethodGet, cityMeasurements, ""); a.StatusCode != http.StatusOK {

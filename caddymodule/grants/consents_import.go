@@ -21,7 +21,8 @@ const (
 	// ImportKept is that the person has connected already: that grant stays, and
 	// nothing was sent.
 	ImportKept ImportResult = "connected already"
-	// ImportConflict is that another person has the account, or the token.
+	// ImportConflict is that another person has the account, or the token; or that the
+	// import of another token of the person is not over.
 	ImportConflict ImportResult = "conflict"
 	// ImportRefused is that the vendor does not accept the token, ImportRefusedBefore
 	// that it did not when it was tried before: it was not sent again.
@@ -111,7 +112,7 @@ func resultOfBegin(err error) (ImportResult, error) {
 		return ImportedBefore, nil
 	case errors.Is(err, ErrHasGrant):
 		return ImportKept, nil
-	case errors.Is(err, ErrConflict), errors.Is(err, ErrImportedForOther):
+	case errors.Is(err, ErrConflict), errors.Is(err, ErrImportedForOther), errors.Is(err, ErrImportUnfinished):
 		return ImportConflict, err
 	case isEnded && ended.Reason == reasonOtherAccount:
 		return ImportOtherAccount, errOtherAccountBefore

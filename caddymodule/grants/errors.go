@@ -61,7 +61,7 @@ func (s *Store) unavailable(operation string, err error) error {
 
 // decisive are the errors by which callers decide, as far as a transaction returns
 // them.
-var decisive = []error{ErrNotFound, ErrPending, ErrForeignFlow, ErrConflict, ErrLeased, ErrReplaced, ErrImported, ErrImportedForOther, ErrHasGrant, ErrDamaged, ErrUnavailable}
+var decisive = []error{ErrNotFound, ErrPending, ErrForeignFlow, ErrConflict, ErrLeased, ErrReplaced, ErrImported, ErrImportedForOther, ErrHasGrant, ErrImportUnfinished, ErrDamaged, ErrUnavailable}
 
 // isStoreError tells whether an error is one of this package's.
 func isStoreError(err error) bool {

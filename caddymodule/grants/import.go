@@ -20,6 +20,9 @@ var (
 	ErrImportedForOther = errors.New("grants: the token was imported for another person")
 	// ErrHasGrant is that the owner has a grant in use, which an import does not touch.
 	ErrHasGrant = errors.New("grants: the person has connected already")
+	// ErrImportUnfinished is that the import of another token of the owner was begun and
+	// is not over, such as after a process that was killed.
+	ErrImportUnfinished = errors.New("grants: another token of the person was begun to be imported, and that is not over: import that one again first, or delete the grant")
 )
 
 const (
@@ -36,16 +39,17 @@ const (
 // BeginImport writes the grant of another program, suspended and with the token that
 // will tell whether the platform accepts it, and remembers that token. So whoever comes
 // after a process that was killed finds how far it had got: the unfinished grant is
-// returned again. again has a token tried that was refused before. The error is
-// [ErrImported], [ErrImportedForOther], [ErrHasGrant], [ErrConflict], an [EndedError],
-// [ErrDamaged] or [ErrUnavailable].
+// returned again. again has a token tried that was refused before, but no
+// other that led to nothing: it is spent. The error is [ErrImported],
+// [ErrImportedForOther], [ErrHasGrant], [ErrImportUnfinished], [ErrConflict], an
+// [EndedError], [ErrDamaged] or [ErrUnavailable].
 func (s *Store) BeginImport(ctx context.Context, g *Grant, token delegation.Secret, again bool) (begun *Grant, err error) {
 	err = s.write(ctx, "beginning an import", func(ctx context.Context, tx querier) error {
 		names := s.keys.Names("imported token", token.Reveal())
 		var id, refused string
 		err := s.queryRow(ctx, tx, func(row scanner) error { return row.Scan(&id, &refused) }, "SELECT flow, refused FROM redeemed WHERE token IN ", names, "")
 		switch {
-		case err == nil && refused != "" && again:
+		case err == nil && refused == reasonRefused && again:
 			if err := s.forgetImport(ctx, tx, id); err != nil {
 				return err
 			}
@@ -89,7 +93,9 @@ func (g *Grant) isImporting() bool { return g.State == Suspended && g.SuspendCau
 
 // insertImport writes a grant, and its token's pseudonyms by all keys of the keyset.
 func (s *Store) insertImport(ctx context.Context, tx querier, g Grant, names []string) (*Grant, error) {
-	if _, err := s.byOwner(ctx, tx, g.Owner); err == nil {
+	if has, err := s.byOwner(ctx, tx, g.Owner); err == nil && has.isImporting() {
+		return nil, ErrImportUnfinished
+	} else if err == nil {
 		return nil, ErrHasGrant
 	} else if !errors.Is(err, ErrNotFound) {
 		return nil, err

@@ -3,6 +3,7 @@
 package grants
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -25,9 +26,10 @@ const reasonOtherAccount = "other_account"
 // another account than was said is retired: an operator decides whose it is. An account,
 // label and scopes that are empty are those that were there.
 //
-// The error is [ErrReplaced] if the owner has connected meanwhile, [ErrNotFound] if the
-// grant was deleted, [ErrDamaged], or [ErrUnavailable]: then the answer is kept in
-// memory, and stored as soon as the database takes it.
+// The error is [ErrReplaced] if the owner has connected meanwhile; [ErrNotFound] if the
+// grant was deleted, and then the platform is told of the new tokens, see [Revocation];
+// [ErrDamaged], or [ErrUnavailable]: then the answer is kept in memory, and stored as
+// soon as the database takes it.
 func (l *Lease) FinishImport(ctx context.Context, r *delegation.ConsentResult, end importEnd) error {
 	write := l.store.writeRow
 	if end == importOther { // the grant is not in use any more
@@ -36,8 +38,8 @@ func (l *Lease) FinishImport(ctx context.Context, r *delegation.ConsentResult, e
 	const operation = "storing an imported grant"
 	finish := func(ctx context.Context) error {
 		err := write(ctx, operation, func(ctx context.Context, tx querier) error { return l.finishImportIn(ctx, tx, r, end) })
-		if errors.Is(err, ErrNotFound) && l.Grant.Client != "" {
-			err = l.queueLate(ctx, operation, r.Tokens)
+		if errors.Is(err, ErrNotFound) && end != importUnverified { // of an account that is not known the vendor is not told
+			err = l.queueIssued(ctx, operation, cmp.Or(r.Account, l.Grant.Account), r.Tokens)
 		}
 		return err
 	}
@@ -70,6 +72,9 @@ func (l *Lease) finishImportIn(ctx context.Context, tx querier, r *delegation.Co
 	switch end {
 	case importUsed:
 		g.resume()
+		if err := s.dropRevocations(ctx, tx, g); err != nil { // of an earlier consent: they would end this one
+			return err
+		}
 	case importUnverified:
 	case importOther:
 		g.Account, g.State, g.SuspendCause = r.Account, Retired, ""

@@ -43,22 +43,25 @@ func (l *Lease) rotate(ctx context.Context, tokens delegation.GrantTokens, scope
 		g, err = l.rotateIn(ctx, tx, tokens, scopes)
 		return err
 	})
-	if !errors.Is(err, ErrNotFound) || l.Grant.Client == "" {
-		return g, err
+	if errors.Is(err, ErrNotFound) {
+		err = l.queueIssued(ctx, operation, l.Grant.Account, tokens)
 	}
-	return nil, l.queueLate(ctx, operation, tokens)
+	return g, err
 }
 
-// queueLate keeps what the platform has issued for a grant whose owner has left meanwhile:
-// it is not used, and stands there until the platform is told. The error is
-// [ErrNotFound] then.
-func (l *Lease) queueLate(ctx context.Context, operation string, tokens delegation.GrantTokens) error {
+// queueIssued has the platform told of the tokens that it has issued for an account when
+// the owner of the grant has left meanwhile: they are not used, and stand there until
+// then. The error is [ErrNotFound] or [ErrUnavailable].
+func (l *Lease) queueIssued(ctx context.Context, operation, account string, tokens delegation.GrantTokens) error {
+	if l.Grant.Client == "" {
+		return ErrNotFound
+	}
 	if err := l.store.write(ctx, operation, func(ctx context.Context, tx querier) error {
 		ended := *l.Grant
 		if tokens.Refresh.Reveal() == "" {
 			tokens.Refresh, tokens.RefreshExpires = ended.Tokens.Refresh, ended.Tokens.RefreshExpires
 		}
-		ended.Tokens = tokens
+		ended.Account, ended.Tokens = account, tokens
 		return l.store.queueRevocation(ctx, tx, &ended)
 	}); err != nil {
 		return err

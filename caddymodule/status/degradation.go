@@ -117,9 +117,9 @@ func (f *File) degraded(now time.Time) (cause, action string) {
 	case f.Cause != "":
 		return f.Cause, "put the file back, and have Caddy's user read it: what was read from it before is in use, and Caddy would not start without it"
 	case !f.Ends.IsZero() && f.Ends.Before(now):
-		return "a certificate in it has ended", "put the authority's new certificate into " + f.File + ", beside the old one"
+		return "every certificate in it has ended", "put the authority's new certificate into " + f.File + ", beside the old one"
 	case !f.Ends.IsZero() && f.Ends.Sub(now) < minRemaining:
-		return "a certificate in it is about to end", "put the authority's new certificate into " + f.File + ", beside the old one"
+		return "the last certificate in it is about to end", "put the authority's new certificate into " + f.File + ", beside the old one"
 	default:
 		return "", ""
 	}

@@ -108,7 +108,7 @@ type File struct {
 	File    string `json:"file"`
 	// Changed is when the file was changed last: how old a key is.
 	Changed time.Time `json:"changed,omitzero"`
-	// Ends is when the first of the certificates in it ends, if it has any.
+	// Ends is when the last of the certificates in it ends, if it has any.
 	Ends time.Time `json:"ends,omitzero"`
 	// Cause is why the file cannot be read now.
 	Cause string `json:"cause,omitempty"`

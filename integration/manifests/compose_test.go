@@ -3,6 +3,7 @@
 package manifests
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -58,5 +59,33 @@ func TestCompose(t *testing.T) {
 				t.Errorf("%s: no secret %q", name, secret.Source)
 			}
 		}
+	}
+}
+
+// TestComposeSecrets protects the secrets that stand beside compose.yaml from a commit,
+// and from the builder's cache: and the build, which could not read them.
+func TestComposeSecrets(t *testing.T) {
+	project, err := load(t, environment...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	top, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ignored := func(file, line string) {
+		t.Helper()
+		text, err := os.ReadFile(filepath.Join(top, file))
+		if err != nil || !strings.Contains(string(text), "\n"+line+"\n") {
+			t.Errorf("%s does not have %s: %v", file, line, err)
+		}
+	}
+	for name, secret := range project.Secrets {
+		at, err := filepath.Rel(top, filepath.Dir(secret.File))
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		ignored(".gitignore", "/"+at+"/")
+		ignored(".dockerignore", at)
 	}
 }

@@ -71,6 +71,12 @@ func TestKubernetes(t *testing.T) {
 	if to := service.Spec.Ports[0].TargetPort.StrVal; !ports[to] {
 		t.Errorf("the service leads to port %q", to)
 	}
+	// A pod that ends is still sent requests, and then those under way take up to grace_period.
+	if caddy.Lifecycle == nil || caddy.Lifecycle.PreStop == nil || caddy.Lifecycle.PreStop.Sleep == nil || caddy.Lifecycle.PreStop.Sleep.Seconds < 5 {
+		t.Errorf("a pod closes its ports before nodes send their requests elsewhere: %+v", caddy.Lifecycle)
+	} else if *pod.Spec.TerminationGracePeriodSeconds < caddy.Lifecycle.PreStop.Sleep.Seconds+30 {
+		t.Error("a pod is killed before Caddy's grace_period is over")
+	}
 	volumes := map[string]corev1.Volume{}
 	for _, v := range pod.Spec.Volumes {
 		volumes[v.Name] = v

@@ -32,8 +32,10 @@ func TestPackage(t *testing.T) {
 	m := machine{t, filepath.Join(t.TempDir(), "debian")}
 	command(t, "mkdir", m.root)
 	command(t, "tar", "--extract", "--file", debian, "--directory", m.root)
+	m.run("env", "DPKG_MAINTSCRIPT_PACKAGE=caddy", "deb-systemd-helper", "mask", "caddy.service") // as Debian's caddy does when it is replaced
 	before := m.files()
 	install(m, deb)
+	m.run("test", "!", "-e", "/etc/systemd/system/caddy.service", "-a", "!", "-L", "/etc/systemd/system/caddy.service")
 	if got := m.run("caddy", "delegate", "version"); !strings.HasPrefix(got, version+" (Caddy v2.") {
 		t.Errorf("the installed program says it is %q", got)
 	}

@@ -3,6 +3,6 @@
 # made again, and files of a user who is gone would be the next one's.
 set -e
 
-if [ -d /run/systemd/system ]; then
+if [ -d "${DPKG_ROOT:-}/run/systemd/system" ]; then
 	systemctl daemon-reload || true
 fi
