@@ -144,5 +144,6 @@ func TestAlertsThatAreCounted(t *testing.T) {
 	const suspended = `consents_total{job="caddy",instance="here",provider="study",source="lab",event="suspended"}`
 	testRules(t, series(`panics_total{job="caddy",instance="here"}`, "0x3 1x8", "DelegatePanics")+
 		series(suspended, "1x3 9+9x8", "DelegateGrantsSuspended")+
+		series(suspended, "_x4 9x7", "DelegateGrantsSuspended")+ // the first that this process has counted
 		series(suspended, "1x3 2x8", ""))
 }
