@@ -114,6 +114,7 @@ func (v *connectRequest) servePage() error {
 		v.w.WriteHeader(http.StatusSeeOther)
 		return nil
 	}
+	v.noteEnds()
 	states, err := v.sourceStates(time.Now())
 	if err != nil {
 		return v.refuseRequest(err)

@@ -92,6 +92,7 @@ var shellBlocks = []shellBlock{
 		contains(sh.t, sh.run(curling(strings.Replace(text, "withings", "city_lab", 1), c.Admin)), `"url":"`+c.URL()+`/connect/go/city_lab.`)
 	}},
 	{"several-machines.md", "keyset generate", func(sh *shell, text string) { sh.run(text + "test -s keyset.json") }},
+	{"recovery.md", "keyset generate", func(sh *shell, text string) { sh.run(text + "test -s keyset.json") }},
 	{"several-machines.md", "keyset rotate", func(sh *shell, text string) {
 		sh.run("caddy delegate keyset generate keyset.json")
 		contains(sh.t, sh.run(text), "Staged a new key", "The staged key")

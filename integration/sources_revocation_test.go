@@ -75,6 +75,11 @@ func TestSourcesEnds(t *testing.T) {
 		study.set(value)
 		isCode(t, b.do(http.MethodPost, "/connect/start/city_lab", ""), want.status, want.code)
 	}
+	if out, err := why(t, c.Stack, "--last", "50"); err != nil {
+		t.Error(err)
+	} else { // an operator is not sent to the policy alone, nor to rewrites
+		contains(t, out, "sessions without the time that `ends` names", "at delegate_connect see cause")
+	}
 	study.set(time.Now().Add(time.Hour).Format(time.RFC3339))
 	c.connects(b, "city_lab", c.city, 1)
 	if a := b.do(http.MethodGet, cityMeasurements, ""); a.StatusCode != http.StatusOK {
@@ -93,6 +98,26 @@ func TestSourcesEnds(t *testing.T) {
 	if !strings.Contains(text, "ends {http.reverse_proxy.header.Study-End}: it is neither") {
 		t.Error("the log does not name the setting")
 	}
+}
+
+// TestSourcesEndsOnPage protects participants whose study ends earlier than it was to, and
+// who meet nothing of it but the page of sources.
+func TestSourcesEndsOnPage(t *testing.T) {
+	c := startSources(t, revokeLines, "page")
+	study := new(studyEnd)
+	c.App.Handle("/study", study.of(c.App))
+	load(t, c.Stack, strings.NewReplacer("uri /auth", "uri /study", "provider study sources", "provider study sources {\n\t\t\tends {rp.header.Study-End}\n\t\t}").Replace(c.caddyfileOf(revokeLines, "page")))
+	b := c.browser("alice")
+	study.set(time.Now().Add(time.Hour).Format(time.RFC3339))
+	c.connects(b, "city_lab", c.city, 1)
+	study.set(time.Now().Add(-time.Hour).Format(time.RFC3339))
+	if a := b.do(http.MethodGet, cityMeasurements, ""); a.StatusCode != http.StatusOK {
+		t.Errorf("before the page is opened: %d %s", a.StatusCode, a.body)
+	}
+	if a := b.do(http.MethodGet, "/connect/", ""); a.StatusCode != http.StatusOK {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+	isCode(t, b.do(http.MethodGet, cityMeasurements, ""), http.StatusForbidden, "consent_required")
 }
 
 // studyEnd is what an auth server says of the end of everybody's study.

@@ -58,6 +58,10 @@ func (s *Store) StageClaim(ctx context.Context, c *ClaimedFlow, result PendingRe
 		if f.result.Sequence, err = s.nextSequence(ctx, tx); err != nil {
 			return err
 		}
+		// The platform is told of this one if nobody fetches it.
+		if err := s.dropRevocations(ctx, tx, f.unused()); err != nil {
+			return err
+		}
 		return s.replaceFlow(ctx, tx, f)
 	})
 }

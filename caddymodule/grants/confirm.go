@@ -140,8 +140,12 @@ func (s *Store) askOwner(ctx context.Context, tx querier, f *storedFlow) (outcom
 	case foreign:
 		return ErrConflict, nil
 	}
+	// The platform is told of this one if the owner does not decide for it.
+	if err := s.dropRevocations(ctx, tx, f.unused()); err != nil {
+		return nil, err
+	}
 	f.state, f.claimUntil = flowConfirm, f.judged.Add(confirmLifetime)
-	f.secret = storedSecret{} // nobody redeems in it any more
+	f.secret = storedSecret{Ends: f.secret.Ends} // nobody redeems in it any more, but the grant has to end
 	return ErrConfirm, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/consent"
@@ -55,7 +56,17 @@ func (s *Store) dropIfOverdue(ctx context.Context, tx querier, provider, source,
 	if err := s.endDecided(ctx, tx, f, outcomeKept); err != nil {
 		return err
 	}
+	if waits, err := s.isAccountWaiting(ctx, tx, dropped); err != nil || waits {
+		return err
+	}
 	return s.queueRevocation(ctx, tx, dropped)
+}
+
+// isAccountWaiting reports whether a result of the same owner and account waits for them
+// in another flow, of one that has ended already.
+func (s *Store) isAccountWaiting(ctx context.Context, tx querier, g *Grant) (bool, error) {
+	waiting, err := s.stagedResults(ctx, tx, []any{" FROM journeys WHERE provider = ", g.Provider, " AND source = ", g.Source, " AND person IN ", s.ownerPseudonyms(g.Owner), ""})
+	return slices.ContainsFunc(waiting, func(w *Grant) bool { return w.Owner == g.Owner && w.Account == g.Account }), err
 }
 
 // dropWaiting drops the results of an owner that wait for a decision.

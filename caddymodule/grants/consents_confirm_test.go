@@ -189,3 +189,26 @@ func TestConfirmDuringRefresh(t *testing.T) {
 		}
 	})
 }
+
+// TestConfirmEnds protects participants from a consent beyond the end of their study: that
+// of the account which they have decided for ends when it was to when they began.
+func TestConfirmEnds(t *testing.T) {
+	each(t, func(t *testing.T, at Options) {
+		d, _ := newSourceDesk(t, at)
+		if _, err := d.comes("alice", "1"); err != nil {
+			t.Fatal(err)
+		}
+		ends := time.Now().Add(time.Hour).Truncate(time.Millisecond)
+		started, err := d.Start(t.Context(), StartRequest{Person: person("alice"), ReturnURL: "https://app.test/return", Ends: ends})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.returns("alice", started, url.Values{"code": {"2-x"}}); !errors.Is(err, delegation.ErrConfirm) {
+			t.Fatal(err)
+		}
+		want(t, "deciding", d.decides("alice", started, true), nil)
+		if g, err := d.store.Find(t.Context(), d.owner(person("alice"))); err != nil || g.Account != "2" || !g.Ends.Equal(ends) {
+			t.Errorf("account %q ends %v, want %v, %v", g.Account, g.Ends, ends, err)
+		}
+	})
+}

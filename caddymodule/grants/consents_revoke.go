@@ -12,11 +12,26 @@ import (
 
 // revoke has the platform end a consent that the caller has leased, with a fresh access
 // token where the platform gives one. Nobody else can spend the refresh token: the grant
-// is deleted. The error is why it may not know of it; it is told again then.
+// is deleted. One whose account is connected again is left alone, which a platform that
+// is slow to others leaves much time for. The error is why it may not know of it; it is
+// told again then.
 func (c *Consents) revoke(ctx context.Context, store *Store, r *Revocation) error {
+	term := c.o.CallTimeout + leaseMargin
+	held, err := store.holdRevocation(ctx, r, term)
+	if err != nil {
+		c.o.Revoked(RevocationPending, err)
+		return err // another one tells it when the lease lapses
+	}
+	if !held {
+		return nil
+	}
 	call, cancel := c.hookContext(ctx)
 	defer cancel()
-	c.freshen(call, store, r)
+	if c.freshen(call, store, r) {
+		if held, err := store.holdRevocation(ctx, r, term); err == nil && !held {
+			return nil
+		}
+	}
 	decoded, err := c.decode(r.Grant)
 	if err == nil {
 		err = c.o.Revoker.RevokeGrant(call, decoded)
@@ -47,22 +62,23 @@ const freshEnough = time.Minute
 
 // freshen gives a revocation an access token that lives, within half of the time that
 // telling may take. If the platform gives none it stays as it is: what it says to that
-// one decides.
-func (c *Consents) freshen(ctx context.Context, store *Store, r *Revocation) {
+// one decides. asked reports that the platform was asked for one.
+func (c *Consents) freshen(ctx context.Context, store *Store, r *Revocation) (asked bool) {
 	g := r.Grant
 	ends := g.Tokens.AccessExpires
 	if c.o.Refresher == nil || g.Tokens.Refresh.Reveal() == "" || g.State != Suspended && (ends.IsZero() || time.Until(ends) > freshEnough) {
-		return
+		return false
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.o.CallTimeout/2)
 	defer cancel()
 	tokens, err := c.refresh(ctx, g.forProvider(), r.Uncertain)
 	if err != nil || tokens == nil {
-		return
+		return true
 	}
 	if spent := g.Tokens; tokens.Refresh.Reveal() == "" {
 		tokens.Refresh, tokens.RefreshExpires = spent.Refresh, spent.RefreshExpires
 	}
 	g.Tokens = *tokens
 	_ = store.rotateRevocation(ctx, r, *tokens) // what is told now has them in memory
+	return true
 }

@@ -78,7 +78,7 @@ func (s *Store) decide(ctx context.Context, action, id, by string, f func(ctx co
 			return err
 		}
 		persons = append(persons, s.ownerPseudonyms(g.Owner)...) // of a new owner as well
-		if err := s.deleteAnsweredFlows(ctx, tx, g.Provider, g.Source, persons); err != nil {
+		if err := s.deleteAnsweredFlows(ctx, tx, g.Provider, g.Source, persons, g.Account); err != nil {
 			return err
 		}
 		return s.recordDecision(ctx, tx, action, id, by)

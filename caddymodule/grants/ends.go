@@ -17,11 +17,7 @@ func (s *Store) SetEnds(ctx context.Context, owners []Owner, ends time.Time) (ch
 	if len(owners) == 0 {
 		return false, nil
 	}
-	var persons []string // the source is a part of them
-	for _, o := range owners {
-		persons = append(persons, s.ownerPseudonyms(o)...)
-	}
-	others := []any{" WHERE provider = ", owners[0].Provider, " AND ends <> ", optionalMillis(ends), " AND person IN ", persons, ""}
+	others := s.endingOtherwise(owners, ends)
 	var n int64
 	// What changes nothing does not have writers wait.
 	err = s.read(ctx, operation, func(ctx context.Context, db querier) error {
@@ -35,6 +31,17 @@ func (s *Store) SetEnds(ctx context.Context, owners []Owner, ends time.Time) (ch
 		return err
 	})
 	return n > 0, err
+}
+
+// endingOtherwise are the pieces of a condition for the grants of some owners at one
+// provider that have another end. It is asked at every request of a person's: the sources
+// are in it for the index's sake.
+func (s *Store) endingOtherwise(owners []Owner, ends time.Time) []any {
+	var sources, persons []string
+	for _, o := range owners {
+		sources, persons = append(sources, o.Source), append(persons, s.ownerPseudonyms(o)...)
+	}
+	return []any{" WHERE provider = ", owners[0].Provider, " AND source IN ", sources, " AND ends <> ", optionalMillis(ends), " AND person IN ", persons, ""}
 }
 
 // dueOwners returns some owners of a source whose grants have ended by their date, and

@@ -5,6 +5,8 @@ package grants
 import (
 	"context"
 	"errors"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -117,4 +119,20 @@ func TestEndsOfFlow(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestEndsByIndex protects everybody's requests from one look at all grants of the
+// provider each: the few of one person are found by the index.
+func TestEndsByIndex(t *testing.T) {
+	d, _ := newLeaverDesk(t, Options{File: filepath.Join(t.TempDir(), "grants.db"), Keyset: newKeyset(t)})
+	at := func(source string) Owner { o := owner("alice"); o.Source = source; return o }
+	pieces := d.store.endingOtherwise([]Owner{at("lab"), at("watch")}, time.Now())
+	pieces[0] = "EXPLAIN QUERY PLAN SELECT count(*) FROM grants" + pieces[0].(string)
+	var plan string
+	if err := d.store.queryRow(t.Context(), d.store.db, func(row scanner) error { var n int; return row.Scan(&n, &n, &n, &plan) }, pieces...); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(plan, "(provider=? AND source=? AND person=?)") {
+		t.Error(plan)
+	}
 }

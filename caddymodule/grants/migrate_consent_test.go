@@ -23,9 +23,16 @@ import (
 // bound at MyDataHelps. flows has their correlation ID, state and browser token.
 func version3(t *testing.T, test func(t *testing.T, s *Store, flows map[string][3]string)) {
 	t.Helper()
+	ofVersion(t, "version3", func(t *testing.T, at Options, flows map[string][3]string) { test(t, opened(t, at), flows) })
+}
+
+// ofVersion runs a test with the databases in a folder of testdata, and with what is
+// told there of their flows.
+func ofVersion(t *testing.T, folder string, test func(t *testing.T, at Options, flows map[string][3]string)) {
+	t.Helper()
 	read := func(t *testing.T, name string) []byte {
 		t.Helper()
-		text, err := os.ReadFile(filepath.Join("testdata", "version3", name))
+		text, err := os.ReadFile(filepath.Join("testdata", folder, name))
 		if err == nil && filepath.Ext(name) == ".gz" {
 			var unpacked io.Reader
 			if unpacked, err = gzip.NewReader(bytes.NewReader(text)); err == nil {
@@ -51,7 +58,7 @@ func version3(t *testing.T, test func(t *testing.T, s *Store, flows map[string][
 			if err := json.Unmarshal(read(t, "flows."+database+".json"), &flows); err != nil {
 				t.Fatal(err)
 			}
-			test(t, opened(t, at), flows)
+			test(t, at, flows)
 		})
 	}
 	with("sqlite", func(t *testing.T, at *Options) error {

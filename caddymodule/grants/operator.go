@@ -170,7 +170,7 @@ func (s *Store) Delete(ctx context.Context, id, by string) error {
 		} else if !errors.Is(err, ErrDamaged) {
 			return err
 		}
-		if err := s.deleteAnsweredFlows(ctx, tx, provider, source, persons); err != nil {
+		if err := s.deleteAnsweredFlows(ctx, tx, provider, source, persons, ""); err != nil {
 			return err
 		}
 		if err := s.deleteRows(ctx, tx, "DELETE FROM grants WHERE id = ", id, ""); err != nil {
@@ -192,10 +192,23 @@ func (s *Store) Delete(ctx context.Context, id, by string) error {
 	return err
 }
 
-// deleteAnsweredFlows deletes the flows of a person that have a result, and the ended
+// deleteAnsweredFlows deletes the flows of some people that have a result, and the ended
 // ones: they hold the same credential as the grant, and completing one would undo the operator's
-// decision. Open flows go on.
-func (s *Store) deleteAnsweredFlows(ctx context.Context, tx querier, provider, source string, persons []string) error {
-	return s.deleteRows(ctx, tx, "DELETE FROM journeys WHERE provider = ", provider, " AND source = ", source,
-		" AND state IN ('done', 'staged', 'confirm') AND person IN ", persons, "")
+// decision. Open flows go on. The platform is told of results that waited, but for those of
+// the account released, which is somebody else's next; empty: none.
+func (s *Store) deleteAnsweredFlows(ctx context.Context, tx querier, provider, source string, persons []string, released string) error {
+	of := []any{" FROM journeys WHERE provider = ", provider, " AND source = ", source, " AND state IN ('done', 'staged', 'confirm') AND person IN ", persons, ""}
+	unused, err := s.stagedResults(ctx, tx, of)
+	if err != nil {
+		return err
+	}
+	for _, g := range unused {
+		if g.Account == released {
+			continue
+		}
+		if err := s.queueRevocation(ctx, tx, g); err != nil {
+			return err
+		}
+	}
+	return s.deleteRows(ctx, tx, append([]any{"DELETE" + of[0].(string)}, of[1:]...)...)
 }

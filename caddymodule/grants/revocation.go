@@ -162,7 +162,8 @@ func (s *Store) insertRevocation(ctx context.Context, tx querier, r *Revocation,
 }
 
 // dropRevocations forgets what a platform was to be told of an account that somebody has
-// connected again: it would end the new consent.
+// connected again, or consented to in a flow that waits for them: it would end the new
+// consent.
 func (s *Store) dropRevocations(ctx context.Context, tx querier, g *Grant) error {
 	err := s.deleteRows(ctx, tx, "DELETE FROM revocations WHERE provider = ", g.Provider, " AND source = ", g.Source,
 		" AND account IN ", s.accountPseudonyms(g.Provider, g.Source, g.Account), "")

@@ -63,6 +63,32 @@ func (s *Store) leaseRevocations(ctx context.Context, provider, source string, m
 	return all, nil
 }
 
+// holdRevocation leases a revocation for a term from now on, by who has leased it before:
+// much may have happened since, while others of the lease were told. held is false if the
+// platform must not be told: it was dropped, or somebody else has leased it. One whose
+// account is in use is deleted.
+func (s *Store) holdRevocation(ctx context.Context, r *Revocation, term time.Duration) (held bool, err error) {
+	err = s.write(ctx, "leasing a revocation", func(ctx context.Context, tx querier) error {
+		held = false
+		used, err := s.isAccountInUse(ctx, tx, r.Grant)
+		switch {
+		case err != nil:
+			return err
+		case used:
+			return s.deleteRows(ctx, tx, "DELETE FROM revocations WHERE id = ", r.Grant.ID, " AND row_key = ", r.Grant.rowKey, "")
+		}
+		now, err := s.now(ctx, tx)
+		if err != nil {
+			return err
+		}
+		n, err := s.exec(ctx, tx, "UPDATE revocations SET lease_until = ", millis(now.Add(term)),
+			" WHERE id = ", r.Grant.ID, " AND row_key = ", r.Grant.rowKey, " AND attempts = ", r.Attempts, "")
+		held = n > 0
+		return err
+	})
+	return held && err == nil, err
+}
+
 // endRevocation deletes a revocation of which the platform was told. One that has other
 // tokens by now, which a refresh under way has brought, stays.
 func (s *Store) endRevocation(ctx context.Context, g *Grant) error {

@@ -83,7 +83,7 @@ func simulate(t *testing.T, u Use) (l Load) {
 		begin := time.Now()
 		random := rand.New(rand.NewPCG(1, 2))
 		most := float64(u.People) * u.Visits / day.Seconds() * (1 + u.Swing)
-		for lap := 0; lap < 2; lap++ {
+		for lap := range 2 {
 			i.mints.Store(0)
 			i.waits.Store(0)
 			calls.Store(0)
@@ -131,8 +131,11 @@ func TestModel(t *testing.T) {
 				name      string
 				want, got float64
 			}{
-				{"calls", want.Calls, got.Calls}, {"mints", want.Mints, got.Mints}, {"calls that wait", want.Waits, got.Waits},
-				{"mints a second, busiest hour", want.PeakMints, got.PeakMints}, {"tokens in memory", want.Tokens, got.Tokens},
+				{"calls", want.Calls, got.Calls},
+				{"mints", want.Mints, got.Mints},
+				{"calls that wait", want.Waits, got.Waits},
+				{"mints a second, busiest hour", want.PeakMints, got.PeakMints},
+				{"tokens in memory", want.Tokens, got.Tokens},
 			} {
 				off := (figure.want - figure.got) / figure.got
 				// Chance alone makes figures of few people differ.
