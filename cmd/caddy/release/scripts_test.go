@@ -27,7 +27,7 @@ func newPackageScripts(t *testing.T) packageScripts {
 		}
 	}
 	for name, script := range map[string]string{"getent": "", "install": "", "dpkg-query": "echo config-files", "systemctl": `echo "$*" >>"` + s.asked + `"`, "deb-systemd-helper": `echo "helper $*" >>"` + s.asked + `"`} {
-		if err := os.WriteFile(filepath.Join(s.path, name), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil { //nolint:gosec // a program
+		if err := os.WriteFile(filepath.Join(s.path, name), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
