@@ -22,7 +22,7 @@ race: $(MODULES) chromium redis postgres pgbouncer sqlite prometheus ## run the 
 	go test -race -timeout 30m $$(go list ./... | grep -v /$(BROWSER)$$)
 
 lint: ## run the linter
-	$(TOOL) golangci-lint run ./...
+	$(TOOL) golangci-lint run --allow-parallel-runners ./...
 
 build: ## build ./caddy with the modules compiled in
 	CGO_ENABLED=0 go build -trimpath -tags nobadger,nomysql,nopgx -ldflags '-s -w' -o caddy ./cmd/caddy
