@@ -142,7 +142,9 @@ func TestAlertsThatAreCounted(t *testing.T) {
 		return fmt.Sprintf("  - interval: %ds\n    input_series:\n      - series: 'caddy_delegate_%s'\n        values: '%s'\n", scrapeSeconds, name, values) + expectations(strings.Fields(want)...)
 	}
 	const suspended = `consents_total{job="caddy",instance="here",provider="study",source="lab",event="suspended"}`
-	testRules(t, series(`panics_total{job="caddy",instance="here"}`, "0x3 1x8", "DelegatePanics")+
+	testRules(t, series(`everybody_refused{job="caddy",instance="here",code="session_required"}`, "_x11 1", "")+ // a moment between two users
+		series(`panics_total{job="caddy",instance="here"}`, "0x3 1x8", "DelegatePanics")+
 		series(suspended, "1x3 9+9x8", "DelegateGrantsSuspended")+
+		series(suspended, "_x4 9x7", "DelegateGrantsSuspended")+ // the first that this process has counted
 		series(suspended, "1x3 2x8", ""))
 }

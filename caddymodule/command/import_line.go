@@ -3,8 +3,11 @@
 package command
 
 import (
+	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -17,6 +20,24 @@ const maxImportLine = 64 << 10
 
 // importFields are the fields of a line.
 var importFields = []string{"realm", "subject", "account", "label", "scopes", "refresh_token", "access_token", "token_secret", "redirect_uri"}
+
+// nextImportLine reads a line, without spaces around it. Of one that is too long it keeps
+// no more than what tells so. The error is [io.EOF] behind the last line.
+func nextImportLine(in *bufio.Reader) (line []byte, err error) {
+	for more := true; more; {
+		var part []byte
+		if part, more, err = in.ReadLine(); errors.Is(err, io.EOF) && line != nil {
+			break
+		} else if err != nil {
+			return nil, err
+		}
+		line = append(line, part[:min(len(part), maxImportLine+1-len(line))]...)
+	}
+	if len(line) > maxImportLine {
+		return line, nil
+	}
+	return bytes.TrimSpace(line), nil
+}
 
 // parseImportLine reads a line: one JSON object. Its errors hold nothing of the line, not
 // even the name of a field that is none: it has secrets, and names a person.

@@ -4,7 +4,6 @@ package command
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -90,13 +89,15 @@ func (r *importRun) each(ctx context.Context, in io.Reader) error {
 
 // read begins a try of each line. An empty line is none.
 func (r *importRun) read(ctx context.Context, in io.Reader, queue chan<- chan importedLine) error {
-	lines := bufio.NewScanner(in)
-	lines.Buffer(nil, maxImportLine+2)
-	number := 0
-	for lines.Scan() {
-		number++
-		text := bytes.TrimSpace(lines.Bytes())
-		if len(text) == 0 {
+	lines := bufio.NewReader(in)
+	for number := 1; ; number++ {
+		text, err := nextImportLine(lines)
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return fmt.Errorf("line %d cannot be read", number)
+		case len(text) == 0:
 			continue
 		}
 		place := make(chan importedLine, 1)
@@ -122,10 +123,6 @@ func (r *importRun) read(ctx context.Context, in io.Reader, queue chan<- chan im
 			go func(number int) { place <- r.try(ctx, number, i) }(number)
 		}
 	}
-	if err := lines.Err(); err != nil {
-		return fmt.Errorf("line %d cannot be read, or is longer than %d bytes", number+1, maxImportLine)
-	}
-	return nil
 }
 
 // try imports a line. While the vendor has it wait, it does.

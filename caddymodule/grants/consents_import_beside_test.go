@@ -97,6 +97,24 @@ func TestImportWhileLeaving(t *testing.T) {
 	})
 }
 
+// TestImportLabel protects somebody from being shown the name of another person's
+// account, by a table of which two lines were exchanged, while the vendor cannot be asked
+// whose account it is.
+func TestImportLabel(t *testing.T) {
+	each(t, func(t *testing.T, at Options) {
+		r := newTeller(t, at)
+		begun, err := r.store.BeginImport(t.Context(), &Grant{Owner: owner("alice"), Account: "account-alice", Label: "alice", Tokens: *r.vendor.issuer.tokens("alice", 0)}, r.vendor.lineOf("alice").Token(), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := leased(t, r.store, begun, LeaseRefresh)
+		want(t, "the vendor's answer", l.FinishImport(t.Context(), &delegation.ConsentResult{Label: "bob", Tokens: *r.vendor.issuer.tokens("alice", 1)}, importUnverified), nil)
+		if g := found(t, r.store, "alice"); g.Label != "alice" || g.Tokens.Refresh.Reveal() != "alice/1" {
+			t.Errorf("%s, %s", g.Label, g.Tokens.Refresh.Reveal())
+		}
+	})
+}
+
 // queueOf has the vendor told of a grant that has ended, later.
 func queueOf(t *testing.T, s *Store, g *Grant) {
 	t.Helper()

@@ -63,7 +63,7 @@ func (l *Lease) finishImportIn(ctx context.Context, tx querier, r *delegation.Co
 		return ErrReplaced
 	}
 	g.Tokens = r.Tokens
-	if r.Label != "" {
+	if r.Label != "" && end != importUnverified { // it may be of somebody else's account
 		g.Label = r.Label
 	}
 	if r.Scopes != nil {

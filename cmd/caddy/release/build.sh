@@ -26,6 +26,14 @@ build() {
 	GOARCH=$1 go build -trimpath -tags "$tags" -o "$2" \
 		-ldflags "-s -w -X github.com/caddy-delegate/caddy-delegate/caddymodule/command.release=$VERSION" ./cmd/caddy
 }
+
+# settle gives the files of the folder $1 a time and permissions that are not those of the
+# checkout, whose user may have a narrower umask.
+settle() {
+	chmod -R u=rwX,go=rX "$1"
+	find "$1" -exec touch -hd "@$SOURCE_DATE_EPOCH" {} +
+}
+
 go build -C .ci/release -o "$scratch/bom" ./bom
 
 # Man pages and completions are the same for every architecture, and written by the
@@ -52,7 +60,7 @@ for arch in ${ARCHS:-amd64 arm64}; do
 	mkdir "$folder/caddymodule"
 	cp -r caddymodule/docs "$folder/caddymodule"
 	cp cmd/caddy/release/caddy.service "$folder/cmd/caddy/release"
-	find "$folder" -exec touch -hd "@$SOURCE_DATE_EPOCH" {} +
+	settle "$folder"
 	tar -C "$scratch/archive" --sort=name --owner=0 --group=0 --numeric-owner -c "$name" | gzip -9n >"$program.tar.gz"
 
 	# The package: the same, where Debian has it.
@@ -71,7 +79,7 @@ for arch in ${ARCHS:-amd64 arm64}; do
 	cp "$program.cdx.json" "$docs/sbom.cdx.json"
 	cp -r caddymodule/docs "$docs/caddymodule"
 	{ cat LICENSE; echo; cat "$scratch/licences"; } >"$docs/copyright"
-	find "$tree" -exec touch -hd "@$SOURCE_DATE_EPOCH" {} +
+	settle "$tree"
 	ARCH=$arch TREE=$tree go tool -modfile=.ci/release/go.mod nfpm package \
 		--config cmd/caddy/release/nfpm.yaml --packager deb --target "$program.deb"
 done

@@ -66,6 +66,9 @@ func TestUnit(t *testing.T) {
 	if !strings.Contains(read(t, "nfpm.yaml"), "{dst: /etc/caddy/credentials, type: dir, file_info: {mode: 0700}}") {
 		t.Error("the package does not make /etc/caddy/credentials for root alone")
 	}
+	if !strings.Contains(read(t, "nfpm.yaml"), "dst: /etc/caddy/Caddyfile, type: config|noreplace, file_info: {mode: 0644}}") {
+		t.Error("the service may not read its Caddyfile, if the checkout's files are for their owner alone")
+	}
 	page := read(t, "../../../caddymodule/docs/install.md")
 	for _, want := range []string{"/etc/caddy/credentials/", "/run/credentials/caddy.service/secret_mydatahelps.pem"} {
 		if !strings.Contains(page, want) {

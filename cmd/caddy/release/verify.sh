@@ -12,6 +12,7 @@ name=caddy-delegate_${VERSION#v}_linux_$arch
 
 mkdir "$scratch/again"
 git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$scratch/again"
+chmod -R go-rwx "$scratch/again" # as of somebody whose umask is 077
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 GOCACHE=${GOCACHE_AGAIN:-$scratch/cache} ARCHS=$arch "$scratch/again/cmd/caddy/release/build.sh"
 for file in dist/"$name"*; do
