@@ -3,6 +3,7 @@
 package grants
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
@@ -10,9 +11,9 @@ import (
 
 // TestVersion4 protects everybody who had connected a data source, or was on the way to,
 // when the program before version 5 of the tables was updated: in testdata alice and carol
-// are connected, bob is suspended, dave's flow is open and erin's staged. All act as before,
-// flows end, nothing ends or is told by itself, and the vendor is told of who leaves, at
-// once or later.
+// are connected, bob was suspended and is tried again, dave's flow is open and erin's
+// staged. All act as before, flows end, nothing ends or is told by itself, and the vendor
+// is told of who leaves, at once or later.
 func TestVersion4(t *testing.T) {
 	ofVersion(t, "version4", func(t *testing.T, at Options, flows map[string][3]string) {
 		d, vendor := newSourceDesk(t, at)
@@ -20,12 +21,12 @@ func TestVersion4(t *testing.T) {
 			return &Started{State: delegation.NewSecret(flows[who][0]), BrowserToken: delegation.NewSecret(flows[who][1])}
 		}
 		d.housekeeps()
-		for who, want := range map[string]string{"alice": "1", "bob": "", "carol": "3"} {
+		for who, want := range map[string]string{"alice": "1", "bob": "2", "carol": "3"} {
 			if got := d.account(who); got != want {
 				t.Errorf("%s acts as %q; want %q", who, got, want)
 			}
 		}
-		if got := states(t, d.store); got != "2 active, 1 suspended, 0 conflict, 0 retired" || vendor.toldWith() != "" || queued(t, d.store) != "" || len(vendor.spent) > 0 {
+		if got := states(t, d.store); got != "3 active, 0 suspended, 0 conflict, 0 retired" || vendor.toldWith() != "" || queued(t, d.store) != "" || strings.Join(vendor.spent, " ") != "refresh-of-bob" {
 			t.Errorf("%s; told with %q, queued %q, spent %q", got, vendor.toldWith(), queued(t, d.store), vendor.spent)
 		}
 		if first, err := d.returns("erin", back("erin"), nil); !first || err != nil || d.account("erin") != "5" {
