@@ -197,6 +197,7 @@ func (a *App) Cleanup() error {
 		errs = append(errs, p.close())
 	}
 	a.housekeeper.close()
+	a.housekeeper.wait()
 	a.leaveRevocations()
 	if a.stopFleetLog != nil {
 		a.stopFleetLog()

@@ -68,34 +68,41 @@ func (c *Consents) keepOnce(ctx context.Context, holder string) (time.Duration, 
 		return housekeepingEvery, err
 	}
 	defer func() { _ = store.endTurn(delegation.Detach(ctx), name, holder) }() // it lapses otherwise
-	return minHousekeepingPause, errors.Join(c.endDue(ctx, store), c.dropOverdue(ctx, store), c.revokeDue(ctx, store), c.renewUnused(ctx, store))
+	// A study ends for everybody at once: a vendor that hangs keeps nobody here.
+	more, err := c.endDue(ctx, store)
+	if more {
+		return minHousekeepingPause, nil
+	}
+	return minHousekeepingPause, errors.Join(err, c.dropOverdue(ctx, store), c.revokeDue(ctx, store), c.renewUnused(ctx, store))
 }
 
-// endDue ends the consents whose date has come, as if their owners had left.
-func (c *Consents) endDue(ctx context.Context, store *Store) error {
+// endDue ends the consents whose date has come, as if their owners had left. more reports
+// that there may be others.
+func (c *Consents) endDue(ctx context.Context, store *Store) (more bool, err error) {
 	owners, damaged, err := store.dueOwners(ctx, c.o.Provider, c.o.Source, housekeepingBatch)
 	if err != nil {
-		return err
+		return false, err
 	}
 	for _, o := range owners {
 		if ctx.Err() != nil {
-			return ctx.Err()
+			return false, ctx.Err()
 		}
 		_, deleted, err := store.EndByOwner(ctx, o, Ending{Revocable: c.o.Revoker != nil, Client: c.o.Client, IfDue: true})
 		c.o.Cache.drop(o.Person)
 		if err != nil {
-			return err
+			return false, err
 		}
 		if deleted > 0 {
+			more = len(owners) == housekeepingBatch
 			c.o.Ended(ctx, o.Person)
 		}
 	}
 	for _, id := range damaged {
 		if err := store.Delete(ctx, id, "housekeeping"); err != nil && !errors.Is(err, ErrNotFound) {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return more, nil
 }
 
 // dropOverdue drops the results of flows that were not decided on, or not fetched, in
@@ -115,7 +122,10 @@ func (c *Consents) revokeDue(ctx context.Context, store *Store) error {
 		}
 	}
 	all, err := store.leaseRevocations(ctx, c.o.Provider, c.o.Source, housekeepingBatch, housekeepingTerm)
-	inParallel(ctx, all, func(r *Revocation) { _ = c.revoke(ctx, store, r) }) // it is told of by c.o.Revoked
+	// What has been begun is finished: a refresh that is broken off has spent the token by
+	// which the platform is told.
+	begun := delegation.Detach(ctx)
+	inParallel(ctx, all, func(r *Revocation) { _ = c.revoke(begun, store, r) }) // it is told of by c.o.Revoked
 	return err
 }
 

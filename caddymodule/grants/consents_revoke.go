@@ -27,16 +27,14 @@ func (c *Consents) revoke(ctx context.Context, store *Store, r *Revocation) erro
 	}
 	call, cancel := c.hookContext(ctx)
 	defer cancel()
-	if c.freshen(call, store, r) {
+	asked, err := c.freshen(call, store, r)
+	if asked {
 		if held, err := store.holdRevocation(ctx, r, term); err == nil && !held {
 			return nil
 		}
 	}
-	decoded, err := c.decode(r.Grant)
 	if err == nil {
-		err = c.o.Revoker.RevokeGrant(call, decoded)
-	} else {
-		err = refusalOfDecoding(err)
+		err = c.tell(call, r.Grant)
 	}
 	ctx = delegation.Detach(ctx)
 	if err == nil {
@@ -60,25 +58,39 @@ func (c *Consents) revoke(ctx context.Context, store *Store, r *Revocation) erro
 // told with it.
 const freshEnough = time.Minute
 
+// tell has the platform end a consent.
+func (c *Consents) tell(ctx context.Context, g *Grant) error {
+	decoded, err := c.decode(g)
+	if err != nil {
+		return refusalOfDecoding(err)
+	}
+	return c.o.Revoker.RevokeGrant(ctx, decoded)
+}
+
 // freshen gives a revocation an access token that lives, within half of the time that
-// telling may take. If the platform gives none it stays as it is: what it says to that
-// one decides. asked reports that the platform was asked for one.
-func (c *Consents) freshen(ctx context.Context, store *Store, r *Revocation) (asked bool) {
+// telling may take. If the platform does not take the refresh token it stays as it is: what
+// it says to that one decides. After any other failure, which is the error, it is not to be
+// told now: that an access token has ended is no word of a consent. asked reports that the
+// platform was asked for one.
+func (c *Consents) freshen(ctx context.Context, store *Store, r *Revocation) (asked bool, err error) {
 	g := r.Grant
 	ends := g.Tokens.AccessExpires
 	if c.o.Refresher == nil || g.Tokens.Refresh.Reveal() == "" || g.State != Suspended && (ends.IsZero() || time.Until(ends) > freshEnough) {
-		return false
+		return false, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.o.CallTimeout/2)
 	defer cancel()
 	tokens, err := c.refresh(ctx, g.forProvider(), r.Uncertain)
-	if err != nil || tokens == nil {
-		return true
+	switch {
+	case err != nil && delegation.AsRefusal(err).Code == delegation.DelegationRefused, err == nil && tokens == nil:
+		return true, nil
+	case err != nil:
+		return true, err
 	}
 	if spent := g.Tokens; tokens.Refresh.Reveal() == "" {
 		tokens.Refresh, tokens.RefreshExpires = spent.Refresh, spent.RefreshExpires
 	}
 	g.Tokens = *tokens
 	_ = store.rotateRevocation(ctx, r, *tokens) // what is told now has them in memory
-	return true
+	return true, nil
 }

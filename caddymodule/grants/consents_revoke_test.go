@@ -76,3 +76,28 @@ func (f refresherFunc) RefreshGrant(context.Context, *delegation.Grant, bool) (*
 	f()
 	return nil, delegation.Refuse(delegation.DelegationRefused, nil)
 }
+
+// TestRevocationDuringReload protects a vendor from being told by a machine that is
+// stopped, or gets another configuration, with half a word: what it has begun it finishes.
+func TestRevocationDuringReload(t *testing.T) {
+	each(t, func(t *testing.T, at Options) {
+		d, vendor := newLeaverDesk(t, at)
+		vendor.answers(errAway)
+		d.connects("alice", "1")
+		if untold, err := d.leaves("alice"); untold == nil || err != nil {
+			t.Fatal(untold, err)
+		}
+		alter(t, d.store, "UPDATE revocations SET due = 1, lease_until = 0")
+		ctx, stop := context.WithCancel(t.Context())
+		told := revokerFunc(func(call context.Context) error { stop(); return call.Err() })
+		d.o.Revoker = told
+		if err := d.revokeDue(ctx, d.store); err != nil || queued(t, d.store) != "" {
+			t.Errorf("%v, queued %q", err, queued(t, d.store))
+		}
+	})
+}
+
+// revokerFunc is a vendor that is told by a function.
+type revokerFunc func(context.Context) error
+
+func (f revokerFunc) RevokeGrant(ctx context.Context, _ *delegation.Grant) error { return f(ctx) }

@@ -31,7 +31,7 @@ func TestT70_LeftDuringRefresh(t *testing.T) {
 				if err := SetEnds(t.Context(), []*Consents{d.Consents}, person("alice"), time.Now().Add(-time.Second)); err != nil {
 					t.Error(err)
 				}
-				if err := d.endDue(t.Context(), d.store); err != nil {
+				if _, err := d.endDue(t.Context(), d.store); err != nil {
 					t.Error(err)
 				}
 			},
