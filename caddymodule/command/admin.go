@@ -12,6 +12,8 @@ import (
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
+
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
 )
 
 const (
@@ -47,7 +49,9 @@ func (a *adminEndpoint) get(path string, into any) error {
 		return err
 	}
 	answered := make(chan error, 1) // nobody may read it
-	go func() { answered <- fetchJSON(address, path, into) }()
+	background.Go("asking the admin endpoint", func() {
+		answered <- background.Do("asking the admin endpoint", func() error { return fetchJSON(address, path, into) })
+	})
 	select {
 	case err = <-answered:
 	case <-time.After(adminTimeout):

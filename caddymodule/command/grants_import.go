@@ -15,6 +15,7 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 )
 
@@ -95,7 +96,7 @@ a running Caddy, as the user Caddy runs as.`,
 		// The first signal lets the lines end that are under way; the second kills.
 		ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 		defer stop()
-		context.AfterFunc(ctx, stop)
+		background.Go("waiting for a signal", func() { <-ctx.Done(); stop() })
 		run := &importRun{target: target, dryRun: dryRun, again: again, asJSON: asJSON, concurrency: concurrency, out: cmd.OutOrStdout()}
 		code, err := run.importAll(ctx, cmd.InOrStdin(), cmd.ErrOrStderr())
 		if e := target.Close(); e != nil {

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-delegate/caddy-delegate/caddymodule/background"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/delegation"
 	"github.com/caddy-delegate/caddy-delegate/caddymodule/grants"
 )
@@ -64,10 +65,10 @@ func (r *importRun) each(ctx context.Context, in io.Reader) error {
 	// bounds the queue bounds how many are tried.
 	queue := make(chan chan importedLine, r.concurrency-1)
 	var read error
-	go func() {
+	background.Go("reading lines", func() {
 		defer close(queue)
-		read = r.read(ctx, in, queue)
-	}()
+		read = background.Do("reading lines", func() error { return r.read(ctx, in, queue) })
+	})
 	var told error
 	for line := range queue {
 		done := <-line
@@ -120,10 +121,17 @@ func (r *importRun) read(ctx context.Context, in io.Reader, queue chan<- chan im
 		case r.dryRun:
 			place <- importedLine{number, importValid, nil}
 		default:
-			go func(number int) { place <- r.try(ctx, number, i) }(number)
+			background.Go("importing a line", func() {
+				done := importedLine{number, grants.ImportUntried, errTryPanicked}
+				defer func() { place <- done }()
+				done = r.try(ctx, number, i)
+			})
 		}
 	}
 }
+
+// errTryPanicked is what is told of a line whose import has panicked, which is logged.
+var errTryPanicked = errors.New("a fault of this program; see its log")
 
 // try imports a line. While the vendor has it wait, it does.
 func (r *importRun) try(ctx context.Context, number int, i *delegation.GrantImport) importedLine {
