@@ -39,7 +39,7 @@ func (f *storedFlow) at(now time.Time) consent.State {
 		state = consent.Lapsed
 	case flowStaged:
 		state, over = consent.Staged, over.Add(returnGrace)
-		if f.browser == "" || f.owner.Source != "" {
+		if f.browser == "" || f.then != "" || f.owner.Source != "" {
 			over = f.expires.Add(returnGraceAnyBrowser)
 		}
 	case flowConfirm:
