@@ -4,6 +4,7 @@ package caddymodule
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
@@ -89,7 +90,7 @@ func (f *refuser) remember(r refusedRequest, refusal *delegation.Refusal) {
 		Method: r.knownMethod(), Route: r.route, Mend: mendOf(refusal.Code),
 	}
 	if cause := refusal.Unwrap(); cause != nil {
-		record.Cause = cause.Error()
+		record.Cause = fmt.Sprint(cause) // of a provider's: its Error may panic, on a nil pointer for one
 	}
 	refusalHistory.Add(record)
 }

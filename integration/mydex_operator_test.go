@@ -82,7 +82,7 @@ func TestMydexOperatorStart(t *testing.T) {
 
 	for body, want := range map[string]string{
 		`{"provider":"mydex","realm":"default"}`:                                         "provider, realm and subject are needed",
-		`{"provider":"mydex","realm":"default","subject":"alice","user":"x"}`:            "no JSON object of",
+		`{"provider":"mydex","realm":"default","subject":"alice","user":"x"}`:            "leave them out",
 		`{"provider":"mydex","realm":"default","subject":"CANARY"}{}`:                    "there is more",
 		`{"provider":"nobodys","realm":"default","subject":"alice"}`:                     "there is no such provider",
 		`{"provider":"mydex","realm":"default","subject":"bob","update":true}`:           "consent_required",
