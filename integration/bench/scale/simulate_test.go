@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
+// Not with the race detector: so many timers in a bubble have ended the process in Go's
+// own runtime, see package grants.
+
+//go:build !race
+
 package scale
 
 import (
