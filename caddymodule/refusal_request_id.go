@@ -38,6 +38,7 @@ func requestID(r *http.Request) string {
 	}
 	id := uuid.NewString()
 	repl.Set(requestIDKey, id)
+	repl.Set("http.request.uuid", id) // before Caddy's own, for whoever reads it from now on
 	extra.Set(zap.String("uuid", id))
 	return id
 }
