@@ -29,7 +29,7 @@ const (
 // The same decision again changes nothing. The error is [ErrNotFound] if nothing waits, or the owner
 // has consented to something later; [ErrConflict] if somebody else has the account by now;
 // [ErrForeignFlow], [ErrDamaged] or [ErrUnavailable].
-func (s *Store) Decide(ctx context.Context, ret Return, replace bool, how Ending) (ended []EndedGrant, err error) {
+func (s *Store) Decide(ctx context.Context, ret Return, replace bool, how DeleteOptions) (ended []EndedGrant, err error) {
 	var outcome error // the transaction is committed with it
 	event, name := consent.Declined, outcomeKept
 	if replace {
@@ -160,7 +160,7 @@ func (s *Store) isForeign(ctx context.Context, db querier, o Owner, account stri
 
 // replaceAccount puts the result of a flow into use that its owner has decided for.
 // outcome is the error for the browser's user, of a result that is not used.
-func (s *Store) replaceAccount(ctx context.Context, tx querier, f *storedFlow, how Ending) (ended []EndedGrant, outcome, err error) {
+func (s *Store) replaceAccount(ctx context.Context, tx querier, f *storedFlow, how DeleteOptions) (ended []EndedGrant, outcome, err error) {
 	result, inUse, err := s.resultAndInUse(ctx, tx, f)
 	if err != nil {
 		return nil, nil, err
@@ -181,7 +181,7 @@ func (s *Store) replaceAccount(ctx context.Context, tx querier, f *storedFlow, h
 
 // endGrant deletes one grant, and returns it for the platform to be told with; nothing
 // if somebody else has its account by now.
-func (s *Store) endGrant(ctx context.Context, tx querier, g *Grant, how Ending) ([]EndedGrant, error) {
+func (s *Store) endGrant(ctx context.Context, tx querier, g *Grant, how DeleteOptions) ([]EndedGrant, error) {
 	uncertain := 0
 	var row *sealedGrant
 	err := s.queryRow(ctx, tx, func(r scanner) (err error) {

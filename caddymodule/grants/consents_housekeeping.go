@@ -87,7 +87,7 @@ func (c *Consents) endDue(ctx context.Context, store *Store) (more bool, err err
 		if ctx.Err() != nil {
 			return false, ctx.Err()
 		}
-		_, deleted, err := store.EndByOwner(ctx, o, Ending{Revocable: c.o.Revoker != nil, Client: c.o.Client, IfDue: true})
+		_, deleted, err := store.EndByOwner(ctx, o, DeleteOptions{Revocable: c.o.Revoker != nil, Client: c.o.Client, IfDue: true})
 		c.o.Cache.drop(o.Person)
 		if err != nil {
 			return false, err

@@ -47,8 +47,8 @@ func (c *Consents) Withdraw(ctx context.Context, person delegation.Person) (*Wit
 
 // revocable is how grants end of which the caller tells the platform, once: it has the
 // longest that [Withdrawal.RevokeGrants] may take.
-func (c *Consents) revocable() Ending {
-	return Ending{Revocable: c.o.Revoker != nil, Client: c.o.Client, Term: 2*c.o.CallTimeout + leaseMargin}
+func (c *Consents) revocable() DeleteOptions {
+	return DeleteOptions{Revocable: c.o.Revoker != nil, Client: c.o.Client, Term: 2*c.o.CallTimeout + leaseMargin}
 }
 
 // refreshWait bounds how long a refresh that is under way is waited for.

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Ending is how the grants of an owner end.
-type Ending struct {
+// DeleteOptions is how the grants of an owner are deleted.
+type DeleteOptions struct {
 	// Revocable has the platform told: what is deleted is kept as a [Revocation] first.
 	Revocable bool
 	// Client is that of grants that have none, see [Grant.Client].
@@ -34,7 +34,7 @@ type EndedGrant struct {
 // the grants that have ended, each to one caller only, and how many rows were deleted.
 // Those of an account that another grant in use has are not among them: the platform
 // could end that one as well.
-func (s *Store) EndByOwner(ctx context.Context, o Owner, how Ending) (ended []EndedGrant, deleted int, err error) {
+func (s *Store) EndByOwner(ctx context.Context, o Owner, how DeleteOptions) (ended []EndedGrant, deleted int, err error) {
 	err = s.write(ctx, "forgetting a grant", func(ctx context.Context, tx querier) error {
 		ended, deleted = nil, 0
 		now, err := s.now(ctx, tx)
@@ -100,7 +100,7 @@ func (s *Store) queueEnded(ctx context.Context, tx querier, ended []EndedGrant, 
 
 // endGrants deletes an owner's grants, with the row keys that open them only after
 // they were opened.
-func (s *Store) endGrants(ctx context.Context, tx querier, o Owner, how Ending) (ended []EndedGrant, deleted int, err error) {
+func (s *Store) endGrants(ctx context.Context, tx querier, o Owner, how DeleteOptions) (ended []EndedGrant, deleted int, err error) {
 	text, args := s.buildQuery("DELETE FROM grants WHERE provider = ", o.Provider, " AND source = ", o.Source,
 		" AND person IN ", s.ownerPseudonyms(o), " RETURNING attempts, "+grantColumns)
 	rows, err := tx.QueryContext(ctx, text, args...)
@@ -160,7 +160,7 @@ func (s *Store) openEnded(ctx context.Context, tx querier, r *sealedGrant, o Own
 
 // endFlows deletes an owner's flows, and returns what the platform has handed over in
 // them and nobody has put into use.
-func (s *Store) endFlows(ctx context.Context, tx querier, o Owner, how Ending) (ended []EndedGrant, err error) {
+func (s *Store) endFlows(ctx context.Context, tx querier, o Owner, how DeleteOptions) (ended []EndedGrant, err error) {
 	of := []any{" FROM journeys WHERE provider = ", o.Provider, " AND source = ", o.Source, " AND person IN ", s.ownerPseudonyms(o), ""}
 	if how.Revocable {
 		results, err := s.stagedResults(ctx, tx, of)

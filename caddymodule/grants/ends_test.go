@@ -95,7 +95,7 @@ func TestEnds(t *testing.T) {
 			t.Errorf("alice: %v; ended %q, told %q", err, ended, vendor.toldWith())
 		}
 		// Who is deleted as due, but was put off between the look and the deletion.
-		if _, deleted, err := d.store.EndByOwner(t.Context(), owner("bob"), Ending{IfDue: true}); deleted != 0 || err != nil || d.account("bob") != "2" {
+		if _, deleted, err := d.store.EndByOwner(t.Context(), owner("bob"), DeleteOptions{IfDue: true}); deleted != 0 || err != nil || d.account("bob") != "2" {
 			t.Errorf("bob: %d deleted, %v", deleted, err)
 		}
 	})

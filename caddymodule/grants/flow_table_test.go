@@ -146,7 +146,7 @@ func (c *flowCell) do(t *testing.T, s *Store, claim *ClaimedFlow) (first, again 
 	case consent.Left:
 		err = s.LeaveClaim(t.Context(), claim)
 	case consent.Accepted, consent.Declined:
-		_, err = s.Decide(t.Context(), ret, c.event == consent.Accepted, Ending{})
+		_, err = s.Decide(t.Context(), ret, c.event == consent.Accepted, DeleteOptions{})
 		first = err == nil && c.state == consent.Confirm && c.event == consent.Accepted
 		again = err == nil && c.state == consent.Done
 	default:

@@ -262,6 +262,6 @@ func (s *Store) insert(ctx context.Context, tx querier, g *Grant) error {
 // being made keeps them in use, they are erased after. The error is
 // [ErrUnavailable].
 func (s *Store) DeleteByOwner(ctx context.Context, o Owner) error {
-	_, _, err := s.EndByOwner(ctx, o, Ending{})
+	_, _, err := s.EndByOwner(ctx, o, DeleteOptions{})
 	return err
 }
